@@ -1,0 +1,166 @@
+"""Every exception that this project raises on purpose.
+
+Named by who is at fault and who can act::
+
+    Dcm4pyError
+    +- ConfigError               only while loading; the running configuration stays
+    |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
+    |  +- ConfigInvalid          carries every Problem, not only the first
+    +- RequestError              the peer's fault; answered, logged without a traceback
+    |  +- IdentifierMismatch     0xA900
+    |  +- MoveDestinationUnknown 0xA801
+    |  +- MoveDestinationNotAllowed 0xC801
+    |  +- TooManyMatches         0xA700
+    |  +- InvalidObject          0xC000, a C-STORE data set that cannot be read to its end
+    |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
+    |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    +- DependencyError           our side cannot right now
+       +- LeadingUnavailable     what happens next is the rule's business
+       +- CoercionNotExecuted    0x0110, a matching rule demands what is not built
+       +- IndexUnavailable       0xA700
+       +- StorageUnavailable     0xA700
+       +- DestinationUnavailable 0xA702
+
+``status`` is the DIMSE status to answer with (PS3.7 Annex C, PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5).
+Messages say what was expected, what came and where, and never hold a patient's data.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Severity(enum.Enum):
+    """How much a Problem weighs: an ERROR refuses the whole configuration, a WARNING does not."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a configuration, told so that an administrator can find and mend it."""
+
+    dn: str
+    attribute: str | None = None
+    value: str | None = None
+    reason: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        what = ""
+        if self.attribute is not None:
+            what = self.attribute if self.value is None else f"{self.attribute}: {self.value}"
+            what += ": "
+        return f"{what}{self.reason} ({self.dn})"
+
+
+class Dcm4pyError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(Dcm4pyError):
+    """The configuration cannot be used; the running one stays in force."""
+
+
+class ConfigUnavailable(ConfigError):
+    """The directory cannot be reached, refuses the bind, or answers only in part."""
+
+
+class ConfigInvalid(ConfigError):
+    """The directory was read and holds errors. ``problems`` has them all, ERRORs and WARNINGs."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        errors = [p for p in self.problems if p.severity is Severity.ERROR]
+        lines = "".join(f"\n  {p}" for p in errors)
+        super().__init__(f"{len(errors)} error{'s' * (len(errors) != 1)} in the configuration:{lines}")
+
+
+class StatusError(Dcm4pyError):
+    """An error that ends a DIMSE request with ``status``."""
+
+    status: int = 0x0110
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        if status is not None:
+            self.status = status
+
+
+class RequestError(StatusError):
+    """The peer asked for something that cannot be answered."""
+
+
+class IdentifierMismatch(RequestError):
+    """Identifier does not match the SOP Class: no or wrong level, or unique keys missing (PS3.4 C.4.1.1.4)."""
+
+    status = 0xA900
+
+
+class MoveDestinationUnknown(RequestError):
+    """The move destination is not in the directory (PS3.4 C.4.2.1.5)."""
+
+    status = 0xA801
+
+
+class MoveDestinationNotAllowed(RequestError):
+    """The called AE's dcmAcceptedMoveDestination does not list the move destination; dcm4chee answers C801 too."""
+
+    status = 0xC801
+
+
+class TooManyMatches(RequestError):
+    """More matches than dcmQueryMaxNumberOfResults allows."""
+
+    status = 0xA700
+
+
+class InvalidObject(RequestError):
+    """The data set of a C-STORE cannot be parsed or ends early (PS3.4 B.2.3, cannot understand)."""
+
+    status = 0xC000
+
+
+class ObjectMismatch(RequestError):
+    """SOP Class or Instance UID is missing in the data set or differs from the command (PS3.4 B.2.3)."""
+
+    status = 0xA900
+
+
+class ObjectRefused(RequestError):
+    """A configured policy refuses the object, such as dcmRelationalMismatchPolicy REJECT."""
+
+    status = 0xC000
+
+
+class DependencyError(StatusError):
+    """Something that we depend on does not work right now."""
+
+
+class LeadingUnavailable(DependencyError):
+    """The leading archive gave no usable answer; never cached as one."""
+
+
+class CoercionNotExecuted(DependencyError):
+    """A rule that protects data applies, and this version cannot execute it: nothing is sent."""
+
+
+class IndexUnavailable(DependencyError):
+    """The index database cannot be used."""
+
+    status = 0xA700
+
+
+class StorageUnavailable(DependencyError):
+    """The storage cannot be read or written: disk full, no permission, file gone."""
+
+    status = 0xA700
+
+
+class DestinationUnavailable(DependencyError):
+    """No association to the move destination could be opened (PS3.4 C.4.2.1.5, unable to perform sub-operations)."""
+
+    status = 0xA702

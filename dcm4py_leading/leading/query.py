@@ -1,0 +1,30 @@
+"""The question to a leading archive, and the port through which it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import UID, AETitle, Tag
+
+
+class LeadingQuery(Protocol):
+    """Asks a leading archive by C-FIND; implemented by ``dicom/scu.py``."""
+
+    def find_studies(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        study_instance_uids: Sequence[UID],
+        return_keys: frozenset[Tag],
+    ) -> list[Dataset]:
+        """All pending responses to one Study Root, STUDY level C-FIND (PS3.4 C.6.2.1).
+
+        Several UIDs are asked for by List of UID Matching (PS3.4 C.2.2.2.2). Raises LeadingUnavailable when the
+        archive is not in the directory, cannot be reached, rejects, aborts, goes silent, or ends with a status other
+        than 0x0000; the message names the AE title and the reason.
+        """
+        ...

@@ -1,0 +1,147 @@
+"""Settings of the archive: dcmArchiveDevice, dcmArchiveNetworkAE and the objects below the device."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
+from dcm4py_leading.model.values import AETitle, Tag
+
+
+class Entity(enum.Enum):
+    """dcmEntity of an attribute filter, as far as the index keeps it."""
+
+    PATIENT = "Patient"
+    STUDY = "Study"
+    SERIES = "Series"
+    INSTANCE = "Instance"
+
+
+class OverwritePolicy(enum.Enum):
+    """dcmOverwritePolicy: what becomes of an object whose SOP Instance UID is already stored."""
+
+    NEVER = "NEVER"
+    ALWAYS = "ALWAYS"
+    SAME_SOURCE = "SAME_SOURCE"
+    EVEN_WITH_EQUAL_DIGEST = "EVEN_WITH_EQUAL_DIGEST"
+
+
+class RelationalMismatchPolicy(enum.Enum):
+    """dcmRelationalMismatchPolicy: the same SOP Instance UID arrives for another series."""
+
+    IGNORE = "IGNORE"
+    REJECT = "REJECT"
+    OVERWRITE = "OVERWRITE"
+    STORE_ADDITIONALLY = "STORE_ADDITIONALLY"
+
+
+class PatientInfo(enum.Enum):
+    """dcmShowPatientInfoInSystemLog."""
+
+    PLAIN_TEXT = "PLAIN_TEXT"
+    HASH_NAME = "HASH_NAME"
+    HASH_NAME_AND_ID = "HASH_NAME_AND_ID"
+
+
+class OnStoragePathAlreadyExists(enum.Enum):
+    """dcmOnStoragePathAlreadyExists: the path that dcmStoragePathFormat gives is taken."""
+
+    RANDOM_PATH = "RANDOM_PATH"
+    FAILURE = "FAILURE"
+    NOOP = "NOOP"
+
+
+class AttributeSetType(enum.Enum):
+    """dcmAttributeSetType, as far as we read it."""
+
+    LEADING_CFIND_SCP = "LEADING_CFIND_SCP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeFilter:
+    """dcmAttributeFilter: which attributes the index keeps for an entity, and how a further object updates them."""
+
+    dn: str = field(compare=False)
+    entity: Entity
+    tags: tuple[Tag, ...]
+    attribute_update_policy: UpdatePolicy = UpdatePolicy.PRESERVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeSet:
+    """dcmAttributeSet, identified by type and ID; for LEADING_CFIND_SCP the ID is an AE title or ``*``."""
+
+    dn: str = field(compare=False)
+    attribute_set_type: AttributeSetType
+    attribute_set_id: str
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageDescriptor:
+    """dcmStorage: a place for objects. ``uri`` has its placeholders resolved (file: URIs only, so far)."""
+
+    dn: str = field(compare=False)
+    storage_id: str
+    uri: str
+    storage_path_format: str = "{now,date,yyyy/MM/dd}/{0020000D,hash}/{0020000E,hash}/{00080018,hash}"
+    on_storage_path_already_exists: OnStoragePathAlreadyExists = OnStoragePathAlreadyExists.RANDOM_PATH
+    digest_algorithm: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRetrieveView:
+    """dcmQueryRetrieveView: which instances an AE shows, by rejection."""
+
+    dn: str = field(compare=False)
+    query_retrieve_view_id: str
+    hide_not_rejected_instances: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSettings:
+    """dcmArchiveNetworkAE over dcmArchiveDevice, resolved: the value of the AE, else of the device, else this."""
+
+    accepted_move_destinations: frozenset[AETitle] = frozenset()
+    """dcmAcceptedMoveDestination; empty: any."""
+    object_storage_ids: tuple[str, ...] = ()
+    """dcmObjectStorageID; empty: the only dcmStorage of the device."""
+    query_max_number_of_results: int = 0
+    """dcmQueryMaxNumberOfResults; 0: unlimited."""
+    query_retrieve_view_id: str | None = None
+    relational_query_negotiation_lenient: bool = False
+    relational_retrieve_negotiation_lenient: bool = False
+    overwrite_policy: OverwritePolicy = OverwritePolicy.NEVER
+    relational_mismatch_policy: RelationalMismatchPolicy = RelationalMismatchPolicy.IGNORE
+    send_pending_cget: bool = False
+    send_pending_cmove_interval: timedelta | None = None
+    """dcmSendPendingCMoveInterval; None: no pending responses by time."""
+    default_character_set: str | None = None
+    """dcmDefaultCharacterSet: for data sets of peers that name no Specific Character Set."""
+    retrieve_aets: tuple[AETitle, ...] = ()
+    return_retrieve_aets: tuple[AETitle, ...] = ()
+    person_name_component_order_insensitive_matching: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveDevice:
+    """What stands on the device alone: dcmArchiveDevice, and the objects below it."""
+
+    leading_cfind_scp_query_cache_stale_timeout: timedelta | None = None
+    """dcmLeadingCFindSCPQueryCacheStaleTimeout; None: an answer never becomes stale."""
+    leading_cfind_scp_query_cache_size: int = 10
+    """dcmLeadingCFindSCPQueryCacheSize; 0: unlimited, refused without a stale timeout."""
+    ae_cache_stale_timeout: timedelta | None = None
+    """dcmAECacheStaleTimeout; None: a remote AE, once found, is not looked up again until the next reload."""
+    show_patient_info_in_system_log: PatientInfo = PatientInfo.PLAIN_TEXT
+    query_fetch_size: int = 100
+    attribute_filters: Mapping[Entity, AttributeFilter] = field(default_factory=dict)
+    attribute_sets: tuple[AttributeSet, ...] = ()
+    storages: Mapping[str, StorageDescriptor] = field(default_factory=dict)
+    query_retrieve_views: Mapping[str, QueryRetrieveView] = field(default_factory=dict)
+    coercion_rules: tuple[AnyRule, ...] = ()
+    """The rules below the device; those below an AE stand on the AE and come first."""
