@@ -1,0 +1,74 @@
+"""Logging: one line format, the association on every record, and references that tell no patient data.
+
+What is logged at which level is a contract: docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+_association: ContextVar[str] = ContextVar("association", default="-")
+_KEY_FILE = "log-reference.key"
+
+
+class _References:
+    """The key of `ref`, set once at start-up; random until then, so that nothing can be guessed from a log."""
+
+    def __init__(self) -> None:
+        self.key = secrets.token_bytes(16)
+
+
+_references = _References()
+
+
+def ref(uid: str) -> str:
+    """A short keyed hash that stands for a UID in the log: the same within an installation, meaningless outside."""
+    return hashlib.blake2s(uid.encode(), key=_references.key, digest_size=5).hexdigest()
+
+
+@contextmanager
+def association_id(value: str) -> Iterator[None]:
+    """Put ``value`` on every record that this thread logs inside the block."""
+    token = _association.set(value)
+    try:
+        yield
+    finally:
+        _association.reset(token)
+
+
+class _AssociationFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.assoc = _association.get()
+        return True
+
+
+def configure(level: str) -> None:
+    """Send the log to stderr at ``level``. Warns at DEBUG, which may show the content of data sets."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s assoc=%(assoc)s %(name)s: %(message)s"))
+    handler.addFilter(_AssociationFilter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    if root.isEnabledFor(logging.DEBUG):
+        logging.getLogger(__name__).warning("log level DEBUG: the log may hold patient data")
+
+
+def use_reference_key(data_dir: Path) -> None:
+    """Read the installation's key for `ref` from ``data_dir``, or make one (mode 0600). Raises OSError."""
+    path = data_dir / _KEY_FILE
+    try:
+        _references.key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(16)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+        _references.key = key
