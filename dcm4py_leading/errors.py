@@ -20,6 +20,7 @@ Named by who is at fault and who can act::
        +- IndexUnavailable       0xA700
        +- StorageUnavailable     0xA700
        +- DestinationUnavailable 0xA702
+       +- SubOperationFailed     this object cannot be sent; the retrieve goes on
 
 ``status`` is the DIMSE status to answer with (PS3.7 Annex C, PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5).
 Messages say what was expected, what came and where, and never hold a patient's data.
@@ -164,3 +165,7 @@ class DestinationUnavailable(DependencyError):
     """No association to the move destination could be opened (PS3.4 C.4.2.1.5, unable to perform sub-operations)."""
 
     status = 0xA702
+
+
+class SubOperationFailed(DependencyError):
+    """One object of a retrieve cannot be sent: it cannot be read, coerced, or encoded as the destination wants it."""

@@ -10,10 +10,14 @@ import logging
 import os
 import secrets
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+
+import pydicom.config
 
 _association: ContextVar[str] = ContextVar("association", default="-")
 _KEY_FILE = "log-reference.key"
@@ -62,6 +66,17 @@ def configure(level: str) -> None:
         logging.getLogger(__name__).warning("log level DEBUG: the log may hold patient data")
 
 
+def quieten_pydicom() -> None:
+    """Let pydicom take odd values as they are: by default it quotes them in warnings and in its log.
+
+    Process-wide. An archive must take what modalities send, and not tell it.
+    """
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+
+
 def use_reference_key(data_dir: Path) -> None:
     """Read the installation's key for `ref` from ``data_dir``, or make one (mode 0600). Raises OSError."""
     path = data_dir / _KEY_FILE
@@ -72,3 +87,9 @@ def use_reference_key(data_dir: Path) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
         _references.key = key
+
+
+def trace(err: BaseException) -> str:
+    """Type and stack of an unexpected exception, without its message: that may quote a patient's data."""
+    frames = "".join(traceback.format_tb(err.__traceback__))
+    return f"{type(err).__name__}\n{frames}".rstrip()

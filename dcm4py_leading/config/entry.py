@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, Self
 
+from dcm4py_leading.config.dn import DnKey, dn_key
+
+CONFIGURATION_CN = "DICOM Configuration"
+"""cn of the dicomConfigurationRoot, as dcm4che names it."""
 DEVICES_RDN = "cn=Devices"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One directory entry. Attribute names are lower case; every attribute is an unordered set of values.
 
     Servers differ in the case of names, the order of values and the spelling of DNs: compare through
-    `values`, `one_of` and `dn_key`, never by text.
+    `values`, `is_a` and `key`, never by text.
     """
 
     dn: str
     attributes: Mapping[str, tuple[str, ...]]
+    spelling: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Attribute names as the source spelt them, by lower-case name; for messages only."""
+
+    @classmethod
+    def of(cls, dn: str, attributes: Mapping[str, Iterable[str]]) -> Self:
+        """An entry from attributes under any spelling of their names; attributes without values are left out."""
+        present = {name: tuple(values) for name, values in attributes.items()}
+        return cls(
+            dn,
+            {name.lower(): values for name, values in present.items() if values},
+            {name.lower(): name for name, values in present.items() if values},
+        )
+
+    @cached_property
+    def key(self) -> DnKey:
+        """The comparable form of the DN. Raises ValueError when the DN is malformed."""
+        return dn_key(self.dn)
 
     def values(self, name: str) -> tuple[str, ...]:
         """All values of an attribute, in any order; empty if absent."""
@@ -26,10 +48,19 @@ class Entry:
 
     def is_a(self, object_class: str) -> bool:
         """Whether the entry has this object class."""
-        return object_class.lower() in (value.lower() for value in self.values("objectClass"))
+        return object_class.lower() in (value.strip().lower() for value in self.values("objectClass"))
+
+    def spell(self, name: str) -> str:
+        """The attribute name as the source spelt it."""
+        return self.spelling.get(name.lower(), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.attributes)
+
+
+def text_of(value: bytes) -> str:
+    """An attribute value as text; octets that are not UTF-8 show as ``\\xNN`` (certificates, vendor data)."""
+    return value.decode("utf-8", "backslashreplace")
 
 
 class ConfigSource(Protocol):
@@ -44,7 +75,7 @@ class ConfigSource(Protocol):
         ...
 
     def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
-        """The dicomDevice that holds the first dicomNetworkAE of that title, and everything but transfer
-        capabilities below it; empty if there is none. Found by a subtree search below cn=Devices; the Unique AE
-        Titles Registry only reserves names."""
+        """The dicomDevice that holds the first dicomNetworkAE of that title, with the connections and AEs below it;
+        empty if there is none. Found by a subtree search below cn=Devices; the Unique AE Titles Registry only
+        reserves names."""
         ...

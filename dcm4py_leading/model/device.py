@@ -60,6 +60,19 @@ class Connection:
         """Whether cipher suites make it a TLS connection (PS3.15 Annex H)."""
         return bool(self.tls_cipher_suites)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether we can listen on it: installed, plain DICOM, with a port."""
+        dicom = self.protocol is ConnectionProtocol.DICOM
+        return self.installed and dicom and not self.is_tls and self.port is not None
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """Where a listener binds: dcmBindAddress, else dicomHostname, and dicomPort."""
+        if self.port is None:
+            raise ValueError("a connection without dicomPort only initiates")
+        return (self.bind_address or self.hostname, self.port)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferCapability:

@@ -94,6 +94,8 @@ def parse_duration(text: str) -> timedelta:
     text = text.strip()
     try:
         value = isodate.parse_duration(text)
+        if text.endswith("T"):  # isodate takes PT for zero
+            raise ValueError(text)
     except (isodate.ISO8601Error, ValueError, TypeError, ArithmeticError) as err:
         raise ValueError("expected an ISO 8601 duration such as PT5M") from err
     if not isinstance(value, timedelta):

@@ -1,0 +1,132 @@
+"""Updating a data set with attributes from elsewhere (dcmAttributeUpdatePolicy)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import assert_never
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.valuerep import PersonName
+
+from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.model.coercion import UpdatePolicy
+
+PATIENT_ID_GROUP = (0x00100020, 0x00100021, 0x00100024, 0x00101002)
+"""Patient ID, its issuer, the issuer's qualifiers, Other Patient IDs Sequence: an ID means nothing without them."""
+
+ACCESSION_NUMBER_GROUP = (0x00080050, 0x00080051)
+"""Accession Number and its issuer."""
+
+IDENTIFIER_GROUPS = (PATIENT_ID_GROUP, ACCESSION_NUMBER_GROUP)
+"""Each with the identifier itself first."""
+
+
+def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None) -> list[Change]:
+    """Update ``ds`` with the attributes of ``new``, or with those whose tag is in ``only``; ``new`` is not changed.
+
+    A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and
+    carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets UTF-8.
+    Returns what was changed, and nothing else.
+    """
+    changes = with_character_set(ds, _merged(ds, new, policy, only))
+    apply(ds, changes)
+    return changes
+
+
+def update_with_identifier_groups(
+    ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None
+) -> list[Change]:
+    """Like `update`, but an identifier moves together with its issuer.
+
+    When the policy replaces ours by a different identifier, its whole group becomes what ``new`` has, absent
+    attributes are removed. When the policy keeps a different identifier of ours, nothing of the other's group is
+    mixed in. When both are the same, each attribute follows the policy.
+    """
+    # dcm4chee updates them one by one, and may leave our issuer beside the other's ID.
+    merged = {change.tag: change for change in _merged(ds, new, policy, only)}
+    for group in IDENTIFIER_GROUPS:
+        identifier, members = group[0], group[1:]
+        if _same(_get(ds, identifier), _get(new, identifier)):
+            continue
+        replaced = identifier in merged and policy is not UpdatePolicy.PRESERVE
+        for tag in members:
+            merged.pop(tag, None)
+            if replaced and (change := _taken_over(ds, new, tag)) is not None:
+                merged[tag] = change
+    changes = with_character_set(ds, [merged[tag] for tag in sorted(merged)])
+    apply(ds, changes)
+    return changes
+
+
+def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
+    """The changes, headed by one of Specific Character Set when that of ``ds`` cannot encode their text."""
+    local = character_set(ds)
+    needed = unified(local, (c.element for c in changes if c.kind is ChangeKind.SET and c.element is not None))
+    return list(changes) if needed == local else [set_to(specific_character_set(needed)), *changes]
+
+
+def is_empty(element: DataElement | None) -> bool:
+    """Whether there is no value: absent, zero length, blank, or a sequence without items."""
+    if element is None or element.value is None:
+        return True
+    if isinstance(element.value, str | bytes | PersonName):
+        return _is_blank(element.value)
+    if element.VR == "SQ":
+        return not element.value
+    return isinstance(element.value, Iterable) and all(_is_blank(value) for value in element.value)
+
+
+def _is_blank(value: object) -> bool:
+    if isinstance(value, bytes):
+        return not value
+    return value is None or (isinstance(value, str | PersonName) and not str(value).strip(" \0"))
+
+
+def _merged(ds: Dataset, new: Dataset, policy: UpdatePolicy, only: Collection[int] | None) -> list[Change]:
+    changes: list[Change] = []
+    for tag in sorted(new.keys()):
+        if tag == SPECIFIC_CHARACTER_SET or tag.element == 0 or (only is not None and tag not in only):
+            continue
+        change = _change(_get(ds, tag), new[tag], policy)
+        if change is not None:
+            changes.append(change)
+    return changes
+
+
+def _change(local: DataElement | None, new: DataElement, policy: UpdatePolicy) -> Change | None:
+    """What ``policy`` does to one attribute (dcm4che Attributes.update)."""
+    match policy:
+        case UpdatePolicy.SUPPLEMENT:
+            wanted = is_empty(local) and not is_empty(new)
+        case UpdatePolicy.MERGE:
+            wanted = not is_empty(new) and local != new
+        case UpdatePolicy.OVERWRITE:
+            if is_empty(new):
+                return None if local is not None and is_empty(local) else emptied(new.tag, new.VR)
+            wanted = local != new
+        case UpdatePolicy.PRESERVE:
+            return emptied(new.tag, new.VR) if local is None and not is_empty(new) else None
+        case _:
+            assert_never(policy)
+    return set_to(new) if wanted else None
+
+
+def _get(ds: Dataset, tag: int) -> DataElement | None:
+    element: DataElement | None = ds.get(tag)
+    return element
+
+
+def _same(left: DataElement | None, right: DataElement | None) -> bool:
+    if is_empty(left) or is_empty(right):
+        return is_empty(left) and is_empty(right)
+    return left == right
+
+
+def _taken_over(ds: Dataset, new: Dataset, tag: int) -> Change | None:
+    """What makes the attribute of ``ds`` that of ``new``."""
+    local, theirs = _get(ds, tag), _get(new, tag)
+    if theirs is None:
+        return removed(tag) if local is not None else None
+    return _change(local, theirs, UpdatePolicy.OVERWRITE)

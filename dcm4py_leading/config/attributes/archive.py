@@ -1,0 +1,82 @@
+"""Rows of dcmArchiveDevice, dcmArchiveNetworkAE, and the archive objects below the device."""
+
+from __future__ import annotations
+
+from dcm4py_leading.config.binding import Row, many, one
+from dcm4py_leading.config.converters import among, boolean, enumerated, integer, interval, text, update_policy
+from dcm4py_leading.model.archive import (
+    AttributeSetType,
+    Entity,
+    OnStoragePathAlreadyExists,
+    OverwritePolicy,
+    PatientInfo,
+    RelationalMismatchPolicy,
+)
+from dcm4py_leading.model.values import AETitle, Tag, parse_duration
+
+ARCHIVE_DEVICE: tuple[Row, ...] = (
+    one("dcmLeadingCFindSCPQueryCacheStaleTimeout", "leading_cfind_scp_query_cache_stale_timeout", parse_duration),
+    one("dcmLeadingCFindSCPQueryCacheSize", "leading_cfind_scp_query_cache_size", integer(0)),
+    one("dcmAECacheStaleTimeout", "ae_cache_stale_timeout", parse_duration),
+    one("dcmShowPatientInfoInSystemLog", "show_patient_info_in_system_log", enumerated(PatientInfo)),
+    one("dcmQueryFetchSize", "query_fetch_size", integer(0)),
+)
+"""What stands on the device alone."""
+
+SETTINGS: tuple[Row, ...] = (
+    one("dcmQueryMaxNumberOfResults", "query_max_number_of_results", integer(0)),
+    one("dcmQueryRetrieveViewID", "query_retrieve_view_id"),
+    one("dcmRelationalQueryNegotiationLenient", "relational_query_negotiation_lenient", boolean),
+    one("dcmRelationalRetrieveNegotiationLenient", "relational_retrieve_negotiation_lenient", boolean),
+    one("dcmOverwritePolicy", "overwrite_policy", enumerated(OverwritePolicy)),
+    one("dcmRelationalMismatchPolicy", "relational_mismatch_policy", enumerated(RelationalMismatchPolicy)),
+    one("dcmSendPendingCGet", "send_pending_cget", boolean),
+    one("dcmSendPendingCMoveInterval", "send_pending_cmove_interval", interval),
+    one("dcmDefaultCharacterSet", "default_character_set"),
+    many("dcmRetrieveAET", "retrieve_aets", AETitle),
+    many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),
+    one(
+        "dcmPersonNameComponentOrderInsensitiveMatching",
+        "person_name_component_order_insensitive_matching",
+        boolean,
+    ),
+)
+"""What may stand on the device and on an AE, where it wins."""
+
+AE_SETTINGS: tuple[Row, ...] = (
+    *SETTINGS,
+    many("dcmAcceptedMoveDestination", "accepted_move_destinations", AETitle, collect=frozenset),
+    many("dcmObjectStorageID", "object_storage_ids"),
+)
+"""dcmArchiveNetworkAE: the schema has the last two only there."""
+
+ATTRIBUTE_FILTER: tuple[Row, ...] = (
+    one("dcmEntity", "entity", enumerated(Entity), required=True),
+    many("dcmTag", "tags", Tag.parse, required=True),
+    one("dcmAttributeUpdatePolicy", "attribute_update_policy", update_policy),
+)
+OTHER_ENTITIES = frozenset({"MPPS", "MWL", "UPS"})
+"""Values of dcmEntity that the index does not keep."""
+
+ATTRIBUTE_SET: tuple[Row, ...] = (
+    one("dcmAttributeSetType", "attribute_set_type", enumerated(AttributeSetType), required=True),
+    one("dcmAttributeSetID", "attribute_set_id", text, required=True),
+    many("dcmTag", "tags", Tag.parse, required=True),
+)
+OTHER_ATTRIBUTE_SET_TYPES = frozenset({"QIDO_RS", "WADO_RS", "DIFF_RS"})
+"""Values of dcmAttributeSetType that belong to services which are not built."""
+
+STORAGE: tuple[Row, ...] = (
+    one("dcmStorageID", "storage_id", text, required=True),
+    one("dcmURI", "uri", text, required=True),
+    one("dcmStoragePathFormat", "storage_path_format", text, expand=False),
+    one("dcmOnStoragePathAlreadyExists", "on_storage_path_already_exists", enumerated(OnStoragePathAlreadyExists)),
+    # Java's names; the schema names the first two.
+    one("dcmDigestAlgorithm", "digest_algorithm", among("MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512")),
+    one("dcmReadOnly", "read_only", boolean),
+)
+
+QUERY_RETRIEVE_VIEW: tuple[Row, ...] = (
+    one("dcmQueryRetrieveViewID", "query_retrieve_view_id", text, required=True),
+    one("dcmHideNotRejectedInstances", "hide_not_rejected_instances", boolean),
+)

@@ -1,0 +1,249 @@
+"""What no single entry can tell: references between the objects of a device, and what of it we can serve. Pure, but
+for AE titles, which are looked up through the source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.loader import load_remote_ae
+from dcm4py_leading.config.placeholders import Expand, unchanged
+from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
+from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2
+from dcm4py_leading.model.device import (
+    ApplicationEntity,
+    Connection,
+    ConnectionProtocol,
+    Device,
+    TransferCapability,
+)
+from dcm4py_leading.model.values import AETitle
+
+_LEADING_ARC = "leading-arc:"
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::", "*"})
+
+
+def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> list[Problem]:
+    """All problems between the objects of a device. Raises ConfigUnavailable when AE titles cannot be looked up."""
+    return [
+        *_cache(device),
+        *_connections(device),
+        *_reachability(device),
+        *_titles(device),
+        *_storages(device),
+        *_views(device),
+        *_hidden_rules(device),
+        *_named_aes(device, source, expand),
+    ]
+
+
+def unserved_capabilities(ae: ApplicationEntity, is_served: Callable[[TransferCapability], bool]) -> tuple[str, ...]:
+    """The names of an AE's transfer capabilities that ``is_served`` denies: cn, else SOP class and role."""
+    return tuple(
+        capability.cn or f"{capability.sop_class} {capability.transfer_role.value}"
+        for capability in ae.transfer_capabilities
+        if not is_served(capability)
+    )
+
+
+def _warning(dn: str, attribute: str | None, value: str | None, reason: str) -> Problem:
+    return Problem(dn=dn, attribute=attribute, value=value, reason=reason, severity=Severity.WARNING)
+
+
+def _cache(device: Device) -> Iterator[Problem]:
+    archive = device.archive
+    if archive.leading_cfind_scp_query_cache_size == 0 and archive.leading_cfind_scp_query_cache_stale_timeout is None:
+        yield Problem(
+            dn=device.dn,
+            attribute="dcmLeadingCFindSCPQueryCacheSize",
+            value="0",
+            reason="0 is unlimited, which needs dcmLeadingCFindSCPQueryCacheStaleTimeout, else nothing is ever dropped",
+        )
+
+
+# Connections.
+
+
+def _connections(device: Device) -> Iterator[Problem]:
+    for connection in device.connections:
+        if connection.installed and connection.protocol is not ConnectionProtocol.DICOM:
+            protocol = connection.protocol.value
+            yield _warning(connection.dn, "dcmProtocol", protocol, f"skipped: {protocol} is not served, only DICOM")
+        elif connection.installed and connection.is_tls:
+            suites = ", ".join(connection.tls_cipher_suites)
+            yield _warning(connection.dn, "dicomTLSCipherSuite", suites, "skipped: TLS is not served yet")
+    served = [connection for connection in device.connections if connection.is_served]
+    for one, other in combinations(served, 2):
+        # Port 0 lets the system choose: never the same twice.
+        if one.port and one.port == other.port and _addresses_overlap(one, other):
+            reason = f"expected a port of its own: {one.dn} listens on it already"
+            yield Problem(dn=other.dn, attribute="dicomPort", value=str(other.port), reason=reason)
+
+
+def _reachability(device: Device) -> Iterator[Problem]:
+    if not device.installed:
+        reason = "expected TRUE: a device that is not installed serves nothing"
+        yield Problem(dn=device.dn, attribute="dicomInstalled", value="FALSE", reason=reason)
+    acceptors = [ae for ae in device.application_entities if ae.installed and ae.association_acceptor]
+    unreachable = [ae for ae in acceptors if not any(connection.is_served for connection in ae.connections)]
+    if len(unreachable) == len(acceptors):
+        reason = (
+            "there is nothing to serve: expected an installed dicomNetworkAE that accepts associations, on a"
+            " connection that is installed, DICOM, without TLS, with a port"
+        )
+        yield Problem(dn=device.dn, reason=reason)
+        return
+    for ae in unreachable:
+        reason = "nobody can call this AE, because none of its connections is served"
+        yield _warning(ae.dn, "dicomNetworkConnectionReference", None, reason)
+
+
+def _addresses_overlap(one: Connection, other: Connection) -> bool:
+    addresses = {(connection.bind_address or connection.hostname).lower() for connection in (one, other)}
+    return len(addresses) == 1 or not addresses.isdisjoint(_ANY_ADDRESS)
+
+
+# AE titles, storage, views.
+
+
+def _titles(device: Device) -> Iterator[Problem]:
+    holders: Counter[AETitle] = Counter()
+    for ae in device.application_entities:
+        holders.update({ae.ae_title, *ae.other_ae_titles})
+    for ae in device.application_entities:
+        for attribute, titles in (("dicomAETitle", (ae.ae_title,)), ("dcmOtherAETitle", ae.other_ae_titles)):
+            for title in titles:
+                if holders[title] > 1:
+                    reason = "expected a title that no other AE of the device answers to"
+                    yield Problem(dn=ae.dn, attribute=attribute, value=title, reason=reason)
+
+
+def _storages(device: Device) -> Iterator[Problem]:
+    storages = device.archive.storages
+    used: set[str] = set()
+    for ae in device.application_entities:
+        for storage_id in ae.settings.object_storage_ids:
+            used.add(storage_id)
+            if storage_id not in storages:
+                reason = f"expected the dcmStorageID of a dcmStorage of the device: {_listed(storages)}"
+                yield Problem(dn=ae.dn, attribute="dcmObjectStorageID", value=storage_id, reason=reason)
+        if not ae.settings.object_storage_ids:
+            used.update(storages)
+            if len(storages) > 1 and ae.association_acceptor:
+                reason = "objects sent to this AE are refused: the device has several dcmStorage, and the AE names none"
+                yield _warning(ae.dn, "dcmObjectStorageID", None, reason)
+    if not storages:
+        yield _warning(device.dn, None, None, "objects sent to this device are refused: it has no dcmStorage")
+    for storage in storages.values():
+        scheme = urlsplit(storage.uri).scheme.lower()
+        if scheme == "file":
+            continue
+        reason = "expected a file: URI; other storage is not supported yet"
+        severity = Severity.ERROR if storage.storage_id in used else Severity.WARNING
+        yield Problem(dn=storage.dn, attribute="dcmURI", value=storage.uri, reason=reason, severity=severity)
+
+
+def _views(device: Device) -> Iterator[Problem]:
+    views = device.archive.query_retrieve_views
+    for ae in device.application_entities:
+        view_id = ae.settings.query_retrieve_view_id
+        if view_id is None:
+            continue
+        if view_id not in views:
+            reason = f"expected the ID of a dcmQueryRetrieveView of the device: {_listed(views)}"
+            yield Problem(dn=ae.dn, attribute="dcmQueryRetrieveViewID", value=view_id, reason=reason)
+        elif views[view_id].hide_not_rejected_instances:
+            reason = (
+                "this AE answers no matches: the view shows only rejected instances, and rejection is not built yet"
+            )
+            yield _warning(ae.dn, "dcmQueryRetrieveViewID", view_id, reason)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "there is none"
+
+
+# Coercion rules.
+
+
+def _hidden_rules(device: Device) -> Iterator[Problem]:
+    """Legacy rules that dcm4chee never applies: it drops them wherever a version-2 rule matches (here they come first).
+
+    Told where that is certain: the version-2 rule matches whenever the legacy rule does.
+    """
+    titles: dict[tuple[str, str], list[str]] = {}
+    rules: dict[str, AnyRule] = {}
+    for ae in device.application_entities:
+        reaching = (*ae.coercion_rules, *device.archive.coercion_rules)
+        rules.update((rule.dn, rule) for rule in reaching)
+        for legacy in reaching:
+            hiding = next((rule for rule in reaching if _hides(rule, legacy)), None)
+            if hiding is not None:
+                titles.setdefault((legacy.dn, hiding.dn), []).append(ae.ae_title)
+    for (legacy_dn, hiding_dn), hidden_on in titles.items():
+        reason = (
+            f"dcm4chee ignores this rule on {', '.join(hidden_on)}, because the version-2 rule"
+            f" {rules[hiding_dn].cn!r} ({hiding_dn}) matches too; here this rule is applied, before that one"
+        )
+        yield _warning(legacy_dn, None, None, reason)
+
+
+def _hides(rule: AnyRule, legacy: AnyRule) -> bool:
+    return (
+        isinstance(rule, CoercionRule2)
+        and isinstance(legacy, CoercionRule)
+        and (rule.dimse, rule.transfer_role) == (legacy.dimse, legacy.transfer_role)
+        and set(rule.properties) <= set(legacy.properties)
+        and (not rule.sop_classes or (bool(legacy.sop_classes) and legacy.sop_classes <= rule.sop_classes))
+    )
+
+
+def _named_aes(device: Device, source: ConfigSource, expand: Expand) -> Iterator[Problem]:
+    """AE titles that rules name. One that is missing may be added later, so it is a WARNING only."""
+    found: dict[AETitle, str | None] = {}
+    for rule in _rules(device):
+        for attribute, value in _references(rule):
+            try:
+                title = AETitle(value.removeprefix(_LEADING_ARC))
+            except ValueError as err:
+                yield Problem(dn=rule.dn, attribute=attribute, value=value, reason=str(err))
+                continue
+            if title not in found:
+                found[title] = _why_not_callable(device, title, source, expand)
+            if (reason := found[title]) is not None:
+                yield _warning(rule.dn, attribute, value, reason)
+
+
+def _rules(device: Device) -> Iterator[AnyRule]:
+    for ae in device.application_entities:
+        yield from ae.coercion_rules
+    yield from device.archive.coercion_rules
+
+
+def _references(rule: AnyRule) -> Iterator[tuple[str, str]]:
+    """Attribute and value of each AE title in a rule."""
+    if isinstance(rule, CoercionRule2):
+        if rule.uri.startswith(_LEADING_ARC):
+            yield "dcmURI", rule.uri
+        return
+    if rule.leading_cfind_scp is not None:
+        yield "dcmLeadingCFindSCP", rule.leading_cfind_scp
+    if rule.merge_mwl_scp is not None:
+        yield "dcmMergeMWLSCP", rule.merge_mwl_scp
+
+
+def _why_not_callable(device: Device, title: AETitle, source: ConfigSource, expand: Expand) -> str | None:
+    if device.application_entity(title) is not None:
+        return "names an AE of this device, which would ask itself"
+    try:
+        ae = load_remote_ae(source.read_ae(title), title, expand)
+    except ConfigInvalid as err:
+        return "the AE cannot be called: " + "; ".join(str(problem) for problem in err.problems)
+    if ae is None:
+        return "the directory has no dicomNetworkAE of this title"
+    if not ae.connections:
+        return "the AE cannot be called: it has no installed DICOM connection with a port"
+    return None

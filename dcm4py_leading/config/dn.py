@@ -1,0 +1,84 @@
+"""Distinguished names as keys: equal when the directory holds them equal, however they are spelt (RFC 4514)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+Rdn = frozenset[tuple[str, str]]
+DnKey = tuple[Rdn, ...]
+"""From the entry's own RDN up to the suffix. ``key[1:]`` is the parent."""
+
+_ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)")
+_SPECIAL = re.compile(r'([,+"\\<>;=])')
+
+
+def dn_key(dn: str) -> DnKey:
+    """The key of ``dn``: case and blanks do not count, and a multi-valued RDN is a set.
+
+    Raises ValueError for text that is no distinguished name.
+    """
+    return tuple(frozenset(_assertion(part) for part in _split(rdn, "+")) for rdn in _split(dn, ","))
+
+
+def parent_dn(dn: str) -> str:
+    """The DN above, spelt as in ``dn``; empty above a suffix."""
+    return dn[len(next(_split(dn, ","))) + 1 :].lstrip(" ")
+
+
+def rdn_values(key: DnKey, attribute: str) -> list[str]:
+    """The values, in lower case, of ``attribute`` in the entry's own RDN."""
+    return [value for name, value in (key[0] if key else ()) if name == attribute.lower()]
+
+
+def escape_rdn_value(value: str) -> str:
+    """Write ``value`` so that it can stand in a distinguished name (RFC 4514 2.4)."""
+    escaped = _SPECIAL.sub(r"\\\1", value).replace("\0", "\\00")
+    if escaped.startswith((" ", "#")):
+        escaped = "\\" + escaped
+    if escaped.endswith(" ") and not escaped.endswith("\\ "):
+        escaped = escaped[:-1] + "\\ "
+    return escaped
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Split at each separator that is neither escaped nor quoted."""
+    start = 0
+    position = 0
+    quoted = False
+    while position < len(text):
+        char = text[position]
+        if char == "\\":
+            position += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char == separator and not quoted:
+            yield text[start:position]
+            start = position + 1
+        position += 1
+    yield text[start:]
+
+
+def _assertion(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    name = name.strip().lower()
+    if not equals or not name:
+        raise ValueError(
+            f"expected a distinguished name such as cn=Devices,dc=example, but {text.strip()!r} has no '='"
+        )
+    return name, _plain(value)
+
+
+def _plain(value: str) -> str:
+    value = value.strip(" ")
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    if "\\" in value:
+        value = _ESCAPE.sub(_unescape, value)
+    return " ".join(value.split()).casefold()
+
+
+def _unescape(match: re.Match[str]) -> str:
+    if match[1] is not None:
+        return bytes.fromhex(match[1].replace("\\", "")).decode("utf-8", "backslashreplace")
+    return match[2]

@@ -1,0 +1,84 @@
+"""Remote AEs, looked up in the directory when they are needed, and remembered for dcmAECacheStaleTimeout."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.loader import load_remote_ae
+from dcm4py_leading.config.placeholders import Expand, unchanged
+from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.model.device import RemoteAE
+
+_log = logging.getLogger(__name__)
+
+_RETRY_AFTER = timedelta(seconds=30)
+"""How long a known answer serves unasked once the directory was found to be down: each attempt costs a timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    ae: RemoteAE | None
+    """None: the directory has no such AE. dcm4chee remembers that too."""
+    fresh_until: float
+    """In seconds of the clock."""
+
+
+class RemoteAEResolver:
+    """AE title to RemoteAE, for any AE of the directory, those of our own device included.
+
+    Safe under threads: one lock guards the answers, and is never held while the directory is asked.
+    """
+
+    def __init__(
+        self,
+        source: ConfigSource,
+        stale_after: timedelta | None,
+        *,
+        expand: Expand = unchanged,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._fresh_seconds = float("inf") if stale_after is None else stale_after.total_seconds()
+        self._expand = expand
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._answers: dict[str, _Answer] = {}
+        self._generation = 0
+
+    def resolve(self, ae_title: str) -> RemoteAE | None:
+        """The AE, or None if the directory does not have it.
+
+        While the directory is down, the last known answer. Raises ConfigUnavailable when there never was one, and
+        ConfigInvalid when the AE's entries cannot be read.
+        """
+        with self._lock:
+            known = self._answers.get(ae_title)
+            generation = self._generation
+        if known is not None and self._clock() < known.fresh_until:
+            return known.ae
+        try:
+            ae = load_remote_ae(self._source.read_ae(ae_title), ae_title, self._expand)
+        except ConfigUnavailable as err:
+            if known is None:
+                raise
+            _log.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
+            answer = _Answer(known.ae, self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds()))
+        else:
+            answer = _Answer(ae, self._clock() + self._fresh_seconds)
+        with self._lock:
+            # An answer from before a clear() must not outlive it.
+            if generation == self._generation:
+                self._answers[ae_title] = answer
+        return answer.ae
+
+    def clear(self) -> None:
+        """Forget everything: the next question goes to the directory."""
+        with self._lock:
+            self._answers.clear()
+            self._generation += 1

@@ -1,0 +1,88 @@
+"""One configuration as it was read: what a runtime is built from."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dcm4py_leading.config.check import check
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.loader import load_device
+from dcm4py_leading.config.placeholders import data_dir_properties, expander
+from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
+from dcm4py_leading.model.device import Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A device that passed every check. ``problems`` are WARNINGs only."""
+
+    device: Device
+    problems: tuple[Problem, ...]
+    fingerprint: str
+    """Equal for equal configurations, whichever server they come from."""
+    loaded_at: datetime
+    source: str
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def load_snapshot(
+    source: ConfigSource,
+    device_name: str,
+    *,
+    properties: Mapping[str, str],
+    data_dir: Path,
+    environment: Mapping[str, str] = os.environ,
+    clock: Callable[[], datetime] = _now,
+) -> Snapshot:
+    """Read, resolve and check the configuration of ``device_name``.
+
+    Raises ConfigUnavailable when the source cannot be read, ConfigInvalid with every problem when one is an ERROR.
+    ``properties`` win over those derived from ``data_dir``.
+    """
+    expand = expander({**data_dir_properties(data_dir), **properties}, environment)
+    device, problems = load_device(source.read_device(device_name), device_name, expand)
+    if device is not None:
+        problems.extend(check(device, source, expand))
+    if device is None or any(problem.severity is Severity.ERROR for problem in problems):
+        raise ConfigInvalid(problems)
+    return Snapshot(
+        device=device,
+        problems=tuple(problems),
+        fingerprint=fingerprint(device),
+        loaded_at=clock(),
+        source=source.describe(),
+    )
+
+
+def fingerprint(value: object) -> str:
+    """Twelve hex digits that differ when ``value``, made of the model's types, differs in what it compares by."""
+    canonical = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _canonical(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        compared = (field.name for field in dataclasses.fields(value) if field.compare)
+        return {"": type(value).__name__, **{name: _canonical(getattr(value, name)) for name in compared}}
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()} s"
+    if isinstance(value, Mapping):
+        return [[_canonical(key), _canonical(value[key])] for key in sorted(value, key=str)]
+    if isinstance(value, frozenset):
+        return sorted((_canonical(member) for member in value), key=str)
+    if isinstance(value, tuple):
+        return [_canonical(member) for member in value]
+    return value

@@ -1,0 +1,147 @@
+"""Our side of an association that we open.
+
+pynetdicom's own reactor thread is not started: it can take a response before the waiting call does. Without it the
+caller's thread alone reads, so an association here belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity as PynetdicomAE
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation, AssociationSocket
+
+from dcm4py_leading.dicom.association import no_delay, seconds, store_on
+from dcm4py_leading.dicom.message import MoveOriginator, Primitive
+from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
+from dcm4py_leading.service.retrieve import PreparedObject
+
+
+class AssociationFailed(Exception):
+    """The association could not be opened, or ended before the answer. The message says what the peer did."""
+
+
+class RequestedAssociation:
+    """An open association with ``remote``; a context manager that releases it, or aborts when an exception ends it."""
+
+    def __init__(self, local_ae: ApplicationEntity, remote: RemoteAE, contexts: Sequence[PresentationContext]) -> None:
+        """Open it. Raises AssociationFailed."""
+        self._remote = remote
+        local = next((c for c in local_ae.connections if not c.is_tls), None)
+        target = _usable_connection(remote)
+        if local is None:
+            raise AssociationFailed(f"AE {local_ae.ae_title} has no connection that can initiate")
+        self._local = local
+        self._assoc = self._open(local_ae, target, contexts)
+
+    def _open(
+        self, local_ae: ApplicationEntity, target: Connection, contexts: Sequence[PresentationContext]
+    ) -> Association:
+        local = self._local
+        ae = PynetdicomAE(local_ae.calling_ae_title_for(self._remote.ae_title))
+        ae.acse_timeout = seconds(local.aaac_timeout)
+        ae.connection_timeout = seconds(local.tcp_connect_timeout)
+        ae.dimse_timeout = seconds(local.response_timeout)
+        ae.network_timeout = seconds(local.idle_timeout)
+        assoc = Association(ae, "requestor")
+        assoc.name = f"RequestorThread to {self._remote.ae_title}"
+        where = f"{self._remote.ae_title} at {target.hostname}:{target.port}"
+        try:
+            address = AddressInformation(target.hostname, target.port)
+            bind_address = local.client_bind_address or ("::" if address.is_ipv6 else "0.0.0.0")
+            assoc.set_socket(AssociationSocket(assoc, address=AddressInformation(bind_address, 0)))
+        except OSError as err:
+            raise AssociationFailed(f"{where}: {err.strerror or err}") from err
+        assoc.acceptor.ae_title = self._remote.ae_title
+        assoc.acceptor.address_info = address
+        assoc.requestor.address_info = AddressInformation(bind_address, 0)
+        assoc.requestor.ae_title = ae.ae_title
+        assoc.requestor.maximum_length = local.receive_pdu_length
+        assoc.requestor.implementation_class_uid = ae.implementation_class_uid
+        assoc.requestor.implementation_version_name = ae.implementation_version_name
+        for number, context in enumerate(contexts):
+            context.context_id = 2 * number + 1
+        assoc.requestor.requested_contexts = list(contexts)
+        assoc.bind(evt.EVT_CONN_OPEN, lambda _: no_delay(assoc.dul.socket.socket, local.send_timeout))
+        assoc._is_paused = True  # there is no reactor to wait for
+        assoc.request()
+        if not assoc.is_established:
+            raise AssociationFailed(f"{where}: {_failure(assoc)}")
+        # connect() took the timeout off again after the event
+        no_delay(assoc.dul.socket.socket, local.send_timeout)
+        return assoc
+
+    @property
+    def accepted_contexts(self) -> list[PresentationContext]:
+        """What the peer accepted."""
+        return list(self._assoc.accepted_contexts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the peer is still there."""
+        return bool(self._assoc.is_established and self._assoc.dul.is_alive() and not self._assoc.acse.is_aborted())
+
+    def send(self, request: Primitive, context_id: int) -> None:
+        """Send one DIMSE request."""
+        self._assoc.dimse.send_msg(request, context_id)
+
+    def receive(self) -> Primitive:
+        """The next DIMSE response. Raises AssociationFailed when the peer aborts, or none comes in dcmResponseTimeout."""
+        _, response = self._assoc.dimse.get_msg(block=True)
+        if response is None:
+            reason = "no response in time" if self.is_open else "the peer ended the association"
+            raise AssociationFailed(f"{self._remote.ae_title}: {reason}")
+        return response
+
+    def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> int | None:
+        """C-STORE ``obj``; the status, or None when the response did not come in time."""
+        return store_on(self._assoc, obj, message_id, originator)
+
+    def release(self) -> None:
+        """Release in an orderly way; dcmARRPTimeout bounds the wait."""
+        if self.is_open:
+            self._assoc.acse_timeout = seconds(self._local.arrp_timeout)
+            self._assoc.release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Abort, if it is still open, and let go of the socket."""
+        self._assoc.abort()
+        self._assoc.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if exc_type is None:
+            self.release()
+        else:
+            self.abort()
+
+
+def _usable_connection(remote: RemoteAE) -> Connection:
+    for connection in remote.connections:
+        if connection.port is not None and connection.installed and not connection.is_tls:
+            return connection
+    raise AssociationFailed(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
+
+
+def _failure(assoc: Association) -> str:
+    if assoc.is_rejected:
+        answer = assoc.acceptor.primitive
+        return f"association rejected: {answer.result_str}, {answer.source_str}, {answer.reason_str}"
+    sock = assoc.dul.socket
+    if sock is None or not isinstance(sock.socket, socket.socket):
+        return "cannot connect"
+    if assoc.is_aborted and not assoc._sent_abort:
+        return "association aborted"
+    return "no answer to the association request in time"

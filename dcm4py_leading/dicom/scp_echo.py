@@ -1,0 +1,13 @@
+"""Verification as SCP (PS3.4 A)."""
+
+from __future__ import annotations
+
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.message import Request
+
+
+def echo(assoc: AcceptedAssociation, request: Request) -> Outcome:
+    """C-ECHO."""
+    assoc.respond(request, status.SUCCESS)
+    return status.SUCCESS, {}

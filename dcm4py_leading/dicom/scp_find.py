@@ -1,0 +1,33 @@
+"""Query as SCP (PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
+from dcm4py_leading.dicom.message import Request
+from dcm4py_leading.dicom.negotiation import FIND
+from dcm4py_leading.service.find import find
+
+
+def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
+    """C-FIND: one pending response a match, C-CANCEL heeded between them."""
+    settings = assoc.local_ae.settings
+    matches = find(
+        assoc.runtime,
+        assoc.local_ae,
+        decode_identifier(request),
+        FIND[request.abstract_syntax],
+        relational=assoc.is_relational(request.abstract_syntax) or settings.relational_query_negotiation_lenient,
+    )
+    count = 0
+    for match in matches:
+        if not assoc.is_open:
+            return status.CANCEL, {"matches": count, "peer": "gone"}
+        if assoc.is_cancelled(request):
+            assoc.respond(request, status.CANCEL)
+            return status.CANCEL, {"matches": count}
+        assoc.respond(request, status.PENDING, data=encode_identifier(request, match))
+        count += 1
+    assoc.respond(request, status.SUCCESS)
+    return status.SUCCESS, {"matches": count}

@@ -1,0 +1,170 @@
+"""Retrieve as SCP: C-MOVE (PS3.4 C.4.2) and C-GET (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.query import parse_retrieve
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
+from dcm4py_leading.dicom.message import MoveOriginator, Request
+from dcm4py_leading.dicom.negotiation import GET, MOVE
+from dcm4py_leading.dicom.scu import StoreSCU
+from dcm4py_leading.errors import DestinationUnavailable
+from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.service.retrieve import (
+    Delivery,
+    PreparedObject,
+    Retrieval,
+    RetrieveRequest,
+    deliver,
+    destination,
+    requestor,
+    retrieve,
+)
+from dcm4py_leading.service.tally import SubOperationTally
+
+
+def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
+    """C-MOVE: sub-operations go out on an association of ours to the move destination."""
+    remote = destination(assoc.runtime, assoc.local_ae, request.move_destination)
+    retrieval = _retrieval(assoc, request, MOVE[request.abstract_syntax], destination_of=remote.ae_title)
+    originator = MoveOriginator(assoc.calling_ae_title, request.message_id)
+    interval = assoc.local_ae.settings.send_pending_cmove_interval
+    with (
+        StoreSCU(assoc.local_ae, remote, retrieval.contexts, originator) as store_scu,
+        _PendingByTime(assoc, request, interval, retrieval.expected) as pending,
+    ):
+        delivery = deliver(
+            retrieval, store_scu, is_cancelled=lambda: _is_over(assoc, request), on_progress=pending.update
+        )
+    return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title})
+
+
+def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
+    """C-GET: sub-operations go out on the association that asked."""
+    retrieval = _retrieval(assoc, request, GET[request.abstract_syntax], destination_of=None)
+
+    def on_progress(tally: SubOperationTally) -> None:
+        if assoc.local_ae.settings.send_pending_cget and tally.remaining:
+            assoc.respond(request, status.PENDING, tally=tally, remaining=True)
+
+    delivery = deliver(
+        retrieval, _SameAssociation(assoc), is_cancelled=lambda: _is_over(assoc, request), on_progress=on_progress
+    )
+    return _finish(assoc, request, delivery, retrieval, {})
+
+
+def _retrieval(
+    assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
+) -> Retrieval:
+    settings = assoc.local_ae.settings
+    lenient = settings.relational_retrieve_negotiation_lenient
+    keys = parse_retrieve(
+        decode_identifier(request), model, relational=lenient or assoc.is_relational(request.abstract_syntax)
+    )
+    receiving = (
+        requestor(assoc.runtime, assoc.local_ae, assoc.calling_ae_title, assoc.remote_address)
+        if destination_of is None
+        else assoc.runtime.peer_of(destination_of)
+    )
+    return retrieve(
+        assoc.runtime,
+        RetrieveRequest(keys=keys, local_ae=assoc.local_ae, connection=assoc.connection, receiving=receiving),
+    )
+
+
+def _is_over(assoc: AcceptedAssociation, request: Request) -> bool:
+    return assoc.is_cancelled(request) or not assoc.is_open
+
+
+def _finish(
+    assoc: AcceptedAssociation,
+    request: Request,
+    delivery: Delivery,
+    retrieval: Retrieval,
+    details: Mapping[str, object],
+) -> Outcome:
+    tally = delivery.tally
+    code = status.CANCEL if delivery.cancelled else tally.final_status()
+    failed = None
+    if tally.failed_sop_instance_uids:
+        # PS3.4 C.4.2.1.4.2, C.4.3.1.3.2
+        identifier = Dataset()
+        identifier.FailedSOPInstanceUIDList = list(tally.failed_sop_instance_uids)
+        failed = encode_identifier(request, identifier)
+    assoc.respond(
+        request,
+        code,
+        tally=tally,
+        remaining=delivery.cancelled,
+        data=failed,
+        error_comment=delivery.problem,
+    )
+    counts = {
+        "matches": retrieval.expected,
+        "completed": tally.completed,
+        "failed": tally.failed,
+        "warning": tally.warning,
+        "leading": retrieval.leading_summary(),
+    }
+    return code, {**details, **counts}
+
+
+class _SameAssociation:
+    """The C-GET SCU as destination."""
+
+    def __init__(self, assoc: AcceptedAssociation) -> None:
+        self._assoc = assoc
+
+    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+        if not self._assoc.is_open:
+            raise DestinationUnavailable(f"{self._assoc.calling_ae_title} ended the association")
+        return self._assoc.accepted_transfer_syntaxes(sop_class_uid)
+
+    def store(self, obj: PreparedObject, message_id: int) -> int | None:
+        code = self._assoc.store(obj, message_id)
+        if code is None and self._assoc.is_open:
+            # A late answer would be taken for the answer to the next object.
+            self._assoc.abort()
+        return code
+
+
+class _PendingByTime:
+    """Pending C-MOVE responses every dcmSendPendingCMoveInterval, also while one sub-operation takes long."""
+
+    def __init__(self, assoc: AcceptedAssociation, request: Request, interval: timedelta | None, expected: int) -> None:
+        self._assoc = assoc
+        self._request = request
+        self._interval = interval
+        self._tally = SubOperationTally(remaining=expected)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pending C-MOVE responses", daemon=True)
+
+    def update(self, tally: SubOperationTally) -> None:
+        """The tally that the next pending response tells."""
+        self._tally = tally
+
+    def _run(self) -> None:
+        assert self._interval is not None
+        while not self._stop.wait(self._interval.total_seconds()):
+            self._assoc.respond(self._request, status.PENDING, tally=self._tally, remaining=True)
+
+    def __enter__(self) -> Self:
+        if self._interval is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._interval is not None:
+            self._thread.join()  # no pending response may follow the final one

@@ -1,0 +1,98 @@
+"""From a data set to the bytes of a C-STORE in a transfer syntax that the destination accepts."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dcm4py_leading.errors import SubOperationFailed
+
+UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+_WORD_TYPES = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedObject:
+    """An object as it goes out: what the C-STORE command names, and the data set's bytes in pieces."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data: Sequence[bytes]
+
+
+def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:
+    """What to propose for an object: one presentation context for each tuple.
+
+    The stored syntax, and the two uncompressed ones to fall back to.
+    """
+    if stored in UNCOMPRESSED:
+        return ((stored, *(syntax for syntax in UNCOMPRESSED if syntax != stored)),)
+    return ((stored,), UNCOMPRESSED)
+
+
+def choose_transfer_syntax(stored: str, accepted: Collection[str]) -> str:
+    """The accepted syntax to send in: the stored one if possible. Raises SubOperationFailed."""
+    for syntax in (stored, *UNCOMPRESSED):
+        if syntax in accepted:
+            return syntax
+    raise SubOperationFailed("the destination accepts neither the stored nor an uncompressed transfer syntax")
+
+
+@contextmanager
+def object_errors(what: str) -> Iterator[None]:
+    """Turn what pydicom and its plug-ins raise on an odd object into SubOperationFailed, without its values."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError) as err:
+        raise SubOperationFailed(f"{what}: {type(err).__name__}") from err
+    except (NotImplementedError, RuntimeError, OSError, zlib.error) as err:
+        raise SubOperationFailed(f"{what}: {type(err).__name__}") from err
+
+
+def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
+    """``ds``, which was read in transfer syntax ``stored``, in ``target``. May change ``ds``.
+
+    Raises SubOperationFailed.
+    """
+    source, syntax = UID(stored), UID(target)
+    if source.is_encapsulated and not syntax.is_encapsulated and "PixelData" in ds:
+        with object_errors("cannot decompress"):
+            ds.decompress(generate_instance_uid=False)
+        source = ExplicitVRLittleEndian
+    with object_errors("cannot encode"):
+        if source.is_little_endian != syntax.is_little_endian:
+            _swap_words(ds)
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR = syntax.is_implicit_VR
+        buffer.is_little_endian = syntax.is_little_endian
+        write_dataset(buffer, ds)
+        encoded = buffer.getvalue()
+        if syntax.is_deflated:
+            # PS3.5 A.5: raw deflate, padded to even length
+            compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+            encoded = compressor.compress(encoded) + compressor.flush()
+            encoded += b"\0" * (len(encoded) % 2)
+    return encoded
+
+
+def _swap_words(ds: Dataset) -> None:
+    """Turn the byte order of word-valued elements, which pydicom keeps as bytes (PS3.5 6.2, OW and the like)."""
+
+    def swap(_: Dataset, element: DataElement) -> None:
+        code = _WORD_TYPES.get(element.VR)
+        if code is not None and isinstance(element.value, bytes):
+            words = array(code, element.value)
+            words.byteswap()
+            element.value = words.tobytes()
+
+    ds.walk(swap)

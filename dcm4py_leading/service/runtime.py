@@ -1,0 +1,97 @@
+"""What a request works with: one immutable bundle for each configuration, and the holder that swaps it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.config.snapshot import Snapshot
+from dcm4py_leading.errors import ConfigUnavailable, MoveDestinationUnknown, StorageUnavailable
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
+from dcm4py_leading.model.values import AETitle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """One configuration at work. An association holds one from its beginning to its end."""
+
+    snapshot: Snapshot
+    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
+    """The compiled rules of each AE, in the order in which they are looked at."""
+    index: Index
+    storages: Mapping[str, Storage]
+    leading: LeadingLookup
+    resolve: Callable[[AETitle], RemoteAE | None]
+    """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
+
+    @property
+    def device(self) -> Device:
+        """The configured device."""
+        return self.snapshot.device
+
+    def connection_at(self, address: tuple[str, int]) -> Connection | None:
+        """The connection that listens there, if this configuration has one."""
+        for connection in self.device.connections:
+            if connection.is_served and connection.listen_address == address:
+                return connection
+        return None
+
+    def storage_for(self, ae: ApplicationEntity) -> Storage:
+        """Where ``ae`` stores: the first of dcmObjectStorageID, else the only dcmStorage. Raises StorageUnavailable."""
+        ids = ae.settings.object_storage_ids or tuple(self.storages)
+        for storage_id in ids:
+            if storage_id in self.storages:
+                return self.storages[storage_id]
+        raise StorageUnavailable(f"AE {ae.ae_title} has no dcmStorage to store on")
+
+    def remote_ae(self, title: str) -> RemoteAE:
+        """The move destination of that title. Raises MoveDestinationUnknown, ConfigUnavailable."""
+        try:
+            remote = self.resolve(AETitle(title))
+        except ValueError as err:
+            raise MoveDestinationUnknown(f"move destination: {err}") from err
+        if remote is None:
+            raise MoveDestinationUnknown(f"move destination {title} is not in the directory")
+        return remote
+
+    def peer_of(self, title: str, address: str | None = None) -> Peer:
+        """A system as conditions see it: its dicomHostname where the directory knows it, else its address."""
+        host = address
+        try:
+            remote = self.resolve(AETitle(title))
+        except (ValueError, ConfigUnavailable):
+            remote = None
+        if remote is not None and remote.connections:
+            host = remote.connections[0].hostname
+        return Peer(host=host, ae_title=title)
+
+
+class RuntimeHolder:
+    """The one mutable reference of the service: which runtime new associations get."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+
+    @property
+    def current(self) -> Runtime:
+        """The runtime of this moment, for a look; work belongs into a `lease`."""
+        with self._lock:
+            return self._runtime
+
+    @contextmanager
+    def lease(self) -> Iterator[Runtime]:
+        """The runtime of this moment, the same to the end of the block, whatever is swapped in meanwhile."""
+        yield self.current
+
+    def swap(self, runtime: Runtime) -> None:
+        """Let new leases have ``runtime``; old ones keep theirs, which goes when the last of them ends."""
+        with self._lock:
+            self._runtime = runtime

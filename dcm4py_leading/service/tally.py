@@ -1,0 +1,59 @@
+"""The arithmetic of sub-operations, the same for C-MOVE and C-GET (PS3.4 C.4.2.1, C.4.3.1)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Self
+
+
+class SubOperation(enum.Enum):
+    """How one C-STORE sub-operation ended."""
+
+    COMPLETED = "completed"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+def outcome_of(status: int | None) -> SubOperation:
+    """What a C-STORE response says (PS3.4 B.2.3); None, that is no response, is a failure: never counted as done."""
+    if status == 0x0000:
+        return SubOperation.COMPLETED
+    if status is not None and (0xB000 <= status <= 0xBFFF or status in (0x0001, 0x0107, 0x0116)):
+        return SubOperation.WARNING
+    return SubOperation.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubOperationTally:
+    """Counts of one retrieve. The numbers are those of the responses (PS3.7 9.3.3.2, 9.3.4.2)."""
+
+    remaining: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    failed_sop_instance_uids: tuple[str, ...] = ()
+
+    def record(self, outcome: SubOperation, sop_instance_uid: str) -> Self:
+        """The tally after one more sub-operation."""
+        remaining = max(self.remaining - 1, 0)
+        match outcome:
+            case SubOperation.COMPLETED:
+                return replace(self, remaining=remaining, completed=self.completed + 1)
+            case SubOperation.WARNING:
+                return replace(self, remaining=remaining, warning=self.warning + 1)
+            case SubOperation.FAILED:
+                failed = (*self.failed_sop_instance_uids, sop_instance_uid)
+                return replace(self, remaining=remaining, failed=self.failed + 1, failed_sop_instance_uids=failed)
+
+    def final_status(self) -> int:
+        """Status of the final response when nobody cancelled (PS3.4 C.4.2.1.5, C.4.3.1.4).
+
+        0000 when every sub-operation succeeded, A702 when every one failed, else B000: complete with failures or
+        warnings.
+        """
+        if self.failed == 0 and self.warning == 0:
+            return 0x0000
+        if self.completed == 0 and self.warning == 0:
+            return 0xA702
+        return 0xB000

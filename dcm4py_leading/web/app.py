@@ -1,0 +1,73 @@
+"""The HTTP rim: control and health, under the paths that dcm4chee-arc uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
+
+
+class Control(Protocol):
+    """What the HTTP rim may do with the service. Called from a worker thread."""
+
+    def reload(self) -> None:
+        """Read the configuration again and put it in force. Raises ConfigError: then the old one stays."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether the configuration is loaded and every listener is bound."""
+        ...
+
+    def state(self) -> Mapping[str, object]:
+        """What runs since when, and how the last reload went; JSON values only."""
+        ...
+
+
+def create_app(control: Control) -> Starlette:
+    """The ASGI application."""
+
+    def reload(_: Request) -> Response:
+        try:
+            control.reload()
+        except ConfigError as err:
+            problems = err.problems if isinstance(err, ConfigInvalid) else ()
+            body = {"errorMessage": str(err), "problems": [problem_json(problem) for problem in problems]}
+            return JSONResponse(body, status_code=409)
+        return Response(status_code=204)
+
+    def status(_: Request) -> Response:
+        return JSONResponse({"status": "STARTED" if control.is_ready() else "STOPPED"})
+
+    def live(_: Request) -> Response:
+        return JSONResponse({"status": "UP"})
+
+    def ready(_: Request) -> Response:
+        is_ready = control.is_ready()
+        body = {"status": "UP" if is_ready else "DOWN", **control.state()}
+        return JSONResponse(body, status_code=200 if is_ready else 503)
+
+    return Starlette(
+        routes=[
+            Route("/dcm4chee-arc/ctrl/reload", reload, methods=["POST"]),
+            Route("/dcm4chee-arc/ctrl/status", status),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+        ]
+    )
+
+
+def problem_json(problem: Problem) -> dict[str, str | None]:
+    """A problem as JSON, the same here and in ``check --json``."""
+    return {
+        "severity": problem.severity.value,
+        "dn": problem.dn,
+        "attribute": problem.attribute,
+        "value": problem.value,
+        "reason": problem.reason,
+    }

@@ -1,0 +1,375 @@
+"""The seed scene: a long-term archive with stale values, a leading archive, a viewer, one LDIF that joins them.
+
+Everything runs on loopback and in a temporary directory, and is stopped and removed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove  # type: ignore[attr-defined]
+
+from tests.fixtures.datasets import make_study
+from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
+from tests.fixtures.ports import free_port
+from tests.fixtures.processes import find_program
+from tests.fixtures.slapd import OUR_LDIF, Slapd, program
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED_PORTS = {"archive": 11112, "leading": 11113, "viewer": 11115}
+INSTANCES = 6
+STALE = {
+    "PatientName": "SMITH^JON",
+    "PatientID": "TEMP-4711",
+    "IssuerOfPatientID": "EMERGENCY",
+    "PatientBirthDate": "19000101",
+    "PatientSex": "O",
+    "StudyDescription": "UNKNOWN",
+    "AccessionNumber": "0",
+}
+CURRENT = {
+    "PatientName": "Smith^John^Albert",
+    "PatientID": "P-0815",
+    "IssuerOfPatientID": None,
+    "PatientBirthDate": "19620430",
+    "PatientSex": "M",
+    "StudyDescription": "CT Thorax with contrast",
+    "AccessionNumber": "A-20261",
+}
+
+
+@dataclass
+class Scene:
+    """What runs, and how to reach it."""
+
+    directory: Path
+    ports: dict[str, int]
+    http_port: int
+    without: frozenset[str]
+    running: ExitStack
+    source: list[str] = field(default_factory=list)
+    apply_change: Callable[[Path], object] = lambda _: None
+    delivered: Callable[[], list[Dataset]] = list
+
+    def has(self, *programs: str) -> bool:
+        """Whether these programs are installed and wanted."""
+        return all((find_program(name) or program(name)) is not None for name in programs)
+
+    def subdirectory(self, name: str) -> Path:
+        path = self.directory / name
+        path.mkdir()
+        return path
+
+
+class Steps:
+    """Progress, with the time that has passed."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._began:5.1f} s] {text}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running, with commands to try by hand")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=["slapd", "dcmtk"], help="act as if it were not installed"
+    )
+    options = parser.parse_args()
+    step = Steps()
+    with tempfile.TemporaryDirectory(prefix="dcm4py-demo-") as name, ExitStack() as running:
+        scene = Scene(
+            directory=Path(name),
+            ports=_ports(),
+            http_port=free_port(),
+            without=frozenset(options.without),
+            running=running,
+        )
+        study_uid = str(generate_uid())
+        passed = play(scene, step, study_uid)
+        if options.keep:
+            keep(scene, study_uid)
+        step("stopping everything")
+    return 0 if passed else 1
+
+
+def play(scene: Scene, step: Steps, study_uid: str) -> bool:
+    """The scene from the empty directory to the verdict."""
+    start_directory(scene, step)
+    start_viewer(scene, step)
+    start_leading(scene, step)
+    step(f"starting the long-term archive DCM4CHEE on port {scene.ports['archive']}: dcm4py-leading")
+    start_service(scene, "archive", [*scene.source, "--http", f"127.0.0.1:{scene.http_port}"], scene.http_port)
+
+    step(f"one real CT study of {INSTANCES} objects to both archives; DCM4CHEE gets stale patient and study attributes")
+    files = {
+        title: make_study(
+            scene.directory / f"study-{title}",
+            patient_id=str(values["PatientID"]),
+            patient_name=str(values["PatientName"]),
+            study_uid=study_uid,
+            instances=INSTANCES // 2,
+            series=2,
+            attributes=values,
+        )
+        for title, values in (("archive", STALE), ("leading", CURRENT))
+    }
+    for title, called in (("leading", "QRSCP"), ("archive", "DCM4CHEE")):
+        store(scene, files[title], scene.ports[title], called)
+
+    step("C-MOVE to STORESCP without the rule")
+    move(scene, study_uid)
+    before = scene.delivered()
+
+    step("the change: ldif/leading-cfind-scp.ldif")
+    scene.apply_change(OUR_LDIF / "leading-cfind-scp.ldif")
+    step("reload: POST /dcm4chee-arc/ctrl/reload")
+    http(scene.http_port, "POST", "/dcm4chee-arc/ctrl/reload")
+
+    step("C-MOVE to STORESCP with the rule")
+    move(scene, study_uid)
+    return verdict(before, scene.delivered()[len(before) :])
+
+
+def start_directory(scene: Scene, step: Steps) -> None:
+    """slapd with our schema and the quickstart tree, else the embedded directory on the same LDIF."""
+    tree = (OUR_LDIF / "quickstart.ldif").read_text()
+    for role, seed_port in SEED_PORTS.items():
+        tree = tree.replace(f"dicomPort: {seed_port}", f"dicomPort: {scene.ports[role]}")
+    data_dir = ["--data-dir", str(scene.subdirectory("archive"))]
+    if scene.has("slapd", "slapadd", "ldapmodify") and "slapd" not in scene.without:
+        slapd = scene.running.enter_context(Slapd(scene.subdirectory("slapd"), content=[tree]))
+        step(f"directory: a real slapd at {slapd.url}, with schema/ and ldif/quickstart.ldif")
+        scene.source = [
+            *("--ldap-url", f"{slapd.url}/{slapd.base_dn}"),
+            *("--bind-dn", slapd.bind_dn, "--bind-password-file", str(slapd.password_file)),
+            *data_dir,
+        ]
+
+        def ldapmodify(change: Path) -> None:
+            done = slapd.ldapmodify(change)
+            if done.returncode:
+                raise SystemExit(f"ldapmodify: {done.stderr}")
+
+        scene.apply_change = ldapmodify
+        return
+    step("directory: slapd is not here, so the embedded directory reads ldif/quickstart.ldif itself")
+    quickstart, changes = scene.directory / "quickstart.ldif", scene.directory / "changes.ldif"
+    quickstart.write_text(tree)
+    changes.write_text("version: 1\n")
+    scene.source = ["--ldif", str(quickstart), "--ldif", str(changes), *data_dir]
+    scene.apply_change = lambda change: shutil.copyfile(change, changes)
+
+
+def start_viewer(scene: Scene, step: Steps) -> None:
+    """STORESCP: DCMTK's storescp, else pynetdicom."""
+    port = scene.ports["viewer"]
+    if scene.has("storescp") and "dcmtk" not in scene.without:
+        step(f"viewer STORESCP on port {port}: DCMTK's storescp")
+        viewer = scene.running.enter_context(
+            StoreScp(scene.subdirectory("viewer"), port=port, options=("+xa", "+B", "+uf"))
+        )
+        scene.delivered = viewer.datasets
+        return
+    step(f"viewer STORESCP on port {port}: pynetdicom, as DCMTK is not here")
+    received: list[Dataset] = []
+
+    def on_store(event: evt.Event) -> int:
+        received.append(event.dataset)
+        return 0x0000
+
+    ae = AE("STORESCP")
+    ae.supported_contexts = AllStoragePresentationContexts
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    scene.running.callback(server.shutdown)
+    scene.delivered = received.copy
+
+
+def start_leading(scene: Scene, step: Steps) -> None:
+    """QRSCP: DCMTK's dcmqrscp, else another of our own services."""
+    port = scene.ports["leading"]
+    if scene.has("dcmqrscp") and "dcmtk" not in scene.without:
+        step(f"leading archive QRSCP on port {port}: DCMTK's dcmqrscp")
+        scene.running.enter_context(DcmQrScp(scene.subdirectory("leading"), port=port))
+        return
+    step(f"leading archive QRSCP on port {port}: dcm4py-leading, as DCMTK is not here")
+    records = (OUR_LDIF / "quickstart.ldif").read_text().split("\n\n")
+    own = [record for record in records if "dicomDeviceName=dcmqrscp" not in record and "=QRSCP," not in record]
+    tree = scene.directory / "leading.ldif"
+    tree.write_text(
+        "\n\n".join(own).replace("DCM4CHEE", "QRSCP").replace("dicomPort: 11112", f"dicomPort: {port}") + "\n"
+    )
+    http_port = free_port()
+    data_dir = str(scene.subdirectory("leading"))
+    options = ["--ldif", str(tree), "--data-dir", data_dir, "--http", f"127.0.0.1:{http_port}"]
+    start_service(scene, "leading", options, http_port)
+
+
+def start_service(scene: Scene, name: str, options: Sequence[str], http_port: int) -> None:
+    """Run ``dcm4py-leading serve`` until the scene ends; return when it is ready."""
+    log = scene.directory / f"{name}.log"
+    command = [sys.executable, "-m", "dcm4py_leading", "serve", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, start_new_session=True)
+    scene.running.callback(_end, process)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            http(http_port, "GET", "/health/ready")
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"dcm4py-leading did not start:\n{log.read_text()}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def http(port: int, method: str, path: str) -> str:
+    """One request to the service's control. Raises OSError when it cannot be reached."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as err:
+        raise SystemExit(f"{method} {path}: {err.code} {err.read().decode()}") from err
+
+
+def store(scene: Scene, files: Sequence[Path], port: int, called: str) -> None:
+    """C-STORE the files, with DCMTK's storescu or pynetdicom."""
+    if scene.has("storescu") and "dcmtk" not in scene.without:
+        outcome = storescu(port, files, called_ae_title=called)
+        if outcome.returncode:
+            raise SystemExit(outcome.output)
+        return
+    ae = AE("DEMO")
+    for ds in (pydicom.dcmread(path, specific_tags=["SOPClassUID"]) for path in files):
+        ae.add_requested_context(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID)
+        break
+    with _associated(ae, port, called) as assoc:
+        for path in files:
+            status = assoc.send_c_store(pydicom.dcmread(path))
+            if status.get("Status") != 0x0000:
+                raise SystemExit(f"C-STORE to {called}: {status}")
+
+
+def move(scene: Scene, study_uid: str) -> None:
+    """C-MOVE the study from DCM4CHEE to STORESCP, with DCMTK's movescu or pynetdicom."""
+    port = scene.ports["archive"]
+    if scene.has("movescu") and "dcmtk" not in scene.without:
+        outcome = movescu(
+            port,
+            {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study_uid},
+            move_destination="STORESCP",
+            called_ae_title="DCM4CHEE",
+        )
+        if outcome.status != 0x0000:
+            raise SystemExit(outcome.output)
+        return
+    ae = AE("DEMO")
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelMove)
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "STUDY"
+    identifier.StudyInstanceUID = study_uid
+    with _associated(ae, port, "DCM4CHEE") as assoc:
+        responses = list(assoc.send_c_move(identifier, "STORESCP", StudyRootQueryRetrieveInformationModelMove))
+    if responses[-1][0].get("Status") != 0x0000:
+        raise SystemExit(f"C-MOVE: {responses[-1][0]}")
+
+
+@contextmanager
+def _associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
+    assoc = ae.associate("127.0.0.1", port, ae_title=called)
+    if not assoc.is_established:
+        raise SystemExit(f"no association with {called}")
+    try:
+        yield assoc
+    finally:
+        assoc.release()
+
+
+def verdict(before: list[Dataset], after: list[Dataset]) -> bool:
+    """Print what each had and what the viewer got, and say whether it is right."""
+    widths = (20, 18, 26, 18, 26)
+    header = ("attribute", "DCM4CHEE (ours)", "QRSCP (leading)", "without the rule", "with the rule")
+    print()
+    for row in (header, tuple("-" * (width - 2) for width in widths)):
+        print("".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))
+    right = len(before) == len(after) == INSTANCES
+    for keyword, stale in STALE.items():
+        current = CURRENT[keyword]
+        got = [_values(delivered, keyword) for delivered in (before, after)]
+        right = right and got == [stale or "", current or ""]
+        row = (keyword, stale, current or "-", got[0] or "-", got[1] or "-")
+        print("".join(str(text).ljust(width) for text, width in zip(row, widths, strict=True)))
+    print(f"{'objects':<20}{INSTANCES:<18}{INSTANCES:<26}{len(before):<18}{len(after):<26}\n")
+    if right:
+        print("PASSED: the viewer received every object with the leading archive's values.", flush=True)
+    else:
+        print("FAILED: the viewer did not receive the leading archive's values.", flush=True)
+    return right
+
+
+def _values(delivered: list[Dataset], keyword: str) -> str:
+    """The value that all objects have; all of them when they differ."""
+    return " | ".join(sorted({str(ds.get(keyword, "")) for ds in delivered}))
+
+
+def keep(scene: Scene, study_uid: str) -> None:
+    """Leave it running until Enter or Ctrl-C, with the seed's commands."""
+    ports = scene.ports
+    print(
+        f"\nEverything runs on; the files are in {scene.directory}. Try\n\n"
+        f"  movescu -v -S -aec DCM4CHEE -aem STORESCP -k QueryRetrieveLevel=STUDY -k StudyInstanceUID={study_uid} \\\n"
+        f"      localhost {ports['archive']}\n"
+        f"  findscu -v -S -aec QRSCP -k QueryRetrieveLevel=STUDY -k StudyInstanceUID={study_uid} -k PatientName \\\n"
+        f"      localhost {ports['leading']}\n"
+        f"or, with dcm4che's tools,\n\n"
+        f"  movescu -c DCM4CHEE@localhost:{ports['archive']} -m StudyInstanceUID={study_uid} --dest STORESCP\n\n"
+        f"  curl -X POST http://127.0.0.1:{scene.http_port}/dcm4chee-arc/ctrl/reload\n\n"
+        f"The service's log: {scene.directory / 'archive.log'}\nEnter or Ctrl-C ends it."
+    )
+    try:
+        input()
+    except (KeyboardInterrupt, EOFError):
+        print()
+
+
+def _ports() -> dict[str, int]:
+    """The seed's ports if all of them are free, else others."""
+    try:
+        for port in SEED_PORTS.values():
+            socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return {role: free_port() for role in SEED_PORTS}
+    return dict(SEED_PORTS)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TCP_NODELAY", "1")  # DCMTK's switch
+    sys.exit(main())
