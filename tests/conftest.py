@@ -2,7 +2,7 @@
 
 from dcm4py_leading import log
 
-pytest_plugins: list[str] = []
+pytest_plugins: list[str] = ["tests.fixtures.slapd"]
 
 
 def pytest_configure() -> None:

@@ -30,15 +30,22 @@ def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[
     carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets UTF-8.
     Returns what was changed, and nothing else.
     """
-    changes = with_character_set(ds, _merged(ds, new, policy, only))
+    changes = plan_update(ds, new, policy, only=only)
     apply(ds, changes)
     return changes
 
 
-def update_with_identifier_groups(
+def plan_update(
     ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None
 ) -> list[Change]:
-    """Like `update`, but an identifier moves together with its issuer.
+    """The changes that `update` makes, without making them."""
+    return with_character_set(ds, _merged(ds, new, policy, only))
+
+
+def plan_update_with_identifier_groups(
+    ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None
+) -> list[Change]:
+    """Like `plan_update`, but an identifier moves together with its issuer.
 
     When the policy replaces ours by a different identifier, its whole group becomes what ``new`` has, absent
     attributes are removed. When the policy keeps a different identifier of ours, nothing of the other's group is
@@ -55,9 +62,7 @@ def update_with_identifier_groups(
             merged.pop(tag, None)
             if replaced and (change := _taken_over(ds, new, tag)) is not None:
                 merged[tag] = change
-    changes = with_character_set(ds, [merged[tag] for tag in sorted(merged)])
-    apply(ds, changes)
-    return changes
+    return with_character_set(ds, [merged[tag] for tag in sorted(merged)])
 
 
 def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:

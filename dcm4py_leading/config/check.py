@@ -174,21 +174,19 @@ def _hidden_rules(device: Device) -> Iterator[Problem]:
 
     Told where that is certain: the version-2 rule matches whenever the legacy rule does.
     """
-    titles: dict[tuple[str, str], list[str]] = {}
-    rules: dict[str, AnyRule] = {}
+    hidden: dict[str, list[str]] = {}
     for ae in device.application_entities:
         reaching = (*ae.coercion_rules, *device.archive.coercion_rules)
-        rules.update((rule.dn, rule) for rule in reaching)
         for legacy in reaching:
             hiding = next((rule for rule in reaching if _hides(rule, legacy)), None)
             if hiding is not None:
-                titles.setdefault((legacy.dn, hiding.dn), []).append(ae.ae_title)
-    for (legacy_dn, hiding_dn), hidden_on in titles.items():
+                hidden.setdefault(legacy.dn, []).append(f"on {ae.ae_title} by {hiding.cn!r} ({hiding.dn})")
+    for dn, where in hidden.items():
         reason = (
-            f"dcm4chee ignores this rule on {', '.join(hidden_on)}, because the version-2 rule"
-            f" {rules[hiding_dn].cn!r} ({hiding_dn}) matches too; here this rule is applied, before that one"
+            "dcm4chee ignores this rule where a version-2 rule matches too, which is always the case"
+            f" {', '.join(where)}; here this rule is applied first, and those after it"
         )
-        yield _warning(legacy_dn, None, None, reason)
+        yield _warning(dn, None, None, reason)
 
 
 def _hides(rule: AnyRule, legacy: AnyRule) -> bool:

@@ -94,7 +94,7 @@ class LdapSource:
         start_tls: bool = False,
         ca_file: Path | None = None,
         connect_timeout_seconds: float = 5.0,
-        receive_timeout_seconds: float = 10.0,
+        receive_timeout_seconds: int = 10,
     ) -> None:
         """``bind_dn`` None binds anonymously. ``start_tls`` asks an ldap: server for TLS before the bind.
 
@@ -159,9 +159,7 @@ class LdapSource:
 
     @contextmanager
     def _bound(self, url: LdapUrl) -> Iterator[ldap3.Connection]:
-        tls = ldap3.Tls(
-            validate=ssl.CERT_REQUIRED, ca_certs_file=str(self._ca_file) if self._ca_file else None, sni=url.host
-        )
+        tls = _VerifyingTls(self._ca_file) if url.is_tls or self._start_tls else None
         server = ldap3.Server(
             url.host,
             port=url.port,
@@ -194,6 +192,23 @@ class LdapSource:
             if connection.socket is not None:
                 with suppress(OSError):
                     connection.socket.close()
+
+
+class _VerifyingTls(ldap3.Tls):
+    """Certificate and host name verified by the standard library, in the handshake; ldap3's own check is a later
+    step of its own, and leaves the socket open when it fails."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        try:
+            self._context = ssl.create_default_context(cafile=ca_file)
+        except OSError as err:
+            raise ConfigUnavailable(f"cannot read CA certificates from {ca_file}: {err}") from err
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        connection.socket = self._context.wrap_socket(
+            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=connection.server.host
+        )
 
 
 class _Directory:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
-from dcm4py_leading.config.attributes import single_valued
+from dcm4py_leading.config.attributes import read_attributes, single_valued
 from dcm4py_leading.config.dn import DnKey, dn_key, rdn_values
 from dcm4py_leading.config.entry import DEVICES_RDN, Entry
 from dcm4py_leading.config.ldif import (
@@ -89,12 +89,21 @@ class LdifSource:
         return ()
 
 
+class _Refusal(NamedTuple):
+    line: int
+    reason: str
+    attribute: str | None = None
+    value: str | None = None
+
+
 class Directory:
     """An in-memory directory that refuses what a server refuses, as far as the rows know the schema."""
 
     def __init__(self) -> None:
         self._entries: dict[DnKey, tuple[str, dict[str, list[str]]]] = {}
         self._single_valued = single_valued()
+        # Values of other attributes are not shown: a keystore's PIN may be among them.
+        self._read = read_attributes()
         self._missing: set[DnKey] = set()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -102,72 +111,65 @@ class Directory:
 
     def apply(self, file: LdifFile) -> list[Problem]:
         """Apply the records of a file in order; returns what was refused, and why."""
-        problems: list[Problem] = []
-        for record in file.records:
-            for line, attribute, value, reason in self._refusals(record):
-                problems.append(
-                    Problem(
-                        dn=record.dn, attribute=attribute, value=value, reason=f"{reason} [{file.name}, line {line}]"
-                    )
-                )
-        return problems
+        return [
+            Problem(
+                dn=record.dn,
+                attribute=refusal.attribute,
+                value=refusal.value if (refusal.attribute or "").lower() in self._read else None,
+                reason=f"{refusal.reason} [{file.name}, line {refusal.line}]",
+            )
+            for record in file.records
+            for refusal in self._refusals(record)
+        ]
 
-    def _refusals(self, record: Record) -> Iterator[tuple[int, str | None, str | None, str]]:
+    def _refusals(self, record: Record) -> Iterator[_Refusal]:
         key = dn_key(record.dn)
         match record:
             case AddEntry():
                 yield from self._add(key, record)
             case DeleteEntry():
                 if key not in self._entries:
-                    yield record.line, None, None, "cannot delete: there is no such entry"
+                    yield _Refusal(record.line, "cannot delete: there is no such entry")
                 elif any(other[-len(key) :] == key for other in self._entries if len(other) > len(key)):
-                    yield record.line, None, None, "cannot delete: the entry has others below it"
+                    yield _Refusal(record.line, "cannot delete: the entry has others below it")
                 else:
                     del self._entries[key]
             case ModifyEntry():
                 if key not in self._entries:
-                    yield record.line, None, None, "cannot modify: there is no such entry, so add it first"
+                    yield _Refusal(record.line, "cannot modify: there is no such entry, so add it first")
                     return
                 for modification in record.modifications:
                     yield from self._modify(self._entries[key][1], modification)
             case _:
                 assert_never(record)
 
-    def _add(self, key: DnKey, record: AddEntry) -> Iterator[tuple[int, str | None, str | None, str]]:
+    def _add(self, key: DnKey, record: AddEntry) -> Iterator[_Refusal]:
         if key in self._entries:
-            yield record.line, None, None, "cannot add: the entry exists already; change it with changetype: modify"
+            yield _Refusal(record.line, "cannot add: the entry exists already; change it with changetype: modify")
             return
         parent = key[1:]
         if _needs_parent(key) and parent not in self._entries and parent not in self._missing:
             # Told once, not again for each of a hundred children.
             self._missing.add(parent)
-            yield record.line, None, None, "cannot add: the entry above it does not exist, so add that first"
+            yield _Refusal(record.line, "cannot add: the entry above it does not exist, so add that first")
         attributes: dict[str, list[str]] = {}
         for line in record.attributes:
             yield from self._add_value(attributes, line)
         if "objectclass" not in (name.lower() for name in attributes):
-            yield record.line, "objectClass", None, "is required, but absent"
+            yield _Refusal(record.line, "is required, but absent", "objectClass")
         self._entries[key] = (record.dn, attributes)
 
-    def _add_value(
-        self, attributes: dict[str, list[str]], line: Line
-    ) -> Iterator[tuple[int, str | None, str | None, str]]:
+    def _add_value(self, attributes: dict[str, list[str]], line: Line) -> Iterator[_Refusal]:
         values = _values(attributes, line.name)
         if _find(values, line) is not None:
-            yield line.number, line.name, line.value, "cannot add: the value is there already"
+            yield _Refusal(line.number, "cannot add: the value is there already", line.name, line.value)
         elif values and line.name.lower() in self._single_valued:
-            yield (
-                line.number,
-                line.name,
-                line.value,
-                f"cannot add: the attribute takes one value and has {values[0]!r}; use replace",
-            )
+            reason = f"cannot add: the attribute takes one value and has {values[0]!r}; use replace"
+            yield _Refusal(line.number, reason, line.name, line.value)
         else:
             values.append(line.value)
 
-    def _modify(
-        self, attributes: dict[str, list[str]], modification: Modification
-    ) -> Iterator[tuple[int, str | None, str | None, str]]:
+    def _modify(self, attributes: dict[str, list[str]], modification: Modification) -> Iterator[_Refusal]:
         name = modification.attribute
         values = _values(attributes, name)
         match modification.operation:
@@ -181,12 +183,12 @@ class Directory:
             case Operation.DELETE:
                 if not modification.values:
                     if not values:
-                        yield modification.line, name, None, "cannot delete: the entry has no such attribute"
+                        yield _Refusal(modification.line, "cannot delete: the entry has no such attribute", name)
                     values.clear()
                 for line in modification.values:
                     position = _find(values, line)
                     if position is None:
-                        yield line.number, name, line.value, "cannot delete: the entry has no such value"
+                        yield _Refusal(line.number, "cannot delete: the entry has no such value", name, line.value)
                     else:
                         del values[position]
             case _:

@@ -10,6 +10,9 @@ from pydicom import Dataset
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
 
+StudyAttributes = Dataset
+"""What a leading archive says of one study: the return keys, decoded. Shared between threads, so only read."""
+
 
 class LeadingQuery(Protocol):
     """Asks a leading archive by C-FIND; implemented by ``dicom/scu.py``."""

@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+import isodate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,8 +48,6 @@ def test_duration_without_a_fixed_length_is_refused_with_the_reason(text, reason
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=10_000)))
 def test_duration_written_by_isodate_reads_back(value):
-    import isodate
-
     assert parse_duration(isodate.duration_isoformat(value)) == value
 
 
@@ -77,7 +76,7 @@ def test_number_out_of_range_or_no_number_is_refused_with_the_range(text):
 def test_zero_milliseconds_is_no_timeout():
     assert converters.milliseconds("0") is None
     assert converters.milliseconds("1500") == timedelta(seconds=1.5)
-    with pytest.raises(ValueError, match="at least 0|from 0"):
+    with pytest.raises(ValueError, match="from 0 to"):
         converters.milliseconds("-1")
 
 

@@ -1,7 +1,32 @@
+import base64
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dcm4py_leading.config.ldif import AddEntry, DeleteEntry, ModifyEntry, Operation, parse_ldif, read_ldif
 from dcm4py_leading.errors import ConfigUnavailable
+
+FRAGMENTS = [
+    "\n",
+    "\r\n",
+    " ",
+    "-",
+    "dn: cn=a\n",
+    "dn:: !\n",
+    "changetype: modify\n",
+    "changetype: add\n",
+    "add: cn\n",
+    "cn: b\n",
+    "cn:: YQ==\n",
+    "version: 1\n",
+    "#x\n",
+    "-\n",
+    " dn: cn=b\n",
+    "\t",
+    ":",
+]
 
 
 def records(text):
@@ -106,8 +131,6 @@ def test_last_modification_needs_no_hyphen():
     ],
 )
 def test_fault_is_told_with_its_remedy(text, reason):
-    import re
-
     found = reasons(text)
     assert any(re.search(reason, told) for told in found), found
 
@@ -152,3 +175,17 @@ def test_byte_order_mark_is_ignored(tmp_path):
     path = tmp_path / "bom.ldif"
     path.write_bytes(b"\xef\xbb\xbfdn: cn=a\ncn: a\n")
     assert read_ldif(path).records[0].dn == "cn=a"
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join) | st.text(max_size=60))
+def test_any_text_is_either_read_or_told(text):
+    file = parse_ldif(text, "a.ldif")
+    assert all(problem.reason for problem in file.problems)
+    assert all(record.line >= 1 for record in file.records)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["cn", "dcmProperty"]), st.text(min_size=1)), min_size=1))
+def test_values_in_base64_survive(values):
+    lines = [f"{name}:: {base64.b64encode(value.encode()).decode()}" for name, value in values]
+    (entry,) = records("\n".join(["dn: cn=a", *lines]))
+    assert [(line.name, line.value) for line in entry.attributes] == values

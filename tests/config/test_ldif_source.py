@@ -66,7 +66,9 @@ def device(source):
 
 
 def test_device_comes_with_everything_below_it(source):
-    entries = source(TREE, f"dn: dicomDeviceName=other,{DEVICES}\nobjectClass: dicomDevice\n").read_device("dcm4chee-arc")
+    entries = source(TREE, f"dn: dicomDeviceName=other,{DEVICES}\nobjectClass: dicomDevice\n").read_device(
+        "dcm4chee-arc"
+    )
     assert [entry.dn for entry in entries] == [DEVICE, CONNECTION, AE, f"cn=CT,{AE}"]
 
 
@@ -182,3 +184,10 @@ def test_removed_file_is_unavailable(source, tmp_path):
 
 def test_upstreams_stock_files_build_its_1514_entries(upstream):
     assert len(LdifSource(upstream.stock_content).entries()) == 1514
+
+
+def test_refused_value_of_an_attribute_that_we_do_not_read_is_not_shown(source):
+    pin = change(DEVICE, "add: dcmKeyStorePin", "dcmKeyStorePin: s3cret")
+    (problem,) = problems(source(TREE, pin, pin))
+    assert problem.attribute == "dcmKeyStorePin"
+    assert "s3cret" not in str(problem)

@@ -1,0 +1,67 @@
+"""Storage: where the bytes of stored objects are kept. Implementations: `file_storage`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.model.archive import StorageDescriptor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where one stored object is: a storage of the device (dcmStorageID) and a path below its URI."""
+
+    storage_id: str
+    path: str
+    size: int
+    """In bytes."""
+    digest: str | None
+    """Hexadecimal, by dcmDigestAlgorithm, over the whole file; None: the storage computes none."""
+
+
+class Incoming(Protocol):
+    """An object on its way into a storage."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append to the object. Raises StorageUnavailable."""
+        ...
+
+    def reader(self) -> BinaryIO:
+        """A file over what was written so far; the caller closes it. Raises StorageUnavailable."""
+        ...
+
+    def finish(self, attributes: Dataset) -> Location:
+        """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
+
+        It is still removed at the end of the block, unless `keep` follows. Raises StorageUnavailable.
+        """
+        ...
+
+    def keep(self) -> None:
+        """Leave the finished object in the storage: call it once the index knows the location."""
+        ...
+
+
+class Storage(Protocol):
+    """A dcmStorage at work; safe for use by many threads and processes."""
+
+    @property
+    def descriptor(self) -> StorageDescriptor:
+        """The configuration that it was made from."""
+        ...
+
+    def receive(self) -> AbstractContextManager[Incoming]:
+        """Receive one object; what the block does not `keep` is gone after it. Raises StorageUnavailable."""
+        ...
+
+    def open(self, location: Location) -> BinaryIO:
+        """The stored object, to be read. Raises StorageUnavailable."""
+        ...
+
+    def delete(self, location: Location) -> None:
+        """Remove a stored object; one that is gone already is no error. Raises StorageUnavailable."""
+        ...

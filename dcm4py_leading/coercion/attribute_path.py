@@ -1,0 +1,44 @@
+"""Names of attributes in rules: a keyword of the data dictionary (PS3.6) or eight hexadecimal digits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.valuerep import PersonName
+
+
+def parse_tag(name: str) -> int:
+    """The tag that ``name`` means. Raises ValueError."""
+    tag = tag_for_keyword(name)
+    if tag is not None:
+        return tag
+    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
+        return int(name, 16)
+    raise ValueError(f"unknown attribute {name!r}: expected a DICOM keyword or eight hexadecimal digits")
+
+
+def vr_of(tag: int) -> str | None:
+    """Value representation by the data dictionary, the first where it allows several; None for private attributes."""
+    try:
+        return dictionary_VR(tag).split(" or ")[0]
+    except KeyError:
+        return None
+
+
+def values_of(element: DataElement | None) -> Iterator[str]:
+    """The values of an element as text, as DICOM writes them; without blanks around them."""
+    if element is None or element.value is None or element.VR == "SQ" or isinstance(element.value, bytes):
+        return
+    single = isinstance(element.value, str | PersonName) or not isinstance(element.value, Iterable)
+    for value in [element.value] if single else element.value:
+        yield f"{value:08X}" if element.VR == "AT" else str(value).strip(" \0")
+
+
+def items_of(ds: Dataset, tag: int) -> list[Dataset]:
+    """The items of a sequence; none when it is absent or no sequence."""
+    element = ds.get(tag)
+    return list(element.value) if element is not None and element.VR == "SQ" else []

@@ -1,0 +1,260 @@
+import pytest
+
+from dcm4py_leading.config.check import check, unserved_capabilities
+from dcm4py_leading.config.loader import load_device
+from dcm4py_leading.errors import ConfigUnavailable, Severity
+from tests.fixtures import trees
+from tests.fixtures.trees import AE, DEVICE
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def checked(*entries, others=()):
+    device, problems = load_device(entries, "dcm4chee-arc")
+    assert problems == []
+    return check(device, trees.EntrySource([*entries, *others]))
+
+
+def tree(**attributes):
+    return trees.device(**attributes), trees.connection(), trees.ae(), trees.storage()
+
+
+def told(problems):
+    return [(problem.severity.value, problem.dn, problem.attribute) for problem in problems]
+
+
+def test_sound_tree_has_no_problem():
+    assert checked(*tree()) == []
+
+
+@pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheSize")
+def test_unlimited_cache_needs_a_stale_timeout():
+    (problem,) = checked(*tree(dcmLeadingCFindSCPQueryCacheSize="0"))
+    assert problem.severity is Severity.ERROR
+    assert "needs dcmLeadingCFindSCPQueryCacheStaleTimeout" in problem.reason
+    assert not checked(*tree(dcmLeadingCFindSCPQueryCacheSize="0", dcmLeadingCFindSCPQueryCacheStaleTimeout="PT5M"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "attribute"),
+    [
+        ({"dcmProtocol": "HL7"}, "dcmProtocol"),
+        ({"dcmProtocol": "HTTP"}, "dcmProtocol"),
+        ({"dcmProtocol": "SYSLOG_TLS", "dicomTLSCipherSuite": "TLS_A"}, "dcmProtocol"),
+        ({"dicomTLSCipherSuite": ["TLS_A", "TLS_B"]}, "dicomTLSCipherSuite"),
+    ],
+)
+def test_connection_that_we_cannot_serve_is_one_warning(attributes, attribute):
+    other = trees.connection("other", **attributes)
+    assert told(checked(*tree(), other)) == [("WARNING", other.dn, attribute)]
+
+
+@pytest.mark.ldap("dicomInstalled")
+def test_connection_that_is_not_installed_is_passed_over_in_silence():
+    assert checked(*tree(), trees.connection("other", dcmProtocol="HL7", dicomInstalled="FALSE")) == []
+
+
+@pytest.mark.parametrize(("address", "clash"), [("localhost", True), ("0.0.0.0", True), ("192.0.2.1", False)])
+def test_two_connections_on_one_address_clash(address, clash):
+    other = trees.connection("other", dcmBindAddress=address)
+    assert told(checked(*tree(), other)) == [("ERROR", other.dn, "dicomPort")] * clash
+
+
+def test_port_of_a_connection_that_is_not_served_does_not_clash():
+    other = trees.connection("other", dcmProtocol="HL7")
+    assert [problem.severity for problem in checked(*tree(), other)] == [Severity.WARNING]
+
+
+def test_ae_that_nobody_can_call_is_a_warning():
+    tls = trees.connection("tls", dicomTLSCipherSuite="TLS_A", dicomPort="2762")
+    other = trees.ae("OTHER", dicomNetworkConnectionReference=tls.dn)
+    assert ("WARNING", other.dn, "dicomNetworkConnectionReference") in told(checked(*tree(), tls, other))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (trees.device(), trees.connection(dicomTLSCipherSuite="TLS_A"), trees.ae()),
+        (trees.device(), trees.connection(), trees.ae(dicomInstalled="FALSE")),
+        (trees.device(), trees.connection(), trees.ae(dicomAssociationAcceptor="FALSE")),
+        (trees.device(),),
+    ],
+)
+def test_device_on_which_nobody_can_call_anything_is_an_error(entries):
+    problems = checked(*entries)
+    assert ("ERROR", DEVICE, None) in told(problems)
+    assert any("nothing to serve" in problem.reason for problem in problems)
+
+
+@pytest.mark.ldap("dicomInstalled")
+def test_device_that_is_not_installed_is_an_error():
+    assert told(checked(*tree(dicomInstalled="FALSE"))) == [("ERROR", DEVICE, "dicomInstalled")]
+
+
+@pytest.mark.ldap("dcmOtherAETitle")
+def test_title_that_two_aes_answer_to_is_an_error_on_both():
+    other = trees.ae("OTHER", dcmOtherAETitle="DCM4CHEE")
+    assert told(checked(*tree(), other)) == [("ERROR", AE, "dicomAETitle"), ("ERROR", other.dn, "dcmOtherAETitle")]
+
+
+def test_other_title_that_repeats_the_own_one_is_harmless():
+    entries = (trees.device(), trees.connection(), trees.ae(dcmOtherAETitle="DCM4CHEE"), trees.storage())
+    assert checked(*entries) == []
+
+
+@pytest.mark.ldap("dcmObjectStorageID")
+def test_storage_that_does_not_exist_is_an_error():
+    entries = (trees.device(), trees.connection(), trees.ae(dcmObjectStorageID="fs9"), trees.storage())
+    (problem,) = checked(*entries)
+    assert (problem.severity, problem.value) == (Severity.ERROR, "fs9")
+    assert problem.reason.endswith("fs1")
+
+
+@pytest.mark.ldap("dcmURI")
+def test_storage_in_use_must_be_a_file_uri():
+    s3 = trees.storage("s3", "https://bucket.example/a")
+    assert told(checked(trees.device(), trees.connection(), trees.ae(), s3)) == [("ERROR", s3.dn, "dcmURI")]
+    used = trees.ae(dcmObjectStorageID="fs1")
+    assert told(checked(trees.device(), trees.connection(), used, trees.storage(), s3)) == [
+        ("WARNING", s3.dn, "dcmURI")
+    ]
+
+
+def test_ae_that_cannot_choose_its_storage_is_a_warning():
+    assert told(checked(*tree(), trees.storage("fs2"))) == [("WARNING", AE, "dcmObjectStorageID")]
+
+
+def test_device_without_storage_is_a_warning():
+    assert told(checked(trees.device(), trees.connection(), trees.ae())) == [("WARNING", DEVICE, None)]
+
+
+def view(view_id, **attributes):
+    return trees.entry(
+        f"dcmQueryRetrieveViewID={view_id},{DEVICE}",
+        "dcmQueryRetrieveView",
+        dcmQueryRetrieveViewID=view_id,
+        **attributes,
+    )
+
+
+@pytest.mark.ldap("dcmQueryRetrieveViewID")
+def test_view_that_does_not_exist_is_an_error():
+    entries = tree(dcmQueryRetrieveViewID="all")
+    assert told(checked(*entries)) == [("ERROR", AE, "dcmQueryRetrieveViewID")]
+    assert checked(*entries, view("all")) == []
+
+
+@pytest.mark.ldap("dcmHideNotRejectedInstances")
+def test_view_of_rejected_instances_is_a_warning():
+    problems = checked(*tree(dcmQueryRetrieveViewID="iocm"), view("iocm", dcmHideNotRejectedInstances="TRUE"))
+    assert told(problems) == [("WARNING", AE, "dcmQueryRetrieveViewID")]
+    assert "no matches" in problems[0].reason
+
+
+@pytest.mark.ldap("dcmLeadingCFindSCP")
+@pytest.mark.parametrize(
+    ("rule", "attribute"),
+    [
+        (trees.rule(dcmLeadingCFindSCP="QRSCP"), "dcmLeadingCFindSCP"),
+        (trees.rule("lead", AE, dcmMergeMWLSCP="QRSCP"), "dcmMergeMWLSCP"),
+        (trees.rule2(dcmURI="leading-arc:QRSCP"), "dcmURI"),
+    ],
+)
+def test_ae_title_that_the_directory_does_not_have_is_a_warning(rule, attribute):
+    assert told(checked(*tree(), rule)) == [("WARNING", rule.dn, attribute)]
+    assert checked(*tree(), rule, others=trees.remote("QRSCP")) == []
+
+
+def test_registered_title_without_an_ae_is_not_enough():
+    registered = trees.entry(
+        "dicomAETitle=QRSCP,cn=Unique AE Titles Registry,cn=x", "dicomUniqueAETitle", dicomAETitle="QRSCP"
+    )
+    assert len(checked(*tree(), trees.rule(dcmLeadingCFindSCP="QRSCP"), others=[registered])) == 1
+
+
+def test_ae_that_cannot_be_called_is_a_warning_with_the_reason():
+    rule = trees.rule(dcmLeadingCFindSCP="QRSCP")
+    (problem,) = checked(*tree(), rule, others=trees.remote("QRSCP", port="x"))
+    assert problem.severity is Severity.WARNING
+    assert "dicomPort: x" in problem.reason
+    device, connection, ae = trees.remote("QRSCP")
+    off = trees.entry(connection.dn, "dicomNetworkConnection", dicomHostname="x")
+    (problem,) = checked(*tree(), rule, others=[device, off, ae])
+    assert "no installed DICOM connection with a port" in problem.reason
+
+
+def test_leading_archive_that_is_ourselves_is_a_warning():
+    (problem,) = checked(*tree(), trees.rule(dcmLeadingCFindSCP="DCM4CHEE"))
+    assert "ask itself" in problem.reason
+
+
+def test_uri_without_a_well_formed_title_is_an_error():
+    assert told(checked(*tree(), trees.rule2(dcmURI="leading-arc:"))) == [("ERROR", f"cn=second,{DEVICE}", "dcmURI")]
+
+
+def test_each_title_is_looked_up_once():
+    entries = [*tree(), *(trees.rule(name, dcmLeadingCFindSCP="QRSCP") for name in "abc")]
+    device, _ = load_device(entries, "dcm4chee-arc")
+    source = trees.EntrySource(entries)
+    assert len(check(device, source)) == 3
+    assert source.reads == ["QRSCP"]
+
+
+def test_directory_that_goes_down_during_the_check_is_unavailable():
+    entries = [*tree(), trees.rule(dcmLeadingCFindSCP="QRSCP")]
+    device, _ = load_device(entries, "dcm4chee-arc")
+    source = trees.EntrySource(entries)
+    source.down = ConfigUnavailable("gone")
+    with pytest.raises(ConfigUnavailable, match="gone"):
+        check(device, source)
+
+
+def test_legacy_rule_that_dcm4chee_ignores_is_a_warning_that_names_both_rules():
+    problems = checked(*tree(), trees.rule("legacy"), trees.rule2("unconditional", AE))
+    assert told(problems) == [("WARNING", f"cn=legacy,{DEVICE}", None)]
+    assert f"on DCM4CHEE by 'unconditional' (cn=unconditional,{AE})" in problems[0].reason
+
+
+@pytest.mark.parametrize(
+    ("legacy", "second", "hidden"),
+    [
+        ({}, {"dcmProperty": "Modality=CT"}, False),
+        ({"dcmProperty": "Modality=CT"}, {"dcmProperty": "Modality=CT"}, True),
+        ({"dcmProperty": ["Modality=CT", "a=b"]}, {"dcmProperty": "Modality=CT"}, True),
+        ({}, {"dcmSOPClass": CT}, False),
+        ({"dcmSOPClass": CT}, {"dcmSOPClass": [CT, "1.2"]}, True),
+        ({"dcmSOPClass": [CT, "1.2"]}, {"dcmSOPClass": CT}, False),
+        ({}, {"dicomTransferRole": "SCU"}, False),
+        ({}, {"dcmDIMSE": "C_FIND_RSP"}, False),
+    ],
+)
+def test_rule_is_hidden_only_where_that_is_certain(legacy, second, hidden):
+    problems = checked(*tree(), trees.rule(**legacy), trees.rule2(**second))
+    assert bool(problems) is hidden
+
+
+def test_rule_of_one_ae_hides_nothing_on_another():
+    other = trees.ae("OTHER")
+    assert checked(*tree(), other, trees.rule("legacy", other.dn), trees.rule2("second", AE)) == []
+
+
+def test_capabilities_that_are_not_served_are_named():
+    capabilities = [
+        trees.entry(
+            f"{rdn},{AE}",
+            "dicomTransferCapability",
+            dicomSOPClass=uid,
+            dicomTransferRole=role,
+            dicomTransferSyntax="1.2.840.10008.1.2",
+            **names,
+        )
+        for rdn, uid, role, names in [
+            ("cn=CT", CT, "SCP", {"cn": "CT"}),
+            ("cn=MPPS SCP", "1.2.840.10008.3.1.2.3.3", "SCP", {"cn": "MPPS SCP"}),
+            ("dicomSOPClass=1.2", "1.2", "SCU", {}),
+        ]
+    ]
+    device, _ = load_device([*tree(), *capabilities], "dcm4chee-arc")
+    (ae,) = device.application_entities
+    names = unserved_capabilities(ae, lambda capability: capability.sop_class == CT)
+    assert set(names) == {"MPPS SCP", "1.2 SCU"}
