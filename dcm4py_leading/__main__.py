@@ -6,6 +6,7 @@ service unreachable. Every option can be given as environment variable ``DCM4PY_
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -26,7 +27,7 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
-from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
 from dcm4py_leading.web.app import create_app, problem_json
 from dcm4py_leading.web.server import HttpServer
 
@@ -45,7 +46,7 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def source_options(command: Callable[..., None]) -> Callable[..., None]:
+def source_options(command: Callable[..., None]) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`."""
 
     @option("--ldap-url", multiple=True, metavar="URL", help="ldap[s]://HOST:PORT/BASE_DN; repeat it for failover.")
@@ -161,10 +162,8 @@ def serve(site: Site, http: str, drain: float) -> None:
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
         while wishes.get() is signal.SIGHUP:
-            try:
+            with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                 service.reload()
-            except Dcm4pyError:
-                pass  # told by the service; the old configuration runs on
     finally:
         if web is not None:
             web.stop()

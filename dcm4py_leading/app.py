@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.file_storage import FileStorage
@@ -22,7 +23,7 @@ from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.dicom.listener import Listeners
 from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity, StorageUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import AETitle
@@ -99,13 +100,19 @@ def build_runtime(checked: Checked, source: ConfigSource, index: Index, storages
 def open_storages(device: Device, running: Mapping[str, Storage]) -> dict[str, Storage]:
     """The storages of ``device``; one that runs already with the same description is taken over.
 
-    Raises StorageUnavailable.
+    Raises ConfigInvalid when one cannot be opened.
     """
     storages: dict[str, Storage] = {}
     for storage_id, descriptor in device.archive.storages.items():
+        if urlsplit(descriptor.uri).scheme.lower() != "file":
+            continue  # `check` has told; nothing is stored on it
         storage = running.get(storage_id)
         if storage is None or storage.descriptor != descriptor:
-            storage = FileStorage(descriptor)
+            try:
+                storage = FileStorage(descriptor)
+            except StorageUnavailable as err:
+                problem = Problem(dn=descriptor.dn, attribute="dcmURI", value=descriptor.uri, reason=str(err))
+                raise ConfigInvalid([problem]) from err
         storages[storage_id] = storage
     return storages
 

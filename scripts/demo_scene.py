@@ -284,9 +284,10 @@ def move(scene: Scene, study_uid: str) -> None:
     if scene.has("movescu") and "dcmtk" not in scene.without:
         outcome = movescu(
             port,
-            {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study_uid},
-            move_destination="STORESCP",
             called_ae_title="DCM4CHEE",
+            destination="STORESCP",
+            level="STUDY",
+            keys={"StudyInstanceUID": study_uid},
         )
         if outcome.status != 0x0000:
             raise SystemExit(outcome.output)

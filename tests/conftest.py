@@ -2,7 +2,13 @@
 
 from dcm4py_leading import log
 
-pytest_plugins: list[str] = ["tests.fixtures.slapd"]
+pytest_plugins = [
+    "tests.fixtures.dcmtk",
+    "tests.fixtures.orthanc",
+    "tests.fixtures.scripted",
+    "tests.fixtures.service",
+    "tests.fixtures.slapd",
+]
 
 
 def pytest_configure() -> None:

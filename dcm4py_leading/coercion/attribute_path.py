@@ -13,7 +13,7 @@ from pydicom.valuerep import PersonName
 
 def parse_tag(name: str) -> int:
     """The tag that ``name`` means. Raises ValueError."""
-    tag = tag_for_keyword(name)
+    tag = tag_for_keyword(name) if name else None  # some retired attributes have an empty keyword
     if tag is not None:
         return tag
     if re.fullmatch(r"[0-9A-Fa-f]{8}", name):

@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.message import (
     MoveOriginator,
     Primitive,
     Request,
-    accepted_context,
+    accepted_context_id,
     request_from,
     response_to,
     store_request,
@@ -32,7 +32,7 @@ from dcm4py_leading.dicom.message import (
 from dcm4py_leading.dicom.negotiation import Rejection, admit, relational_queries, supported_contexts
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, RequestError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection
-from dcm4py_leading.service.retrieve import PreparedObject
+from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.tally import SubOperationTally
 
@@ -50,13 +50,20 @@ def seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
+def socket_of(assoc: Association) -> socket.socket:
+    """The connected socket of an association."""
+    wrapper: Any = assoc.dul.socket
+    sock: socket.socket = wrapper.socket
+    return sock
+
+
 def no_delay(sock: socket.socket, timeout: timedelta | None) -> None:
     """Send at once (a delayed message costs 40 ms), and bound the wait for a peer that stops reading or writing."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.settimeout(seconds(timeout))
 
 
-class AcceptedAssociation(Association):  # type: ignore[misc]
+class AcceptedAssociation(Association):
     """One association of a peer with us. Keeps the runtime of its beginning to its end."""
 
     def __init__(
@@ -96,10 +103,10 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         with log.association_id(secrets.token_hex(4)), self._holder.lease() as runtime:
             connection = runtime.connection_at(self._address)
             if connection is None:  # closed by a reload while this peer was connecting
-                self.dul.socket.close()
+                socket_of(self).close()
                 return
             self.runtime, self.connection = runtime, connection
-            no_delay(self.dul.socket.socket, connection.send_timeout)
+            no_delay(socket_of(self), connection.send_timeout)
             self.acse_timeout = seconds(connection.aarq_timeout)
             self.network_timeout = seconds(connection.idle_timeout)
             self.dimse_timeout = seconds(connection.response_timeout)
@@ -110,7 +117,7 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
 
     def _admit(self, event: Any) -> None:
         """EVT_REQUESTED. pynetdicom accepts when this raises, so it must not."""
-        request = self.requestor.primitive
+        request: Any = self.requestor.primitive
         called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
         self.requestor.ae_title = calling
         try:
@@ -236,11 +243,11 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
 
 def store_on(assoc: Association, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> int | None:
     """C-STORE ``obj`` on an association of either side; None when no response came in dcmResponseTimeout."""
-    context = accepted_context(assoc.accepted_contexts, obj.sop_class_uid, obj.transfer_syntax_uid)
-    if context is None:
+    context_id = accepted_context_id(assoc.accepted_contexts, obj.sop_class_uid, obj.transfer_syntax_uid)
+    if context_id is None:
         raise ValueError("no accepted presentation context")
-    assoc.dimse.send_msg(store_request(obj, message_id, originator), context.context_id)
-    _, response = assoc.dimse.get_msg(block=True)
+    assoc.dimse.send_msg(store_request(obj, message_id, originator), context_id)
+    response: Primitive = assoc.dimse.get_msg(block=True)[1]
     if response is None or response.MessageIDBeingRespondedTo != message_id:
         return None
     return int(response.Status)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from socketserver import BaseRequestHandler
 from typing import Any
 
 from pynetdicom.ae import ApplicationEntity as PynetdicomAE
@@ -35,7 +36,7 @@ HANDLERS: Mapping[str, Handler] = {
 Address = tuple[str, int]
 
 
-class _Server(AssociationServer):  # type: ignore[misc]
+class _Server(AssociationServer):
     """Binds in its constructor, so that a port that is taken is known before anything changes."""
 
     def __init__(self, listeners: Listeners, connection: Connection) -> None:
@@ -47,7 +48,9 @@ class _Server(AssociationServer):  # type: ignore[misc]
         self._listeners = listeners
         self._listen_address = address
         host = AddressInformation(*address).address
-        super().__init__(ae, (host, address[1]), "ANY-SCP", [build_context(VERIFICATION)], request_handler=object)
+        super().__init__(
+            ae, (host, address[1]), "ANY-SCP", [build_context(VERIFICATION)], request_handler=BaseRequestHandler
+        )
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         assoc = AcceptedAssociation(
@@ -86,7 +89,7 @@ class Listeners:
         self._lock = threading.Lock()  # of _associations
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
-        """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that is not to be had."""
+        """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
         wanted = {connection.listen_address: connection for connection in connections}
         fresh: dict[Address, _Server] = {}
         problems = []

@@ -10,7 +10,7 @@ from typing import Any
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 from pynetdicom.presentation import PresentationContext
 
-from dcm4py_leading.service.retrieve import PreparedObject
+from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.tally import SubOperationTally
 
 Primitive = Any  # pynetdicom is not typed
@@ -57,7 +57,7 @@ def request_from(primitive: Primitive, context: PresentationContext) -> Request:
         primitive=primitive,
         command=command,
         message_id=primitive.MessageID,
-        context_id=context.context_id,
+        context_id=context.context_id or 0,
         sop_class_uid=str(primitive.AffectedSOPClassUID or ""),
         abstract_syntax=str(context.abstract_syntax),
         transfer_syntax=str(context.transfer_syntax[0]),
@@ -126,15 +126,15 @@ def find_request(sop_class_uid: str, identifier: bytes, message_id: int) -> Prim
     return request
 
 
-def accepted_context(
+def accepted_context_id(
     contexts: Iterable[PresentationContext], abstract_syntax: str, transfer_syntax: str
-) -> PresentationContext | None:
-    """The accepted presentation context, in which we may be SCU, of this abstract and transfer syntax."""
+) -> int | None:
+    """ID of the accepted presentation context, in which we may be SCU, of this abstract and transfer syntax."""
     for context in contexts:
         if (
             context.as_scu
             and str(context.abstract_syntax) == abstract_syntax
             and str(context.transfer_syntax[0]) == transfer_syntax
         ):
-            return context
+            return context.context_id
     return None

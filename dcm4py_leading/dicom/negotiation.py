@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import (
@@ -74,8 +74,11 @@ def is_served(capability: TransferCapability) -> bool:
 class ProposedContext(Protocol):
     """One presentation context of an A-ASSOCIATE-RQ."""
 
-    abstract_syntax: str | None
-    transfer_syntax: list[str]
+    @property
+    def abstract_syntax(self) -> str | None: ...
+
+    @property
+    def transfer_syntax(self) -> Sequence[str]: ...
 
 
 def supported_contexts(
@@ -102,7 +105,7 @@ def supported_contexts(
             continue
         context = PresentationContext()
         context.abstract_syntax = abstract_syntax
-        context.transfer_syntax = common
+        context.transfer_syntax = list[Any](common)
         context.scu_role = bool(as_scp)
         context.scp_role = bool(as_scu)
         supported.append(context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity as PynetdicomAE
@@ -17,10 +17,10 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
-from dcm4py_leading.dicom.association import no_delay, seconds, store_on
+from dcm4py_leading.dicom.association import no_delay, seconds, socket_of, store_on
 from dcm4py_leading.dicom.message import MoveOriginator, Primitive
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
-from dcm4py_leading.service.retrieve import PreparedObject
+from dcm4py_leading.service.encode import PreparedObject
 
 
 class AssociationFailed(Exception):
@@ -51,9 +51,10 @@ class RequestedAssociation:
         ae.network_timeout = seconds(local.idle_timeout)
         assoc = Association(ae, "requestor")
         assoc.name = f"RequestorThread to {self._remote.ae_title}"
-        where = f"{self._remote.ae_title} at {target.hostname}:{target.port}"
+        port = target.port or 0
+        where = f"{self._remote.ae_title} at {target.hostname}:{port}"
         try:
-            address = AddressInformation(target.hostname, target.port)
+            address = AddressInformation(target.hostname, port)
             bind_address = local.client_bind_address or ("::" if address.is_ipv6 else "0.0.0.0")
             assoc.set_socket(AssociationSocket(assoc, address=AddressInformation(bind_address, 0)))
         except OSError as err:
@@ -68,13 +69,13 @@ class RequestedAssociation:
         for number, context in enumerate(contexts):
             context.context_id = 2 * number + 1
         assoc.requestor.requested_contexts = list(contexts)
-        assoc.bind(evt.EVT_CONN_OPEN, lambda _: no_delay(assoc.dul.socket.socket, local.send_timeout))
+        assoc.bind(evt.EVT_CONN_OPEN, lambda _: no_delay(socket_of(assoc), local.send_timeout))
         assoc._is_paused = True  # there is no reactor to wait for
         assoc.request()
         if not assoc.is_established:
             raise AssociationFailed(f"{where}: {_failure(assoc)}")
         # connect() took the timeout off again after the event
-        no_delay(assoc.dul.socket.socket, local.send_timeout)
+        no_delay(socket_of(assoc), local.send_timeout)
         return assoc
 
     @property
@@ -92,7 +93,7 @@ class RequestedAssociation:
         self._assoc.dimse.send_msg(request, context_id)
 
     def receive(self) -> Primitive:
-        """The next DIMSE response. Raises AssociationFailed when the peer aborts, or none comes in dcmResponseTimeout."""
+        """The next DIMSE response. Raises AssociationFailed when none comes in dcmResponseTimeout."""
         _, response = self._assoc.dimse.get_msg(block=True)
         if response is None:
             reason = "no response in time" if self.is_open else "the peer ended the association"
@@ -137,7 +138,7 @@ def _usable_connection(remote: RemoteAE) -> Connection:
 
 def _failure(assoc: Association) -> str:
     if assoc.is_rejected:
-        answer = assoc.acceptor.primitive
+        answer: Any = assoc.acceptor.primitive
         return f"association rejected: {answer.result_str}, {answer.source_str}, {answer.reason_str}"
     sock = assoc.dul.socket
     if sock is None or not isinstance(sock.socket, socket.socket):

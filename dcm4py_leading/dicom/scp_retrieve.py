@@ -19,14 +19,13 @@ from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
 from dcm4py_leading.errors import DestinationUnavailable
 from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.retrieve import (
     Delivery,
-    PreparedObject,
     Retrieval,
     RetrieveRequest,
     deliver,
     destination,
-    requestor,
     retrieve,
 )
 from dcm4py_leading.service.tally import SubOperationTally
@@ -71,7 +70,7 @@ def _retrieval(
         decode_identifier(request), model, relational=lenient or assoc.is_relational(request.abstract_syntax)
     )
     receiving = (
-        requestor(assoc.runtime, assoc.local_ae, assoc.calling_ae_title, assoc.remote_address)
+        assoc.runtime.peer_of(assoc.calling_ae_title, assoc.remote_address)
         if destination_of is None
         else assoc.runtime.peer_of(destination_of)
     )
@@ -113,7 +112,7 @@ def _finish(
         "completed": tally.completed,
         "failed": tally.failed,
         "warning": tally.warning,
-        "leading": retrieval.leading_summary(),
+        "leading": retrieval.answers,
     }
     return code, {**details, **counts}
 

@@ -19,7 +19,8 @@ from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociati
 from dcm4py_leading.errors import ConfigUnavailable, DestinationUnavailable, LeadingUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.retrieve import PreparedObject, StoreContext
+from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.retrieve import StoreContext
 
 LOG = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _find(assoc: RequestedAssociation, identifier: Dataset, most: int) -> list[D
     encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
     if encoded is None:
         raise LeadingUnavailable("the query identifier cannot be encoded")
-    assoc.send(find_request(STUDY_ROOT_FIND, encoded, 1), context.context_id)
+    assoc.send(find_request(STUDY_ROOT_FIND, encoded, 1), context.context_id or 0)
     answers: list[Dataset] = []
     while True:
         response = assoc.receive()

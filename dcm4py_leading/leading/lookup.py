@@ -23,7 +23,7 @@ from dcm4py_leading.model.values import UID, AETitle, Tag
 
 LOG = logging.getLogger(__name__)
 
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError, struct.error)
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError, OSError, struct.error)
 """What pydicom raises on a value that it cannot read."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
+import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -17,6 +21,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dcm4py_leading.errors import SubOperationFailed
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+_ODD = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, InvalidDicomError, BytesLengthException, struct.error, zlib.error),
+)
 _WORD_TYPES = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
@@ -53,10 +61,23 @@ def object_errors(what: str) -> Iterator[None]:
     """Turn what pydicom and its plug-ins raise on an odd object into SubOperationFailed, without its values."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError) as err:
-        raise SubOperationFailed(f"{what}: {type(err).__name__}") from err
-    except (NotImplementedError, RuntimeError, OSError, zlib.error) as err:
-        raise SubOperationFailed(f"{what}: {type(err).__name__}") from err
+    except _ODD as err:
+        raise SubOperationFailed(f"{what} ({type(err).__name__})") from err
+
+
+def read_object(file: BinaryIO) -> Dataset:
+    """The data set of a stored DICOM file. Raises SubOperationFailed."""
+    file.seek(0)
+    with object_errors("cannot be parsed"):
+        return pydicom.dcmread(file)
+
+
+def read_encoded(file: BinaryIO) -> bytes:
+    """The bytes of the data set of a stored DICOM file, as they were received (PS3.10 7.1)."""
+    file.seek(140)
+    group_length = int.from_bytes(file.read(4), "little")  # of the File Meta Information, which `part10` wrote
+    file.seek(144 + group_length)
+    return file.read()
 
 
 def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pydicom import Dataset
@@ -12,20 +12,31 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.chain import LeadingAnswer, LeadingQuestion, coercion, questions, run
+from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
+from dcm4py_leading.coercion.update import update
 from dcm4py_leading.errors import (
     DestinationUnavailable,
     LeadingUnavailable,
     MoveDestinationNotAllowed,
     StatusError,
+    SubOperationFailed,
 )
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import UID, TransferRole
-from dcm4py_leading.service.encode import PreparedObject, encode_object
+from dcm4py_leading.service.encode import (
+    PreparedObject,
+    choose_transfer_syntax,
+    encode_data_set,
+    object_errors,
+    proposed_transfer_syntaxes,
+    read_encoded,
+    read_object,
+)
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.tally import SubOperation, SubOperationTally
+from dcm4py_leading.service.tally import SubOperation, SubOperationTally, outcome_of
 
 LOG = logging.getLogger(__name__)
 
@@ -112,12 +123,9 @@ class LeadingAnswers:
 
     def prefetch(self, wanted: Collection[LeadingQuestion]) -> None:
         """Ask everything that is known to be needed, one batch for each leading archive."""
-        by_scp: dict[str, list[LeadingQuestion]] = {}
-        for question in wanted:
-            if question not in self._answers:
-                by_scp.setdefault(question.leading_cfind_scp, []).append(question)
-        for asked in by_scp.values():
-            self._answers.update(self._runtime.leading.answers(asked, self._local_ae))
+        missing = [question for question in wanted if question not in self._answers]
+        if missing:
+            self._answers.update(self._runtime.leading.answers(missing, self._local_ae))
 
     def __call__(self, question: LeadingQuestion) -> LeadingAnswer:
         """The answer, asked for now if it was not prefetched."""
@@ -207,15 +215,15 @@ class _Instance:
         selection.require_executed()
         stored = instance.transfer_syntax_uid
         target = choose_transfer_syntax(stored, accepted)
-        storage = self.runtime.storages[instance.location.storage_id]
-        with storage.open(instance.location) as file:
-            ds = read_data_set(file)
-            changes = []
-            if not selection.retrieve_as_received:
-                changes += update(ds, instance.attributes, UpdatePolicy.OVERWRITE)
-            coerced = run(coercion(ds, selection), self.answers)
+        with self.runtime.storage(instance.location.storage_id).open(instance.location) as file:
+            ds = read_object(file)
+            changes: list[Change] = []
+            with object_errors("cannot be coerced"):
+                if not selection.retrieve_as_received:
+                    changes += update(ds, instance.attributes, UpdatePolicy.OVERWRITE)
+                coerced = run(coercion(ds, selection), self.answers)
             if target == stored and not changes and not coerced.changes:
-                data = read_bytes(file)
+                data = read_encoded(file)
             else:
                 data = encode_data_set(coerced.dataset, stored, target)
         return PreparedObject(

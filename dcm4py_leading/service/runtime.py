@@ -43,13 +43,26 @@ class Runtime:
                 return connection
         return None
 
+    def hides_everything(self, ae: ApplicationEntity) -> bool:
+        """Whether the AE's view shows only rejected instances, of which there are none until rejection is built."""
+        view = self.device.archive.query_retrieve_views.get(ae.settings.query_retrieve_view_id or "")
+        return view is not None and view.hide_not_rejected_instances
+
+    def storage(self, storage_id: str) -> Storage:
+        """The storage of that dcmStorageID. Raises StorageUnavailable when the configuration no longer has it."""
+        try:
+            return self.storages[storage_id]
+        except KeyError:
+            raise StorageUnavailable(f"there is no dcmStorage {storage_id} to be served") from None
+
     def storage_for(self, ae: ApplicationEntity) -> Storage:
         """Where ``ae`` stores: the first of dcmObjectStorageID, else the only dcmStorage. Raises StorageUnavailable."""
-        ids = ae.settings.object_storage_ids or tuple(self.storages)
-        for storage_id in ids:
-            if storage_id in self.storages:
-                return self.storages[storage_id]
-        raise StorageUnavailable(f"AE {ae.ae_title} has no dcmStorage to store on")
+        ids = ae.settings.object_storage_ids
+        if not ids and len(self.storages) == 1:
+            ids = tuple(self.storages)
+        if not ids:
+            raise StorageUnavailable(f"AE {ae.ae_title} has no dcmObjectStorageID, and the device not one dcmStorage")
+        return self.storage(ids[0])
 
     def remote_ae(self, title: str) -> RemoteAE:
         """The move destination of that title. Raises MoveDestinationUnknown, ConfigUnavailable."""

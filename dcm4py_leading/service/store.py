@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pydicom import Dataset
+
+from dcm4py_leading.archive.normal import UNREADABLE
 from dcm4py_leading.archive.part10 import read_header, verify, write_header
-from dcm4py_leading.errors import ObjectMismatch
+from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
+
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +30,84 @@ class ReceivedObject:
     transfer_syntax_uid: str
     sending_ae_title: str
     data: BinaryIO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What became of a received object."""
+
+    study_instance_uid: str
+    what: str
+    """``new``, ``replaced``, or ``ignored`` where dcmOverwritePolicy keeps the object that was there."""
+
+
+def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Stored:
+    """Keep a received object as it is; when this returns, it is on disk and in the index.
+
+    Raises InvalidObject, ObjectMismatch, ObjectRefused, StorageUnavailable, IndexUnavailable, and then nothing of
+    the object is left.
+    """
+    storage = runtime.storage_for(ae)
+    with storage.receive() as incoming:
+        write_header(
+            incoming,
+            sop_class_uid=received.sop_class_uid,
+            sop_instance_uid=received.sop_instance_uid,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            sending_ae_title=received.sending_ae_title,
+        )
+        shutil.copyfileobj(received.data, incoming, _COPY_BYTES)
+        with incoming.reader() as file:
+            verify(file)
+            header = read_header(file)
+        _require_same_object(header, received)
+        location = incoming.finish(header)
+        outcome = runtime.index.store(
+            header,
+            location,
+            filters=runtime.device.archive.attribute_filters,
+            sending_ae_title=received.sending_ae_title,
+            overwrite_policy=ae.settings.overwrite_policy,
+            relational_mismatch_policy=ae.settings.relational_mismatch_policy,
+            retrieve_aets=ae.settings.retrieve_aets or (ae.ae_title,),
+        )
+        if outcome.stored:
+            incoming.keep()
+    if outcome.replaced_location is not None:
+        _discard(runtime, outcome.replaced_location)
+    what = "replaced" if outcome.replaced_location is not None else "new" if outcome.stored else "ignored"
+    return Stored(study_instance_uid=str(header.StudyInstanceUID), what=what)
+
+
+def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
+    """The data set is the object that the command names (PS3.4 B.2.3, A9xx), and tells where it belongs."""
+    for keyword, expected in (
+        ("SOPClassUID", received.sop_class_uid),
+        ("SOPInstanceUID", received.sop_instance_uid),
+        ("StudyInstanceUID", None),
+        ("SeriesInstanceUID", None),
+    ):
+        value = _uid(header, keyword)
+        if not value:
+            raise ObjectMismatch(f"the data set has no {keyword}")
+        if expected is not None and value != expected:
+            raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
+
+
+def _uid(header: Dataset, keyword: str) -> str:
+    """The value of a UID element; empty when it is absent or not a single readable value."""
+    try:
+        value = header.get(keyword)
+    except UNREADABLE as err:
+        raise InvalidObject(f"{keyword} cannot be parsed ({type(err).__name__})") from err
+    return str(value) if isinstance(value, str) else ""
+
+
+def _discard(runtime: Runtime, location: Location) -> None:
+    """Remove the file of an object that was replaced. The new one is safe: what fails here is only told."""
+    storage = runtime.storages.get(location.storage_id)
+    try:
+        if storage is not None:
+            storage.delete(location)
+    except StorageUnavailable as err:
+        LOG.warning("a replaced object stays on the storage: %s", err)

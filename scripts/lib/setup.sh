@@ -56,7 +56,7 @@ ensure_venv_with() {
     fi
     say "making $directory with $("$python" --version): pip install $*"
     "$python" -m venv --clear "$directory" || return 1
-    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$@" || return 1
+    "$directory/bin/python" -m pip install -qq --disable-pip-version-check "$@" || return 1
     printf '%s\n' "$wanted" >"$directory/installed"
 }
 

@@ -116,7 +116,7 @@ def test_all_text_of_a_real_object_survives_a_new_character_set(name: str) -> No
             assert again[element.tag] == element
 
 
-@pytest.mark.parametrize("name", PYDICOM_FILES)
+@pytest.mark.parametrize("name", [name for name in PYDICOM_FILES if not name.startswith("chrSQ")])
 def test_name_of_a_real_object_is_carried_over(name: str) -> None:
     ds = data_set("Plain", "ISO_IR 100")
     update(ds, read(name), UpdatePolicy.MERGE, only={0x00100010})
@@ -168,26 +168,27 @@ def test_name_that_was_encoded_once_is_encoded_anew() -> None:
     assert str(written_and_read(ds).PatientName) == GERMAN
 
 
+def in_bytes(text: str, encoding: str) -> str:
+    """What pydicom writes as ``text`` in ``encoding`` where a data set names no character set."""
+    return text.encode(encoding).decode("latin-1")
+
+
 @pytest.mark.ldap("dcmDefaultCharacterSet")
 def test_text_without_character_set_is_read_in_the_default_one() -> None:
-    ds = data_set(RUSSIAN, "ISO_IR 144")
-    del ds.SpecificCharacterSet
-    ds = written_and_read(ds)
+    ds = data_set(in_bytes(RUSSIAN, "iso8859_5"), None)
     declare_default(ds, "ISO_IR 144")
     assert ds.PatientName == RUSSIAN
     assert ds.SpecificCharacterSet == "ISO_IR 144"
 
 
-def test_items_without_character_set_are_read_in_the_default_one() -> None:
+@pytest.mark.parametrize("implicit_vr", [True, False])
+def test_items_without_character_set_are_read_in_the_default_one(implicit_vr: bool) -> None:
     item = Dataset()
-    item.CodeMeaning = RUSSIAN
+    item.CodeMeaning = in_bytes(RUSSIAN, "iso8859_5")
     ds = Dataset()
-    ds.SpecificCharacterSet = "ISO_IR 144"
     ds.ProcedureCodeSequence = [item]
-    ds = written_and_read(ds)
-    del ds.SpecificCharacterSet
     buffer = io.BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=False, little_endian=True, force_encoding=True)
+    dcmwrite(buffer, ds, implicit_vr=implicit_vr, little_endian=True, force_encoding=True)
     ds = dcmread(io.BytesIO(buffer.getvalue()), force=True)
     declare_default(ds, "ISO_IR 144")
     assert ds.ProcedureCodeSequence[0].CodeMeaning == RUSSIAN

@@ -11,15 +11,9 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.coercion.changes import ChangeKind, apply
 from dcm4py_leading.coercion.update import is_empty, plan_update, plan_update_with_identifier_groups, update
 from dcm4py_leading.model.coercion import UpdatePolicy
+from tests.fixtures.rules import data_set
 
 NAME, PATIENT_ID, COMMENTS, OTHER_IDS = 0x00100010, 0x00100020, 0x00104000, 0x00101002
-
-
-def data_set(**values: object) -> Dataset:
-    ds = Dataset()
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
 
 
 _text = st.text(st.sampled_from("AbÄß山ж ^"), max_size=5).filter(lambda text: "\\" not in text)

@@ -1,0 +1,71 @@
+"""The attributes that the index keeps for an entity: taken from an object, written to bytes, read and merged.
+
+The bytes are a data set in Explicit VR Little Endian, in the Specific Character Set that the object had, which it
+names itself; UTF-8 where that cannot hold the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from io import BytesIO
+
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from dcm4py_leading.archive.normal import element_of
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.coercion.update import update
+from dcm4py_leading.model.coercion import UpdatePolicy
+
+_WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})
+
+
+def selected(ds: Dataset, tags: Collection[int]) -> Dataset:
+    """Those attributes of ``ds`` whose tag is in ``tags``, and its character set.
+
+    What cannot be read as its VR says is left out, so that a retrieve leaves it as it stands in the object.
+    """
+    chosen = Dataset()
+    codes = character_set(ds)
+    if codes:
+        chosen.add(specific_character_set(codes))
+    _, is_little_endian = ds.original_encoding
+    for tag in sorted(tags):
+        element = element_of(ds, tag)
+        if element is None or tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if is_little_endian is False and element.VR in _WORDS:
+            continue  # its bytes are in the order of the file
+        chosen.add(element)
+    return chosen
+
+
+def encode(ds: Dataset) -> bytes:
+    """The bytes to keep. May change the character set of ``ds``."""
+    local = character_set(ds)
+    needed = unified(local, (element for element in ds if element.tag != SPECIFIC_CHARACTER_SET))
+    if needed != local:
+        ds[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR = False
+    buffer.is_little_endian = True
+    write_dataset(buffer, ds)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> Dataset:
+    """What `encode` wrote."""
+    return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+
+
+def merged(levels: Sequence[bytes]) -> Dataset:
+    """One data set of the attributes of an entity and of those above it, given from the top down.
+
+    It has the character set of the lowest one, or UTF-8 where that cannot hold the text of all.
+    """
+    ds = decode(levels[-1])
+    for upper in reversed(levels[:-1]):
+        update(ds, decode(upper), UpdatePolicy.OVERWRITE)
+    return ds

@@ -1,0 +1,121 @@
+"""The database below the index: connections, transactions, and its errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from dcm4py_leading.errors import IndexUnavailable
+
+_BUSY_TIMEOUT_MS = 30_000
+_WRITES = "dcm4py_writes"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Conflict(Exception):  # noqa: N818
+    """Another transaction wrote the same entity in the meantime: try again."""
+
+
+class Database:
+    """A pool of connections to a database whose tables are those of `tables`. Safe for threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Connect to a SQLAlchemy URL and bring the tables up to date. Raises IndexUnavailable."""
+        with _errors():
+            engine = _engine(url)
+        database = cls(engine)
+        try:
+            with database.writing() as connection:
+                upgrade(connection)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they are given back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database, and keeps nobody from writing. Raises IndexUnavailable."""
+        options: dict[str, Any] = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _errors(), self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block has ended. Raises IndexUnavailable, Conflict."""
+        with _errors(), self._engine.connect().execution_options(**{_WRITES: True}) as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except IntegrityError as err:
+                raise Conflict from err
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables up to the newest revision, in the transaction of ``connection``."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as err:
+        raise IndexUnavailable(f"the tables of the index cannot be brought up to date: {err}") from err
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, max_overflow=-1)
+    if parsed.database in (None, "", ":memory:"):
+        raise IndexUnavailable("the index needs a file, as in sqlite:////var/lib/dcm4py/index.sqlite")
+    # It holds patient data; SQLite gives its other files the mode of this one.
+    Path(str(parsed.database)).touch(mode=0o600)
+    engine = create_engine(parsed, max_overflow=-1, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver's guess
+    for pragma in (
+        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "case_sensitive_like = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins to write after it has read fails at once when another wrote in between.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError) as err:
+        # Its text may quote statements with their values: patient data.
+        cause = getattr(err, "orig", None) or err
+        raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err

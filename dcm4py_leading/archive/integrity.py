@@ -1,0 +1,243 @@
+"""Whether a DICOM file is whole: every element, item and fragment is there to its last byte (PS3.5 7).
+
+pydicom takes a file that ends early for what it has, so a truncated object would be stored without a word. This
+walks over the structure and skips the values. It cannot know of a data set that ends between two elements of the
+top level.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from pydicom.datadict import dictionary_VR
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from dcm4py_leading.errors import InvalidObject
+
+_TRANSFER_SYNTAX_UID = 0x00020010
+_PIXEL_DATA = 0x7FE00010
+_ITEM = 0xFFFEE000
+_ITEM_DELIMITATION = 0xFFFEE00D
+_SEQUENCE_DELIMITATION = 0xFFFEE0DD
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_MAX_DEPTH = 64
+_CHUNK = 1 << 16
+
+
+class _Source(Protocol):
+    @property
+    def position(self) -> int: ...
+
+    def read(self, count: int) -> bytes:
+        """Exactly so many bytes. Raises InvalidObject."""
+        ...
+
+    def skip(self, count: int) -> None: ...
+
+    def is_at_end(self) -> bool: ...
+
+
+def verify(file: BinaryIO) -> None:
+    """Check a DICOM file of any transfer syntax, without holding its values in memory.
+
+    Raises InvalidObject when it ends early or does not follow the encoding rules.
+    """
+    file.seek(0)
+    source = _Plain(file)
+    if source.read(132)[128:] != b"DICM":
+        raise InvalidObject("not a DICOM file")
+    syntax = _transfer_syntax(source)
+    if not syntax.is_transfer_syntax:  # private, or newer than pydicom: explicit VR little endian (PS3.5 10)
+        syntax = ExplicitVRLittleEndian
+    if syntax.is_deflated:
+        _Walk(_Inflated(file), implicit=False, order="<").top_level()
+    else:
+        _Walk(source, implicit=syntax.is_implicit_VR, order="<" if syntax.is_little_endian else ">").top_level()
+
+
+class _Plain:
+    """The bytes of a file as they are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.position = file.tell()
+        self._end = file.seek(0, os.SEEK_END)
+        file.seek(self.position)
+
+    def read(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise InvalidObject("the data set ends early")
+        self.position += count
+        return data
+
+    def skip(self, count: int) -> None:
+        if self.position + count > self._end:
+            raise InvalidObject("the data set ends early")
+        self.position = self._file.seek(self.position + count)
+
+    def is_at_end(self) -> bool:
+        return self.position == self._end
+
+    def unread(self, count: int) -> None:
+        self.position = self._file.seek(self.position - count)
+
+
+class _Inflated:
+    """The bytes of a deflated data set (PS3.5 A.5), a chunk at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._buffer = bytearray()
+        self.position = 0
+
+    def read(self, count: int) -> bytes:
+        self._fill(count)
+        if len(self._buffer) < count:
+            raise InvalidObject("the data set ends early")
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self.position += count
+        return data
+
+    def skip(self, count: int) -> None:
+        while count > 0:
+            count -= len(self.read(min(count, _CHUNK)))
+
+    def is_at_end(self) -> bool:
+        self._fill(1)
+        return not self._buffer
+
+    def _fill(self, count: int) -> None:
+        while len(self._buffer) < count and not self._inflate.eof:
+            data = self._inflate.unconsumed_tail or self._file.read(_CHUNK)
+            if not data:
+                raise InvalidObject("the deflated data set ends early")
+            try:
+                self._buffer += self._inflate.decompress(data, _CHUNK)
+            except zlib.error as err:
+                raise InvalidObject("the data set cannot be inflated") from err
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    tag: int
+    vr: bytes | None
+    """None: implicit."""
+    length: int
+
+
+class _Walk:
+    """One pass over a data set."""
+
+    def __init__(self, source: _Source, *, implicit: bool, order: str) -> None:
+        self._source = source
+        self._implicit = implicit
+        self._tag = struct.Struct(f"{order}HH")
+        self._short = struct.Struct(f"{order}H")
+        self._long = struct.Struct(f"{order}L")
+
+    def top_level(self) -> None:
+        while not self._source.is_at_end():
+            element = self._header()
+            if element.tag >> 16 == 0xFFFE:
+                raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position}")
+            self._value(element, depth=0)
+
+    def _header(self) -> _Element:
+        head = self._source.read(8)
+        group, number = self._tag.unpack(head[:4])
+        tag = group << 16 | number
+        vr = head[4:6]
+        # As pydicom does: some writers switch to implicit VR inside of sequences, where it would be a VR in capitals.
+        if self._implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
+            return _Element(tag, None, self._long.unpack(head[4:])[0])
+        if vr in _LONG_VRS:
+            return _Element(tag, vr, self._long.unpack(self._source.read(4))[0])
+        return _Element(tag, vr, self._short.unpack(head[6:])[0])
+
+    def _value(self, element: _Element, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise InvalidObject(f"sequences nested more than {_MAX_DEPTH} deep")
+        if element.length == _UNDEFINED:
+            if element.tag == _PIXEL_DATA or element.vr not in (None, b"SQ", b"UN"):
+                self._fragments()
+            else:
+                self._items(None, depth + 1)
+        elif _is_sequence(element):
+            self._items(self._source.position + element.length, depth + 1)
+        else:
+            self._source.skip(element.length)
+
+    def _items(self, end: int | None, depth: int) -> None:
+        """Items up to ``end``, or to the Sequence Delimitation Item (PS3.5 7.5)."""
+        while end is None or self._source.position < end:
+            item = self._header()
+            if item.tag == _SEQUENCE_DELIMITATION and end is None:
+                return
+            if item.tag != _ITEM:
+                raise InvalidObject(f"an item was expected at byte {self._source.position - 8}")
+            if item.length == _UNDEFINED:
+                self._elements(None, depth)
+            else:
+                self._elements(self._source.position + item.length, depth)
+        self._must_be_at(end)
+
+    def _elements(self, end: int | None, depth: int) -> None:
+        """Elements of an item up to ``end``, or to the Item Delimitation Item."""
+        while end is None or self._source.position < end:
+            element = self._header()
+            if element.tag == _ITEM_DELIMITATION and end is None:
+                return
+            if element.tag >> 16 == 0xFFFE:
+                raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position - 8}")
+            self._value(element, depth)
+        self._must_be_at(end)
+
+    def _fragments(self) -> None:
+        """Encapsulated pixel data (PS3.5 A.4)."""
+        while True:
+            fragment = self._header()
+            if fragment.tag == _SEQUENCE_DELIMITATION:
+                return
+            if fragment.tag != _ITEM or fragment.length == _UNDEFINED:
+                raise InvalidObject(f"a fragment was expected at byte {self._source.position - 8}")
+            self._source.skip(fragment.length)
+
+    def _must_be_at(self, end: int | None) -> None:
+        if end is not None and self._source.position != end:
+            raise InvalidObject(f"an element ends outside of its item or sequence at byte {self._source.position}")
+
+
+def _is_sequence(element: _Element) -> bool:
+    if element.vr is not None:
+        return element.vr == b"SQ"
+    try:
+        return dictionary_VR(element.tag) == "SQ"
+    except KeyError:
+        return False
+
+
+def _transfer_syntax(source: _Plain) -> UID:
+    """Transfer Syntax UID of the File Meta Information; leaves ``source`` at the data set."""
+    walk = _Walk(source, implicit=False, order="<")
+    found: UID | None = None
+    while not source.is_at_end():
+        group = source.read(2)
+        source.unread(2)
+        if group != b"\x02\x00":
+            break
+        element = walk._header()
+        if element.tag == _TRANSFER_SYNTAX_UID:
+            found = UID(source.read(element.length).decode("ascii", "replace").rstrip("\0 "))
+        else:
+            source.skip(element.length)
+    if found is None:
+        raise InvalidObject("the file names no transfer syntax")
+    return found

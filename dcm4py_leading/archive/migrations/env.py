@@ -1,0 +1,8 @@
+"""Run by Alembic. The connection, and the transaction, are the caller's."""
+
+from alembic import context
+
+from dcm4py_leading.archive.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,294 @@
+"""From an identifier to what is asked for, as plain data (PS3.4 C.2.2.2, C.4, C.6). Pure.
+
+A key that matches everything (zero length, ``*``) leaves no condition. A key that the index does not match, or that
+stands below the level, is only returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+
+from dcm4py_leading.archive.keys import (
+    COUNTS,
+    ISSUER_OF_PATIENT_ID,
+    KEYS,
+    LEVELS,
+    MODALITIES_IN_STUDY,
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_CLASSES_IN_STUDY,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    UNIQUE_KEYS,
+    Comparison,
+)
+from dcm4py_leading.archive.normal import (
+    PADDING,
+    first_text,
+    normal_date,
+    normal_name_group,
+    normal_number,
+    time_span,
+    values_text,
+)
+from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.model.values import InformationModel, Level
+
+_QUERY_RETRIEVE_LEVEL = 0x00080052
+_COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
+_IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Single value matching (PS3.4 C.2.2.2.1)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """``*`` stands for any characters, ``?`` for one (PS3.4 C.2.2.2.4)."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Between two values, both included; None is open (PS3.4 C.2.2.2.5). A range of times may pass midnight."""
+
+    low: str | None
+    high: str | None
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it passes midnight."""
+        return self.low is not None and self.high is not None and self.low > self.high
+
+
+@dataclass(frozen=True, slots=True)
+class NameGroup:
+    """Matching of person names: one of ``alternatives`` in one of the component ``groups``, counted from 0."""
+
+    groups: tuple[int, ...]
+    alternatives: tuple[Value | Wildcard, ...]
+
+
+Matching = Value | Wildcard | Range | NameGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An attribute and what it must match, one of several."""
+
+    tag: int
+    any_of: tuple[Matching, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A C-FIND: the entities of ``level`` that fulfil all ``conditions``."""
+
+    level: Level
+    conditions: tuple[Condition, ...] = ()
+    computed: frozenset[int] = frozenset()
+    """Return keys that are counted or collected: Modalities in Study, Number of Study Related Series and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieveKeys:
+    """A C-MOVE or C-GET: the instances below the entities named; an empty tuple or None does not limit."""
+
+    level: Level
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    study_instance_uids: tuple[str, ...] = ()
+    series_instance_uids: tuple[str, ...] = ()
+    sop_instance_uids: tuple[str, ...] = ()
+
+
+def parse_query(identifier: Dataset, model: InformationModel, *, relational: bool) -> Query:
+    """Read the identifier of a C-FIND.
+
+    A hierarchical query (not ``relational``) names one entity of each level above by its unique key, and matches no
+    other key of those levels; in Study Root, the patient's attributes belong to the study (PS3.4 C.4.1.2, C.4.1.3).
+    Raises IdentifierMismatch.
+    """
+    level = _level(identifier, model)
+    above = _levels_above(level, model)
+    if not relational:
+        for upper in above:
+            _require_single(identifier, upper, level)
+    matched = set(LEVELS[: LEVELS.index(level) + 1]) if relational else _levels_at(level, model)
+    unique_above = {UNIQUE_KEYS[upper] for upper in above}
+    if PATIENT_ID in unique_above:
+        unique_above.add(ISSUER_OF_PATIENT_ID)
+    comparisons = {key.tag: key.comparison for key in KEYS if key.level in matched or key.tag in unique_above}
+    if Level.STUDY in matched:
+        comparisons.update(_IN_STUDY)
+    return Query(
+        level=level,
+        conditions=tuple(
+            condition for tag, comparison in comparisons.items() for condition in _conditions(identifier, tag, comparison)
+        ),
+        computed=frozenset(tag for tag in _COMPUTED if tag in identifier and _is_computed_at(tag, level)),
+    )
+
+
+def parse_retrieve(identifier: Dataset, model: InformationModel, *, relational: bool) -> RetrieveKeys:
+    """Read the identifier of a C-MOVE or C-GET (PS3.4 C.4.2.2, C.4.3.2). Raises IdentifierMismatch.
+
+    The unique key of the level is required, a list of UIDs is allowed; a hierarchical retrieve needs one value for
+    each level above as well. Other keys are ignored.
+    """
+    level = _level(identifier, model)
+    if level is Level.PATIENT:
+        _require_single(identifier, level, level)
+    elif not _unique_values(identifier, level):
+        raise _missing(UNIQUE_KEYS[level], level)
+    for upper in _levels_above(level, model):
+        if not relational:
+            _require_single(identifier, upper, level)
+        elif len(_unique_values(identifier, upper)) > 1:
+            raise IdentifierMismatch(f"{_name(UNIQUE_KEYS[upper])} must have one value at level {level.value}")
+    reached = LEVELS[: LEVELS.index(level) + 1]
+
+    def uids(of: Level) -> tuple[str, ...]:
+        return _unique_values(identifier, of) if of in reached else ()
+
+    patient_ids = _unique_values(identifier, Level.PATIENT) if model is InformationModel.PATIENT_ROOT else ()
+    return RetrieveKeys(
+        level=level,
+        patient_id=patient_ids[0] if patient_ids else None,
+        issuer_of_patient_id=first_text(identifier, ISSUER_OF_PATIENT_ID) if patient_ids else None,
+        study_instance_uids=uids(Level.STUDY),
+        series_instance_uids=uids(Level.SERIES),
+        sop_instance_uids=uids(Level.IMAGE),
+    )
+
+
+def _level(identifier: Dataset, model: InformationModel) -> Level:
+    text = first_text(identifier, _QUERY_RETRIEVE_LEVEL)
+    if text is None:
+        raise IdentifierMismatch("QueryRetrieveLevel is missing")
+    try:
+        level = Level(text)
+    except ValueError as err:
+        raise IdentifierMismatch("QueryRetrieveLevel must be PATIENT, STUDY, SERIES or IMAGE") from err
+    if level is Level.PATIENT and model is InformationModel.STUDY_ROOT:
+        raise IdentifierMismatch("the Study Root model has no QueryRetrieveLevel PATIENT")
+    return level
+
+
+def _levels_above(level: Level, model: InformationModel) -> tuple[Level, ...]:
+    top = 0 if model is InformationModel.PATIENT_ROOT else 1
+    return LEVELS[top : LEVELS.index(level)]
+
+
+def _levels_at(level: Level, model: InformationModel) -> set[Level]:
+    """The levels whose attributes the model has at ``level``."""
+    if level is Level.STUDY and model is InformationModel.STUDY_ROOT:
+        return {Level.PATIENT, Level.STUDY}
+    return {level}
+
+
+def _unique_values(identifier: Dataset, level: Level) -> tuple[str, ...]:
+    """The values of the level's unique key; wild cards are no values of it."""
+    values = values_text(identifier, UNIQUE_KEYS[level])
+    if any("*" in value or "?" in value for value in values):
+        if values == ["*"]:
+            return ()
+        raise IdentifierMismatch(f"{_name(UNIQUE_KEYS[level])} must not have wild cards here")
+    return tuple(values)
+
+
+def _require_single(identifier: Dataset, of: Level, level: Level) -> None:
+    values = _unique_values(identifier, of)
+    if not values:
+        raise _missing(UNIQUE_KEYS[of], level)
+    if len(values) > 1:
+        raise IdentifierMismatch(f"{_name(UNIQUE_KEYS[of])} must have one value at level {level.value}")
+
+
+def _missing(tag: int, level: Level) -> IdentifierMismatch:
+    return IdentifierMismatch(f"{_name(tag)} is missing, which level {level.value} needs")
+
+
+def _name(tag: int) -> str:
+    return keyword_for_tag(tag)
+
+
+def _is_computed_at(tag: int, level: Level) -> bool:
+    of = COUNTS[tag][0] if tag in COUNTS else Level.STUDY
+    return LEVELS.index(of) <= LEVELS.index(level)
+
+
+def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[Condition]:
+    """What one key demands, nothing when it matches everything. Raises IdentifierMismatch on a malformed value."""
+    values = values_text(identifier, tag)
+    if not values or any(not value.strip("*") for value in values):
+        return []
+    if comparison is Comparison.NAME:
+        return [Condition(tag, (group,)) for group in _name_groups(values[0])]
+    matchings = [_matching(value, tag, comparison) for value in values]
+    found = tuple(matching for matching in matchings if matching is not None)
+    return [Condition(tag, found)] if len(found) == len(matchings) else []
+
+
+def _matching(text: str, tag: int, comparison: Comparison) -> Matching | None:
+    match comparison:
+        case Comparison.TEXT:
+            return _text(text)
+        case Comparison.NUMBER:
+            number = normal_number(text)
+            if number is None:
+                raise IdentifierMismatch(f"{_name(tag)} must be an integer")
+            return Value(number)
+        case Comparison.DATE:
+            return _range(text, tag, _date_span)
+        case Comparison.TIME:
+            return _range(text, tag, time_span)
+        case _:
+            return Value(text)
+
+
+def _text(text: str) -> Value | Wildcard:
+    return Wildcard(text) if "*" in text or "?" in text else Value(text)
+
+
+def _date_span(text: str) -> tuple[str, str] | None:
+    date = normal_date(text)
+    return None if date is None else (date, date)
+
+
+def _range(text: str, tag: int, span: Callable[[str], tuple[str, str] | None]) -> Value | Range | None:
+    low_text, dash, high_text = (part.strip(PADDING) for part in text.partition("-"))
+    low, high = span(low_text), span(high_text)
+    if (low_text and low is None) or (high_text and high is None):
+        raise IdentifierMismatch(f"{_name(tag)} must be a date or time, or a range of them")
+    if not dash and low is not None:
+        return Value(low[0]) if low[0] == low[1] else Range(*low)
+    if low is None and high is None:
+        return None
+    return Range(low[0] if low else None, high[1] if high else None)
+
+
+def _name_groups(text: str) -> list[NameGroup]:
+    """What each component group must match; one group alone may be any of the three (PS3.5 6.2.1)."""
+    groups = text.split("=")[:3]
+    wanted = [((number,) if len(groups) > 1 else (0, 1, 2), group) for number, group in enumerate(groups)]
+    return [NameGroup(where, _alternatives(group)) for where, group in wanted if group.strip("*^ ")]
+
+
+def _alternatives(group: str) -> tuple[Value | Wildcard, ...]:
+    """``DOE^*`` also matches DOE, whose further components are empty."""
+    pattern = normal_name_group(group)
+    alternatives = [_text(pattern)]
+    while pattern.endswith("^*"):
+        pattern = pattern.removesuffix("^*").rstrip("^")
+        alternatives.append(_text(pattern))
+    return tuple(alternatives)

@@ -1,0 +1,296 @@
+"""The seed's scene with real peers: slapd, DCMTK, Orthanc; ours runs as a process, as an administrator starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fixtures.datasets import make_study, read_sample, write
+from tests.fixtures.dcmtk import DcmQrScp, Outcome, StoreScp, dcmsend, findscu, getscu, movescu, storescu
+from tests.fixtures.orthanc import Orthanc
+from tests.fixtures.ports import free_ports
+from tests.fixtures.processes import Process
+from tests.fixtures.slapd import OUR_LDIF, OUR_SCHEMA, Slapd, Upstream
+
+STUDY = "1.2.826.0.1.3680043.8.498.51"
+STALE = {"StudyDescription": "Stale description", "AccessionNumber": "STALE"}
+RIGHT = {"StudyDescription": "Right description", "AccessionNumber": "RIGHT"}
+
+
+@dataclass
+class Archive:
+    """Our service as a process."""
+
+    process: Process
+    slapd: Slapd
+    port: int
+    leading_port: int
+    viewer_port: int
+    http: str
+    options: list[str]
+
+    def reload(self) -> None:
+        assert httpx.post(f"{self.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dcm4py_leading", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.http}/health/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+StartArchive = Callable[..., Archive]
+
+
+@pytest.fixture
+def start_archive(slapd_factory: Callable[..., Slapd], tmp_path: Path) -> Iterator[StartArchive]:
+    """Start slapd with a tree whose ports are replaced by free ones, and the service on it."""
+    with ExitStack() as running:
+
+        def start(
+            content: tuple[Path, ...] = (OUR_LDIF / "quickstart.ldif",),
+            schema: tuple[Path, ...] = OUR_SCHEMA,
+            changes: tuple[Path, ...] = (),
+        ) -> Archive:
+            archive_port, leading_port, viewer_port, http_port = free_ports(4)
+            ports = {11112: archive_port, 11113: leading_port, 11115: viewer_port, 11117: viewer_port}
+
+            def with_free_ports(path: Path) -> str:
+                text = path.read_text()
+                for seed_port, port in ports.items():
+                    text = text.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n")
+                return text.replace("dcmBindAddress: 0.0.0.0", "dcmBindAddress: 127.0.0.1")
+
+            slapd = slapd_factory(schema=schema, content=[with_free_ports(path) for path in content])
+            for path in changes:
+                done = slapd.ldapmodify(with_free_ports(path))
+                assert done.returncode == 0, done.stderr
+            options = [
+                *("--ldap-url", f"{slapd.url}/{slapd.base_dn}"),
+                *("--bind-dn", slapd.bind_dn, "--bind-password-file", str(slapd.password_file)),
+            ]
+            http = f"http://127.0.0.1:{http_port}"
+            data = [*options, "--data-dir", str(tmp_path / "data"), "--http", http.removeprefix("http://")]
+            process = Process([sys.executable, "-m", "dcm4py_leading", "serve", *data], log=tmp_path / "service.log")
+            running.callback(process.stop)
+            archive = Archive(process, slapd, archive_port, leading_port, viewer_port, http, options)
+            process.await_ready(archive.is_ready)
+            return archive
+
+        yield start
+
+
+def feed(archive: Archive, directory: Path, leading: DcmQrScp | Orthanc, study_uid: str = STUDY) -> None:
+    """The same study to both archives, with stale values in ours."""
+    right = make_study(
+        directory / "right", patient_id="RIGHT-ID", patient_name="Right^Name", study_uid=study_uid, attributes=RIGHT
+    )
+    stale = make_study(
+        directory / "stale", patient_id="STALE-ID", patient_name="Stale^Name", study_uid=study_uid, attributes=STALE
+    )
+    leading.store(right)
+    assert storescu(archive.port, stale, called_ae_title="DCM4CHEE").returncode == 0
+
+
+def delivered(viewer: StoreScp, since: int = 0) -> set[tuple[str, str, str, str]]:
+    return {
+        (str(ds.PatientName), ds.PatientID, ds.StudyDescription, ds.AccessionNumber) for ds in viewer.datasets()[since:]
+    }
+
+
+STALE_VALUES = {("Stale^Name", "STALE-ID", "Stale description", "STALE")}
+RIGHT_VALUES = {("Right^Name", "RIGHT-ID", "Right description", "RIGHT")}
+
+
+def move_study(archive: Archive) -> int | None:
+    return move_all(archive).status
+
+
+def move_all(archive: Archive) -> Outcome:
+    return movescu(
+        archive.port,
+        called_ae_title="DCM4CHEE",
+        destination="STORESCP",
+        level="STUDY",
+        keys={"StudyInstanceUID": STUDY},
+    )
+
+
+@pytest.mark.ldap("dcmLeadingCFindSCP")
+def test_the_seed_on_our_schema_and_quickstart_tree(
+    start_archive: StartArchive,
+    dcmqrscp: Callable[..., DcmQrScp],
+    storescp: Callable[..., StoreScp],
+    tmp_path: Path,
+) -> None:
+    archive = start_archive()
+    leading = dcmqrscp(port=archive.leading_port)
+    viewer = storescp(port=archive.viewer_port, options=("+xa", "+B", "+uf"))
+    feed(archive, tmp_path, leading)
+    assert move_study(archive) == 0x0000
+    assert delivered(viewer) == STALE_VALUES
+    assert leading.requests("C-FIND RQ") == 0
+
+    assert archive.slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif").returncode == 0
+    archive.reload()
+    assert move_study(archive) == 0x0000
+    assert delivered(viewer, since=3) == RIGHT_VALUES
+    assert len(viewer.received()) == 6
+    assert leading.requests("C-FIND RQ") == 1
+    assert move_study(archive) == 0x0000
+    assert leading.requests("C-FIND RQ") == 1
+
+
+def test_the_seed_on_the_stock_tree_with_its_own_schema(
+    start_archive: StartArchive,
+    dcmqrscp: Callable[..., DcmQrScp],
+    storescp: Callable[..., StoreScp],
+    upstream: Upstream,
+    tmp_path: Path,
+) -> None:
+    """Its version-2 rule on AE DCM4CHEE, which hides the seed's rule from dcm4chee, does not hide it here."""
+    archive = start_archive(
+        content=upstream.stock_content, schema=upstream.schema, changes=(OUR_LDIF / "stock-peers.ldif",)
+    )
+    leading = dcmqrscp(port=archive.leading_port)
+    viewer = storescp(port=archive.viewer_port, options=("+xa", "+B", "+uf"))
+    feed(archive, tmp_path, leading)
+    assert archive.slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif").returncode == 0
+    archive.reload()
+    assert move_study(archive) == 0x0000
+    assert delivered(viewer) == RIGHT_VALUES
+
+
+def test_orthanc_as_the_leading_archive(
+    start_archive: StartArchive,
+    orthanc: Callable[..., Orthanc],
+    storescp: Callable[..., StoreScp],
+    tmp_path: Path,
+) -> None:
+    archive = start_archive(changes=(OUR_LDIF / "leading-cfind-scp.ldif",))
+    leading = orthanc(ae_title="QRSCP", settings={"DicomPort": archive.leading_port})
+    viewer = storescp(port=archive.viewer_port, options=("+xa", "+B", "+uf"))
+    feed(archive, tmp_path, leading)
+    assert move_study(archive) == 0x0000
+    assert delivered(viewer) == RIGHT_VALUES
+
+
+def test_sighup_reloads_and_sigterm_stops(start_archive: StartArchive) -> None:
+    archive = start_archive()
+    before = httpx.get(f"{archive.http}/health/ready").json()["configuration"]
+    assert archive.slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif").returncode == 0
+    os.kill(archive.process.pid, signal.SIGHUP)
+    for _ in range(500):
+        after = httpx.get(f"{archive.http}/health/ready").json()["configuration"]
+        if after["fingerprint"] != before["fingerprint"]:
+            break
+    assert after["fingerprint"] != before["fingerprint"]
+    os.kill(archive.process.pid, signal.SIGTERM)
+    assert archive.process._popen.wait(20) == 0
+
+
+def test_the_reload_command_tells_a_bad_tree(start_archive: StartArchive) -> None:
+    archive = start_archive()
+    assert archive.command("reload", "--http", archive.http).returncode == 0
+    bad = (OUR_LDIF / "leading-cfind-scp.ldif").read_text().replace("PT5M", "5 minutes")
+    assert archive.slapd.ldapmodify(bad).returncode == 0
+    refused = archive.command("reload", "--http", archive.http)
+    assert refused.returncode == 1
+    assert "dcmLeadingCFindSCPQueryCacheStaleTimeout" in refused.stderr
+    assert "5 minutes" in refused.stderr
+    answer = httpx.post(f"{archive.http}/dcm4chee-arc/ctrl/reload")
+    assert answer.status_code == 409
+    assert any(p["attribute"] == "dcmLeadingCFindSCPQueryCacheStaleTimeout" for p in answer.json()["problems"])
+    assert httpx.get(f"{archive.http}/dcm4chee-arc/ctrl/status").json() == {"status": "STARTED"}
+    assert httpx.get(f"{archive.http}/health/live").status_code == 200
+    checked = archive.command("check", *archive.options, "--json")
+    assert checked.returncode == 1
+    assert {p["severity"] for p in json.loads(checked.stdout)} >= {"ERROR"}
+
+
+def test_a_directory_that_goes_away_stops_nothing(
+    start_archive: StartArchive, storescp: Callable[..., StoreScp], tmp_path: Path
+) -> None:
+    archive = start_archive()
+    storescp(port=archive.viewer_port)
+    stale = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY)
+    assert storescu(archive.port, stale, called_ae_title="DCM4CHEE").returncode == 0
+    assert move_study(archive) == 0x0000
+    archive.slapd.stop()
+    assert archive.command("reload", "--http", archive.http).returncode == 1
+    assert move_study(archive) == 0x0000
+
+
+# DCMTK's clients against our services.
+
+
+@pytest.fixture
+def fed(start_archive: StartArchive, tmp_path: Path) -> Archive:
+    archive = start_archive()
+    files = make_study(
+        tmp_path / "s", patient_id="P1", patient_name="Smith^John", study_uid=STUDY, instances=2, series=2
+    )
+    for number, name in enumerate(("MR_small_RLE.dcm", "test-SR.dcm", "rtplan.dcm", "SC_rgb_rle_2frame.dcm")):
+        ds = read_sample(name)
+        ds.StudyInstanceUID, ds.PatientID, ds.PatientName = STUDY, "P1", "Smith^John"
+        files.append(write(ds, tmp_path / f"{number}.dcm"))
+    assert dcmsend(archive.port, files, called_ae_title="DCM4CHEE").returncode == 0
+    return archive
+
+
+def test_findscu(fed: Archive) -> None:
+    keys = {"StudyInstanceUID": "", "PatientName": "smith*"}
+    counts = {"NumberOfStudyRelatedInstances": "", "ModalitiesInStudy": ""}
+    outcome = findscu(fed.port, called_ae_title="DCM4CHEE", level="STUDY", keys=keys | counts)
+    assert outcome.status == 0x0000
+    (match,) = outcome.matches
+    assert match.StudyInstanceUID == STUDY
+    assert match.NumberOfStudyRelatedInstances == 8
+    assert {"CT", "MR", "SR", "RTPLAN"} <= set(match.ModalitiesInStudy)
+
+
+def test_movescu_of_all_kinds_of_objects(fed: Archive, storescp: Callable[..., StoreScp]) -> None:
+    viewer = storescp(port=fed.viewer_port, options=("+xa", "+B", "+uf"))
+    outcome = move_all(fed)
+    assert (outcome.status, outcome.final.completed, outcome.final.failed) == (0x0000, 8, 0)
+    assert len(viewer.received()) == 8
+    requests = viewer.store_requests()
+    assert {request.calling_ae_title for request in requests} == {"DCM4CHEE"}
+    assert all(request.move_originator_ae_title for request in requests)
+
+
+def test_movescu_to_a_viewer_that_takes_only_uncompressed_objects(
+    fed: Archive, storescp: Callable[..., StoreScp]
+) -> None:
+    viewer = storescp(port=fed.viewer_port, options=("+xi", "+uf"))
+    outcome = move_all(fed)
+    assert (outcome.status, outcome.final.completed) == (0x0000, 8)
+    assert {str(ds.file_meta.TransferSyntaxUID) for ds in viewer.datasets()} == {"1.2.840.10008.1.2"}
+
+
+def test_getscu(fed: Archive, tmp_path: Path) -> None:
+    outcome = getscu(
+        fed.port, tmp_path / "got", called_ae_title="DCM4CHEE", level="STUDY", keys={"StudyInstanceUID": STUDY}
+    )
+    # The tool does not negotiate RLE: those two are decompressed on the way.
+    assert (outcome.status, outcome.final.completed) == (0x0000, 8)
+    assert len(outcome.files) == 8

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.filewriter import dcmwrite
+from pydicom.tag import BaseTag
+
+from dcm4py_leading.coercion.chain import LeadingQuestion, coercion, run
+from dcm4py_leading.coercion.rules import compile_rules
+from dcm4py_leading.coercion.select import select_rules
+from dcm4py_leading.coercion.update import update
+from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.model.archive import AttributeSet, AttributeSetType
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.model.device import ApplicationEntity, Device
+from dcm4py_leading.model.values import UID, AETitle, Tag
+from tests.fixtures.rules import LEADING, RETRIEVE, application_entity, data_set, device, legacy_rule
+
+A, B, C = UID("1.2.3"), UID("1.2.4"), UID("1.2.5")
+AE = application_entity()
+KEYS = (0x00100010, 0x00100020, 0x00081030, 0x00081032)
+ATTRIBUTE_SET = AttributeSet(
+    dn="set",
+    attribute_set_type=AttributeSetType.LEADING_CFIND_SCP,
+    attribute_set_id="*",
+    tags=tuple(Tag(tag) for tag in KEYS),
+)
+
+
+def from_the_wire(ds: Dataset) -> Dataset:
+    """As pydicom gives what a peer sent: nothing decoded yet."""
+    buffer = io.BytesIO()
+    dcmwrite(buffer, ds, implicit_vr=True, little_endian=True, force_encoding=True)
+    return dcmread(io.BytesIO(buffer.getvalue()), force=True)
+
+
+class Archive:
+    """Implements LeadingQuery; answers with what ``respond`` gives for the asked UIDs."""
+
+    def __init__(self, respond: Callable[[Sequence[UID]], list[Dataset]]) -> None:
+        self.respond = respond
+        self.asked: list[tuple[AETitle, AETitle, tuple[UID, ...], frozenset[Tag]]] = []
+
+    def find_studies(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        study_instance_uids: Sequence[UID],
+        return_keys: frozenset[Tag],
+    ) -> list[Dataset]:
+        self.asked.append((leading_cfind_scp, local_ae.ae_title, tuple(study_instance_uids), return_keys))
+        return [from_the_wire(ds) for ds in self.respond(study_instance_uids)]
+
+
+def named(uids: Sequence[UID]) -> list[Dataset]:
+    return [data_set(StudyInstanceUID=uid, PatientName=f"Name^{uid}") for uid in uids]
+
+
+def lookup(archive: Archive, of_device: Device | None = None, **settings: object) -> LeadingLookup:
+    return LeadingLookup(
+        of_device or device(attribute_sets=(ATTRIBUTE_SET,)),
+        archive,
+        clock=lambda: 0.0,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def test_all_studies_of_a_request_cost_one_query() -> None:
+    archive = Archive(named)
+    got = lookup(archive).get_many(LEADING, AE, [A, B])
+    assert {uid: str(answer.PatientName) for uid, answer in got.items() if isinstance(answer, Dataset)} == {
+        A: "Name^1.2.3",
+        B: "Name^1.2.4",
+    }
+    ((scp, calling, uids, keys),) = archive.asked
+    assert (scp, calling, uids) == (LEADING, "DCM4CHEE", (A, B))
+    assert {*KEYS, 0x0020000D, 0x00080005, 0x00100021} <= keys
+
+
+def test_many_studies_go_out_in_pages() -> None:
+    archive = Archive(named)
+    uids = [UID(f"1.{n}") for n in range(120)]
+    assert len(lookup(archive, device(cache_size=200)).get_many(LEADING, AE, uids)) == 120
+    assert [len(asked[2]) for asked in archive.asked] == [50, 50, 20]
+
+
+def test_study_that_is_not_in_the_answer_is_unknown() -> None:
+    assert lookup(Archive(lambda uids: named(uids[:1]))).get_many(LEADING, AE, [A, B])[B] is None
+
+
+@pytest.mark.parametrize(
+    ("responses", "what"),
+    [
+        ([data_set(StudyInstanceUID=C)], "a study that was not asked for"),
+        ([data_set(StudyInstanceUID=A), data_set(StudyInstanceUID=C)], "a study that was not asked for"),
+        ([data_set(StudyInstanceUID=A), data_set(StudyInstanceUID=A)], "the same study twice"),
+        ([data_set(PatientName="X")], "a study that was not asked for"),
+        ([data_set(StudyInstanceUID="")], "a study that was not asked for"),
+    ],
+)
+def test_answer_about_another_study_is_an_error_and_never_used(responses: list[Dataset], what: str) -> None:
+    archive = Archive(lambda uids: responses)
+    asking = lookup(archive)
+    got = asking.get_many(LEADING, AE, [A, B])
+    for answer in got.values():
+        assert isinstance(answer, LeadingUnavailable)
+        assert str(answer) == f"QRSCP answered with {what}"
+    assert asking.counts.mismatches == 1
+    assert asking.counts.cache.failures == 1
+    archive.respond = named
+    assert isinstance(asking.get_many(LEADING, AE, [A])[A], Dataset)
+
+
+def test_answer_is_reduced_to_the_return_keys() -> None:
+    archive = Archive(
+        lambda uids: [
+            data_set(
+                StudyInstanceUID=A,
+                SpecificCharacterSet="ISO_IR 100",
+                QueryRetrieveLevel="STUDY",
+                RetrieveAETitle="QRSCP",
+                InstanceAvailability="ONLINE",
+                PatientName="N",
+                PatientComments="not asked for",
+            )
+        ]
+    )
+    answer = lookup(archive).get_many(LEADING, AE, [A])[A]
+    assert answer == data_set(SpecificCharacterSet="ISO_IR 100", PatientName="N", StudyInstanceUID=A)
+
+
+@pytest.mark.ldap("dcmDefaultCharacterSet")
+def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() -> None:
+    russian = "Люкceмбypг"
+    archive = Archive(
+        lambda uids: [data_set(StudyInstanceUID=A, PatientName=russian.encode("iso8859_5").decode("latin-1"))]
+    )
+    asking = lookup(archive)
+    russian_ae = application_entity("RUSSIAN", charset="ISO_IR 144")
+    answer = asking.get_many(LEADING, russian_ae, [A])[A]
+    assert isinstance(answer, Dataset) and answer.PatientName == russian
+    assert answer.SpecificCharacterSet == "ISO_IR 144"
+    other = asking.get_many(LEADING, AE, [A])[A]
+    assert isinstance(other, Dataset) and other.PatientName != russian
+
+
+def test_shared_answer_is_decoded_to_its_last_item() -> None:
+    item = data_set(SpecificCharacterSet="ISO_IR 101", CodeMeaning="Čelo")
+    archive = Archive(
+        lambda uids: [data_set(StudyInstanceUID=A, SpecificCharacterSet="ISO_IR 100", ProcedureCodeSequence=[item])]
+    )
+    answer = lookup(archive).get_many(LEADING, AE, [A])[A]
+    assert isinstance(answer, Dataset)
+    for ds in (answer, answer.ProcedureCodeSequence[0]):
+        for tag in list(ds.keys()):
+            assert type(ds.get_item(tag)).__name__ == "DataElement"
+    assert answer.ProcedureCodeSequence[0].CodeMeaning == "Čelo"
+
+
+def test_one_answer_serves_threads_with_different_character_sets() -> None:
+    archive = Archive(
+        lambda uids: [data_set(StudyInstanceUID=A, SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Ö")]
+    )
+    asking = lookup(archive)
+    together = threading.Barrier(8)
+
+    def deliver(n: int) -> str:
+        ds = from_the_wire(
+            data_set(SpecificCharacterSet=["ISO_IR 100", "ISO_IR 192", "ISO_IR 144"][n % 3], PatientName="x")
+        )
+        answer = asking.get_many(LEADING, AE, [A])[A]
+        assert isinstance(answer, Dataset)
+        together.wait(20)
+        update(ds, answer, UpdatePolicy.MERGE)
+        return str(from_the_wire(ds).PatientName)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(deliver, range(8), timeout=30)) == {"Müller^Ö"}
+
+
+def test_value_that_cannot_be_read_makes_the_answer_unusable() -> None:
+    class Unreadable(Archive):
+        def find_studies(self, *args: object) -> list[Dataset]:  # type: ignore[override]
+            ds = data_set(StudyInstanceUID=A)
+            tag = BaseTag(0x00081032)
+            ds[tag] = RawDataElement(tag, "SQ", 6, b"SECRET", 0, True, True)
+            return [ds]
+
+    answer = lookup(Unreadable(named)).get_many(LEADING, AE, [A])[A]
+    assert isinstance(answer, LeadingUnavailable)
+    assert str(answer).startswith("QRSCP answered with what cannot be read")
+    assert "SECRET" not in str(answer)
+
+
+def down(uids: Sequence[UID]) -> list[Dataset]:
+    raise LeadingUnavailable("QRSCP refused the connection")
+
+
+def test_archive_that_is_down_is_told_once_without_naming_a_study(caplog: pytest.LogCaptureFixture) -> None:
+    asking = lookup(Archive(down), page_size=1)
+    with caplog.at_level(logging.INFO):
+        got = asking.get_many(LEADING, AE, [A, B])
+    assert [str(answer) for answer in got.values()] == ["QRSCP refused the connection"] * 2
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "QRSCP gave no answer for 2 of 2 studies: QRSCP refused the connection" in record.getMessage()
+    assert A not in caplog.text
+
+
+def test_archive_that_recovers_is_asked_again() -> None:
+    archive = Archive(down)
+    asking = lookup(archive)
+    asking.get_many(LEADING, AE, [A])
+    archive.respond = named
+    assert isinstance(asking.get_many(LEADING, AE, [A])[A], Dataset)
+
+
+@pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheSize")
+@pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheStaleTimeout")
+def test_cache_settings_of_the_device_are_those_of_the_lookup() -> None:
+    archive, now = Archive(named), [0.0]
+    of_device = device(cache_size=1, stale_timeout=timedelta(seconds=60))
+    asking = LeadingLookup(of_device, archive, clock=lambda: now[0])
+    for uid in (A, A, B, A):
+        asking.get_many(LEADING, AE, [uid])
+    assert len(archive.asked) == 3
+    now[0] = 60.0
+    asking.get_many(LEADING, AE, [A])
+    assert len(archive.asked) == 4
+
+
+def test_questions_to_several_archives_are_answered_each_by_its_own() -> None:
+    archive = Archive(named)
+    other = AETitle("OTHER")
+    questions = [LeadingQuestion(LEADING, A), LeadingQuestion(other, A), LeadingQuestion(LEADING, B)]
+    assert list(lookup(archive).answers(questions, AE)) == [questions[0], questions[2], questions[1]]
+    assert [asked[::2] for asked in [(scp, calling, uids) for scp, calling, uids, _ in archive.asked]] == [
+        (LEADING, (A, B)),
+        (other, (A,)),
+    ]
+
+
+@pytest.mark.parametrize(("respond", "expected"), [(named, "Name^1.2.3"), (down, "Ours"), (lambda uids: [], "Ours")])
+def test_chain_takes_its_answers(respond: Callable[[Sequence[UID]], list[Dataset]], expected: str) -> None:
+    asking = lookup(Archive(respond))
+    ds = data_set(StudyInstanceUID=A, PatientName="Ours")
+    selection = select_rules(compile_rules([legacy_rule(leading_cfind_scp=LEADING)]), RETRIEVE, ds)
+    run(coercion(ds, selection), lambda question: asking.answers([question], AE)[question])
+    assert ds.PatientName == expected
