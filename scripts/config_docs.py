@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import enum
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,13 +21,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.attributes.coercion import NO_LONGER_READ
-from dcm4py_leading.config.binding import Row
+from dcm4py_leading.config.binding import Convert, Row
 from dcm4py_leading.config.converters import distinguished_name, masquerade, milliseconds, text
 from scripts.config_status import READ_BY_LOADER, status
 from scripts.schema_ldif import SCHEMA
 from scripts.schema_text import AttributeType, load_schema
 
 TARGET = SCHEMA.parent / "docs" / "configuration.md"
+
+_FORMS: Mapping[Convert, str] = {
+    text: "text",
+    distinguished_name: "DN",
+    milliseconds: "milliseconds",
+    masquerade: "AET or [calledAET]AET",
+}
+"""Converters that say less of the form of a value when they refuse an empty one."""
 
 INTRODUCTION = """\
 # Configuration
@@ -143,15 +151,14 @@ def _not_read() -> Iterator[list[str]]:
 
 def _values(row: Row) -> str:
     """How many values, and of what form: mostly what the converter says that it expected instead of an empty one."""
-    form = {text: "text", distinguished_name: "DN", milliseconds: "milliseconds", masquerade: "AET or [calledAET]AET"}
-    expected = form.get(row.convert)
+    expected = _FORMS.get(row.convert)
     if expected is None:
         try:
             row.convert("")
         except ValueError as err:
             expected = str(err).removeprefix("expected ")
         else:
-            raise ValueError(f"{row.attribute}: describe the form of its values here")
+            raise ValueError(f"{row.attribute}: expected an entry in _FORMS, since its converter takes anything")
     if not row.single:
         return f"several: {_escaped(expected)}"
     return _escaped(expected if expected.startswith("one of ") else f"one: {expected}")

@@ -21,7 +21,7 @@ _WRITES = "dcm4py_writes"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class Conflict(Exception):  # noqa: N818
+class Conflict(Exception):
     """Another transaction wrote the same entity in the meantime: try again."""
 
 
@@ -82,12 +82,12 @@ def upgrade(connection: Connection) -> None:
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, max_overflow=-1)
+        return create_engine(parsed, max_overflow=-1, hide_parameters=True)
     if parsed.database in (None, "", ":memory:"):
         raise IndexUnavailable("the index needs a file, as in sqlite:////var/lib/dcm4py/index.sqlite")
     # It holds patient data; SQLite gives its other files the mode of this one.
     Path(str(parsed.database)).touch(mode=0o600)
-    engine = create_engine(parsed, max_overflow=-1, connect_args={"check_same_thread": False})
+    engine = create_engine(parsed, max_overflow=-1, hide_parameters=True, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -19,10 +19,7 @@ from dcm4py_leading.archive.keys import (
     LEVELS,
     MODALITIES_IN_STUDY,
     PATIENT_ID,
-    SERIES_INSTANCE_UID,
     SOP_CLASSES_IN_STUDY,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
     UNIQUE_KEYS,
     Comparison,
 )
@@ -133,7 +130,9 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     return Query(
         level=level,
         conditions=tuple(
-            condition for tag, comparison in comparisons.items() for condition in _conditions(identifier, tag, comparison)
+            condition
+            for tag, comparison in comparisons.items()
+            for condition in _conditions(identifier, tag, comparison)
         ),
         computed=frozenset(tag for tag in _COMPUTED if tag in identifier and _is_computed_at(tag, level)),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, FromClause, Select, and_, func, or_, select
 
@@ -37,7 +39,7 @@ def attributes_label(level: Level) -> str:
     return f"{level.value.lower()}_attributes"
 
 
-def matches(query: Query) -> Select[tuple[object, ...]]:
+def matches(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows that match, in the order in which they came into the index."""
     levels = levels_to(query.level)
     columns: list[ColumnElement[object]] = []
@@ -50,12 +52,12 @@ def matches(query: Query) -> Select[tuple[object, ...]]:
     return statement.order_by(TABLES[query.level].c.pk)
 
 
-def count(query: Query) -> Select[tuple[int]]:
+def count(query: Query) -> Select[int]:
     """How many rows match."""
     return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
 
 
-def instances(keys: RetrieveKeys) -> Select[tuple[object, ...]]:
+def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
     """The instances of a retrieve, series by series."""
     conditions: list[ColumnElement[bool]] = []
     if keys.patient_id is not None:
@@ -88,7 +90,7 @@ def instances(keys: RetrieveKeys) -> Select[tuple[object, ...]]:
     )
 
 
-def related_count(tag: int, pks: Sequence[int]) -> Select[tuple[int, int]]:
+def related_count(tag: int, pks: Sequence[int]) -> Select[int, int]:
     """For each of the entities, how many of those below it there are (Number of Study Related Series and so on)."""
     of, counted = COUNTS[tag]
     owner = TABLES[LEVELS[LEVELS.index(of) + 1]].c[f"{of.value.lower()}_fk"]
@@ -96,7 +98,7 @@ def related_count(tag: int, pks: Sequence[int]) -> Select[tuple[int, int]]:
     return select(owner, func.count()).select_from(_chain(below)).where(owner.in_(pks)).group_by(owner)
 
 
-def collected(tag: int, study_pks: Sequence[int]) -> Select[tuple[int, str]]:
+def collected(tag: int, study_pks: Sequence[int]) -> Select[int, str]:
     """For each of the studies, the different values of Modality, SOP Class UID, or Retrieve AE Title below it."""
     column, below = {
         MODALITIES_IN_STUDY: (series.c.modality, series),
@@ -111,7 +113,7 @@ def collected(tag: int, study_pks: Sequence[int]) -> Select[tuple[int, str]]:
     )
 
 
-def retrieve_ae_titles(level: Level, pks: Sequence[int]) -> Select[tuple[int, str]]:
+def retrieve_ae_titles(level: Level, pks: Sequence[int]) -> Select[int, str]:
     """For each of the studies or series, the different lists of Retrieve AE Titles."""
     owner = series.c.study_fk if level is Level.STUDY else series.c.pk
     return select(owner, series.c.retrieve_ae_titles).where(owner.in_(pks)).distinct()
@@ -124,7 +126,7 @@ def _joined(level: Level) -> FromClause:
 def _chain(levels: Sequence[Level]) -> FromClause:
     """The tables of consecutive levels, joined."""
     joined: FromClause = TABLES[levels[0]]
-    for upper, lower in zip(levels, levels[1:], strict=False):
+    for upper, lower in pairwise(levels):
         joined = joined.join(TABLES[lower], TABLES[lower].c[f"{upper.value.lower()}_fk"] == TABLES[upper].c.pk)
     return joined
 
@@ -179,5 +181,3 @@ def like_pattern(pattern: str) -> str:
     """A DICOM wild card pattern as one of SQL's LIKE."""
     translation: dict[str, str] = {"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"}
     return "".join(translation.get(char, char) for char in pattern)
-
-

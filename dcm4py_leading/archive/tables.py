@@ -24,9 +24,7 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _key_columns(level: Level, *required: str) -> list[Column[str]]:
-    return [
-        Column(name, String, nullable=name not in required) for key in keys_of(level) for name in key.columns
-    ]
+    return [Column(name, String, nullable=name not in required) for key in keys_of(level) for name in key.columns]
 
 
 patient = Table(

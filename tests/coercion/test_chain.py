@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -22,7 +23,7 @@ def selection(*rules: AnyRule) -> Selection:
     return select_rules(compile_rules(rules), RETRIEVE, Dataset())
 
 
-def coerced(ds: Dataset, answer: LeadingAnswer, **rule: object) -> Coerced:
+def coerced(ds: Dataset, answer: LeadingAnswer, **rule: Any) -> Coerced:
     chosen = selection(legacy_rule(leading_cfind_scp=LEADING, **rule))
     return run(coercion(ds, chosen), lambda question: answer)
 

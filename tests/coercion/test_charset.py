@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.data import get_charset_files
+from pydicom.data import get_charset_files, get_testdata_file
 from pydicom.filewriter import dcmwrite
 
 from dcm4py_leading.coercion.charset import can_encode, character_set, declare_default, decode_text
@@ -113,6 +113,21 @@ def test_all_text_of_a_real_object_survives_a_new_character_set(name: str) -> No
     assert again.StudyDescription == new.StudyDescription
     for element in before:
         if element.tag not in (0x00080005, 0x00081030) and element.tag.element != 0:
+            assert again[element.tag] == element
+
+
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small_bigendian.dcm", "JPEG2000.dcm", "reportsi.dcm", "rtplan.dcm"]
+)
+def test_object_keeps_everything_else_with_a_new_character_set(name: str) -> None:
+    path = get_testdata_file(name, download=False)
+    assert path is not None
+    before, ds = dcmread(path), dcmread(path)
+    update(ds, data_set(RUSSIAN, "ISO_IR 144"), UpdatePolicy.MERGE)
+    again = written_and_read(ds)
+    assert (again.SpecificCharacterSet, again.PatientName) == ("ISO_IR 192", RUSSIAN)
+    for element in before:
+        if element.tag not in (0x00080005, 0x00100010) and element.tag.element != 0:
             assert again[element.tag] == element
 
 

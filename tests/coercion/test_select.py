@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -22,8 +23,8 @@ from tests.fixtures.rules import (
 )
 
 
-def select(*rules: AnyRule, ds: Dataset | None = None, **context: object) -> Selection:
-    return select_rules(compile_rules(rules), replace(RETRIEVE, **context), ds or Dataset())  # type: ignore[arg-type]
+def select(*rules: AnyRule, ds: Dataset | None = None, **context: Any) -> Selection:
+    return select_rules(compile_rules(rules), replace(RETRIEVE, **context), ds or Dataset())
 
 
 def applied(selection: Selection) -> list[str]:
@@ -71,7 +72,7 @@ def test_rule_is_limited_to_its_sop_classes() -> None:
         ({"transfer_role": TransferRole.SCU}, "dicomTransferRole=SCU"),
     ],
 )
-def test_rule_for_another_message_does_not_apply(fields: dict[str, object], decided_by: str) -> None:
+def test_rule_for_another_message_does_not_apply(fields: dict[str, Any], decided_by: str) -> None:
     assert select(legacy_rule(**fields)).verdicts[0].decided_by == decided_by
 
 

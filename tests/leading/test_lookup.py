@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -65,12 +66,12 @@ def named(uids: Sequence[UID]) -> list[Dataset]:
     return [data_set(StudyInstanceUID=uid, PatientName=f"Name^{uid}") for uid in uids]
 
 
-def lookup(archive: Archive, of_device: Device | None = None, **settings: object) -> LeadingLookup:
+def lookup(archive: Archive, of_device: Device | None = None, **settings: Any) -> LeadingLookup:
     return LeadingLookup(
         of_device or device(attribute_sets=(ATTRIBUTE_SET,)),
         archive,
         clock=lambda: 0.0,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
 
 
@@ -189,7 +190,7 @@ def test_one_answer_serves_threads_with_different_character_sets() -> None:
 
 def test_value_that_cannot_be_read_makes_the_answer_unusable() -> None:
     class Unreadable(Archive):
-        def find_studies(self, *args: object) -> list[Dataset]:  # type: ignore[override]
+        def find_studies(self, *args: object) -> list[Dataset]:
             ds = data_set(StudyInstanceUID=A)
             tag = BaseTag(0x00081032)
             ds[tag] = RawDataElement(tag, "SQ", 6, b"SECRET", 0, True, True)

@@ -1,0 +1,172 @@
+"""The index: what is stored, and where (PS3.4 C.6). An object is found here as soon as its C-STORE succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import FileDataset
+from sqlalchemy import Connection, Row
+
+from dcm4py_leading.archive import statements
+from dcm4py_leading.archive.attributes import merged
+from dcm4py_leading.archive.database import Conflict, Database
+from dcm4py_leading.archive.keys import COUNTS, LEVELS
+from dcm4py_leading.archive.query import Query, RetrieveKeys
+from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.archive.storing import Policies, StoreOutcome, location_of, new_object, split_titles, store
+from dcm4py_leading.errors import IndexUnavailable
+from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
+from dcm4py_leading.model.values import UID, Level
+
+_STORE_ATTEMPTS = 5
+_MAX_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedInstance:
+    """One stored instance: what it is, where it is, and what the index says about it."""
+
+    study_instance_uid: UID
+    series_instance_uid: UID
+    sop_instance_uid: UID
+    sop_class_uid: UID
+    transfer_syntax_uid: UID
+    location: Location
+    encoded_attributes: tuple[bytes, ...]
+    """Those of patient, study, series and instance; see `attributes.decode`."""
+
+    @property
+    def attributes(self) -> Dataset:
+        """A new data set of all that the index keeps for it, which a retrieve merges into the object."""
+        return merged(self.encoded_attributes)
+
+
+class Index:
+    """The index of the embedded archive; one for all threads, and other processes may have the same database open."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Index:
+        """Open the database of a SQLAlchemy URL, made or brought up to date where needed. Raises IndexUnavailable."""
+        return cls(Database.open(url))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def store(
+        self,
+        header: FileDataset,
+        location: Location,
+        *,
+        filters: Mapping[Entity, AttributeFilter],
+        sending_ae_title: str,
+        overwrite_policy: OverwritePolicy,
+        relational_mismatch_policy: RelationalMismatchPolicy,
+        retrieve_aets: Sequence[str],
+    ) -> StoreOutcome:
+        """Take an object in, durably, whose file is at ``location``.
+
+        A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own. A
+        study stays with the patient that its first object named.
+        Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
+        """
+        policies = Policies(filters=filters, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
+        new = new_object(header, location, policies, sending_ae_title=sending_ae_title, retrieve_aets=retrieve_aets)
+        for _ in range(_STORE_ATTEMPTS):
+            try:
+                with self._database.writing() as connection:
+                    return store(connection, new, policies)
+            except Conflict:
+                continue
+        raise IndexUnavailable("the index is too busy with objects of the same series")
+
+    def count(self, query: Query) -> int:
+        """How many entities match. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            return connection.execute(statements.count(query)).scalar_one()
+
+    def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Dataset]:
+        """The matching entities in a stable order, with all that the index keeps at their level and above.
+
+        What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
+        always. All of them show one state of the index, and nobody is kept from storing meanwhile; the caller should
+        not leave the iterator half read for long. Raises IndexUnavailable.
+        """
+        fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
+        with self._database.reading() as connection:
+            rows = connection.execution_options(yield_per=fetch_size).execute(statements.matches(query))
+            for page in rows.partitions():
+                yield from _data_sets(connection, query, page)
+
+    def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
+        """The instances of a retrieve, series by series. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.instances(keys)).all()
+        return tuple(_indexed_instance(row) for row in rows)
+
+
+def _data_sets(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Dataset]:
+    levels = statements.levels_to(query.level)
+    pks = {level: sorted({getattr(row, statements.pk_label(level)) for row in page}) for level in levels}
+    computed = [_Computed.of(connection, tag, pks) for tag in sorted(query.computed)]
+    if query.level is not Level.PATIENT:
+        computed.append(_Computed.retrieve_ae_titles(connection, pks))
+    for row in page:
+        ds = merged([getattr(row, statements.attributes_label(level)) for level in levels])
+        for attribute in computed:
+            setattr(ds, attribute.keyword, attribute.values.get(getattr(row, statements.pk_label(attribute.level))))
+        ds.InstanceAvailability = "ONLINE"
+        yield ds
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
+
+    keyword: str
+    level: Level
+    values: Mapping[int, object]
+
+    @classmethod
+    def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
+        if tag in COUNTS:
+            level = COUNTS[tag][0]
+            counts = connection.execute(statements.related_count(tag, pks[level]))
+            return cls(keyword_for_tag(tag), level, dict(counts.tuples().all()))
+        values: dict[int, list[str]] = {}
+        for pk, text in connection.execute(statements.collected(tag, pks[Level.STUDY])):
+            values.setdefault(pk, []).append(text)
+        return cls(keyword_for_tag(tag), Level.STUDY, values)
+
+    @classmethod
+    def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
+        level = Level.SERIES if Level.SERIES in pks else Level.STUDY
+        titles: dict[int, list[str]] = {}
+        for pk, text in connection.execute(statements.retrieve_ae_titles(level, pks[level])):
+            known = titles.setdefault(pk, [])
+            known += [title for title in split_titles(text) if title not in known]
+        return cls("RetrieveAETitle", level, titles)
+
+
+def _indexed_instance(row: Row[*tuple[Any, ...]]) -> IndexedInstance:
+    return IndexedInstance(
+        study_instance_uid=_stored_uid(row.study_instance_uid),
+        series_instance_uid=_stored_uid(row.series_instance_uid),
+        sop_instance_uid=_stored_uid(row.sop_instance_uid),
+        sop_class_uid=_stored_uid(row.sop_class_uid),
+        transfer_syntax_uid=_stored_uid(row.transfer_syntax_uid),
+        location=location_of(row),
+        encoded_attributes=tuple(getattr(row, statements.attributes_label(level)) for level in LEVELS),
+    )
+
+
+def _stored_uid(text: str) -> UID:
+    """A UID as some object has it, well-formed or not: what was stored must come out again."""
+    return str.__new__(UID, text)

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Follow one LDAP attribute: schema, row, model, check, behaviour, tests, docs, as lines that an editor can open.
+
+Behaviour is found by the name of the model's field, which other classes may have too. Exit status 1 when the schema
+does not know the attribute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dcm4py_leading.config.attributes import OBJECT_CLASSES
+from scripts.schema_ldif import NAMES, SCHEMA
+from scripts.schema_text import CN, load_schema
+
+ROOT = SCHEMA.parent
+PACKAGE = ROOT / "dcm4py_leading"
+ROWS = PACKAGE / "config" / "attributes"
+CHECK = PACKAGE / "config" / "check.py"
+LOADER = PACKAGE / "config" / "loader.py"
+TESTS = ROOT / "tests"
+DOCS = ROOT / "docs" / "configuration.md"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """One line of one file."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self.path.read_text("utf-8").splitlines()[self.line - 1].strip()
+
+
+def spelt(attribute: str) -> str | None:
+    """The attribute as the schema spells it, from any case; None when it has none of that name."""
+    return next((name for name in load_schema().attribute_types if name.lower() == attribute.lower()), None)
+
+
+def trace(attribute: str) -> dict[str, list[Place]]:
+    """Where each step of the way is, in order; ``attribute`` is spelt as in the schema."""
+    fields = fields_of(attribute)
+    uses = [place for field in fields.values() for place in field_uses().get(field, ())]
+    uses += names_in_code().get(attribute, [])
+    return {
+        "schema": list(schema_lines(attribute)),
+        "row": [*row_lines().get(attribute, ()), *constants(LOADER).get(attribute, ())],
+        "model": sorted({place for model, field in fields.items() for place in field_lines(model, field)}),
+        "check": sorted({place for place in uses if place.path == CHECK}),
+        "behaviour": sorted({place for place in uses if PACKAGE / "config" not in place.path.parents}),
+        "test": sorted(marked_tests().get(attribute, ())),
+        "docs": list(docs_lines(attribute)),
+    }
+
+
+def fields_of(attribute: str) -> dict[type, str]:
+    """The model classes that the attribute's rows fill, and the field of each."""
+    return {
+        object_class.model: row.field
+        for object_class in OBJECT_CLASSES
+        for row in object_class.rows
+        if row.attribute == attribute
+    }
+
+
+def schema_lines(attribute: str) -> Iterator[Place]:
+    """The definition of the attribute type."""
+    for name in NAMES:
+        path = SCHEMA / f"{name}.schema"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            if line.startswith("attributetype") and f"NAME '{attribute}'" in line:
+                yield Place(path, number)
+
+
+@cache
+def row_lines() -> Mapping[str, list[Place]]:
+    """Each ``one(...)`` and ``many(...)`` by its attribute."""
+    found: dict[str, list[Place]] = defaultdict(list)
+    for path in sorted(ROWS.glob("*.py")):
+        for node in ast.walk(parsed(path)):
+            match node:
+                case ast.Call(func=ast.Name(id="one" | "many"), args=[ast.Constant(value=str(attribute)), *_]):
+                    found[attribute].append(Place(path, node.lineno))
+    return found
+
+
+def field_lines(model: type, field: str) -> Iterator[Place]:
+    """Where a class of the model defines a field."""
+    path = Path(inspect.getfile(model))
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ClassDef) and node.name == model.__name__:
+            for statement in node.body:
+                match statement:
+                    case ast.AnnAssign(target=ast.Name(id=name)) if name == field:
+                        yield Place(path, statement.lineno)
+
+
+@cache
+def field_uses() -> Mapping[str, list[Place]]:
+    """Where the package reads an attribute of an object, by its Python name."""
+    found: dict[str, list[Place]] = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                found[node.attr].append(Place(path, node.lineno))
+    return found
+
+
+@cache
+def names_in_code() -> Mapping[str, list[Place]]:
+    """Where the package names an LDAP attribute, apart from rows."""
+    found: dict[str, list[Place]] = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent != ROWS:
+            for text, places in constants(path).items():
+                found[text] += places
+    return found
+
+
+@cache
+def marked_tests() -> Mapping[str, list[Place]]:
+    """Tests by the attribute of their ``pytest.mark.ldap``.
+
+    Where the mark is computed, as for the rows, a test stands for each text that is a key in that module: its examples.
+    """
+    found: dict[str, list[Place]] = defaultdict(list)
+    for path in sorted(TESTS.rglob("test_*.py")):
+        decorated = {
+            id(decorator): node.lineno
+            for node in ast.walk(parsed(path))
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            for decorator in node.decorator_list
+        }
+        computed = False
+        for node in ast.walk(parsed(path)):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark")),
+                    args=[ast.Constant(value=str(attribute))],
+                ):
+                    found[attribute].append(Place(path, decorated.get(id(node), node.lineno)))
+                case ast.Call(func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark"))):
+                    computed = True
+        if computed:
+            for attribute, places in keys(path).items():
+                found[attribute] += places
+    return found
+
+
+def docs_lines(attribute: str) -> Iterator[Place]:
+    """The rows of the attribute in the configuration reference."""
+    for number, line in enumerate(DOCS.read_text("utf-8").splitlines(), start=1):
+        if line.startswith(f"| `{attribute}` |"):
+            yield Place(DOCS, number)
+
+
+def constants(path: Path) -> Mapping[str, list[Place]]:
+    """The texts in a module."""
+    return _texts(path, ast.walk(parsed(path)))
+
+
+def keys(path: Path) -> Mapping[str, list[Place]]:
+    """The texts that are keys of a dict display in a module."""
+    return _texts(path, (key for node in ast.walk(parsed(path)) if isinstance(node, ast.Dict) for key in node.keys))
+
+
+def _texts(path: Path, nodes: Iterator[ast.AST | None]) -> Mapping[str, list[Place]]:
+    found: dict[str, list[Place]] = defaultdict(list)
+    for node in nodes:
+        match node:
+            case ast.Constant(value=str(text)):
+                found[text].append(Place(path, node.lineno))
+    return found
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def main() -> int:
+    """Print the way of the attribute that is given."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("attribute", metavar="ATTRIBUTE", help="LDAP name, such as dcmLeadingCFindSCP")
+    asked = parser.parse_args().attribute
+    attribute = spelt(asked)
+    if attribute is None:
+        print(f"{asked}: in none of schema/*.schema", file=sys.stderr)
+        return 1
+    for step, places in trace(attribute).items():
+        for place in places:
+            print(f"{place}: {step}: {place.text}")
+        if not places and (step != "schema" or attribute != CN.name):
+            print(f"{attribute}: {step}: nothing", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
