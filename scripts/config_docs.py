@@ -74,8 +74,8 @@ devices of their own, anywhere below the base; the registry of unique AE titles 
   role of the other system, so C_STORE_RQ with SCP is what a retrieve sends. Of dcmArchiveAttributeCoercion the first
   that matches is applied, of dcmArchiveAttributeCoercion2 every one.
 
-Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. What neither this
-page nor dcm4chee's own schema knows gets a WARNING at load.
+Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. A rule that demands
+what is not executed gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema knows.
 """
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNUSED = "read and checked; nothing acts on it yet"
-_NOT_EXECUTED = "a rule with it gets a WARNING; this part is not executed yet"
+_NOT_EXECUTED = "not executed yet"
 _REFUSED = "not executed yet; what the rule matches is refused, never sent unchanged"
 _MATCHING_BY_SOUND = "person names are not matched by sound"
 _VIEW = "an AE whose view hides not rejected instances answers no matches; other views hide nothing yet"
@@ -29,7 +29,11 @@ PARTIAL: Mapping[str, Mapping[str, str]] = {
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
     },
     "dcmArchiveAttributeCoercion": {
-        "dcmDIMSE": "executed are rules for C_STORE_RQ with role SCP",
+        "dcmDIMSE": "executed are rules for C_STORE_RQ with role SCP, others not yet",
+        "dcmMergeAttribute": (
+            "{rnd}, [INDEX], number, date, time, choice, offset and SpecificCharacterSet are not built; a rule with"
+            " one of them executes none of its values"
+        ),
         "dcmDeIdentification": _REFUSED,
         "dcmURI": _REFUSED,
         "dcmNoKeywords": _NOT_EXECUTED,

@@ -133,34 +133,39 @@ def names_in_code() -> Mapping[str, list[Place]]:
     return found
 
 
-@cache
 def marked_tests() -> Mapping[str, list[Place]]:
-    """Tests by the attribute of their ``pytest.mark.ldap``.
-
-    Where the mark is computed, as for the rows, a test stands for each text that is a key in that module: its examples.
-    """
+    """Tests that show an attribute: those with the mark, and the examples of the tests whose mark is computed."""
     found: dict[str, list[Place]] = defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
-        decorated = {
-            id(decorator): node.lineno
-            for node in ast.walk(parsed(path))
-            if isinstance(node, ast.FunctionDef | ast.ClassDef)
-            for decorator in node.decorator_list
-        }
-        computed = False
-        for node in ast.walk(parsed(path)):
-            match node:
-                case ast.Call(
-                    func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark")),
-                    args=[ast.Constant(value=str(attribute))],
-                ):
-                    found[attribute].append(Place(path, decorated.get(id(node), node.lineno)))
-                case ast.Call(func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark"))):
-                    computed = True
-        if computed:
-            for attribute, places in keys(path).items():
-                found[attribute] += places
+        named, computed = marks(path)
+        for attribute, places in named.items():
+            found[attribute] += places
+        for attribute, places in keys(path).items() if computed else ():
+            found[attribute] += places
     return found
+
+
+@cache
+def marks(path: Path) -> tuple[Mapping[str, list[Place]], bool]:
+    """What ``pytest.mark.ldap`` names in a module, and whether it is also computed there, as for the rows."""
+    decorated = {
+        id(decorator): node.lineno
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for decorator in node.decorator_list
+    }
+    named: dict[str, list[Place]] = defaultdict(list)
+    computed = False
+    for node in ast.walk(parsed(path)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark")),
+                args=[ast.Constant(value=str(attribute))],
+            ):
+                named[attribute].append(Place(path, decorated.get(id(node), node.lineno)))
+            case ast.Call(func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark"))):
+                computed = True
+    return named, computed
 
 
 def docs_lines(attribute: str) -> Iterator[Place]:

@@ -117,12 +117,13 @@ class _Inflated:
     def _fill(self, count: int) -> None:
         while len(self._buffer) < count and not self._inflate.eof:
             data = self._inflate.unconsumed_tail or self._file.read(_CHUNK)
-            if not data:
-                raise InvalidObject("the deflated data set ends early")
             try:
-                self._buffer += self._inflate.decompress(data, _CHUNK)
+                inflated = self._inflate.decompress(data, _CHUNK)
             except zlib.error as err:
                 raise InvalidObject("the data set cannot be inflated") from err
+            if not data and not inflated and not self._inflate.eof:
+                raise InvalidObject("the deflated data set ends early")
+            self._buffer += inflated
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ class _Walk:
         self._long = struct.Struct(f"{order}L")
 
     def top_level(self) -> None:
+        if self._source.is_at_end():
+            raise InvalidObject("the data set is empty")
         while not self._source.is_at_end():
             element = self._header()
             if element.tag >> 16 == 0xFFFE:

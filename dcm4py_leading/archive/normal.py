@@ -14,13 +14,26 @@ PADDING = " \0"
 _TIME = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?")
 
 # What pydicom raises on a value that does not fit its VR.
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+)
 
 
 def element_of(ds: Dataset, tag: int) -> DataElement | None:
-    """The element; None where it is absent, or cannot be read as what its VR says."""
+    """The element; None where it is absent, or it or something in it cannot be read as what its VR says."""
     try:
         element: DataElement | None = ds.get(tag)
+        if element is not None and element.VR == "SQ":
+            for item in element.value:
+                for _ in item.iterall():  # pydicom parses values when they are first looked at
+                    pass
     except UNREADABLE:
         return None
     return element

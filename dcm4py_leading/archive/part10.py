@@ -57,5 +57,5 @@ def read_header(file: BinaryIO) -> FileDataset:
     file.seek(0)
     try:
         return pydicom.dcmread(file, stop_before_pixels=True)
-    except (InvalidDicomError, EOFError, OSError, *UNREADABLE) as err:
+    except (InvalidDicomError, *UNREADABLE) as err:
         raise InvalidObject(f"the data set cannot be parsed ({type(err).__name__})") from err

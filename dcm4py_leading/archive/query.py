@@ -6,6 +6,7 @@ stands below the level, is only returned.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -285,7 +286,7 @@ def _name_groups(text: str) -> list[NameGroup]:
 
 def _alternatives(group: str) -> tuple[Value | Wildcard, ...]:
     """``DOE^*`` also matches DOE, whose further components are empty."""
-    pattern = normal_name_group(group)
+    pattern = re.sub(r"\*+", "*", normal_name_group(group))
     alternatives = [_text(pattern)]
     while pattern.endswith("^*"):
         pattern = pattern.removesuffix("^*").rstrip("^")

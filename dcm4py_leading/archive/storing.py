@@ -214,7 +214,7 @@ def _series(connection: Connection, new: NewObject, policies: Policies) -> int:
     titles = "\\".join(dict.fromkeys([*split_titles(row.retrieve_ae_titles), *new.retrieve_ae_titles]))
     if titles != row.retrieve_ae_titles:
         connection.execute(update_row(series).where(series.c.pk == row.pk).values(retrieve_ae_titles=titles))
-    _update(connection, Level.SERIES, row, new, policies)
+    _update(connection, Level.SERIES, row.pk, row.attributes, new, policies)
     pk: int = row.pk
     return pk
 
@@ -233,14 +233,14 @@ def _study(connection: Connection, new: NewObject, policies: Policies) -> int:
     if row is None:
         patient_pk = _patient(connection, new, policies)
         return _insert(connection, Level.STUDY, new.attributes[Level.STUDY], patient_fk=patient_pk)
-    _update(connection, Level.STUDY, row, new, policies)
+    _update(connection, Level.STUDY, row.pk, row.attributes, new, policies)
     owner = connection.execute(
         select(patient.c.pk, patient.c.attributes, patient.c.patient_id, patient.c.issuer_of_patient_id)
         .where(patient.c.pk == row.patient_fk)
         .with_for_update()
     ).one()
     if (owner.patient_id, owner.issuer_of_patient_id) == new.patient_identity:
-        _update(connection, Level.PATIENT, owner, new, policies)
+        _update(connection, Level.PATIENT, owner.pk, owner.attributes, new, policies)
     else:
         # A study has one patient. To let the object rename that one would change all the patient's studies.
         LOG.warning("an object of study %s names another patient than its study has", ref(new.study_instance_uid))
@@ -257,7 +257,7 @@ def _patient(connection: Connection, new: NewObject, policies: Policies) -> int:
             .with_for_update()
         ).one_or_none()
         if row is not None:
-            _update(connection, Level.PATIENT, row, new, policies)
+            _update(connection, Level.PATIENT, row.pk, row.attributes, new, policies)
             pk: int = row.pk
             return pk
     return _insert(connection, Level.PATIENT, new.attributes[Level.PATIENT])
@@ -273,14 +273,14 @@ def _insert(connection: Connection, level: Level, ds: Dataset, **values: object)
 
 
 def _update(
-    connection: Connection, level: Level, row: Row[*tuple[Any, ...]], new: NewObject, policies: Policies
+    connection: Connection, level: Level, pk: int, attributes: bytes, new: NewObject, policies: Policies
 ) -> None:
     """Update the attributes of an entity with those of a further object, by the policy of its filter."""
-    ds = decode(row.attributes)
+    ds = decode(attributes)
     if update(ds, new.attributes[level], policies.update_policy(level), only=policies.tags(level)):
         table = TABLES[level]
         connection.execute(
-            update_row(table).where(table.c.pk == row.pk).values(attributes=encode(ds), **_columns(ds, level))
+            update_row(table).where(table.c.pk == pk).values(attributes=encode(ds), **_columns(ds, level))
         )
 
 

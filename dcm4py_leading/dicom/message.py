@@ -53,6 +53,8 @@ def request_from(primitive: Primitive, context: PresentationContext) -> Request:
     """The request that ``primitive`` carries. Raises KeyError for a command that is not DIMSE-C."""
     command = COMMANDS[type(primitive)]
     data = None if command == "C-ECHO" else primitive.DataSet if command == "C-STORE" else primitive.Identifier
+    data = data or BytesIO()
+    data.seek(0)  # pynetdicom leaves it at the end
     return Request(
         primitive=primitive,
         command=command,
@@ -61,7 +63,7 @@ def request_from(primitive: Primitive, context: PresentationContext) -> Request:
         sop_class_uid=str(primitive.AffectedSOPClassUID or ""),
         abstract_syntax=str(context.abstract_syntax),
         transfer_syntax=str(context.transfer_syntax[0]),
-        data=data or BytesIO(),
+        data=data,
     )
 
 

@@ -91,7 +91,8 @@ class LeadingCache:
                         self._flights[source, uid] = Future()
                         mine.append(uid)
             self._count(hits=len(answers), misses=len(mine), joined=len(theirs))
-        # Own flights land before anyone else's is waited for, so nobody waits in a circle.
+        # Own flights land first: who waits for them does not have to wait for those that we wait for. All flights of
+        # a call start at one moment, so a call waits only for earlier ones and nobody waits in a circle.
         answers |= self._ask(source, mine, fetch)
         answers |= self._join(theirs)
         return answers

@@ -241,6 +241,18 @@ def _until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came to this")
 
 
+def test_own_answers_are_there_for_others_before_another_request_is_waited_for() -> None:
+    answers = cache()
+    with ThreadPoolExecutor(2) as pool:
+        go, _ = asking_in_the_background(pool, answers, [A])
+        waiting = pool.submit(answers.get_many, "QRSCP", [A, B], Archive())
+        _until(lambda: answers.counts.joined == 1)
+        got = answers.get_many("QRSCP", [B], Archive(unknown=[B]))
+        assert not waiting.done()
+        go.set()
+    assert isinstance(got[B], Dataset)
+
+
 def test_waiting_for_another_request_has_an_end() -> None:
     answers, archive = cache(join_timeout=timedelta(0)), Archive()
     with ThreadPoolExecutor(1) as pool:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.tables import metadata
+from dcm4py_leading.errors import IndexUnavailable
+
+
+def test_migrations_make_the_tables_of_the_metadata(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'with %% sign.sqlite'}"
+    Index.open(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_index_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    Index.open(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(IndexUnavailable, match="brought up to date"):
+        Index.open(url)
+
+
+def test_only_the_owner_may_read_the_index(tmp_path: Path) -> None:
+    file = tmp_path / "index.sqlite"
+    Index.open(f"sqlite:///{file}").close()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "nonsense", "nosuchdb://x", "sqlite:////nowhere/index.sqlite"])
+def test_database_that_cannot_be_used_is_told(url: str) -> None:
+    with pytest.raises(IndexUnavailable):
+        Index.open(url)
+
+
+def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "index.sqlite"
+    file.write_bytes(b"this is not a database" * 100)
+    with pytest.raises(IndexUnavailable):
+        Index.open(f"sqlite:///{file}")
