@@ -14,11 +14,9 @@ _VIEW = "an AE whose view hides not rejected instances answers no matches; other
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmNetworkConnection": {
         "dcmAATimeout": UNUSED,
-        "dcmStoreTimeout": UNUSED,
         "dcmRetrieveTimeout": UNUSED,
         "dcmSendPDULength": UNUSED,
     },
-    "dicomNetworkAE": {"dicomAssociationInitiator": UNUSED},
     "dcmArchiveDevice": {
         "dcmShowPatientInfoInSystemLog": "whatever it says, no patient information is logged",
         "dcmQueryRetrieveViewID": _VIEW,

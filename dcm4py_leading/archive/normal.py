@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
 from collections.abc import Iterable
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
+from pydicom.errors import BytesLengthException
 from pydicom.valuerep import PersonName
 
 PADDING = " \0"
@@ -23,6 +25,8 @@ UNREADABLE = (
     NotImplementedError,
     EOFError,
     OSError,
+    BytesLengthException,
+    struct.error,
 )
 
 

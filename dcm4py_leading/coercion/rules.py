@@ -62,8 +62,8 @@ def compile_rules(rules: Sequence[AnyRule]) -> tuple[CompiledRule, ...]:
 
 
 def warnings(compiled: Sequence[CompiledRule]) -> list[Problem]:
-    """One WARNING for each rule that is not executed in full, and for each that dcm4chee would not look at."""
-    return [*_unexecuted(compiled), *_hidden_in_dcm4chee(compiled)]
+    """One WARNING for each rule that is not executed in full."""
+    return list(_unexecuted(compiled))
 
 
 def _unexecuted(compiled: Sequence[CompiledRule]) -> Iterator[Problem]:
@@ -77,23 +77,6 @@ def _unexecuted(compiled: Sequence[CompiledRule]) -> Iterator[Problem]:
         elif item.protective:
             reason += "; an operation that the rule matches is refused"
         yield Problem(dn=rule.dn, reason=reason, severity=Severity.WARNING)
-
-
-def _hidden_in_dcm4chee(compiled: Sequence[CompiledRule]) -> Iterator[Problem]:
-    # dcm4chee: one matching version-2 rule switches all legacy rules off; here the first legacy rule that matches
-    # is applied all the same.
-    unconditional = [item.rule for item in compiled if isinstance(item.rule, CoercionRule2) and not item.conditions]
-    for rule in (item.rule for item in compiled if isinstance(item.rule, CoercionRule)):
-        for other in unconditional:
-            same_message = (other.dimse, other.transfer_role) == (rule.dimse, rule.transfer_role)
-            covered = not other.sop_classes or (rule.sop_classes and rule.sop_classes <= other.sop_classes)
-            if same_message and covered:
-                reason = (
-                    f"dcm4chee ignores this rule, as version-2 rule {other.cn} always matches too ({other.dn}); "
-                    "here it is applied"
-                )
-                yield Problem(dn=rule.dn, reason=reason, severity=Severity.WARNING)
-                break
 
 
 class _Compilation:

@@ -18,6 +18,7 @@ from pynetdicom.ae import ApplicationEntity as PynetdicomAE
 from pynetdicom.association import Association
 
 from dcm4py_leading import log
+from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import (
     COMMANDS,
@@ -96,6 +97,16 @@ class AcceptedAssociation(Association):
         """IP address of the peer."""
         return str(self.requestor.address)
 
+    @property
+    def remote_peer(self) -> Peer:
+        """The peer as coercion rules see it."""
+        return self.runtime.peer_of(self.calling_ae_title, self.remote_address)
+
+    @property
+    def local_peer(self) -> Peer:
+        """Our own side as coercion rules see it."""
+        return Peer(host=self.connection.hostname, ae_title=self.local_ae.ae_title)
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     def run_reactor(self) -> None:
@@ -106,7 +117,7 @@ class AcceptedAssociation(Association):
                 socket_of(self).close()
                 return
             self.runtime, self.connection = runtime, connection
-            no_delay(socket_of(self), connection.send_timeout)
+            no_delay(socket_of(self), connection.aarq_timeout)
             self.acse_timeout = seconds(connection.aarq_timeout)
             self.network_timeout = seconds(connection.idle_timeout)
             self.dimse_timeout = seconds(connection.response_timeout)
@@ -139,6 +150,7 @@ class AcceptedAssociation(Association):
             self.acse.send_reject(verdict.result, verdict.source, verdict.reason)
             self.kill()  # without it the peer sees an abort instead of the rejection
         else:
+            socket_of(self).settimeout(seconds(self.connection.send_timeout))
             LOG.info("association from %s at %s to %s", calling, self.remote_address, called)
 
     def _negotiate_extended(self, event: Any) -> dict[str, bytes]:

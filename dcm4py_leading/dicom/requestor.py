@@ -30,14 +30,27 @@ class AssociationFailed(Exception):
 class RequestedAssociation:
     """An open association with ``remote``; a context manager that releases it, or aborts when an exception ends it."""
 
-    def __init__(self, local_ae: ApplicationEntity, remote: RemoteAE, contexts: Sequence[PresentationContext]) -> None:
-        """Open it. Raises AssociationFailed."""
+    def __init__(
+        self,
+        local_ae: ApplicationEntity,
+        remote: RemoteAE,
+        contexts: Sequence[PresentationContext],
+        *,
+        for_storage: bool = False,
+    ) -> None:
+        """Open it. Raises AssociationFailed.
+
+        dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``.
+        """
         self._remote = remote
         local = next((c for c in local_ae.connections if not c.is_tls), None)
         target = _usable_connection(remote)
         if local is None:
             raise AssociationFailed(f"AE {local_ae.ae_title} has no connection that can initiate")
+        if not local_ae.association_initiator:
+            raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
+        self._send_timeout = local.store_timeout if for_storage else local.send_timeout
         self._assoc = self._open(local_ae, target, contexts)
 
     def _open(
@@ -56,9 +69,11 @@ class RequestedAssociation:
         try:
             address = AddressInformation(target.hostname, port)
             bind_address = local.client_bind_address or ("::" if address.is_ipv6 else "0.0.0.0")
-            assoc.set_socket(AssociationSocket(assoc, address=AddressInformation(bind_address, 0)))
+            wrapper = AssociationSocket(assoc, address=AddressInformation(bind_address, 0))
         except OSError as err:
             raise AssociationFailed(f"{where}: {err.strerror or err}") from err
+        assoc.set_socket(wrapper)
+        sock: Any = wrapper.socket
         assoc.acceptor.ae_title = self._remote.ae_title
         assoc.acceptor.address_info = address
         assoc.requestor.address_info = AddressInformation(bind_address, 0)
@@ -69,13 +84,14 @@ class RequestedAssociation:
         for number, context in enumerate(contexts):
             context.context_id = 2 * number + 1
         assoc.requestor.requested_contexts = list(contexts)
-        assoc.bind(evt.EVT_CONN_OPEN, lambda _: no_delay(socket_of(assoc), local.send_timeout))
+        assoc.bind(evt.EVT_CONN_OPEN, lambda _: no_delay(socket_of(assoc), self._send_timeout))
         assoc._is_paused = True  # there is no reactor to wait for
         assoc.request()
         if not assoc.is_established:
+            sock.close()  # pynetdicom forgets that of a refused connection
             raise AssociationFailed(f"{where}: {_failure(assoc)}")
         # connect() took the timeout off again after the event
-        no_delay(socket_of(assoc), local.send_timeout)
+        no_delay(socket_of(assoc), self._send_timeout)
         return assoc
 
     @property

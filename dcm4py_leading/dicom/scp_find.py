@@ -7,7 +7,7 @@ from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import FIND
-from dcm4py_leading.service.find import find
+from dcm4py_leading.service.find import FindRequest, find
 
 
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
@@ -15,10 +15,15 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
     settings = assoc.local_ae.settings
     matches = find(
         assoc.runtime,
-        assoc.local_ae,
-        decode_identifier(request),
-        FIND[request.abstract_syntax],
-        relational=assoc.is_relational(request.abstract_syntax) or settings.relational_query_negotiation_lenient,
+        FindRequest(
+            identifier=decode_identifier(request),
+            model=FIND[request.abstract_syntax],
+            sop_class_uid=request.abstract_syntax,
+            relational=assoc.is_relational(request.abstract_syntax) or settings.relational_query_negotiation_lenient,
+            local_ae=assoc.local_ae,
+            sending=assoc.remote_peer,
+            receiving=assoc.local_peer,
+        ),
     )
     count = 0
     for match in matches:

@@ -69,14 +69,10 @@ def _retrieval(
     keys = parse_retrieve(
         decode_identifier(request), model, relational=lenient or assoc.is_relational(request.abstract_syntax)
     )
-    receiving = (
-        assoc.runtime.peer_of(assoc.calling_ae_title, assoc.remote_address)
-        if destination_of is None
-        else assoc.runtime.peer_of(destination_of)
-    )
+    receiving = assoc.remote_peer if destination_of is None else assoc.runtime.peer_of(destination_of)
     return retrieve(
         assoc.runtime,
-        RetrieveRequest(keys=keys, local_ae=assoc.local_ae, connection=assoc.connection, receiving=receiving),
+        RetrieveRequest(keys=keys, local_ae=assoc.local_ae, sending=assoc.local_peer, receiving=receiving),
     )
 
 

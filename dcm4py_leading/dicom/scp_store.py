@@ -15,7 +15,8 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
-        sending_ae_title=assoc.calling_ae_title,
+        sending=assoc.remote_peer,
+        receiving=assoc.local_peer,
         data=request.data,
     )
     outcome = store(assoc.runtime, assoc.local_ae, received)

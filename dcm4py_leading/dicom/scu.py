@@ -144,7 +144,7 @@ class StoreSCU:
         self.close()
         contexts, self._proposed = _presentation_contexts(self._wanted, first=sop_class_uid)
         try:
-            self._assoc = RequestedAssociation(self._local_ae, self._remote, contexts)
+            self._assoc = RequestedAssociation(self._local_ae, self._remote, contexts, for_storage=True)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"move destination {err}") from err
         return self._assoc

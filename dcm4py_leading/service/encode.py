@@ -41,11 +41,9 @@ class PreparedObject:
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:
     """What to propose for an object: one presentation context for each tuple.
 
-    The stored syntax, and the two uncompressed ones to fall back to.
+    The stored syntax in a context of its own, so that the peer cannot prefer another, and the uncompressed ones.
     """
-    if stored in UNCOMPRESSED:
-        return ((stored, *(syntax for syntax in UNCOMPRESSED if syntax != stored)),)
-    return ((stored,), UNCOMPRESSED)
+    return ((stored,), tuple(syntax for syntax in UNCOMPRESSED if syntax != stored))
 
 
 def choose_transfer_syntax(stored: str, accepted: Collection[str]) -> str:

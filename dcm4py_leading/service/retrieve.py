@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pydicom import Dataset
+from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.chain import LeadingAnswer, LeadingQuestion, coercion, questions, run
 from dcm4py_leading.coercion.changes import Change
+from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.errors import (
@@ -24,9 +26,10 @@ from dcm4py_leading.errors import (
 )
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
-from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, TransferRole
 from dcm4py_leading.service.encode import (
+    UNCOMPRESSED,
     PreparedObject,
     choose_transfer_syntax,
     encode_data_set,
@@ -47,7 +50,7 @@ class RetrieveRequest:
 
     keys: RetrieveKeys
     local_ae: ApplicationEntity
-    connection: Connection
+    sending: Peer
     receiving: Peer
     """The move destination; the caller of a C-GET."""
 
@@ -155,8 +158,14 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
         instances = runtime.index.instances(request.keys)
     answers = LeadingAnswers(runtime, request.local_ae)
     objects = [
-        _Instance(runtime=runtime, instance=i, selection=_select(runtime, request, i), answers=answers)
-        for i in instances
+        _Instance(
+            runtime=runtime,
+            local_ae=request.local_ae,
+            instance=instance,
+            selection=_select(runtime, request, instance),
+            answers=answers,
+        )
+        for instance in instances
     ]
     return Retrieval(
         expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, answers), answers=answers
@@ -168,7 +177,7 @@ def _select(runtime: Runtime, request: RetrieveRequest, instance: IndexedInstanc
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCP,
         sop_class=instance.sop_class_uid,
-        sending=Peer(host=request.connection.hostname, ae_title=request.local_ae.ae_title),
+        sending=request.sending,
         receiving=request.receiving,
     )
     return select_rules(runtime.rules[request.local_ae.ae_title], context, instance.attributes)
@@ -194,6 +203,7 @@ class _Instance:
     """A stored instance on its way out; see `RetrievedObject`."""
 
     runtime: Runtime
+    local_ae: ApplicationEntity
     instance: IndexedInstance
     selection: Selection
     answers: LeadingAnswers
@@ -213,15 +223,19 @@ class _Instance:
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         instance, selection = self.instance, self.selection
         selection.require_executed()
-        stored = instance.transfer_syntax_uid
+        stored: str = instance.transfer_syntax_uid
         target = choose_transfer_syntax(stored, accepted)
         with self.runtime.storage(instance.location.storage_id).open(instance.location) as file:
             ds = read_object(file)
             changes: list[Change] = []
             with object_errors("cannot be coerced"):
+                declare_default(ds, self.local_ae.settings.default_character_set)
                 if not selection.retrieve_as_received:
                     changes += update(ds, instance.attributes, UpdatePolicy.OVERWRITE)
                 coerced = run(coercion(ds, selection), self.answers)
+                if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
+                    # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
+                    stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
             if target == stored and not changes and not coerced.changes:
                 data = read_encoded(file)
             else:

@@ -12,8 +12,11 @@ from pydicom import Dataset
 from dcm4py_leading.archive.normal import UNREADABLE
 from dcm4py_leading.archive.part10 import read_header, verify, write_header
 from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.coercion.select import Context, Peer, select_rules
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
+from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -28,7 +31,8 @@ class ReceivedObject:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    sending_ae_title: str
+    sending: Peer
+    receiving: Peer
     data: BinaryIO
 
 
@@ -44,8 +48,8 @@ class Stored:
 def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Stored:
     """Keep a received object as it is; when this returns, it is on disk and in the index.
 
-    Raises InvalidObject, ObjectMismatch, ObjectRefused, StorageUnavailable, IndexUnavailable, and then nothing of
-    the object is left.
+    Raises InvalidObject, ObjectMismatch, ObjectRefused, CoercionNotExecuted, StorageUnavailable, IndexUnavailable,
+    and then nothing of the object is left.
     """
     storage = runtime.storage_for(ae)
     with storage.receive() as incoming:
@@ -54,19 +58,20 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
             sop_class_uid=received.sop_class_uid,
             sop_instance_uid=received.sop_instance_uid,
             transfer_syntax_uid=received.transfer_syntax_uid,
-            sending_ae_title=received.sending_ae_title,
+            sending_ae_title=received.sending.ae_title or "",
         )
         shutil.copyfileobj(received.data, incoming, _COPY_BYTES)
         with incoming.reader() as file:
             verify(file)
             header = read_header(file)
         _require_same_object(header, received)
+        _require_executed_rules(runtime, ae, header, received)
         location = incoming.finish(header)
         outcome = runtime.index.store(
             header,
             location,
             filters=runtime.device.archive.attribute_filters,
-            sending_ae_title=received.sending_ae_title,
+            sending_ae_title=received.sending.ae_title or "",
             overwrite_policy=ae.settings.overwrite_policy,
             relational_mismatch_policy=ae.settings.relational_mismatch_policy,
             retrieve_aets=ae.settings.retrieve_aets or (ae.ae_title,),
@@ -92,6 +97,18 @@ def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
             raise ObjectMismatch(f"the data set has no {keyword}")
         if expected is not None and value != expected:
             raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
+
+
+def _require_executed_rules(runtime: Runtime, ae: ApplicationEntity, header: Dataset, received: ReceivedObject) -> None:
+    """Refuse what a rule for received objects protects in a way that is not built. Raises CoercionNotExecuted."""
+    context = Context(
+        dimse=Dimse.C_STORE_RQ,
+        transfer_role=TransferRole.SCU,
+        sop_class=received.sop_class_uid,
+        sending=received.sending,
+        receiving=received.receiving,
+    )
+    select_rules(runtime.rules[ae.ae_title], context, header).require_executed()
 
 
 def _uid(header: Dataset, keyword: str) -> str:

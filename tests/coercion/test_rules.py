@@ -8,8 +8,8 @@ from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
 from dcm4py_leading.coercion.steps import All, LeadingStep, NullifyStep
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, Dimse, UpdatePolicy
-from dcm4py_leading.model.values import UID, Tag, TransferRole
-from tests.fixtures.rules import CT, LEADING, application_entity, device, legacy_rule, version_2_rule
+from dcm4py_leading.model.values import Tag, TransferRole
+from tests.fixtures.rules import LEADING, application_entity, device, legacy_rule, version_2_rule
 
 SCU, SCP = TransferRole.SCU, TransferRole.SCP
 NAME = Tag(0x00100010)
@@ -202,20 +202,3 @@ def test_rule_for_a_service_that_is_not_offered_is_not_applicable() -> None:
 
 def test_merge_attributes_of_a_version_2_rule_are_checked_too() -> None:
     assert [p.value for p in problems(version_2_rule(merge_attributes=("Foo!",)))] == ["Foo!"]
-
-
-def test_legacy_rule_that_dcm4chee_ignores_is_named_with_the_rule_that_hides_it() -> None:
-    lines = told(legacy_rule("leading", leading_cfind_scp=LEADING), version_2_rule("stock"))
-    assert lines[1].startswith("cn=leading: dcm4chee ignores this rule, as version-2 rule stock ")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"properties": ("Modality=CT",)},
-        {"sop_classes": frozenset({UID(CT)})},
-        {"transfer_role": SCU},
-    ],
-)
-def test_legacy_rule_that_dcm4chee_may_apply_is_not_named(fields: dict[str, Any]) -> None:
-    assert len(told(legacy_rule("leading", leading_cfind_scp=LEADING), version_2_rule("stock", **fields))) == 1

@@ -77,8 +77,8 @@ def test_a_destination_that_takes_neither_gets_nothing() -> None:
 @pytest.mark.parametrize(
     ("stored", "contexts"),
     [
-        (IMPLICIT, ((IMPLICIT, EXPLICIT),)),
-        (EXPLICIT, ((EXPLICIT, IMPLICIT),)),
+        (IMPLICIT, ((IMPLICIT,), (EXPLICIT,))),
+        (EXPLICIT, ((EXPLICIT,), (IMPLICIT,))),
         (JPEG, ((JPEG,), (EXPLICIT, IMPLICIT))),
         (BIG, ((BIG,), (EXPLICIT, IMPLICIT))),
         (DEFLATED, ((DEFLATED,), (EXPLICIT, IMPLICIT))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from tests.fixtures.datasets import make_study
+from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import LeadingScp, Viewer, knows, silent_listener
-from tests.fixtures.scu import get, identifier, move, store
-from tests.fixtures.service import CONNECTION, DEVICE, Seed
+from tests.fixtures.scu import find, get, identifier, move, store
+from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 OTHER_STUDY = "1.2.826.0.1.3680043.8.498.2"
@@ -427,3 +428,89 @@ def test_nullified_and_merged_attributes_are_delivered_so(
     for ds in station.received:
         assert not ds.PatientName
         assert ds.StudyDescription == "Sent to STALE-ID"
+
+
+@pytest.mark.ldap("dcmNullifyTag")
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm"])
+def test_an_object_without_its_pixel_data_is_delivered_unencapsulated(
+    seed: Seed, viewer: Callable[..., Viewer], name: str
+) -> None:
+    seed.change(
+        f"dn: cn=nullify,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: nullify\n"
+        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmNullifyTag: 7FE00010"
+    )
+    seed.start()
+    ds = read_sample(name)
+    store(seed.archive_port, [ds])
+    station = viewer(seed.viewer_port)
+    assert moved(seed, ds.StudyInstanceUID).Status == 0x0000
+    (received,) = station.received
+    assert "PixelData" in received and not received.PixelData
+    assert received.PatientID == ds.PatientID
+
+
+@pytest.mark.ldap("dcmDefaultCharacterSet")
+def test_text_of_an_object_that_names_no_character_set_is_read_in_the_default_one(
+    seed: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
+) -> None:
+    seed.lead()
+    seed.set(AE, dcmDefaultCharacterSet="ISO_IR 100")
+    seed.start()
+    ds = read_sample("CT_small.dcm")
+    ds.StudyInstanceUID, ds.SpecificCharacterSet = STUDY, "ISO_IR 100"
+    ds.InstitutionName = "Universitätsklinik"
+    silent = pydicom.dcmread(BytesIO(written(ds)))
+    del silent.SpecificCharacterSet  # the bytes of the text stay what they are
+    store(seed.archive_port, [silent])
+    leading_scp(seed.leading_port, knows(leading_study(SpecificCharacterSet="ISO_IR 192", PatientName="Иванов^Иван")))
+    station = viewer(seed.viewer_port)
+    assert moved(seed).Status == 0x0000
+    (received,) = station.received
+    assert received.InstitutionName == "Universitätsklinik"
+    assert received.PatientName == "Иванов^Иван"
+
+
+def written(ds: Dataset) -> bytes:
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+@pytest.mark.ldap("dicomAssociationInitiator")
+def test_an_ae_that_must_not_initiate_sends_nothing(
+    seed: Seed, stale: list[Path], viewer: Callable[..., Viewer]
+) -> None:
+    seed.set(AE, dicomAssociationInitiator="FALSE")
+    seed.start()
+    store(seed.archive_port, stale)
+    station = viewer(seed.viewer_port)
+    assert moved(seed).Status == 0xA702
+    assert station.requests == []
+
+
+@pytest.mark.ldap("dcmDIMSE")
+@pytest.mark.parametrize(("dimse", "role"), [("C_FIND_RQ", "SCU"), ("C_FIND_RSP", "SCU")])
+def test_a_query_that_an_unexecuted_protective_rule_matches_fails(
+    seed: Seed, stale: list[Path], dimse: str, role: str
+) -> None:
+    seed.change(
+        f"dn: cn=style,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: style\n"
+        f"dcmDIMSE: {dimse}\ndicomTransferRole: {role}\ndcmURI: file:/opt/hide.xsl\n"
+        "dcmProperty: SendingApplicationEntityTitle=STRANGER"
+    )
+    seed.start()
+    store(seed.archive_port, stale)
+    query = identifier("STUDY", StudyInstanceUID=STUDY, PatientName="")
+    assert find(seed.archive_port, query, calling="STRANGER") == (0x0110, [])
+    assert len(find(seed.archive_port, query, calling="FRIEND")[1]) == 1
+
+
+def test_an_object_that_an_unexecuted_protective_rule_matches_is_not_stored(seed: Seed, stale: list[Path]) -> None:
+    seed.change(
+        f"dn: cn=anonymize,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: anonymize\n"
+        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCU\n"
+        "dcmDeIdentification: BasicApplicationConfidentialityProfile\ndcmProperty: Modality=CT"
+    )
+    seed.start()
+    assert store(seed.archive_port, stale[:1]) == [0x0110]
+    assert seed.objects == []

@@ -110,7 +110,7 @@ def test_relational_retrieve_where_negotiated(archive: Seed, viewer: StartViewer
 
 def test_the_destination_is_called_by_the_archive_for_the_one_who_asked(archive: Seed, viewer: StartViewer) -> None:
     station = viewer(archive.viewer_port)
-    move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY), calling="MODALITY1", msg_id=1)
+    move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY), calling="MODALITY1")
     assert set(station.callers) == {"DCM4CHEE"}
     for request in station.requests:
         assert request.MoveOriginatorApplicationEntityTitle == "MODALITY1"
