@@ -139,7 +139,7 @@ class _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
             counts = connection.execute(statements.related_count(tag, pks[level]))
-            return cls(keyword_for_tag(tag), level, dict(counts.tuples().all()))
+            return cls(keyword_for_tag(tag), level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
         for pk, text in connection.execute(statements.collected(tag, pks[Level.STUDY])):
             values.setdefault(pk, []).append(text)
