@@ -30,7 +30,7 @@ from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
 from tests.fixtures.ports import free_port
 from tests.fixtures.processes import find_program
-from tests.fixtures.slapd import OUR_LDIF, Slapd, program
+from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED_PORTS = {"archive": 11112, "leading": 11113, "viewer": 11115}
@@ -70,7 +70,7 @@ class Scene:
 
     def has(self, *programs: str) -> bool:
         """Whether these programs are installed and wanted."""
-        return all((find_program(name) or program(name)) is not None for name in programs)
+        return all(find_program(name) is not None for name in programs)
 
     def subdirectory(self, name: str) -> Path:
         path = self.directory / name
