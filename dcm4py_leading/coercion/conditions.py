@@ -50,6 +50,11 @@ class Condition:
         """Tags of the data set, at its top, that decide."""
         return frozenset(self.path[:1])
 
+    @property
+    def is_on_host(self) -> bool:
+        """Whether it is on SendingHostname or ReceivingHostname."""
+        return self.peer is not None and "Hostname" in self.text.partition("=")[0]
+
     def holds(self, context: Context, ds: Dataset) -> bool:
         """Whether the condition is true for this message and data set."""
         if self.peer is not None:

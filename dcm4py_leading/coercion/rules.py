@@ -34,6 +34,16 @@ class CompiledRule:
     """Whether something unexecuted keeps data from being seen: what the rule matches must not go out unchanged."""
 
     @property
+    def needs_attributes(self) -> bool:
+        """Whether it takes the data set to tell if the rule applies."""
+        return any(condition.reads for condition in self.conditions)
+
+    @property
+    def needs_hosts(self) -> bool:
+        """Whether it takes the host names of the peers to tell if the rule applies."""
+        return any(condition.is_on_host for condition in self.conditions)
+
+    @property
     def retrieve_as_received(self) -> bool:
         """dcmRetrieveAsReceived: the attributes of the index are not merged into the object."""
         return isinstance(self.rule, CoercionRule) and self.rule.retrieve_as_received

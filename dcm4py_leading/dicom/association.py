@@ -84,6 +84,8 @@ class AcceptedAssociation(Association):
         self.runtime: Runtime
         self.connection: Connection
         self.local_ae: ApplicationEntity
+        self.is_busy = False
+        """Whether a request is being served."""
         self.bind(evt.EVT_REQUESTED, self._admit)
         self.bind(evt.EVT_SOP_EXTENDED, self._negotiate_extended)
 
@@ -117,12 +119,17 @@ class AcceptedAssociation(Association):
                 socket_of(self).close()
                 return
             self.runtime, self.connection = runtime, connection
-            no_delay(socket_of(self), connection.aarq_timeout)
+            sock = socket_of(self)
+            no_delay(sock, connection.aarq_timeout)
             self.acse_timeout = seconds(connection.aarq_timeout)
             self.network_timeout = seconds(connection.idle_timeout)
             self.dimse_timeout = seconds(connection.response_timeout)
             self.acceptor.maximum_length = connection.receive_pdu_length
-            super().run_reactor()
+            try:
+                super().run_reactor()
+            finally:
+                self.kill()
+                sock.close()  # pynetdicom does not when the peer was faster
             if self.is_released or self.is_aborted:
                 LOG.info("association with %s %s", self.calling_ae_title, "released" if self.is_released else "aborted")
 
@@ -171,6 +178,7 @@ class AcceptedAssociation(Association):
             return
         request = request_from(msg, context)
         started = time.monotonic()
+        self.is_busy = True
         self.dimse.cancel_req = {}
         try:
             if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
@@ -184,6 +192,7 @@ class AcceptedAssociation(Association):
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
         self.dimse.cancel_req = {}
+        self.is_busy = False
         # Only incoming PDUs restart it, and a long retrieve has none: the peer was not idle.
         self.dul._idle_timer.restart()
         LOG.info(

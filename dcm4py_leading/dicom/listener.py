@@ -13,7 +13,6 @@ from pynetdicom.ae import ApplicationEntity as PynetdicomAE
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket
 
-from dcm4py_leading import log
 from dcm4py_leading.dicom.association import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.negotiation import VERIFICATION
 from dcm4py_leading.dicom.scp_echo import echo
@@ -134,20 +133,16 @@ class Listeners:
             return sum(assoc.is_alive() for assoc in self._associations)
 
     def stop(self, drain_seconds: float) -> None:
-        """Close the listeners, give associations ``drain_seconds`` to end, then abort the rest."""
+        """Close the listeners, let requests under way end for ``drain_seconds``, abort every association."""
         self._apply({}, frozenset(self._servers))
         deadline = time.monotonic() + drain_seconds
         with self._lock:
             associations = list(self._associations)
-        for assoc in associations:
-            assoc.join(max(0.0, deadline - time.monotonic()))
-        for assoc in associations:
-            if assoc.is_alive():
-                LOG.warning("aborting the association with %s: it did not end in time", assoc.calling_ae_title)
-                try:
+        while associations := [assoc for assoc in associations if assoc.is_alive()]:
+            for assoc in associations:
+                if not assoc.is_busy or time.monotonic() > deadline:
                     assoc.abort()
-                except OSError as err:
-                    LOG.error("abort: %s", log.trace(err))
+            time.sleep(0.02)
 
 
 class Rebinding:

@@ -51,6 +51,7 @@ class RequestedAssociation:
             raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
         self._send_timeout = local.store_timeout if for_storage else local.send_timeout
+        self._socket: Any = None
         self._assoc = self._open(local_ae, target, contexts)
 
     def _open(
@@ -73,7 +74,7 @@ class RequestedAssociation:
         except OSError as err:
             raise AssociationFailed(f"{where}: {err.strerror or err}") from err
         assoc.set_socket(wrapper)
-        sock: Any = wrapper.socket
+        self._socket = wrapper.socket
         assoc.acceptor.ae_title = self._remote.ae_title
         assoc.acceptor.address_info = address
         assoc.requestor.address_info = AddressInformation(bind_address, 0)
@@ -88,7 +89,7 @@ class RequestedAssociation:
         assoc._is_paused = True  # there is no reactor to wait for
         assoc.request()
         if not assoc.is_established:
-            sock.close()  # pynetdicom forgets that of a refused connection
+            self._socket.close()
             raise AssociationFailed(f"{where}: {_failure(assoc)}")
         # connect() took the timeout off again after the event
         no_delay(socket_of(assoc), self._send_timeout)
@@ -125,6 +126,7 @@ class RequestedAssociation:
         if self.is_open:
             self._assoc.acse_timeout = seconds(self._local.arrp_timeout)
             self._assoc.release()
+            self._socket.close()
         else:
             self.abort()
 
@@ -132,6 +134,7 @@ class RequestedAssociation:
         """Abort, if it is still open, and let go of the socket."""
         self._assoc.abort()
         self._assoc.kill()
+        self._socket.close()  # pynetdicom does not when the peer was faster
 
     def __enter__(self) -> Self:
         return self

@@ -180,7 +180,9 @@ def _select(runtime: Runtime, request: RetrieveRequest, instance: IndexedInstanc
         sending=request.sending,
         receiving=request.receiving,
     )
-    return select_rules(runtime.rules[request.local_ae.ae_title], context, instance.attributes)
+    rules = runtime.rules[request.local_ae.ae_title]
+    attributes = instance.attributes if any(rule.needs_attributes for rule in rules) else Dataset()
+    return select_rules(rules, context, attributes)
 
 
 def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:

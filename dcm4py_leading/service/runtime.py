@@ -12,7 +12,7 @@ from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.config.snapshot import Snapshot
-from dcm4py_leading.errors import ConfigUnavailable, MoveDestinationUnknown, StorageUnavailable
+from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
 from dcm4py_leading.model.values import AETitle
@@ -75,14 +75,17 @@ class Runtime:
         return remote
 
     def peer_of(self, title: str, address: str | None = None) -> Peer:
-        """A system as conditions see it: its dicomHostname where the directory knows it, else its address."""
-        host = address
+        """A system as conditions see it: its dicomHostname where the directory knows it, else its address.
+
+        The directory is asked only when a rule has a condition on a host name.
+        """
+        if not any(rule.needs_hosts for rules in self.rules.values() for rule in rules):
+            return Peer(host=address, ae_title=title)
         try:
             remote = self.resolve(AETitle(title))
-        except (ValueError, ConfigUnavailable):
+        except (ValueError, ConfigError):
             remote = None
-        if remote is not None and remote.connections:
-            host = remote.connections[0].hostname
+        host = remote.connections[0].hostname if remote is not None and remote.connections else address
         return Peer(host=host, ae_title=title)
 
 
