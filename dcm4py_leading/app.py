@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dcm4py_leading import log
-from dcm4py_leading.archive.file_storage import FileStorage
+from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
@@ -25,6 +25,7 @@ from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity, StorageUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
@@ -65,6 +66,11 @@ def check(site: Site) -> Checked:
             problems += warnings(rules[ae.ae_title])
         except ConfigInvalid as err:
             problems += err.problems
+    for descriptor in _file_storages(snapshot.device):
+        try:
+            check_descriptor(descriptor)
+        except ConfigInvalid as err:
+            problems += err.problems
     problems = list(dict.fromkeys(problems))  # a rule of the device comes up once for each AE
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise ConfigInvalid(problems)
@@ -103,18 +109,21 @@ def open_storages(device: Device, running: Mapping[str, Storage]) -> dict[str, S
     Raises ConfigInvalid when one cannot be opened.
     """
     storages: dict[str, Storage] = {}
-    for storage_id, descriptor in device.archive.storages.items():
-        if urlsplit(descriptor.uri).scheme.lower() != "file":
-            continue  # `check` has told; nothing is stored on it
-        storage = running.get(storage_id)
+    for descriptor in _file_storages(device):
+        storage = running.get(descriptor.storage_id)
         if storage is None or storage.descriptor != descriptor:
             try:
                 storage = FileStorage(descriptor)
             except StorageUnavailable as err:
                 problem = Problem(dn=descriptor.dn, attribute="dcmURI", value=descriptor.uri, reason=str(err))
                 raise ConfigInvalid([problem]) from err
-        storages[storage_id] = storage
+        storages[descriptor.storage_id] = storage
     return storages
+
+
+def _file_storages(device: Device) -> list[StorageDescriptor]:
+    """The storages that can be served; `config.check` has told about others."""
+    return [s for s in device.archive.storages.values() if urlsplit(s.uri).scheme.lower() == "file"]
 
 
 class Service:

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -169,12 +169,14 @@ class IncomingFile:
     def close(self) -> None:
         """Remove what is not kept."""
         try:
-            self._file.close()
             self._temporary.unlink(missing_ok=True)
             if self._final is not None:
                 self._storage._remove(self._final)
         except OSError as err:  # the request has its answer already
             LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
+        finally:
+            with suppress(OSError):  # on a full disk, what is given up cannot even be flushed
+                self._file.close()
 
 
 def _temporary_file(directory: Path) -> tuple[BinaryIO, Path]:
@@ -213,6 +215,13 @@ def _fsync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_descriptor(descriptor: StorageDescriptor) -> None:
+    """Tell whether a `FileStorage` could be made of it, without touching the disk. Raises ConfigInvalid."""
+    _root(descriptor)
+    _path_format(descriptor)
+    _digest_name(descriptor)
 
 
 def _root(descriptor: StorageDescriptor) -> Path:

@@ -253,8 +253,13 @@ def test_a_cancelled_move_stops_and_says_what_remains(archive: Seed, viewer: Sta
     station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(20) and 0x0000) or 0x0000)
     with associated(archive.archive_port, [STUDY_MOVE]) as assoc:
         responses = assoc.send_c_move(identifier("STUDY", StudyInstanceUID=STUDY), "STORESCP", STUDY_MOVE, msg_id=5)
-        assert station.got_one.wait(0) is False
-        threading.Timer(0.3, lambda: (assoc.send_c_cancel(5, 1), threading.Timer(0.3, go_on.set).start())).start()
+
+        def cancel() -> None:
+            station.asked.wait(20)
+            assoc.send_c_cancel(5, 1)
+            threading.Timer(0.3, go_on.set).start()  # the cancel is on its way
+
+        threading.Thread(target=cancel).start()
         final = list(responses)[-1][0]
     assert final.Status == 0xFE00
     assert final.NumberOfCompletedSuboperations == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
 from io import BytesIO
@@ -150,21 +148,6 @@ def test_an_object_of_another_class_than_negotiated_is_0122(seed: Seed) -> None:
     seed.start()
     assert send_raw(seed, encoded(), sop_class="1.2.840.10008.5.1.4.1.1.4") == 0x0122
     assert nothing_is_left(seed)
-
-
-def test_a_full_disk_is_a700_and_nothing_is_left(seed: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk cannot be filled here, so fsync says that it is: the place where a full disk shows last."""
-    seed.start()
-    files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=1)
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        assert store(seed.archive_port, files) == [0xA700]
-    assert nothing_is_left(seed)
-    assert store(seed.archive_port, files) == [0x0000]
 
 
 @pytest.mark.ldap("dcmOverwritePolicy")
