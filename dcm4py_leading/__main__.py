@@ -177,8 +177,8 @@ def check_command(site: Site, as_json: bool) -> None:
     """Print every problem of the configuration with DN, attribute, value and reason."""
     problems: tuple[Problem, ...]
     try:
-        checked = check(site)
-        problems, code = checked.warnings, 0
+        snapshot = check(site)
+        problems, code = snapshot.problems, 0
     except ConfigInvalid as err:
         problems, code = err.problems, PROBLEMS
     if as_json:
@@ -187,7 +187,7 @@ def check_command(site: Site, as_json: bool) -> None:
         for problem in problems:
             click.echo(f"{problem.severity.value} {problem}")
         if code == 0:
-            for line in unserved_lines(checked.snapshot.device):
+            for line in unserved_lines(snapshot.device):
                 click.echo(f"INFO {line}")
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
@@ -198,7 +198,7 @@ def check_command(site: Site, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of indented text.")
 def show(site: Site, as_json: bool) -> None:
     """Print the effective configuration, defaults and inheritance resolved."""
-    effective = describe(check(site).snapshot.device)
+    effective = describe(check(site).device)
     click.echo(json.dumps(effective, indent=None if as_json else 2, ensure_ascii=False))
 
 

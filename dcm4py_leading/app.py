@@ -15,7 +15,7 @@ from dcm4py_leading import log
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.storage import Storage
-from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
+from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.remote import RemoteAEResolver
@@ -23,11 +23,10 @@ from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.dicom.listener import Listeners
 from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity, StorageUnavailable
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, StorageUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device
-from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 
 LOG = logging.getLogger(__name__)
@@ -43,38 +42,35 @@ class Site:
     data_dir: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """A configuration that can be put in force: its snapshot, its compiled rules, and the WARNINGs of both."""
-
-    snapshot: Snapshot
-    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
-    warnings: tuple[Problem, ...]
-
-
-def check(site: Site) -> Checked:
+def check(site: Site) -> Snapshot:
     """Read and check everything that can be checked without changing anything.
 
-    Raises ConfigUnavailable, or ConfigInvalid with every problem of the tree and of its rules.
+    Raises ConfigUnavailable, or ConfigInvalid with every problem of the tree, its rules and its storages.
     """
-    snapshot = load_snapshot(site.source, site.device_name, properties=site.properties, data_dir=site.data_dir)
-    rules: dict[AETitle, tuple[CompiledRule, ...]] = {}
-    problems = list(snapshot.problems)
-    for ae in snapshot.device.application_entities:
-        try:
-            rules[ae.ae_title] = rules_for(snapshot.device, ae)
-            problems += warnings(rules[ae.ae_title])
-        except ConfigInvalid as err:
-            problems += err.problems
-    for descriptor in _file_storages(snapshot.device):
+    return load_snapshot(
+        site.source,
+        site.device_name,
+        properties=site.properties,
+        data_dir=site.data_dir,
+        checks=(_rule_problems, _storage_problems),
+    )
+
+
+def _rule_problems(device: Device) -> Iterable[Problem]:
+    """What is wrong in rules, and what this version does not execute of them; a rule of the device is told once."""
+    rules = (*device.archive.coercion_rules, *(r for ae in device.application_entities for r in ae.coercion_rules))
+    try:
+        return warnings(compile_rules(rules))
+    except ConfigInvalid as err:
+        return err.problems
+
+
+def _storage_problems(device: Device) -> Iterable[Problem]:
+    for descriptor in _file_storages(device):
         try:
             check_descriptor(descriptor)
         except ConfigInvalid as err:
-            problems += err.problems
-    problems = list(dict.fromkeys(problems))  # a rule of the device comes up once for each AE
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        raise ConfigInvalid(problems)
-    return Checked(snapshot=snapshot, rules=rules, warnings=tuple(problems))
+            yield from err.problems
 
 
 def listening_connections(device: Device) -> tuple[Connection, ...]:
@@ -89,13 +85,13 @@ def listening_connections(device: Device) -> tuple[Connection, ...]:
     return tuple(wanted.values())
 
 
-def build_runtime(checked: Checked, source: ConfigSource, index: Index, storages: Mapping[str, Storage]) -> Runtime:
+def build_runtime(snapshot: Snapshot, source: ConfigSource, index: Index, storages: Mapping[str, Storage]) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
-    device = checked.snapshot.device
+    device = snapshot.device
     resolver = RemoteAEResolver(source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
     return Runtime(
-        snapshot=checked.snapshot,
-        rules=checked.rules,
+        snapshot=snapshot,
+        rules={ae.ae_title: rules_for(device, ae) for ae in device.application_entities},
         index=index,
         storages=storages,
         leading=LeadingLookup(device, FindSCU(resolver.resolve), clock=time.monotonic),
@@ -138,18 +134,18 @@ class Service:
         self._now = now
         self._reloading = threading.Lock()
         self._last_failure: dict[str, object] | None = None
-        checked = check(site)
+        snapshot = check(site)
         log.use_reference_key(site.data_dir)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
-            storages = open_storages(checked.snapshot.device, {})
-            self._holder = RuntimeHolder(build_runtime(checked, site.source, self._index, storages))
+            storages = open_storages(snapshot.device, {})
+            self._holder = RuntimeHolder(build_runtime(snapshot, site.source, self._index, storages))
             self._listeners = Listeners(self._holder)
-            self._listeners.bind(listening_connections(checked.snapshot.device)).commit()
+            self._listeners.bind(listening_connections(snapshot.device)).commit()
         except BaseException:
             self._index.close()
             raise
-        _tell(checked, "configuration in force", site)
+        _tell(snapshot, "configuration in force", site)
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -162,15 +158,15 @@ class Service:
                 raise
 
     def _reload(self) -> None:
-        checked = check(self._site)
-        device = checked.snapshot.device
+        snapshot = check(self._site)
+        device = snapshot.device
         storages = open_storages(device, self._holder.current.storages)
-        runtime = build_runtime(checked, self._site.source, self._index, storages)
+        runtime = build_runtime(snapshot, self._site.source, self._index, storages)
         rebinding = self._listeners.bind(listening_connections(device))
         self._holder.swap(runtime)
         rebinding.commit()
         self._last_failure = None
-        _tell(checked, "configuration reloaded", self._site)
+        _tell(snapshot, "configuration reloaded", self._site)
 
     def _loaded_at(self) -> str:
         return self._holder.current.snapshot.loaded_at.isoformat()
@@ -195,12 +191,11 @@ class Service:
         self._index.close()
 
 
-def _tell(checked: Checked, what: str, site: Site) -> None:
-    for problem in checked.warnings:
+def _tell(snapshot: Snapshot, what: str, site: Site) -> None:
+    for problem in snapshot.problems:
         LOG.warning("%s", problem)
-    for line in unserved_lines(checked.snapshot.device):
+    for line in unserved_lines(snapshot.device):
         LOG.info("%s", line)
-    snapshot = checked.snapshot
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,

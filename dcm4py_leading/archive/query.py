@@ -57,15 +57,12 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between two values, both included; None is open (PS3.4 C.2.2.2.5). A range of times may pass midnight."""
+    """Between two values, both included; None is open (PS3.4 C.2.2.2.5)."""
 
     low: str | None
     high: str | None
-
-    @property
-    def wraps(self) -> bool:
-        """Whether it passes midnight."""
-        return self.low is not None and self.high is not None and self.low > self.high
+    past_midnight: bool = False
+    """A range of times from one day into the next, ``low`` being later than ``high``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +271,9 @@ def _range(text: str, tag: int, span: Callable[[str], tuple[str, str] | None]) -
         return Value(low[0]) if low[0] == low[1] else Range(*low)
     if low is None and high is None:
         return None
-    return Range(low[0] if low else None, high[1] if high else None)
+    first, last = low[0] if low else None, high[1] if high else None
+    past_midnight = span is time_span and first is not None and last is not None and first > last
+    return Range(first, last, past_midnight)
 
 
 def _name_groups(text: str) -> list[NameGroup]:

@@ -169,10 +169,10 @@ def _compared(columns: Sequence[Column[str]], matching: Matching) -> ColumnEleme
             return column == text
         case Wildcard(pattern):
             return column.like(like_pattern(pattern), escape=_ESCAPE)
-        case Range(low, high):
+        case Range(low, high, past_midnight):
             bounds = [column >= low] if low is not None else []
             bounds += [column <= high] if high is not None else []
-            return or_(*bounds) if matching.wraps else and_(*bounds)
+            return or_(*bounds) if past_midnight else and_(*bounds)
         case NameGroup(groups, alternatives):
             return or_(*(_compared([columns[group]], text) for group in groups for text in alternatives))
 

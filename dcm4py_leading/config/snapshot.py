@@ -7,7 +7,7 @@ import enum
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,9 @@ from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.config.placeholders import data_dir_properties, expander
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.device import Device
+
+Check = Callable[[Device], Iterable[Problem]]
+"""What another layer has to say about a device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +45,21 @@ def load_snapshot(
     *,
     properties: Mapping[str, str],
     data_dir: Path,
+    checks: Iterable[Check] = (),
     environment: Mapping[str, str] = os.environ,
     clock: Callable[[], datetime] = _now,
 ) -> Snapshot:
     """Read, resolve and check the configuration of ``device_name``.
 
+    ``checks`` are those of other layers; they see the device without the objects that are wrong already, so that
+    everything is told at once. ``properties`` win over those derived from ``data_dir``.
     Raises ConfigUnavailable when the source cannot be read, ConfigInvalid with every problem when one is an ERROR.
-    ``properties`` win over those derived from ``data_dir``.
     """
     expand = expander({**data_dir_properties(data_dir), **properties}, environment)
     device, problems = load_device(source.read_device(device_name), device_name, expand)
     if device is not None:
         problems.extend(check(device, source, expand))
+        problems.extend(problem for further in checks for problem in further(device))
     if device is None or any(problem.severity is Severity.ERROR for problem in problems):
         raise ConfigInvalid(problems)
     return Snapshot(

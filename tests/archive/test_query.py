@@ -118,10 +118,11 @@ def test_uid_list_matches_any_of_it() -> None:
         ("StudyDate", "20200101-20200131", Range("20200101", "20200131")),
         ("StudyDate", "20200101-", Range("20200101", None)),
         ("StudyDate", "-20200131", Range(None, "20200131")),
+        ("StudyDate", "20200131-20200101", Range("20200131", "20200101")),
         ("StudyTime", "1015", Range("101500000000", "101559999999")),
         ("StudyTime", "101500.000001", Value("101500000001")),
         ("StudyTime", "10-11", Range("100000000000", "115959999999")),
-        ("StudyTime", "2200-0600", Range("220000000000", "060059999999")),
+        ("StudyTime", "2200-0600", Range("220000000000", "060059999999", past_midnight=True)),
     ],
 )
 def test_value_is_read_by_the_type_of_its_key(keyword: str, value: str, matching: object) -> None:

@@ -39,7 +39,7 @@ NAME_KEYS += [
     "?*",
     "*^*^m",
 ]
-TEXT_KEYS = ["A1", "a1", "A*", "A_1", "A%1", "?1", "*1*", "B?", "*", "", "KOPF", ["A1", "B*"]]
+TEXT_KEYS = ["A1", "a1", "A*", "A_1", "A%1", "A%*", "A_*", "?1", "*1*", "B?", "*", "", "KOPF", ["A1", "B*"]]
 DATE_KEYS = ["20200101", "20200101-", "-20200131", "20200101-20200131", "2020.02.01", "20200201-20200101", "-", ""]
 TIME_KEYS = ["0930", "093000", "09", "0930-1015", "10-", "-0929", "2300-0100", "093015.5", "235959.999999", ""]
 NUMBER_KEYS = ["1", "001", "12", "-3", "+1", ""]
@@ -104,7 +104,7 @@ def matches_name_group(name: str, key: str) -> bool:
 
 
 def matches_name(value: str, key: str) -> bool:
-    groups = (value.split("=") + ["", "", ""])[:3]
+    groups = [*value.split("="), "", "", ""][:3]
     keys = key.split("=")
     if len(keys) == 1:
         return not key.strip("*^") or any(matches_name_group(group, key) for group in groups)
@@ -140,8 +140,6 @@ def matches_date(value: str, key: str) -> bool:
     if not value:
         return False
     low, _, high = key.partition("-") if "-" in key else (key, "", key)
-    if low and high and low > high:
-        return value >= low or value <= high
     return (not low or value >= low) and (not high or value <= high)
 
 

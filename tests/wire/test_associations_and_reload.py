@@ -152,7 +152,8 @@ def test_a_bad_tree_leaves_the_old_configuration_in_force_and_tells_everything(s
     seed.lead(dcmProperty="NoSuchKeyword=1")
     with pytest.raises(ConfigInvalid) as refused:
         service.reload()
-    assert {p.attribute for p in refused.value.problems} >= {"dcmOverwritePolicy", "dcmIdleTimeout"}
+    attributes = {problem.attribute for problem in refused.value.problems}
+    assert attributes >= {"dcmOverwritePolicy", "dcmIdleTimeout", "dcmProperty"}
     assert echoes(seed.archive_port)
     assert service.state()["lastFailedReload"] is not None
 
