@@ -17,6 +17,7 @@ Named by who is at fault and who can act::
     +- DependencyError           our side cannot right now
        +- LeadingUnavailable     what happens next is the rule's business
        +- CoercionNotExecuted    0x0110, a matching rule demands what is not built
+       +- CoercionFailed         0x0110, a step of a rule cannot be carried out on this data set
        +- IndexUnavailable       0xA700
        +- StorageUnavailable     0xA700
        +- DestinationUnavailable 0xA702
@@ -147,6 +148,10 @@ class LeadingUnavailable(DependencyError):
 
 class CoercionNotExecuted(DependencyError):
     """A rule that protects data applies, and this version cannot execute it: nothing is sent."""
+
+
+class CoercionFailed(DependencyError):
+    """A step of a coercion rule cannot be carried out; what happens next is the rule's dcmCoercionOnFailure."""
 
 
 class IndexUnavailable(DependencyError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -11,6 +10,7 @@ from dcm4py_leading.coercion.changes import Change, emptied
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.merge_attribute import MergeAttribute
 from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import UID, AETitle, Tag
@@ -18,16 +18,6 @@ from dcm4py_leading.model.values import UID, AETitle, Tag
 STUDY_INSTANCE_UID = 0x0020000D
 QUERY_CONTROL_ATTRIBUTES = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title, Instance Availability: of the query, not of the study (PS3.4 C.4.1)."""
-
-
-class All(enum.Enum):
-    """Every tag, where a step cannot name them beforehand."""
-
-    ALL = "ALL"
-
-
-Tags = frozenset[int] | All
-"""Tags at the top of a data set; those of attributes inside a sequence count as the sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

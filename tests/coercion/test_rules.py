@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
-from dcm4py_leading.coercion.steps import All, LeadingStep, NullifyStep
+from dcm4py_leading.coercion.steps import LeadingStep, NullifyStep
+from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, Dimse, UpdatePolicy
 from dcm4py_leading.model.values import Tag, TransferRole

@@ -1,0 +1,15 @@
+"""Which attributes a step may read or write."""
+
+from __future__ import annotations
+
+import enum
+
+
+class All(enum.Enum):
+    """Every tag, where a step cannot name them beforehand."""
+
+    ALL = "ALL"
+
+
+Tags = frozenset[int] | All
+"""Tags at the top of a data set; those of attributes inside a sequence count as the sequence."""
