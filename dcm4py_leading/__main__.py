@@ -12,26 +12,50 @@ import os
 import queue
 import signal
 import sys
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial, wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from dcm4py_leading import __version__, log
-from dcm4py_leading.app import Service, Site, check, unserved_lines
+from dcm4py_leading.app import Service, Site, check, leading_settings, unserved_lines
+from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.show import describe
+from dcm4py_leading.dicom.scu import FindSCU
+from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.leading.query import LeadingQuery
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.options import parse_options
+from dcm4py_leading.model.values import TransferRole
+from dcm4py_leading.service.explain import (
+    AnswerFromFile,
+    Basis,
+    Wanted,
+    WrongQuestion,
+    explain,
+    parse_wanted,
+    read_file,
+)
+from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.web.app import create_app, problem_json
+from dcm4py_leading.web.explain import FAILED_HEADER
 from dcm4py_leading.web.server import HttpServer
 
-PROBLEMS, UNREACHABLE = 1, 3
+PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
@@ -46,8 +70,8 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def source_options(command: Callable[..., None]) -> Any:
-    """The SOURCE of a configuration, given to the command as one `Site`."""
+def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
+    """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
     @option("--ldap-url", multiple=True, metavar="URL", help="ldap[s]://HOST:PORT/BASE_DN; repeat it for failover.")
     @option("--bind-dn", metavar="DN", help="Simple bind; anonymous without it. Password: DCM4PY_BIND_PASSWORD.")
@@ -75,6 +99,17 @@ def source_options(command: Callable[..., None]) -> Any:
         help="Index, objects, keys.",
     )
     @option(
+        "--set", "settings", multiple=True, metavar="[AET:]NAME=VALUE", help="What the schema has no attribute for."
+    )
+    @option("--compat", type=click.Choice(["5.35"]), help="Do as this dcm4chee-arc where we differ on purpose.")
+    @option(
+        "--style-sheet-dir",
+        "style_sheet_dirs",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Where style sheets of rules may be, besides DATA_DIR/temp.",
+    )
+    @option(
         "--log-level",
         default="INFO",
         show_default=True,
@@ -92,13 +127,20 @@ def source_options(command: Callable[..., None]) -> Any:
         device: str,
         properties: tuple[str, ...],
         data_dir: Path,
+        settings: tuple[str, ...],
+        compat: str | None,
+        style_sheet_dirs: tuple[Path, ...],
         log_level: str,
         **rest: Any,
     ) -> None:
-        if sum(map(bool, (ldap_url, ldap_properties, ldif))) != 1:
+        sources = sum(map(bool, (ldap_url, ldap_properties, ldif)))
+        if sources > 1 or (is_required and not sources):
             raise click.UsageError("give exactly one of --ldap-url, --ldap-properties, --ldif")
         log.configure(log_level.upper())
         log.quieten_pydicom()
+        if not sources:
+            command(site=None, **rest)
+            return
         source: ConfigSource
         try:
             if ldif:
@@ -114,6 +156,10 @@ def source_options(command: Callable[..., None]) -> Any:
                 )
         except ValueError as err:
             raise click.UsageError(str(err)) from err
+        try:
+            options = parse_options(settings, compat_5_35=compat == "5.35")
+        except ValueError as err:
+            raise click.UsageError(f"--set: {err}") from err
         pairs = [text.partition("=") for text in properties]
         if any(not separator for _, separator, _ in pairs):
             raise click.UsageError("--property wants NAME=VALUE")
@@ -122,6 +168,8 @@ def source_options(command: Callable[..., None]) -> Any:
             device_name=device,
             properties={name: value for name, _, value in pairs},
             data_dir=data_dir.absolute(),
+            style_sheet_folders=tuple(folder.absolute() for folder in style_sheet_dirs),
+            options=options,
         )
         try:
             command(site=site, **rest)
@@ -177,7 +225,7 @@ def check_command(site: Site, as_json: bool) -> None:
     """Print every problem of the configuration with DN, attribute, value and reason."""
     problems: tuple[Problem, ...]
     try:
-        snapshot = check(site)
+        snapshot = check(site).snapshot
         problems, code = snapshot.problems, 0
     except ConfigInvalid as err:
         problems, code = err.problems, PROBLEMS
@@ -198,8 +246,95 @@ def check_command(site: Site, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of indented text.")
 def show(site: Site, as_json: bool) -> None:
     """Print the effective configuration, defaults and inheritance resolved."""
-    effective = describe(check(site).device)
+    effective = describe(check(site).snapshot.device)
     click.echo(json.dumps(effective, indent=None if as_json else 2, ensure_ascii=False))
+
+
+@main.command(name="explain")
+@partial(source_options, is_required=False)
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@option("--dimse", required=True, type=click.Choice([dimse.value for dimse in Dimse]), help="The message.")
+@option("--role", required=True, type=click.Choice([role.value for role in TransferRole]), help="Of the other system.")
+@option("--sop-class", metavar="UID", help="Default: that of FILE; of a query, by its level.")
+@option("--sending-ae", metavar="AET")
+@option("--sending-host", metavar="HOST", help="Default: as the directory says.")
+@option("--receiving-ae", metavar="AET")
+@option("--receiving-host", metavar="HOST", help="Default: as the directory says.")
+@option(
+    "--leading",
+    default="ask",
+    show_default=True,
+    metavar="ask|none|FILE",
+    help="Ask the leading archive; tell only whom to ask; or take the answer from a DICOM file.",
+)
+@option("--study", metavar="UID", help="Instead of FILE, a study that the running service has stored.")
+@option("--http", metavar="URL", help="The running service.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def explain_command(
+    site: Site | None,
+    file: Path | None,
+    study: str | None,
+    http: str | None,
+    leading: str,
+    as_json: bool,
+    **said: str | None,
+) -> None:
+    """Print which rules match FILE and why others do not, and what becomes of it. Nothing is stored or delivered.
+
+    FILE is a DICOM object, or the keys of a query.
+    """
+    parameters = {name.replace("_", "-"): value for name, value in said.items() if value is not None}
+    try:
+        wanted = parse_wanted(parameters)
+        if file is not None and study is None and site is not None:
+            explanation = explain_file(site, file, wanted, leading)
+            told = json.dumps(to_json(explanation), indent=2, ensure_ascii=False) if as_json else to_text(explanation)
+            has_failed = explanation.has_failed
+        elif study is not None and file is None and http is not None and leading in ("ask", "none"):
+            told, has_failed = _explain_stored(study, http, {**parameters, "leading": leading}, as_json=as_json)
+        else:
+            raise WrongQuestion("give FILE and a configuration, or --study, --http and no --leading FILE")
+    except WrongQuestion as err:
+        raise click.UsageError(str(err)) from err
+    click.echo(told)
+    sys.exit(PROBLEMS if has_failed else 0)
+
+
+def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explanation:
+    """Explain what becomes of a file; ``leading`` is ``ask``, ``none``, or a file that supplies the answer.
+
+    Raises ConfigError, WrongQuestion, SubOperationFailed.
+    """
+    if leading not in ("ask", "none") and not Path(leading).is_file():
+        raise WrongQuestion(f"--leading: expected ask, none or a file; there is no file {leading}")
+    ds = read_file(file)
+    checked = check(site)
+    device = checked.snapshot.device
+    resolve = RemoteAEResolver(site.source, stale_after=None).resolve
+    basis = Basis(device=device, rules=checked.rules, options=site.options, resolve=resolve)
+    if leading == "none":
+        return explain(ds, wanted, basis)
+    query: LeadingQuery
+    with contextlib.ExitStack() as open_until_told:
+        settings = leading_settings(site.options)
+        if leading == "ask":
+            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+            query = FindSCU(resolve, settings=settings, coerce=own_find)
+            open_until_told.callback(query.close)
+            basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
+        else:
+            query = AnswerFromFile(read_file(Path(leading)))
+        lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
+        open_until_told.callback(lookup.close)
+        return explain(ds, wanted, replace(basis, leading=lookup))
+
+
+def _explain_stored(study: str, http: str, parameters: Mapping[str, str], *, as_json: bool) -> tuple[str, bool]:
+    path = f"/explain/{urllib.parse.quote(study, safe='')}?{urllib.parse.urlencode(parameters)}"
+    body, headers = _exchange(http, "GET", path, accept="application/json" if as_json else "text/plain")
+    if as_json:
+        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    return body, headers.get(FAILED_HEADER) == "true"
 
 
 @main.command()
@@ -216,19 +351,53 @@ def status(http: str) -> None:
     click.echo(_call(http, "GET", "/health/ready"))
 
 
+@main.group()
+def cache() -> None:
+    """Answers of leading archives that the running service remembers."""
+
+
+@cache.command(name="list")
+@option("--http", default="http://127.0.0.1:8080", show_default=True, metavar="URL", help="The running service.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of one line a study.")
+def list_cache(http: str, as_json: bool) -> None:
+    """Print which studies are remembered, of which leading archive and since when, the oldest answer first."""
+    studies = json.loads(_call(http, "GET", "/leading-cache"))
+    if as_json:
+        click.echo(json.dumps(studies, indent=2))
+        return
+    for study in studies:
+        answer = "found" if study["isFound"] else "unknown there"
+        click.echo(f"{study['leadingAETitle']}\t{study['studyInstanceUID']}\t{study['ageSeconds']:.0f} s\t{answer}")
+
+
+@cache.command()
+@click.argument("study", required=False)
+@option("--http", default="http://127.0.0.1:8080", show_default=True, metavar="URL", help="The running service.")
+def drop(study: str | None, http: str) -> None:
+    """Forget what leading archives said of STUDY, or of all studies, last known answers included."""
+    path = "/leading-cache" if study is None else f"/leading-cache/{urllib.parse.quote(study, safe='')}"
+    click.echo(f"dropped {json.loads(_call(http, 'DELETE', path))['dropped']} answers")
+
+
 def _call(http: str, method: str, path: str) -> str:
+    body, _ = _exchange(http, method, path)
+    return body
+
+
+def _exchange(http: str, method: str, path: str, accept: str = "application/json") -> tuple[str, Mapping[str, str]]:
+    """Body and headers of the answer; ends the program where there is none, or an error."""
     url = http if "://" in http else f"http://{http}"
-    request = urllib.request.Request(url.rstrip("/") + path, method=method)
     try:
+        request = urllib.request.Request(url.rstrip("/") + path, method=method, headers={"Accept": accept})
         with urllib.request.urlopen(request, timeout=60) as response:
-            return str(response.read().decode())
+            return response.read().decode(), response.headers
     except urllib.error.HTTPError as err:
         body = err.read().decode()
         try:
             message = json.loads(body)["errorMessage"]
         except (ValueError, KeyError, TypeError):
             message = body or str(err)
-        fail(message, PROBLEMS)
+        fail(message, WRONG_USAGE if err.code == HTTPStatus.BAD_REQUEST else PROBLEMS)
     except (urllib.error.URLError, OSError) as err:
         fail(f"{url}: {getattr(err, 'reason', err)}", UNREACHABLE)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,19 +16,34 @@ from dcm4py_leading import log
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.storage import Storage
-from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
+from dcm4py_leading.coercion.explain import Explanation
+from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
+from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
+from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.dicom.listener import Listeners
 from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU
+from dcm4py_leading.dicom.scu_keys import KeysSCU
+from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, StorageUnavailable
-from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.leading.keys_query import GuardedKeysQuery
+from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
+from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.options import Options
+from dcm4py_leading.model.values import UID, AETitle
+from dcm4py_leading.service.counts import CoercionCounts
+from dcm4py_leading.service.explain import explain_study, parse_wanted
+from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.web.metrics import Measured
 
 LOG = logging.getLogger(__name__)
 
@@ -40,29 +56,55 @@ class Site:
     device_name: str
     properties: Mapping[str, str]
     data_dir: Path
+    style_sheet_folders: tuple[Path, ...] = ()
+    """Where style sheets of rules may be; DATA_DIR/temp, which ${jboss.server.temp.url} is, in any case."""
+    options: Options = field(default_factory=Options)
+
+    @property
+    def expand(self) -> Expand:
+        """Fills in placeholders."""
+        return expander({**data_dir_properties(self.data_dir), **self.properties}, os.environ)
 
 
-def check(site: Site) -> Snapshot:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A configuration that can be put in force."""
+
+    snapshot: Snapshot
+    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
+    """The compiled rules of each AE, in the order in which they are looked at."""
+
+
+def check(site: Site) -> Checked:
     """Read and check everything that can be checked without changing anything.
 
     Raises ConfigUnavailable, or ConfigInvalid with every problem of the tree, its rules and its storages.
     """
-    return load_snapshot(
+    compiled: dict[AETitle, tuple[CompiledRule, ...]] = {}
+
+    def rule_problems(device: Device) -> Iterable[Problem]:
+        described, problems = describe_references(device, site.source, site.expand)
+        environment = Environment(
+            expand=site.expand,
+            style_sheet_folders=(*site.style_sheet_folders, site.data_dir / "temp"),
+            devices=described,
+        )
+        for ae in device.application_entities:
+            try:
+                compiled[ae.ae_title] = rules_for(device, ae, environment)
+                problems += warnings(compiled[ae.ae_title])
+            except ConfigInvalid as err:
+                problems += err.problems
+        return dict.fromkeys(problems)  # a rule of the device comes up with each AE
+
+    snapshot = load_snapshot(
         site.source,
         site.device_name,
         properties=site.properties,
         data_dir=site.data_dir,
-        checks=(_rule_problems, _storage_problems),
+        checks=(rule_problems, _storage_problems),
     )
-
-
-def _rule_problems(device: Device) -> Iterable[Problem]:
-    """What is wrong in rules, and what this version does not execute of them; a rule of the device is told once."""
-    rules = (*device.archive.coercion_rules, *(r for ae in device.application_entities for r in ae.coercion_rules))
-    try:
-        return warnings(compile_rules(rules))
-    except ConfigInvalid as err:
-        return err.problems
+    return Checked(snapshot=snapshot, rules=compiled)
 
 
 def _storage_problems(device: Device) -> Iterable[Problem]:
@@ -85,17 +127,42 @@ def listening_connections(device: Device) -> tuple[Connection, ...]:
     return tuple(wanted.values())
 
 
-def build_runtime(snapshot: Snapshot, source: ConfigSource, index: Index, storages: Mapping[str, Storage]) -> Runtime:
+def leading_settings(options: Options) -> LeadingSettings:
+    """How leading archives are asked, as ``--set`` says."""
+    return LeadingSettings(
+        page_size=options.leading_page_size,
+        deadline=options.leading_deadline,
+        last_known_max_age=options.last_known_max_age,
+    )
+
+
+def build_runtime(
+    checked: Checked,
+    site: Site,
+    index: Index,
+    storages: Mapping[str, Storage],
+    last_known: LastKnown,
+    counts: CoercionCounts,
+) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
-    device = snapshot.device
-    resolver = RemoteAEResolver(source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
+    device = checked.snapshot.device
+    settings = leading_settings(site.options)
+    resolver = RemoteAEResolver(site.source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
+    own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+    find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     return Runtime(
-        snapshot=snapshot,
-        rules={ae.ae_title: rules_for(device, ae) for ae in device.application_entities},
+        snapshot=checked.snapshot,
+        rules=checked.rules,
         index=index,
         storages=storages,
-        leading=LeadingLookup(device, FindSCU(resolver.resolve), clock=time.monotonic),
+        leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
+        leading_settings=settings,
+        counts=counts,
+        leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic),
+        worklist=WorklistSCU(resolver.resolve, coerce=own_find),
+        options=site.options,
         resolve=resolver.resolve,
+        release=find_scu.close,
     )
 
 
@@ -134,18 +201,23 @@ class Service:
         self._now = now
         self._reloading = threading.Lock()
         self._last_failure: dict[str, object] | None = None
-        snapshot = check(site)
+        checked = check(site)
+        device = checked.snapshot.device
         log.use_reference_key(site.data_dir)
+        settings = leading_settings(site.options)
+        self.counts = CoercionCounts()
+        self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
-            storages = open_storages(snapshot.device, {})
-            self._holder = RuntimeHolder(build_runtime(snapshot, site.source, self._index, storages))
+            storages = open_storages(device, {})
+            runtime = build_runtime(checked, site, self._index, storages, self._last_known, self.counts)
+            self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder)
-            self._listeners.bind(listening_connections(snapshot.device)).commit()
+            self._listeners.bind(listening_connections(device)).commit()
         except BaseException:
             self._index.close()
             raise
-        _tell(snapshot, "configuration in force", site)
+        _tell(checked.snapshot, "configuration in force", site)
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -158,15 +230,16 @@ class Service:
                 raise
 
     def _reload(self) -> None:
-        snapshot = check(self._site)
-        device = snapshot.device
+        checked = check(self._site)
+        device = checked.snapshot.device
         storages = open_storages(device, self._holder.current.storages)
-        runtime = build_runtime(snapshot, self._site.source, self._index, storages)
+        runtime = build_runtime(checked, self._site, self._index, storages, self._last_known, self.counts)
         rebinding = self._listeners.bind(listening_connections(device))
-        self._holder.swap(runtime)
+        old = self._holder.swap(runtime)
         rebinding.commit()
+        old.close()
         self._last_failure = None
-        _tell(snapshot, "configuration reloaded", self._site)
+        _tell(checked.snapshot, "configuration reloaded", self._site)
 
     def _loaded_at(self) -> str:
         return self._holder.current.snapshot.loaded_at.isoformat()
@@ -185,9 +258,39 @@ class Service:
             "associations": self._listeners.open_associations(),
         }
 
+    def measure(self) -> Measured:
+        """See `web.metrics.Metered`."""
+        runtime = self._holder.current
+        return Measured(
+            lookups=runtime.leading.counts,
+            coercions=self.counts.read(),
+            open_associations=self._listeners.open_associations(),
+            fingerprint=runtime.snapshot.fingerprint,
+            loaded_at=runtime.snapshot.loaded_at,
+            is_last_reload_good=self._last_failure is None,
+        )
+
+    def cached_studies(self) -> Sequence[CachedStudy]:
+        """See `web.leading_cache.LeadingAnswers`."""
+        return self._holder.current.leading.entries()
+
+    def drop_answers(self, study_instance_uid: UID | None) -> int:
+        """See `web.leading_cache.LeadingAnswers`."""
+        count = self._holder.current.leading.drop(study_instance_uid)
+        study = "all" if study_instance_uid is None else log.ref(study_instance_uid)
+        LOG.info("leading cache: dropped %d answers, study=%s", count, study)
+        return count
+
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
+        """See `web.explain.Explainer`."""
+        with self._holder.lease() as runtime:
+            return explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking)
+
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
         self._listeners.stop(drain_seconds)
+        self._holder.current.close()
+        self._last_known.close()
         self._index.close()
 
 

@@ -16,7 +16,11 @@ Named by who is at fault and who can act::
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
     +- DependencyError           our side cannot right now
        +- LeadingUnavailable     what happens next is the rule's business
-       +- CoercionNotExecuted    0x0110, a matching rule demands what is not built
+       |  +- LeadingQueryFailed  the archive ended the C-FIND with an error status
+       |  +- LeadingMismatch     it answered with another study, or with one twice
+       |  +- LeadingRefused      not asked: it has failed several times in a row
+       |  +- LeadingTooManyMatches  more studies match there than we take
+       +- WorklistUnavailable    the same for a worklist
        +- CoercionFailed         0x0110, a step of a rule cannot be carried out on this data set
        +- IndexUnavailable       0xA700
        +- StorageUnavailable     0xA700
@@ -146,8 +150,24 @@ class LeadingUnavailable(DependencyError):
     """The leading archive gave no usable answer; never cached as one."""
 
 
-class CoercionNotExecuted(DependencyError):
-    """A rule that protects data applies, and this version cannot execute it: nothing is sent."""
+class LeadingQueryFailed(LeadingUnavailable):
+    """The leading archive ended the C-FIND with a status other than 0x0000."""
+
+
+class LeadingMismatch(LeadingUnavailable):
+    """The leading archive answered with a study that was not asked for, or with one study twice."""
+
+
+class LeadingRefused(LeadingUnavailable):
+    """The leading archive was not asked, because it failed several times in a row and has not recovered."""
+
+
+class LeadingTooManyMatches(LeadingUnavailable):
+    """More studies match the keys in the leading archive than we take from it."""
+
+
+class WorklistUnavailable(DependencyError):
+    """The modality worklist SCP gave no usable answer."""
 
 
 class CoercionFailed(DependencyError):

@@ -72,10 +72,10 @@ devices of their own, anywhere below the base; the registry of unique AE titles 
 - **Rules**: those of the AE and of the device together, the highest dcmRulePriority first, the AE's before the device's
   where it is the same. A rule matches when DIMSE, role, SOP class and every dcmProperty do; dicomTransferRole is the
   role of the other system, so C_STORE_RQ with SCP is what a retrieve sends. Of dcmArchiveAttributeCoercion the first
-  that matches is applied, of dcmArchiveAttributeCoercion2 every one.
+  that matches is applied, of dcmArchiveAttributeCoercion2 every one. [coercion.md](coercion.md) has all about them.
 
-Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. A rule that demands
-what is not executed gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema knows.
+Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. A rule for messages
+that are not handled gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema knows.
 """
 
 

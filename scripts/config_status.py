@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNUSED = "read and checked; nothing acts on it yet"
-_NOT_EXECUTED = "not executed yet"
-_REFUSED = "not executed yet; what the rule matches is refused, never sent unchanged"
+_NO_WORKLIST = "there is no worklist in this archive; beside dcmMergeMWLSCP it means nothing"
 _MATCHING_BY_SOUND = "person names are not matched by sound"
 _VIEW = "an AE whose view hides not rejected instances answers no matches; other views hide nothing yet"
 
@@ -27,28 +26,9 @@ PARTIAL: Mapping[str, Mapping[str, str]] = {
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
     },
     "dcmArchiveAttributeCoercion": {
-        "dcmDIMSE": "executed are rules for C_STORE_RQ with role SCP, others not yet",
-        "dcmMergeAttribute": (
-            "{rnd}, [INDEX], number, date, time, choice, offset and SpecificCharacterSet are not built; a rule with"
-            " one of them executes none of its values"
-        ),
-        "dcmDeIdentification": _REFUSED,
-        "dcmURI": _REFUSED,
-        "dcmNoKeywords": _NOT_EXECUTED,
-        "dcmMergeMWLMatchingKey": _NOT_EXECUTED,
-        "dcmMergeMWLTemplateURI": _NOT_EXECUTED,
-        "dcmMergeMWLSCP": _NOT_EXECUTED,
-        "dcmMergeLocalMWLWorklistLabel": _NOT_EXECUTED,
-        "dcmMergeLocalMWLWithStatus": _NOT_EXECUTED,
-        "dcmMWLImportFilterBySCU": _NOT_EXECUTED,
-        "dcmTrimISO2022CharacterSet": _NOT_EXECUTED,
-        "dcmUseCallingAETitleAs": _NOT_EXECUTED,
-        "dcmNullifyIssuerOfPatientID": _NOT_EXECUTED,
-        "dcmIssuerOfPatientID": _NOT_EXECUTED,
-        "dcmIssuerOfPatientIDFormat": _NOT_EXECUTED,
-        "dcmSupplementFromDeviceReference": _NOT_EXECUTED,
+        "dcmMergeLocalMWLWorklistLabel": _NO_WORKLIST,
+        "dcmMergeLocalMWLWithStatus": _NO_WORKLIST,
     },
-    "dcmArchiveAttributeCoercion2": {"*": "rules of version 2 are checked, not executed yet"},
 }
 """By object class and attribute, ``*`` for all of a class: what is missing."""
 

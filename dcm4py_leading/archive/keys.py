@@ -134,9 +134,13 @@ def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
     """What the columns of ``level`` hold for the attributes in ``ds``; None where there is no value to compare."""
     values: dict[str, str | None] = {}
     for key in keys_of(level):
-        text = first_text(ds, key.tag)
-        values.update(zip(key.columns, _normal(text, key.comparison), strict=True))
+        values.update(zip(key.columns, compared_values(ds, key), strict=True))
     return values
+
+
+def compared_values(ds: Dataset, key: Key) -> tuple[str | None, ...]:
+    """What the columns of ``key`` hold for its attribute in ``ds``."""
+    return _normal(first_text(ds, key.tag), key.comparison)
 
 
 def _normal(text: str | None, comparison: Comparison) -> tuple[str | None, ...]:

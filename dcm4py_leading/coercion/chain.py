@@ -1,20 +1,58 @@
-"""Coercing one data set: the steps one after the other, pure but for questions that the caller answers."""
+"""Coercing one data set: the rules one after the other, pure but for questions that the caller answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+import enum
+from collections.abc import Callable, Generator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.changes import Change, apply
-from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
+from dcm4py_leading.coercion.deidentify import DeidentifyStep
+from dcm4py_leading.coercion.question import Answer, LeadingAnswer, LeadingQuestion, Question, WorklistQuestion
+from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.steps import STUDY_INSTANCE_UID, LeadingStep
-from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.coercion.steps import AnyStep, AskingStep, LeadingStep
+from dcm4py_leading.errors import CoercionFailed, DependencyError
+from dcm4py_leading.model.coercion import OnFailure
 from dcm4py_leading.model.values import UID
 
-__all__ = ["Coerced", "LeadingAnswer", "LeadingQuestion", "coercion", "questions", "run"]
+__all__ = [
+    "Answer",
+    "Coerced",
+    "Executed",
+    "LeadingAnswer",
+    "LeadingQuestion",
+    "Outcome",
+    "Question",
+    "WorklistQuestion",
+    "coercion",
+    "questions",
+    "run",
+]
+
+
+class Outcome(enum.Enum):
+    """How a step ended."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not applied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """One step of one rule, done; what `explain` and the metrics tell."""
+
+    rule: CompiledRule
+    step: AnyStep
+    outcome: Outcome
+    changes: tuple[Change, ...] = ()
+    remark: str | None = None
+    """Why it did not apply or failed; names AE titles, never values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,44 +60,92 @@ class Coerced:
     """A data set after its coercion."""
 
     dataset: Dataset
-    changes: tuple[Change, ...]
-    remarks: tuple[str, ...] = ()
-    """What could not be done as the rules say, and why; names AE titles, never values."""
+    executed: tuple[Executed, ...] = ()
+    previous: Mapping[int, DataElement | None] = field(default_factory=dict)
+    """The attributes at the top that were changed, as they were; None where there was none."""
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All changes, in order."""
+        return tuple(change for done in self.executed for change in done.changes)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What could not be done as the rules say, and why."""
+        return tuple(done.remark for done in self.executed if done.remark is not None)
 
 
-def coercion(ds: Dataset, selection: Selection) -> Generator[LeadingQuestion, LeadingAnswer, Coerced]:
-    """Carry out the selected steps on ``ds``, which is the caller's own copy and is changed.
+def coercion(ds: Dataset, selection: Selection) -> Generator[Question, Answer, Coerced]:
+    """Carry out the selected rules on ``ds``, which is the caller's own copy and is changed.
 
-    Yields what has to be asked and expects to be sent the answer. Each step sees what those before it changed. Where
-    the leading archive gives no answer, a legacy rule goes on without. Raises SubOperationFailed.
+    Yields what has to be asked and expects to be sent the answer. Each step sees what those before it changed. After
+    a rule that was applied and is sufficient (dcmCoercionSufficient), no other follows. Raises CoercionFailed when a
+    rule fails that rethrows (dcmCoercionOnFailure).
     """
-    done: list[Change] = []
-    remarks: list[str] = []
-    for step in selection.steps:
-        changes: list[Change] = []
-        if isinstance(step, LeadingStep):
-            uid = _study_instance_uid(ds)
-            answer = (yield step.question(uid)) if uid is not None else None
-            if isinstance(answer, Dataset):
-                changes = step.changes(ds, answer)
-            else:
-                remarks.append(_remark(step, uid, answer))
+    executed: list[Executed] = []
+    previous: dict[int, DataElement | None] = {}
+    for rule in selection.applied:
+        applied = False
+        failure: OnFailure | None = None
+        for step in rule.steps:
+            done, failure = yield from _execute(rule, step, ds, selection)
+            executed.append(done)
+            applied = applied or done.outcome is Outcome.APPLIED
+            for change in done.changes:
+                top = change.path[0]
+                if top not in previous:
+                    previous[top] = deepcopy(ds.get(top))
+            apply(ds, done.changes)
+        if failure is OnFailure.SUFFICIENT or (applied and rule.sufficient):
+            break
+    return Coerced(dataset=ds, executed=tuple(executed), previous=previous)
+
+
+def _execute(
+    rule: CompiledRule, step: AnyStep, ds: Dataset, selection: Selection
+) -> Generator[Question, Answer, tuple[Executed, OnFailure | None]]:
+    """One step; its changes are not made yet. The second value says what a failure means, None that there is none."""
+    context = selection.context
+
+    def ended(outcome: Outcome, remark: str | None = None) -> Executed:
+        return Executed(rule=rule, step=step, outcome=outcome, remark=remark)
+
+    try:
+        if isinstance(step, AskingStep):
+            question = step.question(ds, context)
+            if question is None:
+                return ended(Outcome.NOT_APPLIED, f"{step.name}: nothing to ask about"), None
+            answer = yield question
+            if isinstance(answer, DependencyError):
+                if rule.on_unavailable is OnFailure.RETHROW:
+                    raise CoercionFailed(str(answer))
+                return ended(Outcome.FAILED, f"no answer: {answer}"), rule.on_unavailable
+            changes = step.changes_from(ds, answer, context)
+            unknown = "unknown there" if answer is None else None
         else:
-            changes = step.changes(ds, selection.context)
-        apply(ds, changes)
-        done += changes
-    return Coerced(dataset=ds, changes=tuple(done), remarks=tuple(remarks))
+            changes, unknown = step.changes(ds, context), None
+    except CoercionFailed as err:
+        # dcm4chee sends what could not be de-identified where the rule says CONTINUE.
+        if rule.on_failure is OnFailure.RETHROW or isinstance(step, DeidentifyStep):
+            raise CoercionFailed(f"coercion rule {rule.rule.cn}: {err}") from err
+        return ended(Outcome.FAILED, str(err)), rule.on_failure
+    if changes is None:
+        return ended(Outcome.NOT_APPLIED, unknown), None
+    return Executed(rule=rule, step=step, outcome=Outcome.APPLIED, changes=tuple(changes)), None
 
 
 def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQuestion, ...]:
-    """What the coercion of an object of this study will ask, to be asked before the first object."""
-    return tuple(step.question(study_instance_uid) for step in selection.steps if isinstance(step, LeadingStep))
+    """What the coercion of an object of this study will ask leading archives, to be asked before the first object."""
+    return tuple(
+        step.question_about(study_instance_uid)
+        for rule in selection.applied
+        for step in rule.steps
+        if isinstance(step, LeadingStep)
+    )
 
 
-def run(
-    chain: Generator[LeadingQuestion, LeadingAnswer, Coerced], answer: Callable[[LeadingQuestion], LeadingAnswer]
-) -> Coerced:
-    """Drive a `coercion` to its end with ``answer``, which returns LeadingUnavailable rather than raising it."""
+def run(chain: Generator[Question, Answer, Coerced], answer: Callable[[Question], Answer]) -> Coerced:
+    """Drive a `coercion` to its end with ``answer``, which returns an error as an answer rather than raising it."""
     try:
         question = next(chain)
         while True:
@@ -67,19 +153,3 @@ def run(
     except StopIteration as end:
         coerced: Coerced = end.value
         return coerced
-
-
-def _study_instance_uid(ds: Dataset) -> UID | None:
-    element = ds.get(STUDY_INSTANCE_UID)
-    try:
-        return UID(str(element.value)) if element is not None and element.value else None
-    except ValueError:
-        return None
-
-
-def _remark(step: LeadingStep, uid: UID | None, answer: LeadingUnavailable | None) -> str:
-    if uid is None:
-        return f"{step.leading_cfind_scp} not asked: the data set has no Study Instance UID"
-    if answer is None:
-        return f"{step.leading_cfind_scp} does not know the study"
-    return str(answer)

@@ -18,6 +18,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_of, vr_of
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.java_regex import compile_java_regex
+from dcm4py_leading.errors import CoercionFailed
 
 _PEERS: dict[str, Callable[[Context], str | None]] = {
     "SendingHostname": lambda context: context.sending.host,
@@ -25,6 +26,9 @@ _PEERS: dict[str, Callable[[Context], str | None]] = {
     "ReceivingHostname": lambda context: context.receiving.host,
     "ReceivingApplicationEntityTitle": lambda context: context.receiving.ae_title,
 }
+
+MATCH_SECONDS = 0.5
+"""How long one value may take to match; a regular expression can take for ever."""
 
 Test = Callable[[str, Context], bool]
 """Whether one value is what the condition wants."""
@@ -177,7 +181,14 @@ def _compile_test(wanted: str) -> Test:
             raise ValueError(f"unknown predicate {wanted}: expected one of {', '.join(sorted(_PREDICATES))}")
         return _PREDICATES[wanted]
     pattern = compile_java_regex(wanted)
-    return lambda value, _: pattern.fullmatch(value) is not None
+
+    def matches(value: str, _: Context) -> bool:
+        try:
+            return pattern.fullmatch(value, timeout=MATCH_SECONDS) is not None
+        except TimeoutError as err:
+            raise CoercionFailed(f"a condition takes more than {MATCH_SECONDS} s to match: {wanted}") from err
+
+    return matches
 
 
 def _is_estonian_personal_code(value: str, _: Context) -> bool:

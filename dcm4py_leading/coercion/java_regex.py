@@ -11,6 +11,8 @@ import re
 import warnings
 from collections.abc import Iterator
 
+import regex
+
 MAX_LENGTH = 1024
 """Characters in a pattern; longer ones are refused."""
 
@@ -35,16 +37,20 @@ _CLASSES = {
 _SAME_ESCAPES = frozenset("tnrfadDsSwW")
 
 
-def compile_java_regex(pattern: str) -> re.Pattern[str]:
-    """Compile for `re.Pattern.fullmatch`. Raises ValueError that names what is wrong, or what Python cannot do."""
+def compile_java_regex(pattern: str) -> regex.Pattern[str]:
+    """Compile for `Pattern.fullmatch`, which takes a timeout: the library regex, as re has none.
+
+    Raises ValueError that names what is wrong, or what Python cannot do.
+    """
     if len(pattern) > MAX_LENGTH:
         raise ValueError(f"regular expression longer than {MAX_LENGTH} characters")
     translated = "".join(_Translation(pattern))
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # Python's own plans for nested classes
         try:
-            return re.compile(translated, re.ASCII)
-        except (re.error, FutureWarning, OverflowError, RecursionError) as err:
+            re.compile(translated, re.ASCII)  # stricter: refuses what regex has and Java has not
+            return regex.compile(translated, regex.V0 | regex.ASCII)
+        except (re.error, regex.error, FutureWarning, OverflowError, RecursionError) as err:
             raise ValueError(f"bad regular expression: {err}") from err
 
 

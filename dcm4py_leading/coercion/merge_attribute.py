@@ -1,40 +1,40 @@
-"""dcmMergeAttribute, compiled: ``path=format`` sets an attribute, ``path=`` empties it, ``path!`` removes it.
+"""dcmMergeAttribute: ``path=format`` sets an attribute, ``path=`` empties it, ``path!`` removes it.
 
-A format is text with ``{attribute,type,argument}`` in it, in the language of dcm4che's AttributesFormat, which is
-Java's MessageFormat: a single quote quotes, and an attribute without a value becomes ``null``.
+A path may lead into sequences: ``RequestAttributesSequence[2].StudyID``; without a number it is the first item.
+``SpecificCharacterSet=ISO_IR 192`` encodes all text anew.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable
+import struct
+from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from urllib.parse import quote_plus
+from typing import ClassVar
 
-from pydicom import Dataset
+from pydicom import Dataset, config
+from pydicom.charset import python_encoding
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 
-from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_of, vr_of
-from dcm4py_leading.coercion.changes import Change, ChangeKind, TagPath, emptied, removed, set_to
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
+from dcm4py_leading.coercion.attributes_format import UNREADABLE, AttributesFormat, compile_format, texts_of
+from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.charset import (
+    SPECIFIC_CHARACTER_SET,
+    CharacterSet,
+    character_set,
+    parse_character_set,
+    specific_character_set,
+    unified,
+)
 from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
-from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.errors import CoercionFailed
 
-
-class UnsupportedFormat(Exception):
-    """Right by dcm4chee's rules, but not executed by this version; says what."""
-
-
-Render = Callable[[Dataset, Context], str]
-"""One piece of a format, as text."""
-
-_INTEGER_VR = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
-_FLOAT_VR = frozenset({"FL", "FD"})
+_INTEGER_FORMATS = {"US": "<H", "SS": "<h", "UL": "<L", "SL": "<l", "UV": "<Q", "SV": "<q"}
+_FLOAT_FORMATS = {"FL": "<f", "FD": "<d"}
 _TEXT_VR = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 )
@@ -49,14 +49,17 @@ class MergeAttribute:
     within: TagPath
     """Path of the item that holds the attribute; empty at the top."""
     tag: int
-    kind: ChangeKind
-    format: tuple[Render, ...] = ()
-    format_reads: frozenset[int] = frozenset()
+    format: AttributesFormat | None = None
+    """What it is set to; None: it is emptied or removed."""
+    remove: bool = False
 
     @property
-    def reads(self) -> frozenset[int]:
+    def reads(self) -> Tags:
         """Tags at the top of the data set that decide what is changed."""
-        return self.format_reads | self.writes
+        if self.tag == SPECIFIC_CHARACTER_SET:
+            return All.ALL
+        top = (*self.within, self.tag)[0]
+        return frozenset({top, SPECIFIC_CHARACTER_SET}) | (self.format.reads if self.format is not None else set())
 
     @property
     def writes(self) -> frozenset[int]:
@@ -64,42 +67,106 @@ class MergeAttribute:
         return frozenset({(*self.within, self.tag)[0], SPECIFIC_CHARACTER_SET})
 
     def changes(self, ds: Dataset, context: Context) -> list[Change]:
-        """What it changes in ``ds``. Raises SubOperationFailed when the text is no value for the attribute."""
+        """What it changes in ``ds``. Raises CoercionFailed when the text is no value for the attribute."""
+        text = self.format.render(ds, context.now()) if self.format is not None else ""
+        if self.tag == SPECIFIC_CHARACTER_SET:
+            return self._encoded_anew(ds, text)
         item = _item(ds, self.within)
-        local = item.get(self.tag) if item is not None else None
-        if self.kind is ChangeKind.SET:
-            text = "".join(render(ds, context) for render in self.format)
-            if local is not None and "\\".join(values_of(local)) == text:
-                return []
-            try:
-                element = _element(self.tag, text)
-            except (ValueError, OverflowError) as err:
-                name = keyword_for_tag(self.tag)
-                raise SubOperationFailed(f"what dcmMergeAttribute gives is no value for {name}") from err
-            return with_character_set(ds, [set_to(element, within=self.within)])
-        if local is None:
+        if text:
+            return self._set(ds, item, text)
+        if item is None:
             return []
-        if self.kind is ChangeKind.REMOVE:
+        if self.tag not in item:
+            # A format that comes to nothing makes the attribute present, without a value.
+            is_set = self.format is not None
+            return [emptied(self.tag, vr_of(self.tag) or "UN", within=self.within)] if is_set else []
+        if self.remove:
             return [removed(self.tag, within=self.within)]
-        return [] if is_empty(local) else [emptied(self.tag, local.VR, within=self.within)]
+        vr = _vr_of_value(item, self.tag)
+        return [emptied(self.tag, vr, within=self.within)] if vr is not None else []
+
+    def _set(self, ds: Dataset, item: Dataset | None, text: str) -> list[Change]:
+        if item is not None and "\\".join(texts_of(item, self.tag)) == text:
+            return []
+        try:
+            element = _element(self.tag, text)
+        except (ValueError, OverflowError, struct.error) as err:
+            raise self._failed() from err
+        return with_character_set(ds, [set_to(element, within=self.within)])
+
+    def _encoded_anew(self, ds: Dataset, text: str) -> list[Change]:
+        """The change of the character set: to the one that is wanted if that can encode all text, else to UTF-8.
+
+        Where it is to be emptied or removed, it stays as long as there is text that needs it.
+        """
+        try:
+            wanted = _known_codes(text) if text else ()
+            possible = unified(wanted, ds)
+        except UNREADABLE as err:
+            raise self._failed() from err
+        if wanted:
+            return [set_to(specific_character_set(possible))] if possible != character_set(ds) else []
+        if possible != wanted or SPECIFIC_CHARACTER_SET not in ds:
+            return []
+        if self.remove:
+            return [removed(SPECIFIC_CHARACTER_SET)]
+        return [emptied(SPECIFIC_CHARACTER_SET, "CS")] if character_set(ds) else []
+
+    def _failed(self) -> CoercionFailed:
+        return CoercionFailed(f"merge-attrs: what dcmMergeAttribute gives is no value for {keyword_for_tag(self.tag)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeAttributesStep:
+    """All dcmMergeAttribute of a rule (``merge-attrs:``), in their order."""
+
+    name: ClassVar[str] = "merge-attrs"
+
+    merges: tuple[MergeAttribute, ...]
+
+    @property
+    def reads(self) -> Tags:
+        """What decides what is changed."""
+        tags: set[int] = set()
+        for merge in self.merges:
+            reads = merge.reads
+            if isinstance(reads, All):
+                return All.ALL
+            tags |= reads
+        return frozenset(tags)
+
+    @property
+    def writes(self) -> Tags:
+        """What may be changed."""
+        return frozenset[int]().union(*(merge.writes for merge in self.merges))
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+        """What they change in ``ds``; each sees what those before it have changed. Raises CoercionFailed."""
+        if len(self.merges) == 1:
+            return self.merges[0].changes(ds, context)
+        changes: list[Change] = []
+        ours = _copy(ds, self.reads)
+        for merge in self.merges:
+            new = merge.changes(ours, context)
+            apply(ours, new)
+            changes += new
+        return changes
 
 
 def compile_merge_attribute(text: str) -> MergeAttribute:
-    """Compile one dcmMergeAttribute. Raises ValueError when it is wrong, UnsupportedFormat."""
+    """Compile one dcmMergeAttribute. Raises ValueError, which says what is wrong with it."""
     path, separator, pattern = text.partition("=")
-    if not separator:
-        if not path.endswith("!"):
-            raise ValueError("expected ATTRIBUTE=FORMAT, ATTRIBUTE= or ATTRIBUTE!")
-        within, tag = _parse_path(path.removesuffix("!"))
-        return MergeAttribute(text=text, within=within, tag=tag, kind=ChangeKind.REMOVE)
-    within, tag = _parse_path(path)
+    remove = not separator and path.endswith("!")
+    if not separator and not remove:
+        raise ValueError("expected ATTRIBUTE=FORMAT, ATTRIBUTE= or ATTRIBUTE!")
+    within, tag = _parse_path(path.removesuffix("!") if remove else path)
+    if tag == SPECIFIC_CHARACTER_SET and within:
+        raise ValueError("the Specific Character Set of an item cannot be changed by itself")
     if not pattern:
-        return MergeAttribute(text=text, within=within, tag=tag, kind=ChangeKind.EMPTY)
-    renders, reads = _parse_format(pattern)
-    _check_value(tag, pattern if not reads else None)
-    if (*within, tag) == (SPECIFIC_CHARACTER_SET,):
-        raise UnsupportedFormat("another character set")
-    return MergeAttribute(text=text, within=within, tag=tag, kind=ChangeKind.SET, format=renders, format_reads=reads)
+        return MergeAttribute(text=text, within=within, tag=tag, remove=remove)
+    form = compile_format(pattern)
+    _check_value(tag, form)
+    return MergeAttribute(text=text, within=within, tag=tag, format=form)
 
 
 def _parse_path(path: str) -> tuple[TagPath, int]:
@@ -112,7 +179,7 @@ def _parse_path(path: str) -> tuple[TagPath, int]:
         if number == 0:
             raise ValueError("the number of an item counts from 1")
         steps += [parse_tag(match[1]), number - 1]
-    if number != 1 or path.endswith("]"):
+    if path.endswith("]"):
         raise ValueError("the number of an item belongs to a sequence on the way, not to the attribute itself")
     within, tag = tuple(steps[:-2]), steps[-2]
     for sequence in within[::2]:
@@ -121,27 +188,44 @@ def _parse_path(path: str) -> tuple[TagPath, int]:
     return within, tag
 
 
-def _check_value(tag: int, literal: str | None) -> None:
+def _check_value(tag: int, form: AttributesFormat) -> None:
     """Refuse what cannot be set, as far as that is known before there is a data set."""
     vr = vr_of(tag)
     if vr is None:
-        raise UnsupportedFormat("setting an attribute that the dictionary does not have")
-    if vr not in _TEXT_VR | _INTEGER_VR | _FLOAT_VR:
+        raise ValueError("an attribute that the data dictionary does not have cannot be set: its VR is unknown")
+    if vr not in _TEXT_VR | _INTEGER_FORMATS.keys() | _FLOAT_FORMATS.keys():
         raise ValueError(f"an attribute of VR {vr} cannot be set from text")
-    if literal is not None:
+    if form.placeholders:
+        return
+    if tag == SPECIFIC_CHARACTER_SET:
+        _known_codes(form.literals[0])
+    elif form.literals[0]:
         try:
-            _element(tag, literal)
-        except (ValueError, OverflowError) as err:
+            _element(tag, form.literals[0])
+        except (ValueError, OverflowError, struct.error) as err:
             raise ValueError(f"expected numbers for VR {vr}") from err
 
 
+def _known_codes(text: str) -> CharacterSet:
+    codes = parse_character_set(text)
+    for code in codes:
+        if code not in python_encoding:
+            raise ValueError(f"unknown Specific Character Set {code!r}")
+    return codes
+
+
 def _element(tag: int, text: str) -> DataElement:
-    vr = vr_of(tag)
-    if vr in _INTEGER_VR:
-        return DataElement(tag, vr, [int(value) for value in text.split("\\")])
-    if vr in _FLOAT_VR:
-        return DataElement(tag, vr, [float(value) for value in text.split("\\")])
-    return DataElement(tag, vr or "UN", text)
+    """Raises ValueError, OverflowError, struct.error."""
+    vr = vr_of(tag) or "UN"
+    value: str | list[int] | list[float] = text
+    if vr in _INTEGER_FORMATS:
+        value = [int(number) for number in text.split("\\")]
+        struct.pack(f"<{len(value)}{_INTEGER_FORMATS[vr][1]}", *value)
+    elif vr in _FLOAT_FORMATS:
+        value = [float(number) for number in text.split("\\")]
+        struct.pack(f"<{len(value)}{_FLOAT_FORMATS[vr][1]}", *value)
+    # pydicom's warnings would tell the value.
+    return DataElement(tag, vr, value, validation_mode=config.IGNORE)
 
 
 def _item(ds: Dataset, within: TagPath) -> Dataset | None:
@@ -154,117 +238,21 @@ def _item(ds: Dataset, within: TagPath) -> Dataset | None:
     return item
 
 
-def _parse_format(pattern: str) -> tuple[tuple[Render, ...], frozenset[int]]:
-    renders: list[Render] = []
-    reads: set[int] = set()
-    at = 0
-    for match in re.finditer(r"\{([^{}]*)\}", pattern):
-        renders += _literal(pattern[at : match.start()])
-        render, tag = _placeholder(match[1])
-        renders.append(render)
-        reads |= {tag} if tag is not None else set()
-        at = match.end()
-    renders += _literal(pattern[at:])
-    return tuple(renders), frozenset(reads)
+def _vr_of_value(item: Dataset, tag: int) -> str | None:
+    """The VR of an attribute that is there; None: it has no value. One that cannot be read has."""
+    element: RawDataElement | DataElement = item.get_item(tag)
+    without = not element.value if isinstance(element, RawDataElement) else is_empty(element)
+    return None if without else element.VR or vr_of(tag) or "UN"
 
 
-def _literal(text: str) -> list[Render]:
-    if "{" in text or "}" in text:
-        raise ValueError("braces in the format do not match")
-    # Java's MessageFormat: '' is a quote, 'x' is x; a quote that does not end reaches over what follows.
-    if text.count("'") % 2:
-        raise UnsupportedFormat("a single quote that is not closed")
-    plain = re.sub(r"'([^']*)'", lambda quoted: quoted[1] or "'", text)
-    return [lambda ds, context: plain] if plain else []
-
-
-def _placeholder(text: str) -> tuple[Render, int | None]:
-    name, _, rest = text.partition(",")
-    kind, _, argument = rest.partition(",")
-    if name == "now":
-        if kind not in ("date", "time") or not argument:
-            raise UnsupportedFormat(f"{{{text}}}")
-        return partial(_now, _compile_date_pattern(argument)), None
-    if name == "rnd" or "[" in name:
-        raise UnsupportedFormat(f"{{{text}}}")
-    path = tuple(parse_tag(part) for part in name.split("."))
-    if kind in ("number", "date", "time", "choice", "offset"):
-        raise UnsupportedFormat(f"{{{text}}}")
-    if kind == "slice":
-        convert = _compile_slice(argument)
-    elif kind in _CONVERSIONS and not argument:
-        convert = _CONVERSIONS[kind]
-    else:
-        raise ValueError(f"unknown format {{{text}}}")
-    return partial(_attribute, path, convert), path[0]
-
-
-def _attribute(path: tuple[int, ...], convert: Callable[[str], str], ds: Dataset, context: Context) -> str:
-    item: Dataset | None = ds
-    for tag in path[:-1]:
-        item = next(iter(items_of(item, tag)), None) if item is not None else None
-    value = next(values_of(item.get(path[-1])), "") if item is not None else ""
-    return convert(value) if value else "null"
-
-
-def _java_hash(text: str) -> str:
-    """java.lang.String.hashCode, in hexadecimal."""
-    code = 0
-    units = text.encode("utf-16-be", "surrogatepass")
-    for high, low in zip(units[::2], units[1::2], strict=True):
-        code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
-    return f"{code:08X}"
-
-
-def _md5(text: str) -> str:
-    """MD5 in 26 digits of base 32, least significant first; dcm4che loses the first byte of either half."""
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
-    low, high = (int.from_bytes(half[1:]) << 8 for half in (digest[:8], digest[8:]))
-    number = high << 64 | low
-    return "".join("0123456789abcdefghijklmnopqrstuv"[number >> 5 * digit & 31] for digit in range(26))
-
-
-def _url_encoded(text: str) -> str:
-    """java.net.URLEncoder."""
-    return quote_plus(text, safe="*").replace("~", "%7E")
-
-
-_CONVERSIONS: dict[str, Callable[[str], str]] = {
-    "": str,
-    "upper": str.upper,
-    "hash": _java_hash,
-    "md5": _md5,
-    "urlencoded": _url_encoded,
-}
-
-
-def _compile_slice(argument: str) -> Callable[[str], str]:
-    if not re.fullmatch(r"-?[0-9]{1,6}(,-?[0-9]{1,6})?", argument):
-        raise ValueError(f"expected slice,START or slice,START,END, not slice,{argument}")
-    start, _, end = argument.partition(",")
-    wanted = slice(int(start), int(end) if end else None)
-    return lambda value: value[wanted]
-
-
-_DATE_FIELDS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-
-
-def _compile_date_pattern(pattern: str) -> Callable[[datetime], str]:
-    """Compile a pattern of java.text.SimpleDateFormat, as far as it is made of numbers."""
-    pieces: list[str] = []
-    for piece in re.findall(r"([A-Za-z])(\1*)|([^A-Za-z]+)", pattern):
-        letters, other = piece[0] + piece[1], piece[2]
-        if "'" in other or (letters and letters not in _DATE_FIELDS and letters != "SSS"):
-            raise UnsupportedFormat(f"date pattern {pattern}")
-        pieces.append(letters or other)
-
-    def render(moment: datetime) -> str:
-        millis = f"{moment.microsecond // 1000:03d}"
-        known = {"SSS": millis} | {letters: moment.strftime(field) for letters, field in _DATE_FIELDS.items()}
-        return "".join(known.get(piece, piece) for piece in pieces)
-
-    return render
-
-
-def _now(render: Callable[[datetime], str], ds: Dataset, context: Context) -> str:
-    return render(context.now())
+def _copy(ds: Dataset, tags: Tags) -> Dataset:
+    """A data set of these attributes, none of which is shared with ``ds``."""
+    if isinstance(tags, All):
+        return deepcopy(ds)
+    copy = Dataset()
+    is_implicit_vr, is_little_endian = ds.original_encoding
+    copy.set_original_encoding(is_implicit_vr, is_little_endian, ds.original_character_set)
+    for tag in sorted(tags):
+        if tag in ds:
+            copy[tag] = deepcopy(ds.get_item(tag))
+    return copy

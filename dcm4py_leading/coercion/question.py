@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.errors import LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.model.values import UID, AETitle
 
 
@@ -18,5 +18,21 @@ class LeadingQuestion:
     study_instance_uid: UID
 
 
+@dataclass(frozen=True, slots=True)
+class WorklistQuestion:
+    """Which scheduled procedure steps match these keys (dcmMergeMWLSCP)?"""
+
+    worklist_scp: AETitle
+    keys: tuple[tuple[int, str], ...]
+    """Tag and value; a tag of the Scheduled Procedure Step Sequence belongs into its item."""
+
+
+Question = LeadingQuestion | WorklistQuestion
+
 LeadingAnswer = Dataset | None | LeadingUnavailable
 """The return keys of that study, read only; None: it is unknown there; or why there is no answer."""
+
+WorklistAnswer = tuple[Dataset, ...] | WorklistUnavailable
+"""The matching worklist items, read only; or why there is no answer."""
+
+Answer = LeadingAnswer | WorklistAnswer

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dcm4py_leading.coercion.conditions import Condition, compile_condition
-from dcm4py_leading.coercion.merge_attribute import MergeAttribute, UnsupportedFormat, compile_merge_attribute
-from dcm4py_leading.coercion.schemes import LEGACY_ACTIONS, MESSAGES, SCHEMES, Message, is_offered
-from dcm4py_leading.coercion.steps import LeadingStep, NullifyStep, Step
+from dcm4py_leading.coercion.schemes import (
+    LEGACY_ACTIONS,
+    MESSAGES,
+    SCHEMES,
+    Environment,
+    Message,
+    WrongValues,
+    is_offered,
+)
+from dcm4py_leading.coercion.steps import AnyStep
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
-from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2, Dimse
+from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2, OnFailure
 from dcm4py_leading.model.device import ApplicationEntity, Device
-from dcm4py_leading.model.values import TransferRole
-
-RETRIEVE = Message(Dimse.C_STORE_RQ, TransferRole.SCP)
-"""The message whose legacy rules this version executes."""
-
-_EXECUTED = frozenset({"dcmLeadingCFindSCP", "dcmNullifyTag", "dcmRetrieveAsReceived", "dcmMergeAttribute"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +28,23 @@ class CompiledRule:
 
     rule: AnyRule
     conditions: tuple[Condition, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[AnyStep, ...] = ()
     """What it does, in order."""
-    unexecuted: tuple[str, ...] = ()
-    """What it demands and this version does not execute, by LDAP attribute or URI."""
-    protective: bool = False
-    """Whether something unexecuted keeps data from being seen: what the rule matches must not go out unchanged."""
+
+    @property
+    def sufficient(self) -> bool:
+        """dcmCoercionSufficient: no rule follows once this one was applied. A legacy rule does not hinder others."""
+        return isinstance(self.rule, CoercionRule2) and self.rule.coercion_sufficient
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """dcmCoercionOnFailure: what a step that cannot be carried out means. A legacy rule always rethrows."""
+        return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.RETHROW
+
+    @property
+    def on_unavailable(self) -> OnFailure:
+        """What it means that nobody answers a question. A legacy rule goes on without."""
+        return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.CONTINUE
 
     @property
     def needs_attributes(self) -> bool:
@@ -43,27 +56,26 @@ class CompiledRule:
         """Whether it takes the host names of the peers to tell if the rule applies."""
         return any(condition.is_on_host for condition in self.conditions)
 
-    @property
-    def retrieve_as_received(self) -> bool:
-        """dcmRetrieveAsReceived: the attributes of the index are not merged into the object."""
-        return isinstance(self.rule, CoercionRule) and self.rule.retrieve_as_received
 
-
-def rules_for(device: Device, ae: ApplicationEntity) -> tuple[CompiledRule, ...]:
+def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -> tuple[CompiledRule, ...]:
     """The rules of ``ae``, compiled, in the order in which they are looked at.
 
     By priority, highest first; where it is the same, those of the AE before those of the device. Raises ConfigInvalid.
     """
     rules = (*ae.coercion_rules, *device.archive.coercion_rules)
-    return compile_rules(sorted(rules, key=lambda rule: -rule.rule_priority))
+    return compile_rules(sorted(rules, key=lambda rule: -rule.rule_priority), environment)
 
 
-def compile_rules(rules: Sequence[AnyRule]) -> tuple[CompiledRule, ...]:
-    """Compile rules in the given order. Raises ConfigInvalid with everything that is wrong in all of them."""
+def compile_rules(rules: Sequence[AnyRule], environment: Environment) -> tuple[CompiledRule, ...]:
+    """Compile rules in the given order. Raises ConfigInvalid with everything that is wrong in all of them.
+
+    Rules for messages that this service does not handle are checked as far as their conditions go, and left without
+    steps.
+    """
     compiled: list[CompiledRule] = []
     problems: list[Problem] = []
     for rule in rules:
-        compilation = _Compilation(rule)
+        compilation = _Compilation(rule, environment)
         compiled.append(compilation.result())
         problems += compilation.problems
     if problems:
@@ -72,52 +84,36 @@ def compile_rules(rules: Sequence[AnyRule]) -> tuple[CompiledRule, ...]:
 
 
 def warnings(compiled: Sequence[CompiledRule]) -> list[Problem]:
-    """One WARNING for each rule that is not executed in full."""
-    return list(_unexecuted(compiled))
-
-
-def _unexecuted(compiled: Sequence[CompiledRule]) -> Iterator[Problem]:
-    for item in compiled:
-        if not item.unexecuted:
-            continue
-        rule = item.rule
-        reason = f"not executed by this version: {', '.join(item.unexecuted)}"
-        if not is_offered(rule.dimse):
-            reason = f"not applicable, there is no {rule.dimse.value} here: {', '.join(item.unexecuted)}"
-        elif item.protective:
-            reason += "; an operation that the rule matches is refused"
-        yield Problem(dn=rule.dn, reason=reason, severity=Severity.WARNING)
+    """One WARNING for each rule about a message that this service does not handle."""
+    return [
+        Problem(
+            dn=item.rule.dn,
+            attribute="dcmDIMSE",
+            value=item.rule.dimse.value,
+            reason="not applicable: there is no such service here",
+            severity=Severity.WARNING,
+        )
+        for item in compiled
+        if not is_offered(item.rule.dimse)
+    ]
 
 
 class _Compilation:
     """One rule on its way; collects every problem instead of stopping at the first."""
 
-    def __init__(self, rule: AnyRule) -> None:
+    def __init__(self, rule: AnyRule, environment: Environment) -> None:
         self._rule = rule
+        self._environment = environment
         self._message = Message(rule.dimse, rule.transfer_role)
-        self._unexecuted: list[str] = []
-        self._protective = False
         self.problems: list[Problem] = []
 
     def result(self) -> CompiledRule:
+        rule = self._rule
         if self._message not in MESSAGES:
-            self._problem(
-                "dicomTransferRole", self._rule.transfer_role.value, f"senseless with {self._rule.dimse.value}"
-            )
+            self._problem("dicomTransferRole", rule.transfer_role.value, f"senseless with {rule.dimse.value}")
         conditions = tuple(self._conditions())
-        merge_attributes, unsupported = self._merge_attributes()
-        steps: tuple[Step, ...] = ()
-        if isinstance(self._rule, CoercionRule):
-            steps = self._legacy_steps(self._rule, merge_attributes, unsupported)
-        else:
-            self._check_scheme(self._rule)
-        return CompiledRule(
-            rule=self._rule,
-            conditions=conditions,
-            steps=steps,
-            unexecuted=tuple(self._unexecuted),
-            protective=self._protective,
-        )
+        steps = self._legacy_steps(rule) if isinstance(rule, CoercionRule) else self._scheme_step(rule)
+        return CompiledRule(rule=rule, conditions=conditions, steps=tuple(steps))
 
     def _problem(self, attribute: str, value: str, reason: str) -> None:
         self.problems.append(Problem(dn=self._rule.dn, attribute=attribute, value=value, reason=reason))
@@ -129,56 +125,31 @@ class _Compilation:
             except ValueError as err:
                 self._problem("dcmProperty", text, str(err))
 
-    def _merge_attributes(self) -> tuple[tuple[MergeAttribute, ...], str | None]:
-        """The compiled dcmMergeAttribute values, and what is not built in one of them."""
-        compiled: list[MergeAttribute] = []
-        unsupported: str | None = None
-        for text in self._rule.merge_attributes:
-            try:
-                compiled.append(compile_merge_attribute(text))
-            except UnsupportedFormat as err:
-                unsupported = unsupported or str(err)
-            except ValueError as err:
-                self._problem("dcmMergeAttribute", text, str(err))
-        return tuple(compiled), unsupported
-
-    def _legacy_steps(
-        self, rule: CoercionRule, merge_attributes: tuple[MergeAttribute, ...], unsupported: str | None
-    ) -> tuple[Step, ...]:
+    def _legacy_steps(self, rule: CoercionRule) -> Iterator[AnyStep]:
         for action in LEGACY_ACTIONS:
-            if not action.is_wanted(rule):
+            value = action.value(rule)
+            if value is None:
                 continue
             if self._message in MESSAGES and self._message not in action.messages:
-                self._problem(action.attribute, self._message.label, "senseless for this DIMSE and role")
-            is_merge = action.attribute == "dcmMergeAttribute"
-            if is_merge and unsupported is not None:
-                self._unexecuted.append(f"dcmMergeAttribute ({unsupported})")
-            elif self._message != RETRIEVE or action.attribute not in _EXECUTED:
-                self._unexecuted.append(action.attribute)
-                self._protective |= self._message in action.protects
-        if self._message != RETRIEVE:
-            return ()
-        # dcm4chee's order on retrieve: leading archive, nullify, merge attributes.
-        steps: list[Step] = []
-        if rule.leading_cfind_scp is not None:
-            steps.append(LeadingStep(leading_cfind_scp=rule.leading_cfind_scp, policy=rule.attribute_update_policy))
-        if rule.nullify_tags:
-            steps.append(NullifyStep(tags=rule.nullify_tags))
-        if unsupported is None:  # they belong together: all or none
-            steps += merge_attributes
-        return tuple(steps)
+                self._problem(action.attribute, value, f"senseless for {self._message.label}")
+            elif is_offered(rule.dimse):
+                yield from self._built(action.attribute, value, partial(action.build, rule, self._environment))
 
-    def _check_scheme(self, rule: CoercionRule2) -> None:
+    def _scheme_step(self, rule: CoercionRule2) -> Iterator[AnyStep]:
         name, separator, specific = rule.uri.partition(":")
         scheme = SCHEMES.get(name)
         if not separator or scheme is None:
             self._problem("dcmURI", rule.uri, f"unknown scheme: expected one of {', '.join(s + ':' for s in SCHEMES)}")
-            return
-        if self._message in MESSAGES and self._message not in scheme.messages:
+        elif self._message in MESSAGES and self._message not in scheme.messages:
             self._problem("dcmURI", rule.uri, f"senseless for {self._message.label}")
+        elif is_offered(rule.dimse):
+            yield from self._built("dcmURI", rule.uri, partial(scheme.build, rule, specific, self._environment))
+
+    def _built(self, attribute: str, value: str, build: Callable[[], AnyStep]) -> Iterator[AnyStep]:
         try:
-            scheme.check(specific)
+            yield build()
+        except WrongValues as err:
+            for wrong, reason in err.wrong:
+                self._problem(err.attribute, wrong, reason)
         except ValueError as err:
-            self._problem("dcmURI", rule.uri, str(err))
-        self._unexecuted.append(f"dcmURI {rule.uri}")
-        self._protective = self._message in scheme.protects
+            self._problem(attribute, value, str(err))

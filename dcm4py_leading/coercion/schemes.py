@@ -1,13 +1,56 @@
-"""What rules can demand, legacy attributes and version-2 schemes, and for which messages that makes sense."""
+"""What rules can demand, legacy attributes and version-2 schemes, for which messages, and the step that does it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
-from dcm4py_leading.model.coercion import CoercionRule, Dimse
+from pydicom import Dataset
+
+from dcm4py_leading.coercion.attributes_format import compile_format
+from dcm4py_leading.coercion.calling_ae_title import compile_use_calling_ae_title
+from dcm4py_leading.coercion.change_charset import compile_change_charset
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.deidentify import compile_deidentify
+from dcm4py_leading.coercion.issuer import SupplementIssuerStep, compile_nullify_issuer
+from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep, compile_merge_attribute
+from dcm4py_leading.coercion.merge_mwl import (
+    MergeMWLStep,
+    Transform,
+    compile_legacy_merge_mwl,
+    compile_merge_mwl,
+)
+from dcm4py_leading.coercion.native_model import from_native, to_native
+from dcm4py_leading.coercion.steps import PIXEL_DATA, AnyStep, LeadingStep, NullifyStep, RetrieveAsReceived
+from dcm4py_leading.coercion.supplement_device import SupplementDeviceStep
+from dcm4py_leading.coercion.trim_iso2022 import TrimISO2022Step
+from dcm4py_leading.coercion.xslt import compile_style_sheet, compile_xslt
+from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2, Dimse
+from dcm4py_leading.model.device import DeviceDescription
 from dcm4py_leading.model.values import AETitle, TransferRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What rules refer to, outside of themselves."""
+
+    expand: Callable[[str], str] = str
+    """Fills in the placeholders of a URI. Raises ValueError."""
+    style_sheet_folders: tuple[Path, ...] = ()
+    devices: Mapping[str, DeviceDescription] = field(default_factory=dict)
+    """By the DN as rules spell it."""
+
+
+class WrongValues(ValueError):
+    """Which values of which attribute are wrong, and why."""
+
+    def __init__(self, attribute: str, wrong: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(reason for _, reason in wrong))
+        self.attribute = attribute
+        self.wrong = tuple(wrong)
 
 
 class Message(NamedTuple):
@@ -34,7 +77,6 @@ _PERFORMED = frozenset({Message(Dimse.N_CREATE_RQ, TransferRole.SCU), Message(Di
 
 _OBJECTS = frozenset({_RETRIEVED, _RECEIVED})
 _FIND = frozenset({_QUERY, _RESPONSE, _OWN_QUERY, _OWN_RESPONSE})
-_NONE: Messages = frozenset()
 
 MESSAGES: Messages = _OBJECTS | _FIND | _PERFORMED
 """Every message that a rule can be about."""
@@ -48,82 +90,188 @@ def is_offered(dimse: Dimse) -> bool:
     return dimse not in (Dimse.N_CREATE_RQ, Dimse.N_SET_RQ)
 
 
+# Builders. Each raises ValueError.
+
+
+def _leading(scp: str, rule: CoercionRule | CoercionRule2) -> AnyStep:
+    return LeadingStep(leading_cfind_scp=AETitle(scp), policy=rule.attribute_update_policy)
+
+
+def _merge_attributes(texts: Sequence[str]) -> AnyStep:
+    merges = []
+    wrong = []
+    for text in texts:
+        try:
+            merges.append(compile_merge_attribute(text))
+        except ValueError as err:
+            wrong.append((text, str(err)))
+    if wrong or not merges:
+        raise WrongValues("dcmMergeAttribute", wrong or [("", "is required, but absent")])
+    return MergeAttributesStep(merges=tuple(merges))
+
+
+def _params(rule: CoercionRule2) -> Mapping[str, str]:
+    """dcmCoercionParam, each ``name=value``."""
+    pairs = [text.partition("=") for text in rule.coercion_params]
+    for name, separator, _ in pairs:
+        if not separator:
+            raise WrongValues("dcmCoercionParam", [(name, "expected NAME=VALUE")])
+    return {name: value for name, _, value in pairs}
+
+
+def _described(reference: str | None, environment: Environment) -> DeviceDescription:
+    if reference is None:
+        raise WrongValues("dcmSupplementFromDeviceReference", [("", "is required, but absent")])
+    if reference not in environment.devices:
+        raise WrongValues("dcmSupplementFromDeviceReference", [(reference, "the directory has no such dicomDevice")])
+    return environment.devices[reference]
+
+
+def _described_step(rule: CoercionRule | CoercionRule2, environment: Environment) -> AnyStep:
+    return SupplementDeviceStep(device=_described(rule.supplement_from_device_reference, environment))
+
+
+def _style_sheet(uri: str, environment: Environment, *, no_keywords: bool, legacy: bool) -> AnyStep:
+    return compile_xslt(
+        uri,
+        no_keywords=no_keywords,
+        folders=environment.style_sheet_folders,
+        expand=environment.expand,
+        legacy=legacy,
+    )
+
+
+def _worklist_template(uri: str | None, environment: Environment, *, no_keywords: bool) -> Transform:
+    """What the style sheet at ``uri`` makes of a worklist item."""
+    if not uri:
+        raise ValueError("expected the URI of a style sheet")
+    sheet = compile_style_sheet(uri, folders=environment.style_sheet_folders, expand=environment.expand)
+
+    def transform(item: Dataset, context: Context) -> Dataset:
+        try:
+            result = sheet.transform(to_native(item, keywords=not no_keywords), {})
+            return from_native(result) if result is not None else Dataset()
+        except ValueError as err:
+            raise CoercionFailed(f"{MergeMWLStep.name}: {err}") from err
+
+    return transform
+
+
+def _legacy_merge_mwl(rule: CoercionRule, environment: Environment) -> AnyStep:
+    try:
+        template = _worklist_template(rule.merge_mwl_template_uri, environment, no_keywords=rule.no_keywords)
+    except ValueError as err:
+        raise WrongValues("dcmMergeMWLTemplateURI", [(rule.merge_mwl_template_uri or "", str(err))]) from err
+    return compile_legacy_merge_mwl(rule, template)
+
+
+def _scheme_merge_mwl(rule: CoercionRule2, uri: str, environment: Environment) -> AnyStep:
+    params = dict(_params(rule))
+    no_keywords = params.pop("xsl-no-keyword", "").lower() == "true"
+    return compile_merge_mwl(params, _worklist_template(uri, environment, no_keywords=no_keywords))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyAction:
     """One thing that dcmArchiveAttributeCoercion can demand."""
 
     attribute: str
-    is_wanted: Callable[[CoercionRule], bool]
-    messages: Messages = MESSAGES
-    protects: Messages = _NONE
-    """Where it keeps data from being seen, so that nothing may go out without it."""
+    value: Callable[[CoercionRule], str | None]
+    """The attribute's value for messages; None: the rule does not demand it."""
+    messages: Messages
+    build: Callable[[CoercionRule, Environment], AnyStep]
 
 
+def _flag(wanted: bool) -> str | None:
+    return "TRUE" if wanted else None
+
+
+def _list(values: Iterable[object]) -> str | None:
+    return ", ".join(map(str, values)) or None
+
+
+# In the order in which dcm4chee carries them out, on every kind of message.
 LEGACY_ACTIONS: tuple[LegacyAction, ...] = (
     LegacyAction(
-        attribute="dcmLeadingCFindSCP", is_wanted=lambda rule: rule.leading_cfind_scp is not None, messages=_LEADING
-    ),
-    LegacyAction(
         attribute="dcmRetrieveAsReceived",
-        is_wanted=lambda rule: rule.retrieve_as_received,
+        value=lambda rule: _flag(rule.retrieve_as_received),
         messages=frozenset({_RETRIEVED}),
-    ),
-    LegacyAction(attribute="dcmNullifyTag", is_wanted=lambda rule: bool(rule.nullify_tags), protects=MESSAGES),
-    LegacyAction(attribute="dcmMergeAttribute", is_wanted=lambda rule: bool(rule.merge_attributes)),
-    LegacyAction(attribute="dcmURI", is_wanted=lambda rule: rule.uri is not None, protects=MESSAGES),
-    LegacyAction(
-        attribute="dcmDeIdentification",
-        is_wanted=lambda rule: bool(rule.de_identifications),
-        messages=_OBJECTS,
-        protects=_OBJECTS,
+        build=lambda rule, environment: RetrieveAsReceived(),
     ),
     LegacyAction(
-        attribute="dcmMergeMWLMatchingKey",
-        is_wanted=lambda rule: rule.merge_mwl_matching_key is not None,
-        messages=_PERFORMED | {_RECEIVED},
+        attribute="dcmLeadingCFindSCP",
+        value=lambda rule: rule.leading_cfind_scp,
+        messages=_LEADING,
+        build=lambda rule, environment: _leading(str(rule.leading_cfind_scp), rule),
     ),
     LegacyAction(
         attribute="dcmUseCallingAETitleAs",
-        is_wanted=lambda rule: rule.use_calling_ae_title_as is not None,
+        value=lambda rule: rule.use_calling_ae_title_as,
         messages=frozenset({_RECEIVED, _QUERY}),
+        build=lambda rule, environment: compile_use_calling_ae_title(str(rule.use_calling_ae_title_as)),
     ),
-    LegacyAction(attribute="dcmTrimISO2022CharacterSet", is_wanted=lambda rule: rule.trim_iso2022_character_set),
-    # dcm4chee nullifies the issuer only in what it receives.
+    LegacyAction(
+        attribute="dcmTrimISO2022CharacterSet",
+        value=lambda rule: _flag(rule.trim_iso2022_character_set),
+        messages=MESSAGES,
+        build=lambda rule, environment: TrimISO2022Step(),
+    ),
+    LegacyAction(
+        attribute="dcmNullifyTag",
+        value=lambda rule: _list(rule.nullify_tags),
+        messages=MESSAGES,
+        build=lambda rule, environment: NullifyStep(tags=rule.nullify_tags),
+    ),
+    LegacyAction(
+        attribute="dcmMergeAttribute",
+        value=lambda rule: _list(rule.merge_attributes),
+        messages=MESSAGES,
+        build=lambda rule, environment: _merge_attributes(rule.merge_attributes),
+    ),
     LegacyAction(
         attribute="dcmNullifyIssuerOfPatientID",
-        is_wanted=lambda rule: rule.nullify_issuer_of_patient_id is not None,
-        protects=frozenset({_RECEIVED}),
+        value=lambda rule: rule.nullify_issuer_of_patient_id,
+        messages=MESSAGES,
+        build=lambda rule, environment: compile_nullify_issuer(
+            str(rule.nullify_issuer_of_patient_id), rule.issuers_of_patient_id
+        ),
     ),
     LegacyAction(
-        attribute="dcmIssuerOfPatientIDFormat", is_wanted=lambda rule: rule.issuer_of_patient_id_format is not None
+        attribute="dcmIssuerOfPatientIDFormat",
+        value=lambda rule: rule.issuer_of_patient_id_format,
+        messages=MESSAGES,
+        build=lambda rule, environment: SupplementIssuerStep(
+            format=compile_format(str(rule.issuer_of_patient_id_format))
+        ),
     ),
     LegacyAction(
         attribute="dcmSupplementFromDeviceReference",
-        is_wanted=lambda rule: rule.supplement_from_device_reference is not None,
+        value=lambda rule: rule.supplement_from_device_reference,
+        messages=MESSAGES,
+        build=_described_step,
+    ),
+    LegacyAction(
+        attribute="dcmMergeMWLMatchingKey",
+        # As in dcm4chee, without a template there is nothing to merge.
+        value=lambda rule: rule.merge_mwl_matching_key if rule.merge_mwl_template_uri else None,
+        messages=_PERFORMED | {_RECEIVED},
+        build=_legacy_merge_mwl,
+    ),
+    LegacyAction(
+        attribute="dcmURI",
+        value=lambda rule: rule.uri,
+        messages=MESSAGES,
+        build=lambda rule, environment: _style_sheet(
+            str(rule.uri), environment, no_keywords=rule.no_keywords, legacy=True
+        ),
+    ),
+    LegacyAction(
+        attribute="dcmDeIdentification",
+        value=lambda rule: _list(rule.de_identifications),
+        messages=_OBJECTS,
+        build=lambda rule, environment: compile_deidentify(rule.de_identifications),
     ),
 )
-
-
-def _any(specific: str) -> None:
-    """Nothing to check."""
-
-
-def _check_de_identification(specific: str) -> None:
-    known = {
-        "BasicApplicationConfidentialityProfile",
-        "RetainLongitudinalTemporalInformationFullDatesOption",
-        "RetainDeviceIdentityOption",
-        "RetainInstitutionIdentityOption",
-        "RetainUIDsOption",
-        "RetainPatientIDHashOption",
-    }
-    if unknown := {option.strip() for option in specific.split(",") if option.strip()} - known:
-        raise ValueError(f"unknown de-identification option {min(unknown)}")
-
-
-def _check_use_calling(specific: str) -> None:
-    if specific not in ("ScheduledStationAETitle", "SendingApplicationEntityTitleOfSeries"):
-        raise ValueError("expected ScheduledStationAETitle or SendingApplicationEntityTitleOfSeries after the colon")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,21 +279,38 @@ class Scheme:
     """One thing that dcmURI of dcmArchiveAttributeCoercion2 can demand."""
 
     messages: Messages = MESSAGES
-    protects: Messages = _NONE
-    check: Callable[[str], object] = _any
-    """Raises ValueError for what stands after the colon."""
+    build: Callable[[CoercionRule2, str, Environment], AnyStep]
+    """Is given what stands after the colon."""
 
 
 SCHEMES: Mapping[str, Scheme] = {
-    "leading-arc": Scheme(messages=_LEADING, check=AETitle),
-    "merge-attrs": Scheme(),
-    "merge-mwl": Scheme(messages=_PERFORMED | {_RECEIVED}),
-    "xslt": Scheme(protects=MESSAGES),
-    "deidentify": Scheme(messages=_OBJECTS, protects=_OBJECTS, check=_check_de_identification),
-    "sup-from-dev": Scheme(messages=_OBJECTS | _PERFORMED | {_QUERY}),
-    "trim-ISO2022": Scheme(),
-    "change-charset": Scheme(),
-    "use-calling-aet-as": Scheme(messages=frozenset({_RECEIVED, _QUERY}), check=_check_use_calling),
-    "nullify-pixel-data": Scheme(messages=frozenset({_RETRIEVED}), protects=frozenset({_RETRIEVED})),
-    "retrieve-as-received": Scheme(messages=frozenset({_RETRIEVED})),
+    "leading-arc": Scheme(messages=_LEADING, build=lambda rule, scp, environment: _leading(scp, rule)),
+    "merge-attrs": Scheme(build=lambda rule, _, environment: _merge_attributes(rule.merge_attributes)),
+    "merge-mwl": Scheme(
+        messages=_PERFORMED | {_RECEIVED},
+        build=_scheme_merge_mwl,
+    ),
+    "xslt": Scheme(
+        build=lambda rule, uri, environment: _style_sheet(
+            uri, environment, no_keywords=_params(rule).get("xsl-no-keyword", "").lower() == "true", legacy=False
+        )
+    ),
+    "deidentify": Scheme(
+        messages=_OBJECTS, build=lambda rule, options, environment: compile_deidentify(options.split(","))
+    ),
+    "sup-from-dev": Scheme(
+        messages=_OBJECTS | _PERFORMED | {_QUERY}, build=lambda rule, _, environment: _described_step(rule, environment)
+    ),
+    "trim-ISO2022": Scheme(build=lambda rule, _, environment: TrimISO2022Step()),
+    "change-charset": Scheme(build=lambda rule, codes, environment: compile_change_charset(codes)),
+    "use-calling-aet-as": Scheme(
+        messages=frozenset({_RECEIVED, _QUERY}),
+        build=lambda rule, use, environment: compile_use_calling_ae_title(use),
+    ),
+    "nullify-pixel-data": Scheme(
+        messages=frozenset({_RETRIEVED}), build=lambda rule, _, environment: NullifyStep(tags=PIXEL_DATA)
+    ),
+    "retrieve-as-received": Scheme(
+        messages=frozenset({_RETRIEVED}), build=lambda rule, _, environment: RetrieveAsReceived()
+    ),
 }

@@ -9,9 +9,8 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps import Step
-from dcm4py_leading.errors import CoercionNotExecuted
-from dcm4py_leading.model.coercion import CoercionRule
+from dcm4py_leading.coercion.steps import RetrieveAsReceived
+from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 
 __all__ = ["Context", "Peer", "Selection", "Verdict", "select_rules"]
 
@@ -39,34 +38,23 @@ class Selection:
 
     @property
     def applied(self) -> tuple[CompiledRule, ...]:
-        """The legacy rule that applies, if there is one, then every version-2 rule that applies."""
+        """The legacy rule that applies, if there is one, then every version-2 rule that applies, by priority."""
         matched = [verdict.rule for verdict in self.verdicts if verdict.matched]
         return tuple(sorted(matched, key=lambda rule: not isinstance(rule.rule, CoercionRule)))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """What is done, in order."""
-        return tuple(step for rule in self.applied for step in rule.steps)
-
-    @property
     def retrieve_as_received(self) -> bool:
         """Whether the attributes of the index stay out of the object."""
-        return any(rule.retrieve_as_received for rule in self.applied)
-
-    def require_executed(self) -> None:
-        """Raise CoercionNotExecuted when a rule applies that protects data in a way that is not built yet."""
-        for rule in self.applied:
-            if rule.protective:
-                raise CoercionNotExecuted(
-                    f"coercion rule {rule.rule.cn} demands what this version does not execute: "
-                    f"{', '.join(rule.unexecuted)} ({rule.rule.dn})"
-                )
+        return any(isinstance(step, RetrieveAsReceived) for rule in self.applied for step in rule.steps)
 
 
-def select_rules(rules: Sequence[CompiledRule], context: Context, ds: Dataset) -> Selection:
+def select_rules(
+    rules: Sequence[CompiledRule], context: Context, ds: Dataset, *, compat_5_35: bool = False
+) -> Selection:
     """The rules that apply to a message with ``ds``, out of ``rules`` in their order (`rules.rules_for`).
 
-    Of the legacy rules the first that matches, of the version-2 rules all.
+    Of the legacy rules the first that matches, of the version-2 rules all. ``compat_5_35``: as in dcm4chee-arc 5.35,
+    no legacy rule when a version-2 rule matches.
     """
     verdicts: list[Verdict] = []
     first_legacy: CompiledRule | None = None
@@ -78,7 +66,20 @@ def select_rules(rules: Sequence[CompiledRule], context: Context, ds: Dataset) -
             else:
                 decided_by = f"legacy rule {first_legacy.rule.cn} comes first"
         verdicts.append(Verdict(rule=rule, decided_by=decided_by))
+    if compat_5_35:
+        verdicts = _without_hidden(verdicts)
     return Selection(context=context, verdicts=tuple(verdicts))
+
+
+def _without_hidden(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    hiding = next((v.rule for v in verdicts if v.matched and isinstance(v.rule.rule, CoercionRule2)), None)
+    if hiding is None:
+        return list(verdicts)
+    decided_by = f"--compat 5.35: version-2 rule {hiding.rule.cn} matches"
+    return [
+        Verdict(rule=v.rule, decided_by=decided_by) if v.matched and isinstance(v.rule.rule, CoercionRule) else v
+        for v in verdicts
+    ]
 
 
 def _decided_by(compiled: CompiledRule, context: Context, ds: Dataset) -> str | None:

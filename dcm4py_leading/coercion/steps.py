@@ -1,15 +1,19 @@
-"""The steps of a coercion. Each is small, changes nothing itself, and says what it may read and write."""
+"""The protocol of steps, and the steps that need nothing but attributes: leading archive, nullify, markers.
+
+A step is small, changes nothing itself, and says what it may read and write. Steps that take more have modules of
+their own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, emptied
 from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.merge_attribute import MergeAttribute
-from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -18,11 +22,59 @@ from dcm4py_leading.model.values import UID, AETitle, Tag
 STUDY_INSTANCE_UID = 0x0020000D
 QUERY_CONTROL_ATTRIBUTES = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title, Instance Availability: of the query, not of the study (PS3.4 C.4.1)."""
+PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
+"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
+
+
+class Step(Protocol):
+    """What every step tells about itself."""
+
+    @property
+    def name(self) -> str:
+        """The scheme of a version-2 rule that means it."""
+        ...
+
+    @property
+    def reads(self) -> Tags:
+        """What decides over its changes."""
+        ...
+
+    @property
+    def writes(self) -> Tags:
+        """What it may change."""
+        ...
+
+
+@runtime_checkable
+class PureStep(Step, Protocol):
+    """A step that needs the data set and the context only."""
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+        """What it changes in ``ds``; None: it does not apply. Raises CoercionFailed."""
+        ...
+
+
+@runtime_checkable
+class AskingStep(Step, Protocol):
+    """A step that needs an answer first."""
+
+    def question(self, ds: Dataset, context: Context) -> Question | None:
+        """What has to be known; None: there is nothing to ask, and the step does not apply."""
+        ...
+
+    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+        """What ``answer`` changes in ``ds``; None: it does not apply. Raises CoercionFailed."""
+        ...
+
+
+AnyStep = PureStep | AskingStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingStep:
-    """Take over what the leading archive says of the study (dcmLeadingCFindSCP, dcmAttributeUpdatePolicy)."""
+    """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
+
+    name: ClassVar[str] = "leading-arc"
 
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
@@ -37,20 +89,34 @@ class LeadingStep:
         """Any return key."""
         return All.ALL
 
-    def question(self, study_instance_uid: UID) -> LeadingQuestion:
-        """What has to be known to carry it out."""
+    def question(self, ds: Dataset, context: Context) -> LeadingQuestion | None:
+        """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""
+        # dcm4chee goes by the SOP class, and asks for all studies where there is no UID.
+        element = ds.get(STUDY_INSTANCE_UID)
+        try:
+            uid = UID(str(element.value)) if element is not None and element.value else None
+        except ValueError:
+            uid = None
+        return None if uid is None else self.question_about(uid)
+
+    def question_about(self, study_instance_uid: UID) -> LeadingQuestion:
+        """The question about one study, to be asked before its objects are read."""
         return LeadingQuestion(self.leading_cfind_scp, study_instance_uid)
 
-    def changes(self, ds: Dataset, answer: Dataset) -> list[Change]:
+    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
         """What ``answer``, the return keys of this study, changes in ``ds``."""
+        if not isinstance(answer, Dataset):
+            return None
         # dcm4chee merges everything that comes.
-        only = {int(element.tag) for element in answer} - QUERY_CONTROL_ATTRIBUTES - {STUDY_INSTANCE_UID}
+        only = {int(tag) for tag in answer.keys() if tag not in QUERY_CONTROL_ATTRIBUTES and tag != STUDY_INSTANCE_UID}
         return plan_update_with_identifier_groups(ds, answer, self.policy, only=only)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullifyStep:
-    """Empty attributes (dcmNullifyTag)."""
+    """Empty attributes (dcmNullifyTag, ``nullify-pixel-data:``)."""
+
+    name: ClassVar[str] = "nullify-pixel-data"
 
     tags: tuple[Tag, ...]
 
@@ -64,10 +130,28 @@ class NullifyStep:
         """The tags it empties."""
         return frozenset(self.tags)
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
         """An EMPTY for each that has a value."""
         present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
         return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
 
 
-Step = LeadingStep | NullifyStep | MergeAttribute
+@dataclass(frozen=True, slots=True)
+class RetrieveAsReceived:
+    """A marker: the attributes of the index stay out of the object (dcmRetrieveAsReceived, the scheme of that name)."""
+
+    name: ClassVar[str] = "retrieve-as-received"
+
+    @property
+    def reads(self) -> Tags:
+        """Nothing."""
+        return frozenset()
+
+    @property
+    def writes(self) -> Tags:
+        """Nothing."""
+        return frozenset()
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+        """Nothing; whoever merges the index asks `select.Selection`."""
+        return []

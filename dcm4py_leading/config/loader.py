@@ -27,6 +27,7 @@ from dcm4py_leading.model.device import (
     Connection,
     ConnectionProtocol,
     Device,
+    DeviceDescription,
     RemoteAE,
     TransferCapability,
 )
@@ -62,6 +63,17 @@ def load_remote_ae(entries: Iterable[Entry], ae_title: str, expand: Expand = unc
     return ae
 
 
+def load_device_description(
+    entries: Iterable[Entry], dn: str, expand: Expand = unchanged
+) -> tuple[DeviceDescription | None, list[Problem]]:
+    """What the dicomDevice at ``dn`` says of itself, None when it is absent or wrong, and the problems of its entry.
+
+    Raises ValueError when ``dn`` is no distinguished name.
+    """
+    loader = _Loader(entries, expand)
+    return loader.device_description(dn_key(dn)), loader.problems
+
+
 class _Loader:
     """The entries of one device by parent, and the problems found so far."""
 
@@ -77,6 +89,10 @@ class _Loader:
                 self.problems.append(Problem(dn=entry.dn, reason=str(err)))
             else:
                 self._entries.append(entry)
+
+    def device_description(self, key: DnKey) -> DeviceDescription | None:
+        entry = next((found for found in self._entries if found.key == key and found.is_a("dicomDevice")), None)
+        return None if entry is None else self._build(DeviceDescription, device.DEVICE_DESCRIPTION, entry)
 
     def device(self, device_name: str) -> Device | None:
         entry = next((found for found in self._entries if _is_device(found, device_name)), None)

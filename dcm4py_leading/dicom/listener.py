@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from socketserver import BaseRequestHandler
 from typing import Any
 
+from pydicom.uid import UID
 from pynetdicom.ae import ApplicationEntity as PynetdicomAE
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket
 
+from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom.association import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.negotiation import VERIFICATION
 from dcm4py_leading.dicom.scp_echo import echo
@@ -63,8 +65,8 @@ class _Server(AssociationServer):
         assoc.name = f"AcceptorThread from {client_address[0]}"
         assoc.set_socket(AssociationSocket(assoc, client_socket=request))
         assoc.acceptor.address_info = AddressInformation.from_tuple(self.server_address)
-        assoc.acceptor.implementation_class_uid = self.ae.implementation_class_uid
-        assoc.acceptor.implementation_version_name = self.ae.implementation_version_name
+        assoc.acceptor.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        assoc.acceptor.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         assoc.requestor.address_info = AddressInformation.from_tuple(client_address)
         self._listeners.track(assoc)
         assoc.start()

@@ -13,7 +13,7 @@ from dcm4py_leading.service.find import FindRequest, find
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-FIND: one pending response a match, C-CANCEL heeded between them."""
     settings = assoc.local_ae.settings
-    matches = find(
+    found = find(
         assoc.runtime,
         FindRequest(
             identifier=decode_identifier(request),
@@ -26,7 +26,7 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         ),
     )
     count = 0
-    for match in matches:
+    for match in found.responses:
         if not assoc.is_open:
             return status.CANCEL, {"matches": count, "peer": "gone"}
         if assoc.is_cancelled(request):
@@ -35,4 +35,4 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         assoc.respond(request, status.PENDING, data=encode_identifier(request, match))
         count += 1
     assoc.respond(request, status.SUCCESS)
-    return status.SUCCESS, {"matches": count}
+    return status.SUCCESS, {"matches": count, "leading": found.coercer}

@@ -108,7 +108,7 @@ def _finish(
         "completed": tally.completed,
         "failed": tally.failed,
         "warning": tally.warning,
-        "leading": retrieval.answers,
+        "leading": retrieval.coercer,
     }
     return code, {**details, **counts}
 

@@ -1,22 +1,36 @@
-"""What we ask others: C-FIND to a leading archive, C-STORE sub-operations to a move destination."""
+"""What we ask others: C-FIND to a leading archive on pooled associations, C-STORE to a move destination."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
+from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import seconds
 from dcm4py_leading.dicom.message import MoveOriginator, find_request
+from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
-from dcm4py_leading.errors import ConfigUnavailable, DestinationUnavailable, LeadingUnavailable
+from dcm4py_leading.errors import (
+    CoercionFailed,
+    ConfigError,
+    DestinationUnavailable,
+    LeadingMismatch,
+    LeadingQueryFailed,
+    LeadingUnavailable,
+)
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from dcm4py_leading.service.encode import PreparedObject
@@ -31,13 +45,37 @@ MAX_CONTEXTS = 128
 """PS3.8 9.3.2.2: the ID of a presentation context is an odd number up to 255."""
 
 Resolve = Callable[[AETitle], RemoteAE | None]
+Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
+"""What the rules make of our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. CoercionFailed."""
+
+
+def as_it_is(dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset) -> Dataset:
+    """The `Coerce` where there are no rules."""
+    return ds
 
 
 class FindSCU:
-    """Asks leading archives, one association for each question; implements `leading.query.LeadingQuery`."""
+    """Asks leading archives, on associations that are kept and used again; implements `leading.query.LeadingQuery`.
 
-    def __init__(self, resolve: Resolve) -> None:
+    Safe under threads.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        settings: LeadingSettings | None = None,
+        coerce: Coerce = as_it_is,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``settings`` bound the associations; ``clock`` counts seconds."""
+        settings = settings or LeadingSettings()
         self._resolve = resolve
+        self._coerce = coerce
+        self._clock = clock
+        self._pool: AssociationPool[RequestedAssociation] = AssociationPool(
+            most=settings.associations, idle_after=settings.association_idle, clock=clock
+        )
 
     def find_studies(
         self,
@@ -45,21 +83,123 @@ class FindSCU:
         local_ae: ApplicationEntity,
         study_instance_uids: Sequence[UID],
         return_keys: frozenset[Tag],
+        *,
+        timeout: timedelta | None = None,
     ) -> list[Dataset]:
         """See `leading.query.LeadingQuery`."""
+        identifier = study_identifier(study_instance_uids, return_keys)
+        return self.find(
+            leading_cfind_scp, local_ae, identifier, most=2 * len(study_instance_uids) + 10, timeout=timeout
+        )
+
+    def find(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        identifier: Dataset,
+        *,
+        most: int,
+        timeout: timedelta | None = None,
+    ) -> list[Dataset]:
+        """All pending responses to one Study Root C-FIND; LeadingMismatch when they are more than ``most``.
+
+        Otherwise as `find_studies`.
+        """
+        ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
+        remote = self._remote(leading_cfind_scp)
+        try:
+            keys = self._coerce(Dimse.C_FIND_RQ, local_ae, remote, STUDY_ROOT_FIND, identifier)
+            try:
+                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=False)
+            except _GoneWhileIdle:
+                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=True)
+            return [self._coerce(Dimse.C_FIND_RSP, local_ae, remote, STUDY_ROOT_FIND, answer) for answer in answers]
+        except AssociationFailed as err:
+            raise LeadingUnavailable(_naming(leading_cfind_scp, err)) from err
+        except CoercionFailed as err:
+            raise LeadingUnavailable(f"{leading_cfind_scp}: {err}") from err
+
+    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
+        """See `leading.query.LeadingQuery`."""
+        remote = self._remote(leading_cfind_scp)
+        ends_at = self._clock() + timeout.total_seconds()
+        try:
+            association, _ = self._take(local_ae, remote, ends_at, fresh=True)
+        except AssociationFailed as err:
+            raise LeadingUnavailable(_naming(leading_cfind_scp, err)) from err
+        self._pool.give_back((local_ae.ae_title, remote), association)
+
+    def close(self) -> None:
+        """Close what is not in use, and from now on every association after its question. May be asked further."""
+        self._pool.close()
+
+    def _remote(self, leading_cfind_scp: AETitle) -> RemoteAE:
         try:
             remote = self._resolve(leading_cfind_scp)
-        except ConfigUnavailable as err:
+        except ConfigError as err:
             raise LeadingUnavailable(f"{leading_cfind_scp} cannot be looked up: {err}") from err
         if remote is None:
             raise LeadingUnavailable(f"{leading_cfind_scp} is not in the directory")
-        identifier = study_identifier(study_instance_uids, return_keys)
-        context = build_context(STUDY_ROOT_FIND, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])
+        return remote
+
+    def _take(
+        self, local_ae: ApplicationEntity, remote: RemoteAE, ends_at: float | None, *, fresh: bool
+    ) -> tuple[RequestedAssociation, bool]:
+        def open_new() -> RequestedAssociation:
+            context = build_context(STUDY_ROOT_FIND, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])
+            return RequestedAssociation(local_ae, remote, [context], timeout=self._remaining(ends_at))
+
+        # With what the directory says of the peer in the key, a peer that moved is called at its new address.
+        key = (local_ae.ae_title, remote)
+        return self._pool.take(key, open_new, timeout=self._remaining(ends_at), fresh=fresh)
+
+    def _remaining(self, ends_at: float | None) -> timedelta | None:
+        return None if ends_at is None else timedelta(seconds=max(0.001, ends_at - self._clock()))
+
+    def _on_association(
+        self,
+        local_ae: ApplicationEntity,
+        remote: RemoteAE,
+        identifier: Dataset,
+        most: int,
+        ends_at: float | None,
+        *,
+        fresh: bool,
+    ) -> list[Dataset]:
+        """Raises _GoneWhileIdle when an association that was kept ends before it brings any response."""
+        key = (local_ae.ae_title, remote)
+        association, is_used = self._take(local_ae, remote, ends_at, fresh=fresh)
+        is_answered = False
         try:
-            with RequestedAssociation(local_ae, remote, [context]) as assoc:
-                return _find(assoc, identifier, most=2 * len(study_instance_uids) + 10)
+            answers: list[Dataset] = []
+            for answer in _responses(association, identifier, lambda: seconds(self._remaining(ends_at))):
+                is_answered = True
+                answers.append(answer)
+                if len(answers) > most:
+                    raise LeadingMismatch(f"{remote.ae_title} answered with more studies than it was asked for")
+        except LeadingQueryFailed:
+            self._pool.give_back(key, association)
+            raise
         except AssociationFailed as err:
-            raise LeadingUnavailable(str(err)) from err
+            is_gone = is_used and not is_answered and not association.is_open
+            self._pool.discard(key, association)
+            if is_gone:
+                raise _GoneWhileIdle(str(err)) from err
+            raise
+        except BaseException:
+            self._pool.discard(key, association)
+            raise
+        self._pool.give_back(key, association)
+        return answers
+
+
+class _GoneWhileIdle(AssociationFailed):
+    """The peer ended an association that was kept, and we noticed only when we used it."""
+
+
+def _naming(leading_cfind_scp: AETitle, err: AssociationFailed) -> str:
+    message = str(err)
+    return message if message.startswith(leading_cfind_scp) else f"{leading_cfind_scp}: {message}"
 
 
 def study_identifier(study_instance_uids: Sequence[UID], return_keys: frozenset[Tag]) -> Dataset:
@@ -75,27 +215,34 @@ def study_identifier(study_instance_uids: Sequence[UID], return_keys: frozenset[
     return identifier
 
 
-def _find(assoc: RequestedAssociation, identifier: Dataset, most: int) -> list[Dataset]:
-    context = assoc.accepted_contexts[0]
+def _responses(
+    assoc: RequestedAssociation, identifier: Dataset, remaining: Callable[[], float | None]
+) -> Iterator[Dataset]:
+    """The pending responses of one C-FIND. Raises AssociationFailed, LeadingQueryFailed, LeadingUnavailable."""
+    contexts = assoc.accepted_contexts
+    if not contexts:
+        raise AssociationFailed("the Study Root C-FIND was not accepted")
+    context = contexts[0]
     syntax = context.transfer_syntax[0]
     encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
     if encoded is None:
         raise LeadingUnavailable("the query identifier cannot be encoded")
-    assoc.send(find_request(STUDY_ROOT_FIND, encoded, 1), context.context_id or 0)
-    answers: list[Dataset] = []
+    message_id = assoc.next_message_id()
+    assoc.send(find_request(STUDY_ROOT_FIND, encoded, message_id), context.context_id or 0)
     while True:
-        response = assoc.receive()
-        code = int(response.Status)
+        response = assoc.receive(remaining())
+        is_ours = isinstance(response, C_FIND) and response.MessageIDBeingRespondedTo == message_id
+        if not is_ours:
+            raise AssociationFailed("a message came that is no response to our C-FIND")
+        code: int = response.Status
         if code in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
             if response.Identifier is None:
                 raise AssociationFailed("a pending C-FIND response came without an identifier")
-            answers.append(decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian))
-            if len(answers) > most:
-                raise AssociationFailed("it answers with more studies than it was asked for")
+            yield decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian)
         elif code == status.SUCCESS:
-            return answers
+            return
         else:
-            raise AssociationFailed(f"C-FIND ended with status 0x{code:04X}")
+            raise LeadingQueryFailed(f"{assoc.peer}: C-FIND ended with status 0x{code:04X}")
 
 
 class StoreSCU:

@@ -13,10 +13,11 @@ from cachetools import Cache, LRUCache, TTLCache
 
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID
 
-Fetch = Callable[[Sequence[UID]], Mapping[UID, StudyAttributes]]
+Fetch = Callable[[Sequence[UID]], Mapping[UID, LeadingAnswer]]
 """Asks the leading archive; a study that is unknown there has no entry. Raises LeadingUnavailable."""
 
 _Key = tuple[Hashable, UID]
@@ -24,13 +25,30 @@ _Key = tuple[Hashable, UID]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCounts:
-    """How often each happened, in studies; failures in questions that a leading archive did not answer."""
+    """How often each happened, in studies."""
 
     hits: int = 0
     misses: int = 0
     joined: int = 0
     """Wanted while somebody else was asking already."""
     failures: int = 0
+    """Asked for without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A remembered answer."""
+
+    source: Hashable
+    study_instance_uid: UID
+    answer: StudyAttributes | None
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    answer: StudyAttributes | None
+    since: float
 
 
 class LeadingCache:
@@ -40,27 +58,20 @@ class LeadingCache:
     """
 
     def __init__(
-        self,
-        *,
-        max_size: int,
-        stale_after: timedelta | None,
-        clock: Callable[[], float],
-        page_size: int,
-        join_timeout: timedelta,
+        self, *, max_size: int, stale_after: timedelta | None, clock: Callable[[], float], page_size: int
     ) -> None:
         """``max_size`` in studies, 0 is unlimited; ``stale_after`` None is never; ``page_size`` studies a question.
 
-        ``clock`` counts seconds and never goes back. ``join_timeout`` bounds the waiting for another thread's answer.
+        ``clock`` counts seconds and never goes back.
         """
         size = max_size or math.inf
-        self._answers: Cache[_Key, StudyAttributes | None]
+        self._answers: Cache[_Key, _Remembered]
         if stale_after is None:
             self._answers = LRUCache(size)
         else:
             self._answers = TTLCache(size, ttl=stale_after.total_seconds(), timer=clock)
         self._clock = clock
         self._page_size = page_size
-        self._join_timeout = join_timeout
         self._flights: dict[_Key, Future[LeadingAnswer]] = {}
         self._counts = CacheCounts()
         self._lock = threading.Lock()
@@ -71,34 +82,59 @@ class LeadingCache:
         with self._lock:
             return self._counts
 
-    def get_many(self, source: Hashable, study_instance_uids: Iterable[UID], fetch: Fetch) -> dict[UID, LeadingAnswer]:
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._answers)
+
+    def entries(self) -> list[Entry]:
+        """What is remembered, the oldest answer first."""
+        with self._lock:
+            now, remembered = self._clock(), list(self._answers.items())
+        entries = [Entry(key[0], key[1], kept.answer, timedelta(seconds=now - kept.since)) for key, kept in remembered]
+        return sorted(entries, key=lambda entry: entry.age, reverse=True)
+
+    def drop(self, study_instance_uid: UID | None) -> int:
+        """Forget the answers for one study, or all, also those on their way; how many were remembered."""
+        with self._lock:
+            doomed = [key for key in self._answers if study_instance_uid in (None, key[1])]
+            for key in doomed:
+                del self._answers[key]
+            for key in [key for key in self._flights if study_instance_uid in (None, key[1])]:
+                del self._flights[key]  # who waits gets the answer, nobody after
+            return len(doomed)
+
+    def get_many(
+        self, source: Hashable, study_instance_uids: Iterable[UID], fetch: Fetch, *, join_timeout: timedelta
+    ) -> dict[UID, Looked]:
         """The answer for each study; LeadingUnavailable is among the answers, not raised.
 
         ``source`` names the archive and whatever else makes answers differ. Studies that nobody else is asking for go
-        to ``fetch``, a page at a time; after a page that fails, the rest fails with it.
+        to ``fetch``, a page at a time; after a page that raises, the rest fails with it. ``join_timeout`` bounds the
+        whole of the call's waiting for answers that others are asking for, counted from its beginning.
         """
-        answers: dict[UID, LeadingAnswer] = {}
-        mine: list[UID] = []
+        deadline = self._clock() + join_timeout.total_seconds()
+        looked: dict[UID, Looked] = {}
+        mine: dict[UID, Future[LeadingAnswer]] = {}
         theirs: dict[UID, Future[LeadingAnswer]] = {}
         with self._lock:
             for uid in dict.fromkeys(study_instance_uids):
                 try:
-                    answers[uid] = self._answers[source, uid]
+                    looked[uid] = Looked(self._answers[source, uid].answer, LookupOutcome.HIT)
                 except KeyError:
                     if flight := self._flights.get((source, uid)):
                         theirs[uid] = flight
                     else:
-                        self._flights[source, uid] = Future()
-                        mine.append(uid)
-            self._count(hits=len(answers), misses=len(mine), joined=len(theirs))
+                        mine[uid] = self._flights[source, uid] = Future()
+            self._count(hits=len(looked), misses=len(mine), joined=len(theirs))
         # Own flights land first: who waits for them does not have to wait for those that we wait for. All flights of
         # a call start at one moment, so a call waits only for earlier ones and nobody waits in a circle.
-        answers |= self._ask(source, mine, fetch)
-        answers |= self._join(theirs)
-        return answers
+        looked |= self._ask(source, mine, fetch)
+        looked |= self._join(theirs, deadline)
+        return looked
 
-    def _ask(self, source: Hashable, uids: Sequence[UID], fetch: Fetch) -> dict[UID, LeadingAnswer]:
-        asked: dict[UID, LeadingAnswer] = {}
+    def _ask(self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], fetch: Fetch) -> dict[UID, Looked]:
+        uids = list(flights)
+        answers: dict[UID, LeadingAnswer] = {}
         # What the waiting get when fetch ends in an exception that is not foreseen.
         failure = LeadingUnavailable("the leading archive could not be asked")
         try:
@@ -106,38 +142,39 @@ class LeadingCache:
                 page = uids[start : start + self._page_size]
                 fetched = fetch(page)
                 found = {uid: fetched.get(uid) for uid in page}
-                self._land(source, found, remember=True)
-                asked |= found
+                self._land(source, flights, found)
+                answers |= found
         except LeadingUnavailable as err:
             failure = err
         finally:
-            rest = {uid: failure for uid in uids if uid not in asked}
-            if rest:
-                self._land(source, rest, remember=False)
-        return asked | rest
+            rest: dict[UID, LeadingAnswer] = {uid: failure for uid in uids if uid not in answers}
+            self._land(source, flights, rest)
+        return {uid: asked(answer) for uid, answer in (answers | rest).items()}
 
-    def _land(self, source: Hashable, answers: Mapping[UID, LeadingAnswer], *, remember: bool) -> None:
+    def _land(
+        self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], answers: Mapping[UID, LeadingAnswer]
+    ) -> None:
         """End the flights of these studies and tell whoever waits for them."""
         with self._lock:
-            flights = [(self._flights.pop((source, uid)), answer) for uid, answer in answers.items()]
             for uid, answer in answers.items():
+                if self._flights.get((source, uid)) is not flights[uid]:
+                    continue  # dropped on the way
+                del self._flights[source, uid]
                 if not isinstance(answer, LeadingUnavailable):
-                    self._answers[source, uid] = answer
-            if not remember:
-                self._count(failures=1)
-        for flight, answer in flights:
-            flight.set_result(answer)
+                    self._answers[source, uid] = _Remembered(answer, self._clock())
+            self._count(failures=sum(isinstance(answer, LeadingUnavailable) for answer in answers.values()))
+        for uid, answer in answers.items():
+            flights[uid].set_result(answer)
 
-    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]]) -> dict[UID, LeadingAnswer]:
-        joined: dict[UID, LeadingAnswer] = {}
-        deadline = self._clock() + self._join_timeout.total_seconds()
+    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]], deadline: float) -> dict[UID, Looked]:
+        joined: dict[UID, Looked] = {}
         for uid, flight in flights.items():
             try:
-                joined[uid] = flight.result(timeout=max(0.0, deadline - self._clock()))
+                answer = flight.result(timeout=max(0.0, deadline - self._clock()))
             except TimeoutError:
-                joined[uid] = LeadingUnavailable(
-                    f"another request has been asking for more than {self._join_timeout.total_seconds():g} s"
-                )
+                answer = LeadingUnavailable("another request that asks for it got no answer in time")
+            failed = isinstance(answer, LeadingUnavailable)
+            joined[uid] = asked(answer) if failed else Looked(answer, LookupOutcome.JOINED)
         return joined
 
     def _count(self, *, hits: int = 0, misses: int = 0, joined: int = 0, failures: int = 0) -> None:

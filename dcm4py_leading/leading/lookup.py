@@ -1,39 +1,49 @@
-"""Asking leading archives about studies: in pages, through the cache, and believing only what was asked for."""
+"""Asking leading archives about studies: in pages, through the cache, and believing only what was asked for.
+
+What stands between a question and the archive, from the outside in: the pause of a question that just failed
+(``retry_pause.py``), the cache with its single flights (``cache.py``), the pages (``uid_list.py``), the breaker of an
+archive that is down (``guarded.py``). What then has no answer gets the last known one (``last_known.py``).
+"""
 
 from __future__ import annotations
 
 import logging
-import struct
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from pydicom import Dataset
-
-from dcm4py_leading.coercion.charset import declare_default, decode_text
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
-from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.leading.cache import CacheCounts, LeadingCache
-from dcm4py_leading.leading.query import LeadingQuery, StudyAttributes
+from dcm4py_leading.errors import LeadingRefused, LeadingUnavailable
+from dcm4py_leading.leading.cache import LeadingCache
+from dcm4py_leading.leading.guarded import GuardedQuery, is_about_the_question
+from dcm4py_leading.leading.last_known import Asked, LastKnown
+from dcm4py_leading.leading.outcome import Looked, LookupCounts, LookupOutcome, Tally, asked
+from dcm4py_leading.leading.probe import Spawn, spawn
+from dcm4py_leading.leading.query import LeadingQuery
+from dcm4py_leading.leading.readable import page_of
+from dcm4py_leading.leading.retry_pause import RetryPause
 from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.leading.uid_list import Page, UidLists
 from dcm4py_leading.model.device import ApplicationEntity, Device
-from dcm4py_leading.model.values import UID, AETitle, Tag
+from dcm4py_leading.model.values import UID, AETitle
 
 LOG = logging.getLogger(__name__)
 
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError, OSError, struct.error)
-"""What pydicom raises on a value that it cannot read."""
+_NO_ANSWER = (LookupOutcome.FAILED, LookupOutcome.REFUSED_BY_BREAKER)
+"""The archive is down. A mismatch is not among them: what it says of the study now contradicts what it said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupCounts:
-    """Counts of a lookup."""
+class CachedStudy:
+    """One line of ``cache list``."""
 
-    cache: CacheCounts
-    mismatches: int = 0
-    """Questions that were answered with other studies than asked, or with one of them twice."""
+    leading_cfind_scp: AETitle
+    study_instance_uid: UID
+    age: timedelta
+    is_found: bool
+    """False: the archive said that it does not know the study."""
 
 
 class LeadingLookup:
@@ -45,92 +55,187 @@ class LeadingLookup:
         query: LeadingQuery,
         *,
         clock: Callable[[], float],
-        page_size: int = 50,
-        join_timeout: timedelta = timedelta(minutes=2),
+        settings: LeadingSettings | None = None,
+        last_known: LastKnown | None = None,
+        in_background: Spawn = spawn,
     ) -> None:
-        """``page_size`` studies go into one C-FIND; for the others see `LeadingCache`."""
+        """``clock`` counts seconds and never goes back; ``last_known`` outlives the lookup."""
         self._device = device
-        self._query = query
+        self._clock = clock
+        self.settings = settings or LeadingSettings()
+        self._last_known = last_known
+        self._tally = Tally()
+        self._query = GuardedQuery(query, self.settings, self._tally, clock=clock, in_background=in_background)
         self._cache = LeadingCache(
             max_size=device.archive.leading_cfind_scp_query_cache_size,
             stale_after=device.archive.leading_cfind_scp_query_cache_stale_timeout,
             clock=clock,
-            page_size=page_size,
-            join_timeout=join_timeout,
+            page_size=self.settings.page_size,
         )
-        self._mismatches = 0
-        self._lock = threading.Lock()
+        self._lists = UidLists()
+        self._pause = RetryPause(self.settings.error_pause, clock)
 
     @property
     def counts(self) -> LookupCounts:
         """The counts so far."""
-        with self._lock:
-            return LookupCounts(cache=self._cache.counts, mismatches=self._mismatches)
+        return LookupCounts(
+            outcomes=self._tally.outcomes(),
+            latency=self._tally.latency(),
+            one_by_one=self._lists.one_by_one,
+            breakers=self._query.breakers(),
+            cache_size=len(self._cache),
+        )
 
     def answers(
         self, questions: Iterable[LeadingQuestion], local_ae: ApplicationEntity
     ) -> dict[LeadingQuestion, LeadingAnswer]:
         """The answer to each question, as `coercion.chain` takes it. Raises nothing but bugs."""
+        return {question: looked.answer for question, looked in self.look_up(questions, local_ae).items()}
+
+    def look_up(
+        self, questions: Iterable[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta | None = None
+    ) -> dict[LeadingQuestion, Looked]:
+        """The answer to each question and how it came about. Raises nothing but bugs.
+
+        ``deadline`` is how long all of it may take, that of the settings if absent.
+        """
         by_scp: dict[AETitle, list[UID]] = {}
         for question in questions:
             by_scp.setdefault(question.leading_cfind_scp, []).append(question.study_instance_uid)
+        ends_at = self._clock() + (deadline or self.settings.deadline).total_seconds()
         return {
-            LeadingQuestion(scp, uid): answer
+            LeadingQuestion(scp, uid): looked
             for scp, uids in by_scp.items()
-            for uid, answer in self.get_many(scp, local_ae, uids).items()
+            for uid, looked in self._look_up(scp, local_ae, uids, ends_at).items()
         }
 
     def get_many(
         self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, study_instance_uids: Iterable[UID]
     ) -> dict[UID, LeadingAnswer]:
-        """The answer for each study: its return keys, shared and only to be read; None: unknown there; or why not.
+        """The answer for each study: its return keys, shared and only to be read; None: unknown there; or why not."""
+        ends_at = self._clock() + self.settings.deadline.total_seconds()
+        looked = self._look_up(leading_cfind_scp, local_ae, study_instance_uids, ends_at)
+        return {uid: one.answer for uid, one in looked.items()}
 
-        Logs one WARNING when the archive gave no answer, however many studies are concerned.
-        """
-        # A peer's text without a character set is read as the asking AE says, so answers differ by that too.
-        source = (leading_cfind_scp, local_ae.settings.default_character_set)
-        answers = self._cache.get_many(source, study_instance_uids, partial(self._fetch, leading_cfind_scp, local_ae))
-        failures = [answer for answer in answers.values() if isinstance(answer, LeadingUnavailable)]
-        if failures:
-            LOG.warning(
-                "leading archive %s gave no answer for %d of %d studies: %s",
-                leading_cfind_scp,
-                len(failures),
-                len(answers),
-                failures[0],
+    def entries(self) -> list[CachedStudy]:
+        """What the cache holds, the oldest answer first."""
+        return [
+            CachedStudy(
+                leading_cfind_scp=entry.source.leading_cfind_scp,
+                study_instance_uid=entry.study_instance_uid,
+                age=entry.age,
+                is_found=entry.answer is not None,
             )
-        return answers
+            for entry in self._cache.entries()
+            if isinstance(entry.source, Asked)
+        ]
+
+    def drop(self, study_instance_uid: UID | None) -> int:
+        """Forget one study, or all, last known answers included; how many answers the cache held."""
+        if self._last_known is not None:
+            self._last_known.drop(study_instance_uid)
+        return self._cache.drop(study_instance_uid)
+
+    def close(self) -> None:
+        """End what goes on in the background; questions can still be asked."""
+        self._query.close()
+
+    def _look_up(
+        self, scp: AETitle, local_ae: ApplicationEntity, uids: Iterable[UID], ends_at: float
+    ) -> dict[UID, Looked]:
+        # A peer's text without a character set is read as the asking AE says, so answers differ by that too.
+        what = Asked(scp, return_keys(self._device, scp), local_ae.settings.default_character_set)
+        looked: dict[UID, Looked] = {}
+        wanted: list[UID] = []
+        for uid in dict.fromkeys(uids):
+            if reason := self._pause.resting((local_ae.ae_title, what, uid)):
+                looked[uid] = asked(reason)
+            else:
+                wanted.append(uid)
+        fetch = partial(self._fetch, what, local_ae, _Conversation(self._query, what, local_ae, ends_at))
+        remaining = timedelta(seconds=max(0.0, ends_at - self._clock()))
+        looked |= self._cache.get_many(what, wanted, fetch, join_timeout=remaining)
+        self._keep(what, looked)
+        self._tell(scp, looked, looked := self._with_last_known(what, looked))
+        self._tally.count(scp, (one.outcome for one in looked.values()))
+        return looked
 
     def _fetch(
-        self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, page: Sequence[UID]
-    ) -> dict[UID, StudyAttributes]:
-        keys = return_keys(self._device, leading_cfind_scp)
-        responses = self._query.find_studies(leading_cfind_scp, local_ae, page, keys)
-        studies: dict[UID, StudyAttributes] = {}
-        for response in responses:
-            uid = next((uid for uid in page if uid == str(response.get("StudyInstanceUID", ""))), None)
-            if uid is None or uid in studies:
-                with self._lock:
-                    self._mismatches += 1
-                what = "a study that was not asked for" if uid is None else "the same study twice"
-                raise LeadingUnavailable(f"{leading_cfind_scp} answered with {what}")
-            try:
-                studies[uid] = _study_attributes(response, keys, local_ae.settings.default_character_set)
-            except _UNREADABLE as err:
-                raise LeadingUnavailable(
-                    f"{leading_cfind_scp} answered with what cannot be read: {type(err).__name__}"
-                ) from err
-        return studies
+        self, what: Asked, local_ae: ApplicationEntity, conversation: _Conversation, page: Sequence[UID]
+    ) -> dict[UID, LeadingAnswer]:
+        try:
+            answers = self._lists.fetch(what.leading_cfind_scp, page, conversation.ask)
+        except LeadingUnavailable as err:
+            answers = dict.fromkeys(page, err)
+        answered = []
+        for uid, answer in answers.items():
+            question = (local_ae.ae_title, what, uid)
+            if not isinstance(answer, LeadingUnavailable):
+                answered.append(question)
+            elif not isinstance(answer, LeadingRefused):
+                self._pause.failed(question, answer)
+        self._pause.answered(answered)
+        return answers
+
+    def _keep(self, what: Asked, looked: dict[UID, Looked]) -> None:
+        fresh = {
+            uid: one.answer
+            for uid, one in looked.items()
+            if one.outcome in (LookupOutcome.MISS, LookupOutcome.NOT_FOUND)
+            and not isinstance(one.answer, LeadingUnavailable)
+        }
+        if self._last_known is not None and fresh:
+            self._last_known.remember(what, fresh)
+
+    def _with_last_known(self, what: Asked, looked: dict[UID, Looked]) -> dict[UID, Looked]:
+        lost = [uid for uid, one in looked.items() if one.outcome in _NO_ANSWER]
+        if self._last_known is None or not lost:
+            return looked
+        known = self._last_known.recall(what, lost, self.settings.last_known_max_age)
+        return looked | {uid: Looked(study, LookupOutcome.STALE_SERVED) for uid, study in known.items()}
+
+    def _tell(self, scp: AETitle, before: dict[UID, Looked], after: dict[UID, Looked]) -> None:
+        """One WARNING when the archive gave no answer, however many studies are concerned."""
+        failures = [one.answer for one in before.values() if isinstance(one.answer, LeadingUnavailable)]
+        if failures:
+            stale = sum(one.outcome is LookupOutcome.STALE_SERVED for one in after.values())
+            LOG.warning(
+                "leading archive %s gave no answer for %d of %d studies: %s%s",
+                scp,
+                len(failures),
+                len(before),
+                failures[0],
+                f"; the last known answer serves for {stale}" if stale else "",
+            )
 
 
-def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character_set: str | None) -> StudyAttributes:
-    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read."""
-    declare_default(response, default_character_set)
-    decode_text(response)
-    study = Dataset()
-    for tag in sorted(keys):
-        if tag in response:
-            study[tag] = response[tag]
-    for _ in study.iterall():
-        pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
-    return study
+class _Conversation:
+    """The C-FINDs of one lookup to one archive. After one that is lost the others are not even tried."""
+
+    def __init__(self, query: GuardedQuery, what: Asked, local_ae: ApplicationEntity, ends_at: float) -> None:
+        self._query = query
+        self._what = what
+        self._local_ae = local_ae
+        self._ends_at = ends_at
+        self._lost: LeadingUnavailable | None = None
+
+    def ask(self, uids: Sequence[UID]) -> Page:
+        """See `uid_list.Ask`."""
+        if self._lost is not None:
+            raise self._lost
+        what = self._what
+        try:
+            responses = self._query.find_studies(
+                what.leading_cfind_scp, self._local_ae, uids, what.return_keys, ends_at=self._ends_at
+            )
+        except LeadingUnavailable as err:
+            if not is_about_the_question(err, uids):
+                self._lost = err
+            raise
+        return page_of(
+            responses,
+            scp=what.leading_cfind_scp,
+            asked_for=uids,
+            return_keys=what.return_keys,
+            default_character_set=what.default_character_set,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from pydicom import Dataset
@@ -23,11 +24,19 @@ class LeadingQuery(Protocol):
         local_ae: ApplicationEntity,
         study_instance_uids: Sequence[UID],
         return_keys: frozenset[Tag],
+        *,
+        timeout: timedelta | None = None,
     ) -> list[Dataset]:
         """All pending responses to one Study Root, STUDY level C-FIND (PS3.4 C.6.2.1).
 
-        Several UIDs are asked for by List of UID Matching (PS3.4 C.2.2.2.2). Raises LeadingUnavailable when the
-        archive is not in the directory, cannot be reached, rejects, aborts, goes silent, or ends with a status other
-        than 0x0000; the message names the AE title and the reason.
+        Several UIDs are asked for by List of UID Matching (PS3.4 C.2.2.2.2). ``timeout`` bounds it from the opening
+        of an association to the last response. Raises LeadingQueryFailed when it ends with a status other than
+        0x0000, LeadingMismatch when there are more responses than UIDs can account for, and LeadingUnavailable when
+        the archive is not in the directory, cannot be reached, rejects, aborts or goes silent; the message names the
+        AE title and the reason.
         """
+        ...
+
+    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
+        """Open an association that `find_studies` could use. Raises LeadingUnavailable."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from dcm4py_leading.model.archive import ArchiveDevice, ArchiveSettings
+from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.coercion import AnyRule
 from dcm4py_leading.model.values import UID, AETitle, TransferRole
 
@@ -148,3 +149,32 @@ class Device:
             if ae.ae_title == title or title in ae.other_ae_titles:
                 return ae
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDescription:
+    """dicomDevice: what a device says of itself and of its place (PS3.15 Annex H).
+
+    Coercion rules refer to it (dcmSupplementFromDeviceReference). Of several institution names, addresses, departments
+    and codes the first counts.
+    """
+
+    dn: str = field(compare=False)
+    device_name: str
+    manufacturer: str | None = None
+    manufacturer_model_name: str | None = None
+    software_versions: tuple[str, ...] = ()
+    station_name: str | None = None
+    device_serial_number: str | None = None
+    institution_names: tuple[str, ...] = ()
+    institution_addresses: tuple[str, ...] = ()
+    institution_codes: tuple[Code, ...] = ()
+    institution_department_names: tuple[str, ...] = ()
+    issuer_of_patient_id: Issuer | None = None
+    issuer_of_accession_number: Issuer | None = None
+    order_placer_identifier: Issuer | None = None
+    order_filler_identifier: Issuer | None = None
+    issuer_of_admission_id: Issuer | None = None
+    issuer_of_service_episode_id: Issuer | None = None
+    issuer_of_container_identifier: Issuer | None = None
+    issuer_of_specimen_identifier: Issuer | None = None

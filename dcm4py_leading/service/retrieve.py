@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Protocol
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.coercion.chain import LeadingAnswer, LeadingQuestion, coercion, questions, run
-from dcm4py_leading.coercion.changes import Change
+from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.charset import declare_default
-from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
-from dcm4py_leading.coercion.update import update
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.errors import (
     DestinationUnavailable,
-    LeadingUnavailable,
     MoveDestinationNotAllowed,
     StatusError,
     SubOperationFailed,
@@ -27,7 +27,8 @@ from dcm4py_leading.errors import (
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.model.values import UID, TransferRole
+from dcm4py_leading.model.values import TransferRole
+from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
 from dcm4py_leading.service.encode import (
     UNCOMPRESSED,
     PreparedObject,
@@ -38,6 +39,7 @@ from dcm4py_leading.service.encode import (
     read_encoded,
     read_object,
 )
+from dcm4py_leading.service.leading_first import instances_of_patient
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.tally import SubOperation, SubOperationTally, outcome_of
 
@@ -75,7 +77,7 @@ class RetrievedObject(Protocol):
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         """Read, coerce and encode it in one of the accepted transfer syntaxes.
 
-        Raises SubOperationFailed, StorageUnavailable, CoercionNotExecuted.
+        Raises SubOperationFailed, StorageUnavailable, CoercionFailed.
         """
         ...
 
@@ -99,7 +101,7 @@ class Retrieval:
     expected: int
     contexts: tuple[StoreContext, ...]
     objects: Iterator[RetrievedObject]
-    answers: LeadingAnswers
+    coercer: Coercer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,37 +114,6 @@ class Delivery:
     """The first thing that went wrong, for the Error Comment (0000,0902)."""
 
 
-class LeadingAnswers:
-    """The answers of the leading archives to one retrieve.
-
-    Kept for its length, so that every object of a study carries the same values and an archive that is down is asked
-    once, however small the cache.
-    """
-
-    def __init__(self, runtime: Runtime, local_ae: ApplicationEntity) -> None:
-        self._runtime = runtime
-        self._local_ae = local_ae
-        self._answers: dict[LeadingQuestion, LeadingAnswer] = {}
-
-    def prefetch(self, wanted: Collection[LeadingQuestion]) -> None:
-        """Ask everything that is known to be needed, one batch for each leading archive."""
-        missing = [question for question in wanted if question not in self._answers]
-        if missing:
-            self._answers.update(self._runtime.leading.answers(missing, self._local_ae))
-
-    def __call__(self, question: LeadingQuestion) -> LeadingAnswer:
-        """The answer, asked for now if it was not prefetched."""
-        self.prefetch([question])
-        return self._answers[question]
-
-    def __str__(self) -> str:
-        """For the canonical log line: ``-`` when nothing was asked."""
-        found = sum(isinstance(answer, Dataset) for answer in self._answers.values())
-        failed = sum(isinstance(answer, LeadingUnavailable) for answer in self._answers.values())
-        unknown = len(self._answers) - found - failed
-        return f"found:{found}/unknown:{unknown}/failed:{failed}" if self._answers else "-"
-
-
 def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> RemoteAE:
     """The AE to move to. Raises MoveDestinationNotAllowed, MoveDestinationUnknown, ConfigUnavailable."""
     allowed = local_ae.settings.accepted_move_destinations
@@ -152,37 +123,23 @@ def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> Re
 
 
 def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
-    """Find the instances and prepare to deliver them. Raises IndexUnavailable, CoercionNotExecuted."""
-    instances: Sequence[IndexedInstance] = ()
-    if not runtime.hides_everything(request.local_ae):
-        instances = runtime.index.instances(request.keys)
-    answers = LeadingAnswers(runtime, request.local_ae)
-    objects = [
-        _Instance(
-            runtime=runtime,
-            local_ae=request.local_ae,
-            instance=instance,
-            selection=_select(runtime, request, instance),
-            answers=answers,
-        )
-        for instance in instances
-    ]
-    return Retrieval(
-        expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, answers), answers=answers
-    )
-
-
-def _select(runtime: Runtime, request: RetrieveRequest, instance: IndexedInstance) -> Selection:
-    context = Context(
+    """Find the instances and prepare to deliver them. Raises IndexUnavailable."""
+    message = Message(
+        local_ae=request.local_ae,
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCP,
-        sop_class=instance.sop_class_uid,
         sending=request.sending,
         receiving=request.receiving,
     )
-    rules = runtime.rules[request.local_ae.ae_title]
-    attributes = instance.attributes if any(rule.needs_attributes for rule in rules) else Dataset()
-    return select_rules(rules, context, attributes)
+    coercer = Coercer(runtime, message)
+    instances: Sequence[IndexedInstance] = ()
+    if not runtime.hides_everything(request.local_ae):
+        found = runtime.index.instances(request.keys)
+        instances = instances_of_patient(runtime, message, coercer, request.keys, found)
+    objects = [_Instance(runtime, request.local_ae, instance, coercer) for instance in instances]
+    return Retrieval(
+        expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, coercer), coercer=coercer
+    )
 
 
 def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:
@@ -194,21 +151,24 @@ def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext,
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
 
 
-def _asked(objects: Sequence[_Instance], answers: LeadingAnswers) -> Iterator[RetrievedObject]:
+def _asked(objects: Sequence[_Instance], coercer: Coercer) -> Iterator[RetrievedObject]:
     """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
-    answers.prefetch({question for obj in objects for question in questions(obj.selection, obj.study_instance_uid)})
+    coercer.prefetch([(obj.selection, obj.instance.study_instance_uid) for obj in objects])
     yield from objects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Instance:
     """A stored instance on its way out; see `RetrievedObject`."""
 
-    runtime: Runtime
-    local_ae: ApplicationEntity
-    instance: IndexedInstance
-    selection: Selection
-    answers: LeadingAnswers
+    def __init__(
+        self, runtime: Runtime, local_ae: ApplicationEntity, instance: IndexedInstance, coercer: Coercer
+    ) -> None:
+        self._runtime = runtime
+        self._local_ae = local_ae
+        self.instance = instance
+        self._coercer = coercer
+        attributes = instance.attributes if coercer.needs_attributes else Dataset()
+        self.selection = coercer.select(attributes, instance.sop_class_uid)
 
     @property
     def sop_class_uid(self) -> str:
@@ -218,36 +178,39 @@ class _Instance:
     def sop_instance_uid(self) -> str:
         return self.instance.sop_instance_uid
 
-    @property
-    def study_instance_uid(self) -> UID:
-        return self.instance.study_instance_uid
-
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        instance, selection = self.instance, self.selection
-        selection.require_executed()
+        instance = self.instance
         stored: str = instance.transfer_syntax_uid
         target = choose_transfer_syntax(stored, accepted)
-        with self.runtime.storage(instance.location.storage_id).open(instance.location) as file:
+        with self._runtime.storage(instance.location.storage_id).open(instance.location) as file:
             ds = read_object(file)
-            changes: list[Change] = []
             with object_errors("cannot be coerced"):
-                declare_default(ds, self.local_ae.settings.default_character_set)
-                if not selection.retrieve_as_received:
-                    changes += update(ds, instance.attributes, UpdatePolicy.OVERWRITE)
-                coerced = run(coercion(ds, selection), self.answers)
-                if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
-                    # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
-                    stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
-            if target == stored and not changes and not coerced.changes:
-                data = read_encoded(file)
-            else:
-                data = encode_data_set(coerced.dataset, stored, target)
+                changed = self._coerce(ds)
+            if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
+                # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
+                stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
+            data = encode_data_set(ds, stored, target) if changed or target != stored else read_encoded(file)
         return PreparedObject(
-            sop_class_uid=self.sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
+            sop_class_uid=str(ds.SOPClassUID),
+            sop_instance_uid=str(ds.SOPInstanceUID),
             transfer_syntax_uid=target,
             data=(data,),
         )
+
+    def _coerce(self, ds: Dataset) -> bool:
+        """Change ``ds`` as index and rules say; whether there was anything to change."""
+        declare_default(ds, self._local_ae.settings.default_character_set)
+        previous: dict[int, DataElement | None] = {}
+        changes: list[Change] = []
+        if not self.selection.retrieve_as_received:
+            changes += plan_update(ds, self.instance.attributes, UpdatePolicy.OVERWRITE)
+            previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
+            apply(ds, changes)
+        coerced = self._coercer.coerce(ds, self.selection)
+        changes += coerced.changes
+        if changes and self._runtime.options.of(self._local_ae.ae_title).original_attributes_on_retrieve:
+            add_original_attributes(ds, coerced, self._local_ae, source="", previous=previous)
+        return bool(changes)
 
 
 def deliver(

@@ -6,16 +6,32 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
+
+from pydicom import Dataset
 
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
+from dcm4py_leading.leading.keys_query import LeadingKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
+from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.counts import CoercionCounts
+
+
+class WorklistQuery(Protocol):
+    """Asks a modality worklist SCP; implemented by ``dicom/worklist.py``."""
+
+    def find_items(self, question: WorklistQuestion, local_ae: ApplicationEntity) -> tuple[Dataset, ...]:
+        """The worklist items that match. Raises WorklistUnavailable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +44,14 @@ class Runtime:
     index: Index
     storages: Mapping[str, Storage]
     leading: LeadingLookup
+    leading_keys: LeadingKeysQuery
+    """Asks a leading archive which studies match; for leading-first matching."""
+    worklist: WorklistQuery
+    options: Options
+    leading_settings: LeadingSettings
+    counts: CoercionCounts
+    release: Callable[[], None]
+    """Lets go of idle associations to leading archives."""
     resolve: Callable[[AETitle], RemoteAE | None]
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
@@ -35,6 +59,11 @@ class Runtime:
     def device(self) -> Device:
         """The configured device."""
         return self.snapshot.device
+
+    def close(self) -> None:
+        """Keep nothing any more that takes resources; leases that are left go on to work."""
+        self.release()
+        self.leading.close()
 
     def connection_at(self, address: tuple[str, int]) -> Connection | None:
         """The connection that listens there, if this configuration has one."""
@@ -107,7 +136,8 @@ class RuntimeHolder:
         """The runtime of this moment, the same to the end of the block, whatever is swapped in meanwhile."""
         yield self.current
 
-    def swap(self, runtime: Runtime) -> None:
-        """Let new leases have ``runtime``; old ones keep theirs, which goes when the last of them ends."""
+    def swap(self, runtime: Runtime) -> Runtime:
+        """Let new leases have ``runtime``; old ones keep theirs, which goes when the last of them ends. The old one."""
         with self._lock:
-            self._runtime = runtime
+            old, self._runtime = self._runtime, runtime
+        return old

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pydicom import Dataset
+from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.normal import UNREADABLE
 from dcm4py_leading.archive.part10 import read_header, verify, write_header
-from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.coercion.select import Context, Peer, select_rules
+from dcm4py_leading.archive.storage import Incoming, Location
+from dcm4py_leading.coercion.charset import declare_default
+from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import TransferRole
+from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
+from dcm4py_leading.service.encode import encode_data_set, object_errors, read_object
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -46,38 +50,85 @@ class Stored:
 
 
 def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Stored:
-    """Keep a received object as it is; when this returns, it is on disk and in the index.
+    """Keep a received object, as the rules for received objects want it, else as it is.
 
-    Raises InvalidObject, ObjectMismatch, ObjectRefused, CoercionNotExecuted, StorageUnavailable, IndexUnavailable,
-    and then nothing of the object is left.
+    When this returns, it is on disk and in the index. Raises InvalidObject, ObjectMismatch, ObjectRefused,
+    CoercionFailed, StorageUnavailable, IndexUnavailable, and then nothing of the object is left.
     """
-    storage = runtime.storage_for(ae)
-    with storage.receive() as incoming:
-        write_header(
-            incoming,
-            sop_class_uid=received.sop_class_uid,
-            sop_instance_uid=received.sop_instance_uid,
-            transfer_syntax_uid=received.transfer_syntax_uid,
-            sending_ae_title=received.sending.ae_title or "",
-        )
+    with runtime.storage_for(ae).receive() as incoming:
+        _write_header(incoming, received, received.sop_class_uid, received.sop_instance_uid)
         shutil.copyfileobj(received.data, incoming, _COPY_BYTES)
         with incoming.reader() as file:
             verify(file)
             header = read_header(file)
-        _require_same_object(header, received)
-        _require_executed_rules(runtime, ae, header, received)
-        location = incoming.finish(header)
-        outcome = runtime.index.store(
-            header,
-            location,
-            filters=runtime.device.archive.attribute_filters,
-            sending_ae_title=received.sending.ae_title or "",
-            overwrite_policy=ae.settings.overwrite_policy,
-            relational_mismatch_policy=ae.settings.relational_mismatch_policy,
-            retrieve_aets=ae.settings.retrieve_aets or (ae.ae_title,),
-        )
-        if outcome.stored:
-            incoming.keep()
+            _require_same_object(header, received)
+            coerced = _coerced(runtime, ae, received, header, file)
+        if coerced is None:
+            return _keep(runtime, ae, received, incoming, header)
+    with runtime.storage_for(ae).receive() as incoming:
+        _write_header(incoming, received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID))
+        incoming.write(encode_data_set(coerced, received.transfer_syntax_uid, received.transfer_syntax_uid))
+        with incoming.reader() as file:
+            header = read_header(file)
+        return _keep(runtime, ae, received, incoming, header)
+
+
+def _write_header(incoming: Incoming, received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> None:
+    write_header(
+        incoming,
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        transfer_syntax_uid=received.transfer_syntax_uid,
+        sending_ae_title=received.sending.ae_title or "",
+    )
+
+
+def _coerced(
+    runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject, header: Dataset, file: BinaryIO
+) -> Dataset | None:
+    """The whole data set as the rules for received objects want it, Original Attributes Sequence included.
+
+    None when they change nothing.
+    """
+    message = Message(
+        local_ae=ae,
+        dimse=Dimse.C_STORE_RQ,
+        transfer_role=TransferRole.SCU,
+        sending=received.sending,
+        receiving=received.receiving,
+    )
+    coercer = Coercer(runtime, message)
+    if not coercer.has_rules:
+        return None
+    declare_default(header, ae.settings.default_character_set)
+    selection = coercer.select(header, received.sop_class_uid)
+    if not selection.applied:
+        return None
+    with object_errors("cannot be coerced"):
+        ds = read_object(file)
+        declare_default(ds, ae.settings.default_character_set)
+        coerced = coercer.coerce(ds, selection)
+        if not coerced.changes:
+            return None
+        add_original_attributes(ds, coerced, ae, source=received.sending.ae_title or "")
+    return ds
+
+
+def _keep(
+    runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject, incoming: Incoming, header: FileDataset
+) -> Stored:
+    location = incoming.finish(header)
+    outcome = runtime.index.store(
+        header,
+        location,
+        filters=runtime.device.archive.attribute_filters,
+        sending_ae_title=received.sending.ae_title or "",
+        overwrite_policy=ae.settings.overwrite_policy,
+        relational_mismatch_policy=ae.settings.relational_mismatch_policy,
+        retrieve_aets=ae.settings.retrieve_aets or (ae.ae_title,),
+    )
+    if outcome.stored:
+        incoming.keep()
     if outcome.replaced_location is not None:
         _discard(runtime, outcome.replaced_location)
     what = "replaced" if outcome.replaced_location is not None else "new" if outcome.stored else "ignored"
@@ -97,18 +148,6 @@ def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
             raise ObjectMismatch(f"the data set has no {keyword}")
         if expected is not None and value != expected:
             raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
-
-
-def _require_executed_rules(runtime: Runtime, ae: ApplicationEntity, header: Dataset, received: ReceivedObject) -> None:
-    """Refuse what a rule for received objects protects in a way that is not built. Raises CoercionNotExecuted."""
-    context = Context(
-        dimse=Dimse.C_STORE_RQ,
-        transfer_role=TransferRole.SCU,
-        sop_class=received.sop_class_uid,
-        sending=received.sending,
-        receiving=received.receiving,
-    )
-    select_rules(runtime.rules[ae.ae_title], context, header).require_executed()
 
 
 def _uid(header: Dataset, keyword: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTTP rim: control and health, under the paths that dcm4chee-arc uses."""
+"""The HTTP rim: control and health, under the paths that dcm4chee-arc uses, and what it has no paths for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
+from dcm4py_leading.web.explain import Explainer, explain_route
+from dcm4py_leading.web.leading_cache import LeadingAnswers, leading_cache_routes
+from dcm4py_leading.web.metrics import Metered, metrics_route
 
 
-class Control(Protocol):
+class Control(Explainer, LeadingAnswers, Metered, Protocol):
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
     def reload(self) -> None:
@@ -58,6 +61,9 @@ def create_app(control: Control) -> Starlette:
             Route("/dcm4chee-arc/ctrl/status", status),
             Route("/health/live", live),
             Route("/health/ready", ready),
+            metrics_route(control),
+            *leading_cache_routes(control),
+            explain_route(control),
         ]
     )
 

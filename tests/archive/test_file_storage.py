@@ -95,7 +95,7 @@ def test_root_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         ("uri", "s3://bucket/x", "dcmURI"),
         ("uri", "file:relative", "dcmURI"),
         ("uri", "file://elsewhere/data", "dcmURI"),
-        ("storage_path_format", "{00080018,number}", "dcmStoragePathFormat"),
+        ("storage_path_format", "{00080018,nosuch}", "dcmStoragePathFormat"),
         ("digest_algorithm", "CRC32", "dcmDigestAlgorithm"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from dcm4py_leading.archive.path_format import compile_path_format, java_hash
+from dcm4py_leading.archive.path_format import compile_path_format
 
 NOW = datetime(2024, 3, 9, 7, 5, 2)
 
@@ -24,41 +24,34 @@ def path(text: str, now: datetime = NOW, **attributes: object) -> str:
 def test_default_format_has_the_day_and_hashes_of_the_uids() -> None:
     text = "{now,date,yyyy/MM/dd}/{0020000D,hash}/{0020000E,hash}/{00080018,hash}"
     uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": "1.2.3.4.5"}
-    assert path(text, **uids) == "2024/03/09/02C82A3A/71668980/" + java_hash("1.2.3.4.5")
+    assert path(text, **uids) == "2024/03/09/02C82A3A/71668980/B1EA2F47"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("{00080020,date,yyyy/MM/dd}/{00080030,time,HH}", "2011/10/12/09"),
-        ("{00080020,date,yyyyMMdd'T'}", "20111012T"),
+        ("{StudyDate,date-P1M,yyyy/MM/dd}", "2011/09/12"),
         ("{00080008[1]}/{00080018}.dcm", "PRIMARY/1.2.3.4.5.dcm"),
         ("{00080018,md5}", "08vpsu2l2shpb0kc3orpgfnhv0"),
-        ("{00100010,upper}", "SIMSON^HOMER"),
-        ("{00100020,slice,3}/{00100020,slice,3,6}", "456789/456"),
-        ("{00100020,slice,-3}/{00100020,slice,-6,-3}", "789/456"),
-        ("{00200011,offset,100}/{00200013,offset,-1}", "101/1"),
-        ("{00100010,urlencoded}", "Simson%5EHomer"),
+        ("{00200011,offset,100}/{00200013,number,000}", "101/002"),
+        ("{00400275.00401001}/x", "P1/x"),
+        ("{00200011,choice,0#a/b|9#c}/x", "a/b/x"),
     ],
 )
 def test_value_is_formatted_as_in_dcm4che(text: str, expected: str) -> None:
+    procedure = Dataset()
+    procedure.RequestedProcedureID = "P1"
     attributes = {
         "StudyDate": "20111012",
         "StudyTime": "0930",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "SOPInstanceUID": "1.2.3.4.5",
-        "PatientName": "Simson^Homer",
-        "PatientID": "123456789",
         "SeriesNumber": 1,
         "InstanceNumber": 2,
+        "RequestAttributesSequence": [procedure],
     }
     assert path(text, **attributes) == expected
-
-
-def test_hash_is_that_of_java_outside_of_the_basic_plane_too() -> None:
-    assert java_hash("") == "00000000"
-    assert java_hash("hello") == "05E918D2"
-    assert java_hash("\U0001d11e") == f"{31 * 0xD834 + 0xDD1E:08X}"
 
 
 def test_random_parts_differ_each_time() -> None:
@@ -67,7 +60,17 @@ def test_random_parts_differ_each_time() -> None:
     assert path(text) != path(text)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("{00100020}/x", "x"), ("{00080020,date,yyyy}/x", "null/x")])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{00100020}/x", "x"),
+        ("{00100020}", "_"),
+        ("{00080020,date,yyyy}/x", "null/x"),
+        ("{0020000D,hash}/x", "null/x"),
+        ("{00400275.00401001}/x", "null/x"),
+        ("{00200011,number,000}/x", "000/x"),
+    ],
+)
 def test_absent_value_leaves_the_file_in_the_storage(text: str, expected: str) -> None:
     assert path(text) == expected
 
@@ -75,19 +78,28 @@ def test_absent_value_leaves_the_file_in_the_storage(text: str, expected: str) -
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{00200013,number,000}", "{00200013,number,000}"),
-        ("{00200013,choice,0#a}", "{00200013,choice,0#a}"),
-        ("{now,date-P1M,yyyy}", "{now,date-P1M,yyyy}"),
-        ("{00081140.00081155}", "{00081140.00081155}"),
+        ("{00200013,number,0E0}", "{00200013,number,0E0}"),
+        ("{now,date-P1M}", "{now,date-P1M}"),
         ("{now,date,yyyy/MMM}", "MMM"),
-        ("{PatientID}", "{PatientID}"),
-        ("{00100020", "{00100020"),
+        ("{NoSuchAttribute}", "{NoSuchAttribute}"),
+        ("{00100020", "braces"),
         ("../{00080018}", ".."),
+        ("'..'/{00080018}", ".."),
+        ("a/./{00080018}", ".."),
     ],
 )
 def test_what_is_not_supported_is_named(text: str, named: str) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         compile_path_format(text)
+
+
+@pytest.mark.parametrize("text", ["{now,date,'..'/yyyy}", "{00200013,choice,0#../..}", "x/.{00100020}/{00100020}."])
+def test_no_pattern_leads_out(text: str) -> None:
+    assert not {"", ".", ".."} & set(path(text).split("/"))
+
+
+def test_element_longer_than_a_file_system_takes_is_cut_between_characters() -> None:
+    assert path("{00104000}/x", PatientComments="a" + "é" * 200) == "a" + "é" * 127 + "/x"
 
 
 @given(

@@ -7,24 +7,28 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
-from dcm4py_leading.coercion.chain import Coerced, LeadingAnswer, LeadingQuestion, coercion, questions, run
+from dcm4py_leading.coercion.chain import (
+    Answer,
+    Coerced,
+    LeadingAnswer,
+    LeadingQuestion,
+    Outcome,
+    Question,
+    coercion,
+    questions,
+    run,
+)
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.rules import compile_rules
-from dcm4py_leading.coercion.select import Selection, select_rules
 from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
-from dcm4py_leading.model.values import UID, Tag
-from tests.fixtures.rules import LEADING, RETRIEVE, data_set, legacy_rule
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.model.values import UID, AETitle, Tag
+from tests.fixtures.rules import LEADING, data_set, legacy_rule, selected, version_2_rule
 
 STUDY = UID("1.2.3")
 
 
-def selection(*rules: AnyRule) -> Selection:
-    return select_rules(compile_rules(rules), RETRIEVE, Dataset())
-
-
 def coerced(ds: Dataset, answer: LeadingAnswer, **rule: Any) -> Coerced:
-    chosen = selection(legacy_rule(leading_cfind_scp=LEADING, **rule))
+    chosen = selected(legacy_rule(leading_cfind_scp=LEADING, **rule))
     return run(coercion(ds, chosen), lambda question: answer)
 
 
@@ -34,13 +38,13 @@ def test_object_carries_what_the_leading_archive_says() -> None:
     assert path is not None
     ds = dcmread(path)
     pixels = ds.PixelData
-    asked: list[LeadingQuestion] = []
+    asked: list[Question] = []
 
-    def answer(question: LeadingQuestion) -> LeadingAnswer:
+    def answer(question: Question) -> Answer:
         asked.append(question)
         return data_set(StudyInstanceUID=ds.StudyInstanceUID, PatientName="Leading^Name", StudyDescription="Leading")
 
-    outcome = run(coercion(ds, selection(legacy_rule(leading_cfind_scp=LEADING))), answer)
+    outcome = run(coercion(ds, selected(legacy_rule(leading_cfind_scp=LEADING))), answer)
     assert asked == [LeadingQuestion(LEADING, UID(ds.StudyInstanceUID))]
     assert outcome.dataset is ds
     assert (ds.PatientName, ds.StudyDescription, ds.PixelData) == ("Leading^Name", "Leading", pixels)
@@ -80,12 +84,17 @@ def test_unavailable_archive_leaves_our_values_and_is_told() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
     outcome = coerced(ds, LeadingUnavailable("QRSCP refused the connection"), merge_attributes=("PatientComments=x",))
     assert (ds.PatientName, ds.PatientComments) == ("Ours", "x")
-    assert outcome.remarks == ("QRSCP refused the connection",)
+    assert outcome.remarks == ("no answer: QRSCP refused the connection",)
+    assert [(done.step.name, done.outcome) for done in outcome.executed] == [
+        ("leading-arc", Outcome.FAILED),
+        ("merge-attrs", Outcome.APPLIED),
+    ]
 
 
 def test_unknown_study_leaves_our_values_and_is_told() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
-    assert coerced(ds, None).remarks == ("QRSCP does not know the study",)
+    outcome = coerced(ds, None)
+    assert [(done.outcome, done.remark) for done in outcome.executed] == [(Outcome.NOT_APPLIED, "unknown there")]
     assert ds.PatientName == "Ours"
 
 
@@ -94,10 +103,10 @@ def test_without_study_instance_uid_nothing_is_asked(uid: str | None) -> None:
     ds = Dataset()
     if uid is not None:
         ds.add_new("StudyInstanceUID", "LO", uid)
-    chain = coercion(ds, selection(legacy_rule(leading_cfind_scp=LEADING)))
+    chain = coercion(ds, selected(legacy_rule(leading_cfind_scp=LEADING)))
     with pytest.raises(StopIteration) as end:
         next(chain)
-    assert end.value.value.remarks == ("QRSCP not asked: the data set has no Study Instance UID",)
+    assert end.value.value.remarks == ("leading-arc: nothing to ask about",)
 
 
 @pytest.mark.ldap("dcmNullifyTag")
@@ -109,14 +118,14 @@ def test_nullify_comes_after_the_leading_archive_and_before_merge() -> None:
         nullify_tags=(Tag(0x00100010), Tag(0x00100040)),
         merge_attributes=("PatientComments={PatientName}", "PatientName=Merged"),
     )
-    assert (ds.PatientName, ds.PatientComments) == ("Merged", "null")
+    assert (ds.PatientName, ds.PatientComments) == ("Merged", "")
     assert "PatientSex" not in ds
 
 
 def test_later_merge_attribute_sees_the_earlier() -> None:
     ds = data_set(PatientID="1")
     rule = legacy_rule(merge_attributes=("PatientID=2", "PatientComments={PatientID}"))
-    run(coercion(ds, selection(rule)), lambda question: None)
+    run(coercion(ds, selected(rule)), lambda question: None)
     assert ds.PatientComments == "2"
 
 
@@ -141,9 +150,43 @@ def test_answer_is_only_read() -> None:
 
 
 def test_no_rule_changes_nothing() -> None:
-    assert run(coercion(data_set(PatientID="1"), selection()), lambda question: None).changes == ()
+    assert run(coercion(data_set(PatientID="1"), selected()), lambda question: None).changes == ()
 
 
 def test_questions_are_known_before_there_is_an_object() -> None:
-    assert questions(selection(legacy_rule(leading_cfind_scp=LEADING)), STUDY) == (LeadingQuestion(LEADING, STUDY),)
-    assert questions(selection(legacy_rule()), STUDY) == ()
+    assert questions(selected(legacy_rule(leading_cfind_scp=LEADING)), STUDY) == (LeadingQuestion(LEADING, STUDY),)
+    assert questions(selected(legacy_rule()), STUDY) == ()
+
+
+def test_questions_of_every_rule_are_asked_beforehand() -> None:
+    other = AETitle("OTHER")
+    chosen = selected(version_2_rule(uri="leading-arc:OTHER"), legacy_rule(leading_cfind_scp=LEADING))
+    assert questions(chosen, STUDY) == (LeadingQuestion(LEADING, STUDY), LeadingQuestion(other, STUDY))
+
+
+def test_a_step_sees_what_the_rules_before_it_changed() -> None:
+    ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
+    copied = version_2_rule(uri="merge-attrs:", merge_attributes=("PatientComments={PatientName}",))
+    chosen = selected(copied, legacy_rule(leading_cfind_scp=LEADING))
+    run(coercion(ds, chosen), lambda question: data_set(PatientName="Theirs"))
+    assert ds.PatientComments == "Theirs"
+
+
+def test_what_was_there_before_is_kept_as_it_was_at_first() -> None:
+    ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours", PatientSex="M")
+    outcome = coerced(
+        ds, data_set(PatientName="Theirs"), merge_attributes=("PatientName=Merged", "PatientComments=new")
+    )
+    assert (ds.PatientName, ds.PatientComments) == ("Merged", "new")
+    before = {tag: None if element is None else element.value for tag, element in outcome.previous.items()}
+    assert before == {0x00100010: "Ours", 0x00104000: None}
+
+
+def test_previous_value_of_an_attribute_in_an_item_is_the_whole_sequence() -> None:
+    ds = data_set(RequestAttributesSequence=[data_set(StudyID="old", StudyDate="20200101")])
+    rule = legacy_rule(merge_attributes=("RequestAttributesSequence.StudyID=new",))
+    outcome = run(coercion(ds, selected(rule)), lambda question: None)
+    assert ds.RequestAttributesSequence[0].StudyID == "new"
+    (sequence,) = outcome.previous.values()
+    assert sequence is not None
+    assert list(sequence.value) == [data_set(StudyID="old", StudyDate="20200101")]

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
+from dcm4py_leading.coercion import conditions
 from dcm4py_leading.coercion.conditions import compile_condition, compile_conditions
 from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
 from tests.fixtures.rules import data_set
@@ -165,3 +167,12 @@ def test_exclamation_mark_turns_a_condition_round(key: str, value: str) -> None:
 def test_condition_says_what_it_reads() -> None:
     assert compile_condition("RequestAttributesSequence.AccessionNumber=1").reads == {0x00400275}
     assert compile_condition("SendingHostname=x").reads == frozenset()
+
+
+def test_a_regular_expression_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conditions, "MATCH_SECONDS", 0.05)
+    condition = compile_condition("PatientID=(a|aa)+b")
+    ds = Dataset()
+    ds.PatientID = "a" * 60
+    with pytest.raises(CoercionFailed, match="takes more than"):
+        condition.holds(context(), ds)

@@ -1,24 +1,33 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
+from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.coercion.steps import LeadingStep, NullifyStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, Dimse, UpdatePolicy
-from dcm4py_leading.model.values import Tag, TransferRole
-from tests.fixtures.rules import LEADING, application_entity, device, legacy_rule, version_2_rule
+from dcm4py_leading.model.values import AETitle, Tag, TransferRole
+from tests.fixtures.rules import LEADING, MODALITY, STYLE_SHEET, application_entity, device, legacy_rule, version_2_rule
+from tests.fixtures.rules import environment as rule_environment
 
 SCU, SCP = TransferRole.SCU, TransferRole.SCP
 NAME = Tag(0x00100010)
+NOTHING = Environment()
 
 
-def problems(*rules: AnyRule) -> tuple[Problem, ...]:
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return rule_environment(tmp_path)
+
+
+def problems(*rules: AnyRule, environment: Environment = NOTHING) -> tuple[Problem, ...]:
     with pytest.raises(ConfigInvalid) as caught:
-        compile_rules(rules)
+        compile_rules(rules, environment)
     return caught.value.problems
 
 
@@ -36,78 +45,12 @@ def test_everything_wrong_is_told_at_once() -> None:
     assert "unknown attribute 'Modalty'" in found[1].reason
 
 
-_COMBINATIONS = [(dimse, role) for dimse in Dimse for role in TransferRole]
-_MPPS_FROM_OTHERS = {(Dimse.N_CREATE_RQ, SCU), (Dimse.N_SET_RQ, SCU)}
-_ALL = set(_COMBINATIONS) - {(Dimse.N_CREATE_RQ, SCP), (Dimse.N_SET_RQ, SCP)}
-_OBJECTS = {(Dimse.C_STORE_RQ, SCP), (Dimse.C_STORE_RQ, SCU)}
-_RETRIEVED = {(Dimse.C_STORE_RQ, SCP)}
-_LEADING = {*_OBJECTS, (Dimse.C_FIND_RSP, SCU)}
-_RECEIVED_OR_QUERY = {(Dimse.C_STORE_RQ, SCU), (Dimse.C_FIND_RQ, SCU)}
-_WORKLIST = {(Dimse.C_STORE_RQ, SCU), *_MPPS_FROM_OTHERS}
-
-
-@pytest.mark.ldap("dcmURI")
-@pytest.mark.parametrize(("dimse", "role"), _COMBINATIONS, ids=str)
-@pytest.mark.parametrize(
-    ("uri", "sensible"),
-    [
-        ("leading-arc:QRSCP", _LEADING),
-        ("merge-attrs:", _ALL),
-        ("merge-mwl:file:///a.xsl", _WORKLIST),
-        ("xslt:file:///a.xsl", _ALL),
-        ("deidentify:RetainUIDsOption", _OBJECTS),
-        ("sup-from-dev:", {*_OBJECTS, *_MPPS_FROM_OTHERS, (Dimse.C_FIND_RQ, SCU)}),
-        ("trim-ISO2022:", _ALL),
-        ("change-charset:ISO_IR 192", _ALL),
-        ("use-calling-aet-as:ScheduledStationAETitle", _RECEIVED_OR_QUERY),
-        ("nullify-pixel-data:", _RETRIEVED),
-        ("retrieve-as-received:", _RETRIEVED),
-    ],
-)
-def test_version_2_rule_is_refused_where_it_makes_no_sense(
-    uri: str, sensible: set[tuple[Dimse, TransferRole]], dimse: Dimse, role: TransferRole
-) -> None:
-    rule = version_2_rule(uri=uri, dimse=dimse, transfer_role=role)
-    if (dimse, role) in sensible:
-        compile_rules([rule])
-    else:
-        assert len(problems(rule)) == 1
-
-
-@pytest.mark.ldap("dcmDIMSE")
-@pytest.mark.ldap("dicomTransferRole")
-@pytest.mark.parametrize(("dimse", "role"), _COMBINATIONS, ids=str)
-@pytest.mark.parametrize(
-    ("fields", "sensible"),
-    [
-        ({}, _ALL),
-        ({"leading_cfind_scp": LEADING}, _LEADING),
-        ({"retrieve_as_received": True}, _RETRIEVED),
-        ({"nullify_tags": (NAME,)}, _ALL),
-        ({"uri": "file:///a.xsl"}, _ALL),
-        ({"de_identifications": ("RetainUIDsOption",)}, _OBJECTS),
-        ({"merge_mwl_matching_key": "StudyInstanceUID"}, _WORKLIST),
-        ({"use_calling_ae_title_as": "ScheduledStationAETitle"}, _RECEIVED_OR_QUERY),
-    ],
-    ids=str,
-)
-def test_legacy_rule_is_refused_where_it_makes_no_sense(
-    fields: dict[str, Any], sensible: set[tuple[Dimse, TransferRole]], dimse: Dimse, role: TransferRole
-) -> None:
-    rule = legacy_rule(dimse=dimse, transfer_role=role, **fields)
-    if (dimse, role) in sensible:
-        compile_rules([rule])
-    else:
-        assert len(problems(rule)) == 1
-
-
 @pytest.mark.parametrize(
     "uri",
     ["merge-attrs", "leading-arc:", "leading-arc:a-title-that-is-too-long", "deidentify:Foo", "use-calling-aet-as:X"],
 )
 def test_version_2_uri_is_checked(uri: str) -> None:
-    dimse = {"role": SCU} if uri.startswith("use") else {}
-    rule = version_2_rule(uri=uri, transfer_role=dimse.get("role", SCP))
+    rule = version_2_rule(uri=uri, transfer_role=SCU if uri.startswith("use") else SCP)
     assert [p.attribute for p in problems(rule)] == ["dcmURI"]
 
 
@@ -115,10 +58,10 @@ def test_version_2_uri_is_checked(uri: str) -> None:
 def test_rules_come_by_priority_then_those_of_the_ae_first() -> None:
     ae = application_entity("AE", legacy_rule("ae-low", rule_priority=-1), legacy_rule("ae"), version_2_rule("ae2"))
     of_device = device(legacy_rule("dev"), legacy_rule("dev-high", rule_priority=5))
-    assert [c.rule.cn for c in rules_for(of_device, ae)] == ["dev-high", "ae", "ae2", "dev", "ae-low"]
+    assert [c.rule.cn for c in rules_for(of_device, ae, NOTHING)] == ["dev-high", "ae", "ae2", "dev", "ae-low"]
 
 
-def test_steps_come_in_dcm4chees_order() -> None:
+def test_legacy_steps_have_what_the_rule_says() -> None:
     (compiled,) = compile_rules(
         [
             legacy_rule(
@@ -127,7 +70,8 @@ def test_steps_come_in_dcm4chees_order() -> None:
                 leading_cfind_scp=LEADING,
                 attribute_update_policy=UpdatePolicy.OVERWRITE,
             )
-        ]
+        ],
+        NOTHING,
     )
     leading, nullify, merge = compiled.steps
     assert leading == LeadingStep(leading_cfind_scp=LEADING, policy=UpdatePolicy.OVERWRITE)
@@ -138,10 +82,84 @@ def test_steps_come_in_dcm4chees_order() -> None:
     assert warnings([compiled]) == []
 
 
-def told(*rules: AnyRule) -> list[str]:
-    found = warnings(compile_rules(rules))
-    assert all(problem.severity is Severity.WARNING for problem in found)
-    return [f"{problem.dn}: {problem.reason}" for problem in found]
+_EVERYWHERE: dict[str, Any] = {
+    "uri": STYLE_SHEET,
+    "supplement_from_device_reference": MODALITY,
+    "issuer_of_patient_id_format": "{IssuerOfPatientID}",
+    "nullify_issuer_of_patient_id": "ALWAYS",
+    "merge_attributes": ("PatientComments=x", "PatientSex="),
+    "nullify_tags": (NAME,),
+    "trim_iso2022_character_set": True,
+}
+_STEPS_EVERYWHERE = [
+    "trim-ISO2022",
+    "nullify-pixel-data",
+    "merge-attrs",
+    "nullify-issuer",
+    "supplement-issuer",
+    "sup-from-dev",
+]
+
+
+def test_steps_of_retrieved_objects_come_in_dcm4chees_order(environment: Environment) -> None:
+    (compiled,) = compile_rules(
+        [
+            legacy_rule(
+                de_identifications=("RetainUIDsOption",),
+                leading_cfind_scp=LEADING,
+                retrieve_as_received=True,
+                **_EVERYWHERE,
+            )
+        ],
+        environment,
+    )
+    assert [step.name for step in compiled.steps] == [
+        "retrieve-as-received",
+        "leading-arc",
+        *_STEPS_EVERYWHERE,
+        "xslt",
+        "deidentify",
+    ]
+
+
+def test_steps_of_received_objects_come_in_dcm4chees_order(environment: Environment) -> None:
+    (compiled,) = compile_rules(
+        [
+            legacy_rule(
+                transfer_role=SCU,
+                de_identifications=("RetainUIDsOption",),
+                merge_mwl_matching_key="PatientID",
+                merge_mwl_scp=AETitle("WORKLIST"),
+                merge_mwl_template_uri=STYLE_SHEET,
+                use_calling_ae_title_as="ScheduledStationAETitle",
+                leading_cfind_scp=LEADING,
+                **_EVERYWHERE,
+            )
+        ],
+        environment,
+    )
+    assert [step.name for step in compiled.steps] == [
+        "leading-arc",
+        "use-calling-aet-as",
+        *_STEPS_EVERYWHERE,
+        "merge-mwl",
+        "xslt",
+        "deidentify",
+    ]
+
+
+def test_what_it_takes_to_tell_if_a_rule_applies_is_known_beforehand() -> None:
+    none, attributes, hosts = compile_rules(
+        [
+            legacy_rule(properties=("SendingApplicationEntityTitle=A",)),
+            legacy_rule(properties=("Modality=CT",)),
+            legacy_rule(properties=("ReceivingHostname=a",)),
+        ],
+        NOTHING,
+    )
+    assert (none.needs_attributes, none.needs_hosts) == (False, False)
+    assert (attributes.needs_attributes, attributes.needs_hosts) == (True, False)
+    assert (hosts.needs_attributes, hosts.needs_hosts) == (False, True)
 
 
 @pytest.mark.ldap("dcmDeIdentification")
@@ -150,56 +168,85 @@ def told(*rules: AnyRule) -> list[str]:
 @pytest.mark.ldap("dcmNullifyIssuerOfPatientID")
 @pytest.mark.ldap("dcmIssuerOfPatientIDFormat")
 @pytest.mark.parametrize(
-    ("fields", "attribute", "protective"),
+    ("fields", "attribute", "value"),
     [
-        ({"uri": "file:///a.xsl"}, "dcmURI", True),
-        ({"de_identifications": ("RetainUIDsOption",)}, "dcmDeIdentification", True),
-        ({"supplement_from_device_reference": "dicomDeviceName=x"}, "dcmSupplementFromDeviceReference", False),
-        ({"trim_iso2022_character_set": True}, "dcmTrimISO2022CharacterSet", False),
-        ({"nullify_issuer_of_patient_id": "ALWAYS"}, "dcmNullifyIssuerOfPatientID", False),
-        ({"issuer_of_patient_id_format": "{PatientID}"}, "dcmIssuerOfPatientIDFormat", False),
-        ({"merge_attributes": ("PatientID=1", "PatientName={rnd}")}, "dcmMergeAttribute ({rnd})", False),
+        ({"uri": "file:///nowhere/a.xsl"}, "dcmURI", "file:///nowhere/a.xsl"),
+        ({"uri": "http://elsewhere.example/a.xsl"}, "dcmURI", "http://elsewhere.example/a.xsl"),
+        ({"de_identifications": ("NoSuchOption",)}, "dcmDeIdentification", "NoSuchOption"),
+        (
+            {"supplement_from_device_reference": "dicomDeviceName=x"},
+            "dcmSupplementFromDeviceReference",
+            "dicomDeviceName=x",
+        ),
+        ({"nullify_issuer_of_patient_id": "SOMETIMES"}, "dcmNullifyIssuerOfPatientID", "SOMETIMES"),
+        ({"issuer_of_patient_id_format": "{"}, "dcmIssuerOfPatientIDFormat", "{"),
+        ({"merge_attributes": ("PatientID=1", "PatientName={")}, "dcmMergeAttribute", "PatientName={"),
     ],
 )
-def test_unexecuted_part_of_a_legacy_rule_is_told_once(
-    fields: dict[str, Any], attribute: str, protective: bool
+def test_wrong_value_of_a_legacy_rule_is_told_with_its_attribute(
+    environment: Environment, fields: dict[str, Any], attribute: str, value: str
 ) -> None:
-    (compiled,) = compile_rules([legacy_rule(**fields)])
-    assert (compiled.unexecuted, compiled.protective, compiled.steps) == ((attribute,), protective, ())
-    (line,) = told(legacy_rule(**fields))
-    assert line.startswith(f"cn=legacy: not executed by this version: {attribute}")
-    assert ("refused" in line) is protective
+    (problem,) = problems(legacy_rule(**fields), environment=environment)
+    assert (problem.dn, problem.attribute, problem.value) == ("cn=legacy", attribute, value)
+    assert problem.severity is Severity.ERROR
 
 
+@pytest.mark.ldap("dcmUseCallingAETitleAs")
+@pytest.mark.ldap("dcmMergeMWLMatchingKey")
+@pytest.mark.ldap("dcmMergeMWLSCP")
+@pytest.mark.ldap("dcmMergeMWLTemplateURI")
 @pytest.mark.parametrize(
-    ("uri", "protective"),
+    ("fields", "attribute"),
     [
-        ("leading-arc:QRSCP", False),
-        ("merge-attrs:", False),
-        ("trim-ISO2022:", False),
-        ("change-charset:ISO_IR 192", False),
-        ("retrieve-as-received:", False),
-        ("sup-from-dev:", False),
-        ("xslt:file:///a.xsl", True),
-        ("deidentify:", True),
-        ("nullify-pixel-data:", True),
+        ({"use_calling_ae_title_as": "PatientName"}, "dcmUseCallingAETitleAs"),
+        (
+            {"merge_mwl_matching_key": "Height", "merge_mwl_scp": LEADING, "merge_mwl_template_uri": STYLE_SHEET},
+            "dcmMergeMWLMatchingKey",
+        ),
+        (
+            {"merge_mwl_matching_key": "PatientID", "merge_mwl_template_uri": STYLE_SHEET},
+            "dcmMergeMWLMatchingKey",
+        ),
+        (
+            {"merge_mwl_matching_key": "PatientID", "merge_mwl_scp": LEADING, "merge_mwl_template_uri": "http://x/y"},
+            "dcmMergeMWLTemplateURI",
+        ),
     ],
 )
-def test_version_2_rule_is_told_as_not_executed(uri: str, protective: bool) -> None:
-    (compiled,) = compile_rules([version_2_rule(uri=uri)])
-    assert (compiled.unexecuted, compiled.protective, compiled.steps) == ((f"dcmURI {uri}",), protective, ())
+def test_wrong_value_of_a_legacy_rule_on_received_objects_is_told_with_its_attribute(
+    environment: Environment, fields: dict[str, Any], attribute: str
+) -> None:
+    (problem,) = problems(legacy_rule(transfer_role=SCU, **fields), environment=environment)
+    assert problem.attribute == attribute
 
 
-def test_nullify_of_a_message_that_is_not_coerced_yet_protects() -> None:
-    (compiled,) = compile_rules([legacy_rule(dimse=Dimse.C_FIND_RSP, transfer_role=SCU, nullify_tags=(NAME,))])
-    assert (compiled.unexecuted, compiled.protective) == (("dcmNullifyTag",), True)
+@pytest.mark.ldap("dcmCoercionParam")
+@pytest.mark.parametrize(
+    ("fields", "attribute", "value"),
+    [
+        ({"uri": "merge-attrs:"}, "dcmMergeAttribute", ""),
+        ({"uri": "merge-attrs:", "merge_attributes": ("Foo!",)}, "dcmMergeAttribute", "Foo!"),
+        ({"uri": "sup-from-dev:"}, "dcmSupplementFromDeviceReference", ""),
+        (
+            {"uri": "sup-from-dev:", "supplement_from_device_reference": "dicomDeviceName=x"},
+            "dcmSupplementFromDeviceReference",
+            "dicomDeviceName=x",
+        ),
+        ({"uri": "xslt:file:///nowhere/a.xsl"}, "dcmURI", "xslt:file:///nowhere/a.xsl"),
+        ({"uri": f"xslt:{STYLE_SHEET}", "coercion_params": ("no-value",)}, "dcmCoercionParam", "no-value"),
+        ({"uri": "change-charset:ISO_IR 1"}, "dcmURI", "change-charset:ISO_IR 1"),
+        ({"uri": f"merge-mwl:{STYLE_SHEET}", "transfer_role": SCU}, "dcmURI", f"merge-mwl:{STYLE_SHEET}"),
+    ],
+)
+def test_wrong_value_of_a_version_2_rule_is_told_with_its_attribute(
+    environment: Environment, fields: dict[str, Any], attribute: str, value: str
+) -> None:
+    (problem,) = problems(version_2_rule(**fields), environment=environment)
+    assert (problem.dn, problem.attribute, problem.value) == ("cn=version2", attribute, value)
 
 
-def test_rule_for_a_service_that_is_not_offered_is_not_applicable() -> None:
-    assert told(version_2_rule(dimse=Dimse.N_CREATE_RQ, transfer_role=SCU)) == [
-        "cn=version2: not applicable, there is no N_CREATE_RQ here: dcmURI merge-attrs:"
-    ]
-
-
-def test_merge_attributes_of_a_version_2_rule_are_checked_too() -> None:
-    assert [p.value for p in problems(version_2_rule(merge_attributes=("Foo!",)))] == ["Foo!"]
+def test_rule_that_is_not_applicable_is_checked_as_far_as_its_conditions() -> None:
+    (problem,) = problems(
+        version_2_rule(dimse=Dimse.N_SET_RQ, transfer_role=SCU, uri="merge-attrs:", properties=("Modality=[",))
+    )
+    assert problem.attribute == "dcmProperty"

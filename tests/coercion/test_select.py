@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.rules import compile_rules, rules_for
+from dcm4py_leading.coercion.rules import rules_for
+from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.coercion.select import Selection, select_rules
-from dcm4py_leading.errors import CoercionNotExecuted
-from dcm4py_leading.model.coercion import AnyRule, Dimse
-from dcm4py_leading.model.values import UID, Tag, TransferRole
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.values import UID, TransferRole
 from tests.fixtures.rules import (
     CT,
     LEADING,
@@ -19,12 +18,9 @@ from tests.fixtures.rules import (
     data_set,
     device,
     legacy_rule,
+    selected,
     version_2_rule,
 )
-
-
-def select(*rules: AnyRule, ds: Dataset | None = None, **context: Any) -> Selection:
-    return select_rules(compile_rules(rules), replace(RETRIEVE, **context), ds or Dataset())
 
 
 def applied(selection: Selection) -> list[str]:
@@ -32,7 +28,7 @@ def applied(selection: Selection) -> list[str]:
 
 
 def test_only_the_first_matching_legacy_rule_applies() -> None:
-    selection = select(legacy_rule("no", properties=("Modality=MR",)), legacy_rule("first"), legacy_rule("second"))
+    selection = selected(legacy_rule("no", properties=("Modality=MR",)), legacy_rule("first"), legacy_rule("second"))
     assert applied(selection) == ["first"]
     assert [verdict.decided_by for verdict in selection.verdicts] == [
         "dcmProperty=Modality=MR",
@@ -42,27 +38,31 @@ def test_only_the_first_matching_legacy_rule_applies() -> None:
 
 
 def test_every_matching_version_2_rule_applies_and_hides_no_legacy_rule() -> None:
-    selection = select(version_2_rule("a"), legacy_rule("leading", leading_cfind_scp=LEADING), version_2_rule("b"))
+    selection = selected(version_2_rule("a"), legacy_rule("leading", leading_cfind_scp=LEADING), version_2_rule("b"))
     assert applied(selection) == ["leading", "a", "b"]
-    assert len(selection.steps) == 1
+    assert [step.name for rule in selection.applied for step in rule.steps] == [
+        "leading-arc",
+        "trim-ISO2022",
+        "trim-ISO2022",
+    ]
 
 
 @pytest.mark.ldap("dcmRulePriority")
 def test_highest_priority_wins_over_place() -> None:
     ae, of_device = application_entity("AE", legacy_rule("ae")), device(legacy_rule("dev", rule_priority=1))
-    assert applied(select_rules(rules_for(of_device, ae), RETRIEVE, Dataset())) == ["dev"]
+    assert applied(select_rules(rules_for(of_device, ae, Environment()), RETRIEVE, Dataset())) == ["dev"]
 
 
 def test_rule_of_the_ae_wins_at_equal_priority() -> None:
     ae, of_device = application_entity("AE", legacy_rule("ae")), device(legacy_rule("dev"))
-    assert applied(select_rules(rules_for(of_device, ae), RETRIEVE, Dataset())) == ["ae"]
+    assert applied(select_rules(rules_for(of_device, ae, Environment()), RETRIEVE, Dataset())) == ["ae"]
 
 
 @pytest.mark.ldap("dcmSOPClass")
 def test_rule_is_limited_to_its_sop_classes() -> None:
     rule = legacy_rule("ct", sop_classes=frozenset({UID(CT)}))
-    assert applied(select(rule)) == ["ct"]
-    assert select(rule, sop_class="1.2.840.10008.5.1.4.1.1.4").verdicts[0].decided_by == f"dcmSOPClass={CT}"
+    assert applied(selected(rule)) == ["ct"]
+    assert selected(rule, sop_class="1.2.840.10008.5.1.4.1.1.4").verdicts[0].decided_by == f"dcmSOPClass={CT}"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_rule_is_limited_to_its_sop_classes() -> None:
     ],
 )
 def test_rule_for_another_message_does_not_apply(fields: dict[str, Any], decided_by: str) -> None:
-    assert select(legacy_rule(**fields)).verdicts[0].decided_by == decided_by
+    assert selected(legacy_rule(**fields)).verdicts[0].decided_by == decided_by
 
 
 @pytest.mark.parametrize(
@@ -89,50 +89,26 @@ def test_rule_for_another_message_does_not_apply(fields: dict[str, Any], decided
     ],
 )
 def test_conditions_see_peers_and_attributes(condition: str, matches: bool) -> None:
-    selection = select(legacy_rule(properties=(condition,)), ds=data_set(Modality="CT"))
+    selection = selected(legacy_rule(properties=(condition,)), ds=data_set(Modality="CT"))
     assert selection.verdicts[0].matched is matches
 
 
 def test_all_conditions_have_to_hold() -> None:
     rule = legacy_rule(properties=("Modality=CT", "ReceivingHostname=elsewhere"))
-    assert select(rule, ds=data_set(Modality="CT")).verdicts[0].decided_by == "dcmProperty=ReceivingHostname=elsewhere"
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        legacy_rule("r", uri="file:///a.xsl"),
-        legacy_rule("r", de_identifications=("RetainUIDsOption",)),
-        version_2_rule("r", uri="deidentify:"),
-        version_2_rule("r", uri="xslt:file:///a.xsl"),
-        version_2_rule("r", uri="nullify-pixel-data:"),
-    ],
-)
-def test_object_that_an_unexecuted_rule_protects_is_refused(rule: AnyRule) -> None:
-    with pytest.raises(CoercionNotExecuted) as caught:
-        select(rule).require_executed()
-    assert "coercion rule r" in str(caught.value)
-
-
-def test_protecting_rule_that_does_not_match_refuses_nothing() -> None:
-    select(legacy_rule(uri="file:///a.xsl", properties=("Modality=MR",))).require_executed()
-
-
-def test_protecting_legacy_rule_behind_another_refuses_nothing() -> None:
-    select(legacy_rule("first"), legacy_rule("second", uri="file:///a.xsl")).require_executed()
-
-
-def test_other_unexecuted_rules_refuse_nothing() -> None:
-    select(version_2_rule(), legacy_rule(trim_iso2022_character_set=True)).require_executed()
-
-
-@pytest.mark.ldap("dcmNullifyTag")
-def test_executed_nullify_refuses_nothing() -> None:
-    select(legacy_rule(nullify_tags=(Tag(0x00100010),))).require_executed()
+    assert (
+        selected(rule, ds=data_set(Modality="CT")).verdicts[0].decided_by == "dcmProperty=ReceivingHostname=elsewhere"
+    )
 
 
 @pytest.mark.ldap("dcmRetrieveAsReceived")
 def test_retrieve_as_received_is_that_of_the_rule_that_applies() -> None:
     as_received = legacy_rule("as-received", retrieve_as_received=True)
-    assert select(as_received).retrieve_as_received
-    assert not select(legacy_rule("first"), as_received).retrieve_as_received
+    assert selected(as_received).retrieve_as_received
+    assert not selected(legacy_rule("first"), as_received).retrieve_as_received
+
+
+@pytest.mark.ldap("dcmRetrieveAsReceived")
+def test_retrieve_as_received_of_a_version_2_rule_counts_beside_a_legacy_rule() -> None:
+    as_received = version_2_rule("as-received", uri="retrieve-as-received:")
+    assert selected(legacy_rule("first"), as_received).retrieve_as_received
+    assert not selected(legacy_rule("first"), version_2_rule()).retrieve_as_received

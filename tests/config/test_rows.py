@@ -19,6 +19,7 @@ from dcm4py_leading.model.archive import (
     PatientInfo,
     RelationalMismatchPolicy,
 )
+from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.coercion import Dimse, OnFailure, UpdatePolicy
 from dcm4py_leading.model.device import ConnectionProtocol
 from dcm4py_leading.model.values import Tag, TransferRole
@@ -53,6 +54,23 @@ SETTINGS = {
 }
 EXAMPLES = {
     "dicomDevice": {
+        "dicomManufacturer": ("Maker", "Maker"),
+        "dicomManufacturerModelName": ("Model", "Model"),
+        "dicomSoftwareVersion": (["2.0", "1.0"], ("2.0", "1.0")),
+        "dicomStationName": ("CT1", "CT1"),
+        "dicomDeviceSerialNumber": ("4711", "4711"),
+        "dicomInstitutionName": (["B", "A"], ("B", "A")),
+        "dicomInstitutionAddress": (["B", "A"], ("B", "A")),
+        "dicomInstitutionCode": (['(A1, 99X, "Clinic")'], (Code(value="A1", scheme="99X", meaning="Clinic"),)),
+        "dicomInstitutionDepartmentName": (["B", "A"], ("B", "A")),
+        "dicomIssuerOfPatientID": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomIssuerOfAccessionNumber": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomOrderPlacerIdentifier": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomOrderFillerIdentifier": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomIssuerOfAdmissionID": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomIssuerOfServiceEpisodeID": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomIssuerOfContainerIdentifier": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
+        "dicomIssuerOfSpecimenIdentifier": ("A&1.2&ISO", Issuer.parse("A&1.2&ISO")),
         "dicomDeviceName": ("dcm4chee-arc ", "dcm4chee-arc"),
         "dicomDescription": ("an archive", "an archive"),
         "dicomInstalled": ("FALSE", False),

@@ -70,6 +70,7 @@ def start_archive(slapd_factory: Callable[..., Slapd], tmp_path: Path) -> Iterat
             content: tuple[Path, ...] = (OUR_LDIF / "quickstart.ldif",),
             schema: tuple[Path, ...] = OUR_SCHEMA,
             changes: tuple[Path, ...] = (),
+            extra: tuple[str, ...] = (),
         ) -> Archive:
             archive_port, leading_port, viewer_port, http_port = free_ports(4)
             ports = {11112: archive_port, 11113: leading_port, 11115: viewer_port, 11117: viewer_port}
@@ -89,7 +90,7 @@ def start_archive(slapd_factory: Callable[..., Slapd], tmp_path: Path) -> Iterat
                 *("--bind-dn", slapd.bind_dn, "--bind-password-file", str(slapd.password_file)),
             ]
             http = f"http://127.0.0.1:{http_port}"
-            data = [*options, "--data-dir", str(tmp_path / "data"), "--http", http.removeprefix("http://")]
+            data = [*options, *extra, "--data-dir", str(tmp_path / "data"), "--http", http.removeprefix("http://")]
             process = Process([sys.executable, "-m", "dcm4py_leading", "serve", *data], log=tmp_path / "service.log")
             running.callback(process.stop)
             archive = Archive(process, slapd, archive_port, leading_port, viewer_port, http, options)
@@ -160,16 +161,21 @@ def test_the_seed_on_our_schema_and_quickstart_tree(
     assert leading.requests("C-FIND RQ") == 1
 
 
+@pytest.mark.parametrize("compat", [False, True])
 def test_the_seed_on_the_stock_tree_with_its_own_schema(
+    compat: bool,
     start_archive: StartArchive,
     dcmqrscp: Callable[..., DcmQrScp],
     storescp: Callable[..., StoreScp],
     upstream: Upstream,
     tmp_path: Path,
 ) -> None:
-    """Its version-2 rule on AE DCM4CHEE, which hides the seed's rule from dcm4chee, does not hide it here."""
+    """Its version-2 rule on AE DCM4CHEE hides the seed's rule from dcm4chee; here it does so only when asked to."""
     archive = start_archive(
-        content=upstream.stock_content, schema=upstream.schema, changes=(OUR_LDIF / "stock-peers.ldif",)
+        content=upstream.stock_content,
+        schema=upstream.schema,
+        changes=(OUR_LDIF / "stock-peers.ldif",),
+        extra=("--compat", "5.35") if compat else (),
     )
     leading = dcmqrscp(port=archive.leading_port)
     viewer = storescp(port=archive.viewer_port, options=("+xa", "+B", "+uf"))
@@ -177,7 +183,7 @@ def test_the_seed_on_the_stock_tree_with_its_own_schema(
     assert archive.slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif").returncode == 0
     archive.reload()
     assert move_study(archive) == 0x0000
-    assert delivered(viewer) == RIGHT_VALUES
+    assert delivered(viewer) == (STALE_VALUES if compat else RIGHT_VALUES)
 
 
 def test_orthanc_as_the_leading_archive(

@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.cache import CacheCounts, LeadingCache
+from dcm4py_leading.leading.outcome import Looked, LookupOutcome
 from dcm4py_leading.model.values import UID
 from tests.fixtures.rules import data_set
 
@@ -45,6 +47,24 @@ class Archive:
         return {uid: data_set(StudyInstanceUID=uid) for uid in uids if uid not in self.unknown}
 
 
+class Asking:
+    """A cache, asked for answers without their outcomes."""
+
+    def __init__(self, of: LeadingCache, join_timeout: timedelta) -> None:
+        self.cache = of
+        self._join_timeout = join_timeout
+
+    @property
+    def counts(self) -> CacheCounts:
+        return self.cache.counts
+
+    def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, Looked]:
+        return self.cache.get_many(source, uids, archive, join_timeout=self._join_timeout)
+
+    def get_many(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, LeadingAnswer]:
+        return {uid: looked.answer for uid, looked in self.look_up(source, uids, archive).items()}
+
+
 def cache(
     *,
     max_size: int = 10,
@@ -52,13 +72,10 @@ def cache(
     clock: Callable[[], float] | None = None,
     page_size: int = 50,
     join_timeout: timedelta = timedelta(seconds=WAIT),
-) -> LeadingCache:
-    return LeadingCache(
-        max_size=max_size,
-        stale_after=stale_after,
-        clock=clock or Clock(),
-        page_size=page_size,
-        join_timeout=join_timeout,
+) -> Asking:
+    clock = clock or Clock()
+    return Asking(
+        LeadingCache(max_size=max_size, stale_after=stale_after, clock=clock, page_size=page_size), join_timeout
     )
 
 
@@ -105,7 +122,7 @@ def test_failure_is_not_remembered() -> None:
     archive.failure = None
     assert isinstance(answers.get_many("QRSCP", [A], archive)[A], Dataset)
     assert archive.asked == [(A, B), (A,)]
-    assert answers.counts == CacheCounts(misses=3, failures=1)
+    assert answers.counts == CacheCounts(misses=3, failures=2)
 
 
 def test_after_a_page_that_fails_the_next_is_not_asked_for() -> None:
@@ -205,7 +222,7 @@ def test_fifty_threads_cost_one_question() -> None:
 
 
 def asking_in_the_background(
-    pool: ThreadPoolExecutor, answers: LeadingCache, uids: Sequence[UID], **archive: object
+    pool: ThreadPoolExecutor, answers: Asking, uids: Sequence[UID], **archive: object
 ) -> tuple[threading.Event, object]:
     """Let another thread ask, up to where the archive is about to answer; set the event to let it."""
     reached, go = threading.Event(), threading.Event()
@@ -281,3 +298,51 @@ def test_threads_with_overlapping_questions_get_right_answers_without_a_deadlock
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(ask, range(16), timeout=60))
+
+
+def test_outcome_tells_how_an_answer_came_about() -> None:
+    answers, archive = cache(), Archive(unknown=[B])
+    first = answers.look_up("QRSCP", [A, B], archive)
+    assert [first[uid].outcome for uid in (A, B)] == [LookupOutcome.MISS, LookupOutcome.NOT_FOUND]
+    again = answers.look_up("QRSCP", [A, B], archive)
+    assert {looked.outcome for looked in again.values()} == {LookupOutcome.HIT}
+    archive.failure = LeadingUnavailable("down")
+    assert answers.look_up("QRSCP", [C], archive)[C].outcome is LookupOutcome.FAILED
+    with ThreadPoolExecutor(2) as pool:
+        go, _ = asking_in_the_background(pool, answers, [UIDS[5]])
+        waiting = pool.submit(answers.look_up, "QRSCP", [UIDS[5]], Archive())
+        _until(lambda: answers.counts.joined == 1)
+        go.set()
+        assert waiting.result(WAIT)[UIDS[5]].outcome is LookupOutcome.JOINED
+
+
+def test_dropped_study_is_asked_for_again_and_others_are_not() -> None:
+    answers, archive = cache(), Archive()
+    answers.get_many("QRSCP", [A, B], archive)
+    assert answers.cache.drop(A) == 1
+    answers.get_many("QRSCP", [A, B], archive)
+    assert archive.asked == [(A, B), (A,)]
+    assert answers.cache.drop(None) == 2
+    assert len(answers.cache) == 0
+
+
+def test_answer_that_was_on_its_way_when_it_was_dropped_is_not_remembered() -> None:
+    answers, archive = cache(), Archive()
+    with ThreadPoolExecutor(1) as pool:
+        go, on_its_way = asking_in_the_background(pool, answers, [A])
+        answers.cache.drop(A)
+        answers.get_many("QRSCP", [A], archive)
+        go.set()
+        assert isinstance(on_its_way.result(WAIT)[A], Dataset)  # type: ignore[attr-defined]
+    assert archive.asked == [(A,)]
+    assert len(answers.cache) == 1
+
+
+def test_entries_are_listed_with_their_age() -> None:
+    clock = Clock()
+    answers = cache(clock=clock)
+    answers.get_many("QRSCP", [A], Archive())
+    clock.seconds += 5
+    answers.get_many("QRSCP", [B], Archive(unknown=[B]))
+    listed = [(e.study_instance_uid, e.age, e.answer is None) for e in answers.cache.entries()]
+    assert listed == [(A, timedelta(seconds=5), False), (B, timedelta(0), True)]

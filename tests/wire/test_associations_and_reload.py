@@ -215,4 +215,4 @@ def test_each_request_is_one_line(seed: Seed, caplog: pytest.LogCaptureFixture) 
     lines = [message for message in caplog.messages if message.startswith("C-")]
     assert len(lines) == 2
     assert lines[0].startswith("C-ECHO from=TESTSCU to=DCM4CHEE status=0x0000")
-    assert lines[1].startswith("C-FIND from=TESTSCU to=DCM4CHEE status=0x0000 matches=0 ms=")
+    assert lines[1].startswith("C-FIND from=TESTSCU to=DCM4CHEE status=0x0000 matches=0 leading=- ms=")

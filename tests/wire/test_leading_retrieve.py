@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import LeadingScp, Viewer, knows, silent_listener
-from tests.fixtures.scu import find, get, identifier, move, store
+from tests.fixtures.scu import get, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
@@ -383,34 +383,6 @@ def test_retrieve_as_received_keeps_the_attributes_of_the_index_out(
     assert {ds.StudyDescription for ds in station.received} == {"First value", "Second value"}
 
 
-@pytest.mark.ldap("dcmDeIdentification")
-@pytest.mark.ldap("dcmURI")
-@pytest.mark.parametrize(
-    "demand",
-    [
-        "objectClass: dcmArchiveAttributeCoercion\ndcmDeIdentification: BasicApplicationConfidentialityProfile",
-        "objectClass: dcmArchiveAttributeCoercion\ndcmURI: file:/opt/anonymize.xsl",
-        "objectClass: dcmArchiveAttributeCoercion2\ndcmURI: deidentify:",
-        "objectClass: dcmArchiveAttributeCoercion2\ndcmURI: nullify-pixel-data:",
-        "objectClass: dcmArchiveAttributeCoercion2\ndcmURI: xslt:file:/opt/anonymize.xsl",
-    ],
-)
-def test_what_a_rule_protects_and_this_version_cannot_execute_is_never_sent(
-    seed: Seed, stale: list[Path], viewer: Callable[..., Viewer], demand: str
-) -> None:
-    seed.change(
-        f"dn: cn=protect,{DEVICE}\nchangetype: add\n{demand}\ncn: protect\n"
-        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmProperty: ReceivingApplicationEntityTitle=STORESCP"
-    )
-    seed.start()
-    store(seed.archive_port, stale)
-    station = viewer(seed.viewer_port)
-    final = moved(seed)
-    assert final.Status == 0xA702
-    assert final.NumberOfFailedSuboperations == 3
-    assert station.requests == []
-
-
 @pytest.mark.ldap("dcmNullifyTag")
 @pytest.mark.ldap("dcmMergeAttribute")
 def test_nullified_and_merged_attributes_are_delivered_so(
@@ -486,31 +458,3 @@ def test_an_ae_that_must_not_initiate_sends_nothing(
     station = viewer(seed.viewer_port)
     assert moved(seed).Status == 0xA702
     assert station.requests == []
-
-
-@pytest.mark.ldap("dcmDIMSE")
-@pytest.mark.parametrize(("dimse", "role"), [("C_FIND_RQ", "SCU"), ("C_FIND_RSP", "SCU")])
-def test_a_query_that_an_unexecuted_protective_rule_matches_fails(
-    seed: Seed, stale: list[Path], dimse: str, role: str
-) -> None:
-    seed.change(
-        f"dn: cn=style,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: style\n"
-        f"dcmDIMSE: {dimse}\ndicomTransferRole: {role}\ndcmURI: file:/opt/hide.xsl\n"
-        "dcmProperty: SendingApplicationEntityTitle=STRANGER"
-    )
-    seed.start()
-    store(seed.archive_port, stale)
-    query = identifier("STUDY", StudyInstanceUID=STUDY, PatientName="")
-    assert find(seed.archive_port, query, calling="STRANGER") == (0x0110, [])
-    assert len(find(seed.archive_port, query, calling="FRIEND")[1]) == 1
-
-
-def test_an_object_that_an_unexecuted_protective_rule_matches_is_not_stored(seed: Seed, stale: list[Path]) -> None:
-    seed.change(
-        f"dn: cn=anonymize,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: anonymize\n"
-        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCU\n"
-        "dcmDeIdentification: BasicApplicationConfidentialityProfile\ndcmProperty: Modality=CT"
-    )
-    seed.start()
-    assert store(seed.archive_port, stale[:1]) == [0x0110]
-    assert seed.objects == []

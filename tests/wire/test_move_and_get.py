@@ -95,7 +95,7 @@ def test_relational_retrieve_where_the_ae_is_lenient(archive: Seed, viewer: Star
 def test_relational_retrieve_where_negotiated(archive: Seed, viewer: StartViewer) -> None:
     (dn,) = [
         capability.dn
-        for ae in check(archive.site).device.application_entities
+        for ae in check(archive.site).snapshot.device.application_entities
         for capability in ae.transfer_capabilities
         if capability.sop_class == STUDY_MOVE
     ]

@@ -15,7 +15,7 @@ from dcm4py_leading.model.archive import (
     StorageDescriptor,
 )
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
-from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
+from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, DeviceDescription, TransferCapability
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class ObjectClass:
 
 OBJECT_CLASSES: tuple[ObjectClass, ...] = (
     ObjectClass("dicomDevice", Device, device.DICOM_DEVICE),
+    ObjectClass("dicomDevice", DeviceDescription, device.DEVICE_DESCRIPTION),
     ObjectClass("dcmDevice", Device, device.DCM_DEVICE),
     ObjectClass("dicomNetworkConnection", Connection, device.DICOM_NETWORK_CONNECTION),
     ObjectClass("dcmNetworkConnection", Connection, device.DCM_NETWORK_CONNECTION),

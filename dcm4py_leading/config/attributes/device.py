@@ -13,6 +13,7 @@ from dcm4py_leading.config.converters import (
     milliseconds,
     text,
 )
+from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.device import ConnectionProtocol
 from dcm4py_leading.model.values import UID, AETitle, TransferRole
 
@@ -22,6 +23,29 @@ DICOM_DEVICE: tuple[Row, ...] = (
     one("dicomInstalled", "installed", boolean),
 )
 DCM_DEVICE: tuple[Row, ...] = (one("dcmLimitOpenAssociations", "limit_open_associations", integer(0)),)
+
+DEVICE_DESCRIPTION: tuple[Row, ...] = (
+    one("dicomDeviceName", "device_name", required=True),
+    one("dicomManufacturer", "manufacturer"),
+    one("dicomManufacturerModelName", "manufacturer_model_name"),
+    # In the order of the directory: as in dcm4chee the first value counts.
+    many("dicomSoftwareVersion", "software_versions", collect=tuple),
+    one("dicomStationName", "station_name"),
+    one("dicomDeviceSerialNumber", "device_serial_number"),
+    many("dicomInstitutionName", "institution_names", collect=tuple),
+    many("dicomInstitutionAddress", "institution_addresses", collect=tuple),
+    many("dicomInstitutionCode", "institution_codes", Code.parse, collect=tuple),
+    many("dicomInstitutionDepartmentName", "institution_department_names", collect=tuple),
+    one("dicomIssuerOfPatientID", "issuer_of_patient_id", Issuer.parse),
+    one("dicomIssuerOfAccessionNumber", "issuer_of_accession_number", Issuer.parse),
+    one("dicomOrderPlacerIdentifier", "order_placer_identifier", Issuer.parse),
+    one("dicomOrderFillerIdentifier", "order_filler_identifier", Issuer.parse),
+    one("dicomIssuerOfAdmissionID", "issuer_of_admission_id", Issuer.parse),
+    one("dicomIssuerOfServiceEpisodeID", "issuer_of_service_episode_id", Issuer.parse),
+    one("dicomIssuerOfContainerIdentifier", "issuer_of_container_identifier", Issuer.parse),
+    one("dicomIssuerOfSpecimenIdentifier", "issuer_of_specimen_identifier", Issuer.parse),
+)
+"""Of a device that a coercion rule refers to."""
 
 DICOM_NETWORK_CONNECTION: tuple[Row, ...] = (
     # cn is multi-valued by its schema, but names one connection.

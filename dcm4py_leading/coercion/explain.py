@@ -1,0 +1,296 @@
+"""The explanation of a coercion: which rules matched and why others did not, the steps run, before and after.
+
+Made from what the coercion itself leaves behind, so that it cannot tell another story than what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.uid import UID as PydicomUID
+
+from dcm4py_leading.coercion.chain import Coerced, Executed, Outcome, Question
+from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.differences import Difference, Shown, differences
+from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.select import Selection, Verdict
+from dcm4py_leading.coercion.steps import AnyStep, AskingStep
+from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.model.coercion import CoercionRule2
+from dcm4py_leading.model.values import AETitle
+
+NOT_RUN = "not run"
+"""Outcome of a rule that matched, but comes after a sufficient one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedRule:
+    """One rule and whether it applies."""
+
+    cn: str
+    dn: str
+    is_legacy: bool
+    """dcmArchiveAttributeCoercion, else dcmArchiveAttributeCoercion2."""
+    priority: int
+    conditions: tuple[str, ...]
+    """Its dcmProperty values."""
+    decided_by: str | None
+    """The first thing that did not hold; None: the rule matched."""
+    hidden_upstream_by: str | None = None
+    """Name of the version-2 rule because of which dcm4chee-arc 5.35 would ignore this one."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether the rule applies."""
+        return self.decided_by is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedStep:
+    """One step of a rule that applies, and how it ended."""
+
+    rule: str
+    step: str
+    outcome: str
+    """``applied``, ``not applied``, ``failed``, ``not run``, or ``would ask AET`` where nobody was to be asked."""
+    asked: AETitle | None = None
+    """Who was asked, or would be."""
+    changes: int = 0
+    """How many changes it made."""
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a coercion does to one data set, told without having delivered or stored anything."""
+
+    ae_title: AETitle
+    """Our AE, whose rules these are."""
+    context: Context
+    rules: tuple[ExplainedRule, ...]
+    """In the order in which they are looked at."""
+    steps: tuple[ExplainedStep, ...]
+    elements: tuple[Difference, ...]
+    """What differs in the end."""
+    failure: str | None = None
+    """Why the request would fail (dcmCoercionOnFailure RETHROW); steps and elements are not known then."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything could not be done as the rules say."""
+        return self.failure is not None or any(step.outcome == Outcome.FAILED.value for step in self.steps)
+
+
+def explained_rules(selection: Selection) -> tuple[ExplainedRule, ...]:
+    """Every verdict, with a mark on legacy rules that upstream would not look at."""
+    hiding = next((v.rule.rule.cn for v in selection.verdicts if v.matched and _is_version_2(v)), None)
+    return tuple(
+        ExplainedRule(
+            cn=verdict.rule.rule.cn,
+            dn=verdict.rule.rule.dn,
+            is_legacy=not _is_version_2(verdict),
+            priority=verdict.rule.rule.rule_priority,
+            conditions=tuple(condition.text for condition in verdict.rule.conditions),
+            decided_by=verdict.decided_by,
+            hidden_upstream_by=hiding if verdict.matched and not _is_version_2(verdict) else None,
+        )
+        for verdict in selection.verdicts
+    )
+
+
+def _is_version_2(verdict: Verdict) -> bool:
+    return isinstance(verdict.rule.rule, CoercionRule2)
+
+
+def explained_steps(
+    selection: Selection, start: Dataset, coerced: Coerced, *, withheld: Collection[Question] = ()
+) -> tuple[ExplainedStep, ...]:
+    """The steps that were run on ``start``, which is not changed, and the rules that were not come to.
+
+    ``withheld`` are questions that were not put to anybody.
+    """
+    ran = {id(done.rule) for done in coerced.executed}
+    # Not to be expected of a rule without steps: of a message that is not handled here.
+    missed = [rule for rule in selection.applied if rule.steps and id(rule) not in ran]
+    return (
+        *_ran(start, coerced.executed, selection.context, withheld),
+        *(_not_run(rule) for rule in missed),
+    )
+
+
+def _ran(
+    start: Dataset, executed: Sequence[Executed], context: Context, withheld: Collection[Question]
+) -> Iterator[ExplainedStep]:
+    at = deepcopy(start)
+    for done in executed:
+        # The data set is as it was when the step was run, so this is what it asked.
+        question = _question(done.step, at, context)
+        asked = None if question is None else _whom(question)
+        is_withheld = question is not None and question in withheld
+        yield ExplainedStep(
+            rule=done.rule.rule.cn,
+            step=done.step.name,
+            outcome=f"would ask {asked}" if is_withheld else done.outcome.value,
+            asked=asked,
+            changes=len(done.changes),
+            remark=None if is_withheld else done.remark,
+        )
+        apply(at, done.changes)
+
+
+def _question(step: AnyStep, ds: Dataset, context: Context) -> Question | None:
+    if not isinstance(step, AskingStep):
+        return None
+    try:
+        return step.question(ds, context)
+    except CoercionFailed:
+        return None
+
+
+def _not_run(rule: CompiledRule) -> ExplainedStep:
+    return ExplainedStep(
+        rule=rule.rule.cn,
+        step=" ".join(step.name for step in rule.steps),
+        outcome=NOT_RUN,
+        remark="a rule before it was sufficient",
+    )
+
+
+def _whom(question: Question) -> AETitle:
+    return question.leading_cfind_scp if isinstance(question, LeadingQuestion) else question.worklist_scp
+
+
+def explained_elements(before: Dataset, after: Dataset) -> tuple[Difference, ...]:
+    """What differs in the end, element by element."""
+    return tuple(differences(before, after))
+
+
+def to_json(explanation: Explanation) -> dict[str, object]:
+    """The explanation as one JSON object."""
+    context = explanation.context
+    return {
+        "aeTitle": explanation.ae_title,
+        "message": {
+            "dimse": context.dimse.value,
+            "role": context.transfer_role.value,
+            "sopClass": context.sop_class,
+            "sending": _peer_json(context.sending),
+            "receiving": _peer_json(context.receiving),
+        },
+        "rules": [
+            {
+                "cn": rule.cn,
+                "dn": rule.dn,
+                "objectClass": _object_class(rule),
+                "priority": rule.priority,
+                "conditions": list(rule.conditions),
+                "matched": rule.matched,
+                "decidedBy": rule.decided_by,
+                "ignoredUpstreamBecauseOf": rule.hidden_upstream_by,
+            }
+            for rule in explanation.rules
+        ],
+        "steps": [
+            {
+                "rule": step.rule,
+                "step": step.step,
+                "outcome": step.outcome,
+                "asked": step.asked,
+                "changes": step.changes,
+                "remark": step.remark,
+            }
+            for step in explanation.steps
+        ],
+        "elements": [
+            {
+                "path": element.path,
+                "tag": f"{element.tag:08X}",
+                "keyword": element.keyword,
+                "before": None if element.before is None else dict(element.before.json),
+                "after": None if element.after is None else dict(element.after.json),
+            }
+            for element in explanation.elements
+        ],
+        "failure": explanation.failure,
+        "notes": list(explanation.notes),
+    }
+
+
+def _object_class(rule: ExplainedRule) -> str:
+    return "dcmArchiveAttributeCoercion" if rule.is_legacy else "dcmArchiveAttributeCoercion2"
+
+
+def _peer_json(peer: Peer) -> dict[str, str | None]:
+    return {"aeTitle": peer.ae_title, "host": peer.host}
+
+
+def to_text(explanation: Explanation) -> str:
+    """The explanation for a terminal."""
+    context = explanation.context
+    lines = [
+        f"{context.dimse.value}, the other system as {context.transfer_role.value}, "
+        f"{PydicomUID(context.sop_class).name} ({context.sop_class})",
+        f"from {_peer_text(context.sending)} to {_peer_text(context.receiving)}; rules of AE {explanation.ae_title}",
+        *(f"note: {note}" for note in explanation.notes),
+        "",
+        "RULES",
+        *_table([_rule_cells(rule) for rule in explanation.rules] or [("none",)]),
+    ]
+    if explanation.failure is not None:
+        return "\n".join([*lines, "", f"FAILED: {explanation.failure}"])
+    lines += ["", "STEPS", *_table([_step_cells(step) for step in explanation.steps] or [("none",)])]
+    lines += [
+        "",
+        "ELEMENTS",
+        *_table([_element_cells(element) for element in explanation.elements] or [("unchanged",)]),
+    ]
+    return "\n".join(lines)
+
+
+def _peer_text(peer: Peer) -> str:
+    return f"{peer.ae_title or '(unknown AE)'} on {peer.host or '(unknown host)'}"
+
+
+def _rule_cells(rule: ExplainedRule) -> tuple[str, ...]:
+    if rule.decided_by is not None:
+        why = rule.decided_by
+    else:
+        why = ", ".join(f"dcmProperty={text}" for text in rule.conditions) or "has no dcmProperty"
+    if rule.hidden_upstream_by is not None:
+        why += f"; dcm4chee-arc 5.35 ignores it, because version-2 rule {rule.hidden_upstream_by} matches"
+    version = "legacy" if rule.is_legacy else "version 2"
+    return ("matched" if rule.matched else "not matched", rule.cn, version, f"priority {rule.priority}", why)
+
+
+def _step_cells(step: ExplainedStep) -> tuple[str, ...]:
+    told = [f"asked {step.asked}"] if step.asked is not None and not step.outcome.startswith("would") else []
+    if step.outcome == Outcome.APPLIED.value:
+        told.append(f"{step.changes} change{'s' * (step.changes != 1)}")
+    if step.remark is not None:
+        told.append(step.remark)
+    return (step.rule, step.step, step.outcome, "; ".join(told))
+
+
+def _element_cells(element: Difference) -> tuple[str, ...]:
+    tag = f"({element.tag >> 16:04X},{element.tag & 0xFFFF:04X})"
+    return (tag, element.path, _value_text(element.before), "->", _value_text(element.after))
+
+
+def _value_text(shown: Shown | None) -> str:
+    return "(absent)" if shown is None else shown.text
+
+
+_WIDEST = 40
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Rows in columns; a cell wider than the rest of its column may be is not cut."""
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,31 @@
+"""What dcm4che makes of a Java string in formats: hash code, MD5, URL encoding."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import quote_plus
+
+_BASE32 = "0123456789abcdefghijklmnopqrstuv"
+
+
+def java_hash(text: str) -> str:
+    """java.lang.String.hashCode, as eight upper case hexadecimal digits."""
+    code = 0
+    units = text.encode("utf-16-be", "surrogatepass")
+    for high, low in zip(units[::2], units[1::2], strict=True):
+        code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
+    return f"{code:08X}"
+
+
+def md5_base32(text: str) -> str:
+    """MD5 of the UTF-8 in 26 digits of base 32, the least significant first."""
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    # dcm4che loses the first byte of either half; files must be found where it put them.
+    low, high = (int.from_bytes(half[1:]) << 8 for half in (digest[:8], digest[8:]))
+    number = high << 64 | low
+    return "".join(_BASE32[number >> shift & 0x1F] for shift in range(0, 130, 5))
+
+
+def url_encoded(text: str) -> str:
+    """java.net.URLEncoder with UTF-8, as in the query of an HTML form."""
+    return quote_plus(text, safe="*").replace("~", "%7E")

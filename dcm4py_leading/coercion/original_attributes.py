@@ -1,0 +1,58 @@
+"""The Original Attributes Sequence (0400,0561): what a coercion changed, as it was before (PS3.3 C.12.1.1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import datetime
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from dcm4py_leading.coercion.changes import Change, set_to
+from dcm4py_leading.coercion.charset import (
+    SPECIFIC_CHARACTER_SET,
+    character_set,
+    specific_character_set,
+    unified,
+)
+
+ORIGINAL_ATTRIBUTES_SEQUENCE = 0x04000561
+_NEVER = frozenset({ORIGINAL_ATTRIBUTES_SEQUENCE, SPECIFIC_CHARACTER_SET, 0x7FE00008, 0x7FE00009, 0x7FE00010})
+
+
+def original_attributes(
+    ds: Dataset,
+    previous: Mapping[int, DataElement | None],
+    *,
+    modifying_system: str,
+    source_of_previous_values: str,
+    now: datetime,
+) -> Change | None:
+    """The change that adds an item to the sequence; None when nothing worth telling was changed.
+
+    ``previous`` has the changed attributes as they were; None, where there was none, becomes an empty attribute. Where
+    ``ds`` has a character set by now that cannot encode them, the item names one of its own (PS3.3 C.12.1.1.2).
+    """
+    modified = Dataset()
+    for tag, element in sorted(previous.items()):
+        if tag in _NEVER:
+            continue
+        if element is not None:
+            modified[tag] = deepcopy(element)
+        elif tag in ds:
+            vr = ds[tag].VR
+            modified.add_new(tag, vr, [] if vr == "SQ" else None)
+    if not modified:
+        return None
+    item = Dataset()
+    local = character_set(ds)
+    if (needed := unified(local, modified)) != local:
+        item[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
+    item.SourceOfPreviousValues = source_of_previous_values
+    item.AttributeModificationDateTime = now.strftime("%Y%m%d%H%M%S.%f")
+    item.ModifyingSystem = modifying_system
+    item.ReasonForTheAttributeModification = "COERCE"
+    item.ModifiedAttributesSequence = [modified]
+    items = [deepcopy(old) for old in ds.get("OriginalAttributesSequence") or []]
+    return set_to(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", [*items, item]))

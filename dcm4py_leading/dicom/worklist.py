@@ -1,0 +1,162 @@
+"""C-FIND to a Modality Worklist SCP (PS3.4 K), for coercions that merge request attributes into received objects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+from pynetdicom.dimse_primitives import C_FIND
+from pynetdicom.dsutils import decode, encode
+from pynetdicom.presentation import build_context
+
+from dcm4py_leading.coercion.charset import UTF_8, declare_default, decode_text
+from dcm4py_leading.coercion.question import WorklistQuestion
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.message import find_request
+from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
+from dcm4py_leading.dicom.scu import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Coerce,
+    Resolve,
+    as_it_is,
+)
+from dcm4py_leading.errors import CoercionFailed, ConfigError, WorklistUnavailable
+from dcm4py_leading.leading.readable import UNREADABLE
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.device import ApplicationEntity
+
+MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
+MOST_ITEMS = 100
+"""More for the keys of one object mean that they were not matched."""
+
+_SCHEDULED_PROCEDURE_STEP_SEQUENCE = 0x00400100
+# PS3.4 K.6.1.2. Inside the sequence every SCP must return the first eight and may return the others.
+_SCHEDULED_STEP_RETURN_KEYS = (
+    *(0x00080060, 0x00400001, 0x00400002, 0x00400003, 0x00400006, 0x00400007, 0x00400008, 0x00400009),
+    *(0x00321070, 0x00400004, 0x00400005, 0x0040000B, 0x00400010, 0x00400011, 0x00400012, 0x00400020, 0x00400400),
+)
+_RETURN_KEYS = (
+    *(0x00080005, 0x00080050, 0x00080051, 0x00080080, 0x00080090, 0x00081110),
+    *(0x00100010, 0x00100020, 0x00100021, 0x00100024, 0x00100030, 0x00100040, 0x00101020, 0x00101030, 0x00101040),
+    *(0x00102203, 0x0020000D, 0x00321031, 0x00321032, 0x00321033, 0x00321034, 0x00321060, 0x00321064),
+    *(0x00380010, 0x00380014, 0x00401001, 0x00401002, 0x0040100A, 0x00402016, 0x00402017),
+)
+
+
+class WorklistSCU:
+    """Asks worklists, one association for each question."""
+
+    def __init__(
+        self, resolve: Resolve, *, coerce: Coerce = as_it_is, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``clock`` counts seconds."""
+        self._resolve = resolve
+        self._coerce = coerce
+        self._clock = clock
+
+    def find_items(
+        self, question: WorklistQuestion, local_ae: ApplicationEntity, *, timeout: timedelta | None = None
+    ) -> tuple[Dataset, ...]:
+        """The worklist items that match, decoded, to be read only; dcmDefaultCharacterSet where they name no set.
+
+        ``timeout`` bounds the whole of it. Raises WorklistUnavailable.
+        """
+        scp = question.worklist_scp
+        ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
+
+        def remaining() -> float | None:
+            return None if ends_at is None else max(0.001, ends_at - self._clock())
+
+        try:
+            remote = self._resolve(scp)
+        except ConfigError as err:
+            raise WorklistUnavailable(f"{scp} cannot be looked up: {err}") from err
+        if remote is None:
+            raise WorklistUnavailable(f"{scp} is not in the directory")
+        context = build_context(MODALITY_WORKLIST_FIND, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])
+        try:
+            keys = self._coerce(
+                Dimse.C_FIND_RQ, local_ae, remote, MODALITY_WORKLIST_FIND, worklist_identifier(question)
+            )
+            with RequestedAssociation(local_ae, remote, [context], timeout=timeout) as assoc:
+                found = list(_responses(assoc, keys, remaining))
+            items = tuple(
+                self._coerce(Dimse.C_FIND_RSP, local_ae, remote, MODALITY_WORKLIST_FIND, item) for item in found
+            )
+        except CoercionFailed as err:
+            raise WorklistUnavailable(f"{scp}: {err}") from err
+        except AssociationFailed as err:
+            message = str(err)
+            raise WorklistUnavailable(message if message.startswith(scp) else f"{scp}: {message}") from err
+        try:
+            for item in items:
+                _make_readable(item, local_ae.settings.default_character_set)
+        except UNREADABLE as err:
+            raise WorklistUnavailable(f"{scp} answered with what cannot be read: {type(err).__name__}") from err
+        return items
+
+
+def worklist_identifier(question: WorklistQuestion) -> Dataset:
+    """Identifier of a worklist query: the keys of the question, and as return keys whatever a style sheet may want."""
+    identifier, step = Dataset(), Dataset()
+    for tag in _RETURN_KEYS:
+        identifier.add(_universal(tag))
+    for tag in _SCHEDULED_STEP_RETURN_KEYS:
+        step.add(_universal(tag))
+    for tag, value in question.keys:
+        target = step if tag in _SCHEDULED_STEP_RETURN_KEYS else identifier
+        target.add(DataElement(tag, dictionary_VR(tag), value))
+    identifier.add(DataElement(_SCHEDULED_PROCEDURE_STEP_SEQUENCE, "SQ", [step]))
+    if not all(value.isascii() for _, value in question.keys):
+        identifier.SpecificCharacterSet = UTF_8
+    return identifier
+
+
+def _universal(tag: int) -> DataElement:
+    """A key that matches anything: empty, a sequence with one empty item (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
+    vr = dictionary_VR(tag)
+    return DataElement(tag, vr, [Dataset()] if vr == "SQ" else None)
+
+
+def _responses(
+    assoc: RequestedAssociation, identifier: Dataset, remaining: Callable[[], float | None]
+) -> Iterator[Dataset]:
+    """The pending responses of one C-FIND. Raises AssociationFailed."""
+    contexts = assoc.accepted_contexts
+    if not contexts:
+        raise AssociationFailed("the Modality Worklist C-FIND was not accepted")
+    context = contexts[0]
+    syntax = context.transfer_syntax[0]
+    encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
+    if encoded is None:
+        raise AssociationFailed("the query identifier cannot be encoded")
+    message_id = assoc.next_message_id()
+    assoc.send(find_request(MODALITY_WORKLIST_FIND, encoded, message_id), context.context_id or 0)
+    for _ in range(MOST_ITEMS + 1):
+        response = assoc.receive(remaining())
+        if type(response) is not C_FIND or response.MessageIDBeingRespondedTo != message_id:
+            raise AssociationFailed("a message came that is no response to our C-FIND")
+        code = response.Status
+        if code == status.SUCCESS:
+            return
+        if code is None:
+            raise AssociationFailed("a C-FIND response came without a status")
+        if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
+            raise AssociationFailed(f"C-FIND ended with status 0x{code:04X}")
+        if response.Identifier is None:
+            raise AssociationFailed("a pending C-FIND response came without an identifier")
+        yield decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian)
+    raise AssociationFailed(f"it answers with more than {MOST_ITEMS} worklist items")
+
+
+def _make_readable(item: Dataset, default_character_set: str | None) -> None:
+    """Decode everything: from here on it is only read, perhaps by several threads."""
+    declare_default(item, default_character_set)
+    decode_text(item)
+    for _ in item.iterall():
+        pass

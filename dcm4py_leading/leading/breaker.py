@@ -1,0 +1,89 @@
+"""Whether a leading archive is asked at all: not while it fails one question after the other."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+
+class BreakerState(enum.Enum):
+    """As in an electric circuit: questions pass while it is closed."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+    """One question is let through, or is on its way, and decides."""
+
+
+class Breaker:
+    """Opens after some failures in a row; after a pause one trial decides whether it closes again.
+
+    Every question that is admitted ends in `succeeded`, `failed` or `abandoned`. Safe under threads; never waits.
+    """
+
+    def __init__(self, *, threshold: int, pause: timedelta, clock: Callable[[], float]) -> None:
+        """``threshold`` failures in a row open it for ``pause``; ``clock`` counts seconds and never goes back."""
+        self._threshold = threshold
+        self._pause = pause.total_seconds()
+        self._clock = clock
+        self._failures = 0
+        self._retry_at: float | None = None
+        """When the next trial is due; None: closed."""
+        self._on_trial = False
+        self._probed = False
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> BreakerState:
+        """The state of this moment."""
+        with self._lock:
+            if self._retry_at is None:
+                return BreakerState.CLOSED
+            due = not self._probed and self._clock() >= self._retry_at
+            return BreakerState.HALF_OPEN if self._on_trial or due else BreakerState.OPEN
+
+    def admit(self) -> bool:
+        """Whether a question may go to the archive now."""
+        with self._lock:
+            if self._retry_at is None:
+                return True
+            if self._on_trial or self._probed or self._clock() < self._retry_at:
+                return False
+            self._on_trial = True
+            return True
+
+    def succeeded(self) -> bool:
+        """The archive answered; True when that closed the breaker."""
+        with self._lock:
+            closed = self._retry_at is not None
+            self._failures, self._retry_at, self._on_trial, self._probed = 0, None, False, False
+            return closed
+
+    def failed(self) -> bool:
+        """The archive did not answer; True when that opened the breaker, or let it stay open after a trial."""
+        with self._lock:
+            self._failures += 1
+            opens = self._on_trial or (self._retry_at is None and self._failures >= self._threshold)
+            if opens:
+                self._retry_at = self._clock() + self._pause
+            self._on_trial = False
+            return opens
+
+    def abandoned(self) -> None:
+        """The question came to an end that says nothing of the archive."""
+        with self._lock:
+            self._on_trial = False
+
+    def leave_to_probe(self) -> None:
+        """From now on the trials are made in the background, and every question is answered at once."""
+        with self._lock:
+            self._probed = self._retry_at is not None
+
+    def probe_ended(self) -> None:
+        """The archive can be reached again, or is probed no more: the next question is the trial."""
+        with self._lock:
+            if self._probed and self._retry_at is not None:
+                self._probed = False
+                self._retry_at = min(self._retry_at, self._clock())

@@ -1,0 +1,124 @@
+"""Questions to leading archives behind a breaker for each, timed, and within a deadline."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+
+from pydicom import Dataset
+
+from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingRefused, LeadingUnavailable
+from dcm4py_leading.leading.breaker import Breaker, BreakerState
+from dcm4py_leading.leading.outcome import Tally
+from dcm4py_leading.leading.probe import Spawn, probe
+from dcm4py_leading.leading.query import LeadingQuery
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import UID, AETitle, Tag
+
+LOG = logging.getLogger(__name__)
+
+
+def is_about_the_question(err: LeadingUnavailable, uids: Sequence[UID]) -> bool:
+    """Whether the archive is there and another question may fare better.
+
+    An error status that a UID list ends with may be due to the list; the question for one study decides.
+    """
+    return isinstance(err, LeadingMismatch) or (isinstance(err, LeadingQueryFailed) and len(uids) > 1)
+
+
+class GuardedQuery:
+    """Passes questions on to a `LeadingQuery` unless that archive failed several times in a row."""
+
+    def __init__(
+        self,
+        query: LeadingQuery,
+        settings: LeadingSettings,
+        tally: Tally,
+        *,
+        clock: Callable[[], float],
+        in_background: Spawn,
+    ) -> None:
+        self._query = query
+        self._settings = settings
+        self._tally = tally
+        self._clock = clock
+        self._in_background = in_background
+        self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def breakers(self) -> dict[tuple[AETitle, AETitle], BreakerState]:
+        """The state of each breaker, by local and leading AE title."""
+        with self._lock:
+            breakers = dict(self._breakers)
+        return {key: breaker.state for key, breaker in breakers.items()}
+
+    def close(self) -> None:
+        """Try archives in the background no more."""
+        self._closed.set()
+
+    def find_studies(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        study_instance_uids: Sequence[UID],
+        return_keys: frozenset[Tag],
+        *,
+        ends_at: float,
+    ) -> list[Dataset]:
+        """One C-FIND; see `LeadingQuery`. Raises LeadingRefused when the archive is not asked."""
+        started = self._clock()
+        if started >= ends_at:
+            raise LeadingUnavailable(f"{leading_cfind_scp} was not asked for all studies before the deadline")
+        breaker = self._breaker(leading_cfind_scp, local_ae)
+        if not breaker.admit():
+            raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        try:
+            responses = self._query.find_studies(
+                leading_cfind_scp,
+                local_ae,
+                study_instance_uids,
+                return_keys,
+                timeout=timedelta(seconds=ends_at - started),
+            )
+        except LeadingUnavailable as err:
+            if isinstance(err, LeadingMismatch):
+                self._answered(breaker, leading_cfind_scp)
+            elif not is_about_the_question(err, study_instance_uids) and breaker.failed():
+                self._opened(breaker, leading_cfind_scp, local_ae)
+            raise
+        else:
+            self._answered(breaker, leading_cfind_scp)
+            return responses
+        finally:
+            breaker.abandoned()  # where nothing was decided
+            self._tally.observe(leading_cfind_scp, self._clock() - started)
+
+    def _breaker(self, scp: AETitle, local_ae: ApplicationEntity) -> Breaker:
+        # Of each local AE its own: an archive may reject one calling AE title and answer another.
+        key, settings = (local_ae.ae_title, scp), self._settings
+        with self._lock:
+            if key not in self._breakers:
+                self._breakers[key] = Breaker(
+                    threshold=settings.breaker_threshold, pause=settings.breaker_pause, clock=self._clock
+                )
+            return self._breakers[key]
+
+    def _answered(self, breaker: Breaker, scp: AETitle) -> None:
+        if breaker.succeeded():
+            LOG.info("leading archive %s answers again", scp)
+
+    def _opened(self, breaker: Breaker, scp: AETitle, local_ae: ApplicationEntity) -> None:
+        settings = self._settings
+        LOG.warning("leading archive %s failed several times in a row and is not asked until it has recovered", scp)
+        times = int(settings.probe_for / settings.breaker_pause) if settings.breaker_pause else 0
+        if times and not self._closed.is_set():
+            breaker.leave_to_probe()
+            reach = partial(self._query.reach, scp, local_ae, timeout=settings.deadline)
+            self._in_background(
+                partial(probe, breaker, scp, reach, pause=settings.breaker_pause, times=times, wait=self._closed.wait)
+            )

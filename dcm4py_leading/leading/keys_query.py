@@ -1,0 +1,90 @@
+"""Asking a leading archive for studies by matching keys, and the port through which it is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.errors import LeadingQueryFailed, LeadingRefused, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.leading.breaker import Breaker
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle, Tag
+
+
+class LeadingKeysQuery(Protocol):
+    """Asks a leading archive by C-FIND which studies match; implemented by ``dicom/scu_keys.py``."""
+
+    def find_by_keys(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        keys: Dataset,
+        return_keys: frozenset[Tag],
+        *,
+        limit: int,
+        timeout: timedelta | None = None,
+    ) -> list[Dataset]:
+        """All pending responses to one Study Root, STUDY level C-FIND with these matching keys (PS3.4 C.6.2.1).
+
+        ``timeout`` bounds it from the opening of an association to the last response. Raises LeadingTooManyMatches
+        when there are more than ``limit`` responses, and otherwise as `leading.query.LeadingQuery`.
+        """
+        ...
+
+
+class GuardedKeysQuery:
+    """Passes questions on to a `LeadingKeysQuery` unless that archive failed several times in a row.
+
+    So a leading archive that is down does not cost every query its timeout. Safe under threads.
+    """
+
+    def __init__(self, query: LeadingKeysQuery, settings: LeadingSettings, *, clock: Callable[[], float]) -> None:
+        """``clock`` counts seconds and never goes back."""
+        self._query = query
+        self._settings = settings
+        self._clock = clock
+        self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
+        self._lock = threading.Lock()
+
+    def find_by_keys(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        keys: Dataset,
+        return_keys: frozenset[Tag],
+        *,
+        limit: int,
+        timeout: timedelta | None = None,
+    ) -> list[Dataset]:
+        """See `LeadingKeysQuery`; raises LeadingRefused when the archive is not asked."""
+        breaker = self._breaker(leading_cfind_scp, local_ae)
+        if not breaker.admit():
+            raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        try:
+            responses = self._query.find_by_keys(
+                leading_cfind_scp, local_ae, keys, return_keys, limit=limit, timeout=timeout
+            )
+        except (LeadingTooManyMatches, LeadingQueryFailed):
+            breaker.succeeded()  # it is there; another question may fare better
+            raise
+        except LeadingUnavailable:
+            breaker.failed()
+            raise
+        else:
+            breaker.succeeded()
+            return responses
+        finally:
+            breaker.abandoned()  # where nothing was decided
+
+    def _breaker(self, scp: AETitle, local_ae: ApplicationEntity) -> Breaker:
+        settings = self._settings
+        with self._lock:
+            return self._breakers.setdefault(
+                (local_ae.ae_title, scp),
+                Breaker(threshold=settings.breaker_threshold, pause=settings.breaker_pause, clock=self._clock),
+            )

@@ -1,0 +1,134 @@
+"""How the lookup of one study ended, and how often each end came."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from pydicom import Dataset
+
+from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.errors import LeadingMismatch, LeadingRefused, LeadingUnavailable
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.model.values import AETitle
+
+LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the buckets of `Latency`, in seconds; one more bucket holds what took longer."""
+
+
+class LookupOutcome(enum.Enum):
+    """Every question ends in exactly one."""
+
+    HIT = "hit"
+    """Remembered, be it that the study is unknown there."""
+    MISS = "miss"
+    """Asked, and found."""
+    JOINED = "joined"
+    """Another request was asking already, and got an answer."""
+    STALE_SERVED = "stale-served"
+    """No answer now: this is the last known one."""
+    NOT_FOUND = "not-found"
+    """Asked, and unknown there."""
+    REFUSED_BY_BREAKER = "refused-by-breaker"
+    """Not asked: the archive failed several times in a row."""
+    FAILED = "failed"
+    MISMATCH = "mismatch"
+    """Answered with another study, or with this one twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An answer and how it came about."""
+
+    answer: LeadingAnswer
+    outcome: LookupOutcome
+
+
+def asked(answer: LeadingAnswer) -> Looked:
+    """The outcome of a question that was put to the archive."""
+    match answer:
+        case None:
+            return Looked(answer, LookupOutcome.NOT_FOUND)
+        case Dataset():
+            return Looked(answer, LookupOutcome.MISS)
+        case LeadingMismatch():
+            return Looked(answer, LookupOutcome.MISMATCH)
+        case LeadingRefused():
+            return Looked(answer, LookupOutcome.REFUSED_BY_BREAKER)
+        case LeadingUnavailable():
+            return Looked(answer, LookupOutcome.FAILED)
+        case _:
+            assert_never(answer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long the C-FINDs to one archive took, failed ones included."""
+
+    buckets: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
+    """How many fell into each bucket of LATENCY_BOUNDS; not cumulative."""
+    total_seconds: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many C-FINDs there were."""
+        return sum(self.buckets)
+
+    def observe(self, seconds: float) -> Latency:
+        """With one more."""
+        at = bisect_left(LATENCY_BOUNDS, seconds)
+        buckets = tuple(n + (i == at) for i, n in enumerate(self.buckets))
+        return Latency(buckets=buckets, total_seconds=self.total_seconds + seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupCounts:
+    """What a lookup has done so far, by AE title of the leading archive."""
+
+    outcomes: Mapping[AETitle, Mapping[LookupOutcome, int]] = field(default_factory=dict)
+    """In studies."""
+    latency: Mapping[AETitle, Latency] = field(default_factory=dict)
+    one_by_one: frozenset[AETitle] = frozenset()
+    """Archives that cannot be asked for several studies at once."""
+    breakers: Mapping[tuple[AETitle, AETitle], BreakerState] = field(default_factory=dict)
+    """By local and leading AE title."""
+    cache_size: int = 0
+    """Studies in the cache."""
+
+    def total(self, outcome: LookupOutcome) -> int:
+        """How many studies ended so, with all archives."""
+        return sum(counts.get(outcome, 0) for counts in self.outcomes.values())
+
+
+class Tally:
+    """Counts while the lookup is at work. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[AETitle, Counter[LookupOutcome]] = {}
+        self._latency: dict[AETitle, Latency] = {}
+        self._lock = threading.Lock()
+
+    def count(self, leading_cfind_scp: AETitle, outcomes: Iterable[LookupOutcome]) -> None:
+        """Count the ends of some questions."""
+        with self._lock:
+            self._outcomes.setdefault(leading_cfind_scp, Counter()).update(outcomes)
+
+    def observe(self, leading_cfind_scp: AETitle, seconds: float) -> None:
+        """Count a C-FIND and how long it took."""
+        with self._lock:
+            self._latency[leading_cfind_scp] = self._latency.get(leading_cfind_scp, Latency()).observe(seconds)
+
+    def outcomes(self) -> dict[AETitle, dict[LookupOutcome, int]]:
+        """The outcomes so far."""
+        with self._lock:
+            return {scp: dict(counts) for scp, counts in self._outcomes.items()}
+
+    def latency(self) -> dict[AETitle, Latency]:
+        """The latencies so far."""
+        with self._lock:
+            return dict(self._latency)

@@ -1,0 +1,62 @@
+"""What an answer holds that can be read, reduced to what was asked for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from pydicom import Dataset
+
+from dcm4py_leading.coercion.charset import declare_default, decode_text
+from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.leading.query import StudyAttributes
+from dcm4py_leading.leading.uid_list import Page
+from dcm4py_leading.model.values import UID, AETitle, Tag
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError, OSError, struct.error)
+"""What pydicom raises on a value that it cannot read or write."""
+
+
+def page_of(
+    responses: Sequence[Dataset],
+    *,
+    scp: AETitle,
+    asked_for: Sequence[UID],
+    return_keys: frozenset[Tag],
+    default_character_set: str | None,
+) -> Page:
+    """The responses to one C-FIND, sorted out by study."""
+    known = {str(uid): uid for uid in asked_for}
+    found: dict[UID, LeadingAnswer] = {}
+    twice: set[UID] = set()
+    has_stranger = False
+    for response in responses:
+        uid = known.get(str(response.get("StudyInstanceUID", "")))
+        if uid is None:
+            has_stranger = True
+        elif uid in found:
+            twice.add(uid)
+        else:
+            try:
+                found[uid] = _study_attributes(response, return_keys, default_character_set)
+            except UNREADABLE as err:
+                found[uid] = LeadingUnavailable(f"{scp} answered with what cannot be read: {type(err).__name__}")
+    return Page(
+        found={uid: answer for uid, answer in found.items() if uid not in twice},
+        twice=frozenset(twice),
+        has_stranger=has_stranger,
+    )
+
+
+def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character_set: str | None) -> StudyAttributes:
+    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read."""
+    declare_default(response, default_character_set)
+    decode_text(response)
+    study = Dataset()
+    for tag in sorted(keys):
+        if tag in response:
+            study[tag] = response[tag]
+    for _ in study.iterall():
+        pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
+    return study

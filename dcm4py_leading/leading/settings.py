@@ -1,0 +1,47 @@
+"""How leading archives are asked, as far as the dcm4chee schema has no attribute for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadingSettings:
+    """Limits and pauses of the leading lookup."""
+
+    page_size: int = 100
+    """Studies in one C-FIND."""
+    first_page_size: int = 20
+    """Rows that a C-FIND SCP coerces first, so that its first answer comes soon."""
+    deadline: timedelta = timedelta(seconds=15)
+    """How long one lookup may take in all."""
+    error_pause: timedelta = timedelta(seconds=2)
+    """How long a study whose question failed twice is not asked for; the first retry is free."""
+    breaker_threshold: int = 3
+    """Failures in a row after which an archive is asked no more."""
+    breaker_pause: timedelta = timedelta(seconds=2)
+    """Then, how long until it is tried again."""
+    probe_for: timedelta = timedelta(minutes=5)
+    """How long it is tried in the background; afterwards the next question is the trial. 0: from the beginning."""
+    last_known_max_age: timedelta = timedelta(hours=24)
+    """How old an answer may be that is served while the archive is down."""
+    last_known_max_rows: int = 100_000
+    """How many of those answers are kept."""
+    associations: int = 4
+    """Open associations for each pair of a local AE and a leading archive."""
+    association_idle: timedelta = timedelta(seconds=10)
+    """How long an association is kept that nobody uses."""
+
+    def pages(self, rows: Iterable[T]) -> Iterator[tuple[T, ...]]:
+        """``rows`` as they come, in a small first page and full ones after it."""
+        source = iter(rows)
+        size = min(self.first_page_size, self.page_size)
+        while page := tuple(islice(source, size)):
+            yield page
+            size = self.page_size

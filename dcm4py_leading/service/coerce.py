@@ -1,0 +1,158 @@
+"""One entry point for every coercion: selects the rules of a message, asks what they ask, applies them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from dcm4py_leading.coercion.chain import (
+    Answer,
+    Coerced,
+    LeadingQuestion,
+    Question,
+    WorklistQuestion,
+    coercion,
+    questions,
+    run,
+)
+from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.deidentify import DeidentifyStep
+from dcm4py_leading.coercion.original_attributes import original_attributes
+from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
+from dcm4py_leading.errors import WorklistUnavailable
+from dcm4py_leading.leading.outcome import LookupOutcome
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import UID, TransferRole
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Which messages are coerced: those of one request."""
+
+    local_ae: ApplicationEntity
+    dimse: Dimse
+    transfer_role: TransferRole
+    """Role of the other system."""
+    sending: Peer
+    receiving: Peer
+
+
+class Coercer:
+    """The coercion of the messages of one request.
+
+    Keeps the answers for its length, so that everything about a study carries the same values, and an archive that is
+    down is asked once, however small the cache. Used by one thread.
+    """
+
+    def __init__(self, runtime: Runtime, message: Message) -> None:
+        self._runtime = runtime
+        self._message = message
+        self._rules = tuple(
+            rule
+            for rule in runtime.rules[message.local_ae.ae_title]
+            if (rule.rule.dimse, rule.rule.transfer_role) == (message.dimse, message.transfer_role)
+        )
+        self._needs_attributes = any(rule.needs_attributes for rule in self._rules)
+        self._answers: dict[Question, Answer] = {}
+        self._outcomes: Counter[LookupOutcome] = Counter()
+        self._patience = runtime.leading_settings.deadline.total_seconds()
+        """How many seconds this request may still wait for leading archives."""
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether any rule is about these messages."""
+        return bool(self._rules)
+
+    @property
+    def needs_attributes(self) -> bool:
+        """Whether `select` looks at the data set at all."""
+        return self._needs_attributes
+
+    def select(self, ds: Dataset, sop_class: str) -> Selection:
+        """The rules that apply to one message with ``ds``."""
+        context = Context(
+            dimse=self._message.dimse,
+            transfer_role=self._message.transfer_role,
+            sop_class=sop_class,
+            sending=self._message.sending,
+            receiving=self._message.receiving,
+        )
+        return select_rules(self._rules, context, ds, compat_5_35=self._runtime.options.compat_5_35)
+
+    def prefetch(self, wanted: Collection[tuple[Selection, UID]]) -> None:
+        """Ask what the coercion of these studies will ask leading archives, in one batch for each."""
+        self._ask({question for selection, uid in wanted for question in questions(selection, uid)})
+
+    def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
+        """Coerce ``ds``, which is changed. Raises CoercionFailed."""
+        coerced = run(coercion(ds, selection), self._answer)
+        for done in coerced.executed:
+            self._runtime.counts.count(done.rule.rule.cn, done.step.name, done.outcome.value)
+        return coerced
+
+    def _answer(self, question: Question) -> Answer:
+        self._ask([question])
+        return self._answers[question]
+
+    def _ask(self, wanted: Collection[Question]) -> None:
+        leading = [q for q in wanted if isinstance(q, LeadingQuestion) and q not in self._answers]
+        if leading:
+            began = time.monotonic()
+            deadline = timedelta(seconds=max(0.0, self._patience))
+            looked = self._runtime.leading.look_up(leading, self._message.local_ae, deadline=deadline)
+            self._patience -= time.monotonic() - began
+            for asked, found in looked.items():
+                self._answers[asked] = found.answer
+                self._outcomes[found.outcome] += 1
+        for question in wanted:
+            if question not in self._answers and isinstance(question, WorklistQuestion):
+                try:
+                    self._answers[question] = self._runtime.worklist.find_items(question, self._message.local_ae)
+                except WorklistUnavailable as err:
+                    LOG.warning("worklist: %s", err)
+                    self._answers[question] = err
+
+    def __str__(self) -> str:
+        """What the leading archives said, for the canonical log line; ``-`` when nothing was asked."""
+        return "/".join(f"{outcome.value}:{count}" for outcome, count in sorted_outcomes(self._outcomes)) or "-"
+
+
+def sorted_outcomes(outcomes: Mapping[LookupOutcome, int]) -> list[tuple[LookupOutcome, int]]:
+    """The outcomes that came up, in the order in which the enumeration has them."""
+    return [(outcome, outcomes[outcome]) for outcome in LookupOutcome if outcomes.get(outcome)]
+
+
+def add_original_attributes(
+    ds: Dataset,
+    coerced: Coerced,
+    local_ae: ApplicationEntity,
+    *,
+    source: str,
+    previous: Mapping[int, DataElement | None] | None = None,
+) -> None:
+    """Tell in ``ds`` what was changed, ``previous`` before the coercion included (PS3.3 C.12.1.1.9).
+
+    Not in a data set that was de-identified: what was taken out would stand there.
+    """
+    if any(done.step.name == DeidentifyStep.name for done in coerced.executed):
+        return
+    change = original_attributes(
+        ds,
+        {**coerced.previous, **(previous or {})},
+        modifying_system=local_ae.ae_title,
+        source_of_previous_values=source,
+        now=datetime.now(),
+    )
+    if change is not None:
+        apply(ds, [change])

@@ -1,0 +1,324 @@
+"""Explain: what the rules would do to an object, a query or a stored study, with nothing stored or delivered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pydicom
+from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement
+from pydicom.dataset import FileDataset
+
+from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.coercion.chain import Answer, Question, coercion, run
+from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.charset import declare_default
+from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.explain import Explanation, explained_elements, explained_rules, explained_steps
+from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
+from dcm4py_leading.coercion.select import select_rules
+from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.log import ref
+from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
+from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
+from dcm4py_leading.model.options import Options
+from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
+from dcm4py_leading.service.coerce import add_original_attributes
+from dcm4py_leading.service.encode import object_errors, read_object
+from dcm4py_leading.service.runtime import Runtime, WorklistQuery
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
+_PATIENT_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.1.1")
+
+
+class WrongQuestion(Dcm4pyError):
+    """What was asked to be explained cannot be: it makes no sense, or leaves open which AE is meant."""
+
+
+class StudyNotStored(Dcm4pyError):
+    """The study is not in the index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The message that is to be explained, as far as it was told."""
+
+    dimse: Dimse
+    transfer_role: TransferRole
+    """Role of the other system."""
+    sop_class: UID | None = None
+    sending: Peer = field(default_factory=Peer)
+    receiving: Peer = field(default_factory=Peer)
+
+
+def parse_wanted(parameters: Mapping[str, str]) -> Wanted:
+    """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion."""
+    dimse, role = _parsed(parameters, "dimse", Dimse), _parsed(parameters, "role", TransferRole)
+    if dimse is None or role is None:
+        raise WrongQuestion("dimse and role are required")
+    if Message(dimse, role) not in MESSAGES:
+        raise WrongQuestion(f"role {role.value} makes no sense with {dimse.value}")
+    return Wanted(
+        dimse=dimse,
+        transfer_role=role,
+        sop_class=_parsed(parameters, "sop-class", UID),
+        sending=_parsed_peer(parameters, "sending"),
+        receiving=_parsed_peer(parameters, "receiving"),
+    )
+
+
+def _parsed(parameters: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | None:
+    text = parameters.get(name)
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError as err:
+        raise WrongQuestion(f"{name}: {err}") from err
+
+
+def _parsed_peer(parameters: Mapping[str, str], end: str) -> Peer:
+    return Peer(host=parameters.get(f"{end}-host") or None, ae_title=_parsed(parameters, f"{end}-ae", AETitle))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What an explanation rests on: a configuration, and who answers questions."""
+
+    device: Device
+    rules: Mapping[AETitle, Sequence[CompiledRule]]
+    """The compiled rules of each AE, in the order in which they are looked at."""
+    options: Options
+    resolve: Callable[[AETitle], RemoteAE | None]
+    """Looks a remote AE up in the directory. Raises ConfigError."""
+    leading: LeadingLookup | None = None
+    """None: leading archives are not asked, and the explanation says which would be."""
+    worklist: WorklistQuery | None = None
+    """None: likewise."""
+
+
+def basis_of(runtime: Runtime, *, is_asking: bool) -> Basis:
+    """The configuration at work; leading archives are asked through its cache."""
+    return Basis(
+        device=runtime.device,
+        rules=runtime.rules,
+        options=runtime.options,
+        resolve=runtime.resolve,
+        leading=runtime.leading if is_asking else None,
+        worklist=runtime.worklist if is_asking else None,
+    )
+
+
+class AnswerFromFile:
+    """A leading archive that has one study, given as a data set; implements `leading.query.LeadingQuery`."""
+
+    def __init__(self, study: Dataset) -> None:
+        self._study = study
+
+    def find_studies(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        study_instance_uids: Sequence[UID],
+        return_keys: frozenset[Tag],
+        *,
+        timeout: timedelta | None = None,
+    ) -> list[Dataset]:
+        """The study, whatever was asked for: the lookup is to notice when it is another one."""
+        return [deepcopy(self._study)]
+
+    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
+        """Nothing; it is there."""
+
+
+def read_file(path: Path) -> Dataset:
+    """A DICOM file, or a data set without File Meta Information. Raises WrongQuestion, SubOperationFailed."""
+    with object_errors(f"{path} cannot be parsed"):
+        ds = pydicom.dcmread(path, force=True)
+    if not any(keyword_for_tag(tag) for tag in ds.keys()):
+        raise WrongQuestion(f"{path} is no DICOM file")
+    return ds
+
+
+def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, is_asking: bool) -> Explanation:
+    """What would become of the first instance of a stored study.
+
+    On a retrieve, the attributes of the index go into it first, as they do when it is delivered. Raises WrongQuestion,
+    StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
+    """
+    if wanted.dimse not in (Dimse.C_STORE_RQ, Dimse.C_FIND_RSP):
+        raise WrongQuestion(f"{wanted.dimse.value} is no message about a stored study: give a file")
+    try:
+        uid = UID(study_instance_uid)
+    except ValueError as err:
+        raise WrongQuestion(f"study: {err}") from err
+    instances = runtime.index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(uid,)))
+    if not instances:
+        raise StudyNotStored("the study is not stored here")
+    instance, basis = instances[0], basis_of(runtime, is_asking=is_asking)
+    LOG.info(
+        "explain %s %s study=%s leading=%s",
+        wanted.dimse.value,
+        wanted.transfer_role.value,
+        ref(uid),
+        "ask" if is_asking else "none",
+    )
+    if wanted.dimse is Dimse.C_FIND_RSP:
+        return explain(instance.attributes, wanted, basis)
+    with runtime.storage(instance.location.storage_id).open(instance.location) as file:
+        ds = read_object(file)
+    is_retrieve = wanted.transfer_role is TransferRole.SCP
+    return explain(ds, wanted, basis, indexed=instance.attributes if is_retrieve else None)
+
+
+def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Dataset | None = None) -> Explanation:
+    """Coerce ``ds``, which is changed, and tell everything about it.
+
+    ``indexed`` has the attributes of the index, which go by the rules' conditions and into ``ds`` before they are
+    applied. Raises WrongQuestion, SubOperationFailed.
+    """
+    with object_errors("the data set cannot be coerced"):
+        return _Explaining(ds, wanted, basis).result(indexed)
+
+
+class _Explaining:
+    """One coercion under observation, step by step as the services do it."""
+
+    def __init__(self, ds: Dataset, wanted: Wanted, basis: Basis) -> None:
+        self._ae, self._notes = _local_ae(wanted, basis.device)
+        declare_default(ds, self._ae.settings.default_character_set)
+        if isinstance(ds, FileDataset):
+            ds.buffer = None  # an open file, which cannot be copied
+        self._ds = ds
+        self._basis = basis
+        self._context = _context(ds, wanted, self._ae, basis)
+        self._withheld: set[Question] = set()
+
+    def result(self, indexed: Dataset | None) -> Explanation:
+        ds, rules, options = self._ds, self._basis.rules[self._ae.ae_title], self._basis.options
+        before = deepcopy(ds)
+        attributes = ds if indexed is None else indexed
+        selection = select_rules(rules, self._context, attributes, compat_5_35=options.compat_5_35)
+        if not is_offered(self._context.dimse):
+            self._notes.append("there is no such service here: none of these rules is ever applied")
+        previous: dict[int, DataElement | None] = {}
+        if indexed is not None and not selection.retrieve_as_received:
+            changes = plan_update(ds, indexed, UpdatePolicy.OVERWRITE)
+            previous = {change.path[0]: deepcopy(ds.get(change.path[0])) for change in changes}
+            apply(ds, changes)
+            if changes:
+                self._notes.append(f"before the rules, {len(changes)} attributes were brought to what the index says")
+        start = deepcopy(ds)
+        told = explained_rules(selection)
+        try:
+            coerced = run(coercion(ds, selection), self._answer)
+        except CoercionFailed as err:
+            return Explanation(
+                ae_title=self._ae.ae_title,
+                context=self._context,
+                rules=told,
+                steps=(),
+                elements=(),
+                failure=str(err),
+                notes=tuple(self._notes),
+            )
+        if self._context.dimse is not Dimse.C_STORE_RQ:
+            if "QueryRetrieveLevel" in before:
+                ds.QueryRetrieveLevel = before.QueryRetrieveLevel  # rules do not change it
+        elif (coerced.changes or previous) and self._is_telling_originals():
+            is_received = self._context.transfer_role is TransferRole.SCU
+            source = (self._context.sending.ae_title or "") if is_received else ""
+            add_original_attributes(ds, coerced, self._ae, source=source, previous=previous)
+        return Explanation(
+            ae_title=self._ae.ae_title,
+            context=self._context,
+            rules=told,
+            steps=explained_steps(selection, start, coerced, withheld=self._withheld),
+            elements=explained_elements(before, ds),
+            notes=tuple(self._notes),
+        )
+
+    def _is_telling_originals(self) -> bool:
+        is_received = self._context.transfer_role is TransferRole.SCU
+        return is_received or self._basis.options.of(self._ae.ae_title).original_attributes_on_retrieve
+
+    def _answer(self, question: Question) -> Answer:
+        leading, worklist = self._basis.leading, self._basis.worklist
+        if isinstance(question, LeadingQuestion):
+            if leading is not None:
+                return leading.answers([question], self._ae)[question]
+            self._withheld.add(question)
+            return None
+        if worklist is not None:
+            try:
+                return worklist.find_items(question, self._ae)
+            except WorklistUnavailable as err:
+                return err
+        self._withheld.add(question)
+        return ()
+
+
+def _local_ae(wanted: Wanted, device: Device) -> tuple[ApplicationEntity, list[str]]:
+    """Which of our AEs takes part, with what is to be remarked about that. Raises WrongQuestion."""
+    is_sending = wanted.transfer_role is TransferRole.SCP
+    title = (wanted.sending if is_sending else wanted.receiving).ae_title
+    ours = device.application_entities
+    ae = device.application_entity(title) if title is not None else None
+    if ae is not None:
+        return ae, []
+    end = "sending" if is_sending else "receiving"
+    if len(ours) != 1:
+        raise WrongQuestion(f"the {end} AE has to be one of {', '.join(sorted(own.ae_title for own in ours))}")
+    (ae,) = ours
+    return ae, [] if title is None else [f"{title} is no AE of this device; {ae.ae_title} is the {end} one"]
+
+
+def _context(ds: Dataset, wanted: Wanted, ae: ApplicationEntity, basis: Basis) -> Context:
+    is_sending = wanted.transfer_role is TransferRole.SCP
+    local, remote = (wanted.sending, wanted.receiving) if is_sending else (wanted.receiving, wanted.sending)
+    served = [connection.hostname for connection in ae.connections if connection.is_served]
+    local = Peer(host=local.host or next(iter(served), None), ae_title=ae.ae_title)
+    remote = Peer(host=remote.host or _host(remote.ae_title, basis), ae_title=remote.ae_title)
+    sending, receiving = (local, remote) if is_sending else (remote, local)
+    return Context(
+        dimse=wanted.dimse,
+        transfer_role=wanted.transfer_role,
+        sop_class=wanted.sop_class or _sop_class(ds, wanted.dimse),
+        sending=sending,
+        receiving=receiving,
+    )
+
+
+def _host(title: str | None, basis: Basis) -> str | None:
+    """dicomHostname of a remote AE, where the directory knows it."""
+    try:
+        remote = None if title is None else basis.resolve(AETitle(title))
+    except (ConfigError, ValueError):
+        return None
+    return remote.connections[0].hostname if remote is not None and remote.connections else None
+
+
+def _sop_class(ds: Dataset, dimse: Dimse) -> str:
+    """That of an object; of a query, the usual information model for its level."""
+    if dimse in (Dimse.C_FIND_RQ, Dimse.C_FIND_RSP):
+        is_about_patients = ds.get("QueryRetrieveLevel") == Level.PATIENT.value
+        return _PATIENT_ROOT_FIND if is_about_patients else _STUDY_ROOT_FIND
+    sop_class = ds.get("SOPClassUID")
+    if not isinstance(sop_class, str) or not sop_class:
+        raise WrongQuestion("the object has no SOP Class UID: give --sop-class")
+    return sop_class

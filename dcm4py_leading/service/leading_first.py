@@ -1,0 +1,299 @@
+"""Leading-first matching (``--set leading-first=true``): queries as if the index held the leading archive's values.
+
+The keys that coercion may change are also asked of the leading archive, and the studies that it names are looked up
+here without them. What coercion then makes of a match decides whether it still is one: a query by the new name finds
+the study, one by the old name no longer does. dcm4chee matches its own values only.
+
+Where the leading archive gives no answer, matching is as without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index import Index, IndexedInstance
+from dcm4py_leading.archive.keys import (
+    ALWAYS_KEPT,
+    ISSUER_OF_PATIENT_ID,
+    KEYS,
+    MODALITIES_IN_STUDY,
+    PATIENT_ID,
+    SOP_CLASSES_IN_STUDY,
+    STUDY_INSTANCE_UID,
+    keys_of,
+)
+from dcm4py_leading.archive.matching import limited_to_studies, matches, without
+from dcm4py_leading.archive.normal import first_text
+from dcm4py_leading.archive.query import Condition, Query, RetrieveKeys, Value
+from dcm4py_leading.coercion.chain import Coerced
+from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.coercion.steps import LeadingStep
+from dcm4py_leading.errors import CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.model.archive import Entity
+from dcm4py_leading.model.values import AETitle, Level, Tag
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+MOST_STUDIES = 500
+"""How many studies of a leading archive one query takes."""
+
+_KEYS_OF_STUDIES = frozenset(
+    {key.tag for key in KEYS if key.level in (Level.PATIENT, Level.STUDY)} | {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY}
+) - {STUDY_INSTANCE_UID}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadingFirst:
+    """A C-FIND that is matched leading-first."""
+
+    query: Query
+    named: tuple[str, ...] = ()
+    """Study Instance UIDs that the leading archive answered with."""
+    led: frozenset[int] = frozenset()
+    """The matching keys that it was asked for."""
+    patient_attributes: frozenset[int] = frozenset()
+    """What belongs into an answer at PATIENT level."""
+
+    def count(self, index: Index) -> int:
+        """How many entities are matches before coercion; at PATIENT level as without leading-first matching."""
+        found = index.count(self.query)
+        if self.named and self.query.level is not Level.PATIENT:
+            found += index.count(self._by_leading(self.query))
+            found -= index.count(limited_to_studies(self.query, self.named))
+        return found
+
+    def rows(self, index: Index, fetch_size: int) -> Iterator[Dataset]:
+        """What may match once it is coerced: what matches here, then what the leading archive named.
+
+        At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
+        """
+        query = self.query
+        if query.level is not Level.PATIENT:
+            yield from self._rows(query, index, fetch_size)
+            return
+        for row in self._rows(replace(query, level=Level.STUDY), index, fetch_size):
+            yield _reduced(row, self.patient_attributes | {STUDY_INSTANCE_UID})
+
+    def kept(self, coerced: Iterable[Coerced]) -> Iterator[Dataset]:
+        """Those that match with the values of the leading archive; at PATIENT level each patient once."""
+        matching = (one.dataset for one in coerced if _matches_as_led(self.query, one))
+        return matching if self.query.level is not Level.PATIENT else self._patients(matching)
+
+    def _rows(self, query: Query, index: Index, fetch_size: int) -> Iterator[Dataset]:
+        yield from index.matches(query, fetch_size=fetch_size)
+        if self.named:
+            for row in index.matches(self._by_leading(query), fetch_size=fetch_size):
+                if not matches(query, row):
+                    yield row
+
+    def _by_leading(self, query: Query) -> Query:
+        return limited_to_studies(without(query, self.led), self.named)
+
+    def _patients(self, rows: Iterable[Dataset]) -> Iterator[Dataset]:
+        seen: set[tuple[str, str | None]] = set()
+        for row in rows:
+            patient_id = first_text(row, PATIENT_ID)
+            if patient_id is not None:
+                identity = (patient_id, first_text(row, ISSUER_OF_PATIENT_ID))
+                if identity in seen:
+                    continue
+                seen.add(identity)
+            yield _reduced(row, self.patient_attributes)
+
+
+def leading_first(
+    runtime: Runtime, message: Message, sop_class_uid: str, keys: Dataset, query: Query
+) -> LeadingFirst | None:
+    """How to match ``query``, which was parsed from ``keys``; None: as always.
+
+    ``message`` are the responses. As always it is where the AE has no leading-first, no rule about its responses asks
+    a leading archive, none of the keys is among its return keys, or it gives no answer.
+    """
+    scp = _leading_cfind_scp(runtime, message, sop_class_uid)
+    if scp is None:
+        return None
+    demanded = {condition.tag for condition in query.conditions}
+    led = demanded & _KEYS_OF_STUDIES & return_keys(runtime.device, scp)
+    if not (led or query.level is Level.PATIENT):
+        return None
+    named: Sequence[str] = ()
+    if led:
+        asked_for = Dataset()
+        for tag in sorted(led | (demanded & {STUDY_INSTANCE_UID})):
+            asked_for[tag] = keys[tag]
+        if SPECIFIC_CHARACTER_SET in keys:
+            asked_for[SPECIFIC_CHARACTER_SET] = keys[SPECIFIC_CHARACTER_SET]
+        try:
+            named = _named_studies(runtime, message, scp, asked_for)
+        except LeadingUnavailable as err:
+            _tell(err)
+            return None
+    return LeadingFirst(
+        query=query,
+        named=tuple(named),
+        led=frozenset(led),
+        patient_attributes=_patient_attributes(runtime) | query.computed,
+    )
+
+
+def instances_of_patient(
+    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys, found: Sequence[IndexedInstance]
+) -> Sequence[IndexedInstance]:
+    """The instances of a retrieve that names a patient, who is known by the leading archive's Patient ID.
+
+    ``found`` are those that have it in the index. Studies that the leading archive names come in, and studies that
+    will not have that Patient ID when they are sent stay out.
+    """
+    if keys.patient_id is None:
+        return found
+    scp = _leading_cfind_scp(runtime, message, None)
+    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
+        return found
+    identity = {PATIENT_ID: keys.patient_id, ISSUER_OF_PATIENT_ID: keys.issuer_of_patient_id}
+    asked_for = Dataset()
+    for tag, text in identity.items():
+        if text is not None:
+            asked_for.add_new(tag, "LO", text)
+    if keys.study_instance_uids:
+        asked_for.StudyInstanceUID = list(keys.study_instance_uids)
+    try:
+        named = _named_studies(runtime, message, scp, asked_for)
+    except LeadingTooManyMatches as err:
+        _tell(err)
+        named = ()
+    except LeadingUnavailable as err:
+        _tell(err)
+        return found
+    if keys.study_instance_uids:
+        named = [uid for uid in named if uid in keys.study_instance_uids]
+    if named:
+        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
+        known = {_identity(instance) for instance in found}
+        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
+    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
+    return _of_patient(coercer, Query(level=Level.PATIENT, conditions=conditions), found)
+
+
+def _leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | None) -> AETitle | None:
+    """The archive that the first rule about these messages asks, going by the peers; None: there is none to ask."""
+    local_ae = message.local_ae.ae_title
+    if not runtime.options.of(local_ae).leading_first:
+        return None
+    context = Context(
+        dimse=message.dimse,
+        transfer_role=message.transfer_role,
+        sop_class=sop_class_uid or "",
+        sending=message.sending,
+        receiving=message.receiving,
+    )
+    nothing = Dataset()
+    for compiled in runtime.rules[local_ae]:
+        rule = compiled.rule
+        if (rule.dimse, rule.transfer_role) != (message.dimse, message.transfer_role):
+            continue
+        if rule.sop_classes and sop_class_uid is not None and sop_class_uid not in rule.sop_classes:
+            continue
+        on_peers = [condition for condition in compiled.conditions if condition.peer is not None]
+        if not all(condition.holds(context, nothing) for condition in on_peers):
+            continue
+        for step in compiled.steps:
+            if isinstance(step, LeadingStep):
+                return step.leading_cfind_scp
+    return None
+
+
+def _named_studies(runtime: Runtime, message: Message, scp: AETitle, keys: Dataset) -> Sequence[str]:
+    """The studies that match in the leading archive. Raises LeadingUnavailable, LeadingTooManyMatches of it."""
+    answers = runtime.leading_keys.find_by_keys(
+        scp,
+        message.local_ae,
+        keys,
+        frozenset({Tag(STUDY_INSTANCE_UID)}),
+        limit=MOST_STUDIES,
+        timeout=runtime.options.leading_deadline,
+    )
+    uids = (first_text(answer, STUDY_INSTANCE_UID) for answer in answers)
+    return list(dict.fromkeys(uid for uid in uids if uid is not None))
+
+
+def _tell(err: LeadingUnavailable) -> None:
+    too_broad = isinstance(err, LeadingTooManyMatches)
+    LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
+
+
+def _matches_as_led(query: Query, coerced: Coerced) -> bool:
+    """Whether it matches with what the leading archive says of it.
+
+    What other steps did to it does not count: the keys were coerced in the other direction before they were matched.
+    """
+    tags = {condition.tag for condition in query.conditions}
+    ds = Dataset()
+    for tag in tags:
+        element = coerced.previous[tag] if tag in coerced.previous else coerced.dataset.get(tag)
+        if element is not None:
+            ds[tag] = element
+    for done in coerced.executed:
+        if isinstance(done.step, LeadingStep):
+            apply(ds, [change for change in done.changes if change.path[0] in tags])
+    return matches(query, ds)
+
+
+def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
+    """The instances that match ``query`` with what the leading archive says of them."""
+    samples = {_kind(instance): instance for instance in instances}
+    selected = {}
+    for kind, instance in samples.items():
+        attributes = instance.attributes
+        selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
+    coercer.prefetch([(selection, samples[kind].study_instance_uid) for kind, (_, selection) in selected.items()])
+    belongs: dict[tuple[str, ...], bool] = {}
+    for kind, (attributes, selection) in selected.items():
+        try:
+            belongs[kind] = _matches_as_led(query, coercer.coerce(attributes, selection))
+        except CoercionFailed:
+            belongs[kind] = True  # the sub-operation will fail for the same reason, and tell
+    return [instance for instance in instances if belongs[_kind(instance)]]
+
+
+def _only_leading(selection: Selection) -> Selection:
+    """The selection without what is not asked of a leading archive."""
+
+    def reduced(rule: CompiledRule) -> CompiledRule:
+        return replace(rule, steps=tuple(step for step in rule.steps if isinstance(step, LeadingStep)))
+
+    return replace(selection, verdicts=tuple(replace(v, rule=reduced(v.rule)) for v in selection.verdicts))
+
+
+def _kind(instance: IndexedInstance) -> tuple[str, ...]:
+    """What rules and leading archives may tell apart: a condition rarely is on what differs within a series."""
+    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_class_uid)
+
+
+def _identity(instance: IndexedInstance) -> tuple[str, ...]:
+    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+
+
+def _patient_attributes(runtime: Runtime) -> frozenset[int]:
+    """What the index keeps of a patient, and what tells how to read it."""
+    entity_filter = runtime.device.archive.attribute_filters.get(Entity.PATIENT)
+    kept = {key.tag for key in keys_of(Level.PATIENT)} if entity_filter is None else set(map(int, entity_filter.tags))
+    return frozenset(kept | set(ALWAYS_KEPT[Level.PATIENT]) | {SPECIFIC_CHARACTER_SET, 0x00080056, 0x00080201})
+
+
+def _reduced(ds: Dataset, tags: Collection[int]) -> Dataset:
+    reduced = Dataset()
+    for tag in sorted(tags):
+        if tag in ds:
+            reduced[tag] = ds[tag]
+    return reduced

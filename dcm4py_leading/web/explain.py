@@ -1,0 +1,53 @@
+"""``GET /explain/{study}``: what the rules would do to a stored study, as JSON or, where it is preferred, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
+from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
+
+FAILED_HEADER = "X-Coercion-Failed"
+"""``true`` when something could not be done as the rules say."""
+
+
+class Explainer(Protocol):
+    """What the route may do with the service. Called from a worker thread."""
+
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
+        """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_wanted` takes them.
+
+        ``is_asking``: leading archives are asked. Raises WrongQuestion, StudyNotStored, StatusError.
+        """
+        ...
+
+
+def explain_route(explainer: Explainer) -> Route:
+    """The route, with the query parameters of the command line: dimse, role, sop-class, ..., leading=ask|none."""
+
+    def explain(request: Request) -> Response:
+        parameters = dict(request.query_params)
+        leading = parameters.pop("leading", "ask")
+        try:
+            if leading not in ("ask", "none"):
+                raise WrongQuestion("leading: expected ask or none")
+            study_instance_uid = request.path_params["study"]
+            explanation = explainer.explain(study_instance_uid, parameters, is_asking=leading == "ask")
+        except WrongQuestion as err:
+            return JSONResponse({"errorMessage": str(err)}, status_code=400)
+        except StudyNotStored as err:
+            return JSONResponse({"errorMessage": str(err)}, status_code=404)
+        except StatusError as err:
+            return JSONResponse({"errorMessage": str(err)}, status_code=503)
+        headers = {FAILED_HEADER: str(explanation.has_failed).lower(), "Cache-Control": "no-store"}
+        if request.headers.get("accept", "").startswith("text/plain"):
+            return PlainTextResponse(to_text(explanation), headers=headers)
+        return JSONResponse(to_json(explanation), headers=headers)
+
+    return Route("/explain/{study}", explain)

@@ -1,0 +1,146 @@
+"""``GET /metrics``: what the service has done and how it is, for Prometheus.
+
+Labels are names of the configuration only: nothing of a patient, no UIDs. Counters of leading lookups live as long as
+one configuration and start anew at a reload, which Prometheus takes for what it is, a reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.service.counts import Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The service at one moment."""
+
+    lookups: LookupCounts
+    coercions: Mapping[Key, int]
+    open_associations: int
+    fingerprint: str
+    """Of the configuration in force."""
+    loaded_at: datetime
+    is_last_reload_good: bool
+    """False: the configuration in force is older than the last attempt to replace it."""
+
+
+class Metered(Protocol):
+    """What the route may do with the service. Called from a worker thread."""
+
+    def measure(self) -> Measured:
+        """The service at this moment."""
+        ...
+
+
+def metrics_route(metered: Metered) -> Route:
+    """The route; in the text format, or in OpenMetrics for who prefers it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_ServiceCollector(metered))
+
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    return Route("/metrics", metrics)
+
+
+class _ServiceCollector(Collector):
+    def __init__(self, metered: Metered) -> None:
+        self._metered = metered
+
+    def collect(self) -> Iterator[Metric]:
+        measured = self._metered.measure()
+        yield from _lookups(measured.lookups)
+        yield from _coercions(measured.coercions)
+        yield GaugeMetricFamily(
+            "dcm4py_open_associations", "Associations that peers have with the service.", measured.open_associations
+        )
+        yield from _configuration(measured)
+
+
+def _lookups(counts: LookupCounts) -> Iterator[Metric]:
+    lookups = CounterMetricFamily(
+        "dcm4py_leading_lookups", "Studies looked up in a leading archive.", labels=("leading_ae", "outcome")
+    )
+    for leading_ae, outcomes in sorted(counts.outcomes.items()):
+        for outcome in LookupOutcome:  # also those that never came: a rate needs the zero before the first
+            lookups.add_metric((leading_ae, outcome.value), outcomes.get(outcome, 0))
+    yield lookups
+
+    duration = HistogramMetricFamily(
+        "dcm4py_leading_query_duration_seconds",
+        "C-FINDs to a leading archive, failed ones included.",
+        labels=("leading_ae",),
+    )
+    for leading_ae, latency in sorted(counts.latency.items()):
+        duration.add_metric((leading_ae,), cumulative_buckets(latency), latency.total_seconds)
+    yield duration
+
+    yield GaugeMetricFamily("dcm4py_leading_cache_answers", "Answers in the leading cache.", counts.cache_size)
+
+    breakers = GaugeMetricFamily(
+        "dcm4py_leading_breaker_state",
+        "1 for the state that the breaker between two AEs is in, else 0.",
+        labels=("local_ae", "leading_ae", "state"),
+    )
+    for (local_ae, leading_ae), current in sorted(counts.breakers.items()):
+        for state in BreakerState:
+            breakers.add_metric((local_ae, leading_ae, state.value), state is current)
+    yield breakers
+
+    one_by_one = GaugeMetricFamily(
+        "dcm4py_leading_one_by_one",
+        "1 for a leading archive that cannot be asked for several studies at once, else 0.",
+        labels=("leading_ae",),
+    )
+    for leading_ae in sorted(counts.outcomes.keys() | counts.one_by_one):
+        one_by_one.add_metric((leading_ae,), leading_ae in counts.one_by_one)
+    yield one_by_one
+
+
+def cumulative_buckets(latency: Latency) -> list[tuple[str, float]]:
+    """Upper bounds and how many C-FINDs took at most so long, as Prometheus wants its histograms."""
+    bounds = (*map(str, LATENCY_BOUNDS), "+Inf")
+    return list(zip(bounds, accumulate(latency.buckets), strict=True))
+
+
+def _coercions(counts: Mapping[Key, int]) -> Iterator[Metric]:
+    steps = CounterMetricFamily(
+        "dcm4py_coercion_steps", "Steps of coercion rules, by how they ended.", labels=("rule", "step", "outcome")
+    )
+    for labels, count in sorted(counts.items()):
+        steps.add_metric(labels, count)
+    yield steps
+
+
+def _configuration(measured: Measured) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        "dcm4py_configuration_info", "Always 1; tells the configuration in force.", labels=("fingerprint",)
+    )
+    info.add_metric((measured.fingerprint,), 1)
+    yield info
+    yield GaugeMetricFamily(
+        "dcm4py_configuration_loaded_timestamp_seconds",
+        "When the configuration in force was loaded, in Unix time.",
+        measured.loaded_at.timestamp(),
+    )
+    yield GaugeMetricFamily(
+        "dcm4py_configuration_last_reload_successful",
+        "1, or 0 when the last reload failed and the configuration stayed.",
+        measured.is_last_reload_good,
+    )

@@ -1,0 +1,138 @@
+"""Explaining as the services coerce: which AE, with what context, and what goes into an object besides the rules."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+from pydicom import Dataset
+
+from dcm4py_leading.coercion.rules import rules_for
+from dcm4py_leading.coercion.schemes import Environment
+from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.model.coercion import AnyRule
+from dcm4py_leading.model.device import RemoteAE
+from dcm4py_leading.model.options import Options, parse_options
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.explain import Basis, WrongQuestion, explain, parse_wanted
+from tests.fixtures.rules import CT, LEADING, application_entity, data_set, device, legacy_rule, version_2_rule
+
+RETRIEVE = parse_wanted({"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP"})
+
+
+def unknown(_: AETitle) -> RemoteAE | None:
+    return None
+
+
+def basis(*rules: AnyRule, options: Options | None = None, charset: str | None = None) -> Basis:
+    ae = application_entity("DCM4CHEE", *rules, charset=charset)
+    ours = replace(device(), application_entities=(ae,))
+    return Basis(
+        device=ours,
+        rules={ae.ae_title: rules_for(ours, ae, Environment())},
+        options=options or Options(),
+        resolve=unknown,
+    )
+
+
+def stored(**values: object) -> Dataset:
+    return data_set(**{"SOPClassUID": CT, "StudyInstanceUID": "1.2.3", "PatientName": "Stored^Name", **values})
+
+
+def test_on_a_retrieve_the_attributes_of_the_index_go_in_first() -> None:
+    indexed = stored(PatientName="Indexed^Name")
+    told = explain(stored(), RETRIEVE, basis(), indexed=indexed)
+    (element,) = told.elements
+    assert element.after is not None and element.after.text == "Indexed^Name"
+    assert "index" in told.notes[0]
+
+
+@pytest.mark.ldap("dcmRetrieveAsReceived")
+def test_they_stay_out_where_a_rule_says_so() -> None:
+    rule = version_2_rule(uri="retrieve-as-received:")
+    assert explain(stored(), RETRIEVE, basis(rule), indexed=stored(PatientName="Indexed^Name")).elements == ()
+
+
+@pytest.mark.ldap("dcmProperty")
+def test_conditions_look_at_the_attributes_of_the_index() -> None:
+    rule = legacy_rule(leading_cfind_scp=LEADING, properties=("PatientName=Indexed.*",))
+    told = explain(stored(), RETRIEVE, basis(rule), indexed=stored(PatientName="Indexed^Name"))
+    assert [rule.matched for rule in told.rules] == [True]
+    assert [step.outcome for step in told.steps] == ["would ask QRSCP"]
+
+
+def test_original_attributes_are_told_on_retrieve_where_it_is_set() -> None:
+    rule = version_2_rule(uri="merge-attrs:", merge_attributes=("PatientName=New^Name",))
+    assert [e.path for e in explain(stored(), RETRIEVE, basis(rule)).elements] == ["PatientName"]
+    options = parse_options(["original-attributes-on-retrieve=true"])
+    told = explain(stored(), RETRIEVE, basis(rule, options=options))
+    assert "OriginalAttributesSequence" in [element.path for element in told.elements]
+
+
+@pytest.mark.ldap("dcmDefaultCharacterSet")
+def test_text_without_a_character_set_is_read_as_the_ae_says() -> None:
+    ds = stored()
+    rule = version_2_rule(uri="merge-attrs:", merge_attributes=("PatientComments=ä",))
+    told = explain(ds, RETRIEVE, basis(rule, charset="ISO_IR 100"))
+    assert [element.path for element in told.elements] == ["PatientComments"]
+    assert ds.SpecificCharacterSet == "ISO_IR 100"
+
+
+def test_the_level_of_a_query_stays() -> None:
+    wanted = parse_wanted({"dimse": "C_FIND_RQ", "role": "SCU"})
+    rule = version_2_rule(
+        uri="merge-attrs:",
+        merge_attributes=("QueryRetrieveLevel=SERIES",),
+        dimse=wanted.dimse,
+        transfer_role=wanted.transfer_role,
+    )
+    assert explain(data_set(QueryRetrieveLevel="STUDY"), wanted, basis(rule)).elements == ()
+
+
+def test_a_directory_that_is_down_leaves_the_host_unknown() -> None:
+    def down(_: AETitle) -> RemoteAE | None:
+        raise ConfigUnavailable("no directory")
+
+    told = explain(stored(), RETRIEVE, replace(basis(), resolve=down))
+    assert (told.context.receiving.ae_title, told.context.receiving.host) == ("STORESCP", None)
+
+
+def test_an_object_without_sop_class_wants_one() -> None:
+    with pytest.raises(WrongQuestion, match="--sop-class"):
+        explain(Dataset(), RETRIEVE, basis())
+    told = explain(Dataset(), parse_wanted({"dimse": "C_STORE_RQ", "role": "SCU", "sop-class": CT}), basis())
+    assert told.context.sop_class == CT
+
+
+def test_rules_for_an_other_ae_title_are_those_of_its_ae() -> None:
+    given = basis()
+    (ae,) = given.device.application_entities
+    alias = replace(given.device, application_entities=(replace(ae, other_ae_titles=(AETitle("ALIAS"),)),))
+    wanted = parse_wanted({"dimse": "C_STORE_RQ", "role": "SCP", "sending-ae": "ALIAS"})
+    told = explain(stored(), wanted, replace(given, device=alias))
+    assert (told.ae_title, told.context.sending.ae_title, told.notes) == ("DCM4CHEE", "DCM4CHEE", ())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"dimse": "C_STORE_RQ"},
+        {"dimse": "C_MOVE_RQ", "role": "SCP"},
+        {"dimse": "N_SET_RQ", "role": "SCP"},
+        {"dimse": "C_STORE_RQ", "role": "SCP", "sop-class": "CT"},
+        {"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "back\\slash"},
+    ],
+)
+def test_what_makes_no_sense_is_refused(parameters: dict[str, str]) -> None:
+    with pytest.raises(WrongQuestion):
+        parse_wanted(parameters)
+
+
+def test_the_answer_of_nobody_changes_nothing() -> None:
+    ds = stored()
+    before = deepcopy(ds)
+    told = explain(ds, RETRIEVE, basis(legacy_rule(leading_cfind_scp=LEADING)))
+    assert (told.elements, told.has_failed) == ((), False)
+    assert ds == before

@@ -1,0 +1,155 @@
+"""``GET /metrics`` in the text format of Prometheus, read back by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.web.metrics import Measured, cumulative_buckets, metrics_route
+from tests.fixtures.http import served
+
+QRSCP, OURS = AETitle("QRSCP"), AETitle("DCM4CHEE")
+IDLE = Measured(
+    lookups=LookupCounts(),
+    coercions={},
+    open_associations=0,
+    fingerprint="0123456789ab",
+    loaded_at=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+    is_last_reload_good=True,
+)
+Samples = dict[tuple[str, frozenset[str]], float]
+
+
+class Service:
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+
+    def measure(self) -> Measured:
+        return self.measured
+
+
+def scrape(measured: Measured, accept: str = "*/*") -> httpx.Response:
+    with served(metrics_route(Service(measured))) as http:
+        return http.get("/metrics", headers={"Accept": accept})
+
+
+def samples(measured: Measured) -> Samples:
+    """Value by name of the sample and values of the labels."""
+    response = scrape(measured)
+    assert response.status_code == 200
+    families = text_string_to_metric_families(response.text)
+    return {(s.name, frozenset(s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def sample(measured: Measured, name: str, *labels: str) -> float | None:
+    return samples(measured).get((f"dcm4py_{name}", frozenset(labels)))
+
+
+def test_lookups_are_counted_by_leading_ae_and_outcome_with_zeros_from_the_start() -> None:
+    outcomes = {QRSCP: {LookupOutcome.HIT: 5, LookupOutcome.STALE_SERVED: 2}}
+    measured = replace(IDLE, lookups=LookupCounts(outcomes=outcomes))
+    told = samples(measured)
+    assert {
+        outcome: told["dcm4py_leading_lookups_total", frozenset(["QRSCP", outcome.value])] for outcome in LookupOutcome
+    } == {**dict.fromkeys(LookupOutcome, 0), LookupOutcome.HIT: 5, LookupOutcome.STALE_SERVED: 2}
+
+
+def test_latency_is_a_histogram() -> None:
+    latency = Latency().observe(0.004).observe(0.3).observe(99)
+    measured = replace(IDLE, lookups=LookupCounts(latency={QRSCP: latency}))
+    told, name = samples(measured), "dcm4py_leading_query_duration_seconds"
+    bounds = ("0.005", "0.5", "30.0", "+Inf")
+    assert [told[f"{name}_bucket", frozenset(["QRSCP", bound])] for bound in bounds] == [1, 2, 2, 3]
+    assert told[f"{name}_count", frozenset(["QRSCP"])] == 3
+    assert told[f"{name}_sum", frozenset(["QRSCP"])] == pytest.approx(99.304)
+
+
+@given(st.lists(st.floats(min_value=0, max_value=100)))
+def test_each_bucket_holds_what_took_at_most_so_long(durations: list[float]) -> None:
+    latency = Latency()
+    for seconds in durations:
+        latency = latency.observe(seconds)
+    expected = [(str(bound), sum(seconds <= bound for seconds in durations)) for bound in LATENCY_BOUNDS]
+    assert cumulative_buckets(latency) == [*expected, ("+Inf", len(durations))]
+
+
+@pytest.mark.parametrize("current", BreakerState)
+def test_a_breaker_is_in_one_state(current: BreakerState) -> None:
+    measured = replace(IDLE, lookups=LookupCounts(breakers={(OURS, QRSCP): current}))
+    told = samples(measured)
+    for state in BreakerState:
+        labels = frozenset(["DCM4CHEE", "QRSCP", state.value])
+        assert told["dcm4py_leading_breaker_state", labels] == (state is current)
+
+
+def test_an_archive_that_mishandles_lists_is_marked() -> None:
+    outcomes = {QRSCP: {LookupOutcome.MISS: 1}, AETitle("GOOD"): {LookupOutcome.MISS: 1}}
+    measured = replace(IDLE, lookups=LookupCounts(outcomes=outcomes, one_by_one=frozenset([QRSCP])))
+    told = samples(measured)
+    marks = {ae_title: told["dcm4py_leading_one_by_one", frozenset([ae_title])] for ae_title in ("QRSCP", "GOOD")}
+    assert marks == {"QRSCP": 1, "GOOD": 0}
+
+
+def test_coercions_are_counted_by_rule_step_and_outcome() -> None:
+    measured = replace(IDLE, coercions={('Leading "QRSCP"', "leading-arc", "applied"): 7})
+    assert sample(measured, "coercion_steps_total", 'Leading "QRSCP"', "leading-arc", "applied") == 7
+
+
+def test_cache_and_associations_are_gauges() -> None:
+    measured = replace(IDLE, lookups=LookupCounts(cache_size=12), open_associations=3)
+    assert sample(measured, "leading_cache_answers") == 12
+    assert sample(measured, "open_associations") == 3
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_the_configuration_in_force_is_told(is_good: bool) -> None:
+    measured = replace(IDLE, is_last_reload_good=is_good)
+    assert sample(measured, "configuration_info", "0123456789ab") == 1
+    assert sample(measured, "configuration_loaded_timestamp_seconds") == IDLE.loaded_at.timestamp()
+    assert sample(measured, "configuration_last_reload_successful") == is_good
+
+
+def test_a_scrape_tells_the_moment_and_not_the_start() -> None:
+    service = Service(IDLE)
+    with served(metrics_route(service)) as http:
+        assert "dcm4py_open_associations 0.0" in http.get("/metrics").text
+        service.measured = replace(IDLE, open_associations=1)
+        assert "dcm4py_open_associations 1.0" in http.get("/metrics").text
+
+
+FULL = replace(
+    IDLE,
+    lookups=LookupCounts(
+        outcomes={QRSCP: {LookupOutcome.MISS: 1}},
+        latency={QRSCP: Latency().observe(0.1)},
+        breakers={(OURS, QRSCP): BreakerState.CLOSED},
+    ),
+    coercions={("lead", "leading-arc", "applied"): 1},
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "parse"),
+    [
+        ("*/*", "text/plain", text_string_to_metric_families),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text", parse_openmetrics),
+    ],
+)
+def test_the_format_is_the_one_that_is_asked_for(accept: str, content_type: str, parse: Callable[..., object]) -> None:
+    response = scrape(FULL, accept)
+    assert response.headers.get_list("content-type") == [response.headers["content-type"]]
+    assert response.headers["content-type"].startswith(content_type)
+    names = {family.name for family in parse(response.text)}  # type: ignore[attr-defined]
+    assert {"dcm4py_leading_lookups", "dcm4py_coercion_steps"} <= {re.sub("_total$", "", name) for name in names}
