@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, StorageUn
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device
@@ -88,6 +90,7 @@ def check(site: Site) -> Checked:
             expand=site.expand,
             style_sheet_folders=(*site.style_sheet_folders, site.data_dir / "temp"),
             devices=described,
+            return_keys=partial(return_keys, device),
         )
         for ae in device.application_entities:
             try:

@@ -30,7 +30,7 @@ from dcm4py_leading.coercion.xslt import compile_style_sheet, compile_xslt
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2, Dimse
 from dcm4py_leading.model.device import DeviceDescription
-from dcm4py_leading.model.values import AETitle, TransferRole
+from dcm4py_leading.model.values import AETitle, Tag, TransferRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class Environment:
     style_sheet_folders: tuple[Path, ...] = ()
     devices: Mapping[str, DeviceDescription] = field(default_factory=dict)
     """By the DN as rules spell it."""
+    return_keys: Callable[[AETitle], frozenset[Tag]] | None = None
+    """What a leading archive is asked for."""
 
 
 class WrongValues(ValueError):
@@ -93,8 +95,10 @@ def is_offered(dimse: Dimse) -> bool:
 # Builders. Each raises ValueError.
 
 
-def _leading(scp: str, rule: CoercionRule | CoercionRule2) -> AnyStep:
-    return LeadingStep(leading_cfind_scp=AETitle(scp), policy=rule.attribute_update_policy)
+def _leading(scp: str, rule: CoercionRule | CoercionRule2, environment: Environment) -> AnyStep:
+    title = AETitle(scp)
+    keys = None if environment.return_keys is None else environment.return_keys(title)
+    return LeadingStep(leading_cfind_scp=title, policy=rule.attribute_update_policy, return_keys=keys)
 
 
 def _merge_attributes(texts: Sequence[str]) -> AnyStep:
@@ -202,7 +206,7 @@ LEGACY_ACTIONS: tuple[LegacyAction, ...] = (
         attribute="dcmLeadingCFindSCP",
         value=lambda rule: rule.leading_cfind_scp,
         messages=_LEADING,
-        build=lambda rule, environment: _leading(str(rule.leading_cfind_scp), rule),
+        build=lambda rule, environment: _leading(str(rule.leading_cfind_scp), rule, environment),
     ),
     LegacyAction(
         attribute="dcmUseCallingAETitleAs",
@@ -284,7 +288,7 @@ class Scheme:
 
 
 SCHEMES: Mapping[str, Scheme] = {
-    "leading-arc": Scheme(messages=_LEADING, build=lambda rule, scp, environment: _leading(scp, rule)),
+    "leading-arc": Scheme(messages=_LEADING, build=lambda rule, scp, environment: _leading(scp, rule, environment)),
     "merge-attrs": Scheme(build=lambda rule, _, environment: _merge_attributes(rule.merge_attributes)),
     "merge-mwl": Scheme(
         messages=_PERFORMED | {_RECEIVED},

@@ -78,16 +78,18 @@ class LeadingStep:
 
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
+    return_keys: frozenset[int] | None = None
+    """What the leading archive is asked for; None: not known beforehand."""
 
     @property
     def reads(self) -> Tags:
-        """What it compares with: any return key."""
-        return All.ALL
+        """What it compares with: the return keys, and the study that it asks about."""
+        return All.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
 
     @property
     def writes(self) -> Tags:
-        """Any return key."""
-        return All.ALL
+        """The return keys, Specific Character Set among them."""
+        return All.ALL if self.return_keys is None else self.return_keys
 
     def question(self, ds: Dataset, context: Context) -> LeadingQuestion | None:
         """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""

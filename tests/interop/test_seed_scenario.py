@@ -200,6 +200,40 @@ def test_orthanc_as_the_leading_archive(
     assert delivered(viewer) == RIGHT_VALUES
 
 
+@pytest.mark.parametrize("archive_program", ["dcmqrscp", "orthanc"])
+def test_findscu_is_answered_with_the_values_of_a_real_leading_archive(
+    start_archive: StartArchive,
+    dcmqrscp: Callable[..., DcmQrScp],
+    orthanc: Callable[..., Orthanc],
+    tmp_path: Path,
+    archive_program: str,
+) -> None:
+    archive = start_archive()
+    rule = (
+        "dn: cn=matches,dicomDeviceName=dcm4chee-arc,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org\n"
+        "changetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: matches\ndcmDIMSE: C_FIND_RSP\n"
+        "dicomTransferRole: SCU\ndcmURI: leading-arc:QRSCP\n\n"
+    )
+    assert archive.slapd.ldapmodify(rule).returncode == 0
+    archive.reload()
+    leading = (
+        dcmqrscp(port=archive.leading_port)
+        if archive_program == "dcmqrscp"
+        else orthanc(ae_title="QRSCP", settings={"DicomPort": archive.leading_port})
+    )
+    studies = [f"{STUDY}.{number}" for number in range(1, 6)]
+    for study_uid in studies:
+        feed(archive, tmp_path / study_uid, leading, study_uid)
+    keys = {"StudyInstanceUID": "", "PatientName": "", "PatientID": "", "StudyDescription": ""}
+    outcome = findscu(archive.port, called_ae_title="DCM4CHEE", level="STUDY", keys=keys)
+    assert outcome.status == 0x0000
+    assert {match.StudyInstanceUID for match in outcome.matches} == set(studies)
+    found = {(str(match.PatientName), match.PatientID, match.StudyDescription) for match in outcome.matches}
+    assert found == {("Right^Name", "RIGHT-ID", "Right description")}
+    if isinstance(leading, DcmQrScp):
+        assert leading.requests("C-FIND RQ") == 1
+
+
 def test_sighup_reloads_and_sigterm_stops(start_archive: StartArchive) -> None:
     archive = start_archive()
     before = httpx.get(f"{archive.http}/health/ready").json()["configuration"]

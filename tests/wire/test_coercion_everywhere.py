@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.errors import ConfigInvalid
 from dcm4py_leading.model.options import parse_options
-from tests.fixtures.datasets import make_study
+from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import PATIENT_FIND, find, identifier, move, store
 from tests.fixtures.service import DEVICE, Seed
@@ -138,6 +138,22 @@ def test_received_objects_are_stored_coerced_and_tell_it(seed: Seed, stale: list
         assert (item.ModifyingSystem, item.SourceOfPreviousValues) == ("DCM4CHEE", "MODALITY1")
         assert item.ReasonForTheAttributeModification == "COERCE"
     assert found(seed, PatientID="").PatientID == "NEW.STALE-ID"
+
+
+@pytest.mark.parametrize(
+    "name", ["MR_small_RLE.dcm", "JPEG2000.dcm", "rtdose.dcm", "SC_rgb_rle_2frame.dcm", "test-SR.dcm"]
+)
+def test_what_is_stored_coerced_keeps_its_transfer_syntax_and_everything_else(seed: Seed, name: str) -> None:
+    rule(seed, RECEIVE, "dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID=COERCED")
+    seed.start()
+    ds = read_sample(name)
+    assert store(seed.archive_port, [ds]) == [0x0000]
+    (path,) = seed.objects
+    stored = pydicom.dcmread(path)
+    assert stored.StudyID == "COERCED"
+    assert stored.file_meta.TransferSyntaxUID == ds.file_meta.TransferSyntaxUID
+    for tag in set(ds.keys()) - {0x00200010, 0x04000561}:
+        assert stored[tag] == ds[tag]
 
 
 @pytest.mark.ldap("dcmDeIdentification")
