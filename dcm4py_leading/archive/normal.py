@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import re
-import struct
 import unicodedata
 from collections.abc import Iterable
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
-from pydicom.errors import BytesLengthException
 from pydicom.valuerep import PersonName
+
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 
 PADDING = " \0"
 _TIME = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?")
-
-# What pydicom raises on a value that does not fit its VR.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    NotImplementedError,
-    EOFError,
-    OSError,
-    BytesLengthException,
-    struct.error,
-)
 
 
 def element_of(ds: Dataset, tag: int) -> DataElement | None:

@@ -13,7 +13,7 @@ from pydicom.uid import UID
 
 from dcm4py_leading import __version__
 from dcm4py_leading.archive.integrity import verify
-from dcm4py_leading.archive.normal import UNREADABLE
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject
 
 __all__ = ["IMPLEMENTATION_CLASS_UID", "IMPLEMENTATION_VERSION_NAME", "read_header", "verify", "write_header"]

@@ -29,14 +29,12 @@ from __future__ import annotations
 import math
 import re
 import secrets
-import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydicom import Dataset
-from pydicom.errors import BytesLengthException
 
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_of
 from dcm4py_leading.coercion.java_choice_format import compile_choice_format
@@ -44,18 +42,13 @@ from dcm4py_leading.coercion.java_date_format import compile_date_format
 from dcm4py_leading.coercion.java_number_format import compile_number_format
 from dcm4py_leading.coercion.java_string import java_hash, md5_base32, url_encoded
 from dcm4py_leading.coercion.temporal import parse_duration, parse_moment, parse_period
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 
 _TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 _NULL = "null"  # what MessageFormat makes of an argument that is null
 _SOURCE = re.compile(r"([^\[\]]+)(?:\[(\d{1,9})\])?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,10}", re.ASCII)
-
-UNREADABLE = (
-    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError, EOFError, OSError),
-    *(BytesLengthException, struct.error),
-)
-"""What pydicom raises on a value that does not fit its VR."""
 
 Render = Callable[[Dataset, datetime], str]
 Clean = Callable[[str], str]

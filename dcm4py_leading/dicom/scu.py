@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -12,13 +12,11 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pynetdicom.dimse_primitives import C_FIND
-from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import PresentationContext, build_context
 
-from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import seconds
-from dcm4py_leading.dicom.message import MoveOriginator, find_request
+from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
+from dcm4py_leading.dicom.message import MoveOriginator
 from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
 from dcm4py_leading.errors import (
@@ -172,14 +170,16 @@ class FindSCU:
         is_answered = False
         try:
             answers: list[Dataset] = []
-            for answer in _responses(association, identifier, lambda: seconds(self._remaining(ends_at))):
+            for answer in find_responses(
+                association, STUDY_ROOT_FIND, identifier, lambda: seconds(self._remaining(ends_at))
+            ):
                 is_answered = True
                 answers.append(answer)
                 if len(answers) > most:
                     raise LeadingMismatch(f"{remote.ae_title} answered with more studies than it was asked for")
-        except LeadingQueryFailed:
+        except FindRefused as err:
             self._pool.give_back(key, association)
-            raise
+            raise LeadingQueryFailed(f"{remote.ae_title}: {err}") from err
         except AssociationFailed as err:
             is_gone = is_used and not is_answered and not association.is_open
             self._pool.discard(key, association)
@@ -213,36 +213,6 @@ def study_identifier(study_instance_uids: Sequence[UID], return_keys: frozenset[
     identifier.QueryRetrieveLevel = "STUDY"
     identifier.StudyInstanceUID = [str(uid) for uid in study_instance_uids]
     return identifier
-
-
-def _responses(
-    assoc: RequestedAssociation, identifier: Dataset, remaining: Callable[[], float | None]
-) -> Iterator[Dataset]:
-    """The pending responses of one C-FIND. Raises AssociationFailed, LeadingQueryFailed, LeadingUnavailable."""
-    contexts = assoc.accepted_contexts
-    if not contexts:
-        raise AssociationFailed("the Study Root C-FIND was not accepted")
-    context = contexts[0]
-    syntax = context.transfer_syntax[0]
-    encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
-    if encoded is None:
-        raise LeadingUnavailable("the query identifier cannot be encoded")
-    message_id = assoc.next_message_id()
-    assoc.send(find_request(STUDY_ROOT_FIND, encoded, message_id), context.context_id or 0)
-    while True:
-        response = assoc.receive(remaining())
-        is_ours = isinstance(response, C_FIND) and response.MessageIDBeingRespondedTo == message_id
-        if not is_ours:
-            raise AssociationFailed("a message came that is no response to our C-FIND")
-        code: int = response.Status
-        if code in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
-            if response.Identifier is None:
-                raise AssociationFailed("a pending C-FIND response came without an identifier")
-            yield decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian)
-        elif code == status.SUCCESS:
-            return
-        else:
-            raise LeadingQueryFailed(f"{assoc.peer}: C-FIND ended with status 0x{code:04X}")
 
 
 class StoreSCU:

@@ -9,14 +9,12 @@ from datetime import timedelta
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pynetdicom.dimse_primitives import C_FIND
-from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import build_context
 
 from dcm4py_leading.coercion.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.coercion.question import WorklistQuestion
-from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.message import find_request
+from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dicom.find_exchange import find_responses
 from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
 from dcm4py_leading.dicom.scu import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -26,7 +24,6 @@ from dcm4py_leading.dicom.scu import (
     as_it_is,
 )
 from dcm4py_leading.errors import CoercionFailed, ConfigError, WorklistUnavailable
-from dcm4py_leading.leading.readable import UNREADABLE
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 
@@ -126,32 +123,11 @@ def _universal(tag: int) -> DataElement:
 def _responses(
     assoc: RequestedAssociation, identifier: Dataset, remaining: Callable[[], float | None]
 ) -> Iterator[Dataset]:
-    """The pending responses of one C-FIND. Raises AssociationFailed."""
-    contexts = assoc.accepted_contexts
-    if not contexts:
-        raise AssociationFailed("the Modality Worklist C-FIND was not accepted")
-    context = contexts[0]
-    syntax = context.transfer_syntax[0]
-    encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
-    if encoded is None:
-        raise AssociationFailed("the query identifier cannot be encoded")
-    message_id = assoc.next_message_id()
-    assoc.send(find_request(MODALITY_WORKLIST_FIND, encoded, message_id), context.context_id or 0)
-    for _ in range(MOST_ITEMS + 1):
-        response = assoc.receive(remaining())
-        if type(response) is not C_FIND or response.MessageIDBeingRespondedTo != message_id:
-            raise AssociationFailed("a message came that is no response to our C-FIND")
-        code = response.Status
-        if code == status.SUCCESS:
-            return
-        if code is None:
-            raise AssociationFailed("a C-FIND response came without a status")
-        if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
-            raise AssociationFailed(f"C-FIND ended with status 0x{code:04X}")
-        if response.Identifier is None:
-            raise AssociationFailed("a pending C-FIND response came without an identifier")
-        yield decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian)
-    raise AssociationFailed(f"it answers with more than {MOST_ITEMS} worklist items")
+    """The worklist items, a bounded number of them. Raises AssociationFailed."""
+    for number, item in enumerate(find_responses(assoc, MODALITY_WORKLIST_FIND, identifier, remaining)):
+        if number == MOST_ITEMS:
+            raise AssociationFailed(f"it answers with more than {MOST_ITEMS} worklist items")
+        yield item
 
 
 def _make_readable(item: Dataset, default_character_set: str | None) -> None:

@@ -20,8 +20,8 @@ from pydicom.dataelem import DataElement
 from pydicom.filewriter import dcmwrite
 
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, decode_text
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.leading.query import StudyAttributes
-from dcm4py_leading.leading.readable import UNREADABLE
 from dcm4py_leading.model.values import UID, AETitle, Tag
 
 T = TypeVar("T")

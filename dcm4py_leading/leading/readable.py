@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.charset import declare_default, decode_text
 from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.leading.uid_list import Page
 from dcm4py_leading.model.values import UID, AETitle, Tag
-
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError, OSError, struct.error)
-"""What pydicom raises on a value that it cannot read or write."""
 
 
 def page_of(

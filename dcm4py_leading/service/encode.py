@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from array import array
 from collections.abc import Collection, Iterator, Sequence
@@ -13,18 +12,16 @@ from typing import BinaryIO
 import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
-_ODD = (
-    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, OSError),
-    *(NotImplementedError, RuntimeError, InvalidDicomError, BytesLengthException, struct.error, zlib.error),
-)
+_ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
 _WORD_TYPES = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 

@@ -10,11 +10,11 @@ from typing import BinaryIO
 from pydicom import Dataset
 from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.normal import UNREADABLE
 from dcm4py_leading.archive.part10 import read_header, verify, write_header
 from dcm4py_leading.archive.storage import Incoming, Location
 from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
