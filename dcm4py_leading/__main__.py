@@ -12,12 +12,10 @@ import os
 import queue
 import signal
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -26,31 +24,20 @@ from typing import Any, NoReturn
 import click
 
 from dcm4py_leading import __version__, log
-from dcm4py_leading.app import Service, Site, check, leading_settings, unserved_lines
-from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
+from dcm4py_leading.app import Service, Site, check, explain_file, unserved_lines
+from dcm4py_leading.coercion.explain import to_json, to_text
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource
-from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.show import describe
-from dcm4py_leading.dicom.scu import FindSCU
-from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
-from dcm4py_leading.leading.lookup import LeadingLookup
-from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import (
-    AnswerFromFile,
-    Basis,
-    Wanted,
     WrongQuestion,
-    explain,
     parse_wanted,
-    read_file,
 )
-from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.web.app import create_app, problem_json
 from dcm4py_leading.web.explain import FAILED_HEADER
 from dcm4py_leading.web.server import HttpServer
@@ -298,35 +285,6 @@ def explain_command(
         raise click.UsageError(str(err)) from err
     click.echo(told)
     sys.exit(PROBLEMS if has_failed else 0)
-
-
-def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explanation:
-    """Explain what becomes of a file; ``leading`` is ``ask``, ``none``, or a file that supplies the answer.
-
-    Raises ConfigError, WrongQuestion, SubOperationFailed.
-    """
-    if leading not in ("ask", "none") and not Path(leading).is_file():
-        raise WrongQuestion(f"--leading: expected ask, none or a file; there is no file {leading}")
-    ds = read_file(file)
-    checked = check(site)
-    device = checked.snapshot.device
-    resolve = RemoteAEResolver(site.source, stale_after=None).resolve
-    basis = Basis(device=device, rules=checked.rules, options=site.options, resolve=resolve)
-    if leading == "none":
-        return explain(ds, wanted, basis)
-    query: LeadingQuery
-    with contextlib.ExitStack() as open_until_told:
-        settings = leading_settings(site.options)
-        if leading == "ask":
-            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
-            query = FindSCU(resolve, settings=settings, coerce=own_find)
-            open_until_told.callback(query.close)
-            basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
-        else:
-            query = AnswerFromFile(read_file(Path(leading)))
-        lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
-        open_until_told.callback(lookup.close)
-        return explain(ds, wanted, replace(basis, leading=lookup))
 
 
 def _explain_stored(study: str, http: str, parameters: Mapping[str, str], *, as_json: bool) -> tuple[str, bool]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, StorageUn
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
@@ -42,7 +44,16 @@ from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.counts import CoercionCounts
-from dcm4py_leading.service.explain import explain_study, parse_wanted
+from dcm4py_leading.service.explain import (
+    AnswerFromFile,
+    Basis,
+    Wanted,
+    WrongQuestion,
+    explain,
+    explain_study,
+    parse_wanted,
+    read_file,
+)
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.web.metrics import Measured
@@ -192,6 +203,35 @@ def _file_storages(device: Device) -> list[StorageDescriptor]:
     return [s for s in device.archive.storages.values() if urlsplit(s.uri).scheme.lower() == "file"]
 
 
+def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explanation:
+    """Explain what becomes of a file; ``leading`` is ``ask``, ``none``, or a file that supplies the answer.
+
+    Raises ConfigError, WrongQuestion, SubOperationFailed.
+    """
+    if leading not in ("ask", "none") and not Path(leading).is_file():
+        raise WrongQuestion(f"--leading: expected ask, none or a file; there is no file {leading}")
+    ds = read_file(file)
+    checked = check(site)
+    device = checked.snapshot.device
+    resolve = RemoteAEResolver(site.source, stale_after=None).resolve
+    basis = Basis(device=device, rules=checked.rules, options=site.options, resolve=resolve)
+    if leading == "none":
+        return explain(ds, wanted, basis)
+    query: LeadingQuery
+    with contextlib.ExitStack() as open_until_told:
+        settings = leading_settings(site.options)
+        if leading == "ask":
+            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+            query = FindSCU(resolve, settings=settings, coerce=own_find)
+            open_until_told.callback(query.close)
+            basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
+        else:
+            query = AnswerFromFile(read_file(Path(leading)))
+        lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
+        open_until_told.callback(lookup.close)
+        return explain(ds, wanted, replace(basis, leading=lookup))
+
+
 class Service:
     """The running service. `reload` may be called from any thread."""
 
@@ -218,6 +258,7 @@ class Service:
             self._listeners = Listeners(self._holder)
             self._listeners.bind(listening_connections(device)).commit()
         except BaseException:
+            self._last_known.close()
             self._index.close()
             raise
         _tell(checked.snapshot, "configuration in force", site)
