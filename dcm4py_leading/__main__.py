@@ -34,10 +34,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable,
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
-from dcm4py_leading.service.explain import (
-    WrongQuestion,
-    parse_wanted,
-)
+from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
 from dcm4py_leading.web.app import create_app, problem_json
 from dcm4py_leading.web.explain import FAILED_HEADER
 from dcm4py_leading.web.server import HttpServer
