@@ -257,7 +257,7 @@ class Service:
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder)
             self._listeners.bind(listening_connections(device)).commit()
-        except BaseException:
+        except BaseException:  # cleans up and raises on, whatever it was
             self._last_known.close()
             self._index.close()
             raise

@@ -41,7 +41,7 @@ class Database:
         try:
             with database.writing() as connection:
                 upgrade(connection)
-        except BaseException:
+        except BaseException:  # cleans up and raises on, whatever it was
             database.close()
             raise
         return database

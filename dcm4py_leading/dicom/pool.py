@@ -85,7 +85,7 @@ class AssociationPool(Generic[A]):
                 self._changed.wait(remaining)
         try:
             return open_new(), False
-        except BaseException:
+        except BaseException:  # cleans up and raises on, whatever it was
             self._free(key)
             raise
 

@@ -186,7 +186,7 @@ class FindSCU:
             if is_gone:
                 raise _GoneWhileIdle(str(err)) from err
             raise
-        except BaseException:
+        except BaseException:  # cleans up and raises on, whatever it was
             self._pool.discard(key, association)
             raise
         self._pool.give_back(key, association)

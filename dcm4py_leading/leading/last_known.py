@@ -175,7 +175,7 @@ class LastKnown:
                 with db:
                     db.execute(_SCHEMA)
                 (self._rows,) = db.execute("SELECT count(*) FROM last_known").fetchone()
-            except BaseException:
+            except BaseException:  # cleans up and raises on, whatever it was
                 db.close()
                 raise
             self._connection = db
