@@ -307,6 +307,7 @@ class Service:
         runtime = self._holder.current
         return Measured(
             lookups=runtime.leading.counts,
+            key_lookups=runtime.leading_keys.outcomes(),
             coercions=self.counts.read(),
             open_associations=self._listeners.open_associations(),
             fingerprint=runtime.snapshot.fingerprint,

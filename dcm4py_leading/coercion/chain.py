@@ -75,14 +75,17 @@ class Coerced:
         return tuple(done.remark for done in self.executed if done.remark is not None)
 
 
-def coercion(ds: Dataset, selection: Selection) -> Generator[Question, Answer, Coerced]:
+def coercion(
+    ds: Dataset, selection: Selection, executed: list[Executed] | None = None
+) -> Generator[Question, Answer, Coerced]:
     """Carry out the selected rules on ``ds``, which is the caller's own copy and is changed.
 
     Yields what has to be asked and expects to be sent the answer. Each step sees what those before it changed. After
-    a rule that was applied and is sufficient (dcmCoercionSufficient), no other follows. Raises CoercionFailed when a
-    rule fails that rethrows (dcmCoercionOnFailure).
+    a rule that was applied and is sufficient (dcmCoercionSufficient), no other follows. ``executed`` receives the steps
+    as they are done, the one that fails included. Raises CoercionFailed when a rule fails that rethrows
+    (dcmCoercionOnFailure).
     """
-    executed: list[Executed] = []
+    executed = [] if executed is None else executed
     previous: dict[int, DataElement | None] = {}
     for rule in selection.applied:
         applied = False
@@ -90,6 +93,8 @@ def coercion(ds: Dataset, selection: Selection) -> Generator[Question, Answer, C
         for step in rule.steps:
             done, failure = yield from _execute(rule, step, ds, selection)
             executed.append(done)
+            if failure is OnFailure.RETHROW:
+                raise CoercionFailed(f"coercion rule {rule.rule.cn}: {done.remark}")
             applied = applied or done.outcome is Outcome.APPLIED
             for change in done.changes:
                 top = change.path[0]
@@ -126,9 +131,8 @@ def _execute(
             changes, unknown = step.changes(ds, context), None
     except CoercionFailed as err:
         # dcm4chee sends what could not be de-identified where the rule says CONTINUE.
-        if rule.on_failure is OnFailure.RETHROW or isinstance(step, DeidentifyStep):
-            raise CoercionFailed(f"coercion rule {rule.rule.cn}: {err}") from err
-        return ended(Outcome.FAILED, str(err)), rule.on_failure
+        failure = OnFailure.RETHROW if isinstance(step, DeidentifyStep) else rule.on_failure
+        return ended(Outcome.FAILED, str(err)), failure
     if changes is None:
         return ended(Outcome.NOT_APPLIED, unknown), None
     return Executed(rule=rule, step=step, outcome=Outcome.APPLIED, changes=tuple(changes)), None

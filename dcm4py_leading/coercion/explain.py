@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import UID as PydicomUID
 
-from dcm4py_leading.coercion.chain import Coerced, Executed, Outcome, Question
+from dcm4py_leading.coercion.chain import Executed, Outcome, Question
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.differences import Difference, Shown, differences
@@ -78,7 +78,7 @@ class Explanation:
     elements: tuple[Difference, ...]
     """What differs in the end."""
     failure: str | None = None
-    """Why the request would fail (dcmCoercionOnFailure RETHROW); steps and elements are not known then."""
+    """Why the request would fail (dcmCoercionOnFailure RETHROW); the last step run is the one that failed."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -109,18 +109,24 @@ def _is_version_2(verdict: Verdict) -> bool:
 
 
 def explained_steps(
-    selection: Selection, start: Dataset, coerced: Coerced, *, withheld: Collection[Question] = ()
+    selection: Selection,
+    start: Dataset,
+    executed: Sequence[Executed],
+    *,
+    withheld: Collection[Question] = (),
+    has_failed: bool = False,
 ) -> tuple[ExplainedStep, ...]:
     """The steps that were run on ``start``, which is not changed, and the rules that were not come to.
 
-    ``withheld`` are questions that were not put to anybody.
+    ``withheld`` are questions that were not put to anybody; with ``has_failed`` the last step failed the request.
     """
-    ran = {id(done.rule) for done in coerced.executed}
+    ran = {id(done.rule) for done in executed}
     # Not to be expected of a rule without steps: of a message that is not handled here.
     missed = [rule for rule in selection.applied if rule.steps and id(rule) not in ran]
+    why = "a rule before it failed the request" if has_failed else "a rule before it was sufficient"
     return (
-        *_ran(start, coerced.executed, selection.context, withheld),
-        *(_not_run(rule) for rule in missed),
+        *_ran(start, executed, selection.context, withheld),
+        *(_not_run(rule, why) for rule in missed),
     )
 
 
@@ -153,12 +159,12 @@ def _question(step: AnyStep, ds: Dataset, context: Context) -> Question | None:
         return None
 
 
-def _not_run(rule: CompiledRule) -> ExplainedStep:
+def _not_run(rule: CompiledRule, why: str) -> ExplainedStep:
     return ExplainedStep(
         rule=rule.rule.cn,
         step=" ".join(step.name for step in rule.steps),
         outcome=NOT_RUN,
-        remark="a rule before it was sufficient",
+        remark=why,
     )
 
 
@@ -242,9 +248,9 @@ def to_text(explanation: Explanation) -> str:
         "RULES",
         *_table([_rule_cells(rule) for rule in explanation.rules] or [("none",)]),
     ]
+    lines += ["", "STEPS", *_table([_step_cells(step) for step in explanation.steps] or [("none",)])]
     if explanation.failure is not None:
         return "\n".join([*lines, "", f"FAILED: {explanation.failure}"])
-    lines += ["", "STEPS", *_table([_step_cells(step) for step in explanation.steps] or [("none",)])]
     lines += [
         "",
         "ELEMENTS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.errors import LeadingQueryFailed, LeadingRefused, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breaker
+from dcm4py_leading.leading.outcome import LookupOutcome, Tally, asked_by_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Tag
@@ -48,6 +49,7 @@ class GuardedKeysQuery:
         self._query = query
         self._settings = settings
         self._clock = clock
+        self._tally = Tally()
         self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
         self._lock = threading.Lock()
 
@@ -62,6 +64,27 @@ class GuardedKeysQuery:
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
         """See `LeadingKeysQuery`; raises LeadingRefused when the archive is not asked."""
+        try:
+            found = self._ask(leading_cfind_scp, local_ae, keys, return_keys, limit, timeout)
+        except LeadingUnavailable as err:
+            self._tally.count(leading_cfind_scp, [asked_by_keys(err)])
+            raise
+        self._tally.count(leading_cfind_scp, [asked_by_keys(found)])
+        return found
+
+    def outcomes(self) -> Mapping[AETitle, Mapping[LookupOutcome, int]]:
+        """How the questions so far ended, by AE title of the leading archive."""
+        return self._tally.outcomes()
+
+    def _ask(
+        self,
+        leading_cfind_scp: AETitle,
+        local_ae: ApplicationEntity,
+        keys: Dataset,
+        return_keys: frozenset[Tag],
+        limit: int,
+        timeout: timedelta | None,
+    ) -> list[Dataset]:
         breaker = self._breaker(leading_cfind_scp, local_ae)
         if not breaker.admit():
             raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")

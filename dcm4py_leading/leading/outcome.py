@@ -6,7 +6,7 @@ import enum
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -64,6 +64,13 @@ def asked(answer: LeadingAnswer) -> Looked:
             return Looked(answer, LookupOutcome.FAILED)
         case _:
             assert_never(answer)
+
+
+def asked_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcome:
+    """The outcome of a question by matching keys; too many matches are a failure."""
+    if isinstance(found, LeadingUnavailable):
+        return asked(found).outcome
+    return LookupOutcome.MISS if found else LookupOutcome.NOT_FOUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

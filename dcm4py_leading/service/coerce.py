@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.coercion.chain import (
     Answer,
     Coerced,
+    Executed,
     LeadingQuestion,
     Question,
     WorklistQuestion,
@@ -26,11 +27,11 @@ from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
-from dcm4py_leading.errors import WorklistUnavailable
-from dcm4py_leading.leading.outcome import LookupOutcome
+from dcm4py_leading.errors import LeadingUnavailable, WorklistUnavailable
+from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import UID, TransferRole
+from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Coercer:
         self._needs_attributes = any(rule.needs_attributes for rule in self._rules)
         self._answers: dict[Question, Answer] = {}
         self._outcomes: Counter[LookupOutcome] = Counter()
+        self._key_outcomes: Counter[LookupOutcome] = Counter()
         self._patience = runtime.leading_settings.deadline.total_seconds()
         """How many seconds this request may still wait for leading archives."""
 
@@ -96,10 +98,35 @@ class Coercer:
 
     def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
         """Coerce ``ds``, which is changed. Raises CoercionFailed."""
-        coerced = run(coercion(ds, selection), self._answer)
-        for done in coerced.executed:
-            self._runtime.counts.count(done.rule.rule.cn, done.step.name, done.outcome.value)
-        return coerced
+        executed: list[Executed] = []
+        try:
+            return run(coercion(ds, selection, executed), self._answer)
+        finally:  # the step that fails the request counts, too
+            for done in executed:
+                self._runtime.counts.count(done.rule.rule.cn, done.step.name, done.outcome.value)
+
+    def find_by_keys(
+        self, leading_cfind_scp: AETitle, keys: Dataset, return_keys: frozenset[Tag], *, limit: int
+    ) -> list[Dataset]:
+        """Which studies match in a leading archive, within the deadline of this request.
+
+        Raises as `leading.keys_query.LeadingKeysQuery`.
+        """
+        began = time.monotonic()
+        try:
+            found = self._runtime.leading_keys.find_by_keys(
+                leading_cfind_scp, self._message.local_ae, keys, return_keys, limit=limit, timeout=self._remaining()
+            )
+        except LeadingUnavailable as err:
+            self._key_outcomes[asked_by_keys(err)] += 1
+            raise
+        finally:
+            self._patience -= time.monotonic() - began
+        self._key_outcomes[asked_by_keys(found)] += 1
+        return found
+
+    def _remaining(self) -> timedelta:
+        return timedelta(seconds=max(0.0, self._patience))
 
     def _answer(self, question: Question) -> Answer:
         self._ask([question])
@@ -109,8 +136,7 @@ class Coercer:
         leading = [q for q in wanted if isinstance(q, LeadingQuestion) and q not in self._answers]
         if leading:
             began = time.monotonic()
-            deadline = timedelta(seconds=max(0.0, self._patience))
-            looked = self._runtime.leading.look_up(leading, self._message.local_ae, deadline=deadline)
+            looked = self._runtime.leading.look_up(leading, self._message.local_ae, deadline=self._remaining())
             self._patience -= time.monotonic() - began
             for asked, found in looked.items():
                 self._answers[asked] = found.answer
@@ -124,8 +150,12 @@ class Coercer:
                     self._answers[question] = err
 
     def __str__(self) -> str:
-        """What the leading archives said, for the canonical log line; ``-`` when nothing was asked."""
-        return "/".join(f"{outcome.value}:{count}" for outcome, count in sorted_outcomes(self._outcomes)) or "-"
+        """What the leading archives said, for the canonical log line; ``-`` when nothing was asked.
+
+        In studies; questions by keys come first and are marked ``keys-``.
+        """
+        by_keys = [f"keys-{outcome.value}:{count}" for outcome, count in sorted_outcomes(self._key_outcomes)]
+        return "/".join([*by_keys, *(f"{o.value}:{count}" for o, count in sorted_outcomes(self._outcomes))]) or "-"
 
 
 def sorted_outcomes(outcomes: Mapping[LookupOutcome, int]) -> list[tuple[LookupOutcome, int]]:

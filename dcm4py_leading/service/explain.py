@@ -17,7 +17,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.coercion.chain import Answer, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.context import Context, Peer
@@ -225,14 +225,15 @@ class _Explaining:
                 self._notes.append(f"before the rules, {len(changes)} attributes were brought to what the index says")
         start = deepcopy(ds)
         told = explained_rules(selection)
+        executed: list[Executed] = []
         try:
-            coerced = run(coercion(ds, selection), self._answer)
+            coerced = run(coercion(ds, selection, executed), self._answer)
         except CoercionFailed as err:
             return Explanation(
                 ae_title=self._ae.ae_title,
                 context=self._context,
                 rules=told,
-                steps=(),
+                steps=explained_steps(selection, start, executed, withheld=self._withheld, has_failed=True),
                 elements=(),
                 failure=str(err),
                 notes=tuple(self._notes),
@@ -248,7 +249,7 @@ class _Explaining:
             ae_title=self._ae.ae_title,
             context=self._context,
             rules=told,
-            steps=explained_steps(selection, start, coerced, withheld=self._withheld),
+            steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
             notes=tuple(self._notes),
         )

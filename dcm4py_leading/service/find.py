@@ -64,7 +64,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     coercer = Coercer(runtime, message)
     if runtime.hides_everything(ae):
         return Found(responses=iter(()), coercer=coercer)
-    led = leading_first(runtime, message, request.sop_class_uid, keys, query)
+    led = leading_first(runtime, message, coercer, request.sop_class_uid, keys, query)
     index, fetch_size = runtime.index, runtime.device.archive.query_fetch_size
     limit = ae.settings.query_max_number_of_results
     if limit and (led.count(index) if led else index.count(query)) > limit:

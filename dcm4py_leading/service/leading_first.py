@@ -113,12 +113,12 @@ class LeadingFirst:
 
 
 def leading_first(
-    runtime: Runtime, message: Message, sop_class_uid: str, keys: Dataset, query: Query
+    runtime: Runtime, message: Message, coercer: Coercer, sop_class_uid: str, keys: Dataset, query: Query
 ) -> LeadingFirst | None:
     """How to match ``query``, which was parsed from ``keys``; None: as always.
 
-    ``message`` are the responses. As always it is where the AE has no leading-first, no rule about its responses asks
-    a leading archive, none of the keys is among its return keys, or it gives no answer.
+    ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
+    about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
     """
     scp = _leading_cfind_scp(runtime, message, sop_class_uid)
     if scp is None:
@@ -135,7 +135,7 @@ def leading_first(
         if SPECIFIC_CHARACTER_SET in keys:
             asked_for[SPECIFIC_CHARACTER_SET] = keys[SPECIFIC_CHARACTER_SET]
         try:
-            named = _named_studies(runtime, message, scp, asked_for)
+            named = _named_studies(coercer, scp, asked_for)
         except LeadingUnavailable as err:
             _tell(err)
             return None
@@ -168,7 +168,7 @@ def instances_of_patient(
     if keys.study_instance_uids:
         asked_for.StudyInstanceUID = list(keys.study_instance_uids)
     try:
-        named = _named_studies(runtime, message, scp, asked_for)
+        named = _named_studies(coercer, scp, asked_for)
     except LeadingTooManyMatches as err:
         _tell(err)
         named = ()
@@ -213,16 +213,9 @@ def _leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | 
     return None
 
 
-def _named_studies(runtime: Runtime, message: Message, scp: AETitle, keys: Dataset) -> Sequence[str]:
+def _named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:
     """The studies that match in the leading archive. Raises LeadingUnavailable, LeadingTooManyMatches of it."""
-    answers = runtime.leading_keys.find_by_keys(
-        scp,
-        message.local_ae,
-        keys,
-        frozenset({Tag(STUDY_INSTANCE_UID)}),
-        limit=MOST_STUDIES,
-        timeout=runtime.options.leading_deadline,
-    )
+    answers = coercer.find_by_keys(scp, keys, frozenset({Tag(STUDY_INSTANCE_UID)}), limit=MOST_STUDIES)
     uids = (first_text(answer, STUDY_INSTANCE_UID) for answer in answers)
     return list(dict.fromkeys(uid for uid in uids if uid is not None))
 

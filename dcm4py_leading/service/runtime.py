@@ -17,7 +17,7 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
-from dcm4py_leading.leading.keys_query import LeadingKeysQuery
+from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
@@ -44,7 +44,7 @@ class Runtime:
     index: Index
     storages: Mapping[str, Storage]
     leading: LeadingLookup
-    leading_keys: LeadingKeysQuery
+    leading_keys: GuardedKeysQuery
     """Asks a leading archive which studies match; for leading-first matching."""
     worklist: WorklistQuery
     options: Options

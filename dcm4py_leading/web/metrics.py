@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import Key
 
 
@@ -30,6 +31,8 @@ class Measured:
     """The service at one moment."""
 
     lookups: LookupCounts
+    key_lookups: Mapping[AETitle, Mapping[LookupOutcome, int]]
+    """Questions by matching keys, by AE title of the leading archive."""
     coercions: Mapping[Key, int]
     open_associations: int
     fingerprint: str
@@ -66,6 +69,7 @@ class _ServiceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         measured = self._metered.measure()
         yield from _lookups(measured.lookups)
+        yield _key_lookups(measured.key_lookups)
         yield from _coercions(measured.coercions)
         yield GaugeMetricFamily(
             "dcm4py_open_associations", "Associations that peers have with the service.", measured.open_associations
@@ -111,6 +115,18 @@ def _lookups(counts: LookupCounts) -> Iterator[Metric]:
     for leading_ae in sorted(counts.outcomes.keys() | counts.one_by_one):
         one_by_one.add_metric((leading_ae,), leading_ae in counts.one_by_one)
     yield one_by_one
+
+
+def _key_lookups(counts: Mapping[AETitle, Mapping[LookupOutcome, int]]) -> Metric:
+    lookups = CounterMetricFamily(
+        "dcm4py_leading_key_lookups",
+        "Questions to a leading archive which studies match.",
+        labels=("leading_ae", "outcome"),
+    )
+    for leading_ae, outcomes in sorted(counts.items()):
+        for outcome in LookupOutcome:
+            lookups.add_metric((leading_ae, outcome.value), outcomes.get(outcome, 0))
+    return lookups
 
 
 def cumulative_buckets(latency: Latency) -> list[tuple[str, float]]:

@@ -57,7 +57,7 @@ def steps(
         return answer
 
     coerced = run(coercion(ds, selection), answering)
-    return explained_steps(selection, start, coerced, withheld=asked if withheld else ())
+    return explained_steps(selection, start, coerced.executed, withheld=asked if withheld else ())
 
 
 def explanation(before: Dataset, after: Dataset, **fields: Any) -> Explanation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.errors import LeadingQueryFailed, LeadingRefused, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
+from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.values import Tag
 from tests.fixtures.rules import LEADING, application_entity, data_set
@@ -70,3 +72,26 @@ def test_a_question_that_the_archive_does_not_like_is_no_failure_of_the_archive(
         with pytest.raises(type(answer)):
             archive.ask()
     assert archive.asked == 4
+
+
+def test_every_question_is_counted_by_its_outcome() -> None:
+    archive = Archive()
+    ends: list[list[Dataset] | LeadingUnavailable] = [
+        [data_set(StudyInstanceUID="1.2")],
+        [],
+        LeadingTooManyMatches("6"),
+        LeadingUnavailable("down"),
+        LeadingUnavailable("down"),
+        LeadingUnavailable("not asked any more"),
+    ]
+    for archive.answer in ends:
+        with contextlib.suppress(LeadingUnavailable):
+            archive.ask()
+    assert archive.guarded.outcomes() == {
+        LEADING: {
+            LookupOutcome.MISS: 1,
+            LookupOutcome.NOT_FOUND: 1,
+            LookupOutcome.FAILED: 3,
+            LookupOutcome.REFUSED_BY_BREAKER: 1,
+        }
+    }

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.coercion.explain import to_text
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.errors import ConfigUnavailable
@@ -136,3 +137,22 @@ def test_the_answer_of_nobody_changes_nothing() -> None:
     told = explain(ds, RETRIEVE, basis(legacy_rule(leading_cfind_scp=LEADING)))
     assert (told.elements, told.has_failed) == ((), False)
     assert ds == before
+
+
+@pytest.mark.ldap("dcmCoercionOnFailure")
+def test_a_rule_that_fails_the_request_is_told_with_what_was_done_before_it() -> None:
+    rules = (
+        version_2_rule("first", uri="merge-attrs:", rule_priority=3, merge_attributes=("ImageComments=x",)),
+        version_2_rule("refusing", uri="deidentify:", rule_priority=2),
+        version_2_rule("last", uri="nullify-pixel-data:", rule_priority=1),
+    )
+    told = explain(stored(BurnedInAnnotation="YES"), RETRIEVE, basis(*rules))
+    assert told.failure is not None and "refusing" in told.failure
+    assert [(step.rule, step.outcome) for step in told.steps] == [
+        ("first", "applied"),
+        ("refusing", "failed"),
+        ("last", "not run"),
+    ]
+    assert told.steps[-1].remark == "a rule before it failed the request"
+    text = to_text(told)
+    assert text.index("STEPS") < text.index("refusing  deidentify") < text.index("FAILED: ")

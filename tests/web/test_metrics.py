@@ -23,6 +23,7 @@ from tests.fixtures.http import served
 QRSCP, OURS = AETitle("QRSCP"), AETitle("DCM4CHEE")
 IDLE = Measured(
     lookups=LookupCounts(),
+    key_lookups={},
     coercions={},
     open_associations=0,
     fingerprint="0123456789ab",
@@ -153,3 +154,9 @@ def test_the_format_is_the_one_that_is_asked_for(accept: str, content_type: str,
     assert response.headers["content-type"].startswith(content_type)
     names = {family.name for family in parse(response.text)}  # type: ignore[attr-defined]
     assert {"dcm4py_leading_lookups", "dcm4py_coercion_steps"} <= {re.sub("_total$", "", name) for name in names}
+
+
+def test_questions_by_keys_are_counted_apart() -> None:
+    measured = replace(IDLE, key_lookups={QRSCP: {LookupOutcome.MISS: 2}})
+    assert sample(measured, "leading_key_lookups_total", "QRSCP", "miss") == 2
+    assert sample(measured, "leading_key_lookups_total", "QRSCP", "failed") == 0

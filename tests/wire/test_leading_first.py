@@ -12,7 +12,9 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.app import Service
+from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.model.options import parse_options
+from dcm4py_leading.web.metrics import Measured
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scripted import LeadingScp, Viewer, matches_keys
 from tests.fixtures.scu import PATIENT_FIND, PATIENT_GET, PATIENT_MOVE, find, get, identifier, move, store
@@ -59,6 +61,10 @@ class Scene:
         self.seed.change(QUERY_RULE)
         site = replace(self.seed.site, options=parse_options(settings or ["leading-first=true"]))
         self._running.append(Service(site))
+
+    def measure(self) -> Measured:
+        """What the service counted."""
+        return self._running[-1].measure()
 
     def reload(self) -> None:
         """Read the directory anew."""
@@ -476,3 +482,37 @@ def test_a_value_that_the_policy_keeps_is_the_one_that_is_matched(
     leading_scp(scene.seed.leading_port, matches_keys(leading_study()))
     assert scene.studies(PatientName="New*") == []
     assert scene.studies(PatientName="Old*") == [("0", "OLD-ID", "Old^Name")]
+
+
+def test_the_question_by_keys_is_counted_and_part_of_the_log_line(
+    scene: Scene,
+    leading_scp: Callable[..., LeadingScp],
+    viewer: Callable[..., Viewer],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene.start()
+    scene.store()
+    leading_scp(scene.seed.leading_port, matches_keys(leading_study(0)))
+    viewer(scene.seed.viewer_port)
+    with caplog.at_level(logging.INFO):
+        assert scene.studies(PatientName="New*") == [("0", "NEW-ID", "New^Name")]
+        assert scene.studies(PatientName="Nobody") == []
+        assert moved(scene, PatientID="NEW-ID") == (0x0000, 2)
+    lines = [m for r in caplog.records if (m := r.getMessage()).startswith(("C-FIND from", "C-MOVE from"))]
+    told = [field for line in lines for field in line.split() if field.startswith("leading=")]
+    assert told == ["leading=keys-miss:1/miss:1", "leading=keys-not-found:1", "leading=keys-miss:1/hit:1"]
+    assert scene.measure().key_lookups == {"QRSCP": {LookupOutcome.MISS: 2, LookupOutcome.NOT_FOUND: 1}}
+
+
+def test_the_step_that_fails_a_sub_operation_is_counted(scene: Scene, viewer: Callable[..., Viewer]) -> None:
+    scene.start("leading-first=false")
+    scene.store()
+    scene.seed.change(
+        f"dn: cn=second,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: second\n"
+        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmURI: leading-arc:QRSCP\ndcmCoercionOnFailure: RETHROW"
+    )
+    scene.reload()
+    station = viewer(scene.seed.viewer_port)
+    assert moved(scene, PatientID="OLD-ID")[0] == 0xA702
+    assert station.received == []
+    assert scene.measure().coercions["second", "leading-arc", "failed"] == 2
