@@ -1,0 +1,198 @@
+"""Where the elements of an encoded data set are (PS3.5 7), without decoding a value.
+
+What is sent, indexed or answered in bulk is cut out of its bytes by these positions; pydicom sees only the few
+elements that rules are about.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydicom.uid import UID
+
+Buffer = bytes | bytearray | memoryview
+
+Span = tuple[int, int, int]
+"""Offsets of an element: of its tag, of its value, and of what follows it."""
+
+_SEQUENCE_DELIMITATION = 0xFFFEE0DD
+_ITEM_DELIMITATION = 0xFFFEE00D
+_ITEM = 0xFFFEE000
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_SHORT_VRS = (
+    *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL"),
+    *(b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+)
+_HAS_LONG_LENGTH = dict.fromkeys(_LONG_VRS, True) | dict.fromkeys(_SHORT_VRS, False)
+_MAX_DEPTH = 64
+
+
+class Unscannable(ValueError):
+    """The bytes do not follow the encoding rules, or not in an order that can be cut: leave them to pydicom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How elements are encoded (PS3.5 7.1): that of a transfer syntax that is not deflated."""
+
+    is_implicit_vr: bool
+    is_little_endian: bool
+
+
+IMPLICIT_LITTLE = Encoding(True, True)
+EXPLICIT_LITTLE = Encoding(False, True)
+EXPLICIT_BIG = Encoding(False, False)
+
+
+@lru_cache(maxsize=256)
+def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
+    """The encoding of a data set in this transfer syntax; None where it is deflated and can only be inflated first.
+
+    A syntax that pydicom does not know is taken for Explicit VR Little Endian (PS3.5 10).
+    """
+    syntax = UID(transfer_syntax_uid)
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        return EXPLICIT_LITTLE
+    if syntax.is_deflated:
+        return None
+    return Encoding(syntax.is_implicit_VR, syntax.is_little_endian)
+
+
+def scan(
+    data: Buffer, encoding: Encoding, *, start: int = 0, end: int | None = None, stop_before: int = 1 << 32
+) -> tuple[dict[int, Span], int]:
+    """The spans of the top level elements of ``data[start:end]`` whose tag is below ``stop_before``, by tag, in order.
+
+    The second value is the offset of the first element that was not looked at. Raises Unscannable: an element that
+    ends outside, tags that do not ascend, a VR that is none.
+    """
+    size = len(data) if end is None else end
+    try:
+        if encoding.is_implicit_vr:
+            return _scan_implicit(data, start, size, stop_before)
+        return _scan_explicit(data, encoding, start, size, stop_before)
+    except struct.error as err:
+        raise Unscannable("the data set ends within an element") from err
+
+
+_HEADERS = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}
+_LENGTHS = {True: struct.Struct("<L"), False: struct.Struct(">L")}
+_IMPLICIT_HEADER = struct.Struct("<HHL")
+
+
+def _scan_explicit(
+    data: Buffer, encoding: Encoding, at: int, size: int, stop_before: int
+) -> tuple[dict[int, Span], int]:
+    header = _HEADERS[encoding.is_little_endian].unpack_from
+    long_length = _LENGTHS[encoding.is_little_endian].unpack_from
+    is_long = _HAS_LONG_LENGTH
+    spans: dict[int, Span] = {}
+    last = -1
+    while at < size:
+        group, number, vr, length = header(data, at)
+        tag = group << 16 | number
+        if tag >= stop_before:
+            break
+        if tag <= last:
+            raise Unscannable("the tags do not ascend")
+        last = tag
+        try:
+            has_long_length = is_long[vr]
+        except KeyError:
+            raise Unscannable("an element has no VR") from None
+        value = at + 8
+        if has_long_length:
+            length = long_length(data, value)[0]
+            value = at + 12
+            if length == _UNDEFINED:
+                # PS3.5 6.2.2: the items of a UN of undefined length are in Implicit VR Little Endian.
+                within = IMPLICIT_LITTLE if vr == b"UN" else encoding
+                following = _end_of_items(data, within, value, size, 0)
+                spans[tag] = (at, value, following)
+                at = following
+                continue
+        following = value + length
+        if following > size:
+            raise Unscannable("an element ends outside of the data set")
+        spans[tag] = (at, value, following)
+        at = following
+    return spans, at
+
+
+def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[dict[int, Span], int]:
+    header = _IMPLICIT_HEADER.unpack_from
+    spans: dict[int, Span] = {}
+    last = -1
+    while at < size:
+        group, number, length = header(data, at)
+        tag = group << 16 | number
+        if tag >= stop_before:
+            break
+        if tag <= last:
+            raise Unscannable("the tags do not ascend")
+        last = tag
+        value = at + 8
+        following = _end_of_items(data, IMPLICIT_LITTLE, value, size, 0) if length == _UNDEFINED else value + length
+        if following > size:
+            raise Unscannable("an element ends outside of the data set")
+        spans[tag] = (at, value, following)
+        at = following
+    return spans, at
+
+
+def _end_of_items(data: Buffer, encoding: Encoding, at: int, size: int, depth: int) -> int:
+    """Where the items end, or the fragments, that begin at ``at`` and end with a Sequence Delimitation Item."""
+    if depth > _MAX_DEPTH:
+        raise Unscannable(f"sequences nested more than {_MAX_DEPTH} deep")
+    while True:
+        tag, length = _item_header(data, encoding, at)
+        at += 8
+        if tag == _SEQUENCE_DELIMITATION:
+            return at
+        if tag != _ITEM:
+            raise Unscannable("an item was expected")
+        at = _end_of_item(data, encoding, at, size, depth) if length == _UNDEFINED else at + length
+        if at > size:
+            raise Unscannable("an item ends outside of the data set")
+
+
+def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: int) -> int:
+    """Where an item ends that begins at ``at`` and ends with an Item Delimitation Item."""
+    header = _HEADERS[encoding.is_little_endian].unpack_from
+    while True:
+        group, number, vr, length = header(data, at)
+        within = encoding
+        if group == 0xFFFE:
+            if number != _ITEM_DELIMITATION & 0xFFFF:
+                raise Unscannable("an unexpected item or delimiter")
+            return at + 8
+        if encoding.is_implicit_vr:
+            length = _item_header(data, encoding, at)[1]
+            value = at + 8
+        elif vr not in _HAS_LONG_LENGTH:
+            raise Unscannable("an element has no VR")
+        else:
+            value = at + 8
+            if _HAS_LONG_LENGTH[vr]:
+                length = _LENGTHS[encoding.is_little_endian].unpack_from(data, value)[0]
+                value = at + 12
+                within = IMPLICIT_LITTLE if vr == b"UN" else encoding
+            elif length == _UNDEFINED:
+                raise Unscannable("an undefined length where none can be")
+        at = _end_of_items(data, within, value, size, depth + 1) if length == _UNDEFINED else value + length
+        if at > size:
+            raise Unscannable("an element ends outside of its item")
+
+
+def _item_header(data: Buffer, encoding: Encoding, at: int) -> tuple[int, int]:
+    if encoding.is_little_endian:
+        group, number, length = _IMPLICIT_HEADER.unpack_from(data, at)
+    else:
+        group, number, length = _BIG_ITEM_HEADER.unpack_from(data, at)
+    return group << 16 | number, length
+
+
+_BIG_ITEM_HEADER = struct.Struct(">HHL")
