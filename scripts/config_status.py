@@ -12,9 +12,7 @@ _VIEW = "an AE whose view hides not rejected instances answers no matches; other
 
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmNetworkConnection": {
-        "dcmAATimeout": UNUSED,
         "dcmRetrieveTimeout": UNUSED,
-        "dcmSendPDULength": UNUSED,
     },
     "dcmArchiveDevice": {
         "dcmShowPatientInfoInSystemLog": "whatever it says, no patient information is logged",

@@ -1,274 +1,341 @@
-"""Our side of an association that a peer opened: admission, one lease of the runtime, dispatch of requests.
-
-Every touch of a name that pynetdicom keeps private is in this module and in `requestor`.
-"""
+"""An established association, of either side: DIMSE messages (PS3.7 8, PS3.8 E) over a `link`."""
 
 from __future__ import annotations
 
-import logging
-import secrets
-import socket
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity as PynetdicomAE
-from pynetdicom.association import Association
-
-from dcm4py_leading import log
-from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.message import (
-    COMMANDS,
-    MoveOriginator,
-    Primitive,
-    Request,
-    accepted_context_id,
-    request_from,
-    response_to,
-    store_request,
-)
-from dcm4py_leading.dicom.negotiation import Rejection, admit, relational_queries, supported_contexts
-from dcm4py_leading.errors import ConfigUnavailable, DependencyError, RequestError, StatusError
-from dcm4py_leading.model.device import ApplicationEntity, Connection
+from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dicom import command as dimse
+from dcm4py_leading.dicom.command import Command, MalformedCommand
+from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
+from dcm4py_leading.dicom.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse, data_header, fragments
+from dcm4py_leading.dicom.state import Event, State
 from dcm4py_leading.service.encode import PreparedObject
-from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
-from dcm4py_leading.service.tally import SubOperationTally
 
-LOG = logging.getLogger(__name__)
+_COMMAND, _LAST = 1, 2
+"""Bits of the message control header (PS3.8 E.2)."""
+_LONGEST_COMMAND = 1 << 16
+_LONGEST_SENT = 1 << 17
+"""Longest P-DATA-TF to a peer that takes any."""
+_PDV_OVERHEAD = 6
 
-Handler = Callable[["AcceptedAssociation", Request], "Outcome"]
-Outcome = tuple[int, Mapping[str, object]]
-"""Final status, and what the canonical log line tells besides."""
 
-_SEND_QUEUE_LIMIT = 200
+class AssociationFailed(Exception):
+    """The association could not be opened, or ended before the answer. The message says what the peer did."""
+
+
+class PeerReleases(AssociationFailed):
+    """The peer asks to release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An accepted presentation context."""
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    as_scu: bool
+    """Whether we may be the SCU in it."""
+    as_scp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A DIMSE message, as far as its command goes; its data set comes by `Association.data`."""
+
+    context: Context
+    command: Command
+
+    def number(self, element: int) -> int | None:
+        """A number of the command set."""
+        return dimse.number(self.command, element)
+
+    def text(self, element: int) -> str:
+        """A text of the command set."""
+        return dimse.text(self.command, element)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """Who asked for a C-STORE sub-operation: the C-MOVE SCU's AE title and its Message ID (PS3.7 9.1.1.1)."""
+
+    ae_title: str
+    message_id: int
 
 
 def seconds(duration: timedelta | None) -> float | None:
-    """As pynetdicom and sockets want a timeout; None waits for ever."""
+    """As sockets want a time-out; None waits for ever."""
     return None if duration is None else duration.total_seconds()
 
 
-def socket_of(assoc: Association) -> socket.socket:
-    """The connected socket of an association."""
-    wrapper: Any = assoc.dul.socket
-    sock: socket.socket = wrapper.socket
-    return sock
+class Association:
+    """See the module. One thread receives; `send` may be called by others besides."""
 
+    def __init__(self, link: Link, contexts: Iterable[Context], peer_maximum_length: int) -> None:
+        """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
+        self.link = link
+        self.contexts: Mapping[int, Context] = {context.context_id: context for context in contexts}
+        most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
+        self._fragment_length = max(most - _PDV_OVERHEAD, 1)
+        self._fragments: Iterator[tuple[int, int, memoryview]] = iter(())
+        self._is_data_due = False
+        self._waiting: Message | None = None
+        self._cancelled: set[int] = set()
+        self._end: AssociationFailed | None = None
 
-def no_delay(sock: socket.socket, timeout: timedelta | None) -> None:
-    """Send at once (a delayed message costs 40 ms), and bound the wait for a peer that stops reading or writing."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.settimeout(seconds(timeout))
+    # -- receiving ----------------------------------------------------------------------------------------------
 
+    def receive(self, timeout: float | None) -> Message:
+        """The next message; what is left of the data set of the one before is dropped.
 
-class AcceptedAssociation(Association):
-    """One association of a peer with us. Keeps the runtime of its beginning to its end."""
+        ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases when the peer asks to release.
+        """
+        if self._waiting is not None:
+            message, self._waiting = self._waiting, None
+            return message
+        while True:
+            message = self._receive(timeout)
+            if message.number(dimse.COMMAND_FIELD) != dimse.C_CANCEL_RQ:
+                return message
+            self._cancel(message)
 
-    def __init__(
-        self,
-        ae: PynetdicomAE,
-        address: tuple[str, int],
-        holder: RuntimeHolder,
-        handlers: Mapping[str, Handler],
-        open_associations: Callable[[], int],
-    ) -> None:
-        super().__init__(ae, "acceptor")
-        self._address = address
-        self._holder = holder
-        self._handlers_by_command = handlers
-        self._open_associations = open_associations
-        self._extended: dict[str, bytes] = {}
-        self.runtime: Runtime
-        self.connection: Connection
-        self.local_ae: ApplicationEntity
-        self.is_busy = False
-        """Whether a request is being served."""
-        self.bind(evt.EVT_REQUESTED, self._admit)
-        self.bind(evt.EVT_SOP_EXTENDED, self._negotiate_extended)
+    def data(self, timeout: float | None) -> Iterator[memoryview]:
+        """The data set of the message that was received last, piece by piece; each is good until the next one.
 
-    @property
-    def calling_ae_title(self) -> str:
-        """AE title of the peer."""
-        return str(self.requestor.ae_title).strip()
+        ``timeout`` in seconds for each. Raises as `receive`.
+        """
+        while self._is_data_due:
+            _, control, value = self._fragment(timeout)
+            if control & _COMMAND:
+                raise self._misbehaves("a command came where a data set was due")
+            self._is_data_due = not control & _LAST
+            yield value
 
-    @property
-    def remote_address(self) -> str:
-        """IP address of the peer."""
-        return str(self.requestor.address)
-
-    @property
-    def remote_peer(self) -> Peer:
-        """The peer as coercion rules see it."""
-        return self.runtime.peer_of(self.calling_ae_title, self.remote_address)
-
-    @property
-    def local_peer(self) -> Peer:
-        """Our own side as coercion rules see it."""
-        return Peer(host=self.connection.hostname, ae_title=self.local_ae.ae_title)
-
-    # -- life ---------------------------------------------------------------------------------------------------
-
-    def run_reactor(self) -> None:
-        """From the TCP connection to its end."""
-        with log.association_id(secrets.token_hex(4)), self._holder.lease() as runtime:
-            connection = runtime.connection_at(self._address)
-            if connection is None:  # closed by a reload while this peer was connecting
-                socket_of(self).close()
-                return
-            self.runtime, self.connection = runtime, connection
-            sock = socket_of(self)
-            no_delay(sock, connection.aarq_timeout)
-            self.acse_timeout = seconds(connection.aarq_timeout)
-            self.network_timeout = seconds(connection.idle_timeout)
-            self.dimse_timeout = seconds(connection.response_timeout)
-            self.acceptor.maximum_length = connection.receive_pdu_length
-            try:
-                super().run_reactor()
-            finally:
-                self.kill()
-                sock.close()  # pynetdicom does not when the peer was faster
-            if self.is_released or self.is_aborted:
-                LOG.info("association with %s %s", self.calling_ae_title, "released" if self.is_released else "aborted")
-
-    def _admit(self, event: Any) -> None:
-        """EVT_REQUESTED. pynetdicom accepts when this raises, so it must not."""
-        request: Any = self.requestor.primitive
-        called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
-        self.requestor.ae_title = calling
-        try:
-            verdict = admit(self.runtime.device, self.connection, called, calling, self._open_associations())
-            if isinstance(verdict, ApplicationEntity):
-                self.local_ae = verdict
-                scp_roles = {uid for uid, item in self.requestor.role_selection.items() if item.scp_role}
-                self.acceptor.ae_title = called
-                self.acceptor.supported_contexts = supported_contexts(
-                    verdict, request.presentation_context_definition_list, scp_roles
-                )
-        except Exception as err:  # noqa: BLE001 - see above; a bug here must refuse the peer, not let it in
-            LOG.error("association from %s: %s", calling, log.trace(err))
-            verdict = Rejection(2, 2, 1, "internal error")
-        if isinstance(verdict, Rejection):
-            LOG.warning(
-                "association from %s at %s to %s rejected: %s", calling, event.assoc.remote_address, called, verdict.why
-            )
-            self.acse.send_reject(verdict.result, verdict.source, verdict.reason)
-            self.kill()  # without it the peer sees an abort instead of the rejection
-        else:
-            socket_of(self).settimeout(seconds(self.connection.send_timeout))
-            LOG.info("association from %s at %s to %s", calling, self.remote_address, called)
-
-    def _negotiate_extended(self, event: Any) -> dict[str, bytes]:
-        self._extended = relational_queries(self.local_ae, event.app_info)
-        return self._extended
-
-    def is_relational(self, sop_class_uid: str) -> bool:
-        """Whether relational queries or retrieval was negotiated for this SOP class."""
-        return self._extended.get(sop_class_uid, b"")[:1] == b"\x01"
-
-    # -- requests -----------------------------------------------------------------------------------------------
-
-    def _serve_request(self, msg: Primitive, context_id: int) -> None:
-        context = self._accepted_cx.get(context_id)
-        if context is None or type(msg) not in COMMANDS or not msg.is_valid_request:
-            LOG.warning("%s sent a message that was not negotiated: aborting", self.calling_ae_title)
-            self.abort()
-            return
-        request = request_from(msg, context)
-        started = time.monotonic()
-        self.is_busy = True
-        self.dimse.cancel_req = {}
-        try:
-            if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
-                raise RequestError(
-                    "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
-                )
-            outcome, details = self._handlers_by_command[request.command](self, request)
-        except (StatusError, ConfigUnavailable) as err:
-            outcome, details = self._refuse(request, err)
-        except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
-            LOG.error("%s: %s", request.command, log.trace(err))
-            outcome, details = self._refuse(request, err)
-        self.dimse.cancel_req = {}
-        self.is_busy = False
-        # Only incoming PDUs restart it, and a long retrieve has none: the peer was not idle.
-        self.dul._idle_timer.restart()
-        LOG.info(
-            "%s from=%s to=%s status=0x%04X%s ms=%d",
-            request.command,
-            self.calling_ae_title,
-            self.local_ae.ae_title,
-            outcome,
-            "".join(f" {name}={value}" for name, value in details.items()),
-            (time.monotonic() - started) * 1000,
-        )
-
-    def _refuse(self, request: Request, err: Exception) -> Outcome:
-        code = status.UNABLE_TO_PROCESS
-        if request.command == "C-ECHO" or isinstance(err, ConfigUnavailable):
-            code = status.PROCESSING_FAILURE
-        comment = "internal error"
-        if isinstance(err, StatusError | ConfigUnavailable):
-            comment = str(err)
-            level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
-            LOG.log(level, "%s from %s: %s", request.command, self.calling_ae_title, err)
-        if isinstance(err, StatusError):
-            code = err.status
-        self.respond(request, code, error_comment=comment)
-        return code, {}
-
-    def is_cancelled(self, request: Request) -> bool:
+    def is_cancelled(self, message_id: int) -> bool:
         """Whether a C-CANCEL for this request has come (PS3.7 9.3.2.3)."""
-        return request.message_id in self.dimse.cancel_req
+        self._take_in()
+        return message_id in self._cancelled
 
     @property
     def is_open(self) -> bool:
-        """Whether the peer is still there."""
-        return bool(self.dul.is_alive() and not self.acse.is_aborted())
+        """Whether the peer is still there, and does not ask to release."""
+        self._take_in()
+        return self._end is None and self.link.state is State.STA6
 
-    def respond(
-        self,
-        request: Request,
-        code: int,
-        *,
-        data: bytes | None = None,
-        tally: SubOperationTally | None = None,
-        remaining: bool = False,
-        error_comment: str | None = None,
-    ) -> None:
-        """Send one response. Waits while the peer reads slower than we answer."""
-        while self.dul.to_provider_queue.qsize() > _SEND_QUEUE_LIMIT and self.is_open:
-            time.sleep(0.001)
-        if self.is_open:
-            response = response_to(
-                request, code, data=data, tally=tally, remaining=remaining, error_comment=error_comment
-            )
-            self.dimse.send_msg(response, request.context_id)
+    @property
+    def is_releasing(self) -> bool:
+        """Whether the peer asked to release, and has no answer yet."""
+        return isinstance(self._end, PeerReleases) and self.link.state is State.STA8
 
-    # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
+    def forget_cancelled(self) -> None:
+        """A request ended, and what was to cancel it."""
+        self._cancelled.clear()
 
-    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
-        """Transfer syntaxes in which the peer takes instances of this SOP class on this association."""
+    def _take_in(self) -> None:
+        """Look at what has come without waiting for more."""
+        while self._end is None and self._waiting is None and not self._is_data_due and self.link.has_input():
+            try:
+                message = self._receive(None)
+            except AssociationFailed:
+                return
+            if message.number(dimse.COMMAND_FIELD) == dimse.C_CANCEL_RQ:
+                self._cancel(message)
+            else:
+                self._waiting = message
+
+    def _cancel(self, message: Message) -> None:
+        cancelled = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO)
+        if cancelled is not None:
+            self._cancelled.add(cancelled)
+
+    def _receive(self, timeout: float | None) -> Message:
+        for _ in self.data(timeout):
+            pass
+        parts = bytearray()
+        while True:
+            context_id, control, value = self._fragment(timeout)
+            if not control & _COMMAND:
+                raise self._misbehaves("a data set came where a command was due")
+            parts += value
+            if control & _LAST:
+                break
+            if len(parts) > _LONGEST_COMMAND:
+                raise self._misbehaves("a command without end")
+        context = self.contexts.get(context_id)
+        if context is None:
+            raise self._misbehaves("a message came in a presentation context that was not accepted")
+        try:
+            command = dimse.decode(parts)
+        except MalformedCommand as err:
+            raise self._misbehaves(str(err)) from err
+        self._is_data_due = dimse.has_data_set(command)
+        return Message(context, command)
+
+    def _fragment(self, timeout: float | None) -> tuple[int, int, memoryview]:
+        if self._end is not None:
+            raise self._end
+        while True:
+            try:
+                fragment = next(self._fragments, None)
+            except MalformedPdu as err:
+                raise self._misbehaves(str(err)) from err
+            if fragment is not None:
+                return fragment
+            try:
+                told = self.link.receive(timeout)
+            except LinkEnded as err:
+                self._end = AssociationFailed(str(err))
+                raise self._end from err
+            if isinstance(told, memoryview):
+                self._fragments = fragments(told)
+            elif isinstance(told, ReleaseRequest):
+                self._end = PeerReleases("the peer ended the association")
+                raise self._end
+
+    def _misbehaves(self, what: str) -> AssociationFailed:
+        self.link.abort()
+        self._end = AssociationFailed(f"{what}: aborted")
+        return self._end
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def send(self, messages: Iterable[tuple[int, Command, bytes | None]]) -> None:
+        """Send messages, each in the presentation context of that ID, with one system call.
+
+        Raises AssociationFailed, also when the peer does not take them in time.
+        """
+        buffers: list[Buffer] = []
+        for context_id, command, data in messages:
+            buffers += self._command(context_id, command, has_data=data is not None)
+            if data is not None:
+                buffers += self._packed(context_id, [data], len(data), len(data))
+        self._send(buffers)
+
+    def send_object(self, context: Context, command: Command, obj: PreparedObject) -> None:
+        """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
+        buffers = self._command(context.context_id, command, has_data=True)
+        left = obj.length
+        for batch in obj.batches():
+            size = sum(map(len, batch))
+            buffers += self._packed(context.context_id, batch, size, left)
+            self._send(buffers)
+            left -= size
+            buffers = []
+
+    def _command(self, context_id: int, command: Command, *, has_data: bool) -> list[Buffer]:
+        encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: 1 if has_data else dimse.NO_DATA_SET})
+        most = self._fragment_length
+        if len(encoded) <= most:
+            return [data_header(context_id, _COMMAND | _LAST, len(encoded)) + encoded]
+        buffers: list[Buffer] = []
+        for at in range(0, len(encoded), most):
+            part = encoded[at : at + most]
+            last = _LAST if at + most >= len(encoded) else 0
+            buffers.append(data_header(context_id, _COMMAND | last, len(part)) + part)
+        return buffers
+
+    def _packed(self, context_id: int, batch: Sequence[Buffer], size: int, left: int) -> list[Buffer]:
+        """The next ``size`` bytes of a data set of which ``left`` are still to go, in P-DATA-TF PDUs."""
+        most = self._fragment_length
+        packed: list[Buffer] = []
+        if not left:
+            return [data_header(context_id, _LAST, 0)]
+        due = 0
+        for buffer in batch:
+            length, at = len(buffer), 0
+            view = buffer if length <= due else memoryview(buffer)
+            while at < length:
+                if not due:
+                    due = min(most, size)
+                    packed.append(data_header(context_id, _LAST if due == left else 0, due))
+                    size -= due
+                    left -= due
+                taken = min(due, length - at)
+                packed.append(view if taken == length else view[at : at + taken])
+                at += taken
+                due -= taken
+        return packed
+
+    def _send(self, buffers: Sequence[Buffer]) -> None:
+        try:
+            self.link.send_data(buffers)
+        except LinkTimeout as err:
+            self.link.close()
+            raise AssociationFailed(str(err)) from err
+        except LinkEnded as err:
+            raise AssociationFailed(str(err)) from err
+
+    # -- C-STORE, of which a retrieve makes many ------------------------------------------------------------------
+
+    def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return tuple(
-            str(context.transfer_syntax[0])
-            for context in self.accepted_contexts
-            if context.as_scu and str(context.abstract_syntax) == sop_class_uid
+            context.transfer_syntax
+            for context in self.contexts.values()
+            if context.as_scu and context.abstract_syntax == sop_class_uid
         )
 
-    def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None = None) -> int | None:
-        """Send ``obj`` by C-STORE and wait for the status; None when the response did not come in time."""
-        return store_on(self, obj, message_id, originator)
-
-
-def store_on(assoc: Association, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> int | None:
-    """C-STORE ``obj`` on an association of either side; None when no response came in dcmResponseTimeout."""
-    context_id = accepted_context_id(assoc.accepted_contexts, obj.sop_class_uid, obj.transfer_syntax_uid)
-    if context_id is None:
-        raise ValueError("no accepted presentation context")
-    assoc.dimse.send_msg(store_request(obj, message_id, originator), context_id)
-    response: Primitive = assoc.dimse.get_msg(block=True)[1]
-    if response is None or response.MessageIDBeingRespondedTo != message_id:
+    def context_for(self, abstract_syntax: str, transfer_syntax: str) -> Context | None:
+        """The presentation context, in which we may be SCU, of this abstract and transfer syntax."""
+        for context in self.contexts.values():
+            if (
+                context.as_scu
+                and context.abstract_syntax == abstract_syntax
+                and context.transfer_syntax == transfer_syntax
+            ):
+                return context
         return None
-    return int(response.Status)
+
+    def store(
+        self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
+    ) -> int | None:
+        """C-STORE ``obj`` with medium priority; None when no response came in ``timeout`` seconds.
+
+        A C-CANCEL that comes meanwhile is remembered.
+        """
+        context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
+        if context is None:
+            raise ValueError("no accepted presentation context")
+        command: dict[int, int | str] = {
+            dimse.AFFECTED_SOP_CLASS_UID: obj.sop_class_uid,
+            dimse.COMMAND_FIELD: dimse.C_STORE_RQ,
+            dimse.MESSAGE_ID: message_id,
+            dimse.PRIORITY: 0,
+            dimse.AFFECTED_SOP_INSTANCE_UID: obj.sop_instance_uid,
+        }
+        if originator is not None:
+            command[dimse.MOVE_ORIGINATOR_AE_TITLE] = originator.ae_title
+            command[dimse.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
+        try:
+            self.send_object(context, command, obj)
+            response = self.receive(timeout)
+        except (AssociationFailed, LinkTimeout):
+            return None
+        if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
+            return None
+        return response.number(dimse.STATUS)
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def release(self, timeout: float | None) -> None:
+        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait."""
+        try:
+            if self.is_releasing:
+                self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
+                self.link.linger(1.0 if timeout is None else timeout)
+                return
+            if self.link.state is State.STA6:
+                self.link.send(Event.RELEASE, ReleaseRequest())
+                while not isinstance(told := self.link.receive(timeout), ReleaseResponse):
+                    if isinstance(told, ReleaseRequest):  # both at the same time (PS3.8 9.2.2)
+                        self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
+        except (LinkEnded, LinkTimeout):
+            self.link.abort()
+        self.link.close()
+
+    def abort(self) -> None:
+        """Abort; for any thread."""
+        self.link.abort()

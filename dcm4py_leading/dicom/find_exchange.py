@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 
 from pydicom import Dataset
-from pynetdicom.dimse_primitives import C_FIND
-from pynetdicom.dsutils import decode, encode
 
+from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import AssociationFailed
+from dcm4py_leading.dicom.identifier import decode, encode
 from dcm4py_leading.dicom.message import find_request
-from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
+from dcm4py_leading.dicom.requestor import RequestedAssociation
 
 
 class FindRefused(AssociationFailed):
@@ -24,27 +27,32 @@ def find_responses(
 
     ``remaining`` says how many seconds each response may take. Raises AssociationFailed, FindRefused.
     """
-    contexts = assoc.accepted_contexts
-    if not contexts:
+    if not assoc.contexts:
         raise AssociationFailed("the C-FIND was not accepted")
-    context = contexts[0]
-    syntax = context.transfer_syntax[0]
-    encoded = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
-    if encoded is None:
-        raise AssociationFailed("the query identifier cannot be encoded")
+    context = assoc.contexts[0]
+    try:
+        encoded = encode(identifier, context.transfer_syntax)
+    except UNREADABLE as err:
+        raise AssociationFailed(f"the query identifier cannot be encoded ({type(err).__name__})") from err
     message_id = assoc.next_message_id()
-    assoc.send(find_request(sop_class_uid, encoded, message_id), context.context_id or 0)
+    assoc.send(context, find_request(sop_class_uid, message_id), encoded)
     while True:
-        response = assoc.receive(remaining())
-        if not isinstance(response, C_FIND) or response.MessageIDBeingRespondedTo != message_id:
+        response, data = assoc.receive(remaining())
+        if (
+            response.number(dimse.COMMAND_FIELD) != dimse.C_FIND_RQ | dimse.RESPONSE
+            or response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id
+        ):
             raise AssociationFailed("a message came that is no response to our C-FIND")
-        code = response.Status
+        code = response.number(dimse.STATUS)
         if code == status.SUCCESS:
             return
         if code is None:
             raise AssociationFailed("a C-FIND response came without a status")
         if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
             raise FindRefused(f"C-FIND ended with status 0x{code:04X}")
-        if response.Identifier is None:
+        if data is None:
             raise AssociationFailed("a pending C-FIND response came without an identifier")
-        yield decode(response.Identifier, syntax.is_implicit_VR, syntax.is_little_endian)
+        try:
+            yield decode(data, context.transfer_syntax)
+        except (*UNREADABLE, zlib.error) as err:
+            raise AssociationFailed(f"a C-FIND response cannot be parsed ({type(err).__name__})") from err

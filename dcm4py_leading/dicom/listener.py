@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
+import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from socketserver import BaseRequestHandler
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
-from pydicom.uid import UID
-from pynetdicom.ae import ApplicationEntity as PynetdicomAE
-from pynetdicom.presentation import build_context
-from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket
-
-from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dcm4py_leading.dicom.association import AcceptedAssociation, Handler
-from dcm4py_leading.dicom.negotiation import VERIFICATION
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.scp_echo import echo
 from dcm4py_leading.dicom.scp_find import find_matches
 from dcm4py_leading.dicom.scp_retrieve import get, move
@@ -37,120 +31,166 @@ HANDLERS: Mapping[str, Handler] = {
 Address = tuple[str, int]
 
 
-class _Server(AssociationServer):
-    """Binds in its constructor, so that a port that is taken is known before anything changes."""
+def bind_listener(connection: Connection) -> socket.socket:
+    """A socket that listens where ``connection`` says. Raises OSError."""
+    host, port = connection.listen_address
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=connection.tcp_backlog)
 
-    def __init__(self, listeners: Listeners, connection: Connection) -> None:
-        address = connection.listen_address
-        ae = PynetdicomAE()
-        ae.network_timeout = None
-        ae.maximum_associations = 1 << 30  # dcmLimitOpenAssociations is heeded in negotiation
-        self.request_queue_size = connection.tcp_backlog
-        self._listeners = listeners
-        self._listen_address = address
-        host = AddressInformation(*address).address
-        super().__init__(
-            ae, (host, address[1]), "ANY-SCP", [build_context(VERIFICATION)], request_handler=BaseRequestHandler
-        )
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        assoc = AcceptedAssociation(
-            self.ae,
-            self._listen_address,
-            self._listeners.holder,
-            HANDLERS,
-            self._listeners.open_associations,
-        )
-        assoc._server = self
-        assoc.name = f"AcceptorThread from {client_address[0]}"
-        assoc.set_socket(AssociationSocket(assoc, client_socket=request))
-        assoc.acceptor.address_info = AddressInformation.from_tuple(self.server_address)
-        assoc.acceptor.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-        assoc.acceptor.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        assoc.requestor.address_info = AddressInformation.from_tuple(client_address)
-        self._listeners.track(assoc)
-        assoc.start()
+class _Listener:
+    """One listening socket, and the thread that accepts from it once it is started.
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        LOG.error("connection from %s: cannot be served", client_address[0], exc_info=False)
+    Other processes may accept from the same socket.
+    """
 
-    def shutdown(self) -> None:
-        """Stop accepting; associations go on. (pynetdicom's own wants to be one of its AE's servers.)"""
-        super(AssociationServer, self).shutdown()
-        self.server_close()
+    def __init__(self, sock: socket.socket, accept: Callable[[socket.socket, str], None]) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._accept = accept
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name=f"listener {sock.getsockname()[:2]}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            if any(descriptor == self._woken.fileno() for descriptor, _ in poll.poll()):
+                return
+            try:
+                accepted, address = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another process was faster, or the peer is gone again
+            except OSError as err:  # out of descriptors: those who have a connection come first
+                LOG.error("cannot accept a connection: %s", err.strerror)
+                time.sleep(0.1)
+                continue
+            self._accept(accepted, address[0])
+
+    def close(self) -> None:
+        """Stop accepting, and let go of the socket."""
+        if self._thread.ident is not None:
+            self._wake.send(b"x")
+            self._thread.join()
+        for sock in (self._socket, self._wake, self._woken):
+            sock.close()
 
 
 class Listeners:
     """The listening sockets of the service, by address, and the associations that came in through them."""
 
-    def __init__(self, holder: RuntimeHolder) -> None:
+    def __init__(
+        self,
+        holder: RuntimeHolder,
+        *,
+        bind: Callable[[Connection], socket.socket] = bind_listener,
+        others: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """``bind`` gives a listening socket or raises OSError; ``others`` counts associations of other processes."""
         self.holder = holder
-        self._servers: dict[Address, tuple[_Server, threading.Thread]] = {}
-        self._associations: set[AcceptedAssociation] = set()
-        self._lock = threading.Lock()  # of _associations
+        self._bind = bind
+        self._others = others
+        self._listeners: dict[Address, _Listener] = {}
+        self._associations: dict[AcceptedAssociation, threading.Thread] = {}
+        self._open: set[AcceptedAssociation] = set()
+        self._lock = threading.Lock()  # of the two above
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
         """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
         wanted = {connection.listen_address: connection for connection in connections}
-        fresh: dict[Address, _Server] = {}
+        fresh: dict[Address, _Listener] = {}
         problems = []
         for address, connection in wanted.items():
-            if address not in self._servers:
+            if address not in self._listeners:
                 try:
-                    fresh[address] = _Server(self, connection)
+                    fresh[address] = self._listener(address, connection)
                 except OSError as err:
                     reason = f"cannot listen on {address[0]}: {err.strerror or err}"
                     problems.append(
                         Problem(dn=connection.dn, attribute="dicomPort", value=str(address[1]), reason=reason)
                     )
-        rebinding = Rebinding(self, fresh, frozenset(self._servers.keys() - wanted.keys()))
+        rebinding = Rebinding(self, fresh, frozenset(self._listeners.keys() - wanted.keys()))
         if problems:
             rebinding.cancel()
             raise ConfigInvalid(problems)
         return rebinding
 
-    def _apply(self, fresh: Mapping[Address, _Server], obsolete: frozenset[Address]) -> None:
-        for address, server in fresh.items():
-            thread = threading.Thread(
-                target=server.serve_forever, kwargs={"poll_interval": 0.1}, name=f"listener {address}", daemon=True
+    def _listener(self, address: Address, connection: Connection) -> _Listener:
+        def accept(sock: socket.socket, remote_address: str) -> None:
+            association = AcceptedAssociation(
+                sock, remote_address, address, self.holder, HANDLERS, self._all_open_associations
             )
-            self._servers[address] = (server, thread)
-            thread.start()
+            thread = threading.Thread(
+                target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True
+            )
+            with self._lock:
+                self._associations[association] = thread
+                self._open.add(association)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left
+                LOG.error("connection from %s: no thread can be started", remote_address)
+                self._has_ended(association)
+                self._forget(association)
+                sock.close()
+
+        return _Listener(self._bind(connection), accept)
+
+    def _run(self, association: AcceptedAssociation) -> None:
+        try:
+            association.run(on_end=lambda: self._has_ended(association))
+        finally:
+            self._forget(association)
+
+    def _has_ended(self, association: AcceptedAssociation) -> None:
+        with self._lock:
+            self._open.discard(association)
+
+    def _forget(self, association: AcceptedAssociation) -> None:
+        with self._lock:
+            self._associations.pop(association, None)
+
+    def _apply(self, fresh: Mapping[Address, _Listener], obsolete: frozenset[Address]) -> None:
+        for address, listener in fresh.items():
+            self._listeners[address] = listener
+            listener.start()
             LOG.info("listening on %s:%d", *address)
         for address in obsolete:
-            server, thread = self._servers.pop(address)
-            server.shutdown()
-            thread.join()
+            self._listeners.pop(address).close()
             LOG.info("no longer listening on %s:%d", *address)
 
-    def track(self, assoc: AcceptedAssociation) -> None:
-        """Remember a new association, forget those that ended."""
-        with self._lock:
-            self._associations = {a for a in self._associations if a.is_alive()}
-            self._associations.add(assoc)
+    def _all_open_associations(self) -> int:
+        return self.open_associations() + self._others()
 
     def open_associations(self) -> int:
-        """How many associations peers have with us, the one that is being asked about included."""
+        """How many associations peers have with this process, the one that is being asked about included."""
         with self._lock:
-            return sum(assoc.is_alive() for assoc in self._associations)
+            return len(self._open)
 
     def stop(self, drain_seconds: float) -> None:
         """Close the listeners, let requests under way end for ``drain_seconds``, abort every association."""
-        self._apply({}, frozenset(self._servers))
+        self._apply({}, frozenset(self._listeners))
         deadline = time.monotonic() + drain_seconds
-        with self._lock:
-            associations = list(self._associations)
-        while associations := [assoc for assoc in associations if assoc.is_alive()]:
-            for assoc in associations:
-                if not assoc.is_busy or time.monotonic() > deadline:
-                    assoc.abort()
-            time.sleep(0.02)
+        while True:
+            with self._lock:
+                running = dict(self._associations)
+            if not running:
+                return
+            for association, thread in running.items():
+                if not association.is_busy or time.monotonic() > deadline:
+                    association.abort()
+                with contextlib.suppress(RuntimeError):  # not started yet
+                    thread.join(0.02)
 
 
 class Rebinding:
     """New sockets, bound but not served, and the addresses to be left: commit after the swap, or cancel."""
 
-    def __init__(self, listeners: Listeners, fresh: Mapping[Address, _Server], obsolete: frozenset[Address]) -> None:
+    def __init__(self, listeners: Listeners, fresh: Mapping[Address, _Listener], obsolete: frozenset[Address]) -> None:
         self._listeners = listeners
         self._fresh = fresh
         self._obsolete = obsolete
@@ -161,5 +201,5 @@ class Rebinding:
 
     def cancel(self) -> None:
         """Close the new sockets again."""
-        for server in self._fresh.values():
-            server.server_close()
+        for listener in self._fresh.values():
+            listener.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
 
-from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import (
     ServiceClass,
     StorageServiceClass,
@@ -14,6 +13,8 @@ from pynetdicom.service_class import (
 )
 from pynetdicom.sop_class import uid_to_service_class
 
+from dcm4py_leading.dicom.association import Context
+from dcm4py_leading.dicom.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import InformationModel, TransferRole
 
@@ -32,14 +33,29 @@ GET = {
 }
 
 
+ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 3, 4
+"""Results of a presentation context (PS3.8 table 9-18)."""
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ (PS3.8 9.3.4): result, source and reason, and our words for the log."""
+    """Why an association is not accepted: what the peer is told, and our words for the log."""
 
-    result: int
-    source: int
-    reason: int
+    answer: AssociateReject
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What comes of a proposal."""
+
+    contexts: tuple[Context, ...]
+    """Those that are accepted."""
+    results: tuple[ContextResult, ...]
+    """The answer to each."""
+    roles: Mapping[str, Role]
+    """The answer to SCP/SCU Role Selection."""
 
 
 def admit(
@@ -47,15 +63,16 @@ def admit(
 ) -> ApplicationEntity | Rejection:
     """The AE that answers to ``called`` on this connection, or the reason why the association is rejected."""
     if device.limit_open_associations and open_associations > device.limit_open_associations:
-        return Rejection(2, 3, 2, f"dcmLimitOpenAssociations is {device.limit_open_associations}")
+        return Rejection(AssociateReject(2, 3, 2), f"dcmLimitOpenAssociations is {device.limit_open_associations}")
     ae = device.application_entity(called)
     if ae is None or not ae.installed or not ae.association_acceptor or connection not in ae.connections:
-        return Rejection(1, 1, 7, "called AE title not recognized")
+        return Rejection(AssociateReject(1, 1, 7), "called AE title not recognized")
     if ae.accepted_calling_ae_titles and calling not in ae.accepted_calling_ae_titles:
-        return Rejection(1, 1, 3, "calling AE title is not in dcmAcceptedCallingAETitle")
+        return Rejection(AssociateReject(1, 1, 3), "calling AE title is not in dcmAcceptedCallingAETitle")
     return ae
 
 
+@lru_cache(maxsize=4096)
 def is_storage(sop_class: str) -> bool:
     """Whether instances of this SOP class can be stored; private SOP classes count as storage."""
     service = uid_to_service_class(sop_class)
@@ -71,54 +88,48 @@ def is_served(capability: TransferCapability) -> bool:
     return service_is_scp and (known or uid_to_service_class(capability.sop_class) is VerificationServiceClass)
 
 
-class ProposedContext(Protocol):
-    """One presentation context of an A-ASSOCIATE-RQ."""
+def negotiate(ae: ApplicationEntity, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
+    """What ``ae`` accepts of a proposal (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
 
-    @property
-    def abstract_syntax(self) -> str | None: ...
-
-    @property
-    def transfer_syntax(self) -> Sequence[str]: ...
-
-
-def supported_contexts(
-    ae: ApplicationEntity, proposed: Sequence[ProposedContext], scp_roles: Collection[str]
-) -> list[PresentationContext]:
-    """What ``ae`` accepts of a proposal, as pynetdicom's negotiation wants it.
-
-    ``scp_roles`` has the SOP classes for which the peer asks for the SCP role, as a C-GET SCU does (PS3.7 D.3.3.4):
-    there our SCU capability decides. Of the transfer syntaxes that both know, the peer's first one wins: it knows
-    what its objects are encoded in.
+    Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
+    both know, the peer's first one wins: it knows what its objects are encoded in.
     """
+    capabilities = _capabilities(ae, {context.abstract_syntax for context in proposed})
+    contexts: list[Context] = []
+    results: list[ContextResult] = []
+    roles: dict[str, Role] = {}
+    for context in proposed:
+        abstract_syntax = context.abstract_syntax
+        wanted = user.roles.get(abstract_syntax, _DEFAULT_ROLE)
+        as_scp = capabilities.get((abstract_syntax, TransferRole.SCP), _NOTHING) if wanted.scu else _NOTHING
+        as_scu = capabilities.get((abstract_syntax, TransferRole.SCU), _NOTHING) if wanted.scp else _NOTHING
+        ours = as_scu or as_scp
+        syntax = next((syntax for syntax in context.transfer_syntaxes if syntax in ours), None)
+        if syntax is None:
+            # The transfer syntax of a refusal says nothing; the first one proposed suits every peer.
+            reason = TRANSFER_SYNTAXES_NOT_SUPPORTED if ours else ABSTRACT_SYNTAX_NOT_SUPPORTED
+            first = context.transfer_syntaxes[0] if context.transfer_syntaxes else IMPLICIT_VR_LITTLE_ENDIAN
+            results.append(ContextResult(context.context_id, reason, first))
+            continue
+        results.append(ContextResult(context.context_id, 0, syntax))
+        contexts.append(Context(context.context_id, abstract_syntax, syntax, as_scu=bool(as_scu), as_scp=bool(as_scp)))
+        if abstract_syntax in user.roles:
+            roles[abstract_syntax] = Role(scu=bool(as_scp), scp=bool(as_scu))
+    return Negotiated(tuple(contexts), tuple(results), roles)
+
+
+_DEFAULT_ROLE = Role(scu=True, scp=False)
+_NOTHING: Set[str] = frozenset()
+
+
+def _capabilities(ae: ApplicationEntity, sop_classes: Collection[str]) -> dict[tuple[str, TransferRole], set[str]]:
+    """The transfer syntaxes of what ``ae`` serves of these SOP classes."""
     capabilities: dict[tuple[str, TransferRole], set[str]] = {}
     for capability in ae.transfer_capabilities:
-        if is_served(capability):
+        if capability.sop_class in sop_classes and is_served(capability):
             key = (capability.sop_class, capability.transfer_role)
             capabilities.setdefault(key, set()).update(capability.transfer_syntaxes)
-    supported = []
-    for abstract_syntax, proposed_syntaxes in _by_abstract_syntax(proposed).items():
-        as_scp = capabilities.get((abstract_syntax, TransferRole.SCP), set())
-        as_scu = capabilities.get((abstract_syntax, TransferRole.SCU), set())
-        ours = as_scu if abstract_syntax in scp_roles else as_scp
-        common = [syntax for syntax in proposed_syntaxes if syntax in ours]
-        if not common:
-            continue
-        context = PresentationContext()
-        context.abstract_syntax = abstract_syntax
-        context.transfer_syntax = list[Any](common)
-        context.scu_role = bool(as_scp)
-        context.scp_role = bool(as_scu)
-        supported.append(context)
-    return supported
-
-
-def _by_abstract_syntax(proposed: Iterable[ProposedContext]) -> dict[str, list[str]]:
-    merged: dict[str, list[str]] = {}
-    for context in proposed:
-        if context.abstract_syntax is not None:
-            syntaxes = merged.setdefault(str(context.abstract_syntax), [])
-            syntaxes.extend(str(syntax) for syntax in context.transfer_syntax if str(syntax) not in syntaxes)
-    return merged
+    return capabilities
 
 
 def relational_queries(ae: ApplicationEntity, application_information: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -1,36 +1,34 @@
-"""Our side of an association that we open.
-
-pynetdicom's own reactor thread is not started: it can take a response before the waiting call does. Without it the
-caller's thread alone reads, so an association here belongs to one thread at a time.
-"""
+"""Our side of an association that we open. It belongs to one thread at a time."""
 
 from __future__ import annotations
 
-import threading
+import socket
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
-
-from pydicom.uid import UID
-from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity as PynetdicomAE
-from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_RELEASE
-from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AddressInformation, AssociationSocket
+from typing import Self
 
 from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dcm4py_leading.dicom.association import no_delay, seconds, socket_of, store_on
-from dcm4py_leading.dicom.message import MoveOriginator, Primitive
+from dcm4py_leading.dicom.association import (
+    Association,
+    AssociationFailed,
+    Context,
+    Message,
+    MoveOriginator,
+    seconds,
+)
+from dcm4py_leading.dicom.command import Command
+from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dicom.pdu import AssociateAccept, AssociateReject, AssociateRequest, UserInformation, numbered
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
 
+__all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
-class AssociationFailed(Exception):
-    """The association could not be opened, or ended before the answer. The message says what the peer did."""
+Proposal = tuple[str, Sequence[str]]
+"""A presentation context to propose: abstract syntax and transfer syntaxes."""
 
 
 class RequestedAssociation:
@@ -40,7 +38,7 @@ class RequestedAssociation:
         self,
         local_ae: ApplicationEntity,
         remote: RemoteAE,
-        contexts: Sequence[PresentationContext],
+        proposals: Sequence[Proposal],
         *,
         for_storage: bool = False,
         timeout: timedelta | None = None,
@@ -58,67 +56,34 @@ class RequestedAssociation:
         if not local_ae.association_initiator:
             raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
-        self._send_timeout = local.store_timeout if for_storage else local.send_timeout
-        self._socket: Any = None
         self._last_message_id = 0
-        self._assoc = self._open(local_ae, target, contexts, timeout)
-
-    def _open(
-        self,
-        local_ae: ApplicationEntity,
-        target: Connection,
-        contexts: Sequence[PresentationContext],
-        timeout: timedelta | None,
-    ) -> Association:
-        local = self._local
+        where = f"{remote.ae_title} at {target.hostname}:{target.port}"
         ends_at = None if timeout is None else time.monotonic() + timeout.total_seconds()
-        ae = PynetdicomAE(local_ae.calling_ae_title_for(self._remote.ae_title))
-        ae.acse_timeout = seconds(local.aaac_timeout)
-        ae.connection_timeout = _shorter(seconds(local.tcp_connect_timeout), seconds(timeout))
-        ae.dimse_timeout = seconds(local.response_timeout)
-        ae.network_timeout = seconds(local.idle_timeout)
-        assoc = Association(ae, "requestor")
-        assoc.name = f"RequestorThread to {self._remote.ae_title}"
-        # A process that ends does not wait for an association that is kept open.
-        assoc.dul.daemon = True
-        port = target.port or 0
-        where = f"{self._remote.ae_title} at {target.hostname}:{port}"
         try:
-            address = AddressInformation(target.hostname, port)
-            bind_address = local.client_bind_address or ("::" if address.is_ipv6 else "0.0.0.0")
-            wrapper = AssociationSocket(assoc, address=AddressInformation(bind_address, 0))
+            link = _connected(local, target, ends_at)
         except OSError as err:
-            raise AssociationFailed(f"{where}: {err.strerror or err}") from err
-        assoc.set_socket(wrapper)
-        self._socket = wrapper.socket
-        assoc.acceptor.ae_title = self._remote.ae_title
-        assoc.acceptor.address_info = address
-        assoc.requestor.address_info = AddressInformation(bind_address, 0)
-        assoc.requestor.ae_title = ae.ae_title
-        assoc.requestor.maximum_length = local.receive_pdu_length
-        assoc.requestor.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-        assoc.requestor.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        for number, context in enumerate(contexts):
-            context.context_id = 2 * number + 1
-        assoc.requestor.requested_contexts = list(contexts)
-
-        is_connected = threading.Event()
-
-        def connected(_: object) -> None:
-            is_connected.set()
-            no_delay(socket_of(assoc), self._send_timeout)
-            if ends_at is not None:
-                assoc.acse_timeout = _shorter(assoc.acse_timeout, max(0.001, ends_at - time.monotonic()))
-
-        assoc.bind(evt.EVT_CONN_OPEN, connected)
-        assoc._is_paused = True  # there is no reactor to wait for
-        assoc.request()
-        if not assoc.is_established:
-            self._socket.close()
-            raise AssociationFailed(f"{where}: {_failure(assoc, is_connected.is_set())}")
-        # connect() took the timeout off again after the event
-        no_delay(socket_of(assoc), self._send_timeout)
-        return assoc
+            reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
+            raise AssociationFailed(f"{where}: {reason}") from err
+        request = AssociateRequest(
+            called_ae_title=remote.ae_title,
+            calling_ae_title=local_ae.calling_ae_title_for(remote.ae_title),
+            contexts=numbered(proposals),
+            user=UserInformation(
+                maximum_length=local.receive_pdu_length,
+                implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+                implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            ),
+        )
+        accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
+        abstract_syntaxes = {context.context_id: context.abstract_syntax for context in request.contexts}
+        contexts = [
+            Context(result.context_id, abstract_syntaxes[result.context_id], result.transfer_syntax, True, False)
+            for result in accepted.contexts
+            if result.result == 0 and result.context_id in abstract_syntaxes
+        ]
+        link.set_send_timeout(seconds(local.store_timeout if for_storage else local.send_timeout))
+        theirs, ours = accepted.user.maximum_length, local.send_pdu_length
+        self._association = Association(link, contexts, min(theirs or ours, ours or theirs))
 
     @property
     def peer(self) -> AETitle:
@@ -126,71 +91,58 @@ class RequestedAssociation:
         return self._remote.ae_title
 
     @property
-    def accepted_contexts(self) -> list[PresentationContext]:
+    def contexts(self) -> Sequence[Context]:
         """What the peer accepted."""
-        return list(self._assoc.accepted_contexts)
+        return tuple(self._association.contexts.values())
 
     @property
     def is_open(self) -> bool:
         """Whether the peer is still there, and does not ask to release."""
-        return bool(
-            self._assoc.is_established
-            and self._assoc.dul.is_alive()
-            and not self._assoc.acse.is_aborted()
-            and not self._is_release_requested()
-        )
-
-    def _is_release_requested(self) -> bool:
-        pdu: Any = self._assoc.dul.peek_next_pdu()
-        return isinstance(pdu, A_RELEASE) and pdu.result is None
+        return self._association.is_open
 
     def next_message_id(self) -> int:
         """A Message ID for the next request, from 1 to 65535 (PS3.7 E.1)."""
         self._last_message_id = self._last_message_id % 0xFFFF + 1
         return self._last_message_id
 
-    def send(self, request: Primitive, context_id: int) -> None:
-        """Send one DIMSE request."""
-        self._assoc.dimse.send_msg(request, context_id)
+    def send(self, context: Context, command: Command, data: bytes | None = None) -> None:
+        """Send one DIMSE request. Raises AssociationFailed."""
+        self._association.send([(context.context_id, command, data)])
 
-    def receive(self, timeout: float | None = None) -> Primitive:
-        """The next DIMSE response. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
+    def receive(self, timeout: float | None = None) -> tuple[Message, bytes | None]:
+        """The next DIMSE response and its data set.
 
-        ``timeout`` in seconds.
+        ``timeout`` in seconds. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
         """
         bound = _shorter(seconds(self._local.response_timeout), timeout)
-        self._assoc.dimse_timeout = None if bound is None else max(0.0, bound)
-        _, response = self._assoc.dimse.get_msg(block=True)
-        if response is None:
-            reason = "no response in time" if self.is_open else "the peer ended the association"
-            raise AssociationFailed(f"{self._remote.ae_title}: {reason}")
-        return response
+        try:
+            message = self._association.receive(bound)
+            data = b"".join(bytes(part) for part in self._association.data(bound))
+        except LinkTimeout as err:
+            raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
+        except AssociationFailed as err:
+            raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
+        return message, data or None
+
+    def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes in which the peer takes instances of this SOP class."""
+        return self._association.transfer_syntaxes(sop_class_uid)
 
     def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> int | None:
         """C-STORE ``obj``; the status, or None when the response did not come in time."""
-        return store_on(self._assoc, obj, message_id, originator)
+        return self._association.store(obj, message_id, originator, seconds(self._local.response_timeout))
 
     def release(self) -> None:
         """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""
-        if self._is_release_requested():
-            self._assoc.acse.is_release_requested()  # takes it
-            self._assoc.acse.send_release(is_response=True)
-            self._assoc.is_released = True
-            self._assoc.is_established = False
-            self._assoc.kill()
-            self._socket.close()
-        elif self.is_open:
-            self._assoc.acse_timeout = seconds(self._local.arrp_timeout)
-            self._assoc.release()
-            self._socket.close()
+        if self.is_open or self._association.is_releasing:
+            self._association.release(seconds(self._local.arrp_timeout))
         else:
             self.abort()
 
     def abort(self) -> None:
         """Abort, if it is still open, and let go of the socket."""
-        self._assoc.abort()
-        self._assoc.kill()
-        self._socket.close()  # pynetdicom does not when the peer was faster
+        self._association.abort()
+        self._association.link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +156,36 @@ class RequestedAssociation:
             self.abort()
 
 
+def _connected(local: Connection, target: Connection, ends_at: float | None) -> Link:
+    timeout = _shorter(seconds(local.tcp_connect_timeout), _left(ends_at))
+    source = (local.client_bind_address, 0) if local.client_bind_address else None
+    sock = socket.create_connection((target.hostname, target.port or 0), timeout, source)
+    return Link(sock, is_requestor=True, maximum_length=local.receive_pdu_length)
+
+
+def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, where: str) -> AssociateAccept:
+    try:
+        link.set_send_timeout(timeout)
+        link.request(request)
+        answer = link.receive(timeout)
+    except LinkTimeout as err:
+        link.abort()
+        link.close()
+        raise AssociationFailed(f"{where}: no answer to the association request in time") from err
+    except PeerAborted as err:
+        raise AssociationFailed(f"{where}: association aborted") from err
+    except LinkEnded as err:
+        raise AssociationFailed(f"{where}: {err}") from err
+    if isinstance(answer, AssociateReject):
+        raise AssociationFailed(f"{where}: association rejected {answer}")
+    assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
+    return answer
+
+
+def _left(ends_at: float | None) -> float | None:
+    return None if ends_at is None else max(0.001, ends_at - time.monotonic())
+
+
 def _shorter(one: float | None, other: float | None) -> float | None:
     """Of two timeouts in seconds; None is for ever."""
     return other if one is None else one if other is None else min(one, other)
@@ -214,14 +196,3 @@ def _usable_connection(remote: RemoteAE) -> Connection:
         if connection.port is not None and connection.installed and not connection.is_tls:
             return connection
     raise AssociationFailed(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
-
-
-def _failure(assoc: Association, is_connected: bool) -> str:
-    if assoc.is_rejected:
-        answer: Any = assoc.acceptor.primitive
-        return f"association rejected: {answer.result_str}, {answer.source_str}, {answer.reason_str}"
-    if not is_connected:
-        return "cannot connect"
-    if assoc.is_aborted and not assoc._sent_abort:
-        return "association aborted"
-    return "no answer to the association request in time"

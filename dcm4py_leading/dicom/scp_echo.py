@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import FIND
@@ -32,7 +32,7 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         if assoc.is_cancelled(request):
             assoc.respond(request, status.CANCEL)
             return status.CANCEL, {"matches": count}
-        assoc.respond(request, status.PENDING, data=encode_identifier(request, match))
+        assoc.respond(request, status.PENDING, data=encode_identifier(match, request.transfer_syntax))
         count += 1
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

@@ -12,9 +12,10 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.query import parse_retrieve
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator
 from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
-from dcm4py_leading.dicom.message import MoveOriginator, Request
+from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
 from dcm4py_leading.errors import DestinationUnavailable
@@ -94,22 +95,20 @@ def _finish(
         # PS3.4 C.4.2.1.4.2, C.4.3.1.3.2
         identifier = Dataset()
         identifier.FailedSOPInstanceUIDList = list(tally.failed_sop_instance_uids)
-        failed = encode_identifier(request, identifier)
-    assoc.respond(
-        request,
-        code,
-        tally=tally,
-        remaining=delivery.cancelled,
-        data=failed,
-        error_comment=delivery.problem,
-    )
-    counts = {
+        failed = encode_identifier(identifier, request.transfer_syntax)
+    counts: dict[str, object] = {
         "matches": retrieval.expected,
         "completed": tally.completed,
         "failed": tally.failed,
         "warning": tally.warning,
         "leading": retrieval.coercer,
     }
+    try:
+        assoc.respond(
+            request, code, tally=tally, remaining=delivery.cancelled, data=failed, error_comment=delivery.problem
+        )
+    except AssociationFailed as err:
+        counts["peer"] = f"gone ({err})"
     return code, {**details, **counts}
 
 
@@ -149,8 +148,11 @@ class _PendingByTime:
 
     def _run(self) -> None:
         assert self._interval is not None
-        while not self._stop.wait(self._interval.total_seconds()):
-            self._assoc.respond(self._request, status.PENDING, tally=self._tally, remaining=True)
+        try:
+            while not self._stop.wait(self._interval.total_seconds()):
+                self._assoc.respond(self._request, status.PENDING, tally=self._tally, remaining=True)
+        except AssociationFailed:
+            return  # whoever delivers looks whether the peer is still there
 
     def __enter__(self) -> Self:
         if self._interval is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.store import ReceivedObject, store
@@ -17,7 +19,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         transfer_syntax_uid=request.transfer_syntax,
         sending=assoc.remote_peer,
         receiving=assoc.local_peer,
-        data=request.data,
+        data=BytesIO(b"".join(bytes(part) for part in request.data)),
     )
     outcome = store(assoc.runtime, assoc.local_ae, received)
     assoc.respond(request, status.SUCCESS)

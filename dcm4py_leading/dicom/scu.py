@@ -12,13 +12,12 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pynetdicom.presentation import PresentationContext, build_context
 
-from dcm4py_leading.dicom.association import seconds
+from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
-from dcm4py_leading.dicom.message import MoveOriginator
+from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.pool import AssociationPool
-from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
+from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.errors import (
     CoercionFailed,
     ConfigError,
@@ -39,8 +38,6 @@ LOG = logging.getLogger(__name__)
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-MAX_CONTEXTS = 128
-"""PS3.8 9.3.2.2: the ID of a presentation context is an odd number up to 255."""
 
 Resolve = Callable[[AETitle], RemoteAE | None]
 Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
@@ -144,8 +141,8 @@ class FindSCU:
         self, local_ae: ApplicationEntity, remote: RemoteAE, ends_at: float | None, *, fresh: bool
     ) -> tuple[RequestedAssociation, bool]:
         def open_new() -> RequestedAssociation:
-            context = build_context(STUDY_ROOT_FIND, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])
-            return RequestedAssociation(local_ae, remote, [context], timeout=self._remaining(ends_at))
+            proposal = (STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN))
+            return RequestedAssociation(local_ae, remote, [proposal], timeout=self._remaining(ends_at))
 
         # With what the directory says of the peer in the key, a peer that moved is called at its new address.
         key = (local_ae.ae_title, remote)
@@ -238,16 +235,11 @@ class StoreSCU:
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """What the destination takes for this SOP class. Raises DestinationUnavailable."""
-        assoc = self._association_for(sop_class_uid)
-        return tuple(
-            str(context.transfer_syntax[0])
-            for context in assoc.accepted_contexts
-            if str(context.abstract_syntax) == sop_class_uid
-        )
+        return self._association_for(sop_class_uid).transfer_syntaxes(sop_class_uid)
 
     def store(self, obj: PreparedObject, message_id: int) -> int | None:
         """C-STORE it; the status, or None when the destination gave none: then the association is dropped."""
-        assoc = self._association_for(obj.sop_class_uid)
+        assoc = self._assoc or self._association_for(obj.sop_class_uid)
         code = assoc.store(obj, message_id, self._originator)
         if code is None:
             LOG.warning("%s gave no response to a C-STORE: association dropped", self._remote.ae_title)
@@ -259,9 +251,9 @@ class StoreSCU:
         if self._assoc is not None and self._assoc.is_open and sop_class_uid in self._proposed:
             return self._assoc
         self.close()
-        contexts, self._proposed = _presentation_contexts(self._wanted, first=sop_class_uid)
+        proposals, self._proposed = _proposals(self._wanted, first=sop_class_uid)
         try:
-            self._assoc = RequestedAssociation(self._local_ae, self._remote, contexts, for_storage=True)
+            self._assoc = RequestedAssociation(self._local_ae, self._remote, proposals, for_storage=True)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"move destination {err}") from err
         return self._assoc
@@ -281,15 +273,13 @@ class StoreSCU:
         self.close()
 
 
-def _presentation_contexts(
-    wanted: Sequence[StoreContext], first: str
-) -> tuple[list[PresentationContext], frozenset[str]]:
+def _proposals(wanted: Sequence[StoreContext], first: str) -> tuple[list[Proposal], frozenset[str]]:
     """Contexts to propose, those of SOP class ``first`` before the others, as many as an association can hold."""
-    contexts: list[PresentationContext] = []
+    proposals: list[Proposal] = []
     proposed: set[str] = set()
     for context in sorted(wanted, key=lambda context: context.sop_class_uid != first):
-        if len(contexts) == MAX_CONTEXTS:
+        if len(proposals) == MAX_CONTEXTS:
             break
-        contexts.append(build_context(context.sop_class_uid, list(context.transfer_syntax_uids)))
+        proposals.append((context.sop_class_uid, context.transfer_syntax_uids))
         proposed.add(context.sop_class_uid)
-    return contexts, frozenset(proposed)
+    return proposals, frozenset(proposed)

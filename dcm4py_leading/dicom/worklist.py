@@ -9,13 +9,13 @@ from datetime import timedelta
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pynetdicom.presentation import build_context
 
 from dcm4py_leading.coercion.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses
-from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
+from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -75,12 +75,12 @@ class WorklistSCU:
             raise WorklistUnavailable(f"{scp} cannot be looked up: {err}") from err
         if remote is None:
             raise WorklistUnavailable(f"{scp} is not in the directory")
-        context = build_context(MODALITY_WORKLIST_FIND, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])
+        proposal = (MODALITY_WORKLIST_FIND, (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN))
         try:
             keys = self._coerce(
                 Dimse.C_FIND_RQ, local_ae, remote, MODALITY_WORKLIST_FIND, worklist_identifier(question)
             )
-            with RequestedAssociation(local_ae, remote, [context], timeout=timeout) as assoc:
+            with RequestedAssociation(local_ae, remote, [proposal], timeout=timeout) as assoc:
                 found = list(_responses(assoc, keys, remaining))
             items = tuple(
                 self._coerce(Dimse.C_FIND_RSP, local_ae, remote, MODALITY_WORKLIST_FIND, item) for item in found

@@ -53,8 +53,8 @@ class Connection:
     response_timeout: timedelta | None = timedelta(seconds=60)
     retrieve_timeout: timedelta | None = timedelta(minutes=10)
     idle_timeout: timedelta | None = timedelta(minutes=5)
-    send_pdu_length: int = 16378
-    receive_pdu_length: int = 16378
+    send_pdu_length: int = 131072
+    receive_pdu_length: int = 131072
 
     @property
     def is_tls(self) -> bool:

@@ -17,6 +17,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
 
@@ -33,6 +34,18 @@ class PreparedObject:
     sop_instance_uid: str
     transfer_syntax_uid: str
     data: Sequence[bytes]
+
+    @property
+    def length(self) -> int:
+        """Octets of the data set."""
+        return sum(map(len, self.data))
+
+    def batches(self) -> Iterator[Sequence[Buffer]]:
+        """The data set, in buffers to be sent at once; each batch is good until the next one is asked for."""
+        yield self.data
+
+    def close(self) -> None:
+        """It was sent."""
 
 
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:

@@ -1,17 +1,19 @@
 """Who may associate, and which presentation contexts are accepted."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
+from dcm4py_leading.dicom.association import Context
 from dcm4py_leading.dicom.negotiation import (
     Rejection,
     admit,
     is_served,
     is_storage,
+    negotiate,
     relational_queries,
-    supported_contexts,
 )
+from dcm4py_leading.dicom.pdu import ContextResult, ProposedContext, Role, UserInformation, numbered
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import UID, AETitle, TransferRole
 
@@ -24,10 +26,13 @@ IMPLICIT, EXPLICIT, JPEG = UID("1.2.840.10008.1.2"), UID("1.2.840.10008.1.2.1"),
 CONNECTION = Connection(dn="cn=dicom", hostname="localhost", port=11112)
 
 
-@dataclass
-class Proposed:
-    abstract_syntax: str
-    transfer_syntax: list[str] = field(default_factory=lambda: [str(IMPLICIT)])
+def proposed(*pairs: tuple[str, tuple[str, ...]]) -> tuple[ProposedContext, ...]:
+    return numbered(pairs)
+
+
+def user(role: Role | None = None) -> UserInformation:
+    roles = {} if role is None else {str(CT): role}
+    return UserInformation(maximum_length=0, implementation_class_uid="1.2", roles=roles)
 
 
 def capability(sop_class: str, role: TransferRole, *syntaxes: UID, relational: bool = False) -> TransferCapability:
@@ -63,7 +68,8 @@ def device(ae: ApplicationEntity, limit: int = 0) -> Device:
 
 def rejection(verdict: ApplicationEntity | Rejection) -> tuple[int, int, int]:
     assert isinstance(verdict, Rejection)
-    return (verdict.result, verdict.source, verdict.reason)
+    answer = verdict.answer
+    return (answer.result, answer.source, answer.reason)
 
 
 # PS3.8 table 9-21: source 1 is the service user, reason 3 calling and 7 called AE title not recognized;
@@ -114,22 +120,35 @@ def test_associations_over_the_limit_are_rejected_as_transient() -> None:
 @pytest.mark.ldap("dicomTransferSyntax")
 def test_the_first_syntax_that_the_peer_names_and_the_capability_lists_wins() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCP, IMPLICIT, EXPLICIT, JPEG))
-    (context,) = supported_contexts(ae, [Proposed(CT, [JPEG, EXPLICIT])], ())
-    assert context.transfer_syntax == [JPEG, EXPLICIT]
+    negotiated = negotiate(ae, user(), proposed((CT, ("1.2.3", JPEG, EXPLICIT))))
+    assert negotiated.results == (ContextResult(1, 0, JPEG),)
+    assert negotiated.contexts == (Context(1, CT, JPEG, as_scu=False, as_scp=True),)
 
 
 @pytest.mark.ldap("dicomSOPClass")
-def test_what_no_capability_lists_is_not_supported() -> None:
+def test_what_no_capability_lists_is_refused_with_the_reason() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCP))
-    assert supported_contexts(ae, [Proposed(STUDY_FIND), Proposed(CT, [JPEG])], ()) == []
+    negotiated = negotiate(ae, user(), proposed((STUDY_FIND, (IMPLICIT,)), (CT, (JPEG,))))
+    assert [(result.context_id, result.result) for result in negotiated.results] == [(1, 3), (3, 4)]
+    assert negotiated.contexts == ()
 
 
 @pytest.mark.ldap("dicomTransferRole")
 def test_a_class_that_we_only_send_is_accepted_only_from_a_peer_that_takes_the_scp_role() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCU))
-    assert supported_contexts(ae, [Proposed(CT)], ()) == []
-    (context,) = supported_contexts(ae, [Proposed(CT)], {CT})
-    assert context.scp_role and not context.scu_role
+    assert negotiate(ae, user(), proposed((CT, (IMPLICIT,)))).contexts == ()
+    negotiated = negotiate(ae, user(Role(scu=False, scp=True)), proposed((CT, (IMPLICIT,))))
+    assert negotiated.contexts == (Context(1, CT, IMPLICIT, as_scu=True, as_scp=False),)
+    assert negotiated.roles == {CT: Role(scu=False, scp=True)}
+
+
+@pytest.mark.ldap("dicomTransferRole")
+def test_of_two_roles_that_a_peer_asks_for_it_gets_those_that_suit() -> None:
+    both = user(Role(scu=True, scp=True))
+    receives = archive_ae(capability(CT, TransferRole.SCP))
+    assert negotiate(receives, both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=False)}
+    does_both = archive_ae(capability(CT, TransferRole.SCP), capability(CT, TransferRole.SCU))
+    assert negotiate(does_both, both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=True)}
 
 
 @pytest.mark.parametrize(

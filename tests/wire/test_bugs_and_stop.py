@@ -51,10 +51,10 @@ def dict_of(mapping: Any) -> dict[str, Any]:
 
 
 def test_a_bug_in_the_admission_rejects(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dcm4py_leading.dicom import association
+    from dcm4py_leading.dicom import acceptor
 
     seed.start()
-    monkeypatch.setattr(association, "admit", breaks)
+    monkeypatch.setattr(acceptor, "admit", breaks)
     with associated(seed.archive_port, [VERIFICATION]) as assoc:
         assert assoc.is_rejected
 

@@ -1,0 +1,317 @@
+"""One TCP or TLS connection with the upper layer on it: the blocking driver of `state` and `pdu`.
+
+One thread reads. Writing is for one thread at a time, and `abort` for any. No polling: a thread sleeps in the kernel
+until the peer sends, the time-out is the socket's own (SO_RCVTIMEO, SO_SNDTIMEO), so waiting costs no further system
+call.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import NoReturn
+
+from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dicom import pdu
+from dcm4py_leading.dicom.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
+from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State
+
+_FIRST_BUFFER = 1 << 14
+_READ_AHEAD = 1 << 16
+_LONGEST_PDU = 1 << 20
+"""What a peer may send that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
+_BUFFERS_AT_ONCE = 1024
+"""IOV_MAX of Linux."""
+_HEADER = struct.Struct(">BxL")
+_TIMEVAL = struct.Struct("ll")
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+_EVENTS = {
+    pdu.ASSOCIATE_RQ: Event.ASSOCIATE_RQ_RECEIVED,
+    pdu.ASSOCIATE_AC: Event.ACCEPTED_BY_PEER,
+    pdu.ASSOCIATE_RJ: Event.REJECTED_BY_PEER,
+    pdu.P_DATA_TF: Event.DATA_RECEIVED,
+    pdu.RELEASE_RQ: Event.RELEASE_RQ_RECEIVED,
+    pdu.RELEASE_RP: Event.RELEASE_RP_RECEIVED,
+    pdu.ABORT: Event.ABORT_RECEIVED,
+}
+
+
+class LinkEnded(Exception):
+    """The connection is of no use any more. The message says what the peer did."""
+
+
+class PeerAborted(LinkEnded):
+    """The peer sent an A-ABORT."""
+
+
+class LinkTimeout(Exception):
+    """Nothing came in time, or the peer does not take what is sent."""
+
+
+class Link:
+    """See the module."""
+
+    def __init__(self, sock: socket.socket, *, is_requestor: bool, maximum_length: int) -> None:
+        """``sock`` is connected. ``maximum_length`` is what we offer to receive; 0: any."""
+        self._socket = sock
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        sock.setblocking(True)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._machine = Machine(is_requestor=is_requestor)
+        self._machine.on(Event.ASSOCIATE_REQUESTED if is_requestor else Event.CONNECTION_CAME_IN)
+        self._longest = max(maximum_length, _LONGEST_PDU)
+        self._buffer = memoryview(bytearray(_FIRST_BUFFER))
+        self._start = self._end = 0
+        self._timeouts: dict[int, float | None] = {}
+        self._patience: float | None = None
+        self._writing = threading.Lock()
+
+    @property
+    def state(self) -> State:
+        """Where the association stands (PS3.8 9.2)."""
+        return self._machine.state
+
+    def set_send_timeout(self, seconds: float | None) -> None:
+        """How long a peer may not read what is sent to it, or stop within a PDU; None is for ever."""
+        self._patience = seconds
+        self._set_timeout(socket.SO_SNDTIMEO, seconds)
+
+    # -- receiving ----------------------------------------------------------------------------------------------
+
+    def receive(self, timeout: float | None) -> Pdu | memoryview:
+        """The next PDU that tells something; of a P-DATA-TF the bytes, good until the next call.
+
+        ``timeout`` in seconds. Raises LinkTimeout; LinkEnded when the peer has aborted or gone, or was aborted because
+        it does not keep to the protocol.
+        """
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._set_timeout(socket.SO_RCVTIMEO, timeout)
+            pdu_type, body = self._next_pdu(ends_at)
+            event = _EVENTS.get(pdu_type, Event.INVALID_PDU_RECEIVED)
+            told: Pdu | memoryview = body
+            if event is not Event.DATA_RECEIVED and event is not Event.INVALID_PDU_RECEIVED:
+                try:
+                    told = pdu.decode(pdu_type, body)
+                except MalformedPdu:
+                    event = Event.INVALID_PDU_RECEIVED
+            action = self._machine.on(event)
+            if isinstance(told, Abort):
+                self.close()
+                raise PeerAborted("association aborted")
+            if action.sends_abort is not None:
+                self._abort_for(action, event)
+            if action.closes:
+                self.close()
+            if action.indicates:
+                return told
+
+    def has_input(self) -> bool:
+        """Whether `receive` would return or raise without waiting."""
+        if self._machine.state is State.STA1:
+            return True
+        try:
+            return self._is_complete() or self._fill(is_waiting=False) == 0 or self._is_complete()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+
+    def _next_pdu(self, ends_at: float | None) -> tuple[int, memoryview]:
+        while not self._is_complete():
+            try:
+                count = self._fill(is_waiting=True)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                raise LinkTimeout("nothing came in time") from None
+            except OSError as err:
+                self._is_gone(f"connection lost: {err.strerror or type(err).__name__}")
+            if count == 0:
+                self._is_gone("connection closed by the peer")
+            if not self._is_complete():
+                if ends_at is not None and time.monotonic() > ends_at:
+                    raise LinkTimeout("the message did not come to its end in time")
+                if self._patience is not None:
+                    self._set_timeout(socket.SO_RCVTIMEO, self._patience)
+        pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
+        body_start = self._start + pdu.HEADER_LENGTH
+        self._start = body_start + length
+        return pdu_type, self._buffer[body_start : self._start]
+
+    def _is_complete(self) -> bool:
+        available = self._end - self._start
+        if available < pdu.HEADER_LENGTH:
+            return False
+        pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
+        if length > self._longest or pdu_type not in _EVENTS:
+            # No use in waiting for the rest of it.
+            self._abort_for(self._machine.on(Event.INVALID_PDU_RECEIVED), Event.INVALID_PDU_RECEIVED)
+        return bool(available >= pdu.HEADER_LENGTH + length)
+
+    def _fill(self, *, is_waiting: bool) -> int:
+        """Receive some bytes; how many, 0 at the end. Raises BlockingIOError when there are none in time."""
+        self._make_room()
+        room = self._buffer[self._end :]
+        flags = 0
+        if is_waiting:
+            if _QUICKACK is not None:
+                # Lets a peer with Nagle's algorithm go on at once; the system disarms it again and again.
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        elif not self._is_tls:
+            flags = socket.MSG_DONTWAIT
+        elif not (self._has_tls_bytes() or select.select([self._socket], [], [], 0)[0]):
+            raise BlockingIOError
+        count = self._socket.recv_into(room, 0, flags)
+        self._end += count
+        return count
+
+    def _has_tls_bytes(self) -> bool:
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    def _make_room(self) -> None:
+        if self._start == self._end:
+            self._start = self._end = 0
+        available = self._end - self._start
+        needed = pdu.HEADER_LENGTH
+        if available >= pdu.HEADER_LENGTH:
+            needed += _HEADER.unpack_from(self._buffer, self._start)[1]
+        if needed > len(self._buffer):
+            larger = memoryview(bytearray(needed + _READ_AHEAD))
+            larger[:available] = self._buffer[self._start : self._end]
+            self._buffer = larger
+        elif self._start + needed > len(self._buffer) or self._end == len(self._buffer):
+            self._buffer[:available] = self._buffer[self._start : self._end]
+        else:
+            return
+        self._start, self._end = 0, available
+
+    def _is_gone(self, what: str) -> NoReturn:
+        if self._machine.state is not State.STA1:
+            self._machine.on(Event.CONNECTION_CLOSED)
+        self.close()
+        raise LinkEnded(what)
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def request(self, request: AssociateRequest) -> None:
+        """Ask for an association: the first thing on a connection that we opened. Raises LinkEnded, LinkTimeout."""
+        self.send(Event.CONNECTED, request)
+
+    def send(self, event: Event, message: Pdu) -> None:
+        """Send what ``event`` sends. Raises LinkEnded, LinkTimeout; NotAllowed where it cannot be."""
+        with self._writing:
+            action = self._machine.on(event)
+            self._write([pdu.encode(message)])
+        if action.closes:
+            self.close()
+
+    def send_data(self, buffers: Sequence[Buffer]) -> None:
+        """Send whole P-DATA-TF PDUs. Raises LinkEnded, LinkTimeout."""
+        with self._writing:
+            try:
+                self._machine.on(Event.SEND_DATA)
+            except NotAllowed as err:
+                raise LinkEnded("the association has ended") from err
+            self._write(buffers)
+
+    def _write(self, buffers: Sequence[Buffer]) -> None:
+        try:
+            if self._is_tls:
+                self._socket.sendall(b"".join(buffers))
+            else:
+                _send_all(self._socket, buffers)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            raise LinkTimeout("the peer does not take what is sent") from None
+        except OSError as err:
+            raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def abort(self) -> None:
+        """Send an A-ABORT if the association still stands, and end the connection; for any thread."""
+        # A thread that is stuck in sending is not waited for: there is no place for an A-ABORT in half a PDU.
+        is_free = self._writing.acquire(blocking=False)
+        try:
+            if is_free and self._machine.state not in (State.STA1, State.STA2, State.STA4, State.STA13):
+                action = self._machine.on(Event.ABORT)
+                if action.sends_abort is not None:
+                    self._set_timeout(socket.SO_SNDTIMEO, 0.1)
+                    self._socket.send(pdu.encode(Abort(action.sends_abort, 0)))
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # it is gone already
+            return
+        finally:
+            if is_free:
+                self._writing.release()
+
+    def _abort_for(self, action: Action, event: Event) -> NoReturn:
+        """The peer does not keep to the protocol: say so, and end."""
+        reason = 1 if event is Event.INVALID_PDU_RECEIVED else 2
+        if action.sends_abort is not None:
+            source = action.sends_abort
+            try:
+                self._write([pdu.encode(Abort(source, reason if source == 2 else 0))])
+            except (LinkEnded, LinkTimeout):
+                self.close()
+            self.linger(1.0)
+        self.close()
+        raise LinkEnded("the peer does not keep to the protocol: aborted")
+
+    def linger(self, seconds: float) -> None:
+        """Let the peer close first, so that it gets to read what was sent last (the ARTIM timer of PS3.8 9.1.5)."""
+        ends_at = time.monotonic() + seconds
+        try:
+            while (remaining := ends_at - time.monotonic()) > 0:
+                self._set_timeout(socket.SO_RCVTIMEO, remaining)
+                if not self._socket.recv(4096):
+                    break
+        except OSError:
+            return  # nothing came in time, or it was closed hard: both are an end
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._machine.state = State.STA1
+        self._socket.close()
+
+    def _set_timeout(self, option: int, seconds: float | None) -> None:
+        if self._timeouts.get(option, 0.0) == seconds:
+            return
+        self._timeouts[option] = seconds
+        # No time at all would mean for ever.
+        whole, fraction = divmod(max(seconds, 0.001), 1) if seconds is not None else (0, 0)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(whole), int(fraction * 1_000_000)))
+        except OSError:  # closed: the next use of it tells
+            self._timeouts.pop(option)
+
+
+def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
+    """One system call, unless the system takes less than all."""
+    if len(buffers) <= _BUFFERS_AT_ONCE:
+        total = sum(map(len, buffers))
+        sent = sock.sendmsg(buffers)
+        if sent == total:
+            return
+        rest = _after(buffers, sent)
+    else:
+        rest = [memoryview(buffer) for buffer in buffers]
+    while rest:
+        sent = sock.sendmsg(list(islice(rest, _BUFFERS_AT_ONCE)))
+        rest = _after(rest, sent)
+
+
+def _after(buffers: Sequence[Buffer], sent: int) -> list[memoryview]:
+    for number, buffer in enumerate(buffers):
+        if sent < len(buffer):
+            first = memoryview(buffer)[sent:]
+            return [first, *(memoryview(other) for other in buffers[number + 1 :])]
+        sent -= len(buffer)
+    return []
