@@ -266,8 +266,12 @@ class AcceptedAssociation:
             return code, {"peer": f"gone ({gone})"}
         return code, {}
 
+    def is_over(self, request: Request) -> bool:
+        """Whether the peer no longer waits for the end of this request: it has cancelled, or is gone."""
+        return self._association.is_over(request.message_id)
+
     def is_cancelled(self, request: Request) -> bool:
-        """Whether a C-CANCEL for this request has come (PS3.7 9.3.2.3)."""
+        """Whether `is_over` because of a C-CANCEL (PS3.7 9.3.2.3)."""
         return self._association.is_cancelled(request.message_id)
 
     @property
@@ -284,10 +288,14 @@ class AcceptedAssociation:
         tally: SubOperationTally | None = None,
         remaining: bool = False,
         error_comment: str | None = None,
+        is_urgent: bool = True,
     ) -> None:
-        """Send one response. Waits while the peer reads slower than we answer. Raises AssociationFailed."""
+        """Send one response; see `Association.send`. Waits while the peer reads slower than we answer.
+
+        Raises AssociationFailed.
+        """
         response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
-        self._association.send([(request.context_id, response, data)])
+        self._association.send([(request.context_id, response, data)], is_urgent=is_urgent)
 
     def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""

@@ -85,6 +85,7 @@ class Association:
         self._waiting: Message | None = None
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
+        self._outbox: list[Buffer] = []
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
@@ -93,6 +94,8 @@ class Association:
 
         ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases when the peer asks to release.
         """
+        if self._outbox:
+            self._send(())
         if self._waiting is not None:
             message, self._waiting = self._waiting, None
             return message
@@ -114,9 +117,12 @@ class Association:
             self._is_data_due = not control & _LAST
             yield value
 
+    def is_over(self, message_id: int) -> bool:
+        """Whether the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone."""
+        return not self.is_open or message_id in self._cancelled
+
     def is_cancelled(self, message_id: int) -> bool:
-        """Whether a C-CANCEL for this request has come (PS3.7 9.3.2.3)."""
-        self._take_in()
+        """Whether a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
         return message_id in self._cancelled
 
     @property
@@ -202,17 +208,21 @@ class Association:
 
     # -- sending ------------------------------------------------------------------------------------------------
 
-    def send(self, messages: Iterable[tuple[int, Command, bytes | None]]) -> None:
+    def send(self, messages: Iterable[tuple[int, Command, bytes | None]], *, is_urgent: bool = True) -> None:
         """Send messages, each in the presentation context of that ID, with one system call.
 
-        Raises AssociationFailed, also when the peer does not take them in time.
+        What is not urgent leaves with whatever is sent next, at the latest before anything is waited for; only the
+        thread that receives may do so. Raises AssociationFailed, also when the peer does not take them in time.
         """
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
             buffers += self._command(context_id, command, has_data=data is not None)
             if data is not None:
                 buffers += self._packed(context_id, [data], len(data), len(data))
-        self._send(buffers)
+        if is_urgent:
+            self._send(buffers)
+        else:
+            self._outbox += buffers
 
     def send_object(self, context: Context, command: Command, obj: PreparedObject) -> None:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
@@ -260,6 +270,9 @@ class Association:
         return packed
 
     def _send(self, buffers: Sequence[Buffer]) -> None:
+        if self._outbox:
+            buffers = [*self._outbox, *buffers]
+            self._outbox = []
         try:
             self.link.send_data(buffers)
         except LinkTimeout as err:

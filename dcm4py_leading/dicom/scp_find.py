@@ -27,9 +27,9 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
     )
     count = 0
     for match in found.responses:
-        if not assoc.is_open:
-            return status.CANCEL, {"matches": count, "peer": "gone"}
-        if assoc.is_cancelled(request):
+        if assoc.is_over(request):
+            if not assoc.is_cancelled(request):
+                return status.CANCEL, {"matches": count, "peer": "gone"}
             assoc.respond(request, status.CANCEL)
             return status.CANCEL, {"matches": count}
         assoc.respond(request, status.PENDING, data=encode_identifier(match, request.transfer_syntax))

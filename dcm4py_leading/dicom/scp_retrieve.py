@@ -43,7 +43,7 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
         _PendingByTime(assoc, request, interval, retrieval.expected) as pending,
     ):
         delivery = deliver(
-            retrieval, store_scu, is_cancelled=lambda: _is_over(assoc, request), on_progress=pending.update
+            retrieval, store_scu, is_cancelled=lambda: assoc.is_over(request), on_progress=pending.update
         )
     return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title})
 
@@ -54,10 +54,10 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
     def on_progress(tally: SubOperationTally) -> None:
         if assoc.local_ae.settings.send_pending_cget and tally.remaining:
-            assoc.respond(request, status.PENDING, tally=tally, remaining=True)
+            assoc.respond(request, status.PENDING, tally=tally, remaining=True, is_urgent=False)
 
     delivery = deliver(
-        retrieval, _SameAssociation(assoc), is_cancelled=lambda: _is_over(assoc, request), on_progress=on_progress
+        retrieval, _SameAssociation(assoc), is_cancelled=lambda: assoc.is_over(request), on_progress=on_progress
     )
     return _finish(assoc, request, delivery, retrieval, {})
 
@@ -75,10 +75,6 @@ def _retrieval(
         assoc.runtime,
         RetrieveRequest(keys=keys, local_ae=assoc.local_ae, sending=assoc.local_peer, receiving=receiving),
     )
-
-
-def _is_over(assoc: AcceptedAssociation, request: Request) -> bool:
-    return assoc.is_cancelled(request) or not assoc.is_open
 
 
 def _finish(
