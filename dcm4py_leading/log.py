@@ -56,6 +56,8 @@ class _AssociationFilter(logging.Filter):
 
 def configure(level: str) -> None:
     """Send the log to stderr at ``level``. Warns at DEBUG, which may show the content of data sets."""
+    # Nothing that the line below tells; they cost a system call each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s assoc=%(assoc)s %(name)s: %(message)s"))
     handler.addFilter(_AssociationFilter())
