@@ -228,12 +228,16 @@ class Association:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
         buffers = self._command(context.context_id, command, has_data=True)
         left = obj.length
-        for batch in obj.batches():
-            size = sum(map(len, batch))
-            buffers += self._packed(context.context_id, batch, size, left)
-            self._send(buffers)
-            left -= size
-            buffers = []
+        try:
+            for batch in obj.batches():
+                size = sum(map(len, batch))
+                buffers += self._packed(context.context_id, batch, size, left)
+                self._send(buffers)
+                left -= size
+                buffers = []
+        except BaseException:  # whatever it was: the peer must not take a part for the whole
+            self.link.abort()
+            raise
 
     def _command(self, context_id: int, command: Command, *, has_data: bool) -> list[Buffer]:
         encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: 1 if has_data else dimse.NO_DATA_SET})
@@ -276,7 +280,7 @@ class Association:
         try:
             self.link.send_data(buffers)
         except LinkTimeout as err:
-            self.link.close()
+            self.link.abort()
             raise AssociationFailed(str(err)) from err
         except LinkEnded as err:
             raise AssociationFailed(str(err)) from err
@@ -305,9 +309,9 @@ class Association:
     def store(
         self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
     ) -> int | None:
-        """C-STORE ``obj`` with medium priority; None when no response came in ``timeout`` seconds.
+        """C-STORE ``obj`` with medium priority, and close it; None when no response came in ``timeout`` seconds.
 
-        A C-CANCEL that comes meanwhile is remembered.
+        A C-CANCEL that comes meanwhile is remembered. Raises what reading the object raises.
         """
         context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         if context is None:
@@ -324,9 +328,13 @@ class Association:
             command[dimse.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
         try:
             self.send_object(context, command, obj)
+            if self._waiting is not None:
+                raise self._misbehaves("a request came while another was served")
             response = self.receive(timeout)
         except (AssociationFailed, LinkTimeout):
             return None
+        finally:
+            obj.close()
         if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
             return None
         return response.number(dimse.STATUS)

@@ -26,6 +26,8 @@ _FIRST_BUFFER = 1 << 14
 _READ_AHEAD = 1 << 16
 _LONGEST_PDU = 1 << 20
 """What a peer may send that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
+_INVALID = 0
+"""What stands for a PDU whose header is wrong."""
 _BUFFERS_AT_ONCE = 1024
 """IOV_MAX of Linux."""
 _HEADER = struct.Struct(">BxL")
@@ -140,19 +142,23 @@ class Link:
                 if self._patience is not None:
                     self._set_timeout(socket.SO_RCVTIMEO, self._patience)
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
+        if not self._is_valid(pdu_type, length):
+            self._start = self._end
+            return _INVALID, self._buffer[:0]
         body_start = self._start + pdu.HEADER_LENGTH
         self._start = body_start + length
         return pdu_type, self._buffer[body_start : self._start]
+
+    def _is_valid(self, pdu_type: int, length: int) -> bool:
+        return length <= self._longest and pdu_type in _EVENTS
 
     def _is_complete(self) -> bool:
         available = self._end - self._start
         if available < pdu.HEADER_LENGTH:
             return False
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
-        if length > self._longest or pdu_type not in _EVENTS:
-            # No use in waiting for the rest of it.
-            self._abort_for(self._machine.on(Event.INVALID_PDU_RECEIVED), Event.INVALID_PDU_RECEIVED)
-        return bool(available >= pdu.HEADER_LENGTH + length)
+        # Of one that is not valid there is no use in waiting for the rest.
+        return available >= pdu.HEADER_LENGTH + length or not self._is_valid(pdu_type, length)
 
     def _fill(self, *, is_waiting: bool) -> int:
         """Receive some bytes; how many, 0 at the end. Raises BlockingIOError when there are none in time."""
