@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.dicom.command import Command, MalformedCommand
+from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse, data_header, fragments
 from dcm4py_leading.dicom.state import Event, State
@@ -47,7 +47,7 @@ class Message:
     """A DIMSE message, as far as its command goes; its data set comes by `Association.data`."""
 
     context: Context
-    command: Command
+    command: Received
 
     def number(self, element: int) -> int | None:
         """A number of the command set."""
@@ -216,7 +216,8 @@ class Association:
         """
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
-            buffers += self._command(context_id, command, has_data=data is not None)
+            data_set_type = dimse.NO_DATA_SET if data is None else 1
+            buffers += self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type}))
             if data is not None:
                 buffers += self._packed(context_id, [data], len(data), len(data))
         if is_urgent:
@@ -224,9 +225,9 @@ class Association:
         else:
             self._outbox += buffers
 
-    def send_object(self, context: Context, command: Command, obj: PreparedObject) -> None:
+    def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
-        buffers = self._command(context.context_id, command, has_data=True)
+        buffers = self._command(context.context_id, command)
         left = obj.length
         try:
             for batch in obj.batches():
@@ -239,8 +240,7 @@ class Association:
             self.link.abort()
             raise
 
-    def _command(self, context_id: int, command: Command, *, has_data: bool) -> list[Buffer]:
-        encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: 1 if has_data else dimse.NO_DATA_SET})
+    def _command(self, context_id: int, encoded: bytes) -> list[Buffer]:
         most = self._fragment_length
         if len(encoded) <= most:
             return [data_header(context_id, _COMMAND | _LAST, len(encoded)) + encoded]
@@ -316,16 +316,12 @@ class Association:
         context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         if context is None:
             raise ValueError("no accepted presentation context")
-        command: dict[int, int | str] = {
-            dimse.AFFECTED_SOP_CLASS_UID: obj.sop_class_uid,
-            dimse.COMMAND_FIELD: dimse.C_STORE_RQ,
-            dimse.MESSAGE_ID: message_id,
-            dimse.PRIORITY: 0,
-            dimse.AFFECTED_SOP_INSTANCE_UID: obj.sop_instance_uid,
-        }
-        if originator is not None:
-            command[dimse.MOVE_ORIGINATOR_AE_TITLE] = originator.ae_title
-            command[dimse.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
+        command = dimse.encode_store(
+            obj.sop_class_uid,
+            obj.sop_instance_uid,
+            message_id,
+            None if originator is None else (originator.ae_title, originator.message_id),
+        )
         try:
             self.send_object(context, command, obj)
             if self._waiting is not None:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 Command = Mapping[int, int | str]
 """Values of a command set by element number; the group is always 0000."""
+Received = Mapping[int, int | bytes]
+"""A command set as it came, with texts not decoded; see `number` and `text`."""
 
 GROUP_LENGTH, AFFECTED_SOP_CLASS_UID, COMMAND_FIELD, MESSAGE_ID = 0x0000, 0x0002, 0x0100, 0x0110
 MESSAGE_ID_BEING_RESPONDED_TO, MOVE_DESTINATION, PRIORITY, DATA_SET_TYPE = 0x0120, 0x0600, 0x0700, 0x0800
@@ -23,11 +25,13 @@ NO_DATA_SET = 0x0101
 """Data Set Type of a message without a data set; any other value means that one follows (PS3.7 E)."""
 
 _UIDS = frozenset({0x0002, 0x0003, 0x1000, 0x1001})
-_TEXTS = frozenset({0x0600, 0x0902, 0x1030})
+_TEXTS = _UIDS | {0x0600, 0x0902, 0x1030}
 _HEADER = struct.Struct("<HHL")
 _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
+_STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
+_STORE_HEADERS = ((0, COMMAND_FIELD, 2, C_STORE_RQ, 0, MESSAGE_ID, 2), (0, PRIORITY, 2, 0, 0, DATA_SET_TYPE, 2, 1))
 
 
 class MalformedCommand(ValueError):
@@ -40,21 +44,42 @@ def encode(command: Command) -> bytes:
     return _UL.pack(0, GROUP_LENGTH, 4, len(elements)) + elements
 
 
+def encode_store(
+    sop_class_uid: str, sop_instance_uid: str, message_id: int, originator: tuple[str, int] | None
+) -> bytes:
+    """The bytes of a C-STORE-RQ of medium priority, the command of which there are most (PS3.7 9.3.1.1).
+
+    ``originator`` is Move Originator AE Title and Message ID.
+    """
+    elements = (
+        _text_element(AFFECTED_SOP_CLASS_UID, sop_class_uid)
+        + _STORE.pack(*_STORE_HEADERS[0], message_id, *_STORE_HEADERS[1])
+        + _new_text_element(AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)
+    )
+    if originator is not None:
+        title, originating = originator
+        elements += _text_element(MOVE_ORIGINATOR_AE_TITLE, title)
+        elements += _US.pack(0, MOVE_ORIGINATOR_MESSAGE_ID, 2, originating)
+    return _UL.pack(0, GROUP_LENGTH, 4, len(elements)) + elements
+
+
 def _element(number: int, value: int | str) -> bytes:
     return _US.pack(0, number, 2, value) if isinstance(value, int) else _text_element(number, value)
 
 
-@lru_cache(maxsize=4096)
-def _text_element(number: int, value: str) -> bytes:
+def _new_text_element(number: int, value: str) -> bytes:
     encoded = value.encode("ascii", "replace")
     if len(encoded) % 2:
         encoded += b"\0" if number in _UIDS else b" "
     return _HEADER.pack(0, number, len(encoded)) + encoded
 
 
-def decode(data: bytes | bytearray | memoryview) -> Command:
+_text_element = lru_cache(maxsize=4096)(_new_text_element)
+
+
+def decode(data: bytes | bytearray | memoryview) -> Received:
     """The command set; elements that are not in use here are left out. Raises MalformedCommand."""
-    command: dict[int, int | str] = {}
+    command: dict[int, int | bytes] = {}
     at, size = 0, len(data)
     try:
         while at < size:
@@ -63,10 +88,10 @@ def decode(data: bytes | bytearray | memoryview) -> Command:
             following = at + length
             if group or following > size:
                 raise MalformedCommand("an element is not of group 0000 or ends outside of the command set")
-            if number in _UIDS or number in _TEXTS:
-                command[number] = str(data[at:following], "ascii", "replace").strip(" \0")
-            elif length == 2:
+            if length == 2 and number not in _TEXTS:
                 command[number] = _U16.unpack_from(data, at)[0]
+            elif number in _TEXTS:
+                command[number] = bytes(data[at:following])
             at = following
     except struct.error as err:
         raise MalformedCommand("the command set ends early") from err
@@ -75,18 +100,18 @@ def decode(data: bytes | bytearray | memoryview) -> Command:
     return command
 
 
-def number(command: Command, element: int) -> int | None:
+def number(command: Received, element: int) -> int | None:
     """The value of a numeric element, None where there is none."""
     value = command.get(element)
     return value if isinstance(value, int) else None
 
 
-def text(command: Command, element: int) -> str:
+def text(command: Received, element: int) -> str:
     """The value of a text element, empty where there is none."""
     value = command.get(element)
-    return value if isinstance(value, str) else ""
+    return value.decode("ascii", "replace").strip(" \0") if isinstance(value, bytes) else ""
 
 
-def has_data_set(command: Command) -> bool:
+def has_data_set(command: Received) -> bool:
     """Whether a data set follows the command."""
     return command.get(DATA_SET_TYPE) != NO_DATA_SET

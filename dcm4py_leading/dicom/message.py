@@ -53,7 +53,7 @@ def request_from(message: Message, data: Iterator[memoryview]) -> Request | None
     if field is None or name is None or message_id is None:
         return None
     required = (dimse.AFFECTED_SOP_CLASS_UID, *_REQUIRED[field])
-    if any(message.command.get(element) in (None, "") for element in required):
+    if any(message.number(element) is None and not message.text(element) for element in required):
         return None
     if dimse.has_data_set(message.command) != (field != dimse.C_ECHO_RQ):
         return None

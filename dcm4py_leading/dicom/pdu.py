@@ -23,6 +23,7 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _PDU_HEADER = struct.Struct(">BxL")
 _ITEM_HEADER = struct.Struct(">BxH")
 _PDV_HEADER = struct.Struct(">LBB")
+_DATA_HEADER = struct.Struct(">BxLLBB")
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">L")
 
@@ -217,7 +218,7 @@ def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 def data_header(context_id: int, control: int, length: int) -> bytes:
     """What precedes ``length`` bytes of a message that make one P-DATA-TF with one presentation data value."""
-    return _PDU_HEADER.pack(P_DATA_TF, length + 6) + _PDV_HEADER.pack(length + 2, context_id, control)
+    return _DATA_HEADER.pack(P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
 def _pdu(pdu_type: int, body: bytes) -> bytes:
