@@ -299,8 +299,7 @@ class AcceptedAssociation:
 
     def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
-        pending = response_to(request, status.PENDING)
-        self._association.send((request.context_id, pending, identifier) for identifier in identifiers)
+        self._association.send_each(request.context_id, response_to(request, status.PENDING), identifiers)
 
     # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
 

@@ -225,6 +225,15 @@ class Association:
         else:
             self._outbox += buffers
 
+    def send_each(self, context_id: int, command: Command, data_sets: Iterable[bytes]) -> None:
+        """Send the same command with one data set after the other, with one system call. Raises as `send`."""
+        buffers: list[Buffer] = []
+        repeated = self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
+        for data in data_sets:
+            buffers += repeated
+            buffers += self._packed(context_id, [data], len(data), len(data))
+        self._send(buffers)
+
     def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
         buffers = self._command(context.context_id, command)
