@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.association import (
 )
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.message import Request, request_from, response_to
-from dcm4py_leading.dicom.negotiation import Rejection, admit, negotiate, relational_queries
+from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection, admit, negotiate, relational_queries
 from dcm4py_leading.dicom.pdu import (
     APPLICATION_CONTEXT,
     AssociateAccept,
@@ -59,12 +59,14 @@ class AcceptedAssociation:
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
         open_associations: Callable[[], int],
+        capabilities: KnownCapabilities,
     ) -> None:
         self._socket = sock
         self._listen_address = listen_address
         self._holder = holder
         self._handlers = handlers
         self._open_associations = open_associations
+        self._capabilities = capabilities
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
         self._association: Association
@@ -163,7 +165,7 @@ class AcceptedAssociation:
             return verdict
         self.local_ae = verdict
         user = request.user
-        negotiated = negotiate(verdict, user, request.contexts)
+        negotiated = negotiate(self._capabilities.of(self.runtime.device, verdict), user, request.contexts)
         self._extended = relational_queries(verdict, user.extended)
         assert self._link is not None
         most = _shorter(user.maximum_length, self.connection.send_pdu_length)

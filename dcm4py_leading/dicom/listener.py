@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
+from dcm4py_leading.dicom.negotiation import KnownCapabilities
 from dcm4py_leading.dicom.scp_echo import echo
 from dcm4py_leading.dicom.scp_find import find_matches
 from dcm4py_leading.dicom.scp_retrieve import get, move
@@ -94,6 +95,7 @@ class Listeners:
         self.holder = holder
         self._bind = bind
         self._others = others
+        self._capabilities = KnownCapabilities()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
@@ -122,7 +124,7 @@ class Listeners:
     def _listener(self, address: Address, connection: Connection) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock, remote_address, address, self.holder, HANDLERS, self._all_open_associations
+                sock, remote_address, address, self.holder, HANDLERS, self._all_open_associations, self._capabilities
             )
             thread = threading.Thread(
                 target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True

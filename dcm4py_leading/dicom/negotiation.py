@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from pynetdicom.sop_class import uid_to_service_class
 from dcm4py_leading.dicom.association import Context
 from dcm4py_leading.dicom.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
-from dcm4py_leading.model.values import InformationModel, TransferRole
+from dcm4py_leading.model.values import AETitle, InformationModel, TransferRole
 
 VERIFICATION = "1.2.840.10008.1.1"
 FIND = {
@@ -36,6 +36,8 @@ GET = {
 ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 3, 4
 """Results of a presentation context (PS3.8 table 9-18)."""
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_NOTHING: frozenset[str] = frozenset()
+_MOST_ANSWERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,48 +90,83 @@ def is_served(capability: TransferCapability) -> bool:
     return service_is_scp and (known or uid_to_service_class(capability.sop_class) is VerificationServiceClass)
 
 
-def negotiate(ae: ApplicationEntity, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
-    """What ``ae`` accepts of a proposal (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
+class Capabilities:
+    """What an AE serves: the transfer syntaxes of each SOP class and role. Remembers its answers."""
+
+    def __init__(self, ae: ApplicationEntity) -> None:
+        self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
+        self._answers: dict[tuple[ProposedContext, bool, bool], tuple[ContextResult, Context | None]] = {}
+        for capability in ae.transfer_capabilities:
+            if is_served(capability):
+                key = (str(capability.sop_class), capability.transfer_role)
+                self._syntaxes[key] = self._syntaxes.get(key, _NOTHING) | set(capability.transfer_syntaxes)
+
+    def answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, Context | None]:
+        """The answer to one presentation context, and that context where it is accepted; see `negotiate`."""
+        key = (proposed, wanted.scu, wanted.scp)
+        known = self._answers.get(key)
+        if known is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            known = self._answers[key] = self._answer(proposed, wanted)
+        return known
+
+    def _answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, Context | None]:
+        abstract_syntax, proposed_syntaxes = proposed.abstract_syntax, proposed.transfer_syntaxes
+        as_scp = self._syntaxes.get((abstract_syntax, TransferRole.SCP), _NOTHING) if wanted.scu else _NOTHING
+        as_scu = self._syntaxes.get((abstract_syntax, TransferRole.SCU), _NOTHING) if wanted.scp else _NOTHING
+        ours = as_scu or as_scp
+        syntax = next((syntax for syntax in proposed_syntaxes if syntax in ours), None)
+        if syntax is None:
+            # The transfer syntax of a refusal says nothing; the first one proposed suits every peer.
+            reason = TRANSFER_SYNTAXES_NOT_SUPPORTED if ours else ABSTRACT_SYNTAX_NOT_SUPPORTED
+            first = proposed_syntaxes[0] if proposed_syntaxes else IMPLICIT_VR_LITTLE_ENDIAN
+            return ContextResult(proposed.context_id, reason, first), None
+        return (
+            ContextResult(proposed.context_id, 0, syntax),
+            Context(proposed.context_id, abstract_syntax, syntax, as_scu=bool(as_scu), as_scp=bool(as_scp)),
+        )
+
+
+class KnownCapabilities:
+    """The capabilities of the AEs of one device, worked out when they are first needed. Safe under threads."""
+
+    def __init__(self) -> None:
+        # Both together, in one reference: a reload brings another device.
+        self._known: tuple[Device | None, dict[AETitle, Capabilities]] = (None, {})
+
+    def of(self, device: Device, ae: ApplicationEntity) -> Capabilities:
+        """The capabilities of ``ae``, which is one of ``device``."""
+        known = self._known
+        if known[0] is not device:
+            known = self._known = (device, {})
+        capabilities = known[1].get(ae.ae_title)
+        if capabilities is None:
+            capabilities = known[1][ae.ae_title] = Capabilities(ae)
+        return capabilities
+
+
+def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
+    """What an AE of these capabilities accepts of a proposal (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
 
     Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
     both know, the peer's first one wins: it knows what its objects are encoded in.
     """
-    capabilities = _capabilities(ae, {context.abstract_syntax for context in proposed})
     contexts: list[Context] = []
     results: list[ContextResult] = []
     roles: dict[str, Role] = {}
     for context in proposed:
-        abstract_syntax = context.abstract_syntax
-        wanted = user.roles.get(abstract_syntax, _DEFAULT_ROLE)
-        as_scp = capabilities.get((abstract_syntax, TransferRole.SCP), _NOTHING) if wanted.scu else _NOTHING
-        as_scu = capabilities.get((abstract_syntax, TransferRole.SCU), _NOTHING) if wanted.scp else _NOTHING
-        ours = as_scu or as_scp
-        syntax = next((syntax for syntax in context.transfer_syntaxes if syntax in ours), None)
-        if syntax is None:
-            # The transfer syntax of a refusal says nothing; the first one proposed suits every peer.
-            reason = TRANSFER_SYNTAXES_NOT_SUPPORTED if ours else ABSTRACT_SYNTAX_NOT_SUPPORTED
-            first = context.transfer_syntaxes[0] if context.transfer_syntaxes else IMPLICIT_VR_LITTLE_ENDIAN
-            results.append(ContextResult(context.context_id, reason, first))
-            continue
-        results.append(ContextResult(context.context_id, 0, syntax))
-        contexts.append(Context(context.context_id, abstract_syntax, syntax, as_scu=bool(as_scu), as_scp=bool(as_scp)))
-        if abstract_syntax in user.roles:
-            roles[abstract_syntax] = Role(scu=bool(as_scp), scp=bool(as_scu))
+        wanted = user.roles.get(context.abstract_syntax, _DEFAULT_ROLE)
+        result, accepted = capabilities.answer(context, wanted)
+        results.append(result)
+        if accepted is not None:
+            contexts.append(accepted)
+            if context.abstract_syntax in user.roles:
+                roles[context.abstract_syntax] = Role(scu=accepted.as_scp, scp=accepted.as_scu)
     return Negotiated(tuple(contexts), tuple(results), roles)
 
 
 _DEFAULT_ROLE = Role(scu=True, scp=False)
-_NOTHING: Set[str] = frozenset()
-
-
-def _capabilities(ae: ApplicationEntity, sop_classes: Collection[str]) -> dict[tuple[str, TransferRole], set[str]]:
-    """The transfer syntaxes of what ``ae`` serves of these SOP classes."""
-    capabilities: dict[tuple[str, TransferRole], set[str]] = {}
-    for capability in ae.transfer_capabilities:
-        if capability.sop_class in sop_classes and is_served(capability):
-            key = (capability.sop_class, capability.transfer_role)
-            capabilities.setdefault(key, set()).update(capability.transfer_syntaxes)
-    return capabilities
 
 
 def relational_queries(ae: ApplicationEntity, application_information: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -138,6 +175,8 @@ def relational_queries(ae: ApplicationEntity, application_information: Mapping[s
     The first byte is relational queries or retrieval: granted where asked for and where the transfer capability has
     dcmRelationalQueries. Date-time matching, fuzzy matching and time zone adjustment are not supported: 0.
     """
+    if not application_information:
+        return {}
     relational = {c.sop_class for c in ae.transfer_capabilities if c.relational_queries}
     answer = {}
     for sop_class, information in application_information.items():

@@ -6,6 +6,8 @@ import pytest
 
 from dcm4py_leading.dicom.association import Context
 from dcm4py_leading.dicom.negotiation import (
+    Capabilities,
+    KnownCapabilities,
     Rejection,
     admit,
     is_served,
@@ -120,7 +122,7 @@ def test_associations_over_the_limit_are_rejected_as_transient() -> None:
 @pytest.mark.ldap("dicomTransferSyntax")
 def test_the_first_syntax_that_the_peer_names_and_the_capability_lists_wins() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCP, IMPLICIT, EXPLICIT, JPEG))
-    negotiated = negotiate(ae, user(), proposed((CT, ("1.2.3", JPEG, EXPLICIT))))
+    negotiated = negotiate(Capabilities(ae), user(), proposed((CT, ("1.2.3", JPEG, EXPLICIT))))
     assert negotiated.results == (ContextResult(1, 0, JPEG),)
     assert negotiated.contexts == (Context(1, CT, JPEG, as_scu=False, as_scp=True),)
 
@@ -128,7 +130,7 @@ def test_the_first_syntax_that_the_peer_names_and_the_capability_lists_wins() ->
 @pytest.mark.ldap("dicomSOPClass")
 def test_what_no_capability_lists_is_refused_with_the_reason() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCP))
-    negotiated = negotiate(ae, user(), proposed((STUDY_FIND, (IMPLICIT,)), (CT, (JPEG,))))
+    negotiated = negotiate(Capabilities(ae), user(), proposed((STUDY_FIND, (IMPLICIT,)), (CT, (JPEG,))))
     assert [(result.context_id, result.result) for result in negotiated.results] == [(1, 3), (3, 4)]
     assert negotiated.contexts == ()
 
@@ -136,8 +138,8 @@ def test_what_no_capability_lists_is_refused_with_the_reason() -> None:
 @pytest.mark.ldap("dicomTransferRole")
 def test_a_class_that_we_only_send_is_accepted_only_from_a_peer_that_takes_the_scp_role() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCU))
-    assert negotiate(ae, user(), proposed((CT, (IMPLICIT,)))).contexts == ()
-    negotiated = negotiate(ae, user(Role(scu=False, scp=True)), proposed((CT, (IMPLICIT,))))
+    assert negotiate(Capabilities(ae), user(), proposed((CT, (IMPLICIT,)))).contexts == ()
+    negotiated = negotiate(Capabilities(ae), user(Role(scu=False, scp=True)), proposed((CT, (IMPLICIT,))))
     assert negotiated.contexts == (Context(1, CT, IMPLICIT, as_scu=True, as_scp=False),)
     assert negotiated.roles == {CT: Role(scu=False, scp=True)}
 
@@ -146,9 +148,16 @@ def test_a_class_that_we_only_send_is_accepted_only_from_a_peer_that_takes_the_s
 def test_of_two_roles_that_a_peer_asks_for_it_gets_those_that_suit() -> None:
     both = user(Role(scu=True, scp=True))
     receives = archive_ae(capability(CT, TransferRole.SCP))
-    assert negotiate(receives, both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=False)}
+    assert negotiate(Capabilities(receives), both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=False)}
     does_both = archive_ae(capability(CT, TransferRole.SCP), capability(CT, TransferRole.SCU))
-    assert negotiate(does_both, both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=True)}
+    assert negotiate(Capabilities(does_both), both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=True)}
+
+
+def test_capabilities_are_worked_out_once_for_each_configuration() -> None:
+    known, ae = KnownCapabilities(), archive_ae(capability(CT, TransferRole.SCP))
+    one, other = device(ae), device(ae)
+    assert known.of(one, ae) is known.of(one, ae)
+    assert known.of(other, ae) is not known.of(one, ae)
 
 
 @pytest.mark.parametrize(
