@@ -315,34 +315,47 @@ class Association:
                 return context
         return None
 
-    def store(
-        self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
-    ) -> int | None:
-        """C-STORE ``obj`` with medium priority, and close it; None when no response came in ``timeout`` seconds.
+    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
+        """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; `end_store` has to follow.
 
-        A C-CANCEL that comes meanwhile is remembered. Raises what reading the object raises.
+        Raises AssociationFailed, and what reading the object raises.
         """
-        context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
-        if context is None:
-            raise ValueError("no accepted presentation context")
-        command = dimse.encode_store(
-            obj.sop_class_uid,
-            obj.sop_instance_uid,
-            message_id,
-            None if originator is None else (originator.ae_title, originator.message_id),
-        )
         try:
+            context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
+            if context is None:
+                raise ValueError("no accepted presentation context")
+            origin = None if originator is None else (originator.ae_title, originator.message_id)
+            command = dimse.encode_store(obj.sop_class_uid, obj.sop_instance_uid, message_id, origin)
             self.send_object(context, command, obj)
-            if self._waiting is not None:
-                raise self._misbehaves("a request came while another was served")
+        finally:
+            obj.close()
+
+    def end_store(self, message_id: int, timeout: float | None) -> int | None:
+        """The status of the C-STORE of that ID; None when no response came in ``timeout`` seconds.
+
+        The association is of no use then: a late response would be taken for that to the next object. A C-CANCEL that
+        comes meanwhile is remembered.
+        """
+        try:
             response = self.receive(timeout)
         except (AssociationFailed, LinkTimeout):
             return None
-        finally:
-            obj.close()
+        if response.number(dimse.COMMAND_FIELD) != dimse.C_STORE_RQ | dimse.RESPONSE:
+            self._misbehaves("a message came where the response to a C-STORE was due")
+            return None
         if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
             return None
         return response.number(dimse.STATUS)
+
+    def store(
+        self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
+    ) -> int | None:
+        """C-STORE ``obj``: `begin_store` and `end_store`; None when it could not be sent, too."""
+        try:
+            self.begin_store(obj, message_id, originator)
+        except AssociationFailed:
+            return None
+        return self.end_store(message_id, timeout)
 
     # -- ending -------------------------------------------------------------------------------------------------
 
