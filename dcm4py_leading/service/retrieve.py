@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.changes import Change, apply
-from dcm4py_leading.coercion.charset import declare_default
-from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Encoding, encoding_of, scan
+from dcm4py_leading.coercion.select import Peer, Selection
+from dcm4py_leading.coercion.splice import Edits, spliced
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.errors import (
     DestinationUnavailable,
@@ -40,7 +44,9 @@ from dcm4py_leading.service.encode import (
     read_object,
 )
 from dcm4py_leading.service.leading_first import instances_of_patient
+from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.stored_bytes import StoredBytes
 from dcm4py_leading.service.tally import SubOperation, SubOperationTally, outcome_of
 
 LOG = logging.getLogger(__name__)
@@ -136,7 +142,9 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     if not runtime.hides_everything(request.local_ae):
         found = runtime.index.instances(request.keys)
         instances = instances_of_patient(runtime, message, coercer, request.keys, found)
-    objects = [_Instance(runtime, request.local_ae, instance, coercer) for instance in instances]
+    common = _Instances(runtime, request.local_ae, coercer)
+    selections = _Selections(coercer)
+    objects = [_Instance(common, instance, selections.of(instance)) for instance in instances]
     return Retrieval(
         expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, coercer), coercer=coercer
     )
@@ -157,18 +165,68 @@ def _asked(objects: Sequence[_Instance], coercer: Coercer) -> Iterator[Retrieved
     yield from objects
 
 
+class _Selections:
+    """Which rules apply to which instances: worked out once for all that the rules cannot tell apart."""
+
+    def __init__(self, coercer: Coercer) -> None:
+        self._coercer = coercer
+        self._known: dict[object, Selection] = {}
+
+    def of(self, instance: IndexedInstance) -> Selection:
+        """The rules that apply to the instance."""
+        key: object = instance.sop_class_uid
+        if self._coercer.needs_attributes:
+            key = (key, *(_cut(blob, self._coercer.reads) for blob in instance.encoded_attributes))
+        selection = self._known.get(key)
+        if selection is None:
+            attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
+            selection = self._known[key] = self._coercer.select(attributes, instance.sop_class_uid)
+        return selection
+
+
+def _cut(attributes: bytes, tags: Collection[int]) -> bytes:
+    """The elements of these tags, and the character set that they are in."""
+    spans, _ = scan(attributes, EXPLICIT_LITTLE)
+    return b"".join(
+        attributes[start:end] for tag, (start, _, end) in spans.items() if tag in tags or tag == SPECIFIC_CHARACTER_SET
+    )
+
+
+class _Instances:
+    """What the instances of one retrieve have in common: who wants them, and what becomes of them."""
+
+    def __init__(self, runtime: Runtime, local_ae: ApplicationEntity, coercer: Coercer) -> None:
+        self.runtime = runtime
+        self.local_ae = local_ae
+        self.coercer = coercer
+        tells = runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
+        self._tells_original_attributes = tells
+        self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
+
+    def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
+        """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say."""
+        declare_default(ds, self.local_ae.settings.default_character_set)
+        previous: dict[int, DataElement | None] = {}
+        changes: list[Change] = []
+        if attributes is not None:
+            changes += plan_update(ds, attributes, UpdatePolicy.OVERWRITE)
+            previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
+            apply(ds, changes)
+        coerced = self.coercer.coerce(ds, selection)
+        changes += coerced.changes
+        if changes and self._tells_original_attributes:
+            told = add_original_attributes(ds, coerced, self.local_ae, source="", previous=previous)
+            changes += [told] if told is not None else []
+        return Reworked(changes=tuple(changes), executed=coerced.executed)
+
+
 class _Instance:
     """A stored instance on its way out; see `RetrievedObject`."""
 
-    def __init__(
-        self, runtime: Runtime, local_ae: ApplicationEntity, instance: IndexedInstance, coercer: Coercer
-    ) -> None:
-        self._runtime = runtime
-        self._local_ae = local_ae
+    def __init__(self, common: _Instances, instance: IndexedInstance, selection: Selection) -> None:
+        self._common = common
         self.instance = instance
-        self._coercer = coercer
-        attributes = instance.attributes if coercer.needs_attributes else Dataset()
-        self.selection = coercer.select(attributes, instance.sop_class_uid)
+        self.selection = selection
 
     @property
     def sop_class_uid(self) -> str:
@@ -179,38 +237,60 @@ class _Instance:
         return self.instance.sop_instance_uid
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        instance = self.instance
-        stored: str = instance.transfer_syntax_uid
-        target = choose_transfer_syntax(stored, accepted)
-        with self._runtime.storage(instance.location.storage_id).open(instance.location) as file:
-            ds = read_object(file)
-            with object_errors("cannot be coerced"):
-                changed = self._coerce(ds)
-            if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
-                # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
-                stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
-            data = encode_data_set(ds, stored, target) if changed or target != stored else read_encoded(file)
+        location = self.instance.location
+        target = choose_transfer_syntax(self.instance.transfer_syntax_uid, accepted)
+        with self._common.runtime.storage(location.storage_id).open(location) as file:
+            if target == self.instance.transfer_syntax_uid:
+                encoding = encoding_of(target)
+                if encoding is not None:
+                    with suppress(NotBytewise):
+                        return self._cut_out(file, encoding)
+            return self._whole(file, accepted, target)
+
+    def _cut_out(self, file: BinaryIO, encoding: Encoding) -> PreparedObject:
+        """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
+        stored = StoredBytes(file)
+        with object_errors("cannot be coerced"):
+            edited = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+        if edited.is_remembered:
+            self._common.coercer.count(edited.executed)
+        edits = edited.edits
+        pieces, rest = spliced(stored.view, edited.spans, edits, stored.start, edited.scanned_to)
         return PreparedObject(
-            sop_class_uid=str(ds.SOPClassUID),
-            sop_instance_uid=str(ds.SOPInstanceUID),
-            transfer_syntax_uid=target,
-            data=(data,),
+            sop_class_uid=_edited_uid(edits, SOP_CLASS_UID) or self.instance.sop_class_uid,
+            sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID) or self.instance.sop_instance_uid,
+            transfer_syntax_uid=self.instance.transfer_syntax_uid,
+            length=sum(map(len, pieces)) + len(stored.view) - rest,
+            source=stored.batches(pieces, rest),
         )
 
-    def _coerce(self, ds: Dataset) -> bool:
-        """Change ``ds`` as index and rules say; whether there was anything to change."""
-        declare_default(ds, self._local_ae.settings.default_character_set)
-        previous: dict[int, DataElement | None] = {}
-        changes: list[Change] = []
-        if not self.selection.retrieve_as_received:
-            changes += plan_update(ds, self.instance.attributes, UpdatePolicy.OVERWRITE)
-            previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
-            apply(ds, changes)
-        coerced = self._coercer.coerce(ds, self.selection)
-        changes += coerced.changes
-        if changes and self._runtime.options.of(self._local_ae.ae_title).original_attributes_on_retrieve:
-            add_original_attributes(ds, coerced, self._local_ae, source="", previous=previous)
-        return bool(changes)
+    def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:
+        """The whole object is decoded, and encoded anew where anything changes."""
+        stored: str = self.instance.transfer_syntax_uid
+        ds = read_object(file)
+        with object_errors("cannot be coerced"):
+            attributes = None if self.selection.retrieve_as_received else self.instance.attributes
+            changed = bool(self._common.rework(ds, attributes, self.selection).changes)
+        if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
+            # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
+            stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
+        sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
+        data = encode_data_set(ds, stored, target) if changed or target != stored else read_encoded(file)
+        return PreparedObject(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=target,
+            length=len(data),
+            source=iter([(data,)]),
+            is_transcoded=target != self.instance.transfer_syntax_uid,
+        )
+
+
+def _edited_uid(edits: Edits, tag: int) -> str | None:
+    for edited, element in edits:
+        if edited == tag and element is not None:
+            return element[8:].decode("ascii").rstrip("\0 ")
+    return None
 
 
 def deliver(
