@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> Results:
     large_bytes = (options.large or (256 if options.quick else 2048)) * 2**20
     rounds = options.rounds or (3 if options.quick else 5)
     effort = (
-        Effort(rounds=rounds, echoes=50, finds=30, listings=3)
+        Effort(rounds=rounds, echoes=50, finds=30, listings=3, is_quick=True)
         if options.quick
         else Effort(rounds=rounds, echoes=200, finds=100, listings=5)
     )

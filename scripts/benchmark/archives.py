@@ -33,14 +33,21 @@ class Destination:
     port: int
 
 
-class Archive(Protocol):
-    """An archive that runs from start() to stop(), and has what was stored when it is started again."""
+class Peer(Protocol):
+    """A running archive as it is called: its AE title, port and first process."""
 
-    ae_title: str
-    port: int
+    @property
+    def ae_title(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
     @property
     def pid(self) -> int: ...
+
+
+class Archive(Peer, Protocol):
+    """An archive that runs from start() to stop(), and has what was stored when it is started again."""
 
     def start(self) -> None: ...
 
@@ -98,22 +105,34 @@ class Ours:
         shutil.copytree(other.data_directory, self.data_directory)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A further storage area of dcmqrscp, which is another called AE title."""
+
+    ae_title: str
+    port: int
+    pid: int
+
+
 class DcmQrScp:
-    """DCMTK's archive, one storage area."""
+    """DCMTK's archive. It reads through the index of a storage area in each request, so there are two of them."""
 
     ae_title = "QRSCP"
+    _other_ae_title = "QRSCP_B"
 
     def __init__(self, directory: Path, *, destinations: Sequence[Destination]) -> None:
         self.port = free_port()
-        storage = directory / "storage"
-        storage.mkdir(parents=True)
+        areas = {title: directory / title for title in (self.ae_title, self._other_ae_title)}
+        for storage in areas.values():
+            storage.mkdir(parents=True)
         self._log = directory / "dcmqrscp.log"
+        table = "".join(f"{t} {storage} RW ({DCMQRSCP_STUDIES}, 4096mb) ANY\n" for t, storage in areas.items())
         hosts = "".join(f"host{n} = ({d.ae_title}, 127.0.0.1, {d.port})\n" for n, d in enumerate(destinations))
         configuration = directory / "dcmqrscp.cfg"
         configuration.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = {MAX_PDU_LENGTH}\nMaxAssociations = 32\n"
             f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
-            f"AETable BEGIN\n{self.ae_title} {storage} RW ({DCMQRSCP_STUDIES}, 4096mb) ANY\nAETable END\n"
+            f"AETable BEGIN\n{table}AETable END\n"
         )
         self._command = (program("dcmqrscp", "dcmtk"), "-c", str(configuration))
         self._server: Server
@@ -121,6 +140,11 @@ class DcmQrScp:
     @property
     def pid(self) -> int:
         return self._server.pid
+
+    @property
+    def other(self) -> Area:
+        """The second storage area."""
+        return Area(ae_title=self._other_ae_title, port=self.port, pid=self.pid)
 
     def start(self) -> None:
         self._server = Server(self._command, log=self._log, serves=lambda: answers(self.port, self.ae_title))

@@ -56,10 +56,13 @@ def check_finds(scene: Scene) -> Iterable[Check]:
 
 
 def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
-    """Ours is looked at in all that is measured, the others in C-GET, or in C-MOVE where that alone is measured."""
+    """Ours is looked at in all that is measured, the others in C-GET, or in C-MOVE where that alone is measured.
+
+    Of the peers it is only counted what they deliver.
+    """
     for contender in CONTENDERS:
         for study in (scene.data.a, scene.data.b):
-            if move and (contender in (OURS, UNCOERCED) or not get):
+            if move and (contender == OURS or not get):
                 yield _check(f"move {study.label}, {contender}", partial(_moved, scene, contender, study))
             if get:
                 yield _check(f"get {study.label}, {contender}", partial(_got, scene, contender, study))
@@ -109,14 +112,21 @@ def _found_one(scene: Scene, contender: str, study: Study) -> str:
 
 def _moved(scene: Scene, contender: str, study: Study) -> str:
     with scene.keeping() as directory:
-        tools.move(scene.archives[contender], scene.keeper, tools.study_keys(study.study_uid))
-        return _wrong_objects(directory, study, is_coerced=contender == OURS)
+        tools.move(scene.peer(contender, study), scene.keeper, tools.study_keys(study.study_uid))
+        return _wrong_delivery(directory, contender, study)
 
 
 def _got(scene: Scene, contender: str, study: Study) -> str:
     with tools.temporary_directory(scene.directory, "got-") as directory:
-        tools.get(scene.archives[contender], tools.study_keys(study.study_uid), keep=directory)
+        tools.get(scene.peer(contender, study), tools.study_keys(study.study_uid), keep=directory)
+        return _wrong_delivery(directory, contender, study)
+
+
+def _wrong_delivery(directory: Path, contender: str, study: Study) -> str:
+    if contender in (OURS, UNCOERCED):
         return _wrong_objects(directory, study, is_coerced=contender == OURS)
+    count = len(list(directory.iterdir()))
+    return "" if count == study.objects else f"{count} of {study.objects} objects"
 
 
 def _wrong_objects(directory: Path, study: Study, *, is_coerced: bool) -> str:

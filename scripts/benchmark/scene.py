@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.benchmark import tools
-from scripts.benchmark.archives import DCMQRSCP_STUDIES, Archive, DcmQrScp, Destination, Orthanc, Ours, Sink
+from scripts.benchmark.archives import DCMQRSCP_STUDIES, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
 from scripts.benchmark.data import Data, Study, generate
 from tests.fixtures.ports import free_port
 
@@ -34,6 +34,11 @@ class Scene:
     def many_of(self, contender: str) -> tuple[Study, ...]:
         """The studies C that this contender has."""
         return self.data.many[: DCMQRSCP_STUDIES - 10] if contender == DCMQRSCP else self.data.many
+
+    def peer(self, contender: str, study: Study) -> Peer:
+        """Whom to call for this study."""
+        archive = self.archives[contender]
+        return archive.other if isinstance(archive, DcmQrScp) and study is self.data.b else archive
 
     @contextmanager
     def fresh(self, contender: str) -> Iterator[Archive]:
@@ -126,6 +131,5 @@ def prepared(
 
 
 def _load(scene: Scene, contender: str) -> None:
-    # dcmqrscp gets slower with each object that it has: the many small ones last.
-    for studies in ((scene.data.a,), scene.many_of(contender), (scene.data.b,)):
-        tools.store(scene.archives[contender], [path for study in studies for path in study.files])
+    for studies in ((scene.data.a,), (scene.data.b,), scene.many_of(contender)):
+        tools.store(scene.peer(contender, studies[0]), [path for study in studies for path in study.files])

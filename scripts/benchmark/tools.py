@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.benchmark.archives import Archive, Destination
+from scripts.benchmark.archives import Destination, Peer
 from scripts.benchmark.process import program, run
 from scripts.benchmark.wire import MAX_PDU_LENGTH, find
 
@@ -16,19 +16,19 @@ _DCMTK = "dcmtk"
 _LENGTH = ("-pdu", str(MAX_PDU_LENGTH))
 
 
-def store(archive: Archive, files: Iterable[Path]) -> float:
+def store(archive: Peer, files: Iterable[Path]) -> float:
     """C-STORE by storescu: seconds. Raises BenchmarkError at the first object that is refused."""
     command = (program("storescu", _DCMTK), "-R", *_called(archive), *_address(archive))
     return run((*command, *map(str, files)))
 
 
-def move(archive: Archive, destination: Destination, keys: Mapping[str, str]) -> float:
+def move(archive: Peer, destination: Destination, keys: Mapping[str, str]) -> float:
     """C-MOVE by movescu: seconds."""
     command = (program("movescu", _DCMTK), "-S", *_called(archive), "-aem", destination.ae_title)
     return run((*command, *_keys(keys), *_address(archive)))
 
 
-def get(archive: Archive, keys: Mapping[str, str], *, keep: Path | None = None) -> float:
+def get(archive: Peer, keys: Mapping[str, str], *, keep: Path | None = None) -> float:
     """C-GET by getscu: seconds; what it gets is written to ``keep``, or nowhere."""
     kept = ("--ignore",) if keep is None else ("+B", "-od", str(keep))
     command = (program("getscu", _DCMTK), "-S", *_LENGTH, *kept, *_called(archive))
@@ -43,7 +43,7 @@ def series_keys(study_uid: str, series_uid: str) -> Mapping[str, str]:
     return {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
 
 
-def count_instances(archive: Archive, study_uid: str, series_uids: Sequence[str]) -> int:
+def count_instances(archive: Peer, study_uid: str, series_uids: Sequence[str]) -> int:
     """How many objects of the study the archive finds."""
     found = 0
     for series_uid in series_uids:
@@ -63,11 +63,11 @@ def temporary_directory(parent: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _called(archive: Archive) -> tuple[str, ...]:
+def _called(archive: Peer) -> tuple[str, ...]:
     return ("-aet", "BENCH", "-aec", archive.ae_title)
 
 
-def _address(archive: Archive) -> tuple[str, ...]:
+def _address(archive: Peer) -> tuple[str, ...]:
     return ("127.0.0.1", str(archive.port))
 
 
