@@ -24,8 +24,9 @@ from typing import Any, NoReturn
 import click
 
 from dcm4py_leading import __version__, log
-from dcm4py_leading.app import Service, Site, check, explain_file, unserved_lines
+from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
+from dcm4py_leading.compose import Site, check, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource

@@ -347,7 +347,7 @@ class Explaining:
         self._service = service
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
-        with self._service._holder.lease() as runtime:
+        with self._service._node._holder.lease() as runtime:
             return explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking)
 
 

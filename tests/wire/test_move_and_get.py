@@ -12,7 +12,7 @@ import pytest
 from pynetdicom import build_context
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dcm4py_leading.app import check
+from dcm4py_leading.compose import check
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import Viewer, silent_listener
 from tests.fixtures.scu import PATIENT_MOVE, STUDY_GET, STUDY_MOVE, associated, get, identifier, move, store
