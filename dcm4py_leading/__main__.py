@@ -193,11 +193,7 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     try:
         site.data_dir.mkdir(parents=True, exist_ok=True)
-        service: Service | Supervisor
-        if workers == 1:
-            service = Service(site)
-        else:
-            service = Supervisor(site, workers=workers, command_line=sys.argv[1:])
+        service = Service(site) if workers == 1 else Supervisor(site, workers=workers, command_line=sys.argv[1:])
     except OSError as err:
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None

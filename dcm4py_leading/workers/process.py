@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -12,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, WorkerSilent
+from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_END_SECONDS = 5.0
+"""From the end of the control channel to that of the process."""
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
 CONTROL_FD, SLOTS_FD, SLOT = "DCM4PY_WORKER_CONTROL_FD", "DCM4PY_WORKER_SLOTS_FD", "DCM4PY_WORKER_SLOT"
@@ -32,7 +35,7 @@ class WorkerProcess:
     """
 
     def __init__(self, slots: Slots, slot: int, command_line: Sequence[str], begin: Callable[[WorkerProcess], None]):
-        """``begin`` gives a started worker its configuration; what it raises ends that worker."""
+        """``begin`` gives a started worker its configuration and sets `is_serving`; what it raises ends the worker."""
         self._slots = slots
         self._slot = slot
         self._command = (sys.executable, "-m", "dcm4py_leading", *command_line)
@@ -41,6 +44,7 @@ class WorkerProcess:
         self._keeper: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._asker: Asker | None = None
+        self._stopped: Callable[[float], Json] | None = None
         self.is_serving = False
         self.restarts = 0
 
@@ -50,15 +54,12 @@ class WorkerProcess:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start, let it begin, and keep it running from then on. Raises what ``begin`` raises."""
+        """Start it; it serves nothing yet."""
         self._spawn()
-        try:
-            self._begin(self)
-        except BaseException:  # cleans up and raises on, whatever it was
-            self.kill()
-            self._reap()
-            raise
-        self.is_serving = True
+
+    def begin(self) -> None:
+        """Let it begin, and keep it running from then on. Raises what ``begin`` raises."""
+        self._begin(self)
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of worker {self._slot}", daemon=True)
         self._keeper.start()
 
@@ -81,16 +82,29 @@ class WorkerProcess:
         if self._process is not None:
             self._process.kill()
 
-    def stop(self) -> None:
-        """Start no other one."""
+    def stop(self, drain_seconds: float) -> None:
+        """Start no other one, and let this one drain."""
         self._stopping.set()
+        with contextlib.suppress(WorkerSilent):
+            self._stopped = self.ask(Kind.STOP, drain_seconds)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end after `stop`, then end it."""
+        """Wait for its end after `stop`; end it when that takes longer. Nothing is left."""
+        try:
+            if self._stopped is not None:
+                self._stopped(seconds)
+        except (WorkerSilent, RequestRefused) as err:
+            LOG.warning("worker %d is ended: %s", self._slot, err)
+            self.kill()
+        if self._asker is not None:
+            self._asker.close()
         if self._keeper is not None:
-            self._keeper.join(seconds)
+            self._keeper.join(_END_SECONDS)
             self.kill()
             self._keeper.join()
+        elif self._process is not None:
+            self.kill()
+            self._reap()
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -126,7 +140,6 @@ class WorkerProcess:
             try:
                 self._spawn()
                 self._begin(self)
-                self.is_serving = True
             except Exception as err:  # noqa: BLE001 - whatever it was, it is tried again
                 LOG.error("worker %d cannot begin: %s", self._slot, err)
                 self.kill()

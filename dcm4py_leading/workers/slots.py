@@ -33,6 +33,10 @@ class Slots:
         """Write one number."""
         self._numbers[slot] = number
 
+    def of(self, slot: int) -> int:
+        """One number."""
+        return self._numbers[slot]
+
     def total(self) -> int:
         """The sum of all."""
         return sum(self._numbers)

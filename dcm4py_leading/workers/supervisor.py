@@ -77,6 +77,8 @@ class Supervisor:
         try:
             for worker in self._workers:
                 worker.start()
+            for worker in self._workers:
+                worker.begin()
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
@@ -91,6 +93,7 @@ class Supervisor:
     def _begin(self, worker: WorkerProcess) -> None:
         with self._changing:
             _wait(_prepare(worker, self._in_force, self._sockets), _BEGIN_SECONDS)
+            worker.is_serving = True
 
     def reload(self) -> None:
         """Read and check once, prepare it in every worker, then swap in all; see `web.app.Control`."""
@@ -110,14 +113,9 @@ class Supervisor:
         fresh = _bind(connections, self._sockets)
         workers = self._serving()
         try:
-            answers = [_prepare(worker, new, fresh) for worker in workers]
-            for answer in answers:
-                _wait(answer, _PREPARE_SECONDS)
-        except BaseException as err:  # cleans up and raises on, whatever it was
-            self._each(workers, Kind.CANCEL)
+            self._prepare_all(workers, new, fresh)
+        except BaseException:  # cleans up and raises on, whatever it was
             _close(fresh)
-            if isinstance(err, WorkerSilent):
-                raise ConfigUnavailable(f"not every worker can take the configuration: {err}") from err
             raise
         self._in_force = new
         self._sockets |= fresh
@@ -129,6 +127,25 @@ class Supervisor:
         obsolete = {address: sock for address, sock in self._sockets.items() if address not in wanted}
         self._sockets = {address: sock for address, sock in self._sockets.items() if address in wanted}
         _close(obsolete)
+
+    def _prepare_all(
+        self, workers: Sequence[WorkerProcess], new: _InForce, fresh: Mapping[Address, socket.socket]
+    ) -> None:
+        """Prepare every worker, or none. Raises ConfigError."""
+        prepared: list[WorkerProcess] = []
+        failures: list[Exception] = []
+        for worker, answer in [(worker, _prepare(worker, new, fresh)) for worker in workers]:
+            try:
+                _wait(answer, _PREPARE_SECONDS)
+                prepared.append(worker)
+            except ConfigError as err:
+                failures.append(err)
+            except (WorkerSilent, StatusError) as err:
+                failures.append(ConfigUnavailable(f"not every worker can take the configuration: {err}"))
+                worker.kill()  # in what state it is, nobody knows
+        if failures:
+            self._each(prepared, Kind.CANCEL)
+            raise failures[0]
 
     def _serving(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers if worker.is_serving]
@@ -162,8 +179,13 @@ class Supervisor:
             "lastFailedReload": self._last_failure,
             "associations": self._slots.total(),
             "workers": [
-                {"pid": worker.pid, "isServing": worker.is_serving, "restarts": worker.restarts}
-                for worker in self._workers
+                {
+                    "pid": worker.pid,
+                    "isServing": worker.is_serving,
+                    "restarts": worker.restarts,
+                    "associations": self._slots.of(slot),
+                }
+                for slot, worker in enumerate(self._workers)
             ],
         }
 
@@ -217,9 +239,7 @@ class Supervisor:
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
         for worker in self._workers:
-            worker.stop()
-        for worker in self._workers:
-            _ask(worker, Kind.STOP, drain_seconds)
+            worker.stop(drain_seconds)
         _close(self._sockets)
         for worker in self._workers:
             worker.join(drain_seconds + _STOP_SECONDS)
@@ -229,9 +249,9 @@ class Supervisor:
 Answer = Callable[[float], Json]
 
 
-def _ask(worker: WorkerProcess, kind: Kind, body: Json) -> Answer:
+def _ask(worker: WorkerProcess, kind: Kind, body: Json, descriptors: Sequence[int] = ()) -> Answer:
     try:
-        return worker.ask(kind, body)
+        return worker.ask(kind, body, descriptors)
     except WorkerSilent as err:
         return _raising(err)
 
@@ -245,7 +265,7 @@ def _raising(err: WorkerSilent) -> Answer:
 
 def _prepare(worker: WorkerProcess, new: _InForce, sockets: Mapping[Address, socket.socket]) -> Answer:
     body = {"entries": new.entries.to_json(), "addresses": list(sockets)}
-    return worker.ask(Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
+    return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
 
 
 def _wait(answer: Answer, seconds: float) -> Json:
