@@ -152,10 +152,11 @@ def test_messages_in_one_pdu_survive_a_look_for_more(scripted: Scripted) -> None
         (1, COMMAND | LAST, command(2)),
         in_one_pdu=True,
     )
-    scripted.send((1, COMMAND | LAST, command(3)))
     association = scripted.association
     assert message_ids(association, 1) == [1]
     assert data_of(association) == b"identifier"
+    # Longer than the first PDU, so that it would lie over what is left of that.
+    scripted.send((1, COMMAND | LAST, command(3, has_data=True)), (1, LAST, b"\xff" * 1000))
     assert association.is_over(1) and association.is_cancelled(1)
     assert message_ids(association, 2) == [2, 3]
 
