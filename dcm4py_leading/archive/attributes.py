@@ -6,7 +6,7 @@ names itself; UTF-8 where that cannot hold the text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 
 from pydicom import Dataset
@@ -16,6 +16,7 @@ from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.archive.normal import element_of
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Span
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.model.coercion import UpdatePolicy
 
@@ -58,6 +59,13 @@ def encode(ds: Dataset) -> bytes:
 def decode(data: bytes) -> Dataset:
     """What `encode` wrote."""
     return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+
+
+def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
+    """A data set of those elements of an encoded one whose tag is in ``tags``, and its character set."""
+    wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
+    parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
+    return read_dataset(BytesIO(parts), encoding.is_implicit_vr, encoding.is_little_endian)
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:

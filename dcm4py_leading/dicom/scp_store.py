@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.store import ReceivedObject, store
+
+_CHUNK = 1 << 17
 
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
@@ -17,7 +21,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         transfer_syntax_uid=request.transfer_syntax,
         sending=assoc.remote_peer,
         receiving=assoc.local_peer,
-        data=request.data,
+        data=iter(partial(request.data.read, _CHUNK), b""),
     )
     outcome = store(assoc.runtime, assoc.local_ae, received)
     assoc.respond(request, status.SUCCESS)
