@@ -10,11 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
 
 from dcm4py_leading.archive.normal import element_of
+from dcm4py_leading.archive.plain import is_plain
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
 from dcm4py_leading.coercion.scan import Buffer, Encoding, Span
 from dcm4py_leading.coercion.update import update
@@ -63,9 +66,24 @@ def decode(data: bytes) -> Dataset:
 
 def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
     """A data set of those elements of an encoded one whose tag is in ``tags``, and its character set."""
+    if not encoding.is_implicit_vr and encoding.is_little_endian:
+        uids = _plain_uids(data, spans, tags)
+        if uids is not None:
+            return uids
     wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
     parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
     return read_dataset(BytesIO(parts), encoding.is_implicit_vr, encoding.is_little_endian)
+
+
+def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
+    """Those elements where they are nothing but UIDs, which need no conversion."""
+    ds = Dataset()
+    for tag in tags:
+        at, value, following = spans.get(tag, (0, 0, 0))
+        if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
+            return None
+        ds.add(DataElement(tag, "UI", UID(uid.decode("ascii").rstrip("\0")), already_converted=True))
+    return ds
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:

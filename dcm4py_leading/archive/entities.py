@@ -56,10 +56,8 @@ class KnownSeries:
         uids = (new.study_instance_uid, new.series_instance_uid)
         known = self._known.get(uids)
         if known is not None and known.keeper is keeper and known.says(new):
-            row = _SAME_ROWS.run(connection, known.rows).first()
-            if row is not None:
-                pk: int = row.pk
-                return pk
+            for (pk,) in _SAME_ROWS.rows(connection, known.rows):
+                return int(pk)
             del self._known[uids]
         entities = _Entities(connection, new, keeper)
         series_pk = entities.series()

@@ -60,11 +60,12 @@ class FileStorage:
         self._format = _path_format(descriptor)
         self._digest_name = _digest_name(descriptor)
         self._is_indexed = is_indexed
-        self._incoming = self._root / _INCOMING
+        self._incoming = f"{self._root}/{_INCOMING}"
         if not descriptor.read_only:
             with self._errors():
-                self._incoming.mkdir(parents=True, exist_ok=True)
-                in_flight.sweep(self._incoming, self._settle)
+                incoming = Path(self._incoming)
+                incoming.mkdir(parents=True, exist_ok=True)
+                in_flight.sweep(incoming, self._settle)
                 self._needs_directory_sync = _file_system(self._root) not in _ORDERED_FILE_SYSTEMS
 
     @property
@@ -161,13 +162,13 @@ class FileStorage:
 class IncomingFile:
     """See `storage.Incoming`. Used by one thread."""
 
-    def __init__(self, storage: FileStorage, file: int, path: Path) -> None:
+    def __init__(self, storage: FileStorage, file: int, path: str) -> None:
         self._storage = storage
         self._file = file
         self._temporary = path
         self._digest = hashlib.new(storage._digest_name, usedforsecurity=False) if storage._digest_name else None
         self._size = 0
-        self._final: Path | None = None
+        self._final: str | None = None
 
     def write(self, data: Buffer, /) -> None:
         """See `storage.Incoming.write`."""
@@ -182,7 +183,7 @@ class IncomingFile:
     def reader(self) -> BinaryIO:
         """See `storage.Incoming.reader`."""
         with self._storage._errors():
-            return self._temporary.open("rb")
+            return Path(self._temporary).open("rb")
 
     @contextmanager
     def mapped(self) -> Iterator[memoryview]:
@@ -195,29 +196,29 @@ class IncomingFile:
     def finish(self, attributes: Dataset) -> Location:
         """See `storage.Incoming.finish`."""
         storage = self._storage
-        path = storage._inside(storage._format.path(attributes, storage._now()))
+        path = storage._format.path(attributes, storage._now())
         with storage._errors():
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
-                storage._sync_directory(path.parent)
+                storage._sync_directory(storage._inside(path).parent)
         return Location(
             storage_id=storage.descriptor.storage_id,
-            path=path.relative_to(storage._root).as_posix(),
+            path=path,
             size=self._size,
             digest=self._digest.hexdigest() if self._digest is not None else None,
         )
 
-    def _link(self, path: Path) -> Path:
-        """Give the file its name, and say which; a name that is taken stays with the file that has it."""
+    def _link(self, path: str) -> str:
+        """Give the file its name below the storage, and say which; a name that is taken stays with the file that has it."""
         storage = self._storage
         for _ in range(_ATTEMPTS):
             try:
-                storage._make_directories(path.parent)
-                self._temporary = in_flight.record(self._temporary, path.relative_to(storage._root).as_posix())
-                os.link(self._temporary, path)
+                self._temporary = in_flight.record(self._temporary, path)
+                os.link(self._temporary, f"{storage._root}/{path}")
             except FileNotFoundError:
-                continue  # someone removed the last object of that directory, and the directory
+                storage._make_directories(storage._inside(path).parent)
+                continue
             except FileExistsError:
                 match storage.descriptor.on_storage_path_already_exists:
                     case OnStoragePathAlreadyExists.NOOP:
@@ -225,7 +226,7 @@ class IncomingFile:
                     case OnStoragePathAlreadyExists.FAILURE:
                         raise
                     case OnStoragePathAlreadyExists.RANDOM_PATH:
-                        path = path.with_name(random_digits())
+                        path = "".join([*path.rpartition("/")[:2], random_digits()])
                 continue
             self._final = path
             return path
@@ -239,7 +240,7 @@ class IncomingFile:
         """Remove what is not kept."""
         try:
             if self._final is not None:
-                self._storage._remove(self._final)
+                self._storage._remove(self._storage._inside(self._final))
             in_flight.forget(self._temporary)
         except OSError as err:  # the request has its answer already
             LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)

@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,10 +21,10 @@ _MARK = "="
 _LONG = ".to"
 
 
-def temporary_file(directory: Path) -> tuple[int, Path]:
-    """The descriptor and name of a new file that is locked while it is open. Raises OSError."""
+def temporary_file(directory: str) -> tuple[int, str]:
+    """The descriptor and path of a new file that is locked while it is open. Raises OSError."""
     while True:
-        path = directory / secrets.token_hex(8)
+        path = f"{directory}/{secrets.token_hex(8)}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:  # else another process took it for a leftover before it was locked
@@ -31,29 +32,28 @@ def temporary_file(directory: Path) -> tuple[int, Path]:
         os.close(descriptor)
 
 
-def record(temporary: Path, place: str) -> Path:
-    """Note that the file is about to get ``place``, a path below the storage; its new name. Raises OSError.
+def record(temporary: str, place: str) -> str:
+    """Note that the file is about to get ``place``, a path below the storage; its new path. Raises OSError.
 
     A file system with a journal makes it durable no later than the link at ``place``, which comes after it.
     """
-    token = temporary.name.partition(_MARK)[0]
-    name = token + _MARK + place.replace("%", "%25").replace("/", "%2F")
-    is_long = len(os.fsencode(name)) > _MAX_NAME_BYTES
-    if is_long:
-        link = temporary.with_name(token + _LONG)
-        link.unlink(missing_ok=True)
-        link.symlink_to(place)
-    renamed = temporary.with_name(token if is_long else name)
-    if renamed != temporary:
-        temporary.rename(renamed)
-    return renamed
+    token = temporary.partition(_MARK)[0]
+    path = token + _MARK + place.replace("%", "%25").replace("/", "%2F")
+    if len(os.fsencode(path)) - path.rindex("/") > _MAX_NAME_BYTES:
+        Path(token + _LONG).unlink(missing_ok=True)
+        Path(token + _LONG).symlink_to(place)
+        path = token
+    if path != temporary:
+        os.rename(temporary, path)  # noqa: PTH104 - making a Path costs as much as the call
+    return path
 
 
-def forget(temporary: Path) -> None:
+def forget(temporary: str) -> None:
     """Remove the name of a file in flight. Raises OSError."""
-    if _MARK not in temporary.name:
-        temporary.with_name(temporary.name + _LONG).unlink(missing_ok=True)
-    temporary.unlink(missing_ok=True)
+    if _MARK not in temporary:
+        Path(temporary + _LONG).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # noqa: PTH108 - as above
 
 
 def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
@@ -72,7 +72,7 @@ def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
                 place = _place(path)
                 if place is not None:
                     settle(path, place)
-                forget(path)
+                forget(str(path))
         except (BlockingIOError, FileNotFoundError):
             continue  # another process is receiving it, or done
 

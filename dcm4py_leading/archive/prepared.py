@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Insert, Select
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Connection, Insert, Select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError as RefusedByConstraint
 
 
 class Prepared:
@@ -16,18 +18,27 @@ class Prepared:
         """``columns`` are those that an INSERT gives values to."""
         self._statement = statement
         self._columns = columns
-        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._sqlite: tuple[str, tuple[str, ...]] | None = None
 
-    def run(self, connection: Connection, values: Mapping[str, object]) -> CursorResult[Any]:
-        """Execute it. Values go to SQLite's driver as they are; for other databases SQLAlchemy converts them."""
-        dialect = connection.dialect
-        if dialect.name != "sqlite":
-            return connection.execute(self._statement, values)
-        text, names = self._compiled.get(dialect.name) or self._compile(dialect)
-        return connection.exec_driver_sql(text, tuple([values[name] for name in names]))
+    def rows(self, connection: Connection, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        """Execute it within the transaction of ``connection``; all rows. Raises SQLAlchemyError.
 
-    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
-        made = (str(compiled), tuple(compiled.positiontup or ()))
-        self._compiled[dialect.name] = made
-        return made
+        With SQLite, values go to the driver as they are; for other databases SQLAlchemy converts them.
+        """
+        if connection.dialect.name != "sqlite":
+            result = connection.execute(self._statement, values)
+            return result.all() if result.returns_rows else ()
+        text, names = self._sqlite or self._compile(connection)
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            return driver.execute(text, [values[name] for name in names]).fetchall()
+        except sqlite3.IntegrityError as err:
+            raise RefusedByConstraint(text, None, err) from err
+        except sqlite3.Error as err:
+            raise DBAPIError(text, None, err) from err
+
+    def _compile(self, connection: Connection) -> tuple[str, tuple[str, ...]]:
+        compiled = self._statement.compile(dialect=connection.dialect, column_keys=self._columns)
+        self._sqlite = (str(compiled), tuple(compiled.positiontup or ()))
+        return self._sqlite

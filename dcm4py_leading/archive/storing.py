@@ -93,7 +93,7 @@ def store(connection: Connection, new: NewObject, policies: Policies, known: Kno
             return StoreOutcome(stored=False)
         connection.execute(delete(instance).where(instance.c.pk == replaced.pk))
     series_pk = known.series_of(connection, new, policies.keeper)
-    _INSERT_INSTANCE.run(
+    _INSERT_INSTANCE.rows(
         connection,
         {
             **new.levels[Level.IMAGE].columns,
@@ -116,19 +116,18 @@ def store(connection: Connection, new: NewObject, policies: Policies, known: Kno
 
 
 def _duplicate(connection: Connection, new: NewObject, policies: Policies) -> StoredObject | None:
-    rows = _DUPLICATES.run(connection, {"sop_instance_uid": new.sop_instance_uid}).all()
-    if not rows:
-        return None
     stored = [
         StoredObject(
-            pk=row.pk,
-            series_pk=row.series_fk,
-            study_instance_uid=row.study_instance_uid,
-            series_instance_uid=row.series_instance_uid,
-            sending_ae_title=row.sending_ae_title,
-            location=location_of(row),
+            pk=pk,
+            series_pk=series_pk,
+            study_instance_uid=study_uid,
+            series_instance_uid=series_uid,
+            sending_ae_title=sender,
+            location=Location(storage_id=storage_id, path=path, size=size, digest=digest),
         )
-        for row in rows
+        for pk, series_pk, study_uid, series_uid, sender, storage_id, path, size, digest in _DUPLICATES.rows(
+            connection, {"sop_instance_uid": new.sop_instance_uid}
+        )
     ]
     stored.sort(key=lambda other: not _is_same_series(other, new))
     for other in stored:
@@ -139,8 +138,8 @@ def _duplicate(connection: Connection, new: NewObject, policies: Policies) -> St
 
 def is_stored(connection: Connection, sop_instance_uid: str, storage_id: str, path: str) -> bool:
     """Whether an instance has its entry, at that place."""
-    others = _DUPLICATES.run(connection, {"sop_instance_uid": sop_instance_uid})
-    return any((row.storage_id, row.storage_path) == (storage_id, path) for row in others)
+    others = _DUPLICATES.rows(connection, {"sop_instance_uid": sop_instance_uid})
+    return any(tuple(row[5:7]) == (storage_id, path) for row in others)
 
 
 def location_of(row: Row[*tuple[Any, ...]]) -> Location:

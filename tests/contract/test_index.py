@@ -378,7 +378,7 @@ def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monk
     store(index, make_header(StudyDescription="first"))
 
     class Fails:
-        def run(self, *args: object) -> None:
+        def rows(self, *args: object) -> None:
             raise RuntimeError
 
     monkeypatch.setattr("dcm4py_leading.archive.storing._INSERT_INSTANCE", Fails())
