@@ -201,7 +201,8 @@ class IncomingFile:
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
-                storage._sync_directory(storage._inside(path).parent)
+                if storage._needs_directory_sync:
+                    storage._sync_directory(storage._inside(path).parent)
         return Location(
             storage_id=storage.descriptor.storage_id,
             path=path,
@@ -210,7 +211,7 @@ class IncomingFile:
         )
 
     def _link(self, path: str) -> str:
-        """Give the file its name below the storage, and say which; a name that is taken stays with the file that has it."""
+        """Give the file its place below the storage, and say which; one that is taken stays with its file."""
         storage = self._storage
         for _ in range(_ATTEMPTS):
             try:

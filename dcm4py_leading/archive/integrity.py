@@ -88,19 +88,27 @@ def _spans_of_whole(data: Buffer, encoding: Encoding, start: int) -> Mapping[int
         return None
     source = _Plain(data, start)
     walk = _Walk(source, implicit=encoding.is_implicit_vr, order="<" if encoding.is_little_endian else ">")
-    for tag, (at, value, following) in spans.items():
-        if encoding.is_implicit_vr:
-            is_nested = _is_sequence_tag(tag) or data[at + 4 : value] == _UNDEFINED_LENGTH
-        elif value - at == 8:
-            continue
-        else:
-            is_nested = data[at + 4 : at + 6] == b"SQ" or data[at + 8 : value] == _UNDEFINED_LENGTH
-        if is_nested:
-            source.position = at
-            walk.element()
-            if source.position != following:
-                return None
+    for at, following in _nested(data, encoding, spans):
+        source.position = at
+        walk.element()
+        if source.position != following:
+            return None
     return spans
+
+
+def _nested(data: Buffer, encoding: Encoding, spans: Mapping[int, Span]) -> list[tuple[int, int]]:
+    """Where elements that have items or fragments begin and end."""
+    if encoding.is_implicit_vr:
+        return [
+            (at, following)
+            for tag, (at, value, following) in spans.items()
+            if _is_sequence_tag(tag) or data[at + 4 : value] == _UNDEFINED_LENGTH
+        ]
+    return [
+        (at, following)
+        for at, value, following in spans.values()
+        if value - at == 12 and (data[at + 4 : at + 6] == b"SQ" or data[at + 8 : value] == _UNDEFINED_LENGTH)
+    ]
 
 
 class _Plain:

@@ -42,6 +42,7 @@ _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS = 0x7FE00008  # where pydicom stops
 _UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 _MAX_REMEMBERED = 512
+_MAX_REMEMBERED_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +136,17 @@ class _Level:
 
         None where they cannot be told apart: the others take another character set.
         """
-        _, character_set_value, character_set = _explicit(
+        _, character_set_value, character_set, plain = _look(
             SPECIFIC_CHARACTER_SET, parts.character_set, parts.is_implicit_vr
         )
-        if parts.character_set and not is_plain(b"CS", character_set_value):
+        if parts.character_set and not plain:
             return None
         pieces: dict[int, bytes] = {}
         values: dict[int, tuple[bytes, bytes]] = {}
         for tag, element in parts.elements.items():
-            vr, value, piece = _explicit(tag, element, parts.is_implicit_vr)
-            if is_plain(vr, value):
+            look = _look if len(element) <= _MAX_REMEMBERED_BYTES else _look.__wrapped__
+            vr, value, piece, plain = look(tag, element, parts.is_implicit_vr)
+            if plain:
                 pieces[tag] = piece
                 values[tag] = (vr, value)
         odd = parts.elements.keys() - pieces.keys()
@@ -184,13 +186,14 @@ class _Parts:
         return read_dataset(BytesIO(b"".join(parts[tag] for tag in sorted(parts))), self.is_implicit_vr, True)
 
 
-def _explicit(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bytes]:
-    """VR, value and, in Explicit VR, the whole of an element; they are so only where the VR has a short length."""
+@lru_cache(maxsize=8192)
+def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bytes, bool]:
+    """VR, value and, in Explicit VR, the whole of an element, and whether it is plain; what is not is not so."""
     value = element[8:]
     if not is_implicit_vr:
-        return element[4:6], value, element
+        return element[4:6], value, element, is_plain(element[4:6], value)
     vr = _vr_of(tag)
-    return vr, value, element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value
+    return vr, value, element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value, is_plain(vr, value)
 
 
 _LENGTH = struct.Struct("<H")
