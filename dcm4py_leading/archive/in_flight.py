@@ -37,7 +37,8 @@ def record(temporary: str, place: str) -> str:
 
     A file system with a journal makes it durable no later than the link at ``place``, which comes after it.
     """
-    token = temporary.partition(_MARK)[0]
+    directory, _, name = temporary.rpartition("/")
+    token = f"{directory}/{name.partition(_MARK)[0]}"
     path = token + _MARK + place.replace("%", "%25").replace("/", "%2F")
     if len(os.fsencode(path)) - path.rindex("/") > _MAX_NAME_BYTES:
         Path(token + _LONG).unlink(missing_ok=True)
@@ -50,7 +51,7 @@ def record(temporary: str, place: str) -> str:
 
 def forget(temporary: str) -> None:
     """Remove the name of a file in flight. Raises OSError."""
-    if _MARK not in temporary:
+    if _MARK not in temporary.rpartition("/")[2]:
         Path(temporary + _LONG).unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         os.unlink(temporary)  # noqa: PTH108 - as above
@@ -62,7 +63,7 @@ def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
     ``settle`` takes the file and the place. Raises OSError, and what ``settle`` raises.
     """
     for path in list(directory.iterdir()):
-        if path.name.endswith(_LONG):
+        if path.is_symlink():
             continue  # goes with its file
         try:
             with path.open("rb") as file:
