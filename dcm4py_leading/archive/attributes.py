@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dcm4py_leading.archive.normal import element_of
@@ -77,13 +78,14 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
 
 def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
     """Those elements where they are nothing but UIDs, which need no conversion."""
-    ds = Dataset()
+    elements: dict[BaseTag, DataElement] = {}
     for tag in tags:
         at, value, following = spans.get(tag, (0, 0, 0))
         if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
             return None
-        ds.add(DataElement(tag, "UI", UID(uid.decode("ascii").rstrip("\0")), already_converted=True))
-    return ds
+        text = UID(uid.decode("ascii").rstrip("\0"))
+        elements[BaseTag(tag)] = DataElement(tag, "UI", text, already_converted=True)
+    return Dataset(elements)
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:

@@ -31,8 +31,8 @@ class Incoming(Protocol):
         """Append to the object. Raises StorageUnavailable."""
         ...
 
-    def mapped(self) -> AbstractContextManager[memoryview]:
-        """The bytes written so far, of which there must be some; not copied. Raises StorageUnavailable."""
+    def mapped(self) -> AbstractContextManager[Buffer]:
+        """The bytes written so far, of which there must be some; valid in the block. Raises StorageUnavailable."""
         ...
 
     def reader(self) -> BinaryIO:
