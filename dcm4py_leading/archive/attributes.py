@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 
 from pydicom import Dataset
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
@@ -78,7 +78,7 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
 
 def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
     """Those elements where they are nothing but UIDs, which need no conversion."""
-    elements: dict[BaseTag, DataElement] = {}
+    elements: dict[BaseTag, DataElement | RawDataElement] = {}
     for tag in tags:
         at, value, following = spans.get(tag, (0, 0, 0))
         if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):

@@ -189,10 +189,12 @@ class IncomingFile:
     @contextmanager
     def mapped(self) -> Iterator[Buffer]:
         """See `storage.Incoming.mapped`."""
+        if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
+            with self._storage._errors():
+                data = os.pread(self._file, self._size, 0)
+            yield data
+            return
         with self._storage._errors():
-            if self._size <= _COPIED_BYTES:  # faster than the faults of a new mapping
-                yield os.pread(self._file, self._size, 0)
-                return
             mapping = mmap.mmap(self._file, self._size, prot=mmap.PROT_READ)
         with mapping, memoryview(mapping) as view:
             yield view
