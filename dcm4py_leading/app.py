@@ -180,17 +180,17 @@ def build_runtime(
     )
 
 
-def open_storages(device: Device, running: Mapping[str, Storage]) -> dict[str, Storage]:
+def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:
     """The storages of ``device``; one that runs already with the same description is taken over.
 
-    Raises ConfigInvalid when one cannot be opened.
+    Raises ConfigInvalid when one cannot be opened, IndexUnavailable.
     """
     storages: dict[str, Storage] = {}
     for descriptor in _file_storages(device):
         storage = running.get(descriptor.storage_id)
         if storage is None or storage.descriptor != descriptor:
             try:
-                storage = FileStorage(descriptor)
+                storage = FileStorage(descriptor, is_indexed=index.has)
             except StorageUnavailable as err:
                 problem = Problem(dn=descriptor.dn, attribute="dcmURI", value=descriptor.uri, reason=str(err))
                 raise ConfigInvalid([problem]) from err
@@ -252,7 +252,7 @@ class Service:
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
-            storages = open_storages(device, {})
+            storages = open_storages(device, {}, self._index)
             runtime = build_runtime(checked, site, self._index, storages, self._last_known, self.counts)
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder)
@@ -276,7 +276,7 @@ class Service:
     def _reload(self) -> None:
         checked = check(self._site)
         device = checked.snapshot.device
-        storages = open_storages(device, self._holder.current.storages)
+        storages = open_storages(device, self._holder.current.storages, self._index)
         runtime = build_runtime(checked, self._site, self._index, storages, self._last_known, self.counts)
         rebinding = self._listeners.bind(listening_connections(device))
         old = self._holder.swap(runtime)

@@ -8,21 +8,21 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataset import FileDataset
 from sqlalchemy import Connection, Row
 
 from dcm4py_leading.archive import statements
 from dcm4py_leading.archive.attributes import merged
-from dcm4py_leading.archive.database import Conflict, Database
+from dcm4py_leading.archive.database import Database
+from dcm4py_leading.archive.entities import split_titles
+from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS, LEVELS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.archive.storing import Policies, StoreOutcome, location_of, new_object, split_titles, store
-from dcm4py_leading.errors import IndexUnavailable
+from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, location_of, new_object
+from dcm4py_leading.archive.writer import Writer
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.values import UID, Level
 
-_STORE_ATTEMPTS = 5
 _MAX_PAGE = 1000
 
 
@@ -50,6 +50,8 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._writer = Writer(database)
+        self._keeper = Keeper({})
 
     @classmethod
     def open(cls, url: str) -> Index:
@@ -60,32 +62,45 @@ class Index:
         """Close the database."""
         self._database.close()
 
+    def keeper(self, filters: Mapping[Entity, AttributeFilter]) -> Keeper:
+        """What takes from an object that which the index keeps by these filters."""
+        keeper = self._keeper
+        if keeper.filters is not filters and keeper.filters != filters:
+            self._keeper = keeper = Keeper(filters)
+        return keeper
+
     def store(
         self,
-        header: FileDataset,
+        levels: Levels,
         location: Location,
         *,
-        filters: Mapping[Entity, AttributeFilter],
+        keeper: Keeper,
+        transfer_syntax_uid: str,
         sending_ae_title: str,
         overwrite_policy: OverwritePolicy,
         relational_mismatch_policy: RelationalMismatchPolicy,
         retrieve_aets: Sequence[str],
     ) -> StoreOutcome:
-        """Take an object in, durably, whose file is at ``location``.
+        """Take an object in, durably, whose file is at ``location`` and of which ``keeper`` took ``levels``.
 
         A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own. A
         study stays with the patient that its first object named.
         Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
         """
-        policies = Policies(filters=filters, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
-        new = new_object(header, location, policies, sending_ae_title=sending_ae_title, retrieve_aets=retrieve_aets)
-        for _ in range(_STORE_ATTEMPTS):
-            try:
-                with self._database.writing() as connection:
-                    return store(connection, new, policies)
-            except Conflict:
-                continue
-        raise IndexUnavailable("the index is too busy with objects of the same series")
+        new = new_object(
+            levels,
+            location,
+            transfer_syntax_uid=transfer_syntax_uid,
+            sending_ae_title=sending_ae_title,
+            retrieve_aets=retrieve_aets,
+        )
+        policies = Policies(keeper=keeper, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
+        return self._writer.store(new, policies)
+
+    def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
+        """Whether that instance is known to be at that location. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            return is_stored(connection, sop_instance_uid, storage_id, path)
 
     def count(self, query: Query) -> int:
         """How many entities match. Raises IndexUnavailable."""

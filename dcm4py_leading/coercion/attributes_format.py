@@ -60,6 +60,7 @@ class _Placeholder:
     reads: frozenset[int] = frozenset()
     is_text: bool = False
     """Whether it hands on what somebody else wrote."""
+    is_random: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,11 @@ class AttributesFormat:
     def reads(self) -> frozenset[int]:
         """Tags at the top of the data set that decide over the outcome."""
         return frozenset().union(*(placeholder.reads for placeholder in self.placeholders))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it gives something else each time."""
+        return any(placeholder.is_random for placeholder in self.placeholders)
 
     def render(self, ds: Dataset, now: datetime, *, clean: Clean | None = None) -> str:
         """The text for ``ds``. A value that cannot be read counts as absent.
@@ -159,7 +165,7 @@ def _compile_placeholder(text: str) -> _Placeholder:
         if source == "rnd":
             if rest not in ("", "uuid", "uid"):
                 raise ValueError("expected rnd, rnd,uuid or rnd,uid")
-            return _Placeholder(render=_RANDOM[rest or "rnd"])
+            return _Placeholder(render=_RANDOM[rest or "rnd"], is_random=True)
         if source == "now":
             if kind[:4] not in ("date", "time"):
                 raise ValueError("expected now,date,PATTERN or now,time,PATTERN")
@@ -198,6 +204,7 @@ def _compile_attribute(source: str, kind: str, argument: str) -> _Placeholder:
         render=within if sequences else render,
         reads=frozenset({(*sequences, tag)[0]} | ({_TIMEZONE_OFFSET_FROM_UTC} if is_moment else set())),
         is_text=kind in ("", "upper", "slice", "urlencoded"),
+        is_random=kind in _RANDOM,
     )
 
 

@@ -16,7 +16,6 @@ from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
     Message,
-    MoveOriginator,
     PeerReleases,
     seconds,
 )
@@ -312,9 +311,13 @@ class AcceptedAssociation:
         """Transfer syntaxes in which the peer takes instances of this SOP class on this association."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
-    def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None = None) -> int | None:
-        """Send ``obj`` by C-STORE and wait for the status; None when the response did not come in time."""
-        return self._association.store(obj, message_id, originator, seconds(self.connection.response_timeout))
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """See `Association.begin_store`."""
+        self._association.begin_store(obj, message_id, None)
+
+    def end_store(self, message_id: int) -> int | None:
+        """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
+        return self._association.end_store(message_id, seconds(self.connection.response_timeout))
 
 
 def _shorter(theirs: int, ours: int) -> int:

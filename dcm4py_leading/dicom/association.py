@@ -353,16 +353,6 @@ class Association:
             return None
         return response.number(dimse.STATUS)
 
-    def store(
-        self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
-    ) -> int | None:
-        """C-STORE ``obj``: `begin_store` and `end_store`; None when it could not be sent, too."""
-        try:
-            self.begin_store(obj, message_id, originator)
-        except AssociationFailed:
-            return None
-        return self.end_store(message_id, timeout)
-
     # -- ending -------------------------------------------------------------------------------------------------
 
     def release(self, timeout: float | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ from dcm4py_leading.coercion.chain import (
     questions,
     run,
 )
-from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
@@ -64,7 +64,8 @@ class Coercer:
             for rule in runtime.rules[message.local_ae.ae_title]
             if (rule.rule.dimse, rule.rule.transfer_role) == (message.dimse, message.transfer_role)
         )
-        self._needs_attributes = any(rule.needs_attributes for rule in self._rules)
+        self.reads = frozenset().union(*(c.reads for rule in self._rules for c in rule.conditions))
+        """Tags that decide which rules apply."""
         self._answers: dict[Question, Answer] = {}
         self._outcomes: Counter[LookupOutcome] = Counter()
         self._key_outcomes: Counter[LookupOutcome] = Counter()
@@ -79,7 +80,7 @@ class Coercer:
     @property
     def needs_attributes(self) -> bool:
         """Whether `select` looks at the data set at all."""
-        return self._needs_attributes
+        return bool(self.reads)
 
     def select(self, ds: Dataset, sop_class: str) -> Selection:
         """The rules that apply to one message with ``ds``."""
@@ -102,8 +103,12 @@ class Coercer:
         try:
             return run(coercion(ds, selection, executed), self._answer)
         finally:  # the step that fails the request counts, too
-            for done in executed:
-                self._runtime.counts.count(done.rule.rule.cn, done.step.name, done.outcome.value)
+            self.count(executed)
+
+    def count(self, executed: Iterable[Executed]) -> None:
+        """Count steps, which were carried out on one message, for the metrics."""
+        for done in executed:
+            self._runtime.counts.count(done.rule.rule.cn, done.step.name, done.outcome.value)
 
     def find_by_keys(
         self, leading_cfind_scp: AETitle, keys: Dataset, return_keys: frozenset[Tag], *, limit: int
@@ -170,13 +175,13 @@ def add_original_attributes(
     *,
     source: str,
     previous: Mapping[int, DataElement | None] | None = None,
-) -> None:
-    """Tell in ``ds`` what was changed, ``previous`` before the coercion included (PS3.3 C.12.1.1.9).
+) -> Change | None:
+    """Tell in ``ds`` what was changed, ``previous`` before the coercion included (PS3.3 C.12.1.1.9); the change made.
 
     Not in a data set that was de-identified: what was taken out would stand there.
     """
     if any(done.step.name == DeidentifyStep.name for done in coerced.executed):
-        return
+        return None
     change = original_attributes(
         ds,
         {**coerced.previous, **(previous or {})},
@@ -186,3 +191,4 @@ def add_original_attributes(
     )
     if change is not None:
         apply(ds, [change])
+    return change

@@ -26,26 +26,27 @@ _ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
 _WORD_TYPES = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PreparedObject:
     """An object as it goes out: what the C-STORE command names, and the data set's bytes in pieces."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data: Sequence[bytes]
-
-    @property
-    def length(self) -> int:
-        """Octets of the data set."""
-        return sum(map(len, self.data))
+    length: int
+    """Octets of the data set."""
+    source: Iterator[Sequence[Buffer]] | None
+    is_transcoded: bool = False
+    """Whether it leaves in another transfer syntax than it is stored in."""
 
     def batches(self) -> Iterator[Sequence[Buffer]]:
-        """The data set, in buffers to be sent at once; each batch is good until the next one is asked for."""
-        yield self.data
+        """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for."""
+        source, self.source = self.source, None
+        return iter(()) if source is None else source
 
     def close(self) -> None:
-        """It was sent."""
+        """Let go of the file that the bytes come from."""
+        self.source = None
 
 
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:

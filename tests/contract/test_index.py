@@ -377,10 +377,11 @@ def test_one_of_many_equal_objects_at_once_is_stored(index: Index) -> None:
 def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     store(index, make_header(StudyDescription="first"))
 
-    def fail(*args: object, **kwargs: object) -> None:
-        raise RuntimeError
+    class Fails:
+        def rows(self, *args: object) -> None:
+            raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.storing._insert", fail)
+    monkeypatch.setattr("dcm4py_leading.archive.storing._INSERT_INSTANCE", Fails())
     overwrite = {Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=UpdatePolicy.OVERWRITE)}
     with pytest.raises(RuntimeError):
         store(index, make_header(StudyDescription="second"), filters=overwrite, overwrite=ALWAYS)

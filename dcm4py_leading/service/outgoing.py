@@ -1,0 +1,345 @@
+"""The coercion of the objects of a retrieve on their bytes.
+
+What index and rules do to an object depends on a few of its elements only: those that the steps say they read or write,
+and those that the index keeps. They are cut out of the file, and their bytes are the key of what became of them. The
+objects of a series have the same, so that the first one alone is decoded, coerced and encoded; of the others the
+changed elements are replaced where they lie.
+
+Where that does not do (a step that reads everything, an object out of order) `BytewiseCoercion.reworked` gives up, and
+the whole object goes through pydicom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.changes import Change
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.issuer import SupplementIssuerStep
+from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.coercion.splice import Edits
+from dcm4py_leading.coercion.steps import AnyStep
+from dcm4py_leading.coercion.tags import All
+
+_PIXEL_RELATED = 0x7FE00000
+_PIXEL_REPRESENTATION = 0x00280103
+_MOST_REMEMBERED = 2048
+_NO_SPANS: Mapping[int, Span] = {}
+_TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
+"""What a change of the character set may concern, and what may hold it (PS3.5 6.1.2.2)."""
+
+
+class NotBytewise(Exception):
+    """This object has to be decoded as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reworked:
+    """What became of a data set."""
+
+    changes: tuple[Change, ...]
+    """Nothing where it stays as it is."""
+    executed: tuple[Executed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What becomes of an encoded data set; see `splice.spliced`."""
+
+    edits: Edits
+    spans: Mapping[int, Span]
+    scanned_to: int
+    executed: tuple[Executed, ...]
+    """The steps that make the edits."""
+    is_remembered: bool
+    """Whether they were carried out on another object, which had the same."""
+
+
+Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
+"""Changes a data set as the index's attributes, if they count, and the selected rules want. Raises CoercionFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    edits: Edits
+    executed: tuple[Executed, ...]
+    changes_character_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What concerns the rules of one selection."""
+
+    touched: frozenset[int]
+    is_repeatable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Concern:
+    """What concerns an object."""
+
+    tags: tuple[int, ...]
+    """What belongs into the key."""
+    own: tuple[int, ...]
+    """What the index keeps for the instance alone, where no step asks for it: to be compared."""
+    stop_before: int
+    """The first tag that need not be looked at."""
+
+
+class BytewiseCoercion:
+    """The coercion of the objects of one retrieve. Remembers outcomes, and may be used by several threads."""
+
+    def __init__(self, rework: Rework, *, tells_original_attributes: bool) -> None:
+        """``rework`` is what is done to a decoded data set."""
+        self._rework = rework
+        self._always = {SPECIFIC_CHARACTER_SET}
+        if tells_original_attributes:
+            self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
+        self._plans: dict[int, tuple[Selection, _Plan]] = {}
+        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], _Concern] = {}
+        self._outcomes: dict[object, _Outcome] = {}
+        self.decoded = 0
+        """How many times pydicom was needed."""
+
+    def reworked(
+        self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance, selection: Selection
+    ) -> Edited:
+        """What changes in the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed."""
+        plan = self._plan(selection)
+        upper: tuple[bytes, ...] = ()
+        own, own_spans = b"", _NO_SPANS
+        if not selection.retrieve_as_received:
+            *levels, own = instance.encoded_attributes
+            upper = tuple(levels)
+            own_spans, _ = scan(own, EXPLICIT_LITTLE)
+        concern = self._concern(plan, upper, tuple(own_spans))
+        tags = concern.tags
+        spans: Mapping[int, Span]
+        try:
+            spans, scanned_to = scan(view, encoding, start=start, stop_before=concern.stop_before)
+        except Unscannable as err:
+            raise NotBytewise from err
+        unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
+        if unequal:
+            tags = tuple(sorted({*tags, *unequal}))
+        cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
+        key = (id(selection), encoding, upper, cut, unequal, own if unequal else b"")
+        outcome = self._outcomes.get(key)
+        is_known = outcome is not None
+        if outcome is None:
+            kept_out = own_spans.keys() - set(tags)
+            outcome = self._work_out(cut, encoding, instance if upper else None, kept_out, selection)
+            if plan.is_repeatable:
+                self._remember(key, outcome)
+        if outcome.changes_character_set:
+            known = outcome
+            outcome, spans, scanned_to = self._recoded(
+                view, start, encoding, instance if upper else None, own_spans, tags, selection, known
+            )
+            is_known = is_known and outcome is known
+        return Edited(
+            edits=outcome.edits,
+            spans=spans,
+            scanned_to=scanned_to,
+            executed=outcome.executed,
+            is_remembered=is_known,
+        )
+
+    # -- what concerns whom -------------------------------------------------------------------------------------
+
+    def _plan(self, selection: Selection) -> _Plan:
+        known = self._plans.get(id(selection))
+        if known is None:
+            known = self._plans[id(selection)] = (selection, _plan_of(selection))
+        return known[1]
+
+    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> _Concern:
+        key = (id(plan), upper, own)
+        known = self._concerns.get(key)
+        if known is None:
+            above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
+            touched = plan.touched | self._always | above
+            if any(_has_several_vrs(tag) for tag in touched.union(own)):
+                touched |= {_PIXEL_REPRESENTATION}
+            last = max(touched.union(own))
+            if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
+                raise NotBytewise
+            if len(self._concerns) >= _MOST_REMEMBERED:
+                self._concerns.clear()
+            known = self._concerns[key] = _Concern(
+                tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
+            )
+        return known
+
+    # -- what becomes of it -------------------------------------------------------------------------------------
+
+    def _work_out(
+        self,
+        cut: bytes,
+        encoding: Encoding,
+        instance: IndexedInstance | None,
+        kept_out: Iterable[int],
+        selection: Selection,
+    ) -> _Outcome:
+        """Decode the elements in ``cut``, do to them what is to be done, and compare."""
+        self.decoded += 1
+        ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian)
+        attributes = None
+        if instance is not None:
+            attributes = instance.attributes
+            for tag in kept_out:
+                del attributes[tag]
+        reworked = self._rework(ds, attributes, selection)
+        if not reworked.changes:
+            return _Outcome((), reworked.executed, False)
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR, buffer.is_little_endian = encoding.is_implicit_vr, encoding.is_little_endian
+        write_dataset(buffer, ds)
+        after = buffer.getvalue()
+        recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
+        try:
+            old, _ = scan(cut, encoding)
+            new, _ = scan(after, encoding)
+        except Unscannable as err:
+            raise NotBytewise from err
+        # What was only looked at keeps its bytes, whatever pydicom would make of them.
+        affected = {change.path[0] for change in reworked.changes} | {SPECIFIC_CHARACTER_SET, *new.keys() - old.keys()}
+        edits: list[tuple[int, bytes | None]] = []
+        for tag in sorted(old.keys() | new.keys()) if recodes else sorted(affected):
+            before = cut[old[tag][0] : old[tag][2]] if tag in old else None
+            element = after[new[tag][0] : new[tag][2]] if tag in new else None
+            if element != before:
+                edits.append((tag, element))
+        return _Outcome(tuple(edits), reworked.executed, recodes)
+
+    def _recoded(
+        self,
+        view: memoryview,
+        start: int,
+        encoding: Encoding,
+        instance: IndexedInstance | None,
+        own: Iterable[int],
+        tags: tuple[int, ...],
+        selection: Selection,
+        outcome: _Outcome,
+    ) -> tuple[_Outcome, Mapping[int, Span], int]:
+        """As `reworked`, where the object gets another character set: all of its text has to be in that."""
+        try:
+            spans, scanned_to = scan(view, encoding, start=start)
+        except Unscannable as err:
+            raise NotBytewise from err
+        sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
+        sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
+        is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
+        foreign = {
+            tag
+            for tag, span in spans.items()
+            if tag not in tags and _may_hold_text(view, tag, span, encoding, is_ascii_the_same)
+        }
+        if not foreign:
+            return outcome, spans, scanned_to
+        if any(tag >> 16 & 1 for tag in foreign):
+            raise NotBytewise  # the VR of a private element depends on its creator
+        all_tags = sorted({*tags, *foreign})
+        cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
+        return self._work_out(cut, encoding, instance, set(own) - set(all_tags), selection), spans, scanned_to
+
+    def _remember(self, key: object, outcome: _Outcome) -> None:
+        if len(self._outcomes) >= _MOST_REMEMBERED:
+            self._outcomes.clear()
+        self._outcomes[key] = outcome
+
+
+def _unequal(
+    view: memoryview,
+    encoding: Encoding,
+    spans: Mapping[int, Span],
+    own: bytes,
+    own_spans: Mapping[int, Span],
+    compared: Iterable[int],
+) -> tuple[int, ...]:
+    """Of the attributes that the index keeps for the instance alone, those that the object may have otherwise.
+
+    They are different for each object, and mostly what the object has itself: then they change nothing.
+    """
+    if not compared:
+        return ()
+    unequal = []
+    codes = _value(view, spans, SPECIFIC_CHARACTER_SET)
+    same_set = codes == _value(own, own_spans, SPECIFIC_CHARACTER_SET)
+    for tag in compared:
+        start, value, end = own_spans[tag]
+        span = spans.get(tag)
+        expected = own[value:end]
+        if (
+            span is None
+            or view[span[1] : span[2]] != expected
+            or not (same_set or expected.isascii())
+            or not encoding.is_little_endian
+            or own[start + 4 : start + 6] == b"SQ"
+        ):
+            unequal.append(tag)
+    return tuple(unequal)
+
+
+def _plan_of(selection: Selection) -> _Plan:
+    touched: set[int] = set()
+    is_repeatable = True
+    for rule in selection.applied:
+        for step in rule.steps:
+            reads, writes = step.reads, step.writes
+            if isinstance(reads, All) or isinstance(writes, All):
+                raise NotBytewise
+            touched |= reads | writes
+            is_repeatable = is_repeatable and _is_repeatable(step)
+    return _Plan(frozenset(touched), is_repeatable)
+
+
+def _is_repeatable(step: AnyStep) -> bool:
+    """Whether it does the same to the same."""
+    if isinstance(step, MergeAttributesStep):
+        return not any(merge.format is not None and merge.format.is_random for merge in step.merges)
+    return not (isinstance(step, SupplementIssuerStep) and step.format.is_random)
+
+
+def _has_several_vrs(tag: int) -> bool:
+    try:
+        return len(dictionary_VR(tag)) > 2
+    except KeyError:
+        return False
+
+
+def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
+    span = spans.get(tag)
+    return b"" if span is None else bytes(view[span[1] : span[2]])
+
+
+def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, is_ascii_the_same: bool) -> bool:
+    """Whether a change of the character set may concern the element."""
+    start, value, end = span
+    if encoding.is_implicit_vr:
+        try:
+            vr = dictionary_VR(tag).encode()
+        except KeyError:
+            return False  # read as UN, which is left alone
+    else:
+        vr = bytes(view[start + 4 : start + 6])
+    if vr not in _TEXT_VRS or (vr == b"UN" and tag >> 16 & 1):
+        return False
+    if not is_ascii_the_same:
+        return value != end
+    data = bytes(view[value:end])
+    return not data.isascii() or b"\x1b" in data

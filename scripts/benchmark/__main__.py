@@ -1,0 +1,180 @@
+"""The command line of the benchmark: ``scripts/bench``. Exit code 1 when something was not delivered as it must be."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from scripts.benchmark import machine, report, results, tools
+from scripts.benchmark.archives import DCMQRSCP_STUDIES
+from scripts.benchmark.checks import check_finds, check_large, check_retrieves
+from scripts.benchmark.operations import GROUPS, SHARES, Effort, measure, measure_memory, operations, warm
+from scripts.benchmark.plot import svg
+from scripts.benchmark.process import BenchmarkError
+from scripts.benchmark.results import Results
+from scripts.benchmark.scene import DCMQRSCP, Scene, prepared
+from scripts.benchmark.targets import outcomes
+from scripts.benchmark.wire import WireError
+
+QUICK_SECONDS = 160.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    if options.results is not None:
+        try:
+            tell(results.read(options.results), options)
+        except (OSError, ValueError) as err:
+            print(f"scripts/bench: {err}", file=sys.stderr)
+            return 2
+        return 0
+    # Whatever ends us, nothing that we started is left.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        found = run(options)
+    except (BenchmarkError, WireError, OSError) as err:
+        print(f"scripts/bench: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    tell(found, options)
+    return 0 if found.passed else 1
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; ends with a message where they are wrong."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="The service beside dcmqrscp and Orthanc.")
+    parser.add_argument("--quick", action="store_true", help="within three minutes: fewer rounds, a smaller object")
+    parser.add_argument("--rounds", type=_positive, help="after one warm-up; default 5, with --quick up to 3")
+    parser.add_argument("--scale", type=_fraction, default=1.0, help="this part of the objects, for everybody")
+    parser.add_argument(
+        "--only", type=_groups, default=GROUPS, metavar="GROUP,...", help=f"of {', '.join(GROUPS)}; default all"
+    )
+    parser.add_argument("--large", type=_positive, metavar="MIB", help="the large object; default 2048, --quick 256")
+    parser.add_argument("--workers", type=_positive, help="worker processes of ours; default as serve has it")
+    parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the stores are made, and removed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the targets as SVG")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the tables; into their place where the file exists"
+    )
+    parser.add_argument("--from", dest="results", type=Path, metavar="JSON", help="measure nothing; tell of this run")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> Results:
+    """Everything but the telling. Raises BenchmarkError, WireError, OSError."""
+    began = time.monotonic()
+    deadline = began + QUICK_SECONDS if options.quick else None
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    large_bytes = (options.large or (256 if options.quick else 2048)) * 2**20
+    rounds = options.rounds or (3 if options.quick else 5)
+    effort = (
+        Effort(rounds=rounds, echoes=50, finds=30, listings=3, is_quick=True)
+        if options.quick
+        else Effort(rounds=rounds, echoes=200, finds=100, listings=5)
+    )
+    with tools.temporary_directory(options.dir, "dcm4py-bench-") as directory:
+        found = Results(machine=machine.describe(directory), settings={})
+        with prepared(
+            directory, scale=options.scale, large_bytes=large_bytes, workers=options.workers, say=say
+        ) as scene:
+            found.settings = _settings(scene, options, rounds)
+            say("checking what is found and delivered")
+            found.checks += check_finds(scene)
+            found.checks += check_retrieves(scene, move="move" in options.only, get="get" in options.only)
+            for check in found.checks:
+                if not check.passed:
+                    say(f"FAILED: {check.name}: {check.detail}")
+            warm(scene)
+            measure_groups(scene, options.only, effort, found, deadline, say)
+    return found
+
+
+def measure_groups(
+    scene: Scene,
+    groups: Sequence[str],
+    effort: Effort,
+    found: Results,
+    deadline: float | None,
+    say: Callable[[str], None],
+) -> None:
+    """One group after the other, each with its share of the time that is left."""
+    for position, group in enumerate(groups):
+        say(group)
+        now = time.monotonic()
+        until = None
+        if deadline is not None:
+            share = SHARES[group] / sum(SHARES[other] for other in groups[position:])
+            until = now + max(0.0, deadline - now) * share
+        if group == "memory":
+            measure_memory(scene, found)
+            found.checks.append(check_large(scene))
+        else:
+            some = list(operations(group, scene, effort, found))
+            measure(some, found, rounds=effort.rounds, until=until, say=say)
+
+
+def tell(found: Results, options: argparse.Namespace) -> None:
+    """Print the report, and write it where it is wanted."""
+    print(report.as_text(found))
+    if options.json is not None:
+        options.json.write_text(results.to_json(found), "utf-8")
+    if options.plot is not None:
+        options.plot.write_text(svg(list(outcomes(found))), "utf-8")
+    if options.markdown is not None:
+        figures = report.as_markdown(found)
+        if options.markdown.exists():
+            figures = report.put_into(options.markdown.read_text("utf-8"), figures)
+        options.markdown.write_text(figures, "utf-8")
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _settings(scene: Scene, options: argparse.Namespace, rounds: int) -> Mapping[str, str]:
+    a, b, many, large = scene.data.a, scene.data.b, scene.data.many, scene.data.large
+    workers = "as serve has it" if options.workers is None else str(options.workers)
+    return {
+        "study A": f"{a.objects} objects of {a.total_bytes / a.objects / 1e3:.1f} kB",
+        "study B": f"{b.objects} objects of {b.total_bytes / b.objects / 1e3:.1f} kB",
+        "studies C": f"{len(many)} of one object of {many[0].total_bytes / 1e3:.1f} kB;"
+        f" dcmqrscp, which keeps at most {DCMQRSCP_STUDIES}, has {len(scene.many_of(DCMQRSCP))} of them",
+        "large object": f"{large.total_bytes / 2**20:,.0f} MiB",
+        "rounds": f"{rounds} after a warm-up, contenders in turn{', fewer where --quick ran short' * options.quick}",
+        "workers of ours": workers,
+    }
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected at least 1")
+    return number
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError("expected a number above 0 and at most 1")
+    return number
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    wanted = text.split(",")
+    if unknown := [group for group in wanted if group not in GROUPS]:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+    return tuple(group for group in GROUPS if group in wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Who is compared: this service, dcmqrscp and Orthanc, each as an archive below a directory of its own.
+
+All on loopback, with TCP_NODELAY and a maximum PDU length of 128 KiB, otherwise as they are shipped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scripts.benchmark.process import BenchmarkError, Server, program
+from scripts.benchmark.wire import MAX_PDU_LENGTH, WireError, echo
+from tests.fixtures.ports import free_port, free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+DCMQRSCP_STUDIES = 500
+"""dcmqrscp keeps no more studies in one storage area, whatever its configuration says."""
+
+_DEVICES = "cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
+_DEVICE = f"dicomDeviceName=dcm4chee-arc,{_DEVICES}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """An application entity on this machine, to which archives send."""
+
+    ae_title: str
+    port: int
+
+
+class Peer(Protocol):
+    """A running archive as it is called: its AE title, port and first process."""
+
+    @property
+    def ae_title(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def pid(self) -> int: ...
+
+
+class Archive(Peer, Protocol):
+    """An archive that runs from start() to stop(), and has what was stored when it is started again."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Ours:
+    """``dcm4py-leading serve`` on ldif/quickstart.ldif; with ``is_leading_asked`` every delivered object and every
+    answer gets the attributes of ``leading``."""
+
+    ae_title = "DCM4CHEE"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        leading: Destination,
+        destinations: Sequence[Destination],
+        is_leading_asked: bool,
+        workers: int | None = None,
+    ) -> None:
+        self._directory = directory
+        self.data_directory = directory / "data"
+        self.data_directory.mkdir(parents=True)
+        self.port, self._http_port = free_ports(2)
+        tree = (ROOT / "ldif/quickstart.ldif").read_text()
+        for seed_port, port in ((11112, self.port), (11113, leading.port)):
+            tree = tree.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n")
+        tree_file, changes_file = directory / "tree.ldif", directory / "changes.ldif"
+        tree_file.write_text(tree)
+        records = [_LENGTHS, *map(_destination, destinations), *(_RULES if is_leading_asked else ())]
+        changes_file.write_text("\n\n".join(["version: 1", *records]) + "\n")
+        self._command = (
+            *(sys.executable, "-m", "dcm4py_leading", "serve"),
+            *("--ldif", str(tree_file), "--ldif", str(changes_file), "--data-dir", str(self.data_directory)),
+            *("--http", f"127.0.0.1:{self._http_port}", "--drain", "5"),
+            *(() if workers is None else ("--workers", str(workers))),
+        )
+        self._server: Server
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    def start(self) -> None:
+        log = self._directory / "service.log"
+        self._server = Server(self._command, log=log, serves=lambda: answers(self.port, self.ae_title), cwd=ROOT)
+
+    def stop(self) -> None:
+        self._server.stop(grace_seconds=30)
+
+    def take(self, other: Ours) -> None:
+        """Have what the other one has; neither of them may run."""
+        shutil.rmtree(self.data_directory)
+        shutil.copytree(other.data_directory, self.data_directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A further storage area of dcmqrscp, which is another called AE title."""
+
+    ae_title: str
+    port: int
+    pid: int
+
+
+class DcmQrScp:
+    """DCMTK's archive. It reads through the index of a storage area in each request, so there are two of them."""
+
+    ae_title = "QRSCP"
+    _other_ae_title = "QRSCP_B"
+
+    def __init__(self, directory: Path, *, destinations: Sequence[Destination]) -> None:
+        self.port = free_port()
+        areas = {title: directory / title for title in (self.ae_title, self._other_ae_title)}
+        for storage in areas.values():
+            storage.mkdir(parents=True)
+        self._log = directory / "dcmqrscp.log"
+        table = "".join(f"{t} {storage} RW ({DCMQRSCP_STUDIES}, 4096mb) ANY\n" for t, storage in areas.items())
+        hosts = "".join(f"host{n} = ({d.ae_title}, 127.0.0.1, {d.port})\n" for n, d in enumerate(destinations))
+        configuration = directory / "dcmqrscp.cfg"
+        configuration.write_text(
+            f"NetworkTCPPort = {self.port}\nMaxPDUSize = {MAX_PDU_LENGTH}\nMaxAssociations = 32\n"
+            f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\n{table}AETable END\n"
+        )
+        self._command = (program("dcmqrscp", "dcmtk"), "-c", str(configuration))
+        self._server: Server
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    @property
+    def other(self) -> Area:
+        """The second storage area."""
+        return Area(ae_title=self._other_ae_title, port=self.port, pid=self.pid)
+
+    def start(self) -> None:
+        self._server = Server(self._command, log=self._log, serves=lambda: answers(self.port, self.ae_title))
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+class Orthanc:
+    """Orthanc without plugins; it writes each object durably by default, as this service does."""
+
+    def __init__(self, directory: Path, *, destinations: Sequence[Destination] = (), ae_title: str = "ORTHANC") -> None:
+        directory.mkdir(parents=True)
+        self.ae_title = ae_title
+        self.port, http_port = free_ports(2)
+        self._log = directory / "orthanc.log"
+        configuration = directory / "orthanc.json"
+        settings: dict[str, object] = {
+            "Name": ae_title,
+            "StorageDirectory": str(directory / "storage"),
+            "IndexDirectory": str(directory / "storage"),
+            "Plugins": [],
+            "HttpPort": http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAet": ae_title,
+            "DicomPort": self.port,
+            "MaximumPduLength": MAX_PDU_LENGTH,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": True,
+            "DicomAlwaysAllowMove": True,
+            "DicomModalities": {d.ae_title: [d.ae_title, "127.0.0.1", d.port] for d in destinations},
+        }
+        configuration.write_text(json.dumps(settings, indent=1))
+        self._command = (program("Orthanc", "orthanc"), str(configuration))
+        self._server: Server
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    def start(self) -> None:
+        self._server = Server(self._command, log=self._log, serves=lambda: answers(self.port, self.ae_title))
+
+    def stop(self) -> None:
+        # It takes seconds to end by itself; its database is kept by SQLite.
+        self._server.stop()
+
+
+class Sink:
+    """DCMTK's storescp: takes everything and keeps it in ``keep``, or nothing of it."""
+
+    def __init__(self, destination: Destination, *, log: Path, keep: Path | None = None, is_as_shipped: bool) -> None:
+        self.ae_title, self.port = destination.ae_title, destination.port
+        self._log, self._nodelay = log, not is_as_shipped
+        length = () if is_as_shipped else ("-pdu", str(MAX_PDU_LENGTH))
+        kept = ("--ignore",) if keep is None else ("-od", str(keep), "+uf")
+        command = (program("storescp", "dcmtk"), *length, *kept, "+B", "-aet", self.ae_title, str(self.port))
+        self._command = command
+        self._server: Server
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    def start(self) -> None:
+        self._server = Server(
+            self._command,
+            log=self._log,
+            serves=lambda: answers(self.port, self.ae_title),
+            nodelay=self._nodelay,
+        )
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def answers(port: int, ae_title: str) -> bool:
+    """Whether a C-ECHO succeeds. Raises BenchmarkError when the peer answers, and not as it should."""
+    try:
+        echo(port, ae_title)
+    except OSError:
+        return False
+    except WireError as err:
+        raise BenchmarkError(f"C-ECHO of {ae_title}: {err}") from err
+    return True
+
+
+def _destination(destination: Destination) -> str:
+    """LDIF records of a system that is not in the quickstart tree."""
+    title, port = destination.ae_title, destination.port
+    device = f"dicomDeviceName=bench-{title.lower()},{_DEVICES}"
+    return (
+        f"dn: {device}\nchangetype: add\nobjectClass: dicomDevice\n"
+        f"dicomDeviceName: bench-{title.lower()}\ndicomInstalled: TRUE\n\n"
+        f"dn: cn=dicom,{device}\nchangetype: add\nobjectClass: dicomNetworkConnection\n"
+        f"cn: dicom\ndicomHostname: 127.0.0.1\ndicomPort: {port}\n\n"
+        f"dn: dicomAETitle={title},{device}\nchangetype: add\nobjectClass: dicomNetworkAE\ndicomAETitle: {title}\n"
+        f"dicomNetworkConnectionReference: cn=dicom,{device}\n"
+        "dicomAssociationInitiator: FALSE\ndicomAssociationAcceptor: TRUE"
+    )
+
+
+def _rule(name: str, dimse: str, role: str) -> str:
+    return (
+        f"dn: cn={name},{_DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: {name}\n"
+        f"dcmDIMSE: {dimse}\ndicomTransferRole: {role}\ndcmLeadingCFindSCP: QRSCP"
+    )
+
+
+_LENGTHS = (
+    f"dn: cn=dicom,{_DEVICE}\nchangetype: modify\n"
+    f"replace: dcmReceivePDULength\ndcmReceivePDULength: {MAX_PDU_LENGTH}\n-\n"
+    f"replace: dcmSendPDULength\ndcmSendPDULength: {MAX_PDU_LENGTH}\n-"
+)
+# Room for every study and no stale time-out: what is measured has a warm cache.
+_RULES = (
+    f"dn: {_DEVICE}\nchangetype: modify\n"
+    "replace: dcmLeadingCFindSCPQueryCacheSize\ndcmLeadingCFindSCPQueryCacheSize: 5000\n-",
+    _rule("Leading objects", "C_STORE_RQ", "SCP"),
+    _rule("Leading answers", "C_FIND_RSP", "SCU"),
+)

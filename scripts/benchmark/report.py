@@ -1,0 +1,207 @@
+"""A run as tables: of what was reached, of what was measured, of memory and of checks; as text or as Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from scripts.benchmark.results import Results, Sample
+from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
+from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
+
+BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
+
+_NAMES = {OURS: "ours", UNCOERCED: "ours, no rule", DCMQRSCP: "dcmqrscp", ORTHANC: "Orthanc"}
+_OPERATIONS = {
+    "move_A": "C-MOVE A",
+    "move_B": "C-MOVE B",
+    "move_L": "C-MOVE large object",
+    "get_A": "C-GET A",
+    "get_B": "C-GET B",
+    "get_L": "C-GET large object",
+    "nagle_A": "C-MOVE A, sink with Nagle on",
+    "store_A": "C-STORE A",
+    "store_B": "C-STORE B",
+    "store_L": "C-STORE large object",
+    "find_1": "C-FIND, one study",
+    "find_many": "C-FIND, all studies C",
+    "echo": "C-ECHO",
+}
+_QUERIES = ("find_1", "find_many", "echo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of text under a title."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(results: Results) -> Iterator[Table]:
+    """Every table that has rows."""
+    every = (_targets(results), _transfers(results), _queries(results), _memory(results))
+    yield from (table for table in every if table.rows)
+
+
+def as_text(results: Results) -> str:
+    """For a terminal."""
+    parts = [_lines((*results.machine.items(), *results.settings.items()))]
+    for table in tables(results):
+        cells = (table.header, *table.rows)
+        widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        parts.append("\n".join([table.title, "", *(line.rstrip() for line in lines)]))
+    parts.append(_verdict(results))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_markdown(results: Results) -> str:
+    """For docs/performance.md."""
+    parts = ["\n".join(f"- {name}: {value}" for name, value in (*results.machine.items(), *results.settings.items()))]
+    for table in tables(results):
+        cells = (table.header, ["---"] * len(table.header), *table.rows)
+        parts.append("\n".join([f"### {table.title}", "", *(f"| {' | '.join(row)} |" for row in cells)]))
+    parts.append(_verdict(results))
+    return "\n\n".join(parts) + "\n"
+
+
+def put_into(document: str, figures: str) -> str:
+    """The document with the figures between its two marks. Raises ValueError where it has none."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"expected the lines {BEGIN} and {END}")
+    return f"{before}{begin}\n\n{figures}\n{end}{after}"
+
+
+def _targets(results: Results) -> Table:
+    rows = []
+    for outcome in outcomes(results):
+        target = outcome.target
+        rows.append(
+            (
+                target.name,
+                "time" if target.is_time else "objects/s",
+                _NAMES[outcome.contender],
+                f"{_number(outcome.ratio)} x",
+                f"{_number(outcome.least)} to {_number(outcome.greatest)}",
+                f"{'at most' if target.is_time else 'at least'} {target.limit:g} x",
+                _reached(outcome.is_reached),
+            )
+        )
+    peak = anonymous_peak(results)
+    if peak is not None:
+        limit = f"under {_mebibytes(MEMORY_LIMIT)}"
+        rows.append(
+            ("Peak RssAnon while sending", "MiB", "-", _mebibytes(peak), "", limit, _reached(peak < MEMORY_LIMIT))
+        )
+    return Table(
+        title="Targets: ours, every object coerced, against the faster peer, or against ours without a rule",
+        header=("what", "of", "against", "reached", "in the rounds", "target", ""),
+        rows=rows,
+    )
+
+
+def _transfers(results: Results) -> Table:
+    rows = []
+    for operation, contender, samples in _measured(results):
+        if operation in _QUERIES:
+            continue
+        objects = [sample.objects_per_second for sample in samples]
+        megabytes = statistics.median(sample.bytes / sample.seconds / 1e6 for sample in samples)
+        rows.append(
+            (
+                _OPERATIONS[operation],
+                _NAMES[contender],
+                f"{samples[0].objects}",
+                f"{len(samples)}",
+                f"{statistics.median(objects):,.0f}",
+                f"{min(objects):,.0f} to {max(objects):,.0f}",
+                f"{megabytes:,.0f}",
+                f"{statistics.median(sample.seconds for sample in samples):.3f}",
+                f"{statistics.median(sample.cpu_seconds for sample in samples):.2f}",
+            )
+        )
+    return Table(
+        title="Transfers: medians of the rounds; wall time of DCMTK's tool; CPU time of the archive",
+        header=("operation", "archive", "objects", "rounds", "objects/s", "in the rounds", "MB/s", "s", "CPU s"),
+        rows=rows,
+    )
+
+
+def _queries(results: Results) -> Table:
+    rows = []
+    for operation, contender, samples in _measured(results):
+        if operation not in _QUERIES:
+            continue
+        taken = [sample.seconds * 1000 for sample in samples]
+        rows.append(
+            (
+                _OPERATIONS[operation],
+                _NAMES[contender],
+                f"{samples[0].objects}",
+                f"{len(samples)}",
+                _number(statistics.median(taken)),
+                f"{_number(min(taken))} to {_number(max(taken))}",
+                _number(statistics.median(sample.cpu_seconds for sample in samples) * 1000),
+            )
+        )
+    return Table(
+        title="Queries: medians of the rounds, each on a new association, its release included",
+        header=("operation", "archive", "rows", "rounds", "ms", "in the rounds", "CPU ms"),
+        rows=rows,
+    )
+
+
+def _memory(results: Results) -> Table:
+    rows = [
+        (
+            _OPERATIONS[peak.operation],
+            _NAMES[peak.contender],
+            _mebibytes(peak.anonymous),
+            _mebibytes(peak.file),
+            _mebibytes(peak.high_water),
+        )
+        for peak in results.memory
+    ]
+    return Table(
+        title="Peak memory of the largest process, in a pass of its own",
+        header=("operation", "archive", "RssAnon", "RssFile", "VmHWM since its start"),
+        rows=rows,
+    )
+
+
+def _measured(results: Results) -> Iterator[tuple[str, str, list[Sample]]]:
+    for operation in _OPERATIONS:
+        for contender in CONTENDERS:
+            if samples := of(results.samples, operation, contender):
+                yield operation, contender, samples
+
+
+def _verdict(results: Results) -> str:
+    failed = [check for check in results.checks if not check.passed]
+    if not results.checks:
+        return "FAILED: nothing was checked."
+    if failed:
+        return "\n".join(["FAILED:", "", *(f"- {check.name}: {check.detail}" for check in failed)])
+    return f"All {len(results.checks)} checks good: everything delivered, unchanged or coerced as it must be."
+
+
+def _lines(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in pairs)
+
+
+def _reached(is_reached: bool) -> str:
+    return "reached" if is_reached else "MISSED"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

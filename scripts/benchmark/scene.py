@@ -1,0 +1,135 @@
+"""Everybody that takes part: started, loaded with the same studies, and ended with all that they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from scripts.benchmark import tools
+from scripts.benchmark.archives import DCMQRSCP_STUDIES, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
+from scripts.benchmark.data import Data, Study, generate
+from tests.fixtures.ports import free_port
+
+OURS, UNCOERCED, DCMQRSCP, ORTHANC = "ours", "uncoerced", "dcmqrscp", "orthanc"
+CONTENDERS = (OURS, UNCOERCED, DCMQRSCP, ORTHANC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The archives by contender, loaded and running, and where they send to."""
+
+    directory: Path
+    data: Data
+    archives: Mapping[str, Archive]
+    sink: Destination
+    sink_as_shipped: Destination
+    keeper: Destination
+    leading: Destination
+    workers: int | None
+
+    def many_of(self, contender: str) -> tuple[Study, ...]:
+        """The studies C that this contender has."""
+        return self.data.many[: DCMQRSCP_STUDIES - 10] if contender == DCMQRSCP else self.data.many
+
+    def peer(self, contender: str, study: Study) -> Peer:
+        """Whom to call for this study."""
+        archive = self.archives[contender]
+        return archive.other if isinstance(archive, DcmQrScp) and study is self.data.b else archive
+
+    @contextmanager
+    def fresh(self, contender: str) -> Iterator[Archive]:
+        """One more archive of this kind, running, with nothing in it."""
+        with tools.temporary_directory(self.directory, f"fresh-{contender}-") as directory:
+            archive = self.make(contender, directory / "archive")
+            archive.start()
+            try:
+                yield archive
+            finally:
+                archive.stop()
+
+    @contextmanager
+    def keeping(self) -> Iterator[Path]:
+        """A sink that keeps what it gets, in the directory yielded."""
+        with tools.temporary_directory(self.directory, "kept-") as directory:
+            sink = Sink(self.keeper, log=self.directory / "keeper.log", keep=directory, is_as_shipped=False)
+            sink.start()
+            try:
+                yield directory
+            finally:
+                sink.stop()
+
+    def make(self, contender: str, directory: Path) -> Archive:
+        """An archive of this kind, not yet started."""
+        destinations = (self.sink, self.sink_as_shipped, self.keeper)
+        if contender == DCMQRSCP:
+            return DcmQrScp(directory, destinations=destinations)
+        if contender == ORTHANC:
+            return Orthanc(directory, destinations=destinations)
+        return Ours(
+            directory,
+            leading=self.leading,
+            destinations=destinations,
+            is_leading_asked=contender == OURS,
+            workers=self.workers,
+        )
+
+
+@contextmanager
+def prepared(
+    directory: Path, *, scale: float, large_bytes: int, workers: int | None, say: Callable[[str], None]
+) -> Iterator[Scene]:
+    """Everything running and loaded below ``directory``, until the block ends. Raises BenchmarkError."""
+    say("generating the studies")
+    source = directory / "source"
+    source.mkdir()
+    data = generate(source, scale=scale, large_bytes=large_bytes)
+    with ExitStack() as running:
+
+        def start(archive: Archive) -> None:
+            archive.start()
+            running.callback(archive.stop)
+
+        leading = Orthanc(directory / "leading", ae_title="QRSCP")
+        archives: dict[str, Archive] = {}
+        scene = Scene(
+            directory=directory,
+            data=data,
+            archives=archives,
+            sink=Destination(ae_title="SINK", port=free_port()),
+            sink_as_shipped=Destination(ae_title="SHIPPED", port=free_port()),
+            keeper=Destination(ae_title="KEEPER", port=free_port()),
+            leading=Destination(ae_title=leading.ae_title, port=leading.port),
+            workers=workers,
+        )
+        archives.update({contender: scene.make(contender, directory / contender) for contender in CONTENDERS})
+        start(leading)
+        start(Sink(scene.sink, log=directory / "sink.log", is_as_shipped=False))
+        start(Sink(scene.sink_as_shipped, log=directory / "shipped.log", is_as_shipped=True))
+        say("loading the leading archive, ours, dcmqrscp and Orthanc")
+        ours, uncoerced = archives[OURS], archives[UNCOERCED]
+        assert isinstance(ours, Ours) and isinstance(uncoerced, Ours)
+        ours.start()
+        try:
+            for contender in (DCMQRSCP, ORTHANC):
+                start(archives[contender])
+            with ThreadPoolExecutor(4) as pool:
+                led = pool.submit(tools.store, leading, sorted(data.leading_directory.iterdir()))
+                loaded = pool.map(partial(_load, scene), (OURS, DCMQRSCP, ORTHANC))
+            led.result()
+            list(loaded)
+        finally:
+            ours.stop()
+        uncoerced.take(ours)
+        start(ours)
+        start(uncoerced)
+        yield scene
+        say("stopping everything")
+
+
+def _load(scene: Scene, contender: str) -> None:
+    for studies in ((scene.data.a,), (scene.data.b,), scene.many_of(contender)):
+        tools.store(scene.peer(contender, studies[0]), [path for study in studies for path in study.files])

@@ -1,0 +1,226 @@
+"""The benchmark: its data, its arithmetic, and once in full with a handful of objects. Nothing here is timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pydicom
+import pytest
+
+from scripts.benchmark import report, results
+from scripts.benchmark.__main__ import main, parse
+from scripts.benchmark.data import LEADING_KEYWORDS, digest, generate
+from scripts.benchmark.operations import GROUPS, Operation, measure
+from scripts.benchmark.plot import svg
+from scripts.benchmark.process import BenchmarkError
+from scripts.benchmark.results import Check, PeakMemory, Results, Sample
+from scripts.benchmark.targets import TARGETS, outcomes
+from tests.fixtures.peers_required import require
+from tests.fixtures.processes import find_program
+
+ROOT = Path(__file__).resolve().parent.parent
+MIB = 2**20
+
+
+def sample(operation: str, contender: str, number: int, seconds: float, objects: int = 100) -> Sample:
+    return Sample(
+        operation=operation, contender=contender, round=number, seconds=seconds, cpu_seconds=0.1, objects=objects
+    )
+
+
+def a_run(*samples: Sample) -> Results:
+    found = Results(machine={"machine": "one"}, settings={"rounds": "3"}, samples=list(samples))
+    found.checks.append(Check(name="move A, ours", passed=True))
+    return found
+
+
+def outcome_of(found: Results, name: str):
+    return next(outcome for outcome in outcomes(found) if outcome.target.name == name)
+
+
+def test_data_is_the_same_each_time(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "other"):
+        directory = tmp_path / name
+        directory.mkdir()
+        generate(directory, scale=0.005, large_bytes=MIB)
+        made.append({path.relative_to(directory): path.read_bytes() for path in directory.rglob("*.dcm")})
+    assert made[0] == made[1]
+    assert len(made[0]) == 2 + 10 + 5 + 1 + (2 + 5 + 1)
+
+
+def test_data_is_dicom_with_what_the_checks_look_at(tmp_path: Path) -> None:
+    data = generate(tmp_path, scale=0.005, large_bytes=MIB)
+    for study in (*data.studies, data.large):
+        stored = pydicom.dcmread(study.files[0])
+        leading = pydicom.dcmread(data.leading_directory / f"{study.label}{study.number:05}.dcm")
+        assert stored.StudyInstanceUID == leading.StudyInstanceUID == study.study_uid
+        for keyword in LEADING_KEYWORDS:
+            assert stored[keyword].value == study.stored[keyword]
+            assert leading[keyword].value == study.leading[keyword] != study.stored[keyword]
+        if study.digests:
+            assert study.digests[stored.SOPInstanceUID] == digest(stored.PixelData)
+    assert 60 <= len(pydicom.dcmread(data.a.files[0])) <= 100
+    assert data.large.total_bytes - MIB < 4096
+
+
+def test_a_ratio_is_of_medians_and_pairs_the_rounds() -> None:
+    found = a_run(
+        *(sample("move_A", "ours", number, seconds) for number, seconds in ((1, 1.0), (2, 2.0), (3, 4.0))),
+        *(sample("move_A", "dcmqrscp", number, seconds) for number, seconds in ((1, 4.0), (2, 4.0), (3, 4.0))),
+        *(sample("move_A", "orthanc", number, seconds) for number, seconds in ((1, 5.0), (2, 5.0), (3, 5.0))),
+    )
+    outcome = outcome_of(found, "C-MOVE, A")
+    assert (outcome.contender, outcome.ratio, outcome.least, outcome.greatest) == ("dcmqrscp", 2.0, 1.0, 4.0)
+    assert outcome.is_reached
+
+
+def test_different_numbers_of_objects_are_compared_by_the_object() -> None:
+    found = a_run(sample("nagle_A", "ours", 1, 0.5, objects=500), sample("nagle_A", "orthanc", 1, 2.0, objects=50))
+    assert outcome_of(found, "C-MOVE, A, sink with Nagle on").ratio == 40
+    assert not outcome_of(found, "C-MOVE, A, sink with Nagle on").is_reached
+
+
+def test_less_time_is_better_where_a_target_is_of_time() -> None:
+    found = a_run(sample("echo", "ours", 1, 0.003), sample("echo", "orthanc", 1, 0.001))
+    outcome = outcome_of(found, "C-ECHO")
+    assert outcome.ratio == pytest.approx(3)
+    assert not outcome.is_reached
+
+
+def test_what_was_not_measured_has_no_outcome() -> None:
+    assert list(outcomes(a_run(sample("move_A", "ours", 1, 1.0), sample("move_B", "orthanc", 1, 1.0)))) == []
+
+
+def test_results_survive_json() -> None:
+    found = a_run(sample("echo", "ours", 1, 0.003))
+    found.memory.append(PeakMemory(operation="move_A", contender="ours", anonymous=1, file=2, high_water=3))
+    assert results.from_json(results.to_json(found)) == found
+
+
+def test_every_target_is_told_with_its_verdict() -> None:
+    contenders = ("ours", "uncoerced", "dcmqrscp", "orthanc")
+    operations = {target.operation for target in TARGETS}
+    found = a_run(*(sample(operation, name, 1, 1.0) for operation in sorted(operations) for name in contenders))
+    found.memory.append(PeakMemory(operation="move_A", contender="ours", anonymous=151 * MIB, file=2, high_water=3))
+    found.memory.append(PeakMemory(operation="store_L", contender="ours", anonymous=300 * MIB, file=2, high_water=3))
+    for told in (report.as_text(found), report.as_markdown(found)):
+        assert [target.name for target in TARGETS if target.name not in told] == []
+        assert told.count("reached") - 1 == sum(outcome.is_reached for outcome in outcomes(found))
+        assert "151 MiB" in told
+        assert "All 1 checks good" in told
+    drawn = ElementTree.fromstring(svg(list(outcomes(found))))
+    text = "".join(drawn.itertext())
+    assert [target.name for target in TARGETS if target.name not in text] == []
+
+
+def test_a_failed_check_is_told_and_none_at_all_is_a_failure() -> None:
+    found = a_run()
+    assert found.passed
+    found.checks.append(Check(name="get B, ours", passed=False, detail="3 of 9 objects are missing"))
+    assert not found.passed
+    assert "get B, ours: 3 of 9 objects are missing" in report.as_text(found)
+    assert not Results(machine={}, settings={}).passed
+
+
+def test_figures_go_between_their_marks(tmp_path: Path) -> None:
+    run, document = tmp_path / "run.json", tmp_path / "performance.md"
+    run.write_text(results.to_json(a_run(sample("echo", "ours", 1, 0.003))))
+    document.write_text((ROOT / "docs/performance.md").read_text("utf-8"))
+    for _ in range(2):
+        assert main(["--from", str(run), "--markdown", str(document)]) == 0
+    told = document.read_text("utf-8")
+    assert told.count("| C-ECHO | ours | 100 | 1 | 3 |") == 1
+    assert "Not measured yet" not in told
+    assert told.startswith("# Performance")
+
+
+def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
+    run, document = tmp_path / "run.json", tmp_path / "notes.md"
+    run.write_text(results.to_json(a_run()))
+    document.write_text("notes\n")
+    assert main(["--from", str(run), "--markdown", str(document)]) == 2
+    assert document.read_text() == "notes\n"
+
+
+def test_groups_are_measured_in_their_own_order() -> None:
+    assert parse([]).only == GROUPS
+    assert parse(["--only", "store,move"]).only == ("move", "store")
+
+
+@pytest.mark.parametrize("wrong", (["--only", "fly"], ["--scale", "0"], ["--scale", "2"], ["--rounds", "0"]))
+def test_wrong_options_are_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(wrong)
+    assert ended.value.code == 2
+
+
+def test_rounds_go_over_the_contenders_in_turn_after_a_warm_up() -> None:
+    asked: list[str] = []
+
+    def do(contender: str) -> Sample:
+        asked.append(contender)
+        return sample("echo", contender, 0, 1.0)
+
+    found = a_run()
+    operation = Operation(name="echo", contenders=("ours", "orthanc"), measure=do)
+    measure([operation], found, rounds=2, until=None, say=lambda _: None)
+    assert asked == ["ours", "orthanc", "orthanc", "ours", "ours", "orthanc"]
+    assert [(one.contender, one.round) for one in found.samples] == [
+        ("orthanc", 1),
+        ("ours", 1),
+        ("ours", 2),
+        ("orthanc", 2),
+    ]
+
+
+def test_one_round_is_measured_though_no_time_is_left() -> None:
+    found = a_run()
+    operation = Operation(name="echo", contenders=("ours",), measure=lambda c: sample("echo", c, 0, 1.0))
+    measure([operation], found, rounds=5, until=0.0, say=lambda _: None)
+    assert [one.round for one in found.samples] == [1]
+
+
+def test_a_failed_operation_fails_the_run_and_the_others_go_on() -> None:
+    def do(contender: str) -> Sample:
+        if contender == "orthanc":
+            raise BenchmarkError("movescu ended with 69")
+        return sample("move_A", contender, 0, 1.0)
+
+    found = a_run()
+    operation = Operation(name="move_A", contenders=("orthanc", "ours"), measure=do, has_warm_up=False)
+    measure([operation], found, rounds=1, until=None, say=lambda _: None)
+    assert [one.contender for one in found.samples] == ["ours"]
+    assert not found.passed
+
+
+@pytest.mark.peers
+def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
+    for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc")):
+        require(find_program(name) is not None, f"{name} (Debian package {package})")
+    stores, run = tmp_path / "stores", tmp_path / "run.json"
+    stores.mkdir()
+    options = ["--quick", "--rounds", "1", "--scale", "0.001", "--large", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.benchmark", *options, "--dir", str(stores), "--json", str(run)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results.from_json(run.read_text())
+    assert [check for check in found.checks if not check.passed] == []
+    measured = {(one.operation, one.contender) for one in found.samples}
+    assert measured >= {(target.operation, name) for target in TARGETS for name in ("ours", *target.against)}
+    assert {(peak.operation, peak.contender) for peak in found.memory} >= {("move_L", "ours"), ("move_A", "orthanc")}
+    assert json.loads(run.read_text())["machine"]["Orthanc"]
+    assert list(stores.iterdir()) == []
