@@ -247,6 +247,8 @@ class Association:
         try:
             for batch in obj.batches():
                 size = sum(map(len, batch))
+                if not size and not buffers:
+                    continue  # there must be no fragment after the last one
                 buffers += self._packed(context.context_id, batch, size, left)
                 self._send(buffers)
                 left -= size

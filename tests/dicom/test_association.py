@@ -28,7 +28,9 @@ from tests.fixtures.links import (
     associations,
     link_in,
     linked,
+    prepared,
     read_all,
+    store_object,
     tcp_pair,
 )
 
@@ -178,18 +180,6 @@ class _Sent:
             at += 6 + length
 
 
-class Batches(PreparedObject):
-    """An object whose data set comes in several batches of several buffers."""
-
-    def batches(self) -> Iterator[Sequence[Buffer]]:
-        for at in range(0, len(self.data), 3):
-            yield self.data[at : at + 3]
-
-
-def prepared(*buffers: bytes) -> PreparedObject:
-    return Batches(sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=IMPLICIT, data=buffers)
-
-
 def sent_as(maximum_length: int, obj: PreparedObject) -> list[list[tuple[int, int, bytes]]]:
     """What each PDU holds of a C-STORE of ``obj``."""
     link: Any = _Sent()
@@ -240,6 +230,11 @@ def test_a_message_of_any_length_is_received_as_it_was_sent(maximum_length: int,
     assert data_of(acceptor) == (data or b"")
     requestor.link.close()
     acceptor.link.close()
+
+
+@pytest.mark.parametrize("buffers", [[b""] * 9, [b"ab", b"", b"", b""], [b"", b"", b"", b"ab"]])
+def test_an_empty_batch_is_no_fragment(buffers: list[bytes]) -> None:
+    check_fragments(131072, buffers)
 
 
 def test_a_peer_that_takes_any_length_gets_128_kb_at_a_time() -> None:
@@ -432,7 +427,7 @@ def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
     requestor, acceptor = both
     requests: list[Message] = []
     thread = in_thread(lambda: requests.append(answer(acceptor, status=0xB000)))
-    assert requestor.store(prepared(bytes(1000)), 7, MoveOriginator("ORIGIN", 9), 20) == 0xB000
+    assert store_object(requestor, prepared(bytes(1000)), 7, MoveOriginator("ORIGIN", 9), 20) == 0xB000
     assert ended(thread)
     (request,) = requests
     assert request.text(dimse.AFFECTED_SOP_INSTANCE_UID) == "1.2.3"
@@ -443,19 +438,19 @@ def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
 def test_the_response_to_another_message_is_no_status(both: Both) -> None:
     requestor, acceptor = both
     thread = in_thread(lambda: answer(acceptor, message_id=6))
-    assert requestor.store(prepared(b"ab"), 7, None, 20) is None
+    assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None
     assert ended(thread)
 
 
 def test_no_response_is_no_status(both: Both) -> None:
     requestor, _ = both
-    assert requestor.store(prepared(b"ab"), 7, None, 0.01) is None
+    assert store_object(requestor, prepared(b"ab"), 7, None, 0.01) is None
 
 
 def test_another_message_in_place_of_the_response_aborts(both: Both) -> None:
     requestor, acceptor = both
     acceptor.send([(1, ECHO, None)])
-    assert requestor.store(prepared(b"ab"), 7, None, 20) is None
+    assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None
     assert not requestor.is_open
 
 
@@ -468,14 +463,14 @@ def test_a_peer_that_goes_while_we_send_is_no_status(both: Both) -> None:
         acceptor.link.close()
 
     thread = in_thread(leave)
-    assert requestor.store(prepared(*[bytes(1_000_000)] * 60), 7, None, 20) is None
+    assert store_object(requestor, prepared(*[bytes(1_000_000)] * 60), 7, None, 20) is None
     assert ended(thread)
 
 
 def test_a_peer_that_aborts_before_it_responds_is_no_status(both: Both) -> None:
     requestor, acceptor = both
     acceptor.abort()
-    assert requestor.store(prepared(b"ab"), 7, None, 20) is None
+    assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None
     assert not requestor.is_open
 
 
@@ -488,25 +483,25 @@ def test_a_cancel_that_comes_before_the_response_is_remembered(both: Both) -> No
         answer(acceptor)
 
     thread = in_thread(respond)
-    assert requestor.store(prepared(b"ab"), 7, None, 20) == 0
+    assert store_object(requestor, prepared(b"ab"), 7, None, 20) == 0
     assert requestor.is_over(1)
     assert requestor.is_cancelled(1)
     assert ended(thread)
 
 
-class Unreadable(PreparedObject):
-    """An object whose file is lost half-way."""
-
-    def batches(self) -> Iterator[Sequence[Buffer]]:
-        yield [self.data[0]]
-        raise OSError("lost")
+def unreadable() -> Iterator[Sequence[Buffer]]:
+    """The batches of an object whose file is lost half-way."""
+    yield [b"ab"]
+    raise OSError("lost")
 
 
 def test_an_object_that_cannot_be_read_to_its_end_aborts(both: Both) -> None:
     requestor, acceptor = both
-    obj = Unreadable(sop_class_uid=CT, sop_instance_uid="1", transfer_syntax_uid=IMPLICIT, data=(b"ab", b"cd"))
+    obj = PreparedObject(
+        sop_class_uid=CT, sop_instance_uid="1", transfer_syntax_uid=IMPLICIT, length=4, source=unreadable()
+    )
     with pytest.raises(OSError, match="lost"):
-        requestor.store(obj, 7, None, 20)
+        store_object(requestor, obj, 7, None, 20)
     acceptor.receive(20)
     with pytest.raises(AssociationFailed, match="aborted"):
         data_of(acceptor)
@@ -520,11 +515,11 @@ def test_a_c_store_costs_one_call_to_send_and_one_to_receive(length: int) -> Non
     requesting, accepting = linked(*tcp_pair(8 << 20))
     requestor, acceptor = (Association(link, CONTEXTS, 131072) for link in (requesting, accepting))
     thread = in_thread(lambda: [answer(acceptor) for _ in range(4)])
-    assert requestor.store(prepared(bytes(length)), 1, None, 20) == 0
+    assert store_object(requestor, prepared(bytes(length)), 1, None, 20) == 0
     counting = CountingSocket(requesting._socket)
     requesting._socket = counting  # type: ignore[assignment]
     for message_id in (2, 3, 4):
-        assert requestor.store(prepared(bytes(length)), message_id, None, 20) == 0
+        assert store_object(requestor, prepared(bytes(length)), message_id, None, 20) == 0
     assert ended(thread)
     assert counting.calls["recv_into"] == 3
     assert counting.calls["setsockopt"] == 3  # TCP_QUICKACK

@@ -21,10 +21,9 @@ from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import Association
 from dcm4py_leading.dicom.link import LinkEnded, PeerAborted
 from dcm4py_leading.dicom.pdu import AssociateAccept, AssociateReject, encode, numbered
-from dcm4py_leading.service.encode import PreparedObject
 from tests.fixtures import dcmtk_scu
 from tests.fixtures.datasets import make_study, read_sample
-from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, ask, associate
+from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, ask, associate, prepared, store_object
 from tests.fixtures.scripted import Viewer
 from tests.fixtures.scu import STUDY_FIND, STUDY_GET, STUDY_MOVE, associated, find, identifier, store
 from tests.fixtures.service import DEVICE, Seed
@@ -32,7 +31,6 @@ from tests.fixtures.service import DEVICE, Seed
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 EXPLICIT = "1.2.840.10008.1.2.1"
 FIND, MOVE, GET = str(STUDY_FIND), str(STUDY_MOVE), str(STUDY_GET)
-Leave = Callable[[Association], None]
 
 
 def encoded(ds: Dataset) -> bytes:
@@ -93,21 +91,11 @@ def before_the_first_request(seed: Seed) -> Iterator[Association]:
     yield assoc
 
 
-class Unfinished(PreparedObject):
-    """An object that is longer than what comes."""
-
-    @property
-    def length(self) -> int:
-        return super().length + 1000
-
-
 @contextmanager
 def within_a_data_set(seed: Seed) -> Iterator[Association]:
     assoc, _ = associate(seed.archive_port, [(CT, [IMPLICIT])])
     data = encoded(read_sample("CT_small.dcm"))[:10_000]
-    assoc.begin_store(
-        Unfinished(sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=IMPLICIT, data=(data,)), 1, None
-    )
+    assoc.begin_store(prepared(data, missing=1000), 1, None)
     yield assoc
 
 
@@ -207,19 +195,20 @@ def everybody_has_left(service: Service) -> bool:
     return False
 
 
-@pytest.mark.parametrize("leave", [by_abort, by_closing, by_release])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_peer_that_leaves_is_let_go_and_others_are_served(
-    service: Service, seed: Seed, point: Callable[[Seed], Any], leave: Leave
+    service: Service, seed: Seed, point: Callable[[Seed], Any]
 ) -> None:
     assert everybody_has_left(service)
     before = set(threading.enumerate())
-    with point(seed) as assoc:
-        leave(assoc)
-    assert everybody_has_left(service)
-    assert set(threading.enumerate()) <= before
-    assert echoes(seed.archive_port)
-    assert len(seed.objects) == 3
+    for leave in (by_abort, by_closing, by_release):
+        with point(seed) as assoc:
+            leave(assoc)
+        assert everybody_has_left(service), leave
+        assert set(threading.enumerate()) <= before, leave
+        assert echoes(seed.archive_port), leave
+        assert len(seed.objects) == 3, leave
+        assert everybody_has_left(service)
 
 
 @pytest.mark.parametrize("sent", [b"", encode(REQUEST)[:3], encode(REQUEST)[:50], b"GET / HTTP/1.1\r\n\r\n"])
@@ -371,10 +360,8 @@ def test_a_data_set_in_tiny_fragments_is_stored_whole(seed: Seed) -> None:
     ds = read_sample("CT_small.dcm")
     data = encoded(ds)
     assoc, _ = associate(seed.archive_port, [(CT, [IMPLICIT])], maximum_length=20)
-    obj = PreparedObject(
-        sop_class_uid=CT, sop_instance_uid=ds.SOPInstanceUID, transfer_syntax_uid=IMPLICIT, data=(data,)
-    )
-    assert assoc.store(obj, 1, None, 20) == 0x0000
+    obj = prepared(data, uid=ds.SOPInstanceUID)
+    assert store_object(assoc, obj, 1, None, 20) == 0x0000
     assoc.release(20)
     (file,) = seed.objects
     assert file.read_bytes().endswith(data)
