@@ -231,8 +231,11 @@ class AcceptedAssociation:
             outcome, details = self._handlers[request.command](self, request)
         except (StatusError, ConfigUnavailable) as err:
             outcome, details = self._refuse(request, err)
-        except (AssociationFailed, LinkTimeout) as err:
+        except AssociationFailed as err:
             outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"gone ({err})"}
+        except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
+            self.abort()
+            outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"aborted ({err})"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
