@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event
 
-from dcm4py_leading.archive import writer
+from dcm4py_leading.archive import database, writer
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.storing import StoreOutcome
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
@@ -167,6 +168,21 @@ def test_database_that_fails_fails_all_that_wait_and_serves_those_after(
     assert [type(future.exception()) for future in futures] == [IndexUnavailable] * 2
     assert [ds.StudyInstanceUID for ds in find(index)] == ["1.9"]
     assert store(index, make_header("1.2", "1.2.1", "1.2.1.1")).stored
+
+
+def test_database_that_is_locked_for_long_is_told_and_serves_afterwards(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 1)
+    index = Index.open(url)
+    locking = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    locking.execute("BEGIN IMMEDIATE")
+    with pytest.raises(IndexUnavailable):
+        store(index, make_header())
+    locking.execute("ROLLBACK")
+    locking.close()
+    assert store(index, make_header()).stored
+    index.close()
 
 
 def test_further_object_of_a_series_costs_three_statements(index: Index) -> None:
