@@ -267,6 +267,7 @@ class AcceptedAssociation:
                 pass
             self.respond(request, code, error_comment=comment)
         except (AssociationFailed, LinkTimeout) as gone:
+            self.abort()
             return code, {"peer": f"gone ({gone})"}
         return code, {}
 

@@ -83,6 +83,7 @@ class Association:
         self._fragment_length = max(most - _PDV_OVERHEAD, 1)
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
+        self._data_context_id = 0
         self._waiting: Message | None = None
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
@@ -112,9 +113,9 @@ class Association:
         ``timeout`` in seconds for each. Raises as `receive`.
         """
         while self._is_data_due:
-            _, control, value = self._fragment(timeout)
-            if control & _COMMAND:
-                raise self._misbehaves("a command came where a data set was due")
+            context_id, control, value = self._fragment(timeout)
+            if control & _COMMAND or context_id != self._data_context_id:
+                raise self._misbehaves("something else came where a data set was due")
             self._is_data_due = not control & _LAST
             yield value
 
@@ -185,6 +186,7 @@ class Association:
         except MalformedCommand as err:
             raise self._misbehaves(str(err)) from err
         self._is_data_due = dimse.has_data_set(command)
+        self._data_context_id = context_id
         return Message(context, command)
 
     def _fragment(self, timeout: float | None) -> tuple[int, int, memoryview]:

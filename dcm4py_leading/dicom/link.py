@@ -29,6 +29,8 @@ _LONGEST_PDU = 1 << 20
 """What a peer may send that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
 _LONGEST_OF_ANY = 1 << 26
 """The end of what a peer may send that was offered any length: it costs as much memory."""
+_PATIENCE_OF_ABORT = 1.0
+"""Seconds that another thread gets to finish what it is sending."""
 _INVALID = 0
 """What stands for a PDU whose header is wrong."""
 _BUFFERS_AT_ONCE = 1024
@@ -160,7 +162,9 @@ class Link:
         return pdu_type, self._buffer[body_start : self._start]
 
     def _is_valid(self, pdu_type: int, length: int) -> bool:
-        return length <= self._longest and pdu_type in _EVENTS
+        # A stranger gets no more than what an A-ASSOCIATE-RQ may need.
+        longest = _LONGEST_PDU if self._machine.state is State.STA2 else self._longest
+        return length <= longest and pdu_type in _EVENTS
 
     def _is_complete(self) -> bool:
         available = self._end - self._start
@@ -291,12 +295,14 @@ class Link:
     def _abort_for(self, action: Action, event: Event) -> NoReturn:
         """The peer does not keep to the protocol: say so, and end."""
         reason = 1 if event is Event.INVALID_PDU_RECEIVED else 2
-        if action.sends_abort is not None:
-            source = action.sends_abort
+        source = action.sends_abort
+        if source is not None and self._writing.acquire(timeout=_PATIENCE_OF_ABORT):
             try:
                 self._write([pdu.encode(Abort(source, reason if source == 2 else 0))])
             except (LinkEnded, LinkTimeout):
                 self.close()
+            finally:
+                self._writing.release()
             self.linger(1.0)
         self.close()
         raise LinkEnded("the peer does not keep to the protocol: aborted")

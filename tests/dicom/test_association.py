@@ -308,6 +308,7 @@ def test_a_look_waits_for_the_rest_of_a_message_no_longer_than_the_patience_last
     [
         [(1, LAST, b"ab")],
         [(1, COMMAND | LAST, command(1, has_data=True)), (1, COMMAND | LAST, command(2))],
+        [(1, COMMAND | LAST, command(1, has_data=True)), (3, LAST, b"ab")],
         [(5, COMMAND | LAST, command(1))],
         [(2, COMMAND | LAST, command(1))],
         [(1, COMMAND | LAST, b"no command")],
@@ -315,7 +316,13 @@ def test_a_look_waits_for_the_rest_of_a_message_no_longer_than_the_patience_last
         [(1, COMMAND, bytes(100_000))] * 2,
     ],
     ids=[
-        *("data for a command", "command for data", "context not accepted", "even context ID"),
+        *(
+            "data for a command",
+            "command for data",
+            "data in another context",
+            "context not accepted",
+            "even context ID",
+        ),
         *("no command", "empty", "without end"),
     ],
 )
