@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive import in_flight
+from dcm4py_leading.archive import file_system, in_flight
 from dcm4py_leading.archive.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.archive.path_format import PathFormat, compile_path_format, random_digits
 from dcm4py_leading.archive.storage import Location
@@ -30,7 +30,6 @@ _ATTEMPTS = 20
 _HEADER_BYTES = 4096
 _COPIED_BYTES = 1 << 16
 _ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
-_MOUNTS = Path("/proc/self/mountinfo")
 
 IsIndexed = Callable[[str, str, str], bool]
 """Whether the index has the object of this SOP Instance UID at this dcmStorageID and path."""
@@ -67,7 +66,7 @@ class FileStorage:
                 incoming = Path(self._incoming)
                 incoming.mkdir(parents=True, exist_ok=True)
                 in_flight.sweep(incoming, self._settle)
-                self._needs_directory_sync = _file_system(self._root) not in _ORDERED_FILE_SYSTEMS
+                self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
 
     @property
     def path_attributes(self) -> frozenset[int]:
@@ -256,20 +255,6 @@ class IncomingFile:
             LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
         finally:
             os.close(self._file)
-
-
-def _file_system(root: Path) -> str | None:
-    """The type of the file system that a directory is in; None where that cannot be told."""
-    try:
-        device = root.stat().st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        for line in _MOUNTS.read_text().splitlines():  # proc_pid_mountinfo(5)
-            before, _, after = line.partition(" - ")
-            if before.split()[2] == wanted:
-                return after.split()[0]
-    except OSError:
-        return None
-    return None
 
 
 def check_descriptor(descriptor: StorageDescriptor) -> None:

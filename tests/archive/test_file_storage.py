@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from dcm4py_leading.archive import file_storage
+from dcm4py_leading.archive import file_system
 from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.part10 import encode_header
 from dcm4py_leading.archive.storage import Location
@@ -139,11 +139,11 @@ def test_object_costs_one_sync_where_names_reach_the_disk_with_the_file(
 ) -> None:
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    for file_system, expected in (("ext4", 1), ("btrfs", 2), (None, 2)):
-        monkeypatch.setattr(file_storage, "_file_system", lambda root, name=file_system: name)
+    for kind, expected in (("ext4", 1), ("btrfs", 2), (None, 2)):
+        monkeypatch.setattr(file_system, "type_of", lambda root, name=kind: name)
         storage = FileStorage(make_descriptor(tmp_path, storage_path_format="{00080018}"))
         synced.clear()
-        put(storage, sop=f"1.2.{expected}.{file_system}")
+        put(storage, sop=f"1.2.{expected}.{kind}")
         assert len(synced) == expected
 
 
