@@ -52,9 +52,12 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     return statement.order_by(TABLES[query.level].c.pk)
 
 
-def count(query: Query) -> Select[int]:
-    """How many rows match."""
-    return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
+def count(query: Query, most: int | None = None) -> Select[int]:
+    """How many rows match; none beyond ``most`` is looked at."""
+    if most is None:
+        return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
+    found = select(TABLES[query.level].c.pk).select_from(_joined(query.level)).where(*_where(query)).limit(most)
+    return select(func.count()).select_from(found.subquery())
 
 
 def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
