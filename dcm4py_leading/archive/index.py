@@ -158,10 +158,10 @@ class _Computed:
     def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
-            counts = connection.execute(statements.related_count(tag, pks[level]))
+            counts = connection.execute(statements.related_count(tag), {statements.PKS: pks[level]})
             return cls(tag, level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.collected(tag, pks[Level.STUDY])):
+        for pk, text in connection.execute(statements.collected(tag), {statements.PKS: pks[Level.STUDY]}):
             values.setdefault(pk, []).append(text)
         return cls(tag, Level.STUDY, values)
 
@@ -169,7 +169,7 @@ class _Computed:
     def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         level = Level.SERIES if Level.SERIES in pks else Level.STUDY
         titles: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.retrieve_ae_titles(level, pks[level])):
+        for pk, text in connection.execute(statements.retrieve_ae_titles(level), {statements.PKS: pks[level]}):
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
         return cls(_RETRIEVE_AE_TITLE, level, titles)
