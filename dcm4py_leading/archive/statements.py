@@ -44,7 +44,10 @@ def attributes_label(level: Level) -> str:
 
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows that match, in the order in which they came into the index."""
-    return _rows_of(query.level).where(*_where(query))
+    pk = TABLES[query.level].c.pk
+    # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
+    is_limited_above = any(_KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in _KEY_OF)
+    return _rows_of(query.level).where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
 
 
 @lru_cache(maxsize=8)
@@ -55,7 +58,7 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
             TABLES[upper].c.pk.label(pk_label(upper)),
             TABLES[upper].c.attributes.label(attributes_label(upper)),
         ]
-    return select(*columns).select_from(_joined(level)).order_by(TABLES[level].c.pk)
+    return select(*columns).select_from(_joined(level))
 
 
 def count(query: Query, most: int | None = None) -> Select[int]:
@@ -101,7 +104,7 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
 
 @lru_cache(maxsize=64)
 def related_count(tag: int) -> Select[int, int]:
-    """For each of the entities `PKS`, how many of those below it there are (Number of Study Related Series and so on)."""
+    """For each of the entities `PKS`, how many of those below it there are (Number of Study Related Series ...)."""
     of, counted = COUNTS[tag]
     owner = TABLES[LEVELS[LEVELS.index(of) + 1]].c[f"{of.value.lower()}_fk"]
     below = levels_to(counted)[LEVELS.index(of) + 1 :]
