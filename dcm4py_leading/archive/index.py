@@ -24,6 +24,8 @@ from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolic
 from dcm4py_leading.model.values import UID, Level
 
 _MAX_PAGE = 1000
+_RETRIEVE_AE_TITLE = 0x00080054
+_INSTANCE_AVAILABILITY = 0x00080056
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,24 @@ class IndexedInstance:
     def attributes(self) -> Dataset:
         """A new data set of all that the index keeps for it, which a retrieve merges into the object."""
         return merged(self.encoded_attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One entity that a query found."""
+
+    encoded_attributes: tuple[bytes, ...]
+    """Those of its level and of the levels above, from the top down; see `attributes.decode`."""
+    computed: Mapping[int, object]
+    """By tag: what is not stored but counted, collected or the same for all. None is no value."""
+
+    @property
+    def attributes(self) -> Dataset:
+        """A new data set of all of it."""
+        ds = merged(self.encoded_attributes)
+        for tag, value in self.computed.items():
+            setattr(ds, keyword_for_tag(tag), value)
+        return ds
 
 
 class Index:
@@ -102,12 +122,12 @@ class Index:
         with self._database.reading() as connection:
             return is_stored(connection, sop_instance_uid, storage_id, path)
 
-    def count(self, query: Query) -> int:
-        """How many entities match. Raises IndexUnavailable."""
+    def count(self, query: Query, *, most: int | None = None) -> int:
+        """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            return connection.execute(statements.count(query)).scalar_one()
+            return connection.execute(statements.count(query, most)).scalar_one()
 
-    def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Dataset]:
+    def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Match]:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
 
         What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
@@ -118,7 +138,7 @@ class Index:
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=fetch_size).execute(statements.matches(query))
             for page in rows.partitions():
-                yield from _data_sets(connection, query, page)
+                yield from _matches(connection, query, page)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
@@ -127,25 +147,25 @@ class Index:
         return tuple(_indexed_instance(row) for row in rows)
 
 
-def _data_sets(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Dataset]:
+def _matches(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Match]:
     levels = statements.levels_to(query.level)
-    pks = {level: sorted({getattr(row, statements.pk_label(level)) for row in page}) for level in levels}
+    # The columns of `statements.matches`: primary key and attributes of each level.
+    pks = {level: sorted({row[2 * number] for row in page}) for number, level in enumerate(levels)}
     computed = [_Computed.of(connection, tag, pks) for tag in sorted(query.computed)]
     if query.level is not Level.PATIENT:
         computed.append(_Computed.retrieve_ae_titles(connection, pks))
+    wanted = [(attribute.tag, 2 * levels.index(attribute.level), attribute.values) for attribute in computed]
     for row in page:
-        ds = merged([getattr(row, statements.attributes_label(level)) for level in levels])
-        for attribute in computed:
-            setattr(ds, attribute.keyword, attribute.values.get(getattr(row, statements.pk_label(attribute.level))))
-        ds.InstanceAvailability = "ONLINE"
-        yield ds
+        values = {tag: known.get(row[column]) for tag, column, known in wanted}
+        values[_INSTANCE_AVAILABILITY] = "ONLINE"
+        yield Match(encoded_attributes=tuple(row[1::2]), computed=values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
     """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
 
-    keyword: str
+    tag: int
     level: Level
     values: Mapping[int, object]
 
@@ -153,21 +173,21 @@ class _Computed:
     def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
-            counts = connection.execute(statements.related_count(tag, pks[level]))
-            return cls(keyword_for_tag(tag), level, {row[0]: row[1] for row in counts})
+            counts = connection.execute(statements.related_count(tag), {statements.PKS: pks[level]})
+            return cls(tag, level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.collected(tag, pks[Level.STUDY])):
+        for pk, text in connection.execute(statements.collected(tag), {statements.PKS: pks[Level.STUDY]}):
             values.setdefault(pk, []).append(text)
-        return cls(keyword_for_tag(tag), Level.STUDY, values)
+        return cls(tag, Level.STUDY, values)
 
     @classmethod
     def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         level = Level.SERIES if Level.SERIES in pks else Level.STUDY
         titles: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.retrieve_ae_titles(level, pks[level])):
+        for pk, text in connection.execute(statements.retrieve_ae_titles(level), {statements.PKS: pks[level]}):
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
-        return cls("RetrieveAETitle", level, titles)
+        return cls(_RETRIEVE_AE_TITLE, level, titles)
 
 
 def _indexed_instance(row: Row[*tuple[Any, ...]]) -> IndexedInstance:
