@@ -26,7 +26,7 @@ from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
-from dcm4py_leading.errors import ConfigInvalid, Problem, StorageUnavailable
+from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup
@@ -162,7 +162,7 @@ def build_runtime(
     )
 
 
-def open_storages(device: Device, running: Mapping[str, Storage]) -> dict[str, Storage]:
+def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:
     """The storages of ``device``; one that runs already with the same description is taken over.
 
     Raises ConfigInvalid when one cannot be opened.
@@ -172,8 +172,8 @@ def open_storages(device: Device, running: Mapping[str, Storage]) -> dict[str, S
         storage = running.get(descriptor.storage_id)
         if storage is None or storage.descriptor != descriptor:
             try:
-                storage = FileStorage(descriptor)
-            except StorageUnavailable as err:
+                storage = FileStorage(descriptor, is_indexed=index.has)
+            except (StorageUnavailable, IndexUnavailable) as err:
                 problem = Problem(dn=descriptor.dn, attribute="dcmURI", value=descriptor.uri, reason=str(err))
                 raise ConfigInvalid([problem]) from err
         storages[descriptor.storage_id] = storage

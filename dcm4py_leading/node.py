@@ -52,7 +52,7 @@ class Node:
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
-            storages = open_storages(device, {})
+            storages = open_storages(device, {}, self._index)
             runtime = build_runtime(checked, site, self._index, storages, self._last_known, self._counts)
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder, bind=bind, others=others, report=report)
@@ -70,7 +70,7 @@ class Node:
     def prepare(self, checked: Checked) -> Change:
         """Get everything for ``checked`` that can fail. Raises ConfigInvalid; one change at a time."""
         device = checked.snapshot.device
-        storages = open_storages(device, self._holder.current.storages)
+        storages = open_storages(device, self._holder.current.storages, self._index)
         runtime = build_runtime(checked, self._site, self._index, storages, self._last_known, self._counts)
         try:
             rebinding = self._listeners.bind(listening_connections(device))

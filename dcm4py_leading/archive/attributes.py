@@ -6,16 +6,21 @@ names itself; UTF-8 where that cannot hold the text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
 
 from dcm4py_leading.archive.normal import element_of
+from dcm4py_leading.archive.plain import is_plain
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Span
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.model.coercion import UpdatePolicy
 
@@ -58,6 +63,29 @@ def encode(ds: Dataset) -> bytes:
 def decode(data: bytes) -> Dataset:
     """What `encode` wrote."""
     return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+
+
+def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
+    """A data set of those elements of an encoded one whose tag is in ``tags``, and its character set."""
+    if not encoding.is_implicit_vr and encoding.is_little_endian:
+        uids = _plain_uids(data, spans, tags)
+        if uids is not None:
+            return uids
+    wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
+    parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
+    return read_dataset(BytesIO(parts), encoding.is_implicit_vr, encoding.is_little_endian)
+
+
+def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
+    """Those elements where they are nothing but UIDs, which need no conversion."""
+    elements: dict[BaseTag, DataElement | RawDataElement] = {}
+    for tag in tags:
+        at, value, following = spans.get(tag, (0, 0, 0))
+        if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
+            return None
+        text = UID(uid.decode("ascii").rstrip("\0"))
+        elements[BaseTag(tag)] = DataElement(tag, "UI", text, already_converted=True)
+    return Dataset(elements)
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:

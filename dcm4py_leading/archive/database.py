@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writing_engine = engine.execution_options(**{_WRITES: True})
         self._is_sqlite = engine.dialect.name == "sqlite"
 
     @classmethod
@@ -60,7 +62,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is durable when the block has ended. Raises IndexUnavailable, Conflict."""
-        with _errors(), self._engine.connect().execution_options(**{_WRITES: True}) as connection:
+        with _errors(), self._writing_engine.connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -108,14 +110,15 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that begins to write after it has read fails at once when another wrote in between.
     writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError) as err:
+    except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError, sqlite3.Error) as err:
         # Its text may quote statements with their values: patient data.
         cause = getattr(err, "orig", None) or err
         raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err

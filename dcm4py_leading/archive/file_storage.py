@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
+import mmap
 import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive import file_system, in_flight
+from dcm4py_leading.archive.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.archive.path_format import PathFormat, compile_path_format, random_digits
 from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import ConfigInvalid, Problem, StorageUnavailable
 from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, StorageDescriptor
 
@@ -25,29 +27,51 @@ LOG = logging.getLogger(__name__)
 
 _INCOMING = ".incoming"
 _ATTEMPTS = 20
+_HEADER_BYTES = 4096
+_COPIED_BYTES = 1 << 16
+_ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
+
+IsIndexed = Callable[[str, str, str], bool]
+"""Whether the index has the object of this SOP Instance UID at this dcmStorageID and path."""
 
 
 class FileStorage:
     """A dcmStorage with a file: URI.
 
-    An object is written under a temporary name in the same file system, brought to the disk, and linked to its place
-    in one step that never replaces a file. Other processes may use the same directory.
+    An object is written under a temporary name in the same file system, linked to its place in one step that never
+    replaces a file, and brought to the disk with that name. Other processes may use the same directory.
     """
 
-    def __init__(self, descriptor: StorageDescriptor, *, now: Callable[[], datetime] = datetime.now) -> None:
-        """Open it, and remove what a crash left half received.
+    def __init__(
+        self,
+        descriptor: StorageDescriptor,
+        *,
+        is_indexed: IsIndexed = lambda sop_instance_uid, storage_id, path: True,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        """Open it, and remove what a crash left half received, or received and not ``is_indexed``.
 
-        Raises ConfigInvalid when it is configured wrongly, StorageUnavailable when the directory cannot be used.
+        Raises ConfigInvalid when it is configured wrongly, StorageUnavailable when the directory cannot be used, and
+        what ``is_indexed`` raises.
         """
         self.descriptor = descriptor
         self._now = now
         self._root = _root(descriptor)
         self._format = _path_format(descriptor)
         self._digest_name = _digest_name(descriptor)
+        self._is_indexed = is_indexed
+        self._incoming = f"{self._root}/{_INCOMING}"
         if not descriptor.read_only:
             with self._errors():
-                (self._root / _INCOMING).mkdir(parents=True, exist_ok=True)
-                _remove_leftovers(self._root / _INCOMING)
+                incoming = Path(self._incoming)
+                incoming.mkdir(parents=True, exist_ok=True)
+                in_flight.sweep(incoming, self._settle)
+                self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
+
+    @property
+    def path_attributes(self) -> frozenset[int]:
+        """See `storage.Storage.path_attributes`."""
+        return self._format.format.reads
 
     @contextmanager
     def receive(self) -> Iterator[IncomingFile]:
@@ -55,7 +79,7 @@ class FileStorage:
         if self.descriptor.read_only:
             raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
         with self._errors():
-            file, path = _temporary_file(self._root / _INCOMING)
+            file, path = in_flight.temporary_file(self._incoming)
         incoming = IncomingFile(self, file, path)
         try:
             yield incoming
@@ -65,7 +89,7 @@ class FileStorage:
     def open(self, location: Location) -> BinaryIO:
         """See `storage.Storage.open`."""
         with self._errors():
-            return self._inside(location.path).open("rb")
+            return open(self._path(location.path), "rb")  # noqa: PTH123 - a Path costs as much as the reading
 
     def delete(self, location: Location) -> None:
         """See `storage.Storage.delete`."""
@@ -82,10 +106,49 @@ class FileStorage:
             except OSError:  # it holds other objects
                 break
 
+    def _settle(self, temporary: Path, path: str) -> None:
+        """Remove an object that got its place, and then its process ended before it was indexed."""
+        final = self._inside(path)
+        try:
+            if not final.samefile(temporary):
+                return
+        except FileNotFoundError:
+            return
+        with temporary.open("rb") as file:
+            # One that is not whole did not reach the disk before a power cut, so it was not indexed either.
+            sop_instance_uid = media_storage_sop_instance_uid(file.read(_HEADER_BYTES))
+        if sop_instance_uid is None or not self._is_indexed(sop_instance_uid, self.descriptor.storage_id, path):
+            self._remove(final)
+            LOG.warning("storage %s: removed an object that a crash left without entry", self.descriptor.storage_id)
+
+    def _make_directories(self, directory: Path) -> None:
+        """Make the directory and those above it, each durably known to its parent."""
+        if directory.is_dir():
+            return
+        self._make_directories(directory.parent)
+        directory.mkdir(exist_ok=True)
+        self._sync_directory(directory.parent)
+
+    def _sync_directory(self, directory: Path) -> None:
+        """Bring new names to the disk, where they do not get there with the file that has them.
+
+        ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
+        """
+        if not self._needs_directory_sync:
+            return
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def _inside(self, path: str) -> Path:
         """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
-        file = Path(os.path.normpath(self._root / path))
-        if self._root not in file.parents:
+        return Path(self._path(path))
+
+    def _path(self, path: str) -> str:
+        file = os.path.normpath(os.path.join(self._root, path))  # noqa: PTH118 - see `open`
+        if not file.startswith(f"{self._root}/"):
             raise StorageUnavailable(f"storage {self.descriptor.storage_id}: a path leads out of it")
         return file
 
@@ -102,65 +165,81 @@ class FileStorage:
 class IncomingFile:
     """See `storage.Incoming`. Used by one thread."""
 
-    def __init__(self, storage: FileStorage, file: BinaryIO, path: Path) -> None:
+    def __init__(self, storage: FileStorage, file: int, path: str) -> None:
         self._storage = storage
         self._file = file
         self._temporary = path
         self._digest = hashlib.new(storage._digest_name, usedforsecurity=False) if storage._digest_name else None
         self._size = 0
-        self._final: Path | None = None
+        self._final: str | None = None
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: Buffer, /) -> None:
         """See `storage.Incoming.write`."""
         with self._storage._errors():
-            self._file.write(data)
+            written = os.write(self._file, data)
+            while written < len(data):
+                written += os.write(self._file, memoryview(data)[written:])
         if self._digest is not None:
             self._digest.update(data)
-        self._size += len(data)
-        return len(data)
+        self._size += written
 
     def reader(self) -> BinaryIO:
         """See `storage.Incoming.reader`."""
         with self._storage._errors():
-            self._file.flush()
-            return self._temporary.open("rb")
+            return Path(self._temporary).open("rb")
+
+    @contextmanager
+    def mapped(self) -> Iterator[Buffer]:
+        """See `storage.Incoming.mapped`."""
+        if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
+            with self._storage._errors():
+                data = os.pread(self._file, self._size, 0)
+            yield data
+            return
+        with self._storage._errors():
+            mapping = mmap.mmap(self._file, self._size, prot=mmap.PROT_READ)
+        with mapping, memoryview(mapping) as view:
+            yield view
 
     def finish(self, attributes: Dataset) -> Location:
         """See `storage.Incoming.finish`."""
         storage = self._storage
-        path = storage._inside(storage._format.path(attributes, storage._now()))
+        path = storage._format.path(attributes, storage._now())
         with storage._errors():
-            self._file.flush()
-            os.fsync(self._file.fileno())
             path = self._link(path)
+            if self._final is not None:
+                os.fsync(self._file)
+                if storage._needs_directory_sync:
+                    storage._sync_directory(storage._inside(path).parent)
         return Location(
             storage_id=storage.descriptor.storage_id,
-            path=path.relative_to(storage._root).as_posix(),
+            path=path,
             size=self._size,
             digest=self._digest.hexdigest() if self._digest is not None else None,
         )
 
-    def _link(self, path: Path) -> Path:
-        """Give the file its name, and say which; a name that is taken stays with the file that has it."""
+    def _link(self, path: str) -> str:
+        """Give the file its place below the storage, and say which; one that is taken stays with its file."""
+        storage = self._storage
         for _ in range(_ATTEMPTS):
             try:
-                _make_directories(path.parent)
-                os.link(self._temporary, path)
+                self._temporary = in_flight.record(self._temporary, path)
+                os.link(self._temporary, f"{storage._root}/{path}")
             except FileNotFoundError:
-                continue  # someone removed the last object of that directory, and the directory
+                storage._make_directories(storage._inside(path).parent)
+                continue
             except FileExistsError:
-                match self._storage.descriptor.on_storage_path_already_exists:
+                match storage.descriptor.on_storage_path_already_exists:
                     case OnStoragePathAlreadyExists.NOOP:
                         return path
                     case OnStoragePathAlreadyExists.FAILURE:
                         raise
                     case OnStoragePathAlreadyExists.RANDOM_PATH:
-                        path = path.with_name(random_digits())
+                        path = "".join([*path.rpartition("/")[:2], random_digits()])
                 continue
             self._final = path
-            _fsync_directory(path.parent)
             return path
-        raise StorageUnavailable(f"storage {self._storage.descriptor.storage_id}: no free path found")
+        raise StorageUnavailable(f"storage {storage.descriptor.storage_id}: no free path found")
 
     def keep(self) -> None:
         """See `storage.Incoming.keep`."""
@@ -169,52 +248,13 @@ class IncomingFile:
     def close(self) -> None:
         """Remove what is not kept."""
         try:
-            self._temporary.unlink(missing_ok=True)
             if self._final is not None:
-                self._storage._remove(self._final)
+                self._storage._remove(self._storage._inside(self._final))
+            in_flight.forget(self._temporary)
         except OSError as err:  # the request has its answer already
             LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
         finally:
-            with suppress(OSError):  # on a full disk, what is given up cannot even be flushed
-                self._file.close()
-
-
-def _temporary_file(directory: Path) -> tuple[BinaryIO, Path]:
-    """A new file that is locked as long as it is open, which tells it from the leftovers of a crash."""
-    while True:
-        path = directory / secrets.token_hex(8)
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640), "w+b")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:  # else another process took it for a leftover before it was locked
-            return file, path
-        file.close()
-
-
-def _remove_leftovers(directory: Path) -> None:
-    for path in directory.iterdir():
-        try:
-            with path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-        except (BlockingIOError, FileNotFoundError):
-            continue  # another process is receiving it, or done
-
-
-def _make_directories(directory: Path) -> None:
-    """Make the directory and those above it, each durably known to its parent."""
-    if directory.is_dir():
-        return
-    _make_directories(directory.parent)
-    directory.mkdir(exist_ok=True)
-    _fsync_directory(directory.parent)
-
-
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            os.close(self._file)
 
 
 def check_descriptor(descriptor: StorageDescriptor) -> None:

@@ -8,22 +8,24 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataset import FileDataset
 from sqlalchemy import Connection, Row
 
 from dcm4py_leading.archive import statements
 from dcm4py_leading.archive.attributes import merged
-from dcm4py_leading.archive.database import Conflict, Database
+from dcm4py_leading.archive.database import Database
+from dcm4py_leading.archive.entities import split_titles
+from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS, LEVELS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.archive.storing import Policies, StoreOutcome, location_of, new_object, split_titles, store
-from dcm4py_leading.errors import IndexUnavailable
+from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, location_of, new_object
+from dcm4py_leading.archive.writer import Writer
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.values import UID, Level
 
-_STORE_ATTEMPTS = 5
 _MAX_PAGE = 1000
+_RETRIEVE_AE_TITLE = 0x00080054
+_INSTANCE_AVAILABILITY = 0x00080056
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,31 @@ class IndexedInstance:
         return merged(self.encoded_attributes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One entity that a query found."""
+
+    encoded_attributes: tuple[bytes, ...]
+    """Those of its level and of the levels above, from the top down; see `attributes.decode`."""
+    computed: Mapping[int, object]
+    """By tag: what is not stored but counted, collected or the same for all. None is no value."""
+
+    @property
+    def attributes(self) -> Dataset:
+        """A new data set of all of it."""
+        ds = merged(self.encoded_attributes)
+        for tag, value in self.computed.items():
+            setattr(ds, keyword_for_tag(tag), value)
+        return ds
+
+
 class Index:
     """The index of the embedded archive; one for all threads, and other processes may have the same database open."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._writer = Writer(database)
+        self._keeper = Keeper({})
 
     @classmethod
     def open(cls, url: str) -> Index:
@@ -60,39 +82,52 @@ class Index:
         """Close the database."""
         self._database.close()
 
+    def keeper(self, filters: Mapping[Entity, AttributeFilter]) -> Keeper:
+        """What takes from an object that which the index keeps by these filters."""
+        keeper = self._keeper
+        if keeper.filters is not filters and keeper.filters != filters:
+            self._keeper = keeper = Keeper(filters)
+        return keeper
+
     def store(
         self,
-        header: FileDataset,
+        levels: Levels,
         location: Location,
         *,
-        filters: Mapping[Entity, AttributeFilter],
+        keeper: Keeper,
+        transfer_syntax_uid: str,
         sending_ae_title: str,
         overwrite_policy: OverwritePolicy,
         relational_mismatch_policy: RelationalMismatchPolicy,
         retrieve_aets: Sequence[str],
     ) -> StoreOutcome:
-        """Take an object in, durably, whose file is at ``location``.
+        """Take an object in, durably, whose file is at ``location`` and of which ``keeper`` took ``levels``.
 
         A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own. A
         study stays with the patient that its first object named.
         Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
         """
-        policies = Policies(filters=filters, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
-        new = new_object(header, location, policies, sending_ae_title=sending_ae_title, retrieve_aets=retrieve_aets)
-        for _ in range(_STORE_ATTEMPTS):
-            try:
-                with self._database.writing() as connection:
-                    return store(connection, new, policies)
-            except Conflict:
-                continue
-        raise IndexUnavailable("the index is too busy with objects of the same series")
+        new = new_object(
+            levels,
+            location,
+            transfer_syntax_uid=transfer_syntax_uid,
+            sending_ae_title=sending_ae_title,
+            retrieve_aets=retrieve_aets,
+        )
+        policies = Policies(keeper=keeper, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
+        return self._writer.store(new, policies)
 
-    def count(self, query: Query) -> int:
-        """How many entities match. Raises IndexUnavailable."""
+    def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
+        """Whether that instance is known to be at that location. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            return connection.execute(statements.count(query)).scalar_one()
+            return is_stored(connection, sop_instance_uid, storage_id, path)
 
-    def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Dataset]:
+    def count(self, query: Query, *, most: int | None = None) -> int:
+        """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            return connection.execute(statements.count(query, most)).scalar_one()
+
+    def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Match]:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
 
         What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
@@ -103,7 +138,7 @@ class Index:
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=fetch_size).execute(statements.matches(query))
             for page in rows.partitions():
-                yield from _data_sets(connection, query, page)
+                yield from _matches(connection, query, page)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
@@ -112,25 +147,25 @@ class Index:
         return tuple(_indexed_instance(row) for row in rows)
 
 
-def _data_sets(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Dataset]:
+def _matches(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Match]:
     levels = statements.levels_to(query.level)
-    pks = {level: sorted({getattr(row, statements.pk_label(level)) for row in page}) for level in levels}
+    # The columns of `statements.matches`: primary key and attributes of each level.
+    pks = {level: sorted({row[2 * number] for row in page}) for number, level in enumerate(levels)}
     computed = [_Computed.of(connection, tag, pks) for tag in sorted(query.computed)]
     if query.level is not Level.PATIENT:
         computed.append(_Computed.retrieve_ae_titles(connection, pks))
+    wanted = [(attribute.tag, 2 * levels.index(attribute.level), attribute.values) for attribute in computed]
     for row in page:
-        ds = merged([getattr(row, statements.attributes_label(level)) for level in levels])
-        for attribute in computed:
-            setattr(ds, attribute.keyword, attribute.values.get(getattr(row, statements.pk_label(attribute.level))))
-        ds.InstanceAvailability = "ONLINE"
-        yield ds
+        values = {tag: known.get(row[column]) for tag, column, known in wanted}
+        values[_INSTANCE_AVAILABILITY] = "ONLINE"
+        yield Match(encoded_attributes=tuple(row[1::2]), computed=values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
     """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
 
-    keyword: str
+    tag: int
     level: Level
     values: Mapping[int, object]
 
@@ -138,21 +173,21 @@ class _Computed:
     def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
-            counts = connection.execute(statements.related_count(tag, pks[level]))
-            return cls(keyword_for_tag(tag), level, {row[0]: row[1] for row in counts})
+            counts = connection.execute(statements.related_count(tag), {statements.PKS: pks[level]})
+            return cls(tag, level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.collected(tag, pks[Level.STUDY])):
+        for pk, text in connection.execute(statements.collected(tag), {statements.PKS: pks[Level.STUDY]}):
             values.setdefault(pk, []).append(text)
-        return cls(keyword_for_tag(tag), Level.STUDY, values)
+        return cls(tag, Level.STUDY, values)
 
     @classmethod
     def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         level = Level.SERIES if Level.SERIES in pks else Level.STUDY
         titles: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.retrieve_ae_titles(level, pks[level])):
+        for pk, text in connection.execute(statements.retrieve_ae_titles(level), {statements.PKS: pks[level]}):
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
-        return cls("RetrieveAETitle", level, titles)
+        return cls(_RETRIEVE_AE_TITLE, level, titles)
 
 
 def _indexed_instance(row: Row[*tuple[Any, ...]]) -> IndexedInstance:

@@ -7,15 +7,16 @@ top level.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from pydicom.datadict import dictionary_VR
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import InvalidObject
 
 _TRANSFER_SYNTAX_UID = 0x00020010
@@ -42,57 +43,105 @@ class _Source(Protocol):
     def is_at_end(self) -> bool: ...
 
 
-def verify(file: BinaryIO) -> None:
-    """Check a DICOM file of any transfer syntax, without holding its values in memory.
+def verify(data: Buffer) -> None:
+    """Check the bytes of a DICOM file of any transfer syntax.
 
     Raises InvalidObject when it ends early or does not follow the encoding rules.
     """
-    file.seek(0)
-    source = _Plain(file)
+    source = _Plain(data, 0)
     if source.read(132)[128:] != b"DICM":
         raise InvalidObject("not a DICOM file")
     syntax = _transfer_syntax(source)
+    verify_data_set(data, syntax, start=source.position)
+
+
+def verify_data_set(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> Mapping[int, Span] | None:
+    """Check the data set that ``data`` holds from ``start`` to its end; where its top level elements are.
+
+    None where it is whole, but its elements are not to be cut out: deflated, or not in order. Raises InvalidObject as
+    `verify`.
+    """
+    encoding = encoding_of(transfer_syntax_uid)
+    if encoding is not None:
+        spans = _spans_of_whole(data, encoding, start)
+        if spans is not None:
+            return spans
+    syntax = UID(transfer_syntax_uid)
     if not syntax.is_transfer_syntax:  # private, or newer than pydicom: explicit VR little endian (PS3.5 10)
         syntax = ExplicitVRLittleEndian
-    if syntax.is_deflated:
-        _Walk(_Inflated(file), implicit=False, order="<").top_level()
-    else:
-        _Walk(source, implicit=syntax.is_implicit_VR, order="<" if syntax.is_little_endian else ">").top_level()
+    source = _Inflated(data, start) if syntax.is_deflated else _Plain(data, start)
+    is_implicit = syntax.is_implicit_VR and not syntax.is_deflated
+    _Walk(source, implicit=is_implicit, order="<" if syntax.is_little_endian else ">").top_level()
+    return None
+
+
+def _spans_of_whole(data: Buffer, encoding: Encoding, start: int) -> Mapping[int, Span] | None:
+    """What a scan finds, if that shows that all is there; None leaves the verdict to the walk.
+
+    The scan skips what has a length, so the walk looks into sequences.
+    """
+    try:
+        spans, _ = scan(data, encoding, start=start)
+    except Unscannable:
+        return None
+    if not spans or next(reversed(spans)) >= _ITEM:
+        return None
+    source = _Plain(data, start)
+    walk = _Walk(source, implicit=encoding.is_implicit_vr, order="<" if encoding.is_little_endian else ">")
+    for at, following in _nested(data, encoding, spans):
+        source.position = at
+        walk.element()
+        if source.position != following:
+            return None
+    return spans
+
+
+def _nested(data: Buffer, encoding: Encoding, spans: Mapping[int, Span]) -> list[tuple[int, int]]:
+    """Where elements that have items or fragments begin and end."""
+    if encoding.is_implicit_vr:
+        return [
+            (at, following)
+            for tag, (at, value, following) in spans.items()
+            if _is_sequence_tag(tag) or data[at + 4 : value] == _UNDEFINED_LENGTH
+        ]
+    return [
+        (at, following)
+        for at, value, following in spans.values()
+        if value - at == 12 and (data[at + 4 : at + 6] == b"SQ" or data[at + 8 : value] == _UNDEFINED_LENGTH)
+    ]
 
 
 class _Plain:
-    """The bytes of a file as they are."""
+    """The bytes as they are."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.position = file.tell()
-        self._end = file.seek(0, os.SEEK_END)
-        file.seek(self.position)
+    def __init__(self, data: Buffer, position: int) -> None:
+        self._data = data
+        self.position = position
+        self._end = len(data)
 
     def read(self, count: int) -> bytes:
-        data = self._file.read(count)
-        if len(data) < count:
+        following = self.position + count
+        if following > self._end:
             raise InvalidObject("the data set ends early")
-        self.position += count
-        return data
+        data = self._data[self.position : following]
+        self.position = following
+        return bytes(data)
 
     def skip(self, count: int) -> None:
-        if self.position + count > self._end:
+        self.position += count
+        if self.position > self._end:
             raise InvalidObject("the data set ends early")
-        self.position = self._file.seek(self.position + count)
 
     def is_at_end(self) -> bool:
         return self.position == self._end
-
-    def unread(self, count: int) -> None:
-        self.position = self._file.seek(self.position - count)
 
 
 class _Inflated:
     """The bytes of a deflated data set (PS3.5 A.5), a chunk at a time."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, data: Buffer, start: int) -> None:
+        self._data = data
+        self._next = start
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._buffer = bytearray()
         self.position = 0
@@ -116,7 +165,7 @@ class _Inflated:
 
     def _fill(self, count: int) -> None:
         while len(self._buffer) < count and not self._inflate.eof:
-            data = self._inflate.unconsumed_tail or self._file.read(_CHUNK)
+            data = self._inflate.unconsumed_tail or self._chunk()
             try:
                 inflated = self._inflate.decompress(data, _CHUNK)
             except zlib.error as err:
@@ -124,6 +173,11 @@ class _Inflated:
             if not data and not inflated and not self._inflate.eof:
                 raise InvalidObject("the deflated data set ends early")
             self._buffer += inflated
+
+    def _chunk(self) -> bytes:
+        chunk = bytes(self._data[self._next : self._next + _CHUNK])
+        self._next += len(chunk)
+        return chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +202,14 @@ class _Walk:
         if self._source.is_at_end():
             raise InvalidObject("the data set is empty")
         while not self._source.is_at_end():
-            element = self._header()
-            if element.tag >> 16 == 0xFFFE:
-                raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position}")
-            self._value(element, depth=0)
+            self.element()
+
+    def element(self) -> None:
+        """One element of the top level."""
+        element = self._header()
+        if element.tag >> 16 == 0xFFFE:
+            raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position}")
+        self._value(element, depth=0)
 
     def _header(self) -> _Element:
         head = self._source.read(8)
@@ -219,26 +277,30 @@ class _Walk:
 
 
 def _is_sequence(element: _Element) -> bool:
-    if element.vr is not None:
-        return element.vr == b"SQ"
-    try:
-        return dictionary_VR(element.tag) == "SQ"
-    except KeyError:
-        return False
+    return _is_sequence_tag(element.tag) if element.vr is None else element.vr == b"SQ"
 
 
-def _transfer_syntax(source: _Plain) -> UID:
+def _is_sequence_tag(tag: int) -> bool:
+    """Whether the data dictionary has a sequence there; one stands in a group that repeats, (50xx,2600)."""
+    return tag in _SEQUENCES or tag & 0xFF00FFFF == 0x50002600
+
+
+_UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
+_SEQUENCES = frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ")
+
+
+def _transfer_syntax(source: _Plain) -> str:
     """Transfer Syntax UID of the File Meta Information; leaves ``source`` at the data set."""
     walk = _Walk(source, implicit=False, order="<")
-    found: UID | None = None
+    found: str | None = None
     while not source.is_at_end():
         group = source.read(2)
-        source.unread(2)
+        source.position -= 2
         if group != b"\x02\x00":
             break
         element = walk._header()
         if element.tag == _TRANSFER_SYNTAX_UID:
-            found = UID(source.read(element.length).decode("ascii", "replace").rstrip("\0 "))
+            found = source.read(element.length).decode("ascii", "replace").rstrip("\0 ")
         else:
             source.skip(element.length)
     if found is None:

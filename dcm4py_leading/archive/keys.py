@@ -140,10 +140,10 @@ def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
 
 def compared_values(ds: Dataset, key: Key) -> tuple[str | None, ...]:
     """What the columns of ``key`` hold for its attribute in ``ds``."""
-    return _normal(first_text(ds, key.tag), key.comparison)
+    return normal(first_text(ds, key.tag), key.comparison)
 
 
-def _normal(text: str | None, comparison: Comparison) -> tuple[str | None, ...]:
+def normal(text: str | None, comparison: Comparison) -> tuple[str | None, ...]:
     if comparison is Comparison.NAME:
         return tuple(group or None for group in normal_name(text or ""))
     if text is None:

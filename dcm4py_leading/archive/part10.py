@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+import struct
+from typing import BinaryIO
 
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
 from dcm4py_leading import __version__
-from dcm4py_leading.archive.integrity import verify
+from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject
-
-__all__ = ["IMPLEMENTATION_CLASS_UID", "IMPLEMENTATION_VERSION_NAME", "read_header", "verify", "write_header"]
 
 IMPLEMENTATION_CLASS_UID = "2.25.75081376102063671794799070006276009994"
 IMPLEMENTATION_VERSION_NAME = f"DCM4PY_{__version__}"[:16]
 
 
-class Writable(Protocol):
-    """What takes bytes."""
-
-    def write(self, data: bytes, /) -> int: ...
+_META_INFORMATION_VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
 
-def write_header(
-    file: Writable,
-    *,
-    sop_class_uid: str,
-    sop_instance_uid: str,
-    transfer_syntax_uid: str,
-    sending_ae_title: str,
-) -> None:
-    """Write preamble, prefix and File Meta Information, so that a data set in that transfer syntax may follow."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.SourceApplicationEntityTitle = sending_ae_title
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    file.write(bytes(128) + b"DICM" + buffer.getvalue())
+def encode_header(
+    *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, sending_ae_title: str
+) -> bytes:
+    """Preamble, prefix and File Meta Information, so that a data set in that transfer syntax may follow."""
+    meta = (
+        _META_INFORMATION_VERSION
+        + _element(0x0002, b"UI", sop_class_uid)
+        + _element(0x0003, b"UI", sop_instance_uid)
+        + _element(0x0010, b"UI", transfer_syntax_uid)
+        + _OUR_IMPLEMENTATION
+        + _element(0x0016, b"AE", sending_ae_title)
+    )
+    return _PREAMBLE_AND_PREFIX + b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little") + meta
+
+
+def _element(number: int, vr: bytes, text: str) -> bytes:
+    """An element (0002,number)."""
+    value = text.encode("latin-1", "replace")
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    return _HEADER.pack(0x0002, number, vr, len(value)) + value
+
+
+_HEADER = struct.Struct("<HH2sH")
+_PREAMBLE_AND_PREFIX = bytes(128) + b"DICM"
+_OUR_IMPLEMENTATION = _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _element(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME
+)
+
+
+def media_storage_sop_instance_uid(data: Buffer) -> str | None:
+    """(0002,0003) of a file of ours, of which ``data`` is the beginning; None where it is none."""
+    try:
+        spans, _ = scan(data, EXPLICIT_LITTLE, start=len(_PREAMBLE_AND_PREFIX), stop_before=0x00020004)
+        _, value, following = spans[0x00020003]
+    except (Unscannable, KeyError):
+        return None
+    return bytes(data[value:following]).decode("latin-1").rstrip("\0")
 
 
 def read_header(file: BinaryIO) -> FileDataset:

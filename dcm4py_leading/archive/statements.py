@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, Select, and_, func, or_, select
+from sqlalchemy import BindParameter, Column, ColumnElement, FromClause, Select, and_, bindparam, func, or_, select
 
 from dcm4py_leading.archive.keys import (
     COUNTS,
@@ -22,6 +23,8 @@ from dcm4py_leading.model.values import Level
 
 _KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 _ESCAPE = "\\"
+PKS = "pks"
+"""The parameter that takes primary keys."""
 
 
 def levels_to(level: Level) -> tuple[Level, ...]:
@@ -41,20 +44,29 @@ def attributes_label(level: Level) -> str:
 
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows that match, in the order in which they came into the index."""
-    levels = levels_to(query.level)
+    pk = TABLES[query.level].c.pk
+    # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
+    is_limited_above = any(_KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in _KEY_OF)
+    return _rows_of(query.level).where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
+
+
+@lru_cache(maxsize=8)
+def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     columns: list[ColumnElement[object]] = []
-    for level in levels:
+    for upper in levels_to(level):
         columns += [
-            TABLES[level].c.pk.label(pk_label(level)),
-            TABLES[level].c.attributes.label(attributes_label(level)),
+            TABLES[upper].c.pk.label(pk_label(upper)),
+            TABLES[upper].c.attributes.label(attributes_label(upper)),
         ]
-    statement = select(*columns).select_from(_joined(query.level)).where(*_where(query))
-    return statement.order_by(TABLES[query.level].c.pk)
+    return select(*columns).select_from(_joined(level))
 
 
-def count(query: Query) -> Select[int]:
-    """How many rows match."""
-    return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
+def count(query: Query, most: int | None = None) -> Select[int]:
+    """How many rows match; none beyond ``most`` is looked at."""
+    if most is None:
+        return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
+    found = select(TABLES[query.level].c.pk).select_from(_joined(query.level)).where(*_where(query)).limit(most)
+    return select(func.count()).select_from(found.subquery())
 
 
 def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
@@ -90,16 +102,18 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
     )
 
 
-def related_count(tag: int, pks: Sequence[int]) -> Select[int, int]:
-    """For each of the entities, how many of those below it there are (Number of Study Related Series and so on)."""
+@lru_cache(maxsize=64)
+def related_count(tag: int) -> Select[int, int]:
+    """For each of the entities `PKS`, how many of those below it there are (Number of Study Related Series ...)."""
     of, counted = COUNTS[tag]
     owner = TABLES[LEVELS[LEVELS.index(of) + 1]].c[f"{of.value.lower()}_fk"]
     below = levels_to(counted)[LEVELS.index(of) + 1 :]
-    return select(owner, func.count()).select_from(_chain(below)).where(owner.in_(pks)).group_by(owner)
+    return select(owner, func.count()).select_from(_chain(below)).where(owner.in_(_pks())).group_by(owner)
 
 
-def collected(tag: int, study_pks: Sequence[int]) -> Select[int, str]:
-    """For each of the studies, the different values of Modality, SOP Class UID, or Retrieve AE Title below it."""
+@lru_cache(maxsize=64)
+def collected(tag: int) -> Select[int, str]:
+    """For each of the studies `PKS`, the different values of Modality, SOP Class UID, or Retrieve AE Title below it."""
     column, below = {
         MODALITIES_IN_STUDY: (series.c.modality, series),
         SOP_CLASSES_IN_STUDY: (instance.c.sop_class_uid, _chain((Level.SERIES, Level.IMAGE))),
@@ -107,18 +121,24 @@ def collected(tag: int, study_pks: Sequence[int]) -> Select[int, str]:
     return (
         select(series.c.study_fk, column)
         .select_from(below)
-        .where(series.c.study_fk.in_(study_pks), column.is_not(None))
+        .where(series.c.study_fk.in_(_pks()), column.is_not(None))
         .distinct()
         .order_by(series.c.study_fk, column)
     )
 
 
-def retrieve_ae_titles(level: Level, pks: Sequence[int]) -> Select[int, str]:
-    """For each of the studies or series, the different lists of Retrieve AE Titles."""
+@lru_cache(maxsize=64)
+def retrieve_ae_titles(level: Level) -> Select[int, str]:
+    """For each of the studies or series `PKS`, the different lists of Retrieve AE Titles."""
     owner = series.c.study_fk if level is Level.STUDY else series.c.pk
-    return select(owner, series.c.retrieve_ae_titles).where(owner.in_(pks)).distinct()
+    return select(owner, series.c.retrieve_ae_titles).where(owner.in_(_pks())).distinct()
 
 
+def _pks() -> BindParameter[Sequence[int]]:
+    return bindparam(PKS, expanding=True)
+
+
+@lru_cache(maxsize=64)
 def _joined(level: Level) -> FromClause:
     return _chain(levels_to(level))
 

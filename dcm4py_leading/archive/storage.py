@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 
 from pydicom import Dataset
 
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.model.archive import StorageDescriptor
 
 
@@ -26,8 +27,12 @@ class Location:
 class Incoming(Protocol):
     """An object on its way into a storage."""
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: Buffer, /) -> None:
         """Append to the object. Raises StorageUnavailable."""
+        ...
+
+    def mapped(self) -> AbstractContextManager[Buffer]:
+        """The bytes written so far, of which there must be some; valid in the block. Raises StorageUnavailable."""
         ...
 
     def reader(self) -> BinaryIO:
@@ -36,6 +41,8 @@ class Incoming(Protocol):
 
     def finish(self, attributes: Dataset) -> Location:
         """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
+
+        Of the attributes, those of `Storage.path_attributes` count.
 
         It is still removed at the end of the block, unless `keep` follows. Raises StorageUnavailable.
         """
@@ -52,6 +59,11 @@ class Storage(Protocol):
     @property
     def descriptor(self) -> StorageDescriptor:
         """The configuration that it was made from."""
+        ...
+
+    @property
+    def path_attributes(self) -> frozenset[int]:
+        """Tags that dcmStoragePathFormat looks at, at the top of the data set."""
         ...
 
     def receive(self) -> AbstractContextManager[Incoming]:

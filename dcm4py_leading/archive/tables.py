@@ -36,6 +36,10 @@ patient = Table(
     # A patient without an ID is a patient of its own for each study: NULLs are not equal. Where there is an ID, no
     # issuer is the empty text.
     UniqueConstraint("patient_id", "issuer_of_patient_id"),
+    # One for each component group: a name matches in any of them.
+    Index(None, "patient_name"),
+    Index(None, "patient_name_ideographic"),
+    Index(None, "patient_name_phonetic"),
 )
 
 study = Table(

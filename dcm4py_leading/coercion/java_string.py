@@ -11,9 +11,13 @@ _BASE32 = "0123456789abcdefghijklmnopqrstuv"
 def java_hash(text: str) -> str:
     """java.lang.String.hashCode, as eight upper case hexadecimal digits."""
     code = 0
-    units = text.encode("utf-16-be", "surrogatepass")
-    for high, low in zip(units[::2], units[1::2], strict=True):
-        code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
+    if text.isascii():
+        for unit in text.encode("ascii"):
+            code = (31 * code + unit) & 0xFFFFFFFF
+    else:
+        units = text.encode("utf-16-be", "surrogatepass")
+        for high, low in zip(units[::2], units[1::2], strict=True):
+            code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
     return f"{code:08X}"
 
 

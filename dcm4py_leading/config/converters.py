@@ -15,6 +15,7 @@ from dcm4py_leading.model.values import AETitle, parse_duration
 E = TypeVar("E", bound=enum.Enum)
 
 _INTEGER = re.compile(r"-?[0-9]+")
+_MOST_STORE_ASSOCIATIONS = 64
 
 
 def text(value: str) -> str:
@@ -110,6 +111,15 @@ def distinguished_name(value: str) -> str:
     """The DN of another entry."""
     dn_key(value)
     return value.strip()
+
+
+def store_associations(value: str) -> str:
+    """dcmMultipleStoreAssociations: a number of associations, for one AE if its title and a colon stand before it."""
+    title, colon, count = value.strip().rpartition(":")
+    count = count.strip()
+    if not count.isdecimal() or not 1 <= int(count) <= _MOST_STORE_ASSOCIATIONS:
+        raise ValueError(f"expected N or AET:N, with N from 1 to {_MOST_STORE_ASSOCIATIONS}")
+    return f"{AETitle(title)}:{int(count)}" if colon else str(int(count))
 
 
 def masquerade(value: str) -> str:

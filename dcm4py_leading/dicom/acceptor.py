@@ -16,7 +16,6 @@ from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
     Message,
-    MoveOriginator,
     PeerReleases,
     seconds,
 )
@@ -232,8 +231,11 @@ class AcceptedAssociation:
             outcome, details = self._handlers[request.command](self, request)
         except (StatusError, ConfigUnavailable) as err:
             outcome, details = self._refuse(request, err)
-        except (AssociationFailed, LinkTimeout) as err:
+        except AssociationFailed as err:
             outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"gone ({err})"}
+        except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
+            self.abort()
+            outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"aborted ({err})"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
@@ -265,6 +267,7 @@ class AcceptedAssociation:
                 pass
             self.respond(request, code, error_comment=comment)
         except (AssociationFailed, LinkTimeout) as gone:
+            self.abort()
             return code, {"peer": f"gone ({gone})"}
         return code, {}
 
@@ -309,9 +312,13 @@ class AcceptedAssociation:
         """Transfer syntaxes in which the peer takes instances of this SOP class on this association."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
-    def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None = None) -> int | None:
-        """Send ``obj`` by C-STORE and wait for the status; None when the response did not come in time."""
-        return self._association.store(obj, message_id, originator, seconds(self.connection.response_timeout))
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """See `Association.begin_store`."""
+        self._association.begin_store(obj, message_id, None)
+
+    def end_store(self, message_id: int) -> int | None:
+        """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
+        return self._association.end_store(message_id, seconds(self.connection.response_timeout))
 
 
 def _shorter(theirs: int, ours: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse, data_header, fragments
-from dcm4py_leading.dicom.state import Event, State
+from dcm4py_leading.dicom.state import Event, NotAllowed, State
 from dcm4py_leading.service.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
@@ -80,8 +81,9 @@ class Association:
         self.contexts: Mapping[int, Context] = {context.context_id: context for context in contexts}
         most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self._fragment_length = max(most - _PDV_OVERHEAD, 1)
-        self._fragments: Iterator[tuple[int, int, memoryview]] = iter(())
+        self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
+        self._data_context_id = 0
         self._waiting: Message | None = None
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
@@ -111,9 +113,9 @@ class Association:
         ``timeout`` in seconds for each. Raises as `receive`.
         """
         while self._is_data_due:
-            _, control, value = self._fragment(timeout)
-            if control & _COMMAND:
-                raise self._misbehaves("a command came where a data set was due")
+            context_id, control, value = self._fragment(timeout)
+            if control & _COMMAND or context_id != self._data_context_id:
+                raise self._misbehaves("something else came where a data set was due")
             self._is_data_due = not control & _LAST
             yield value
 
@@ -141,11 +143,17 @@ class Association:
         self._cancelled.clear()
 
     def _take_in(self) -> None:
-        """Look at what has come without waiting for more."""
-        while self._end is None and self._waiting is None and not self._is_data_due and self.link.has_input():
+        """Look at what has come without waiting for more, but for the rest of a message that has begun."""
+        while self._end is None and self._waiting is None and not self._is_data_due:
+            # What the last PDU holds besides lies in the buffer that the link would read into.
+            if not self._fragments and not self.link.has_input():
+                return
             try:
-                message = self._receive(None)
+                message = self._receive(self.link.patience)
             except AssociationFailed:
+                return
+            except LinkTimeout:
+                self._misbehaves("a message without end")
                 return
             if message.number(dimse.COMMAND_FIELD) == dimse.C_CANCEL_RQ:
                 self._cancel(message)
@@ -178,25 +186,25 @@ class Association:
         except MalformedCommand as err:
             raise self._misbehaves(str(err)) from err
         self._is_data_due = dimse.has_data_set(command)
+        self._data_context_id = context_id
         return Message(context, command)
 
     def _fragment(self, timeout: float | None) -> tuple[int, int, memoryview]:
         if self._end is not None:
             raise self._end
         while True:
-            try:
-                fragment = next(self._fragments, None)
-            except MalformedPdu as err:
-                raise self._misbehaves(str(err)) from err
-            if fragment is not None:
-                return fragment
+            if self._fragments:
+                return self._fragments.popleft()
             try:
                 told = self.link.receive(timeout)
             except LinkEnded as err:
                 self._end = AssociationFailed(str(err))
                 raise self._end from err
             if isinstance(told, memoryview):
-                self._fragments = fragments(told)
+                try:
+                    self._fragments.extend(fragments(told))
+                except MalformedPdu as err:
+                    raise self._misbehaves(str(err)) from err
             elif isinstance(told, ReleaseRequest):
                 self._end = PeerReleases("the peer ended the association")
                 raise self._end
@@ -241,6 +249,8 @@ class Association:
         try:
             for batch in obj.batches():
                 size = sum(map(len, batch))
+                if not size and not buffers:
+                    continue  # there must be no fragment after the last one
                 buffers += self._packed(context.context_id, batch, size, left)
                 self._send(buffers)
                 left -= size
@@ -347,16 +357,6 @@ class Association:
             return None
         return response.number(dimse.STATUS)
 
-    def store(
-        self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None, timeout: float | None
-    ) -> int | None:
-        """C-STORE ``obj``: `begin_store` and `end_store`; None when it could not be sent, too."""
-        try:
-            self.begin_store(obj, message_id, originator)
-        except AssociationFailed:
-            return None
-        return self.end_store(message_id, timeout)
-
     # -- ending -------------------------------------------------------------------------------------------------
 
     def release(self, timeout: float | None) -> None:
@@ -368,12 +368,20 @@ class Association:
                 return
             if self.link.state is State.STA6:
                 self.link.send(Event.RELEASE, ReleaseRequest())
-                while not isinstance(told := self.link.receive(timeout), ReleaseResponse):
-                    if isinstance(told, ReleaseRequest):  # both at the same time (PS3.8 9.2.2)
-                        self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
-        except (LinkEnded, LinkTimeout):
+                self._await_release(timeout)
+        except (LinkEnded, LinkTimeout, NotAllowed):
             self.link.abort()
         self.link.close()
+
+    def _await_release(self, timeout: float | None) -> None:
+        is_released = False
+        while not is_released:
+            is_released = isinstance(self.link.receive(timeout), ReleaseResponse)
+            # Both at the same time: the acceptor answers when it has the answer (PS3.8 9.2.2).
+            if self.link.state in (State.STA9, State.STA12):
+                self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
+                if is_released:
+                    self.link.linger(1.0 if timeout is None else timeout)
 
     def abort(self) -> None:
         """Abort; for any thread."""

@@ -13,7 +13,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import NoReturn
 
@@ -26,6 +27,10 @@ _FIRST_BUFFER = 1 << 14
 _READ_AHEAD = 1 << 16
 _LONGEST_PDU = 1 << 20
 """What a peer may send that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
+_LONGEST_OF_ANY = 1 << 26
+"""The end of what a peer may send that was offered any length: it costs as much memory."""
+_PATIENCE_OF_ABORT = 1.0
+"""Seconds that another thread gets to finish what it is sending."""
 _INVALID = 0
 """What stands for a PDU whose header is wrong."""
 _BUFFERS_AT_ONCE = 1024
@@ -64,21 +69,28 @@ class Link:
         """``sock`` is connected. ``maximum_length`` is what we offer to receive; 0: any."""
         self._socket = sock
         self._is_tls = isinstance(sock, ssl.SSLSocket)
-        sock.setblocking(True)
+        # OpenSSL's own loop would go on for ever at SO_RCVTIMEO; see _when_ready.
+        sock.setblocking(not self._is_tls)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._machine = Machine(is_requestor=is_requestor)
         self._machine.on(Event.ASSOCIATE_REQUESTED if is_requestor else Event.CONNECTION_CAME_IN)
-        self._longest = max(maximum_length, _LONGEST_PDU)
+        self._longest = max(maximum_length or _LONGEST_OF_ANY, _LONGEST_PDU)
         self._buffer = memoryview(bytearray(_FIRST_BUFFER))
         self._start = self._end = 0
         self._timeouts: dict[int, float | None] = {}
         self._patience: float | None = None
+        self._is_torn = False
         self._writing = threading.Lock()
 
     @property
     def state(self) -> State:
         """Where the association stands (PS3.8 9.2)."""
         return self._machine.state
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds; see `set_send_timeout`."""
+        return self._patience
 
     def set_send_timeout(self, seconds: float | None) -> None:
         """How long a peer may not read what is sent to it, or stop within a PDU; None is for ever."""
@@ -130,7 +142,7 @@ class Link:
         while not self._is_complete():
             try:
                 count = self._fill(is_waiting=True)
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except BlockingIOError:
                 raise LinkTimeout("nothing came in time") from None
             except OSError as err:
                 self._is_gone(f"connection lost: {err.strerror or type(err).__name__}")
@@ -150,7 +162,9 @@ class Link:
         return pdu_type, self._buffer[body_start : self._start]
 
     def _is_valid(self, pdu_type: int, length: int) -> bool:
-        return length <= self._longest and pdu_type in _EVENTS
+        # A stranger gets no more than what an A-ASSOCIATE-RQ may need.
+        longest = _LONGEST_PDU if self._machine.state is State.STA2 else self._longest
+        return length <= longest and pdu_type in _EVENTS
 
     def _is_complete(self) -> bool:
         available = self._end - self._start
@@ -171,14 +185,30 @@ class Link:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         elif not self._is_tls:
             flags = socket.MSG_DONTWAIT
-        elif not (self._has_tls_bytes() or select.select([self._socket], [], [], 0)[0]):
-            raise BlockingIOError
-        count = self._socket.recv_into(room, 0, flags)
+        if self._is_tls and is_waiting:
+            count = self._when_ready(lambda: self._socket.recv_into(room), socket.SO_RCVTIMEO)
+        else:
+            count = self._socket.recv_into(room, 0, flags)
         self._end += count
         return count
 
-    def _has_tls_bytes(self) -> bool:
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+    def _when_ready(self, call: Callable[[], int], option: int) -> int:
+        """A TLS connection may have to read in order to write, and to write in order to read.
+
+        Raises BlockingIOError when it cannot in the time set for ``option``.
+        """
+        while True:
+            try:
+                return call()
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except ssl.SSLWantWriteError:
+                wanted = select.POLLOUT
+            timeout = self._timeouts.get(option)
+            poll = select.poll()
+            poll.register(self._socket, wanted)
+            if not poll.poll(None if timeout is None else timeout * 1000):
+                raise BlockingIOError
 
     def _make_room(self) -> None:
         if self._start == self._end:
@@ -229,28 +259,34 @@ class Link:
     def _write(self, buffers: Sequence[Buffer]) -> None:
         try:
             if self._is_tls:
-                self._socket.sendall(b"".join(buffers))
+                left = memoryview(b"".join(buffers))
+                while left:
+                    left = left[self._when_ready(partial(self._socket.send, left), socket.SO_SNDTIMEO) :]
             else:
                 _send_all(self._socket, buffers)
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except BlockingIOError:
+            self._is_torn = True
             raise LinkTimeout("the peer does not take what is sent") from None
         except OSError as err:
+            self._is_torn = True
             raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
 
     # -- ending -------------------------------------------------------------------------------------------------
 
     def abort(self) -> None:
         """Send an A-ABORT if the association still stands, and end the connection; for any thread."""
-        # A thread that is stuck in sending is not waited for: there is no place for an A-ABORT in half a PDU.
+        # A thread that is stuck in sending is not waited for: there is no place for an A-ABORT in half a PDU, which
+        # it might even complete.
         is_free = self._writing.acquire(blocking=False)
         try:
-            if is_free and self._machine.state not in (State.STA1, State.STA2, State.STA4, State.STA13):
+            can_tell = is_free and not self._is_torn
+            if can_tell and self._machine.state not in (State.STA1, State.STA2, State.STA4, State.STA13):
                 action = self._machine.on(Event.ABORT)
                 if action.sends_abort is not None:
                     self._set_timeout(socket.SO_SNDTIMEO, 0.1)
                     self._socket.send(pdu.encode(Abort(action.sends_abort, 0)))
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # it is gone already
+        except (OSError, NotAllowed):  # it is gone already, or the thread that reads was faster
             return
         finally:
             if is_free:
@@ -259,12 +295,14 @@ class Link:
     def _abort_for(self, action: Action, event: Event) -> NoReturn:
         """The peer does not keep to the protocol: say so, and end."""
         reason = 1 if event is Event.INVALID_PDU_RECEIVED else 2
-        if action.sends_abort is not None:
-            source = action.sends_abort
+        source = action.sends_abort
+        if source is not None and self._writing.acquire(timeout=_PATIENCE_OF_ABORT):
             try:
                 self._write([pdu.encode(Abort(source, reason if source == 2 else 0))])
             except (LinkEnded, LinkTimeout):
                 self.close()
+            finally:
+                self._writing.release()
             self.linger(1.0)
         self.close()
         raise LinkEnded("the peer does not keep to the protocol: aborted")
@@ -275,7 +313,8 @@ class Link:
         try:
             while (remaining := ends_at - time.monotonic()) > 0:
                 self._set_timeout(socket.SO_RCVTIMEO, remaining)
-                if not self._socket.recv(4096):
+                self._start = self._end = 0
+                if not self._fill(is_waiting=True):
                     break
         except OSError:
             return  # nothing came in time, or it was closed hard: both are an end

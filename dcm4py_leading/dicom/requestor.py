@@ -128,9 +128,13 @@ class RequestedAssociation:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
-    def store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> int | None:
-        """C-STORE ``obj``; the status, or None when the response did not come in time."""
-        return self._association.store(obj, message_id, originator, seconds(self._local.response_timeout))
+    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> None:
+        """See `Association.begin_store`."""
+        self._association.begin_store(obj, message_id, originator)
+
+    def end_store(self, message_id: int) -> int | None:
+        """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
+        return self._association.end_store(message_id, seconds(self._local.response_timeout))
 
     def release(self) -> None:
         """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""

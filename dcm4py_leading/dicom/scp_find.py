@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
-from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
+from dcm4py_leading.dicom.identifier import decode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.service.find import FindRequest, find
 
 
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-FIND: one pending response a match, C-CANCEL heeded between them."""
+    """C-FIND: one pending response a match, sent by the page; C-CANCEL is heeded between pages."""
     settings = assoc.local_ae.settings
     found = find(
         assoc.runtime,
@@ -19,6 +21,7 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
             identifier=decode_identifier(request),
             model=FIND[request.abstract_syntax],
             sop_class_uid=request.abstract_syntax,
+            transfer_syntax_uid=request.transfer_syntax,
             relational=assoc.is_relational(request.abstract_syntax) or settings.relational_query_negotiation_lenient,
             local_ae=assoc.local_ae,
             sending=assoc.remote_peer,
@@ -26,13 +29,14 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         ),
     )
     count = 0
-    for match in found.responses:
-        if assoc.is_over(request):
-            if not assoc.is_cancelled(request):
-                return status.CANCEL, {"matches": count, "peer": "gone"}
-            assoc.respond(request, status.CANCEL)
-            return status.CANCEL, {"matches": count}
-        assoc.respond(request, status.PENDING, data=encode_identifier(match, request.transfer_syntax))
-        count += 1
+    with closing(found.pages) as pages:
+        for page in pages:
+            if assoc.is_over(request):
+                if not assoc.is_cancelled(request):
+                    return status.CANCEL, {"matches": count, "peer": "gone"}
+                assoc.respond(request, status.CANCEL)
+                return status.CANCEL, {"matches": count}
+            assoc.respond_pending(request, page)
+            count += len(page)
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

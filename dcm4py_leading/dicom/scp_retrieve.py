@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -20,15 +21,9 @@ from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
 from dcm4py_leading.errors import DestinationUnavailable
 from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.encode import PreparedObject
-from dcm4py_leading.service.retrieve import (
-    Delivery,
-    Retrieval,
-    RetrieveRequest,
-    deliver,
-    destination,
-    retrieve,
-)
+from dcm4py_leading.service.retrieve import Retrieval, RetrieveRequest, destination, retrieve
 from dcm4py_leading.service.tally import SubOperationTally
 
 
@@ -38,12 +33,19 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
     retrieval = _retrieval(assoc, request, MOVE[request.abstract_syntax], destination_of=remote.ae_title)
     originator = MoveOriginator(assoc.calling_ae_title, request.message_id)
     interval = assoc.local_ae.settings.send_pending_cmove_interval
-    with (
-        StoreSCU(assoc.local_ae, remote, retrieval.contexts, originator) as store_scu,
-        _PendingByTime(assoc, request, interval, retrieval.expected) as pending,
-    ):
+    count = min(assoc.local_ae.settings.store_associations_to(remote.ae_title), max(retrieval.expected, 1))
+    with ExitStack() as running:
+        to = [
+            running.enter_context(StoreSCU(assoc.local_ae, remote, retrieval.contexts, originator))
+            for _ in range(count)
+        ]
+        pending = running.enter_context(_PendingByTime(assoc, request, interval, retrieval.expected))
         delivery = deliver(
-            retrieval, store_scu, is_cancelled=lambda: assoc.is_over(request), on_progress=pending.update
+            retrieval.objects,
+            retrieval.expected,
+            to,
+            is_cancelled=lambda: assoc.is_over(request),
+            on_progress=pending.update,
         )
     return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title})
 
@@ -57,7 +59,11 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
             assoc.respond(request, status.PENDING, tally=tally, remaining=True, is_urgent=False)
 
     delivery = deliver(
-        retrieval, _SameAssociation(assoc), is_cancelled=lambda: assoc.is_over(request), on_progress=on_progress
+        retrieval.objects,
+        retrieval.expected,
+        [_SameAssociation(assoc)],
+        is_cancelled=lambda: assoc.is_over(request),
+        on_progress=on_progress,
     )
     return _finish(assoc, request, delivery, retrieval, {})
 
@@ -97,6 +103,7 @@ def _finish(
         "completed": tally.completed,
         "failed": tally.failed,
         "warning": tally.warning,
+        "transcoded": delivery.transcoded,
         "leading": retrieval.coercer,
     }
     try:
@@ -119,8 +126,14 @@ class _SameAssociation:
             raise DestinationUnavailable(f"{self._assoc.calling_ae_title} ended the association")
         return self._assoc.accepted_transfer_syntaxes(sop_class_uid)
 
-    def store(self, obj: PreparedObject, message_id: int) -> int | None:
-        code = self._assoc.store(obj, message_id)
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        try:
+            self._assoc.begin_store(obj, message_id)
+        except AssociationFailed as err:
+            raise DestinationUnavailable(f"{self._assoc.calling_ae_title}: {err}") from err
+
+    def end_store(self, message_id: int) -> int | None:
+        code = self._assoc.end_store(message_id)
         if code is None and self._assoc.is_open:
             # A late answer would be taken for the answer to the next object.
             self._assoc.abort()

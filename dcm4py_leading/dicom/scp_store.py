@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
@@ -19,7 +17,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         transfer_syntax_uid=request.transfer_syntax,
         sending=assoc.remote_peer,
         receiving=assoc.local_peer,
-        data=BytesIO(b"".join(bytes(part) for part in request.data)),
+        data=request.data,
     )
     outcome = store(assoc.runtime, assoc.local_ae, received)
     assoc.respond(request, status.SUCCESS)

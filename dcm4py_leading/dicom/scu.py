@@ -25,6 +25,7 @@ from dcm4py_leading.errors import (
     LeadingMismatch,
     LeadingQueryFailed,
     LeadingUnavailable,
+    SubOperationFailed,
 )
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
@@ -213,7 +214,7 @@ def study_identifier(study_instance_uids: Sequence[UID], return_keys: frozenset[
 
 
 class StoreSCU:
-    """C-STORE sub-operations of one C-MOVE; implements `service.retrieve.Destination`.
+    """C-STORE sub-operations of one C-MOVE; implements `service.deliver.Destination`.
 
     Opens its association when the first object is to be sent. An association that is lost costs the object in
     flight; the next object gets a new one, and when that cannot be opened the destination is given up.
@@ -237,15 +238,28 @@ class StoreSCU:
         """What the destination takes for this SOP class. Raises DestinationUnavailable."""
         return self._association_for(sop_class_uid).transfer_syntaxes(sop_class_uid)
 
-    def store(self, obj: PreparedObject, message_id: int) -> int | None:
-        """C-STORE it; the status, or None when the destination gave none: then the association is dropped."""
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """See `service.deliver.Destination`."""
         assoc = self._assoc or self._association_for(obj.sop_class_uid)
-        code = assoc.store(obj, message_id, self._originator)
+        try:
+            assoc.begin_store(obj, message_id, self._originator)
+        except AssociationFailed as err:
+            self._drop(assoc)
+            raise SubOperationFailed(f"the destination {err}") from err
+
+    def end_store(self, message_id: int) -> int | None:
+        """See `service.deliver.Destination`. Without a response the association is dropped."""
+        if self._assoc is None:
+            return None
+        code = self._assoc.end_store(message_id)
         if code is None:
             LOG.warning("%s gave no response to a C-STORE: association dropped", self._remote.ae_title)
-            assoc.abort()
-            self._assoc = None
+            self._drop(self._assoc)
         return code
+
+    def _drop(self, assoc: RequestedAssociation) -> None:
+        assoc.abort()
+        self._assoc = None
 
     def _association_for(self, sop_class_uid: str) -> RequestedAssociation:
         if self._assoc is not None and self._assoc.is_open and sop_class_uid in self._proposed:

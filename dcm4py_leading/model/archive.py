@@ -120,11 +120,18 @@ class ArchiveSettings:
     send_pending_cget: bool = False
     send_pending_cmove_interval: timedelta | None = None
     """dcmSendPendingCMoveInterval; None: no pending responses by time."""
+    multiple_store_associations: tuple[str, ...] = ("1",)
+    """dcmMultipleStoreAssociations, each ``N`` or ``AET:N``: how many associations carry one retrieve."""
     default_character_set: str | None = None
     """dcmDefaultCharacterSet: for data sets of peers that name no Specific Character Set."""
     retrieve_aets: tuple[AETitle, ...] = ()
     return_retrieve_aets: tuple[AETitle, ...] = ()
     person_name_component_order_insensitive_matching: bool = False
+
+    def store_associations_to(self, ae_title: AETitle) -> int:
+        """How many associations to that C-STORE SCP carry one retrieve: what is said of it, else of all, else one."""
+        counts = {text.rpartition(":")[0]: int(text.rpartition(":")[2]) for text in self.multiple_store_associations}
+        return counts.get(ae_title, counts.get("", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

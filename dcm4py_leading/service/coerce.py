@@ -101,7 +101,7 @@ class Coercer:
         """Coerce ``ds``, which is changed. Raises CoercionFailed."""
         executed: list[Executed] = []
         try:
-            return run(coercion(ds, selection, executed), self._answer)
+            return run(coercion(ds, selection, executed), self.answer)
         finally:  # the step that fails the request counts, too
             self.count(executed)
 
@@ -133,7 +133,8 @@ class Coercer:
     def _remaining(self) -> timedelta:
         return timedelta(seconds=max(0.0, self._patience))
 
-    def _answer(self, question: Question) -> Answer:
+    def answer(self, question: Question) -> Answer:
+        """The answer, or why there is none; asked once in a request."""
         self._ask([question])
         return self._answers[question]
 

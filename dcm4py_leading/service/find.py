@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.index import Match
 from dcm4py_leading.archive.query import parse_query
 from dcm4py_leading.coercion.chain import Coerced
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.errors import TooManyMatches
+from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import UID, InformationModel, TransferRole
+from dcm4py_leading.model.values import InformationModel, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.leading_first import leading_first
+from dcm4py_leading.service.matches_coerced import Begun, MatchCoercion, study_of
+from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced
 from dcm4py_leading.service.runtime import Runtime
-
-_ALWAYS_RETURNED = (
-    0x00080005,  # Specific Character Set
-    0x00080054,  # Retrieve AE Title
-    0x00080056,  # Instance Availability
-    0x00080201,  # Timezone Offset From UTC
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,8 @@ class FindRequest:
     identifier: Dataset
     model: InformationModel
     sop_class_uid: str
+    transfer_syntax_uid: str
+    """Of the responses."""
     relational: bool
     local_ae: ApplicationEntity
     sending: Peer
@@ -45,8 +44,11 @@ class FindRequest:
 class Found:
     """What a C-FIND answers."""
 
-    responses: Iterator[Dataset]
-    """The response identifiers, in a stable order, made one by one as they are asked for."""
+    pages: Generator[Sequence[bytes]]
+    """The response identifiers, encoded, in a stable order. A page is made when it is asked for; the first is small.
+
+    To be closed by the caller when it wants no more of them.
+    """
     coercer: Coercer
 
 
@@ -55,7 +57,8 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
 
     The keys are coerced before the query, each match after it; the leading archives are asked a page of matches at a
     time. With leading-first, their values are what is matched.
-    Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, CoercionFailed.
+    Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, CoercionFailed; the last
+    two also while the pages are read.
     """
     ae = request.local_ae
     keys = _coerced_keys(runtime, request)
@@ -63,18 +66,21 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     message = _message(request, Dimse.C_FIND_RSP)
     coercer = Coercer(runtime, message)
     if runtime.hides_everything(ae):
-        return Found(responses=iter(()), coercer=coercer)
+        return Found(pages=_nothing(), coercer=coercer)
     led = leading_first(runtime, message, coercer, request.sop_class_uid, keys, query)
     index, fetch_size = runtime.index, runtime.device.archive.query_fetch_size
     limit = ae.settings.query_max_number_of_results
-    if limit and (led.count(index) if led else index.count(query)) > limit:
+    if limit and (led.count(index) if led else index.count(query, most=limit + 1)) > limit:
         raise TooManyMatches(f"more than {limit} matches (dcmQueryMaxNumberOfResults of {ae.ae_title})")
-    matches = led.rows(index, fetch_size) if led else index.matches(query, fetch_size=fetch_size)
-    if coercer.has_rules:
-        coerced = _coerced(matches, coercer, request.sop_class_uid, runtime.leading_settings)
-        matches = led.kept(coerced) if led else (one.dataset for one in coerced)
-    responses = (_response(match, request.identifier, ae) for match in matches)
-    return Found(responses=responses, coercer=coercer)
+    settings = runtime.leading_settings
+    if led:
+        rows = led.rows(index, fetch_size)
+        kept = led.kept(_coerced(rows, coercer, request.sop_class_uid, settings)) if coercer.has_rules else rows
+        encoded = (_encoded(match, request) for match in kept)
+        return Found(pages=_pages(encoded, settings, list), coercer=coercer)
+    answering = _Answering(runtime, request, message, coercer)
+    matches = index.matches(query, fetch_size=fetch_size)
+    return Found(pages=_pages(matches, settings, answering.page), coercer=coercer)
 
 
 def _message(request: FindRequest, dimse: Dimse) -> Message:
@@ -98,32 +104,105 @@ def _coerced_keys(runtime: Runtime, request: FindRequest) -> Dataset:
     return keys
 
 
+def _nothing() -> Generator[Sequence[bytes]]:
+    yield from ()
+
+
+T = TypeVar("T")
+
+
+def _pages(
+    rows: Iterator[T], settings: LeadingSettings, answers: Callable[[Sequence[T]], Iterable[bytes]]
+) -> Generator[Sequence[bytes]]:
+    """A page of answers for each page of rows; what was made before an error goes out before it is raised."""
+    for page in settings.pages(rows):
+        encoded: list[bytes] = []
+        try:
+            for answer in answers(page):
+                encoded.append(answer)
+        except Dcm4pyError:
+            if encoded:
+                yield encoded
+            raise
+        yield encoded
+
+
+class _Answering:
+    """From matches in the index to encoded answers."""
+
+    def __init__(self, runtime: Runtime, request: FindRequest, message: Message, coercer: Coercer) -> None:
+        self._request = request
+        self._coercer = coercer
+        self._scanned: dict[int, tuple[bytes, dict[int, tuple[int, int, int]]]] = {}
+        self._template: Template | None
+        self._coercion: MatchCoercion | None = None
+        try:
+            self._template = Template(
+                request.identifier, request.transfer_syntax_uid, request.local_ae.settings.return_retrieve_aets
+            )
+            if coercer.has_rules:
+                self._coercion = MatchCoercion(
+                    runtime.rules[request.local_ae.ae_title],
+                    message,
+                    coercer,
+                    runtime.coerced_matches,
+                    request.sop_class_uid,
+                )
+        except NotCut:
+            self._template = None
+
+    def page(self, page: Sequence[Match]) -> Iterator[bytes]:
+        """The answers. Raises CoercionFailed."""
+        if not self._coercer.has_rules:
+            for match in page:
+                yield self._plain(match)
+            return
+        begun = [one for match in page if (one := self._begun(match)) is not None]
+        if self._template is None or self._coercion is None or len(begun) < len(page):
+            for coerced in _coerced_page([m.attributes for m in page], self._coercer, self._request.sop_class_uid):
+                yield _encoded(coerced.dataset, self._request)
+            return
+        self._coercer.prefetch([(one.selection, one.study) for one in begun if one.study is not None])
+        for match, one in zip(page, begun, strict=True):
+            edited = self._coercion.finish(one)
+            try:
+                yield self._template.cut(one.elements, edited)
+            except NotCut:
+                ds = match.attributes
+                # It was counted above; what it does to all elements is the same as to those it touches.
+                yield _encoded(self._coercion.again(ds, one), self._request)
+
+    def _plain(self, match: Match) -> bytes:
+        if self._template is not None:
+            try:
+                return self._template.cut(Elements(match, self._scanned))
+            except NotCut:
+                pass
+        return _encoded(match.attributes, self._request)
+
+    def _begun(self, match: Match) -> Begun | None:
+        if self._coercion is None:
+            return None
+        try:
+            return self._coercion.begin(Elements(match, self._scanned))
+        except NotCut:
+            return None
+
+
 def _coerced(
-    matches: Iterator[Dataset], coercer: Coercer, sop_class_uid: str, settings: LeadingSettings
+    matches: Iterable[Dataset], coercer: Coercer, sop_class_uid: str, settings: LeadingSettings
 ) -> Iterator[Coerced]:
-    """The matches, coerced; the first page is small, so that the first answer comes soon."""
     for page in settings.pages(matches):
-        selected = [(match, coercer.select(match, sop_class_uid)) for match in page]
-        coercer.prefetch([(selection, uid) for match, selection in selected if (uid := _study(match)) is not None])
-        for match, selection in selected:
-            yield coercer.coerce(match, selection)
+        yield from _coerced_page(page, coercer, sop_class_uid)
 
 
-def _study(match: Dataset) -> UID | None:
-    uid = match.get("StudyInstanceUID")
-    return UID(uid) if uid else None
+def _coerced_page(page: Sequence[Dataset], coercer: Coercer, sop_class_uid: str) -> Iterator[Coerced]:
+    selected = [(match, coercer.select(match, sop_class_uid)) for match in page]
+    coercer.prefetch([(selection, uid) for match, selection in selected if (uid := study_of(match)) is not None])
+    for match, selection in selected:
+        yield coercer.coerce(match, selection)
 
 
-def _response(match: Dataset, identifier: Dataset, ae: ApplicationEntity) -> Dataset:
-    """``match`` reduced to what was asked for (PS3.4 C.4.1.1.3.2)."""
-    response = Dataset()
-    for tag in sorted({*identifier.keys(), *_ALWAYS_RETURNED}):
-        if tag in match:
-            response[tag] = match[tag]
-        elif tag in identifier and tag != 0x00080005:
-            asked = identifier[tag]
-            response.add_new(tag, asked.VR, [] if asked.VR == "SQ" else None)
-    response.QueryRetrieveLevel = identifier.QueryRetrieveLevel
-    if ae.settings.return_retrieve_aets:
-        response.RetrieveAETitle = list(ae.settings.return_retrieve_aets)
-    return response
+def _encoded(match: Dataset, request: FindRequest) -> bytes:
+    response = reduced(match, request.identifier, request.local_ae.settings.return_retrieve_aets)
+    return encode(response, request.transfer_syntax_uid)

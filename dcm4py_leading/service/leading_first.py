@@ -91,9 +91,11 @@ class LeadingFirst:
         return matching if self.query.level is not Level.PATIENT else self._patients(matching)
 
     def _rows(self, query: Query, index: Index, fetch_size: int) -> Iterator[Dataset]:
-        yield from index.matches(query, fetch_size=fetch_size)
+        for match in index.matches(query, fetch_size=fetch_size):
+            yield match.attributes
         if self.named:
-            for row in index.matches(self._by_leading(query), fetch_size=fetch_size):
+            for match in index.matches(self._by_leading(query), fetch_size=fetch_size):
+                row = match.attributes
                 if not matches(query, row):
                     yield row
 

@@ -26,6 +26,7 @@ from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.issuer import SupplementIssuerStep
+from dcm4py_leading.coercion.layout import Layouts
 from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
@@ -37,6 +38,7 @@ from dcm4py_leading.coercion.tags import All
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
 _MOST_REMEMBERED = 2048
+_END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
 """What a change of the character set may concern, and what may hold it (PS3.5 6.1.2.2)."""
@@ -110,6 +112,8 @@ class BytewiseCoercion:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
         self._plans: dict[int, tuple[Selection, _Plan]] = {}
         self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], _Concern] = {}
+        self._layouts = Layouts()
+        self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
         """How many times pydicom was needed."""
@@ -124,12 +128,12 @@ class BytewiseCoercion:
         if not selection.retrieve_as_received:
             *levels, own = instance.encoded_attributes
             upper = tuple(levels)
-            own_spans, _ = scan(own, EXPLICIT_LITTLE)
+            own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
         tags = concern.tags
         spans: Mapping[int, Span]
         try:
-            spans, scanned_to = scan(view, encoding, start=start, stop_before=concern.stop_before)
+            spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)
         except Unscannable as err:
             raise NotBytewise from err
         unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydicom import Dataset
@@ -24,6 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, R
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import CoercionCounts
+from dcm4py_leading.service.remembered import RememberedCoercions
 
 
 class WorklistQuery(Protocol):
@@ -54,6 +55,9 @@ class Runtime:
     """Lets go of idle associations to leading archives."""
     resolve: Callable[[AETitle], RemoteAE | None]
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
+
+    coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
+    """What this configuration made of the matches of queries."""
 
     @property
     def device(self) -> Device:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import logging
-import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from pydicom import Dataset
-from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.part10 import read_header, verify, write_header
+from dcm4py_leading.archive.attributes import read_elements
+from dcm4py_leading.archive.integrity import verify_data_set
+from dcm4py_leading.archive.kept import Keeper, Levels
+from dcm4py_leading.archive.part10 import encode_header, read_header
 from dcm4py_leading.archive.storage import Incoming, Location
 from dcm4py_leading.coercion.charset import declare_default
+from dcm4py_leading.coercion.scan import Buffer, Span, encoding_of
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import TransferRole
+from dcm4py_leading.model.values import Level, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
 from dcm4py_leading.service.encode import encode_data_set, object_errors, read_object
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
-
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class ReceivedObject:
     transfer_syntax_uid: str
     sending: Peer
     receiving: Peer
-    data: BinaryIO
+    data: Iterable[Buffer]
+    """In pieces as they come; each is valid until the next one is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +54,73 @@ class Stored:
 def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Stored:
     """Keep a received object, as the rules for received objects want it, else as it is.
 
-    When this returns, it is on disk and in the index. Raises InvalidObject, ObjectMismatch, ObjectRefused,
+    When this returns, it is on the disk and in the index. Raises InvalidObject, ObjectMismatch, ObjectRefused,
     CoercionFailed, StorageUnavailable, IndexUnavailable, and then nothing of the object is left.
     """
-    with runtime.storage_for(ae).receive() as incoming:
-        _write_header(incoming, received, received.sop_class_uid, received.sop_instance_uid)
-        shutil.copyfileobj(received.data, incoming, _COPY_BYTES)
-        with incoming.reader() as file:
-            verify(file)
-            header = read_header(file)
-            _require_same_object(header, received)
-            coerced = _coerced(runtime, ae, received, header, file)
-        if coerced is None:
-            return _keep(runtime, ae, received, incoming, header)
-    with runtime.storage_for(ae).receive() as incoming:
-        _write_header(incoming, received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID))
+    storage = runtime.storage_for(ae)
+    keeper = runtime.index.keeper(runtime.device.archive.attribute_filters)
+    coercer = _coercer(runtime, ae, received)
+    with storage.receive() as incoming:
+        file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
+        incoming.write(file_header)
+        for chunk in received.data:
+            incoming.write(chunk)
+        with incoming.mapped() as data:
+            spans = verify_data_set(data, received.transfer_syntax_uid, start=len(file_header))
+            found = None
+            if spans is not None and not coercer.has_rules:
+                found = _cut(data, spans, received, keeper, storage.path_attributes)
+        coerced: Dataset | None = None
+        if found is None:
+            with incoming.reader() as file:
+                header = read_header(file)
+                _require_same_object(header, received)
+                coerced = _coerced(coercer, ae, received, header, file)
+            if coerced is None:
+                found = _Found(header, keeper.take(header))
+        if found is not None:
+            return _keep(runtime, ae, received, incoming, keeper, found)
+    assert coerced is not None
+    with storage.receive() as incoming:
+        incoming.write(_file_header(received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID)))
         incoming.write(encode_data_set(coerced, received.transfer_syntax_uid, received.transfer_syntax_uid))
         with incoming.reader() as file:
             header = read_header(file)
-        return _keep(runtime, ae, received, incoming, header)
+        return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
 
 
-def _write_header(incoming: Incoming, received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> None:
-    write_header(
-        incoming,
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an object's header says."""
+
+    path_attributes: Dataset
+    """At least those that dcmStoragePathFormat looks at."""
+    levels: Levels
+
+
+def _cut(
+    data: Buffer,
+    spans: Mapping[int, Span],
+    received: ReceivedObject,
+    keeper: Keeper,
+    path_attributes: frozenset[int],
+) -> _Found | None:
+    """What is to be known of an object, cut from its bytes; None where pydicom has to read it.
+
+    Raises ObjectMismatch.
+    """
+    encoding = encoding_of(received.transfer_syntax_uid)
+    levels = keeper.cut(data, spans, encoding) if encoding is not None else None
+    if encoding is None or levels is None:
+        return None
+    image = levels[Level.IMAGE].columns
+    _require_same("SOPClassUID", image["sop_class_uid"], received.sop_class_uid)
+    _require_same("SOPInstanceUID", image["sop_instance_uid"], received.sop_instance_uid)
+    return _Found(read_elements(data, spans, path_attributes, encoding), levels)
+
+
+def _file_header(received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+    return encode_header(
         sop_class_uid=sop_class_uid,
         sop_instance_uid=sop_instance_uid,
         transfer_syntax_uid=received.transfer_syntax_uid,
@@ -83,13 +128,7 @@ def _write_header(incoming: Incoming, received: ReceivedObject, sop_class_uid: s
     )
 
 
-def _coerced(
-    runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject, header: Dataset, file: BinaryIO
-) -> Dataset | None:
-    """The whole data set as the rules for received objects want it, Original Attributes Sequence included.
-
-    None when they change nothing.
-    """
+def _coercer(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Coercer:
     message = Message(
         local_ae=ae,
         dimse=Dimse.C_STORE_RQ,
@@ -97,7 +136,16 @@ def _coerced(
         sending=received.sending,
         receiving=received.receiving,
     )
-    coercer = Coercer(runtime, message)
+    return Coercer(runtime, message)
+
+
+def _coerced(
+    coercer: Coercer, ae: ApplicationEntity, received: ReceivedObject, header: Dataset, file: BinaryIO
+) -> Dataset | None:
+    """The whole data set as the rules for received objects want it, Original Attributes Sequence included.
+
+    None when they change nothing.
+    """
     if not coercer.has_rules:
         return None
     declare_default(header, ae.settings.default_character_set)
@@ -115,13 +163,19 @@ def _coerced(
 
 
 def _keep(
-    runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject, incoming: Incoming, header: FileDataset
+    runtime: Runtime,
+    ae: ApplicationEntity,
+    received: ReceivedObject,
+    incoming: Incoming,
+    keeper: Keeper,
+    found: _Found,
 ) -> Stored:
-    location = incoming.finish(header)
+    location = incoming.finish(found.path_attributes)
     outcome = runtime.index.store(
-        header,
+        found.levels,
         location,
-        filters=runtime.device.archive.attribute_filters,
+        keeper=keeper,
+        transfer_syntax_uid=received.transfer_syntax_uid,
         sending_ae_title=received.sending.ae_title or "",
         overwrite_policy=ae.settings.overwrite_policy,
         relational_mismatch_policy=ae.settings.relational_mismatch_policy,
@@ -132,7 +186,7 @@ def _keep(
     if outcome.replaced_location is not None:
         _discard(runtime, outcome.replaced_location)
     what = "replaced" if outcome.replaced_location is not None else "new" if outcome.stored else "ignored"
-    return Stored(study_instance_uid=str(header.StudyInstanceUID), what=what)
+    return Stored(study_instance_uid=found.levels[Level.STUDY].columns["study_instance_uid"] or "", what=what)
 
 
 def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
@@ -143,11 +197,14 @@ def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
         ("StudyInstanceUID", None),
         ("SeriesInstanceUID", None),
     ):
-        value = _uid(header, keyword)
-        if not value:
-            raise ObjectMismatch(f"the data set has no {keyword}")
-        if expected is not None and value != expected:
-            raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
+        _require_same(keyword, _uid(header, keyword), expected)
+
+
+def _require_same(keyword: str, value: str | None, expected: str | None) -> None:
+    if not value:
+        raise ObjectMismatch(f"the data set has no {keyword}")
+    if expected is not None and value != expected:
+        raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
 
 
 def _uid(header: Dataset, keyword: str) -> str:

@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -69,8 +70,8 @@ class Supervisor:
         self._last_failure: dict[str, object] | None = None
         self._in_force = self._read()
         log.use_reference_key(site.data_dir)
-        Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}").close()
-        open_storages(self._in_force.checked.snapshot.device, {})
+        with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
+            open_storages(self._in_force.checked.snapshot.device, {}, index)
         self._sockets = _bind(listening_connections(self._in_force.checked.snapshot.device), {})
         self._slots = Slots.create(workers)
         self._workers = [WorkerProcess(self._slots, slot, command_line, self._begin) for slot in range(workers)]

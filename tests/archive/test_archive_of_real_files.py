@@ -9,7 +9,8 @@ from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.part10 import read_header, verify
+from dcm4py_leading.archive.integrity import verify
+from dcm4py_leading.archive.part10 import read_header
 from dcm4py_leading.archive.query import parse_retrieve
 from dcm4py_leading.archive.storing import StoreOutcome
 from dcm4py_leading.errors import InvalidObject
@@ -41,8 +42,9 @@ class Archive:
         """What a C-STORE does with the object in ``path``."""
         with self.storage.receive() as incoming:
             incoming.write(path.read_bytes())
+            with incoming.mapped() as data:
+                verify(data)
             with incoming.reader() as file:
-                verify(file)
                 header = read_header(file)
             outcome = store(self.index, header, incoming.finish(header))
             if outcome.stored:
@@ -112,7 +114,7 @@ def test_failure_between_file_and_index_leaves_neither(archive: Archive, monkeyp
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.index.store", fail)
+    monkeypatch.setattr("dcm4py_leading.archive.writer.store", fail)
     with pytest.raises(RuntimeError):
         archive.put(sample_path("CT_small.dcm"))
     monkeypatch.undo()

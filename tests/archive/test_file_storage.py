@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import NoReturn
 
 import pytest
 
+from dcm4py_leading.archive import file_system
 from dcm4py_leading.archive.file_storage import FileStorage
+from dcm4py_leading.archive.part10 import encode_header
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.errors import ConfigInvalid, StorageUnavailable
 from tests.fixtures.archive import make_descriptor, make_header
@@ -56,9 +57,94 @@ def test_leftovers_of_a_crash_are_removed_but_not_what_another_process_receives(
             assert file.read() == b"abc"
 
 
-class FullFile(io.FileIO):
-    def write(self, data: object, /) -> NoReturn:
-        disk_full()
+def crash_after_finish(root: Path, **settings: object) -> Path:
+    """Leave behind what a process leaves that is killed when the object has its place; the file."""
+    storage = FileStorage(make_descriptor(root, **settings))
+    context = storage.receive()
+    incoming = context.__enter__()
+    incoming.write(
+        encode_header(sop_class_uid="1", sop_instance_uid="1.2.3", transfer_syntax_uid="1.2", sending_ae_title="")
+    )
+    location = incoming.finish(make_header(sop="1.2.3", PatientName="N" * 100))
+    os.close(incoming._file)  # which unlocks it, as the end of the process does
+    incoming._file = os.open(os.devnull, os.O_RDONLY)
+    CRASHED.append(context)  # so that it is not cleaned up
+    return root / location.path
+
+
+CRASHED: list[object] = []
+LONG = "{00100010}/" * 4 + "{00080018}"
+
+
+@pytest.mark.parametrize("form", ["{00080018}", "a/{00080018,hash}%2F/=.to", LONG], ids=["short", "odd", "long"])
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_object_that_a_crash_left_named_stays_if_it_is_indexed(tmp_path: Path, form: str, is_indexed: bool) -> None:
+    root = tmp_path / "a=b"
+    file = crash_after_finish(root, storage_path_format=form)
+    asked = []
+
+    def index(*location: str) -> bool:
+        asked.append(location)
+        return is_indexed
+
+    FileStorage(make_descriptor(root), is_indexed=index)
+    assert asked == [("1.2.3", "fs1", file.relative_to(root).as_posix())]
+    assert files(root) == ([file] if is_indexed else [])
+    assert list((root / ".incoming").iterdir()) == []
+
+
+def test_file_of_another_object_at_the_place_of_a_leftover_stays(tmp_path: Path) -> None:
+    file = crash_after_finish(tmp_path, storage_path_format="{00080018}")
+    file.unlink()
+    file.write_bytes(b"another")
+    FileStorage(make_descriptor(tmp_path), is_indexed=lambda *location: False)
+    assert files(tmp_path) == [file]
+
+
+def test_leftover_whose_place_is_gone_is_removed(tmp_path: Path) -> None:
+    crash_after_finish(tmp_path, storage_path_format="{00080018}").unlink()
+    FileStorage(make_descriptor(tmp_path), is_indexed=lambda *location: False)
+    assert files(tmp_path) == []
+
+
+def test_leftover_that_did_not_reach_the_disk_is_removed(tmp_path: Path) -> None:
+    file = crash_after_finish(tmp_path, storage_path_format="{00080018}")
+    file.write_bytes(bytes(500))
+    FileStorage(make_descriptor(tmp_path))
+    assert files(tmp_path) == []
+
+
+def test_object_that_a_living_process_is_about_to_index_stays(tmp_path: Path) -> None:
+    storage = FileStorage(make_descriptor(tmp_path))
+    with storage.receive() as incoming:
+        incoming.write(b"abc")
+        location = incoming.finish(make_header())
+        FileStorage(make_descriptor(tmp_path), is_indexed=lambda *location: False)
+        incoming.keep()
+    assert files(tmp_path) == [tmp_path / location.path]
+
+
+def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_path: Path) -> None:
+    storage = FileStorage(make_descriptor(tmp_path, storage_path_format=LONG))
+    with storage.receive() as incoming:
+        incoming.write(b"abc")
+        incoming.finish(make_header(PatientName="N" * 100))
+        assert len(list((tmp_path / ".incoming").iterdir())) == 2
+    assert list((tmp_path / ".incoming").iterdir()) == []
+    assert files(tmp_path) == []
+
+
+def test_object_costs_one_sync_where_names_reach_the_disk_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    for kind, expected in (("ext4", 1), ("btrfs", 2), (None, 2)):
+        monkeypatch.setattr(file_system, "type_of", lambda root, name=kind: name)
+        storage = FileStorage(make_descriptor(tmp_path, storage_path_format="{00080018}"))
+        synced.clear()
+        put(storage, sop=f"1.2.{expected}.{kind}")
+        assert len(synced) == expected
 
 
 def disk_full(*args: object, **kwargs: object) -> NoReturn:
@@ -67,7 +153,7 @@ def disk_full(*args: object, **kwargs: object) -> NoReturn:
 
 @pytest.mark.parametrize(
     ("step", "does"),
-    [("fdopen", FullFile), ("fsync", disk_full), ("link", disk_full), ("mkdir", disk_full)],
+    [("write", disk_full), ("fsync", disk_full), ("link", disk_full), ("mkdir", disk_full)],
     ids=["write", "fsync", "link", "mkdir"],
 )
 def test_full_disk_is_told_and_leaves_nothing_behind(

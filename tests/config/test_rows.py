@@ -47,6 +47,7 @@ SETTINGS = {
     "dcmRelationalMismatchPolicy": ("REJECT", RelationalMismatchPolicy.REJECT),
     "dcmSendPendingCGet": ("TRUE", True),
     "dcmSendPendingCMoveInterval": ("PT5S", timedelta(seconds=5)),
+    "dcmMultipleStoreAssociations": (["3", " QRSCP : 4"], ("3", "QRSCP:4")),
     "dcmDefaultCharacterSet": ("ISO_IR 100", "ISO_IR 100"),
     "dcmRetrieveAET": (["B", "A "], ("A", "B")),
     "dcmReturnRetrieveAET": (["B", "A"], ("A", "B")),

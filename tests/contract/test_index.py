@@ -308,7 +308,9 @@ def test_matches_come_in_a_stable_order_whatever_the_page(index: Index, level: s
     for number in range(7):
         store(index, make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientID=f"P{number}"))
     query = parse_query(make_identifier(level), InformationModel.PATIENT_ROOT, relational=True)
-    pages = [[ds.PatientID for ds in index.matches(query, fetch_size=size)] for size in (1, 2, 3, 7, 100)]
+    pages = [
+        [match.attributes.PatientID for match in index.matches(query, fetch_size=size)] for size in (1, 2, 3, 7, 100)
+    ]
     assert pages == [[f"P{number}" for number in range(7)]] * 5
     assert index.count(query) == 7
 
@@ -321,8 +323,8 @@ def test_matches_show_one_state_and_keep_nobody_from_storing(index: Index) -> No
     next(matches)
     store(index, make_header("1.2", "1.2.1", "1.2.1.2"))
     store(index, make_header("1.9", "1.9.1", "1.9.1.1"))
-    assert [ds.NumberOfStudyRelatedInstances for ds in matches] == [1, 1]
-    assert [ds.NumberOfStudyRelatedInstances for ds in index.matches(query)] == [1, 1, 2, 1]
+    assert [match.attributes.NumberOfStudyRelatedInstances for match in matches] == [1, 1]
+    assert [match.attributes.NumberOfStudyRelatedInstances for match in index.matches(query)] == [1, 1, 2, 1]
 
 
 def test_query_given_up_half_way_leaves_the_index_usable(index: Index) -> None:
@@ -377,10 +379,11 @@ def test_one_of_many_equal_objects_at_once_is_stored(index: Index) -> None:
 def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     store(index, make_header(StudyDescription="first"))
 
-    def fail(*args: object, **kwargs: object) -> None:
-        raise RuntimeError
+    class Fails:
+        def rows(self, *args: object) -> None:
+            raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.storing._insert", fail)
+    monkeypatch.setattr("dcm4py_leading.archive.storing._INSERT_INSTANCE", Fails())
     overwrite = {Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=UpdatePolicy.OVERWRITE)}
     with pytest.raises(RuntimeError):
         store(index, make_header(StudyDescription="second"), filters=overwrite, overwrite=ALWAYS)

@@ -201,7 +201,7 @@ def test_study_query_finds_what_the_naive_matcher_finds(
     }
     identifier = make_identifier("STUDY", ModalitiesInStudy=modalities, **keys)
     query = parse_query(identifier, InformationModel.STUDY_ROOT, relational=False)
-    found = [str(ds.StudyInstanceUID) for ds in filled.matches(query, fetch_size=7)]
+    found = [str(match.attributes.StudyInstanceUID) for match in filled.matches(query, fetch_size=7)]
     assert len(found) == len(set(found)) == filled.count(query)
     assert set(found) == expected
 

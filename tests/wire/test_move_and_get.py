@@ -266,6 +266,26 @@ def test_a_cancelled_move_stops_and_says_what_remains(archive: Seed, viewer: Sta
     assert final.NumberOfRemainingSuboperations == 3
 
 
+@pytest.mark.ldap("dcmMultipleStoreAssociations")
+def test_a_retrieve_goes_over_as_many_associations_as_are_configured(seed: Seed, viewer: StartViewer) -> None:
+    seed.set(DEVICE, dcmMultipleStoreAssociations=["2", "STORESCP:3"])
+    seed.start()
+    store(
+        seed.archive_port,
+        make_study(seed.directory / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=6),
+    )
+    all_are_asked = threading.Barrier(3)
+
+    def wait_for_the_others(_: Any) -> int:
+        all_are_asked.wait(20)
+        return 0x0000
+
+    station = viewer(seed.viewer_port, script=wait_for_the_others)
+    final = move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0]
+    assert (final.Status, final.NumberOfCompletedSuboperations) == (0x0000, 6)
+    assert len({ds.SOPInstanceUID for ds in station.received}) == 6
+
+
 def test_a_caller_that_leaves_stops_the_move(archive: Seed, viewer: StartViewer) -> None:
     go_on = threading.Event()
     station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(20) and 0x0000) or 0x0000)

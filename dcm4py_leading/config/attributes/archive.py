@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dcm4py_leading.config.binding import Row, many, one
-from dcm4py_leading.config.converters import among, boolean, enumerated, integer, interval, text, update_policy
+from dcm4py_leading.config.converters import (
+    among,
+    boolean,
+    enumerated,
+    integer,
+    interval,
+    store_associations,
+    text,
+    update_policy,
+)
 from dcm4py_leading.model.archive import (
     AttributeSetType,
     Entity,
@@ -32,6 +41,7 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmRelationalMismatchPolicy", "relational_mismatch_policy", enumerated(RelationalMismatchPolicy)),
     one("dcmSendPendingCGet", "send_pending_cget", boolean),
     one("dcmSendPendingCMoveInterval", "send_pending_cmove_interval", interval),
+    many("dcmMultipleStoreAssociations", "multiple_store_associations", store_associations),
     one("dcmDefaultCharacterSet", "default_character_set"),
     many("dcmRetrieveAET", "retrieve_aets", AETitle),
     many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),

@@ -1,0 +1,88 @@
+"""The files of a storage that are in flight: apart from the others, locked by their writer, told from orphans later.
+
+A file begins in the directory ``.incoming`` under a token. Before it gets its place, its name there says which that
+will be; it keeps this name until the index knows the object. So what a crash leaves can be judged by these names
+alone, however large the archive: a file that has its place but no entry in the index is an orphan, nobody was told
+that it is stored.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote
+
+_MAX_NAME_BYTES = 255
+_MARK = "="
+_LONG = ".to"
+
+
+def temporary_file(directory: str) -> tuple[int, str]:
+    """The descriptor and path of a new file that is locked while it is open. Raises OSError."""
+    while True:
+        path = f"{directory}/{secrets.token_hex(8)}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:  # else another process took it for a leftover before it was locked
+            return descriptor, path
+        os.close(descriptor)
+
+
+def record(temporary: str, place: str) -> str:
+    """Note that the file is about to get ``place``, a path below the storage; its new path. Raises OSError.
+
+    A file system with a journal makes it durable no later than the link at ``place``, which comes after it.
+    """
+    directory, _, name = temporary.rpartition("/")
+    token = f"{directory}/{name.partition(_MARK)[0]}"
+    path = token + _MARK + place.replace("%", "%25").replace("/", "%2F")
+    if len(os.fsencode(path)) - path.rindex("/") > _MAX_NAME_BYTES:
+        Path(token + _LONG).unlink(missing_ok=True)
+        Path(token + _LONG).symlink_to(place)
+        path = token
+    if path != temporary:
+        os.rename(temporary, path)  # noqa: PTH104 - making a Path costs as much as the call
+    return path
+
+
+def forget(temporary: str) -> None:
+    """Remove the name of a file in flight. Raises OSError."""
+    if _MARK not in temporary.rpartition("/")[2]:
+        Path(temporary + _LONG).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # noqa: PTH108 - as above
+
+
+def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
+    """Remove what no living process has in flight; before that, ``settle`` each that may have got its place.
+
+    ``settle`` takes the file and the place. Raises OSError, and what ``settle`` raises.
+    """
+    for path in list(directory.iterdir()):
+        if path.is_symlink():
+            continue  # goes with its file
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.fstat(file.fileno()).st_nlink:
+                    continue
+                place = _place(path)
+                if place is not None:
+                    settle(path, place)
+                forget(str(path))
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another process is receiving it, or done
+
+
+def _place(path: Path) -> str | None:
+    _, mark, quoted = path.name.partition(_MARK)
+    if mark:
+        return unquote(quoted)
+    try:
+        return str(path.with_name(path.name + _LONG).readlink())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,205 @@
+"""Delivery of the objects of a retrieve by C-STORE sub-operations (PS3.4 C.4.2.2, C.4.3.2)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcm4py_leading.errors import DestinationUnavailable, StatusError, SubOperationFailed
+from dcm4py_leading.log import ref
+from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.tally import SubOperation, SubOperationTally, outcome_of
+
+LOG = logging.getLogger(__name__)
+
+
+class RetrievedObject(Protocol):
+    """One instance of a retrieve, not yet read."""
+
+    @property
+    def sop_class_uid(self) -> str: ...
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        """Read, coerce and encode it in one of the accepted transfer syntaxes.
+
+        Raises SubOperationFailed, StorageUnavailable, CoercionFailed.
+        """
+        ...
+
+
+class Destination(Protocol):
+    """Where sub-operations go: one association, for one thread."""
+
+    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes that it takes for a SOP class. Raises DestinationUnavailable."""
+        ...
+
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """Send the C-STORE request, and close ``obj``; `end_store` has to follow.
+
+        Raises DestinationUnavailable, SubOperationFailed, and what reading the object raises.
+        """
+        ...
+
+    def end_store(self, message_id: int) -> int | None:
+        """The status of its response; None when there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How a retrieve ended."""
+
+    tally: SubOperationTally
+    cancelled: bool = False
+    problem: str | None = None
+    """The first thing that went wrong, for the Error Comment (0000,0902)."""
+    transcoded: int = 0
+    """How many objects left in another transfer syntax than they are stored in."""
+
+
+def deliver(
+    objects: Iterator[RetrievedObject],
+    expected: int,
+    to: Sequence[Destination],
+    *,
+    is_cancelled: Callable[[], bool],
+    on_progress: Callable[[SubOperationTally], None],
+) -> Delivery:
+    """Send the objects, over several associations at the same time where there are several.
+
+    While the other side stores an object, the next one is prepared. An object that cannot be sent is counted as failed
+    and the others follow; when the destination cannot be reached on any association, all that remain are failed.
+    """
+    delivering = _Delivering(objects, expected, is_cancelled, on_progress)
+    if len(to) == 1:
+        delivering.send_to(to[0])
+    else:
+        threads = [
+            threading.Thread(target=delivering.send_to, args=(one,), name=f"C-STORE association {number}", daemon=True)
+            for number, one in enumerate(to)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    delivering.fail_the_rest()
+    return delivering.delivery()
+
+
+class _Delivering:
+    """One delivery, whose associations share its objects. One lock, not held while anything is sent."""
+
+    def __init__(
+        self,
+        objects: Iterator[RetrievedObject],
+        expected: int,
+        is_cancelled: Callable[[], bool],
+        on_progress: Callable[[SubOperationTally], None],
+    ) -> None:
+        self._objects = objects
+        self._is_cancelled = is_cancelled
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+        self._returned: deque[RetrievedObject] = deque()
+        self._tally = SubOperationTally(remaining=expected)
+        self._cancelled = False
+        self._problem: str | None = None
+        self._transcoded = 0
+
+    def delivery(self) -> Delivery:
+        """How it ended."""
+        return Delivery(
+            tally=self._tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded
+        )
+
+    def send_to(self, to: Destination) -> None:
+        """Send objects on one association until there are no more, or it is cancelled, or there is no association."""
+        under_way: tuple[RetrievedObject, int] | None = None
+        message_id = 0
+        while (obj := self._next()) is not None:
+            try:
+                prepared = self._prepared(obj, to)
+            except DestinationUnavailable as err:
+                self._give_back(obj, err)
+                break
+            except StatusError as err:
+                self._failed(obj, err)
+                continue
+            if under_way is not None:
+                self._ended(*under_way, to)
+                under_way = None
+            if self._is_over():
+                prepared.close()
+                break
+            message_id = message_id % 0xFFFF + 1
+            try:
+                to.begin_store(prepared, message_id)
+            except DestinationUnavailable as err:
+                self._give_back(obj, err)
+                break
+            except StatusError as err:
+                self._failed(obj, err)
+                continue
+            under_way = obj, message_id
+            if prepared.is_transcoded:
+                with self._lock:
+                    self._transcoded += 1
+        if under_way is not None:
+            self._ended(*under_way, to)
+
+    def fail_the_rest(self) -> None:
+        """What no association took is failed."""
+        if self._cancelled:
+            return
+        for obj in (*self._returned, *self._objects):
+            self._record(SubOperation.FAILED, obj)
+
+    def _next(self) -> RetrievedObject | None:
+        with self._lock:
+            if self._cancelled:
+                return None
+            return self._returned.popleft() if self._returned else next(self._objects, None)
+
+    def _is_over(self) -> bool:
+        with self._lock:
+            self._cancelled = self._cancelled or self._is_cancelled()
+            return self._cancelled
+
+    def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
+        accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid)
+        with self._lock:
+            return obj.prepare(accepted)
+
+    def _ended(self, obj: RetrievedObject, message_id: int, to: Destination) -> None:
+        status = to.end_store(message_id)
+        outcome = outcome_of(status)
+        if outcome is SubOperation.FAILED:
+            answer = "no response" if status is None else f"status 0x{status:04X}"
+            self._failed(obj, SubOperationFailed(f"the destination gave {answer}"))
+        else:
+            self._record(outcome, obj)
+
+    def _give_back(self, obj: RetrievedObject, err: StatusError) -> None:
+        with self._lock:
+            self._returned.append(obj)
+            self._problem = self._problem or str(err)
+        LOG.warning("%s", err)
+
+    def _failed(self, obj: RetrievedObject, err: StatusError) -> None:
+        LOG.warning("instance %s not sent: %s", ref(obj.sop_instance_uid), err)
+        with self._lock:
+            self._problem = self._problem or str(err)
+        self._record(SubOperation.FAILED, obj)
+
+    def _record(self, outcome: SubOperation, obj: RetrievedObject) -> None:
+        with self._lock:
+            self._tally = self._tally.record(outcome, obj.sop_instance_uid)
+            self._on_progress(self._tally)

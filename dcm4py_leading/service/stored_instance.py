@@ -1,0 +1,137 @@
+"""A stored instance on its way out: read, coerced, and cut into the bytes that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from copy import deepcopy
+from typing import BinaryIO
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.uid import UID as PydicomUID
+
+from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
+from dcm4py_leading.coercion.changes import Change, apply
+from dcm4py_leading.coercion.charset import declare_default
+from dcm4py_leading.coercion.scan import Encoding, encoding_of
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.coercion.splice import Edits, spliced
+from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.service.coerce import Coercer, add_original_attributes
+from dcm4py_leading.service.encode import (
+    UNCOMPRESSED,
+    PreparedObject,
+    choose_transfer_syntax,
+    encode_data_set,
+    object_errors,
+    read_encoded,
+    read_object,
+)
+from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
+from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.stored_bytes import StoredBytes
+
+
+class RetrieveCoercion:
+    """What becomes of the objects of one retrieve. For one thread at a time."""
+
+    def __init__(self, runtime: Runtime, local_ae: ApplicationEntity, coercer: Coercer) -> None:
+        self.runtime = runtime
+        self.local_ae = local_ae
+        self.coercer = coercer
+        tells = runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
+        self._tells_original_attributes = tells
+        self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
+
+    def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
+        """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say."""
+        declare_default(ds, self.local_ae.settings.default_character_set)
+        previous: dict[int, DataElement | None] = {}
+        changes: list[Change] = []
+        if attributes is not None:
+            changes += plan_update(ds, attributes, UpdatePolicy.OVERWRITE)
+            previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
+            apply(ds, changes)
+        coerced = self.coercer.coerce(ds, selection)
+        changes += coerced.changes
+        if changes and self._tells_original_attributes:
+            told = add_original_attributes(ds, coerced, self.local_ae, source="", previous=previous)
+            changes += [told] if told is not None else []
+        return Reworked(changes=tuple(changes), executed=coerced.executed)
+
+
+class StoredInstance:
+    """A stored instance on its way out; see `RetrievedObject`."""
+
+    def __init__(self, common: RetrieveCoercion, instance: IndexedInstance, selection: Selection) -> None:
+        self._common = common
+        self.instance = instance
+        self.selection = selection
+
+    @property
+    def sop_class_uid(self) -> str:
+        return self.instance.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.instance.sop_instance_uid
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        location = self.instance.location
+        target = choose_transfer_syntax(self.instance.transfer_syntax_uid, accepted)
+        with self._common.runtime.storage(location.storage_id).open(location) as file:
+            if target == self.instance.transfer_syntax_uid:
+                encoding = encoding_of(target)
+                if encoding is not None:
+                    with suppress(NotBytewise):
+                        return self._cut_out(file, encoding)
+            return self._whole(file, accepted, target)
+
+    def _cut_out(self, file: BinaryIO, encoding: Encoding) -> PreparedObject:
+        """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
+        stored = StoredBytes(file)
+        with object_errors("cannot be coerced"):
+            edited = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+        if edited.is_remembered:
+            self._common.coercer.count(edited.executed)
+        edits = edited.edits
+        pieces, rest = spliced(stored.view, edited.spans, edits, stored.start, edited.scanned_to)
+        return PreparedObject(
+            sop_class_uid=_edited_uid(edits, SOP_CLASS_UID) or self.instance.sop_class_uid,
+            sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID) or self.instance.sop_instance_uid,
+            transfer_syntax_uid=self.instance.transfer_syntax_uid,
+            length=sum(map(len, pieces)) + len(stored.view) - rest,
+            source=stored.batches(pieces, rest),
+        )
+
+    def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:
+        """The whole object is decoded, and encoded anew where anything changes."""
+        stored: str = self.instance.transfer_syntax_uid
+        ds = read_object(file)
+        with object_errors("cannot be coerced"):
+            attributes = None if self.selection.retrieve_as_received else self.instance.attributes
+            changed = bool(self._common.rework(ds, attributes, self.selection).changes)
+        if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
+            # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
+            stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
+        sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
+        data = encode_data_set(ds, stored, target) if changed or target != stored else read_encoded(file)
+        return PreparedObject(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=target,
+            length=len(data),
+            source=iter([(data,)]),
+            is_transcoded=target != self.instance.transfer_syntax_uid,
+        )
+
+
+def _edited_uid(edits: Edits, tag: int) -> str | None:
+    for edited, element in edits:
+        if edited == tag and element is not None:
+            return element[8:].decode("ascii").rstrip("\0 ")
+    return None

@@ -1,0 +1,65 @@
+"""Scanning what is laid out like something before: the same as scanning it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcm4py_leading.coercion import layout
+from dcm4py_leading.coercion.layout import Layouts
+from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Unscannable, scan
+
+STOP = 0x00200000
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    header = tag.to_bytes(4, "little")[2:] + tag.to_bytes(4, "little")[:2] + vr
+    return header + len(value).to_bytes(2, "little") + value
+
+
+def data_set(*values: str, sequence: bytes = b"") -> memoryview:
+    tags = [0x00080018, 0x00080060, 0x00100010, 0x00100020]
+    elements = [element(tag, b"LO", value.encode()) for tag, value in zip(tags, values, strict=False)]
+    return memoryview(b"".join(elements) + sequence + element(0x00280010, b"US", b"\1\0"))
+
+
+VALUES = st.lists(st.sampled_from(["", "AB", "ABCD", "CD"]), min_size=1, max_size=4)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=12))
+def test_what_is_remembered_is_what_a_scan_finds(data_sets: list[list[str]]) -> None:
+    layouts = Layouts()
+    for values in data_sets:
+        view = data_set(*values)
+        assert layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=STOP) == scan(
+            view, EXPLICIT_LITTLE, stop_before=STOP
+        )
+
+
+def test_a_data_set_laid_out_alike_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = Layouts()
+    expected = layouts.scan(data_set("AB", "CD"), EXPLICIT_LITTLE, start=0, stop_before=STOP)
+    monkeypatch.setattr(layout, "scan", None)
+    assert layouts.scan(data_set("EF", "GH"), EXPLICIT_LITTLE, start=0, stop_before=STOP) == expected
+
+
+def test_a_sequence_of_undefined_length_is_read_each_time() -> None:
+    def sequence(items: int) -> bytes:
+        header = b"\x18\0\x10\x11SQ\0\0\xff\xff\xff\xff"
+        return header + b"\xfe\xff\x00\xe0\0\0\0\0" * items + b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+    layouts = Layouts()
+    for items in (1, 2, 1):
+        view = data_set("AB", sequence=sequence(items))
+        assert layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=STOP) == scan(
+            view, EXPLICIT_LITTLE, stop_before=STOP
+        )
+
+
+def test_one_that_ends_early_is_found_out() -> None:
+    whole = memoryview(element(0x00080018, b"LO", b"ABCD"))
+    layouts = Layouts()
+    layouts.scan(whole, EXPLICIT_LITTLE, start=0, stop_before=STOP)
+    with pytest.raises(Unscannable):
+        layouts.scan(whole[:-2], EXPLICIT_LITTLE, start=0, stop_before=STOP)

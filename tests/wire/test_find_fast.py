@@ -1,0 +1,113 @@
+"""What a C-FIND costs: decodes for each match, statements for each page, questions to the leading archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+
+from dcm4py_leading.archive import attributes
+from dcm4py_leading.coercion import chain
+from dcm4py_leading.service import matches_coerced, response
+from dcm4py_leading.service.runtime import Runtime
+from tests.fixtures.datasets import make_study
+from tests.fixtures.scripted import LeadingScp, knows
+from tests.fixtures.scu import find, identifier, store
+from tests.fixtures.service import DEVICE, Seed
+
+STUDY = "1.2.826.0.1.3680043.8.498.31"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[None]:
+    """Grows with each call of the function."""
+    calls: list[None] = []
+    function = getattr(module, name)
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, counting)
+    return calls
+
+
+def lead_answers(seed: Seed) -> None:
+    """Coerce matches with what the leading archive says."""
+    seed.set(DEVICE, dcmLeadingCFindSCPQueryCacheSize="100")
+    seed.change(
+        f"dn: cn=lead,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: lead\n"
+        "dcmDIMSE: C_FIND_RSP\ndicomTransferRole: SCU\ndcmURI: leading-arc:QRSCP"
+    )
+
+
+def keys() -> Dataset:
+    return identifier("STUDY", StudyInstanceUID="", PatientName="", StudyDate="", NumberOfStudyRelatedInstances="")
+
+
+def fill(seed: Seed, directory: Path, count: int) -> list[Dataset]:
+    """Store that many studies; what the leading archive says of them."""
+    leading = []
+    for number in range(count):
+        uid = f"{STUDY}.{number}"
+        name = "Stale^Nâme" if number % 2 else "Stale^Name"
+        store(
+            seed.archive_port,
+            make_study(directory / str(number), patient_id=f"P{number}", patient_name=name, study_uid=uid),
+        )
+        study = Dataset()
+        study.SpecificCharacterSet = "ISO_IR 192"
+        study.StudyInstanceUID = uid
+        study.PatientName = "Right^Näme"
+        leading.append(study)
+    return leading
+
+
+def asked_for(runtime: Runtime) -> int:
+    """How many studies the leading archive, or its cache, was asked for."""
+    return sum(sum(outcomes.values()) for outcomes in runtime.leading.counts.outcomes.values())
+
+
+def test_matches_that_no_rule_changes_are_not_decoded(
+    seed: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed.start()
+    fill(seed, tmp_path, 3)
+    decodes = counted(monkeypatch, attributes, "decode")
+    encodes = counted(monkeypatch, response, "encode")
+    status, matches = find(seed.archive_port, keys())
+    assert (status, len(matches)) == (0x0000, 3)
+    assert not decodes and not encodes
+
+
+def test_a_match_is_coerced_once_and_the_leading_archive_heard_each_time(
+    seed: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_answers(seed)
+    seed.start()
+    leading_scp(seed.leading_port, knows(*fill(seed, tmp_path, 4)))
+    _, first = find(seed.archive_port, keys())
+    assert [str(match.PatientName) for match in first] == ["Right^Näme"] * 4
+    runtime = seed.service._holder.current
+    before, heard = dict(runtime.counts.read()), asked_for(runtime)
+    coercions = counted(monkeypatch, chain, "_execute")
+    decodes = counted(monkeypatch, matches_coerced, "decode")
+    _, second = find(seed.archive_port, keys())
+    assert second == first
+    assert not coercions and not decodes
+    assert dict(runtime.counts.read()) == {key: 2 * count for key, count in before.items()}
+    assert asked_for(runtime) == 2 * heard == 8
+
+
+def test_an_answer_that_changes_is_followed(seed: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]) -> None:
+    lead_answers(seed)
+    seed.start()
+    studies = fill(seed, tmp_path, 1)
+    leading_scp(seed.leading_port, knows(*studies))
+    find(seed.archive_port, keys())
+    studies[0].PatientName = "Later^Name"
+    seed.service.drop_answers(None)
+    _, (match,) = find(seed.archive_port, keys())
+    assert match.PatientName == "Later^Name"
