@@ -36,7 +36,7 @@ from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.counts import CoercionCounts
+from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.runtime import Runtime
 
@@ -138,7 +138,7 @@ def build_runtime(
     index: Index,
     storages: Mapping[str, Storage],
     last_known: LastKnown,
-    counts: CoercionCounts,
+    counts: ServiceCounts,
 ) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device

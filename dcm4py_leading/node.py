@@ -16,7 +16,7 @@ from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.service.counts import CoercionCounts
+from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.explain import (
     explain_study,
     parse_wanted,
@@ -48,7 +48,7 @@ class Node:
         device = checked.snapshot.device
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
-        self._counts = CoercionCounts()
+        self._counts = ServiceCounts()
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
@@ -86,6 +86,7 @@ class Node:
             lookups=runtime.leading.counts,
             key_lookups=runtime.leading_keys.outcomes(),
             coercions=self._counts.read(),
+            transcoded_objects=self._counts.transcoded,
             open_associations=self._listeners.open_associations(),
             fingerprint=runtime.snapshot.fingerprint,
             loaded_at=runtime.snapshot.loaded_at,

@@ -283,7 +283,9 @@ def _unequal(
         return ()
     unequal = []
     codes = _value(view, spans, SPECIFIC_CHARACTER_SET)
-    same_set = codes == _value(own, own_spans, SPECIFIC_CHARACTER_SET)
+    own_codes = _value(own, own_spans, SPECIFIC_CHARACTER_SET)
+    same_set = codes == own_codes
+    is_ascii_the_same = b"IR 13" not in codes and b"IR 13" not in own_codes
     for tag in compared:
         start, value, end = own_spans[tag]
         span = spans.get(tag)
@@ -291,7 +293,7 @@ def _unequal(
         if (
             span is None
             or view[span[1] : span[2]] != expected
-            or not (same_set or expected.isascii())
+            or not (same_set or (is_ascii_the_same and expected.isascii()))
             or not encoding.is_little_endian
             or own[start + 4 : start + 6] == b"SQ"
         ):

@@ -35,6 +35,7 @@ class Measured:
     key_lookups: Mapping[AETitle, Mapping[LookupOutcome, int]]
     """Questions by matching keys, by AE title of the leading archive."""
     coercions: Mapping[Key, int]
+    transcoded_objects: int
     open_associations: int
     fingerprint: str
     """Of the configuration in force."""
@@ -52,6 +53,7 @@ class Measured:
             lookups=self.lookups.plus(other.lookups),
             key_lookups=sum_of_outcomes(self.key_lookups, other.key_lookups),
             coercions=Counter(self.coercions) + Counter(other.coercions),
+            transcoded_objects=self.transcoded_objects + other.transcoded_objects,
             open_associations=self.open_associations + other.open_associations,
             workers=self.workers + other.workers,
             worker_restarts=self.worker_restarts + other.worker_restarts,
@@ -87,6 +89,11 @@ class _ServiceCollector(Collector):
         yield from _lookups(measured.lookups)
         yield _key_lookups(measured.key_lookups)
         yield from _coercions(measured.coercions)
+        yield CounterMetricFamily(
+            "dcm4py_transcoded_objects",
+            "Objects delivered in another transfer syntax than they are stored in.",
+            value=measured.transcoded_objects,
+        )
         yield GaugeMetricFamily(
             "dcm4py_open_associations", "Associations that peers have with the service.", measured.open_associations
         )

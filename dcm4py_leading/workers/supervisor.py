@@ -197,6 +197,7 @@ class Supervisor:
             lookups=LookupCounts(),
             key_lookups={},
             coercions={},
+            transcoded_objects=0,
             open_associations=0,
             fingerprint=snapshot.fingerprint,
             loaded_at=snapshot.loaded_at,

@@ -32,6 +32,7 @@ def measured(state: BreakerState, **counts: int) -> Measured:
         ),
         key_lookups={A: {LookupOutcome.FAILED: 1}},
         coercions={("rule", "step", "applied"): 2},
+        transcoded_objects=4,
         open_associations=4,
         fingerprint="0123456789ab",
         loaded_at=datetime(2026, 1, 2, tzinfo=UTC),
@@ -46,6 +47,7 @@ def test_measured_passes_between_processes_unchanged() -> None:
 
 def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_is_told() -> None:
     both = measured(BreakerState.CLOSED, MISS=1).plus(measured(BreakerState.OPEN, MISS=2, FAILED=1))
+    assert both.transcoded_objects == 8
     assert both.lookups.outcomes == {A: {LookupOutcome.MISS: 3, LookupOutcome.FAILED: 1}}
     assert (both.lookups.latency[A].count, both.lookups.latency[A].total_seconds) == (2, 0.004)
     assert both.lookups.breakers == {(B, A): BreakerState.OPEN}
