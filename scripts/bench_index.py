@@ -92,7 +92,7 @@ class Timed:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parse(arguments)
+    options = parse(arguments)
     population = Population(options.studies)
     try:
         with _database(options, population) as file:
@@ -278,7 +278,7 @@ def _database(options: argparse.Namespace, population: Population) -> Iterator[P
         yield file
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench_index", description=__doc__)
     parser.add_argument("studies", type=int, nargs="?", help=f"default {FULL}; each has 10 instances")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} studies")
