@@ -7,14 +7,29 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, ColumnElement, FromClause, Select, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from dcm4py_leading.archive.keys import (
     COUNTS,
     KEYS,
     LEVELS,
     MODALITIES_IN_STUDY,
+    PATIENT_ID,
     SOP_CLASSES_IN_STUDY,
+    UNIQUE_KEYS,
     Key,
 )
 from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, RetrieveKeys, Value, Wildcard
@@ -23,6 +38,11 @@ from dcm4py_leading.model.values import Level
 
 _KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 _ESCAPE = "\\"
+_PATIENT_NAME = 0x00100010
+_STUDY_DATE = 0x00080020
+_ACCESSION_NUMBER = 0x00080050
+_NEARLY_UNIQUE = frozenset({*UNIQUE_KEYS.values(), _ACCESSION_NUMBER})
+_INDEXED = frozenset({_PATIENT_NAME, PATIENT_ID, _STUDY_DATE, _ACCESSION_NUMBER})
 PKS = "pks"
 """The parameter that takes primary keys."""
 
@@ -43,11 +63,18 @@ def attributes_label(level: Level) -> str:
 
 
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
-    """The rows that match, in the order in which they came into the index."""
+    """The rows that match, in the order in which they came into the index.
+
+    Where many may match by the entries of an index, these alone give the primary keys, in their order: the rows are
+    then read as they are fetched. SQLite would read and sort all of them before the first.
+    """
     pk = TABLES[query.level].c.pk
+    rows = _rows_of(query.level)
+    if listed := _listed(query):
+        return rows.where(*_where(query, listed)).order_by(pk)
     # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
     is_limited_above = any(_KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in _KEY_OF)
-    return _rows_of(query.level).where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
+    return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
 
 
 @lru_cache(maxsize=8)
@@ -63,9 +90,13 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 def count(query: Query, most: int | None = None) -> Select[int]:
     """How many rows match; none beyond ``most`` is looked at."""
+    listed = _listed(query)
+    # One index alone is walked until there are enough.
+    conditions = _where(query, listed if len(listed) > 1 else ())
+    below = _chain(_levels_needed(query))
     if most is None:
-        return select(func.count()).select_from(_joined(query.level)).where(*_where(query))
-    found = select(TABLES[query.level].c.pk).select_from(_joined(query.level)).where(*_where(query)).limit(most)
+        return select(func.count()).select_from(below).where(*conditions)
+    found = select(TABLES[query.level].c.pk).select_from(below).where(*conditions).limit(most)
     return select(func.count()).select_from(found.subquery())
 
 
@@ -151,8 +182,46 @@ def _chain(levels: Sequence[Level]) -> FromClause:
     return joined
 
 
-def _where(query: Query) -> list[ColumnElement[bool]]:
-    return [_fulfils(condition) for condition in query.conditions]
+def _levels_needed(query: Query) -> Sequence[Level]:
+    """From the uppermost that a condition is about to that of the query: each entity has one of each level above."""
+    tops = [_KEY_OF[c.tag].level if c.tag in _KEY_OF else Level.STUDY for c in query.conditions]
+    return LEVELS[min(map(LEVELS.index, [*tops, query.level])) : LEVELS.index(query.level) + 1]
+
+
+def _where(query: Query, listed: Sequence[Condition] = ()) -> list[ColumnElement[bool]]:
+    pk = TABLES[query.level].c.pk
+    return [
+        pk.in_(_list_of(condition, query.level)) if condition in listed else _fulfils(condition)
+        for condition in query.conditions
+    ]
+
+
+def _listed(query: Query) -> Sequence[Condition]:
+    """The conditions that an index fulfils, of which many rows may be; none where another leaves only a few rows."""
+    if any(c.tag in _NEARLY_UNIQUE and all(isinstance(m, Value) for m in c.any_of) for c in query.conditions):
+        return ()
+    listed = [condition for condition in query.conditions if condition.tag in _INDEXED]
+    closed = [condition for condition in listed if not any(_is_open(matching) for matching in condition.any_of)]
+    return closed or listed
+
+
+def _is_open(matching: Matching) -> bool:
+    """Whether it is likely to be true of a good part of all."""
+    return isinstance(matching, Range) and (matching.low is None or matching.high is None)
+
+
+def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect[int]:
+    """The primary keys of ``level`` that a condition leaves, by indexes alone: no row is read."""
+    key = _KEY_OF[condition.tag]
+    table = TABLES[key.level]
+    columns = [table.c[name] for name in key.columns]
+    # Not joined by OR, for which SQLite reads the rows.
+    parts = [select(table.c.pk).where(part) for part in _alternatives(columns, condition.any_of)]
+    found: Select[int] | CompoundSelect[int] = union_all(*parts) if len(parts) > 1 else parts[0]
+    for upper, lower in pairwise(LEVELS[LEVELS.index(key.level) : LEVELS.index(level) + 1]):
+        below = TABLES[lower]
+        found = select(below.c.pk).where(below.c[f"{upper.value.lower()}_fk"].in_(found))
+    return found
 
 
 def _fulfils(condition: Condition) -> ColumnElement[bool]:
@@ -175,26 +244,24 @@ def _fulfils(condition: Condition) -> ColumnElement[bool]:
 
 
 def _any_of(columns: Sequence[Column[str]], any_of: Sequence[Matching]) -> ColumnElement[bool]:
+    return or_(*_alternatives(columns, any_of))
+
+
+def _alternatives(columns: Sequence[Column[str]], any_of: Sequence[Matching]) -> list[ColumnElement[bool]]:
     values = [matching.text for matching in any_of if isinstance(matching, Value)]
-    alternatives = [_compared(columns, matching) for matching in any_of if not isinstance(matching, Value)]
-    if values:
-        alternatives.append(columns[0].in_(values))
-    return or_(*alternatives)
-
-
-def _compared(columns: Sequence[Column[str]], matching: Matching) -> ColumnElement[bool]:
-    column = columns[0]
-    match matching:
-        case Value(text):
-            return column == text
-        case Wildcard(pattern):
-            return column.like(like_pattern(pattern), escape=_ESCAPE)
-        case Range(low, high, past_midnight):
-            bounds = [column >= low] if low is not None else []
-            bounds += [column <= high] if high is not None else []
-            return or_(*bounds) if past_midnight else and_(*bounds)
-        case NameGroup(groups, alternatives):
-            return or_(*(_compared([columns[group]], text) for group in groups for text in alternatives))
+    alternatives: list[ColumnElement[bool]] = [columns[0].in_(values)] if values else []
+    for matching in any_of:
+        match matching:
+            case Wildcard(pattern):
+                # SQLite finds a pattern that begins with text by the index, where LIKE is case sensitive.
+                alternatives.append(columns[0].like(like_pattern(pattern), escape=_ESCAPE))
+            case Range(low, high, past_midnight):
+                bounds = [columns[0] >= low] if low is not None else []
+                bounds += [columns[0] <= high] if high is not None else []
+                alternatives.append(or_(*bounds) if past_midnight else and_(*bounds))
+            case NameGroup(groups, texts):
+                alternatives += [part for group in groups for part in _alternatives([columns[group]], texts)]
+    return alternatives
 
 
 def like_pattern(pattern: str) -> str:

@@ -66,6 +66,8 @@ series = Table(
     Column("attributes", LargeBinary, nullable=False),
     UniqueConstraint("study_fk", "series_instance_uid"),
     Index(None, "series_instance_uid"),
+    # All that a query at STUDY level takes from the series.
+    Index(None, "study_fk", "modality", "retrieve_ae_titles"),
 )
 
 instance = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from sqlalchemy.dialects import sqlite
 
 from dcm4py_leading.archive import database, statements
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import parse_query
-from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.archive.keys import MODALITIES_IN_STUDY
+from dcm4py_leading.archive.query import parse_query, parse_retrieve
+from dcm4py_leading.model.values import InformationModel, Level
 from tests.fixtures.archive import make_identifier
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
@@ -33,9 +34,15 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     engine.dispose()
 
 
-def plan(connection: Connection, statement: Any) -> list[str]:
-    compiled = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
+def plan(connection: Connection, statement: Any, values: Mapping[str, object] | None = None) -> list[str]:
+    """What SQLite would do, with the values as parameters, as they are in earnest."""
+    state = statement.compile(dialect=sqlite.dialect()).construct_expanded_state(values or {})
+    explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {state.statement}", tuple(state.positional_parameters))
+    return [row[3] for row in explained]
+
+
+def is_scan(step: str) -> bool:
+    return any(step.startswith(f"SCAN {table}") for table in ("patient", "study", "series", "instance"))
 
 
 @pytest.mark.parametrize(
@@ -43,11 +50,18 @@ def plan(connection: Connection, statement: Any) -> list[str]:
     [
         ("STUDY", {"StudyInstanceUID": "1.2"}, "study_instance_uid=?"),
         ("STUDY", {"PatientID": "P1"}, "patient_id=?"),
+        ("STUDY", {"PatientID": "P1", "StudyDate": "20240101-20240107"}, "patient_id=?"),
+        ("STUDY", {"PatientID": "P*"}, "patient_id>?"),
         ("STUDY", {"AccessionNumber": "A1"}, "ix_study_accession_number"),
-        ("STUDY", {"PatientName": "SMITH*"}, "ix_patient_patient_name"),
-        ("STUDY", {"PatientName": "SMITH^J*"}, "ix_patient_patient_name"),
-        ("STUDY", {"StudyDate": "20240101"}, "ix_study_study_date"),
-        ("STUDY", {"StudyDate": "20240101", "ModalitiesInStudy": "CT"}, "ix_study_study_date"),
+        ("STUDY", {"PatientName": "SMITH*"}, "ix_patient_patient_name (patient_name>?"),
+        ("STUDY", {"PatientName": "SMITH*"}, "ix_patient_patient_name_phonetic (patient_name_phonetic>?"),
+        ("STUDY", {"PatientName": "SMITH^J*"}, "ix_patient_patient_name (patient_name>?"),
+        ("STUDY", {"PatientName": "SMITH^J*", "StudyDate": "20240101-"}, "ix_patient_patient_name (patient_name>?"),
+        ("STUDY", {"PatientName": "SMITH^J*", "StudyDate": "20240101"}, "ix_study_study_date (study_date=?"),
+        ("STUDY", {"StudyDate": "20240101"}, "ix_study_study_date (study_date=?"),
+        ("STUDY", {"StudyDate": "20240101-20240107"}, "ix_study_study_date (study_date>? AND study_date<?"),
+        ("STUDY", {"StudyDate": "20240101", "ModalitiesInStudy": "CT"}, "ix_study_study_date (study_date=?"),
+        ("STUDY", {"StudyDate": "20240101", "ModalitiesInStudy": "CT"}, "(study_fk=? AND modality=?)"),
         ("SERIES", {"StudyInstanceUID": "1.2"}, "study_fk=?"),
         ("IMAGE", {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3"}, "series_fk=?"),
     ],
@@ -57,20 +71,76 @@ def test_queries_go_by_an_index(connection: Connection, level: str, keys: dict[s
     for statement in (statements.matches(query), statements.count(query, 101)):
         steps = plan(connection, statement)
         assert any(by in step for step in steps), steps
-        tables = {f"SCAN {table}" for table in ("patient", "study", "series", "instance")}
-        assert not [step for step in steps if any(step.startswith(scan) for scan in tables)], steps
+        assert not [step for step in steps if is_scan(step)], steps
 
 
-def test_the_indexes_of_names_go_and_come_again(connection: Connection) -> None:
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        ("PATIENT", {"PatientName": "SMITH*"}),
+        ("STUDY", {"PatientName": "SMITH*"}),
+        ("STUDY", {"PatientName": "SMITH^*=X*"}),
+        ("STUDY", {"StudyDate": "20240101"}),
+        ("STUDY", {"StudyDate": "20240101-"}),
+        ("STUDY", {"StudyDate": "20240101-20240107", "PatientName": "SMITH*", "PatientSex": "F"}),
+        ("STUDY", {"StudyDate": "20240101-20240107", "ModalitiesInStudy": "CT"}),
+        ("SERIES", {"StudyDate": "20240101-20240107", "PatientName": "SMITH*", "Modality": "CT"}),
+        ("IMAGE", {"StudyDate": "20240101-20240107"}),
+    ],
+)
+def test_the_first_page_needs_neither_a_sort_nor_the_rows_behind_it(
+    connection: Connection, level: str, keys: dict[str, str]
+) -> None:
+    query = parse_query(make_identifier(level, **keys), InformationModel.PATIENT_ROOT, relational=True)
+    steps = plan(connection, statements.matches(query))
+    assert not [step for step in steps if is_scan(step) or "ORDER BY" in step], steps
+    own = "instance" if level == "IMAGE" else level.lower()
+    assert steps[0] == f"SEARCH {own} USING INTEGER PRIMARY KEY (rowid=?)", steps
+    assert any(step.startswith("LIST SUBQUERY") for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        ("PATIENT", {"PatientID": "P1"}),
+        ("STUDY", {"StudyInstanceUID": "1.2"}),
+        ("SERIES", {"SeriesInstanceUID": "1.2"}),
+        ("IMAGE", {"SOPInstanceUID": ["1.2", "1.3"]}),
+    ],
+)
+def test_retrieves_go_by_an_index(connection: Connection, level: str, keys: dict[str, object]) -> None:
+    wanted = parse_retrieve(make_identifier(level, **keys), InformationModel.PATIENT_ROOT, relational=True)
+    steps = plan(connection, statements.instances(wanted))
+    assert not [step for step in steps if is_scan(step)], steps
+
+
+@pytest.mark.parametrize(
+    "statement", [statements.retrieve_ae_titles(Level.STUDY), statements.collected(MODALITIES_IN_STUDY)]
+)
+def test_what_a_page_of_studies_takes_from_its_series_stands_in_the_index(
+    connection: Connection, statement: Any
+) -> None:
+    steps = plan(connection, statement, {statements.PKS: [1, 2]})
+    assert "USING COVERING INDEX ix_series_study_fk_modality_retrieve_ae_titles" in steps[0], steps
+
+
+@pytest.mark.parametrize(
+    ("before", "table", "name"),
+    [
+        ("0001", "patient", "ix_patient_patient_name_phonetic"),
+        ("0002", "series", "ix_series_study_fk_modality_retrieve_ae_titles"),
+    ],
+)
+def test_indexes_go_and_come_again(connection: Connection, before: str, table: str, name: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
 
     def names() -> set[str | None]:
-        return {index["name"] for index in inspect(connection).get_indexes("patient")}
+        return {index["name"] for index in inspect(connection).get_indexes(table)}
 
-    assert "ix_patient_patient_name_phonetic" in names()
-    command.downgrade(config, "0001")
-    assert names() == set()
+    assert name in names()
+    command.downgrade(config, before)
+    assert name not in names()
     command.upgrade(config, "head")
-    assert "ix_patient_patient_name_phonetic" in names()
+    assert name in names()
