@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
@@ -15,10 +15,10 @@ from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.keys import COUNTS, LEVELS
+from dcm4py_leading.archive.keys import COUNTS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, location_of, new_object
+from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.writer import Writer
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.values import UID, Level
@@ -28,8 +28,7 @@ _RETRIEVE_AE_TITLE = 0x00080054
 _INSTANCE_AVAILABILITY = 0x00080056
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexedInstance:
+class IndexedInstance(NamedTuple):
     """One stored instance: what it is, where it is, and what the index says about it."""
 
     study_instance_uid: UID
@@ -144,7 +143,33 @@ class Index:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             rows = connection.execute(statements.instances(keys)).all()
-        return tuple(_indexed_instance(row) for row in rows)
+            above = _above(connection, sorted({row[0] for row in rows}))
+        uids: dict[str, UID] = {}  # one for all that have the same
+        found = []
+        for pk, sop_instance, sop_class, transfer_syntax, storage_id, path, size, digest, attributes in rows:
+            study, series, upper = above[pk]
+            found.append(
+                IndexedInstance(
+                    study,
+                    series,
+                    _stored_uid(sop_instance),
+                    uids.get(sop_class) or uids.setdefault(sop_class, _stored_uid(sop_class)),
+                    uids.get(transfer_syntax) or uids.setdefault(transfer_syntax, _stored_uid(transfer_syntax)),
+                    Location(storage_id, path, size, digest),
+                    (*upper, attributes),
+                )
+            )
+        return tuple(found)
+
+
+def _above(connection: Connection, pks: Sequence[int]) -> dict[int, tuple[UID, UID, tuple[bytes, ...]]]:
+    """UIDs of study and series, and the attributes of patient, study and series, by the primary key of the series."""
+    above: dict[int, tuple[UID, UID, tuple[bytes, ...]]] = {}
+    for start in range(0, len(pks), _MAX_PAGE):
+        page = {statements.PKS: pks[start : start + _MAX_PAGE]}
+        for pk, study, series, *attributes in connection.execute(statements.series_of_instances(), page):
+            above[pk] = (_stored_uid(study), _stored_uid(series), tuple(attributes))
+    return above
 
 
 def _matches(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Match]:
@@ -188,18 +213,6 @@ class _Computed:
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
         return cls(_RETRIEVE_AE_TITLE, level, titles)
-
-
-def _indexed_instance(row: Row[*tuple[Any, ...]]) -> IndexedInstance:
-    return IndexedInstance(
-        study_instance_uid=_stored_uid(row.study_instance_uid),
-        series_instance_uid=_stored_uid(row.series_instance_uid),
-        sop_instance_uid=_stored_uid(row.sop_instance_uid),
-        sop_class_uid=_stored_uid(row.sop_class_uid),
-        transfer_syntax_uid=_stored_uid(row.transfer_syntax_uid),
-        location=location_of(row),
-        encoded_attributes=tuple(getattr(row, statements.attributes_label(level)) for level in LEVELS),
-    )
 
 
 def _stored_uid(text: str) -> UID:

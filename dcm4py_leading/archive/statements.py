@@ -101,7 +101,7 @@ def count(query: Query, most: int | None = None) -> Select[int]:
 
 
 def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
-    """The instances of a retrieve, series by series."""
+    """The instances of a retrieve, series by series; what stands above them: `series_of_instances`."""
     conditions: list[ColumnElement[bool]] = []
     if keys.patient_id is not None:
         conditions.append(patient.c.patient_id == keys.patient_id)
@@ -116,8 +116,7 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
             conditions.append(column.in_(uids))
     return (
         select(
-            study.c.study_instance_uid,
-            series.c.series_instance_uid,
+            series.c.pk,
             instance.c.sop_instance_uid,
             instance.c.sop_class_uid,
             instance.c.transfer_syntax_uid,
@@ -125,11 +124,28 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
             instance.c.storage_path,
             instance.c.size,
             instance.c.digest,
-            *(TABLES[level].c.attributes.label(attributes_label(level)) for level in LEVELS),
+            instance.c.attributes,
         )
         .select_from(_joined(Level.IMAGE))
         .where(*conditions)
         .order_by(study.c.pk, series.c.pk, instance.c.pk)
+    )
+
+
+@lru_cache(maxsize=1)
+def series_of_instances() -> Select[*tuple[Any, ...]]:
+    """Of each of the series `PKS`: primary key, UIDs of study and series, attributes of patient, study and series."""
+    return (
+        select(
+            series.c.pk,
+            study.c.study_instance_uid,
+            series.c.series_instance_uid,
+            patient.c.attributes,
+            study.c.attributes,
+            series.c.attributes,
+        )
+        .select_from(_joined(Level.SERIES))
+        .where(series.c.pk.in_(_pks()))
     )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from pydicom import Dataset
 
@@ -12,8 +11,7 @@ from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.model.archive import StorageDescriptor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(NamedTuple):
     """Where one stored object is: a storage of the device (dcmStorageID) and a path below its URI."""
 
     storage_id: str

@@ -91,17 +91,19 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
 
 
 def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:
+    stored = {(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in instances}
     wanted = {
-        StoreContext(instance.sop_class_uid, syntaxes)
-        for instance in instances
-        for syntaxes in proposed_transfer_syntaxes(instance.transfer_syntax_uid)
+        StoreContext(sop_class_uid, syntaxes)
+        for sop_class_uid, transfer_syntax_uid in stored
+        for syntaxes in proposed_transfer_syntaxes(transfer_syntax_uid)
     }
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
 
 
 def _asked(objects: Sequence[StoredInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
     """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
-    coercer.prefetch([(obj.selection, obj.instance.study_instance_uid) for obj in objects])
+    wanted = {(id(obj.selection), obj.instance.study_instance_uid): obj.selection for obj in objects}
+    coercer.prefetch([(selection, uid) for (_, uid), selection in wanted.items()])
     yield from objects
 
 

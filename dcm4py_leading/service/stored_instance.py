@@ -63,7 +63,9 @@ class RetrieveCoercion:
 
 
 class StoredInstance:
-    """A stored instance on its way out; see `RetrievedObject`."""
+    """A stored instance on its way out; see `deliver.RetrievedObject`."""
+
+    __slots__ = ("_common", "instance", "selection")
 
     def __init__(self, common: RetrieveCoercion, instance: IndexedInstance, selection: Selection) -> None:
         self._common = common
