@@ -59,14 +59,14 @@ class AcceptedAssociation:
         listen_address: tuple[str, int],
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
-        open_associations: Callable[[], int],
+        takes_a_place: Callable[[AcceptedAssociation], int],
         capabilities: KnownCapabilities,
     ) -> None:
         self._socket = sock
         self._listen_address = listen_address
         self._holder = holder
         self._handlers = handlers
-        self._open_associations = open_associations
+        self._takes_a_place = takes_a_place
         self._capabilities = capabilities
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
@@ -115,7 +115,7 @@ class AcceptedAssociation:
                 link.abort()
             has_answer = False
             try:
-                has_answer = not self._associate(link) or self._serve(link)
+                has_answer = not self._associate(link, on_end) or self._serve(link)
             except LinkTimeout as err:
                 LOG.info("association with %s aborted: %s", self.calling_ae_title or self.remote_address, err)
                 link.abort()
@@ -127,7 +127,7 @@ class AcceptedAssociation:
                     link.linger(seconds(connection.aa_timeout) or 1.0)
                 link.close()
 
-    def _associate(self, link: Link) -> bool:
+    def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
         link.set_send_timeout(seconds(self.connection.aarq_timeout))
         request = link.receive(seconds(self.connection.aarq_timeout))
@@ -144,6 +144,7 @@ class AcceptedAssociation:
                 "association from %s at %s to %s rejected: %s",
                 *(self.calling_ae_title, self.remote_address, called, verdict.why),
             )
+            on_rejection()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
         link.send(Event.ACCEPT, verdict)
@@ -161,7 +162,7 @@ class AcceptedAssociation:
             self.connection,
             request.called_ae_title,
             request.calling_ae_title,
-            self._open_associations(),
+            self._takes_a_place(self),
         )
         if isinstance(verdict, Rejection):
             return verdict

@@ -129,20 +129,17 @@ class Listeners:
     def _listener(self, address: Address, connection: Connection) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock, remote_address, address, self.holder, HANDLERS, self._all_open_associations, self._capabilities
+                sock, remote_address, address, self.holder, HANDLERS, self._takes_a_place, self._capabilities
             )
             thread = threading.Thread(
                 target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True
             )
             with self._lock:
                 self._associations[association] = thread
-                self._open.add(association)
-                self._report(len(self._open))
             try:
                 thread.start()
             except RuntimeError:  # the system has no thread left
                 LOG.error("connection from %s: no thread can be started", remote_address)
-                self._has_ended(association)
                 self._forget(association)
                 sock.close()
 
@@ -153,6 +150,13 @@ class Listeners:
             association.run(on_end=lambda: self._has_ended(association))
         finally:
             self._forget(association)
+
+    def _takes_a_place(self, association: AcceptedAssociation) -> int:
+        """It asks to be admitted: how many are open in all processes, it included."""
+        with self._lock:
+            self._open.add(association)
+            self._report(len(self._open))
+            return len(self._open) + self._others()
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
         with self._lock:
@@ -172,11 +176,8 @@ class Listeners:
             self._listeners.pop(address).close()
             LOG.info("no longer listening on %s:%d", *address)
 
-    def _all_open_associations(self) -> int:
-        return self.open_associations() + self._others()
-
     def open_associations(self) -> int:
-        """How many associations peers have with this process, the one that is being asked about included."""
+        """How many associations peers have with this process; a connection that asked for none yet does not count."""
         with self._lock:
             return len(self._open)
 

@@ -6,6 +6,7 @@ the same ``id`` and ``answer`` or ``error``. Answers come in any order. A worker
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import logging
@@ -20,6 +21,7 @@ from typing import Any
 from dcm4py_leading.errors import Dcm4pyError
 
 _LENGTH = struct.Struct(">I")
+_TIMEVAL = struct.Struct("ll")
 _MOST_DESCRIPTORS = 250
 """Linux passes at most 253 with one message."""
 Json = Any
@@ -65,18 +67,29 @@ class Frame:
 class Channel:
     """One end of the socket. One thread reads; any may write."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, send_seconds: float | None = None) -> None:
+        """``send_seconds`` bounds how long the other end may not read."""
         self._socket = sock
         self._writing = threading.Lock()
+        if send_seconds is not None:
+            whole, fraction = divmod(send_seconds, 1)
+            limit = _TIMEVAL.pack(int(whole), int(fraction * 1_000_000))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def send(self, content: Mapping[str, Json], descriptors: Sequence[int] = ()) -> None:
-        """Send one message. Raises OSError."""
+        """Send one message. Raises OSError, and then the channel is of no use any more."""
         if len(descriptors) > _MOST_DESCRIPTORS:
             raise OSError(f"at most {_MOST_DESCRIPTORS} sockets can be handed over at once")
         payload = json.dumps(content).encode()
         with self._writing:
-            socket.send_fds(self._socket, [_LENGTH.pack(len(payload))], descriptors)
-            self._socket.sendall(payload)
+            try:
+                socket.send_fds(self._socket, [_LENGTH.pack(len(payload))], descriptors)
+                self._socket.sendall(payload)
+            except OSError:
+                # Half a message must not be followed by another one.
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                raise
 
     def receive(self) -> Frame | None:
         """The next message; None when the other end is closed."""
@@ -134,6 +147,11 @@ class Asker:
         except OSError:
             self._settle(number, future, WorkerSilent("the worker has ended"))
         return future
+
+    def forget(self, future: Future[Json]) -> None:
+        """Nobody waits for this answer any more."""
+        with self._lock:
+            self._pending = {number: other for number, other in self._pending.items() if other is not future}
 
     def _settle(self, number: int, future: Future[Json], error: Exception) -> None:
         with self._lock:

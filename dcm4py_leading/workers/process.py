@@ -21,6 +21,9 @@ LOG = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _END_SECONDS = 5.0
 """From the end of the control channel to that of the process."""
+_SEND_SECONDS = 5.0
+"""How long a worker may not read what it is sent."""
+_MOST_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
 CONTROL_FD, SLOTS_FD, SLOT = "DCM4PY_WORKER_CONTROL_FD", "DCM4PY_WORKER_SLOTS_FD", "DCM4PY_WORKER_SLOT"
@@ -45,6 +48,8 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._asker: Asker | None = None
         self._stopped: Callable[[float], Json] | None = None
+        self._misses = 0
+        """How many questions in a row had no answer."""
         self.is_serving = False
         self.restarts = 0
 
@@ -65,15 +70,23 @@ class WorkerProcess:
 
     def ask(self, kind: Kind, body: Json = None, descriptors: Sequence[int] = ()) -> Callable[[float], Json]:
         """Ask it; the function waits so many seconds for the answer. That raises WorkerSilent, RequestRefused."""
-        if self._asker is None:
+        asker = self._asker
+        if asker is None:
             raise WorkerSilent("the worker has ended")
-        future = self._asker.ask(kind, body, descriptors)
+        future = asker.ask(kind, body, descriptors)
 
         def answer(seconds: float) -> Json:
             try:
-                return future.result(seconds)
+                answered = future.result(seconds)
             except TimeoutError as err:
+                asker.forget(future)
+                self._misses += 1
+                if self._misses == _MOST_MISSES:
+                    LOG.error("worker %d has not answered %d times: it is replaced", self._slot, _MOST_MISSES)
+                    self.kill()
                 raise WorkerSilent(f"worker {self._slot} does not answer {kind.value}") from err
+            self._misses = 0
+            return answered
 
         return answer
 
@@ -114,7 +127,8 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=passed
             )
-        self._asker = Asker(Channel(ours))
+        self._misses = 0
+        self._asker = Asker(Channel(ours, send_seconds=_SEND_SECONDS))
 
     def _reap(self) -> int:
         assert self._process is not None and self._asker is not None

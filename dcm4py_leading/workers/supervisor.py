@@ -35,7 +35,7 @@ from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
-_BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 5.0, 60.0
+_BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 3.0, 60.0
 _STOP_SECONDS = 10.0
 """What a worker gets besides the time to drain."""
 

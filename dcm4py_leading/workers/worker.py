@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from dcm4py_leading.workers.slots import Slots
 LOG = logging.getLogger(__name__)
 
 Address = tuple[str, int]
+_PR_SET_PDEATHSIG = 1
 
 
 def run_worker(site: Site, *, control: int, slots: int, slot: int) -> None:
@@ -31,10 +33,23 @@ def run_worker(site: Site, *, control: int, slots: int, slot: int) -> None:
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    _end_with_the_supervisor()
     worker = _Worker(site, Slots(slots), slot)
     answer_requests(Channel(socket.socket(fileno=control)), worker.answer, error_to_json)
     worker.stop(0)
     os._exit(0)  # whatever threads are left: nobody would ever end them
+
+
+def _end_with_the_supervisor() -> None:
+    """Let the system end this process with its parent, where it can: one that is stopped sees no end of a socket.
+
+    The end of the control channel is what ends it elsewhere.
+    """
+    try:
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):  # not Linux
+        return
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Worker:
