@@ -128,7 +128,7 @@ class _Delivering:
             try:
                 if self._send_to(one):
                     left.append(one)
-            except BaseException as err:
+            except BaseException as err:  # noqa: BLE001 - raised again by the thread that waits
                 with self._lock:
                     self._error = self._error or err
 

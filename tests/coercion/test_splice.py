@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 
 import pytest
@@ -15,9 +16,7 @@ BEFORE = b"in front of the data set"
 
 
 def element(tag: int, value: bytes) -> bytes:
-    return (
-        tag.to_bytes(4, "big")[1::-1] + tag.to_bytes(4, "big")[:1:-1] + b"LO" + len(value).to_bytes(2, "little") + value
-    )
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, b"LO", len(value)) + value
 
 
 def rebuilt(elements: Mapping[int, bytes], edits: Mapping[int, bytes | None]) -> bytes:
