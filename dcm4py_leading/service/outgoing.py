@@ -64,8 +64,6 @@ class Edited:
     scanned_to: int
     executed: tuple[Executed, ...]
     """The steps that make the edits."""
-    is_remembered: bool
-    """Whether they were carried out on another object, which had the same."""
 
 
 Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
@@ -138,24 +136,20 @@ class BytewiseCoercion:
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
         key = (id(selection), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
-        is_known = outcome is not None
         if outcome is None:
             kept_out = own_spans.keys() - set(tags)
             outcome = self._work_out(cut, encoding, instance if upper else None, kept_out, selection)
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            known = outcome
             outcome, spans, scanned_to = self._recoded(
-                view, start, encoding, instance if upper else None, own_spans, tags, selection, known
+                view, start, encoding, instance if upper else None, own_spans, tags, selection, outcome
             )
-            is_known = is_known and outcome is known
         return Edited(
             edits=outcome.edits,
             spans=spans,
             scanned_to=scanned_to,
             executed=outcome.executed,
-            is_remembered=is_known,
         )
 
     # -- what concerns whom -------------------------------------------------------------------------------------

@@ -297,6 +297,22 @@ def test_the_objects_of_a_series_are_decoded_once_and_counted_each(tmp_path: Pat
     assert retrieve.counts.read() == {("legacy", "leading-arc", "applied"): 20}
 
 
+@pytest.mark.parametrize("is_private", [False, True])
+def test_steps_are_counted_once_for_an_object_that_takes_several_attempts(tmp_path: Path, is_private: bool) -> None:
+    answer = data_set(SpecificCharacterSet="ISO_IR 192", StudyInstanceUID="1.2.1", PatientName="山田^太郎")
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=answer)
+    instances = []
+    for instance, ds in series(tmp_path, 3, SpecificCharacterSet="ISO_IR 100", ImageComments="Müller"):
+        if is_private:
+            ds.add_new(0x00090010, "LO", "CREATOR")
+            ds.add_new(0x00091001, "LO", "Müller")
+        write_object(tmp_path / instance.location.path, encoded(ds, EXPLICIT_LITTLE), instance.transfer_syntax_uid)
+        instances.append(instance)
+    out = prepare_all(retrieve, instances)
+    assert {(one[0x00100010][1], one[0x00204000][1]) for one in out} == {("山田^太郎", "Müller")}
+    assert retrieve.counts.read() == {("legacy", "leading-arc", "applied"): 3}
+
+
 def test_objects_that_no_rule_is_about_are_decoded_once_and_stay_as_they_are(tmp_path: Path) -> None:
     retrieve = Retrieve(tmp_path)
     prepare_all(retrieve, [instance for instance, _ in series(tmp_path, 20)])

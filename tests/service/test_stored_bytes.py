@@ -1,4 +1,4 @@
-"""The bytes of stored files: small ones read, large ones mapped, and never more of them in memory than a window or so."""
+"""The bytes of stored files: small ones are read, large ones mapped, a window at a time."""
 
 from __future__ import annotations
 
