@@ -29,15 +29,18 @@ from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.outgoing import NotBytewise
 from tests.fixtures.encoded import ENCODINGS, encoded
-from tests.fixtures.outgoing import ENVIRONMENT, Retrieve, encoding_syntax, indexed, sent, write_object
+from tests.fixtures.outgoing import (
+    ENVIRONMENT,
+    INSTANCE,
+    LEVELS,
+    Retrieve,
+    encoding_syntax,
+    indexed,
+    sent,
+    write_object,
+)
 from tests.fixtures.rules import CT, LEADING, MODALITY, data_set, environment, legacy_rule, version_2_rule
 from tests.fixtures.samples import sample_files
-
-PATIENT = (0x00100010, 0x00100020, 0x00100021, 0x00100040)
-STUDY = (0x00080050, 0x00081030, 0x0020000D, 0x00200010)
-SERIES = (0x00080060, 0x0008103E, 0x0020000E, 0x00400275)
-INSTANCE = (0x00080016, 0x00080018, 0x00200013, 0x00400556)
-LEVELS = (PATIENT, STUDY, SERIES, INSTANCE)
 
 
 @pytest.fixture(autouse=True)
