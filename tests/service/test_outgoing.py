@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
@@ -175,7 +175,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return replace(ENVIRONMENT, devices=environment(tmp_path_factory.mktemp("sheets")).devices)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes(
     devices: Environment, data: st.DataObject
