@@ -98,12 +98,16 @@ class Coercer:
         self._ask({question for selection, uid in wanted for question in questions(selection, uid)})
 
     def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
-        """Coerce ``ds``, which is changed. Raises CoercionFailed."""
+        """Coerce ``ds``, which is changed, and count the steps. Raises CoercionFailed."""
         executed: list[Executed] = []
         try:
-            return run(coercion(ds, selection, executed), self.answer)
+            return self.coerce_uncounted(ds, selection, executed)
         finally:  # the step that fails the request counts, too
             self.count(executed)
+
+    def coerce_uncounted(self, ds: Dataset, selection: Selection, executed: list[Executed]) -> Coerced:
+        """As `coerce`, but the steps, which ``executed`` receives, are left to the caller to `count`."""
+        return run(coercion(ds, selection, executed), self.answer)
 
     def count(self, executed: Iterable[Executed]) -> None:
         """Count steps, which were carried out on one message, for the metrics."""

@@ -79,17 +79,9 @@ def deliver(
     and the others follow; when the destination cannot be reached on any association, all that remain are failed.
     """
     delivering = _Delivering(objects, expected, is_cancelled, on_progress)
-    if len(to) == 1:
-        delivering.send_to(to[0])
-    else:
-        threads = [
-            threading.Thread(target=delivering.send_to, args=(one,), name=f"C-STORE association {number}", daemon=True)
-            for number, one in enumerate(to)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    left = delivering.send_to_each(to)
+    while left and delivering.has_given_back:
+        left = delivering.send_to_each(left)
     delivering.fail_the_rest()
     return delivering.delivery()
 
@@ -109,6 +101,7 @@ class _Delivering:
         self._on_progress = on_progress
         self._lock = threading.Lock()
         self._returned: deque[RetrievedObject] = deque()
+        self._error: BaseException | None = None
         self._tally = SubOperationTally(remaining=expected)
         self._cancelled = False
         self._problem: str | None = None
@@ -120,15 +113,48 @@ class _Delivering:
             tally=self._tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded
         )
 
-    def send_to(self, to: Destination) -> None:
-        """Send objects on one association until there are no more, or it is cancelled, or there is no association."""
+    @property
+    def has_given_back(self) -> bool:
+        """Whether objects wait that came back from an association when the others had nothing left to do."""
+        return bool(self._returned) and not self._cancelled
+
+    def send_to_each(self, to: Sequence[Destination]) -> list[Destination]:
+        """Send objects on these associations at the same time; those that are left. Raises what went wrong in any."""
+        if len(to) == 1:
+            return [one for one in to if self._send_to(one)]
+        left: list[Destination] = []
+
+        def send(one: Destination) -> None:
+            try:
+                if self._send_to(one):
+                    left.append(one)
+            except BaseException as err:  # noqa: BLE001 - raised again by the thread that waits
+                with self._lock:
+                    self._error = self._error or err
+
+        threads = [
+            threading.Thread(target=send, args=(one,), name=f"C-STORE association {number}", daemon=True)
+            for number, one in enumerate(to)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+        return left
+
+    def _send_to(self, to: Destination) -> bool:
+        """Send objects on one association until there are no more, or it is cancelled; whether it is still there."""
         under_way: tuple[RetrievedObject, int] | None = None
         message_id = 0
+        is_there = True
         while (obj := self._next()) is not None:
             try:
                 prepared = self._prepared(obj, to)
             except DestinationUnavailable as err:
                 self._give_back(obj, err)
+                is_there = False
                 break
             except StatusError as err:
                 self._failed(obj, err)
@@ -144,6 +170,7 @@ class _Delivering:
                 to.begin_store(prepared, message_id)
             except DestinationUnavailable as err:
                 self._give_back(obj, err)
+                is_there = False
                 break
             except StatusError as err:
                 self._failed(obj, err)
@@ -154,6 +181,7 @@ class _Delivering:
                     self._transcoded += 1
         if under_way is not None:
             self._ended(*under_way, to)
+        return is_there
 
     def fail_the_rest(self) -> None:
         """What no association took is failed."""
@@ -164,7 +192,7 @@ class _Delivering:
 
     def _next(self) -> RetrievedObject | None:
         with self._lock:
-            if self._cancelled:
+            if self._cancelled or self._error is not None:
                 return None
             return self._returned.popleft() if self._returned else next(self._objects, None)
 

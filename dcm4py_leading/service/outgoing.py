@@ -69,8 +69,6 @@ class Cut:
     """Octets of the whole."""
     executed: tuple[Executed, ...]
     """The steps that make the difference."""
-    is_remembered: bool
-    """Whether they were carried out on another object, which had the same."""
     sop_class_uid: str | None
     """Where it changes."""
     sop_instance_uid: str | None
@@ -109,13 +107,12 @@ class _Recipe:
     sop_class_uid: str | None
     sop_instance_uid: str | None
 
-    def cut(self, view: memoryview, *, is_remembered: bool) -> Cut:
+    def cut(self, view: memoryview) -> Cut:
         return Cut(
             pieces=buffers_of(view, self.pieces),
             rest=self.rest,
             length=self.pieces_length + len(view) - self.rest,
             executed=self.executed,
-            is_remembered=is_remembered,
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
         )
@@ -191,7 +188,7 @@ class BytewiseCoercion:
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
-            return recipe.cut(view, is_remembered=True)
+            return recipe.cut(view)
         return self._looked_at(view, start, encoding, instance, plan, concern, spans, scanned_to, own_spans)
 
     def _looked_at(
@@ -216,7 +213,6 @@ class BytewiseCoercion:
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
         key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
-        is_known = outcome is not None
         if outcome is None:
             outcome = self._work_out(cut, encoding, indexed, own_spans.keys() - set(tags), plan.selection)
             if plan.is_repeatable:
@@ -226,11 +222,11 @@ class BytewiseCoercion:
                 view, start, encoding, indexed, own_spans, tags, plan.selection, outcome
             )
             recipe = _recipe(again, all_spans, start, end)
-            return recipe.cut(view, is_remembered=is_known and again is outcome)
+            return recipe.cut(view)
         recipe = _recipe(outcome, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, recipe)
-        return recipe.cut(view, is_remembered=is_known)
+        return recipe.cut(view)
 
     def _remember_recipe(
         self,

@@ -39,6 +39,8 @@ class StoredBytes:
             raise StorageUnavailable("a stored object is no DICOM file")
         self.start = _FIRST_ELEMENT + int.from_bytes(self.view[140:_FIRST_ELEMENT], "little")
         """Where the data set begins: behind the File Meta Information, which begins with its length (PS3.10 7.1)."""
+        if self.start > len(self.view):
+            raise StorageUnavailable("a stored object ends within its File Meta Information")
 
     def batches(self, pieces: Sequence[Buffer], rest: int) -> Iterator[Sequence[Buffer]]:
         """``pieces``, then everything from ``rest`` on; each batch is good until the next one is asked for.

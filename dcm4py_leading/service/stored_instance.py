@@ -12,11 +12,13 @@ from pydicom.dataelem import DataElement
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.scan import Encoding, encoding_of
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
@@ -46,7 +48,10 @@ class RetrieveCoercion:
         self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
 
     def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
-        """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say."""
+        """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say.
+
+        The steps are counted when they fail, else by who sends the object: it may take several attempts.
+        """
         declare_default(ds, self.local_ae.settings.default_character_set)
         previous: dict[int, DataElement | None] = {}
         changes: list[Change] = []
@@ -54,7 +59,12 @@ class RetrieveCoercion:
             changes += plan_update(ds, attributes, UpdatePolicy.OVERWRITE)
             previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
             apply(ds, changes)
-        coerced = self.coercer.coerce(ds, selection)
+        executed: list[Executed] = []
+        try:
+            coerced = self.coercer.coerce_uncounted(ds, selection, executed)
+        except CoercionFailed:
+            self.coercer.count(executed)
+            raise
         changes += coerced.changes
         if changes and self._tells_original_attributes:
             told = add_original_attributes(ds, coerced, self.local_ae, source="", previous=previous)
@@ -96,8 +106,7 @@ class StoredInstance:
         stored = StoredBytes(file)
         with object_errors("cannot be coerced"):
             cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
-        if cut.is_remembered:
-            self._common.coercer.count(cut.executed)
+        self._common.coercer.count(cut.executed)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.instance.sop_class_uid,
             sop_instance_uid=cut.sop_instance_uid or self.instance.sop_instance_uid,
@@ -112,12 +121,13 @@ class StoredInstance:
         ds = read_object(file)
         with object_errors("cannot be coerced"):
             attributes = None if self.selection.retrieve_as_received else self.instance.attributes
-            changed = bool(self._common.rework(ds, attributes, self.selection).changes)
+            reworked = self._common.rework(ds, attributes, self.selection)
+        self._common.coercer.count(reworked.executed)
         if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
             # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
             stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
         sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
-        data = encode_data_set(ds, stored, target) if changed or target != stored else read_encoded(file)
+        data = encode_data_set(ds, stored, target) if reworked.changes or target != stored else read_encoded(file)
         return PreparedObject(
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,

@@ -1,0 +1,81 @@
+"""The bytes of stored files: small ones are read, large ones mapped, a window at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dcm4py_leading.errors import StorageUnavailable
+from dcm4py_leading.service.stored_bytes import WINDOW, StoredBytes
+from tests.fixtures.outgoing import write_object
+
+MIB = 1 << 20
+
+
+def opened(path: Path) -> StoredBytes:
+    with path.open("rb") as file:
+        return StoredBytes(file)
+
+
+def sparse(path: Path, size: int) -> Path:
+    """An object of ``size`` octets of Pixel Data, which take no room on the disk."""
+    header = b"\xe0\x7f\x10\x00OB\0\0" + size.to_bytes(4, "little")
+    write_object(path, header, ExplicitVRLittleEndian)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + size)
+    return path
+
+
+def resident() -> int:
+    """Octets of memory of this process that are its own or a mapped file's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon", "RssFile")))
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 200_000, WINDOW, 2 * WINDOW + 1])
+def test_pieces_and_the_rest_leave_in_order_whatever_the_size(tmp_path: Path, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
+    assert bytes(stored.view[stored.start :]) == data[:size]
+    skipped = min(size, 10)
+    batches = stored.batches([b"new", b"head"], stored.start + skipped)
+    out = b"".join(bytes(buffer) for batch in batches for buffer in batch)
+    assert out == b"newhead" + data[skipped:size]
+
+
+def test_a_mapped_file_leaves_window_by_window(tmp_path: Path) -> None:
+    stored = opened(sparse(tmp_path / "object", 3 * WINDOW))
+    sizes = [sum(map(len, batch)) for batch in stored.batches((), stored.start)]
+    assert len(sizes) == 4
+    assert max(sizes) <= WINDOW
+    assert sum(sizes) == len(stored.view) - stored.start
+
+
+def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path) -> None:
+    stored = opened(sparse(tmp_path / "object", 1024 * MIB))
+    before = most = resident()
+    sent = 0
+    for batch in stored.batches((), stored.start):
+        for buffer in batch:
+            sent += len(buffer)
+            bytes(memoryview(buffer)[::4096])  # brings every page in, as sending it would
+        most = max(most, resident())
+    assert sent == 1024 * MIB + 12
+    assert most - before < 64 * MIB
+
+
+@pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
+def test_a_file_that_is_none_of_ours_is_storage_unavailable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(content)
+    with pytest.raises(StorageUnavailable):
+        opened(path)
+
+
+def test_a_file_that_ends_within_its_meta_information_is_storage_unavailable(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", b"", ExplicitVRLittleEndian)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(StorageUnavailable):
+        opened(path)
