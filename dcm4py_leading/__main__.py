@@ -24,8 +24,9 @@ from typing import Any, NoReturn
 import click
 
 from dcm4py_leading import __version__, log
-from dcm4py_leading.app import Service, Site, check, explain_file, unserved_lines
+from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
+from dcm4py_leading.compose import Site, check, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource
@@ -38,6 +39,9 @@ from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
 from dcm4py_leading.web.app import create_app, problem_json
 from dcm4py_leading.web.explain import FAILED_HEADER
 from dcm4py_leading.web.server import HttpServer
+from dcm4py_leading.workers.process import CONTROL_FD, SLOT, SLOTS_FD
+from dcm4py_leading.workers.supervisor import Supervisor
+from dcm4py_leading.workers.worker import run_worker
 
 PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 
@@ -175,8 +179,12 @@ def main() -> None:
 @source_options
 @option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
 @option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
-def serve(site: Site, http: str, drain: float) -> None:
+@option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
+def serve(site: Site, http: str, drain: float, workers: int) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
+    if CONTROL_FD in os.environ:
+        control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
+        run_worker(site, control=control, slots=slots, slot=slot)
     host, separator, port = http.rpartition(":")
     if not separator or not port.isdecimal():
         raise click.UsageError("--http wants HOST:PORT")
@@ -185,7 +193,7 @@ def serve(site: Site, http: str, drain: float) -> None:
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     try:
         site.data_dir.mkdir(parents=True, exist_ok=True)
-        service = Service(site)
+        service = Service(site) if workers == 1 else Supervisor(site, workers=workers, command_line=sys.argv[1:])
     except OSError as err:
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.orthanc",
     "tests.fixtures.scripted",
     "tests.fixtures.service",
+    "tests.fixtures.workers",
 ]
 
 

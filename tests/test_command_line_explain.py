@@ -13,9 +13,6 @@ from pydicom import Dataset
 from starlette.applications import Starlette
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.app import Service
-from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.service.explain import explain_study, parse_wanted
 from dcm4py_leading.web.explain import explain_route
 from dcm4py_leading.web.server import HttpServer
 from tests.fixtures.datasets import make_instance
@@ -340,22 +337,11 @@ def test_patient_data_stays_on_stdout(seed: Seed, stale: Path, tmp_path: Path) -
 # Stored studies
 
 
-class Explaining:
-    """A running service, asked to explain."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
-        with self._service._holder.lease() as runtime:
-            return explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking)
-
-
 @pytest.fixture
 def http(seed: Seed, stale: Path) -> Iterator[str]:
     """The URL of a service that has stored the object."""
     seed.lead()
-    web = HttpServer(Starlette(routes=[explain_route(Explaining(seed.start()))]), "127.0.0.1", 0)
+    web = HttpServer(Starlette(routes=[explain_route(seed.start())]), "127.0.0.1", 0)
     web.start()
     store(seed.archive_port, [stale])
     yield f"http://127.0.0.1:{web.port}"

@@ -71,7 +71,7 @@ class Storage(Protocol):
         ...
 
     def open(self, location: Location) -> BinaryIO:
-        """The stored object, to be read. Raises StorageUnavailable."""
+        """The stored object, to be read; unbuffered, with a file descriptor. Raises StorageUnavailable."""
         ...
 
     def delete(self, location: Location) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.coercion.scan import Encoding, Span, scan
 
-_MOST_KNOWN = 4
+_MOST_KNOWN = 8
 _MOST_KEYS = 256
 _TAG = 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dcm4py_leading.coercion.scan import Buffer, Span
 
@@ -11,10 +11,25 @@ Edits = Sequence[tuple[int, bytes | None]]
 """Elements of the top level by tag, in order: encoded as they are to be, header included, or None where they go."""
 
 
+Piece = bytes | tuple[int, int]
+"""Bytes of their own, or from where to where the data set stays as it is."""
+
+
 def spliced(
     view: memoryview, spans: Mapping[int, Span], edits: Edits, start: int, scanned_to: int
 ) -> tuple[list[Buffer], int]:
-    """The buffers of ``view[start:]`` with the edits made, as far as the last of them; and where the rest begins.
+    """The buffers of ``view[start:]`` with the edits made, as far as the last of them; and where the rest begins."""
+    pieces, rest = pieces_of(spans, edits, start, scanned_to)
+    return buffers_of(view, pieces), rest
+
+
+def buffers_of(view: memoryview, pieces: Sequence[Piece]) -> list[Buffer]:
+    """The pieces of the data set in ``view``, without copying it."""
+    return [piece if isinstance(piece, bytes) else view[piece[0] : piece[1]] for piece in pieces]
+
+
+def pieces_of(spans: Mapping[int, Span], edits: Edits, start: int, scanned_to: int) -> tuple[list[Piece], int]:
+    """What a data set from ``start`` on consists of once the edits are made, and where the rest begins.
 
     ``spans`` are those of all elements from ``start`` to ``scanned_to``, so the edits must not go beyond. Without
     edits there is nothing but the rest. Group lengths (PS3.5 7.2, retired) that the edits may have made wrong go.
@@ -26,7 +41,7 @@ def spliced(
     for tag in tags:
         if not tag & 0xFFFF and tag not in changed:
             changed[tag] = None
-    pieces: list[Buffer] = []
+    pieces: list[Piece] = []
     at = start
     new = b""
     for tag in sorted(changed):
@@ -40,9 +55,22 @@ def spliced(
             if new:
                 pieces.append(new)
                 new = b""
-            pieces.append(view[at:here])
+            pieces.append((at, here))
         new += changed[tag] or b""
         at = following
     if new:
         pieces.append(new)
     return pieces, at
+
+
+def merged_ranges(spans: Mapping[int, Span], tags: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """From where to where the elements of these tags are, in order, in as few ranges as possible."""
+    ranges: list[tuple[int, int]] = []
+    for tag in tags:
+        span = spans.get(tag)
+        if span is not None:
+            if ranges and ranges[-1][1] == span[0]:
+                ranges[-1] = (ranges[-1][0], span[2])
+            else:
+                ranges.append((span[0], span[2]))
+    return tuple(ranges)

@@ -43,6 +43,8 @@ Handler = Callable[["AcceptedAssociation", Request], "Outcome"]
 Outcome = tuple[int, Mapping[str, object]]
 """Final status, and what the canonical log line tells besides."""
 
+_BETWEEN_LOOKS = 0.002
+"""Seconds."""
 _USERNAME_AND_PASSCODE = 2
 """User identity types up to this one get an empty server response (PS3.7 D.3.3.7.2)."""
 
@@ -70,6 +72,7 @@ class AcceptedAssociation:
         self._link: Link | None = None
         self._association: Association
         self._is_aborted = False
+        self._next_look = 0.0
         self.remote_address = remote_address
         """IP address of the peer."""
         self.runtime: Runtime
@@ -222,6 +225,7 @@ class AcceptedAssociation:
             self.abort()
             return
         started = time.monotonic()
+        self._next_look = 0.0
         self.is_busy = True
         try:
             if request.sop_class_uid != request.abstract_syntax or not message.context.as_scp:
@@ -272,7 +276,14 @@ class AcceptedAssociation:
         return code, {}
 
     def is_over(self, request: Request) -> bool:
-        """Whether the peer no longer waits for the end of this request: it has cancelled, or is gone."""
+        """Whether the peer no longer waits for the end of this request: it has cancelled, or is gone.
+
+        The network is asked every few milliseconds, not for each of thousands of small objects.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _BETWEEN_LOOKS
         return self._association.is_over(request.message_id)
 
     def is_cancelled(self, request: Request) -> bool:

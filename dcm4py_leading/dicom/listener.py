@@ -90,11 +90,16 @@ class Listeners:
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
         others: Callable[[], int] = lambda: 0,
+        report: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``bind`` gives a listening socket or raises OSError; ``others`` counts associations of other processes."""
+        """``bind`` gives a listening socket or raises OSError; ``others`` counts associations of other processes.
+
+        ``report`` is told how many are open here, whenever that changes.
+        """
         self.holder = holder
         self._bind = bind
         self._others = others
+        self._report = report
         self._capabilities = KnownCapabilities()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
@@ -132,6 +137,7 @@ class Listeners:
             with self._lock:
                 self._associations[association] = thread
                 self._open.add(association)
+                self._report(len(self._open))
             try:
                 thread.start()
             except RuntimeError:  # the system has no thread left
@@ -151,6 +157,7 @@ class Listeners:
     def _has_ended(self, association: AcceptedAssociation) -> None:
         with self._lock:
             self._open.discard(association)
+            self._report(len(self._open))
 
     def _forget(self, association: AcceptedAssociation) -> None:
         with self._lock:

@@ -91,6 +91,7 @@ def _finish(
     details: Mapping[str, object],
 ) -> Outcome:
     tally = delivery.tally
+    assoc.runtime.counts.count_transcoded(delivery.transcoded)
     code = status.CANCEL if delivery.cancelled else tally.final_status()
     failed = None
     if tally.failed_sop_instance_uids:

@@ -232,10 +232,18 @@ class StoreSCU:
         self._wanted = contexts
         self._originator = originator
         self._assoc: RequestedAssociation | None = None
+        self._under_way: int | None = None
+        """Message ID of the C-STORE whose response is due."""
+        self._settled: int | None = None
+        """That response, where it had to be taken early: the next object needs another association."""
         self._proposed: frozenset[str] = frozenset()
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """What the destination takes for this SOP class. Raises DestinationUnavailable."""
+        if self._assoc is not None and self._under_way is not None:
+            if sop_class_uid in self._proposed:  # the response that is due will tell whether the peer is still there
+                return self._assoc.transfer_syntaxes(sop_class_uid)
+            self._settled = self._response(self._under_way)
         return self._association_for(sop_class_uid).transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
@@ -246,9 +254,17 @@ class StoreSCU:
         except AssociationFailed as err:
             self._drop(assoc)
             raise SubOperationFailed(f"the destination {err}") from err
+        self._under_way = message_id
 
     def end_store(self, message_id: int) -> int | None:
         """See `service.deliver.Destination`. Without a response the association is dropped."""
+        if self._under_way is not None:
+            return self._response(message_id)
+        code, self._settled = self._settled, None
+        return code
+
+    def _response(self, message_id: int) -> int | None:
+        self._under_way = None
         if self._assoc is None:
             return None
         code = self._assoc.end_store(message_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 import threading
 from bisect import bisect_left
 from collections import Counter
@@ -92,6 +93,11 @@ class Latency:
         buckets = tuple(n + (i == at) for i, n in enumerate(self.buckets))
         return Latency(buckets=buckets, total_seconds=self.total_seconds + seconds)
 
+    def plus(self, other: Latency) -> Latency:
+        """With those of another process."""
+        buckets = tuple(map(operator.add, self.buckets, other.buckets))
+        return Latency(buckets=buckets, total_seconds=self.total_seconds + other.total_seconds)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupCounts:
@@ -110,6 +116,34 @@ class LookupCounts:
     def total(self, outcome: LookupOutcome) -> int:
         """How many studies ended so, with all archives."""
         return sum(counts.get(outcome, 0) for counts in self.outcomes.values())
+
+    def plus(self, other: LookupCounts) -> LookupCounts:
+        """With those of another process; of two breakers the one that lets less through."""
+        return LookupCounts(
+            outcomes=sum_of_outcomes(self.outcomes, other.outcomes),
+            latency={
+                scp: self.latency.get(scp, Latency()).plus(other.latency.get(scp, Latency()))
+                for scp in self.latency.keys() | other.latency.keys()
+            },
+            one_by_one=self.one_by_one | other.one_by_one,
+            breakers={
+                aes: max(
+                    (counts.breakers[aes] for counts in (self, other) if aes in counts.breakers),
+                    key=_CLOSED_FIRST.index,
+                )
+                for aes in self.breakers.keys() | other.breakers.keys()
+            },
+            cache_size=self.cache_size + other.cache_size,
+        )
+
+
+_CLOSED_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
+Outcomes = Mapping[AETitle, Mapping[LookupOutcome, int]]
+
+
+def sum_of_outcomes(one: Outcomes, other: Outcomes) -> Outcomes:
+    """The counts of both."""
+    return {scp: dict(Counter(one.get(scp, {})) + Counter(other.get(scp, {}))) for scp in one.keys() | other.keys()}
 
 
 class Tally:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from typing import BinaryIO
 
 import pydicom
@@ -77,8 +78,13 @@ def object_errors(what: str) -> Iterator[None]:
 def read_object(file: BinaryIO) -> Dataset:
     """The data set of a stored DICOM file. Raises SubOperationFailed."""
     file.seek(0)
-    with object_errors("cannot be parsed"):
-        return pydicom.dcmread(file)
+    buffered = BufferedReader(file) if isinstance(file, FileIO) else file
+    try:
+        with object_errors("cannot be parsed"):
+            return pydicom.dcmread(buffered)
+    finally:
+        if isinstance(buffered, BufferedReader) and buffered is not file:
+            buffered.detach()  # `file` stays open
 
 
 def read_encoded(file: BinaryIO) -> bytes:

@@ -22,6 +22,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
@@ -31,13 +32,14 @@ from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.splice import Edits
+from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 from dcm4py_leading.coercion.steps import AnyStep
 from dcm4py_leading.coercion.tags import All
 
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
 _MOST_REMEMBERED = 2048
+_MOST_SHAPES = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
@@ -58,16 +60,21 @@ class Reworked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    """What becomes of an encoded data set; see `splice.spliced`."""
+class Cut:
+    """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
 
-    edits: Edits
-    spans: Mapping[int, Span]
-    scanned_to: int
+    pieces: list[Buffer]
+    rest: int
+    length: int
+    """Octets of the whole."""
     executed: tuple[Executed, ...]
-    """The steps that make the edits."""
+    """The steps that make the difference."""
     is_remembered: bool
     """Whether they were carried out on another object, which had the same."""
+    sop_class_uid: str | None
+    """Where it changes."""
+    sop_instance_uid: str | None
+    """Where it changes."""
 
 
 Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
@@ -85,8 +92,55 @@ class _Outcome:
 class _Plan:
     """What concerns the rules of one selection."""
 
+    selection: Selection
     touched: frozenset[int]
     is_repeatable: bool
+    retrieve_as_received: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How the bytes of an outcome are put together, for data sets of one layout."""
+
+    pieces: tuple[Piece, ...]
+    pieces_length: int
+    rest: int
+    executed: tuple[Executed, ...]
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+
+    def cut(self, view: memoryview, *, is_remembered: bool) -> Cut:
+        return Cut(
+            pieces=buffers_of(view, self.pieces),
+            rest=self.rest,
+            length=self.pieces_length + len(view) - self.rest,
+            executed=self.executed,
+            is_remembered=is_remembered,
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+        )
+
+
+class _Shape:
+    """What is known of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+
+    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: _Concern) -> None:
+        self.kept_alive = (spans, own_spans, concern)
+        self.concerned = merged_ranges(spans, concern.tags)
+        # An element that is the same to the header needs no closer look.
+        self.is_comparable = all(tag in spans for tag in concern.own)
+        self.compared = merged_ranges(spans, concern.own)
+        self.compared_with = merged_ranges(own_spans, concern.own)
+        self.recipes: dict[bytes, _Recipe] = {}
+
+    def find(self, view: memoryview, own: bytes) -> _Recipe | None:
+        """The recipe for an object, if what the index has of it alone is what it has itself."""
+        if not self.is_comparable:
+            return None
+        theirs = b"".join([own[start:end] for start, end in self.compared_with])
+        if b"".join([view[start:end] for start, end in self.compared]) != theirs:
+            return None
+        return self.recipes.get(b"".join([view[start:end] for start, end in self.concerned]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +164,9 @@ class BytewiseCoercion:
         self._always = {SPECIFIC_CHARACTER_SET}
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
-        self._plans: dict[int, tuple[Selection, _Plan]] = {}
+        self._plans: dict[int, _Plan] = {}
         self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], _Concern] = {}
+        self._shapes: dict[tuple[int, int, int], _Shape] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
@@ -120,55 +175,86 @@ class BytewiseCoercion:
 
     def reworked(
         self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance, selection: Selection
-    ) -> Edited:
-        """What changes in the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed."""
-        plan = self._plan(selection)
+    ) -> Cut:
+        """What becomes of the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed."""
+        plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
         own, own_spans = b"", _NO_SPANS
-        if not selection.retrieve_as_received:
-            *levels, own = instance.encoded_attributes
-            upper = tuple(levels)
+        if not plan.retrieve_as_received:
+            upper, own = instance.encoded_attributes[:-1], instance.encoded_attributes[-1]
             own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
-        tags = concern.tags
-        spans: Mapping[int, Span]
         try:
             spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)
         except Unscannable as err:
             raise NotBytewise from err
+        shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
+        recipe = None if shape is None else shape.find(view, own)
+        if recipe is not None:
+            return recipe.cut(view, is_remembered=True)
+        return self._looked_at(view, start, encoding, instance, plan, concern, spans, scanned_to, own_spans)
+
+    def _looked_at(
+        self,
+        view: memoryview,
+        start: int,
+        encoding: Encoding,
+        instance: IndexedInstance,
+        plan: _Plan,
+        concern: _Concern,
+        spans: dict[int, Span],
+        scanned_to: int,
+        own_spans: Mapping[int, Span],
+    ) -> Cut:
+        """As `reworked`, for an object of which not everything is known."""
+        indexed = None if plan.retrieve_as_received else instance
+        upper, own = ((), b"") if indexed is None else (indexed.encoded_attributes[:-1], indexed.encoded_attributes[-1])
+        tags = concern.tags
         unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
         if unequal:
             tags = tuple(sorted({*tags, *unequal}))
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
-        key = (id(selection), encoding, upper, cut, unequal, own if unequal else b"")
+        key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         is_known = outcome is not None
         if outcome is None:
-            kept_out = own_spans.keys() - set(tags)
-            outcome = self._work_out(cut, encoding, instance if upper else None, kept_out, selection)
+            outcome = self._work_out(cut, encoding, indexed, own_spans.keys() - set(tags), plan.selection)
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            known = outcome
-            outcome, spans, scanned_to = self._recoded(
-                view, start, encoding, instance if upper else None, own_spans, tags, selection, known
+            again, all_spans, end = self._recoded(
+                view, start, encoding, indexed, own_spans, tags, plan.selection, outcome
             )
-            is_known = is_known and outcome is known
-        return Edited(
-            edits=outcome.edits,
-            spans=spans,
-            scanned_to=scanned_to,
-            executed=outcome.executed,
-            is_remembered=is_known,
-        )
+            recipe = _recipe(again, all_spans, start, end)
+            return recipe.cut(view, is_remembered=is_known and again is outcome)
+        recipe = _recipe(outcome, spans, start, scanned_to)
+        if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
+            self._remember_recipe(spans, own_spans, concern, cut, recipe)
+        return recipe.cut(view, is_remembered=is_known)
+
+    def _remember_recipe(
+        self,
+        spans: Mapping[int, Span],
+        own_spans: Mapping[int, Span],
+        concern: _Concern,
+        cut: bytes,
+        recipe: _Recipe,
+    ) -> None:
+        key = (id(spans), id(own_spans), id(concern))
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            # It keeps alive what its key names.
+            shape = self._shapes[key] = _Shape(spans, own_spans, concern)
+        if len(shape.recipes) < _MOST_REMEMBERED:
+            shape.recipes[cut] = recipe
 
     # -- what concerns whom -------------------------------------------------------------------------------------
 
     def _plan(self, selection: Selection) -> _Plan:
-        known = self._plans.get(id(selection))
-        if known is None:
-            known = self._plans[id(selection)] = (selection, _plan_of(selection))
-        return known[1]
+        plan = self._plans[id(selection)] = _plan_of(selection)
+        return plan
 
     def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> _Concern:
         key = (id(plan), upper, own)
@@ -267,6 +353,25 @@ class BytewiseCoercion:
         self._outcomes[key] = outcome
 
 
+def _recipe(outcome: _Outcome, spans: Mapping[int, Span], start: int, scanned_to: int) -> _Recipe:
+    pieces, rest = pieces_of(spans, outcome.edits, start, scanned_to)
+    return _Recipe(
+        pieces=tuple(pieces),
+        pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
+        rest=rest,
+        executed=outcome.executed,
+        sop_class_uid=_edited_uid(outcome.edits, SOP_CLASS_UID),
+        sop_instance_uid=_edited_uid(outcome.edits, SOP_INSTANCE_UID),
+    )
+
+
+def _edited_uid(edits: Edits, tag: int) -> str | None:
+    for edited, element in edits:
+        if edited == tag and element is not None:
+            return element[8:].decode("ascii").rstrip("\0 ")
+    return None
+
+
 def _unequal(
     view: memoryview,
     encoding: Encoding,
@@ -283,7 +388,9 @@ def _unequal(
         return ()
     unequal = []
     codes = _value(view, spans, SPECIFIC_CHARACTER_SET)
-    same_set = codes == _value(own, own_spans, SPECIFIC_CHARACTER_SET)
+    own_codes = _value(own, own_spans, SPECIFIC_CHARACTER_SET)
+    same_set = codes == own_codes
+    is_ascii_the_same = b"IR 13" not in codes and b"IR 13" not in own_codes
     for tag in compared:
         start, value, end = own_spans[tag]
         span = spans.get(tag)
@@ -291,7 +398,7 @@ def _unequal(
         if (
             span is None
             or view[span[1] : span[2]] != expected
-            or not (same_set or expected.isascii())
+            or not (same_set or (is_ascii_the_same and expected.isascii()))
             or not encoding.is_little_endian
             or own[start + 4 : start + 6] == b"SQ"
         ):
@@ -309,7 +416,7 @@ def _plan_of(selection: Selection) -> _Plan:
                 raise NotBytewise
             touched |= reads | writes
             is_repeatable = is_repeatable and _is_repeatable(step)
-    return _Plan(frozenset(touched), is_repeatable)
+    return _Plan(selection, frozenset(touched), is_repeatable, selection.retrieve_as_received)
 
 
 def _is_repeatable(step: AnyStep) -> bool:

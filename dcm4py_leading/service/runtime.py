@@ -23,7 +23,7 @@ from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.counts import CoercionCounts
+from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.remembered import RememberedCoercions
 
 
@@ -50,7 +50,7 @@ class Runtime:
     worklist: WorklistQuery
     options: Options
     leading_settings: LeadingSettings
-    counts: CoercionCounts
+    counts: ServiceCounts
     release: Callable[[], None]
     """Lets go of idle associations to leading archives."""
     resolve: Callable[[AETitle], RemoteAE | None]

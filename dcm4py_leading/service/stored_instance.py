@@ -12,12 +12,10 @@ from pydicom.dataelem import DataElement
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
-from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.scan import Encoding, encoding_of
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.splice import Edits, spliced
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity
@@ -95,17 +93,15 @@ class StoredInstance:
         """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
         stored = StoredBytes(file)
         with object_errors("cannot be coerced"):
-            edited = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
-        if edited.is_remembered:
-            self._common.coercer.count(edited.executed)
-        edits = edited.edits
-        pieces, rest = spliced(stored.view, edited.spans, edits, stored.start, edited.scanned_to)
+            cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+        if cut.is_remembered:
+            self._common.coercer.count(cut.executed)
         return PreparedObject(
-            sop_class_uid=_edited_uid(edits, SOP_CLASS_UID) or self.instance.sop_class_uid,
-            sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID) or self.instance.sop_instance_uid,
+            sop_class_uid=cut.sop_class_uid or self.instance.sop_class_uid,
+            sop_instance_uid=cut.sop_instance_uid or self.instance.sop_instance_uid,
             transfer_syntax_uid=self.instance.transfer_syntax_uid,
-            length=sum(map(len, pieces)) + len(stored.view) - rest,
-            source=stored.batches(pieces, rest),
+            length=cut.length,
+            source=stored.batches(cut.pieces, cut.rest),
         )
 
     def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:
@@ -128,10 +124,3 @@ class StoredInstance:
             source=iter([(data,)]),
             is_transcoded=target != self.instance.transfer_syntax_uid,
         )
-
-
-def _edited_uid(edits: Edits, tag: int) -> str | None:
-    for edited, element in edits:
-        if edited == tag and element is not None:
-            return element[8:].decode("ascii").rstrip("\0 ")
-    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 
@@ -36,15 +36,16 @@ class SubOperationTally:
 
     def record(self, outcome: SubOperation, sop_instance_uid: str) -> Self:
         """The tally after one more sub-operation."""
-        remaining = max(self.remaining - 1, 0)
-        match outcome:
-            case SubOperation.COMPLETED:
-                return replace(self, remaining=remaining, completed=self.completed + 1)
-            case SubOperation.WARNING:
-                return replace(self, remaining=remaining, warning=self.warning + 1)
-            case SubOperation.FAILED:
-                failed = (*self.failed_sop_instance_uids, sop_instance_uid)
-                return replace(self, remaining=remaining, failed=self.failed + 1, failed_sop_instance_uids=failed)
+        failed_uids = self.failed_sop_instance_uids
+        if outcome is SubOperation.FAILED:
+            failed_uids = (*failed_uids, sop_instance_uid)
+        return type(self)(
+            remaining=max(self.remaining - 1, 0),
+            completed=self.completed + (outcome is SubOperation.COMPLETED),
+            failed=self.failed + (outcome is SubOperation.FAILED),
+            warning=self.warning + (outcome is SubOperation.WARNING),
+            failed_sop_instance_uids=failed_uids,
+        )
 
     def final_status(self) -> int:
         """Status of the final response when nobody cancelled (PS3.4 C.4.2.1.5, C.4.3.1.4).

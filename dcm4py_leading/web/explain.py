@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -17,10 +18,24 @@ FAILED_HEADER = "X-Coercion-Failed"
 """``true`` when something could not be done as the rules say."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An explanation in both forms; another process may have made it."""
+
+    as_json: Mapping[str, object]
+    as_text: str
+    has_failed: bool
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Self:
+        """The explanation, told."""
+        return cls(as_json=to_json(explanation), as_text=to_text(explanation), has_failed=explanation.has_failed)
+
+
 class Explainer(Protocol):
     """What the route may do with the service. Called from a worker thread."""
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
         """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_wanted` takes them.
 
         ``is_asking``: leading archives are asked. Raises WrongQuestion, StudyNotStored, StatusError.
@@ -38,16 +53,16 @@ def explain_route(explainer: Explainer) -> Route:
             if leading not in ("ask", "none"):
                 raise WrongQuestion("leading: expected ask or none")
             study_instance_uid = request.path_params["study"]
-            explanation = explainer.explain(study_instance_uid, parameters, is_asking=leading == "ask")
+            told = explainer.explain(study_instance_uid, parameters, is_asking=leading == "ask")
         except WrongQuestion as err:
             return JSONResponse({"errorMessage": str(err)}, status_code=400)
         except StudyNotStored as err:
             return JSONResponse({"errorMessage": str(err)}, status_code=404)
         except StatusError as err:
             return JSONResponse({"errorMessage": str(err)}, status_code=503)
-        headers = {FAILED_HEADER: str(explanation.has_failed).lower(), "Cache-Control": "no-store"}
+        headers = {FAILED_HEADER: str(told.has_failed).lower(), "Cache-Control": "no-store"}
         if request.headers.get("accept", "").startswith("text/plain"):
-            return PlainTextResponse(to_text(explanation), headers=headers)
-        return JSONResponse(to_json(explanation), headers=headers)
+            return PlainTextResponse(told.as_text, headers=headers)
+        return JSONResponse(told.as_json, headers=headers)
 
     return Route("/explain/{study}", explain)

@@ -6,8 +6,9 @@ one configuration and start anew at a reload, which Prometheus takes for what it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
 from typing import Protocol
@@ -21,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.leading.breaker import BreakerState
-from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import Key
 
@@ -34,12 +35,29 @@ class Measured:
     key_lookups: Mapping[AETitle, Mapping[LookupOutcome, int]]
     """Questions by matching keys, by AE title of the leading archive."""
     coercions: Mapping[Key, int]
+    transcoded_objects: int
     open_associations: int
     fingerprint: str
     """Of the configuration in force."""
     loaded_at: datetime
     is_last_reload_good: bool
     """False: the configuration in force is older than the last attempt to replace it."""
+    workers: int = 1
+    """Processes that serve and have answered."""
+    worker_restarts: int = 0
+
+    def plus(self, other: Measured) -> Measured:
+        """With what another process of the same service has done: counts are added; the rest is ours."""
+        return replace(
+            self,
+            lookups=self.lookups.plus(other.lookups),
+            key_lookups=sum_of_outcomes(self.key_lookups, other.key_lookups),
+            coercions=Counter(self.coercions) + Counter(other.coercions),
+            transcoded_objects=self.transcoded_objects + other.transcoded_objects,
+            open_associations=self.open_associations + other.open_associations,
+            workers=self.workers + other.workers,
+            worker_restarts=self.worker_restarts + other.worker_restarts,
+        )
 
 
 class Metered(Protocol):
@@ -71,9 +89,15 @@ class _ServiceCollector(Collector):
         yield from _lookups(measured.lookups)
         yield _key_lookups(measured.key_lookups)
         yield from _coercions(measured.coercions)
+        yield CounterMetricFamily(
+            "dcm4py_transcoded_objects",
+            "Objects delivered in another transfer syntax than they are stored in.",
+            value=measured.transcoded_objects,
+        )
         yield GaugeMetricFamily(
             "dcm4py_open_associations", "Associations that peers have with the service.", measured.open_associations
         )
+        yield from _workers(measured)
         yield from _configuration(measured)
 
 
@@ -142,6 +166,13 @@ def _coercions(counts: Mapping[Key, int]) -> Iterator[Metric]:
     for labels, count in sorted(counts.items()):
         steps.add_metric(labels, count)
     yield steps
+
+
+def _workers(measured: Measured) -> Iterator[Metric]:
+    yield GaugeMetricFamily("dcm4py_workers", "Processes that take associations.", measured.workers)
+    yield CounterMetricFamily(
+        "dcm4py_worker_restarts", "Processes started in the place of one that ended.", measured.worker_restarts
+    )
 
 
 def _configuration(measured: Measured) -> Iterator[Metric]:

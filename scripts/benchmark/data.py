@@ -255,8 +255,10 @@ def _general(
     yield 0x00080018, "UI", sop_instance_uid
     for tag in (0x00080020, 0x00080021, 0x00080022, 0x00080023):
         yield tag, "DA", "20260301"
-    for offset, tag in enumerate((0x00080030, 0x00080031, 0x00080032, 0x00080033)):
-        yield tag, "TM", f"1010{offset:02}.{instance % 1000:03}000"
+    yield 0x00080030, "TM", "101000"
+    yield 0x00080031, "TM", f"1011{series % 60:02}"
+    for offset, tag in enumerate((0x00080032, 0x00080033)):
+        yield tag, "TM", f"1012{offset:02}.{instance % 1000:03}000"
     yield 0x00080050, "SH", identity["AccessionNumber"]
     yield 0x00080070, "LO", "Example Medical Systems"
     yield 0x00080080, "LO", "Example General Hospital"

@@ -22,7 +22,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.ports import free_port
 from tests.fixtures.rules import application_entity, data_set
-from tests.fixtures.scripted import silent_listener
+from tests.fixtures.scripted import Connections, silent_listener
 
 WORKLIST = AETitle("WORKLIST")
 FIND = "1.2.840.10008.5.1.4.31"
@@ -44,7 +44,8 @@ class Worklist:
         self._script = script
         ae = AE(WORKLIST)
         ae.supported_contexts = [build_context(sop_class)]
-        handlers: Any = [(evt.EVT_C_FIND, self._find)]
+        self._connections = Connections()
+        handlers: Any = [(evt.EVT_C_FIND, self._find), (evt.EVT_CONN_OPEN, self._connections.opened)]
         self._server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
 
     def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
@@ -54,6 +55,7 @@ class Worklist:
 
     def stop(self) -> None:
         self._server.shutdown()
+        self._connections.close()
 
 
 @pytest.fixture

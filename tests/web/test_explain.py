@@ -14,7 +14,7 @@ from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
-from dcm4py_leading.web.explain import FAILED_HEADER, explain_route
+from dcm4py_leading.web.explain import FAILED_HEADER, Told, explain_route
 from dcm4py_leading.web.server import HttpServer
 from tests.fixtures.rules import RETRIEVE
 
@@ -28,11 +28,11 @@ class Service:
         self._answer = answer
         self.asked: list[tuple[str, Mapping[str, str], bool]] = []
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Explanation:
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
         self.asked.append((study_instance_uid, parameters, is_asking))
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return Told.of(self._answer)
 
 
 Client = Callable[[Service], httpx.Client]

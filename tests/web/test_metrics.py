@@ -25,6 +25,7 @@ IDLE = Measured(
     lookups=LookupCounts(),
     key_lookups={},
     coercions={},
+    transcoded_objects=0,
     open_associations=0,
     fingerprint="0123456789ab",
     loaded_at=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
@@ -160,3 +161,7 @@ def test_questions_by_keys_are_counted_apart() -> None:
     measured = replace(IDLE, key_lookups={QRSCP: {LookupOutcome.MISS: 2}})
     assert sample(measured, "leading_key_lookups_total", "QRSCP", "miss") == 2
     assert sample(measured, "leading_key_lookups_total", "QRSCP", "failed") == 0
+
+
+def test_transcoded_objects_are_told() -> None:
+    assert sample(replace(IDLE, transcoded_objects=3), "transcoded_objects_total") == 3

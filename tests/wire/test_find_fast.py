@@ -90,7 +90,7 @@ def test_a_match_is_coerced_once_and_the_leading_archive_heard_each_time(
     leading_scp(seed.leading_port, knows(*fill(seed, tmp_path, 4)))
     _, first = find(seed.archive_port, keys())
     assert [str(match.PatientName) for match in first] == ["Right^Näme"] * 4
-    runtime = seed.service._holder.current
+    runtime = seed.service._node._holder.current
     before, heard = dict(runtime.counts.read()), asked_for(runtime)
     coercions = counted(monkeypatch, chain, "_execute")
     decodes = counted(monkeypatch, matches_coerced, "decode")

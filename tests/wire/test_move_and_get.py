@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from pynetdicom import build_context
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dcm4py_leading.app import check
+from dcm4py_leading.compose import check
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import Viewer, silent_listener
 from tests.fixtures.scu import PATIENT_MOVE, STUDY_GET, STUDY_MOVE, associated, get, identifier, move, store
@@ -326,8 +327,11 @@ def contexts(*syntaxes: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("accepted", [RLE, EXPLICIT, IMPLICIT])
-def test_a_compressed_object_goes_out_as_it_is_or_decompressed(seed: Seed, viewer: StartViewer, accepted: str) -> None:
-    seed.start()
+def test_a_compressed_object_goes_out_as_it_is_or_decompressed(
+    seed: Seed, viewer: StartViewer, accepted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    service = seed.start()
     mr = read_sample("MR_small_RLE.dcm")
     assert store(seed.archive_port, [mr]) == [0x0000]
     station = viewer(seed.viewer_port, contexts=contexts(accepted))
@@ -338,6 +342,9 @@ def test_a_compressed_object_goes_out_as_it_is_or_decompressed(seed: Seed, viewe
     received.file_meta = pydicom.dataset.FileMetaDataset()
     received.file_meta.TransferSyntaxUID = accepted
     assert (received.pixel_array == mr.pixel_array).all()
+    transcoded = int(accepted != RLE)
+    assert service.measure().transcoded_objects == transcoded
+    assert f"transcoded={transcoded}" in caplog.text
 
 
 def test_a_destination_that_takes_no_known_syntax_gets_nothing(seed: Seed, viewer: StartViewer) -> None:

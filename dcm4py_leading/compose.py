@@ -1,0 +1,207 @@
+"""From a configuration source to what a process serves with: read, checked, composed. Knows everybody."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
+from dcm4py_leading.coercion.schemes import Environment
+from dcm4py_leading.config.check import unserved_capabilities
+from dcm4py_leading.config.described import describe_references
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
+from dcm4py_leading.config.remote import RemoteAEResolver
+from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
+from dcm4py_leading.dicom.negotiation import is_served
+from dcm4py_leading.dicom.scu import FindSCU
+from dcm4py_leading.dicom.scu_keys import KeysSCU
+from dcm4py_leading.dicom.worklist import WorklistSCU
+from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
+from dcm4py_leading.leading.keys_query import GuardedKeysQuery
+from dcm4py_leading.leading.last_known import LastKnown
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.archive import StorageDescriptor
+from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.options import Options
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where the configuration is and how it is read; what the command line says."""
+
+    source: ConfigSource
+    device_name: str
+    properties: Mapping[str, str]
+    data_dir: Path
+    style_sheet_folders: tuple[Path, ...] = ()
+    """Where style sheets of rules may be; DATA_DIR/temp, which ${jboss.server.temp.url} is, in any case."""
+    options: Options = field(default_factory=Options)
+
+    @property
+    def expand(self) -> Expand:
+        """Fills in placeholders."""
+        return expander({**data_dir_properties(self.data_dir), **self.properties}, os.environ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A configuration that can be put in force."""
+
+    snapshot: Snapshot
+    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
+    """The compiled rules of each AE, in the order in which they are looked at."""
+
+
+def check(site: Site) -> Checked:
+    """Read and check everything that can be checked without changing anything.
+
+    Raises ConfigUnavailable, or ConfigInvalid with every problem of the tree, its rules and its storages.
+    """
+    compiled: dict[AETitle, tuple[CompiledRule, ...]] = {}
+
+    def rule_problems(device: Device) -> Iterable[Problem]:
+        described, problems = describe_references(device, site.source, site.expand)
+        environment = Environment(
+            expand=site.expand,
+            style_sheet_folders=(*site.style_sheet_folders, site.data_dir / "temp"),
+            devices=described,
+            return_keys=partial(return_keys, device),
+        )
+        for ae in device.application_entities:
+            try:
+                compiled[ae.ae_title] = rules_for(device, ae, environment)
+                problems += warnings(compiled[ae.ae_title])
+            except ConfigInvalid as err:
+                problems += err.problems
+        return dict.fromkeys(problems)  # a rule of the device comes up with each AE
+
+    snapshot = load_snapshot(
+        site.source,
+        site.device_name,
+        properties=site.properties,
+        data_dir=site.data_dir,
+        checks=(rule_problems, _storage_problems),
+    )
+    return Checked(snapshot=snapshot, rules=compiled)
+
+
+def _storage_problems(device: Device) -> Iterable[Problem]:
+    for descriptor in _file_storages(device):
+        try:
+            check_descriptor(descriptor)
+        except ConfigInvalid as err:
+            yield from err.problems
+
+
+def listening_connections(device: Device) -> tuple[Connection, ...]:
+    """The connections that are to be listened on: served, and referenced by an AE that accepts associations."""
+    wanted = {
+        connection.listen_address: connection
+        for ae in device.application_entities
+        if ae.installed and ae.association_acceptor
+        for connection in ae.connections
+        if connection.is_served
+    }
+    return tuple(wanted.values())
+
+
+def leading_settings(options: Options) -> LeadingSettings:
+    """How leading archives are asked, as ``--set`` says."""
+    return LeadingSettings(
+        page_size=options.leading_page_size,
+        deadline=options.leading_deadline,
+        last_known_max_age=options.last_known_max_age,
+    )
+
+
+def build_runtime(
+    checked: Checked,
+    site: Site,
+    index: Index,
+    storages: Mapping[str, Storage],
+    last_known: LastKnown,
+    counts: ServiceCounts,
+) -> Runtime:
+    """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
+    device = checked.snapshot.device
+    settings = leading_settings(site.options)
+    resolver = RemoteAEResolver(site.source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
+    own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+    find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
+    return Runtime(
+        snapshot=checked.snapshot,
+        rules=checked.rules,
+        index=index,
+        storages=storages,
+        leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
+        leading_settings=settings,
+        counts=counts,
+        leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic),
+        worklist=WorklistSCU(resolver.resolve, coerce=own_find),
+        options=site.options,
+        resolve=resolver.resolve,
+        release=find_scu.close,
+    )
+
+
+def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:
+    """The storages of ``device``; one that runs already with the same description is taken over.
+
+    Raises ConfigInvalid when one cannot be opened.
+    """
+    storages: dict[str, Storage] = {}
+    for descriptor in _file_storages(device):
+        storage = running.get(descriptor.storage_id)
+        if storage is None or storage.descriptor != descriptor:
+            try:
+                storage = FileStorage(descriptor, is_indexed=index.has)
+            except (StorageUnavailable, IndexUnavailable) as err:
+                problem = Problem(dn=descriptor.dn, attribute="dcmURI", value=descriptor.uri, reason=str(err))
+                raise ConfigInvalid([problem]) from err
+        storages[descriptor.storage_id] = storage
+    return storages
+
+
+def _file_storages(device: Device) -> list[StorageDescriptor]:
+    """The storages that can be served; `config.check` has told about others."""
+    return [s for s in device.archive.storages.values() if urlsplit(s.uri).scheme.lower() == "file"]
+
+
+def tell(snapshot: Snapshot, what: str, site: Site) -> None:
+    for problem in snapshot.problems:
+        LOG.warning("%s", problem)
+    for line in unserved_lines(snapshot.device):
+        LOG.info("%s", line)
+    LOG.info(
+        "%s: device %s of %s, fingerprint %s",
+        what,
+        snapshot.device.device_name,
+        site.source.describe(),
+        snapshot.fingerprint,
+    )
+
+
+def unserved_lines(device: Device) -> Iterable[str]:
+    """For each AE one line that names the transfer capabilities that are not served."""
+    for ae in device.application_entities:
+        names = unserved_capabilities(ae, is_served)
+        if names:
+            yield f"AE {ae.ae_title}: transfer capabilities not served: {', '.join(names)}"

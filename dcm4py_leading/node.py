@@ -1,0 +1,141 @@
+"""What one process serves with: index, storages, runtime and listeners; and the change to another configuration."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from dcm4py_leading import log
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.compose import Checked, Site, build_runtime, leading_settings, listening_connections, open_storages
+from dcm4py_leading.config.snapshot import Snapshot
+from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
+from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
+from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.model.device import Connection
+from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.explain import (
+    explain_study,
+    parse_wanted,
+)
+from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.web.explain import Told
+from dcm4py_leading.web.metrics import Measured
+
+LOG = logging.getLogger(__name__)
+
+
+class Node:
+    """One process at work on one configuration, which it is given. Reads no configuration itself."""
+
+    def __init__(
+        self,
+        site: Site,
+        checked: Checked,
+        *,
+        bind: Callable[[Connection], socket.socket] = bind_listener,
+        others: Callable[[], int] = lambda: 0,
+        report: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Open index and storages, bind and serve every listener; the last three are those of `Listeners`.
+
+        Raises ConfigInvalid, IndexUnavailable, OSError.
+        """
+        self._site = site
+        device = checked.snapshot.device
+        log.use_reference_key(site.data_dir)
+        settings = leading_settings(site.options)
+        self._counts = ServiceCounts()
+        self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
+        self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
+        try:
+            storages = open_storages(device, {}, self._index)
+            runtime = build_runtime(checked, site, self._index, storages, self._last_known, self._counts)
+            self._holder = RuntimeHolder(runtime)
+            self._listeners = Listeners(self._holder, bind=bind, others=others, report=report)
+            self._listeners.bind(listening_connections(device)).commit()
+        except BaseException:  # cleans up and raises on, whatever it was
+            self._last_known.close()
+            self._index.close()
+            raise
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The configuration in force."""
+        return self._holder.current.snapshot
+
+    def prepare(self, checked: Checked) -> Change:
+        """Get everything for ``checked`` that can fail. Raises ConfigInvalid; one change at a time."""
+        device = checked.snapshot.device
+        storages = open_storages(device, self._holder.current.storages, self._index)
+        runtime = build_runtime(checked, self._site, self._index, storages, self._last_known, self._counts)
+        try:
+            rebinding = self._listeners.bind(listening_connections(device))
+        except BaseException:  # cleans up and raises on, whatever it was
+            runtime.close()
+            raise
+        return Change(self._holder, runtime, rebinding)
+
+    def measure(self) -> Measured:
+        """What this process has done and how it is; of failed reloads it knows nothing."""
+        runtime = self._holder.current
+        return Measured(
+            lookups=runtime.leading.counts,
+            key_lookups=runtime.leading_keys.outcomes(),
+            coercions=self._counts.read(),
+            transcoded_objects=self._counts.transcoded,
+            open_associations=self._listeners.open_associations(),
+            fingerprint=runtime.snapshot.fingerprint,
+            loaded_at=runtime.snapshot.loaded_at,
+            is_last_reload_good=True,
+        )
+
+    def open_associations(self) -> int:
+        """How many associations peers have with this process."""
+        return self._listeners.open_associations()
+
+    def cached_studies(self) -> Sequence[CachedStudy]:
+        """What the leading cache holds, the oldest answer first."""
+        return self._holder.current.leading.entries()
+
+    def drop_answers(self, study_instance_uid: UID | None) -> int:
+        """Forget one study, or all, last known answers included; how many answers the cache held."""
+        count = self._holder.current.leading.drop(study_instance_uid)
+        study = "all" if study_instance_uid is None else log.ref(study_instance_uid)
+        LOG.info("leading cache: dropped %d answers, study=%s", count, study)
+        return count
+
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
+        """See `web.explain.Explainer`."""
+        with self._holder.lease() as runtime:
+            return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
+
+    def stop(self, drain_seconds: float) -> None:
+        """Stop listening, let associations end, close the index."""
+        self._listeners.stop(drain_seconds)
+        self._holder.current.close()
+        self._last_known.close()
+        self._index.close()
+
+
+class Change:
+    """Another configuration, ready to be put in force: commit or cancel, once."""
+
+    def __init__(self, holder: RuntimeHolder, runtime: Runtime, rebinding: Rebinding) -> None:
+        self._holder = holder
+        self._runtime = runtime
+        self._rebinding = rebinding
+
+    def commit(self) -> None:
+        """Put it in force; associations that are open keep the old one."""
+        old = self._holder.swap(self._runtime)
+        self._rebinding.commit()
+        old.close()
+
+    def cancel(self) -> None:
+        """Let go of it; the old one stays."""
+        self._rebinding.cancel()
+        self._runtime.close()

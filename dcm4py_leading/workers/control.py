@@ -1,0 +1,185 @@
+"""What supervisor and worker say to each other: frames of JSON over a Unix socket, with file descriptors beside.
+
+A frame is four octets of length, big endian, and a JSON object. A request has ``id``, ``kind`` and ``body``; its answer
+the same ``id`` and ``answer`` or ``error``. Answers come in any order. A worker asks nothing of its supervisor so far.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from dcm4py_leading.errors import Dcm4pyError
+
+_LENGTH = struct.Struct(">I")
+_MOST_DESCRIPTORS = 250
+"""Linux passes at most 253 with one message."""
+Json = Any
+"""A JSON value; who takes one knows its shape."""
+
+LOG = logging.getLogger(__name__)
+
+
+class Kind(enum.Enum):
+    """What a worker can be asked. Forwarded retrieves, when there are any, get kinds of their own here."""
+
+    PREPARE = "prepare"
+    """Get ready for a configuration; with the sockets that are new. The first one is put in force at once."""
+    COMMIT = "commit"
+    CANCEL = "cancel"
+    MEASURE = "measure"
+    CACHED = "cached"
+    DROP = "drop"
+    EXPLAIN = "explain"
+    STOP = "stop"
+
+
+class WorkerSilent(Dcm4pyError):
+    """A worker does not answer, or has ended."""
+
+
+class RequestRefused(Dcm4pyError):
+    """A worker answered with an error, which ``error`` tells."""
+
+    def __init__(self, error: Mapping[str, Json]) -> None:
+        super().__init__(str(error["message"]))
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One message as it came."""
+
+    content: Mapping[str, Json]
+    descriptors: tuple[int, ...] = ()
+
+
+class Channel:
+    """One end of the socket. One thread reads; any may write."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._writing = threading.Lock()
+
+    def send(self, content: Mapping[str, Json], descriptors: Sequence[int] = ()) -> None:
+        """Send one message. Raises OSError."""
+        if len(descriptors) > _MOST_DESCRIPTORS:
+            raise OSError(f"at most {_MOST_DESCRIPTORS} sockets can be handed over at once")
+        payload = json.dumps(content).encode()
+        with self._writing:
+            socket.send_fds(self._socket, [_LENGTH.pack(len(payload))], descriptors)
+            self._socket.sendall(payload)
+
+    def receive(self) -> Frame | None:
+        """The next message; None when the other end is closed."""
+        try:
+            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MOST_DESCRIPTORS)
+            while head and len(head) < _LENGTH.size:
+                head += self._read(_LENGTH.size - len(head))
+            if not head:
+                return None
+            return Frame(content=json.loads(self._read(*_LENGTH.unpack(head))), descriptors=tuple(descriptors))
+        except (OSError, EOFError):
+            return None
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            part = self._socket.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+    def close(self) -> None:
+        """Close; a thread that reads gets None."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            LOG.debug("the other end was closed before")
+        self._socket.close()
+
+
+class Asker:
+    """The supervisor's end: asks, and waits for the answer."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._pending: dict[int, Future[Json]] = {}
+        self._last_id = 0
+        self._is_closed = False
+        threading.Thread(target=self._read, name="worker's answers", daemon=True).start()
+
+    def ask(self, kind: Kind, body: Json = None, descriptors: Sequence[int] = ()) -> Future[Json]:
+        """Send a request; its answer, RequestRefused or WorkerSilent comes in time, or never."""
+        future: Future[Json] = Future()
+        with self._lock:
+            self._last_id += 1
+            number = self._last_id
+            if not self._is_closed:
+                self._pending[number] = future
+        try:
+            if self._is_closed:
+                raise OSError
+            self._channel.send({"id": number, "kind": kind.value, "body": body}, descriptors)
+        except OSError:
+            self._settle(number, future, WorkerSilent("the worker has ended"))
+        return future
+
+    def _settle(self, number: int, future: Future[Json], error: Exception) -> None:
+        with self._lock:
+            self._pending.pop(number, None)
+            if not future.done():
+                future.set_exception(error)
+
+    def _read(self) -> None:
+        while (frame := self._channel.receive()) is not None:
+            with self._lock:
+                future = self._pending.pop(frame.content["id"], None)
+            if future is not None and "error" in frame.content:
+                future.set_exception(RequestRefused(frame.content["error"]))
+            elif future is not None:
+                future.set_result(frame.content["answer"])
+        with self._lock:
+            self._is_closed = True
+            pending = list(self._pending.items())
+        for number, future in pending:
+            self._settle(number, future, WorkerSilent("the worker has ended"))
+
+    def close(self) -> None:
+        """Let the worker see the end."""
+        self._channel.close()
+
+
+def answer_requests(
+    channel: Channel,
+    answer: Callable[[Kind, Json, tuple[int, ...]], Json],
+    error: Callable[[Exception], Mapping[str, Json]],
+) -> None:
+    """The worker's end: answer every request on a thread of its own, until the supervisor is gone.
+
+    ``error`` says what an exception is told as.
+    """
+
+    def reply(frame: Frame) -> None:
+        content: dict[str, Json] = {"id": frame.content["id"]}
+        try:
+            content["answer"] = answer(Kind(frame.content["kind"]), frame.content["body"], frame.descriptors)
+        except Exception as err:  # noqa: BLE001 - every request has an answer; the supervisor tells
+            content["error"] = error(err)
+        try:
+            channel.send(content)
+        except OSError:
+            LOG.warning("the supervisor is gone")
+
+    while (frame := channel.receive()) is not None:
+        threading.Thread(target=reply, args=(frame,), name=frame.content["kind"], daemon=True).start()

@@ -1,0 +1,114 @@
+"""What passes between supervisor and worker, as JSON values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.log import trace
+from dcm4py_leading.model.values import UID, AETitle
+from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
+from dcm4py_leading.web.app import problem_json
+from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
+
+_TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, ConfigUnavailable)}
+
+
+def measured_to_json(measured: Measured) -> Json:
+    """What a worker has done."""
+    lookups = measured.lookups
+    return {
+        "outcomes": _outcomes_to_json(lookups.outcomes),
+        "latency": {scp: [latency.buckets, latency.total_seconds] for scp, latency in lookups.latency.items()},
+        "oneByOne": sorted(lookups.one_by_one),
+        "breakers": [[*aes, state.value] for aes, state in lookups.breakers.items()],
+        "cacheSize": lookups.cache_size,
+        "keyLookups": _outcomes_to_json(measured.key_lookups),
+        "coercions": [[*key, count] for key, count in measured.coercions.items()],
+        "transcodedObjects": measured.transcoded_objects,
+        "openAssociations": measured.open_associations,
+        "fingerprint": measured.fingerprint,
+        "loadedAt": measured.loaded_at.isoformat(),
+    }
+
+
+def measured_from_json(value: Json) -> Measured:
+    """What `measured_to_json` made."""
+    return Measured(
+        lookups=LookupCounts(
+            outcomes=_outcomes_from_json(value["outcomes"]),
+            latency={
+                AETitle(scp): Latency(buckets=tuple(buckets), total_seconds=total)
+                for scp, (buckets, total) in value["latency"].items()
+            },
+            one_by_one=frozenset(map(AETitle, value["oneByOne"])),
+            breakers={
+                (AETitle(local), AETitle(leading)): BreakerState(state) for local, leading, state in value["breakers"]
+            },
+            cache_size=value["cacheSize"],
+        ),
+        key_lookups=_outcomes_from_json(value["keyLookups"]),
+        coercions={(rule, step, outcome): count for rule, step, outcome, count in value["coercions"]},
+        transcoded_objects=value["transcodedObjects"],
+        open_associations=value["openAssociations"],
+        fingerprint=value["fingerprint"],
+        loaded_at=datetime.fromisoformat(value["loadedAt"]),
+        is_last_reload_good=True,
+    )
+
+
+def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
+    """What a leading cache holds."""
+    return [
+        [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
+        for study in studies
+    ]
+
+
+def studies_from_json(value: Json) -> list[CachedStudy]:
+    """What `studies_to_json` made."""
+    return [
+        CachedStudy(
+            leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
+        )
+        for scp, uid, age, found in value
+    ]
+
+
+def error_to_json(err: Exception) -> Json:
+    """What went wrong in a worker. Of what nobody expected, type and place only: no values."""
+    if isinstance(err, ConfigInvalid):
+        return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
+    if isinstance(err, StatusError | ConfigError | WrongQuestion | StudyNotStored):
+        known = [name for name, kind in _TOLD.items() if isinstance(err, kind)]
+        return {"type": known[0] if known else "StatusError", "message": str(err)}
+    return {"type": "bug", "message": trace(err)}
+
+
+def error_from_json(err: RequestRefused) -> Exception:
+    """The exception that `error_to_json` told."""
+    message, kind = str(err), err.error["type"]
+    if kind == "ConfigInvalid":
+        return ConfigInvalid([_problem(problem) for problem in err.error["problems"]])
+    if kind == "StatusError":
+        return StatusError(message)
+    return _TOLD.get(kind, WorkerSilent)(message)
+
+
+def _problem(value: Mapping[str, Json]) -> Problem:
+    return Problem(**{**value, "severity": Severity(value["severity"])})
+
+
+def _outcomes_to_json(outcomes: Mapping[AETitle, Mapping[LookupOutcome, int]]) -> Json:
+    return {scp: {outcome.value: count for outcome, count in counts.items()} for scp, counts in outcomes.items()}
+
+
+def _outcomes_from_json(value: Json) -> dict[AETitle, dict[LookupOutcome, int]]:
+    return {
+        AETitle(scp): {LookupOutcome(name): count for name, count in counts.items()} for scp, counts in value.items()
+    }

@@ -1,0 +1,151 @@
+"""A worker as its supervisor sees it: a process that is started again when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
+from dcm4py_leading.workers.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_END_SECONDS = 5.0
+"""From the end of the control channel to that of the process."""
+_LONG_ENOUGH = 60.0
+"""Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
+CONTROL_FD, SLOTS_FD, SLOT = "DCM4PY_WORKER_CONTROL_FD", "DCM4PY_WORKER_SLOTS_FD", "DCM4PY_WORKER_SLOT"
+"""Environment of a worker."""
+
+
+class WorkerProcess:
+    """Runs one worker after the other in one slot.
+
+    A new program, not a fork: the supervisor has threads. It is given the supervisor's own command line, and makes
+    of it the same site.
+    """
+
+    def __init__(self, slots: Slots, slot: int, command_line: Sequence[str], begin: Callable[[WorkerProcess], None]):
+        """``begin`` gives a started worker its configuration and sets `is_serving`; what it raises ends the worker."""
+        self._slots = slots
+        self._slot = slot
+        self._command = (sys.executable, "-m", "dcm4py_leading", *command_line)
+        self._begin = begin
+        self._stopping = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asker: Asker | None = None
+        self._stopped: Callable[[float], Json] | None = None
+        self.is_serving = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it; it serves nothing yet."""
+        self._spawn()
+
+    def begin(self) -> None:
+        """Let it begin, and keep it running from then on. Raises what ``begin`` raises."""
+        self._begin(self)
+        self._keeper = threading.Thread(target=self._keep, name=f"keeper of worker {self._slot}", daemon=True)
+        self._keeper.start()
+
+    def ask(self, kind: Kind, body: Json = None, descriptors: Sequence[int] = ()) -> Callable[[float], Json]:
+        """Ask it; the function waits so many seconds for the answer. That raises WorkerSilent, RequestRefused."""
+        if self._asker is None:
+            raise WorkerSilent("the worker has ended")
+        future = self._asker.ask(kind, body, descriptors)
+
+        def answer(seconds: float) -> Json:
+            try:
+                return future.result(seconds)
+            except TimeoutError as err:
+                raise WorkerSilent(f"worker {self._slot} does not answer {kind.value}") from err
+
+        return answer
+
+    def kill(self) -> None:
+        """End it at once; unless it is stopping, another one is started."""
+        if self._process is not None:
+            self._process.kill()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Start no other one, and let this one drain."""
+        self._stopping.set()
+        with contextlib.suppress(WorkerSilent):
+            self._stopped = self.ask(Kind.STOP, drain_seconds)
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end after `stop`; end it when that takes longer. Nothing is left."""
+        try:
+            if self._stopped is not None:
+                self._stopped(seconds)
+        except (WorkerSilent, RequestRefused) as err:
+            LOG.warning("worker %d is ended: %s", self._slot, err)
+            self.kill()
+        if self._asker is not None:
+            self._asker.close()
+        if self._keeper is not None:
+            self._keeper.join(_END_SECONDS)
+            self.kill()
+            self._keeper.join()
+        elif self._process is not None:
+            self.kill()
+            self._reap()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            passed = (theirs.fileno(), self._slots.descriptor)
+            environment = {CONTROL_FD: str(passed[0]), SLOTS_FD: str(passed[1]), SLOT: str(self._slot)}
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=passed
+            )
+        self._asker = Asker(Channel(ours))
+
+    def _reap(self) -> int:
+        assert self._process is not None and self._asker is not None
+        status = self._process.wait()
+        self.is_serving = False
+        self._asker.close()
+        self._slots.set(self._slot, 0)
+        return status
+
+    def _keep(self) -> None:
+        pause, started = _FIRST_PAUSE, time.monotonic()
+        while True:
+            status = self._reap()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > _LONG_ENOUGH:
+                pause = _FIRST_PAUSE
+            LOG.error("worker %d ended: %s; the next starts in %.1f s", self._slot, _how(status), pause)
+            if self._stopping.wait(pause):
+                return
+            pause, started = min(2 * pause, _LONGEST_PAUSE), time.monotonic()
+            self.restarts += 1
+            try:
+                self._spawn()
+                self._begin(self)
+            except Exception as err:  # noqa: BLE001 - whatever it was, it is tried again
+                LOG.error("worker %d cannot begin: %s", self._slot, err)
+                self.kill()
+            if self._stopping.is_set():
+                self.kill()  # it was not there to be asked
+
+
+def _how(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,301 @@
+"""The supervisor: binds the listeners, keeps the workers running on one configuration, and speaks for all of them.
+
+It reads the configuration once for all: the workers see what it has read, and take a new one all or none. It answers
+over HTTP; a worker that does not answer in time is left out and told in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import reduce
+
+from dcm4py_leading import log
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.compose import Checked, Site, check, listening_connections, open_storages, tell
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.dicom.listener import bind_listener
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
+from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.outcome import LookupCounts
+from dcm4py_leading.model.device import Connection
+from dcm4py_leading.model.values import UID
+from dcm4py_leading.web.explain import Told
+from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
+from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
+from dcm4py_leading.workers.process import WorkerProcess
+from dcm4py_leading.workers.recorded import Recorder, Recording
+from dcm4py_leading.workers.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+_BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 5.0, 60.0
+_STOP_SECONDS = 10.0
+"""What a worker gets besides the time to drain."""
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InForce:
+    checked: Checked
+    entries: Recording
+
+
+class Supervisor:
+    """The running service with several workers. See `web.app.Control`; `reload` may be called from any thread."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        workers: int,
+        command_line: Sequence[str],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Load the configuration, bind every listener, start the workers and wait until all of them serve.
+
+        Index and storages are opened once before: what is wrong with them is told here. ``command_line`` is what
+        makes ``site`` in another process. Raises ConfigError, IndexUnavailable, OSError, WorkerSilent.
+        """
+        self._site = site
+        self._now = now
+        self._changing = threading.RLock()  # of the configuration in force, and what depends on it
+        self._last_failure: dict[str, object] | None = None
+        self._in_force = self._read()
+        log.use_reference_key(site.data_dir)
+        with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
+            open_storages(self._in_force.checked.snapshot.device, {}, index)
+        self._sockets = _bind(listening_connections(self._in_force.checked.snapshot.device), {})
+        self._slots = Slots.create(workers)
+        self._workers = [WorkerProcess(self._slots, slot, command_line, self._begin) for slot in range(workers)]
+        try:
+            for worker in self._workers:
+                worker.start()
+            for worker in self._workers:
+                worker.begin()
+        except BaseException:  # cleans up and raises on, whatever it was
+            self.stop(0)
+            raise
+        tell(self._in_force.checked.snapshot, "configuration in force", site)
+
+    def _read(self) -> _InForce:
+        source = Recorder(self._site.source)
+        as_source: ConfigSource = source
+        checked = check(replace(self._site, source=as_source))
+        return _InForce(checked=checked, entries=source.recording)
+
+    def _begin(self, worker: WorkerProcess) -> None:
+        with self._changing:
+            _wait(_prepare(worker, self._in_force, self._sockets), _BEGIN_SECONDS)
+            worker.is_serving = True
+
+    def reload(self) -> None:
+        """Read and check once, prepare it in every worker, then swap in all; see `web.app.Control`."""
+        with self._changing:
+            try:
+                self._reload()
+            except ConfigError as err:
+                self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
+                LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
+                raise
+            self._last_failure = None
+            tell(self._in_force.checked.snapshot, "configuration reloaded", self._site)
+
+    def _reload(self) -> None:
+        new = self._read()
+        connections = listening_connections(new.checked.snapshot.device)
+        fresh = _bind(connections, self._sockets)
+        workers = self._serving()
+        try:
+            self._prepare_all(workers, new, fresh)
+        except BaseException:  # cleans up and raises on, whatever it was
+            _close(fresh)
+            raise
+        self._in_force = new
+        self._sockets |= fresh
+        committed = {worker for worker, _ in self._each(workers, Kind.COMMIT)}
+        for worker in workers:
+            if worker not in committed:
+                worker.kill()  # the next one begins with the configuration in force
+        wanted = {connection.listen_address for connection in connections}
+        obsolete = {address: sock for address, sock in self._sockets.items() if address not in wanted}
+        self._sockets = {address: sock for address, sock in self._sockets.items() if address in wanted}
+        _close(obsolete)
+
+    def _prepare_all(
+        self, workers: Sequence[WorkerProcess], new: _InForce, fresh: Mapping[Address, socket.socket]
+    ) -> None:
+        """Prepare every worker, or none. Raises ConfigError."""
+        prepared: list[WorkerProcess] = []
+        failures: list[Exception] = []
+        for worker, answer in [(worker, _prepare(worker, new, fresh)) for worker in workers]:
+            try:
+                _wait(answer, _PREPARE_SECONDS)
+                prepared.append(worker)
+            except ConfigError as err:
+                failures.append(err)
+            except (WorkerSilent, StatusError) as err:
+                failures.append(ConfigUnavailable(f"not every worker can take the configuration: {err}"))
+                worker.kill()  # in what state it is, nobody knows
+        if failures:
+            self._each(prepared, Kind.CANCEL)
+            raise failures[0]
+
+    def _serving(self) -> list[WorkerProcess]:
+        return [worker for worker in self._workers if worker.is_serving]
+
+    def _each(
+        self, workers: Sequence[WorkerProcess], kind: Kind, body: Json = None
+    ) -> list[tuple[WorkerProcess, Json]]:
+        """Ask at the same time; the answers of those who give one."""
+        asked = [(worker, _ask(worker, kind, body)) for worker in workers]
+        answers = []
+        for worker, answer in asked:
+            try:
+                answers.append((worker, answer(_ANSWER_SECONDS)))
+            except (WorkerSilent, RequestRefused) as err:
+                LOG.warning("%s: no answer from the worker with process id %s: %s", kind.value, worker.pid, err)
+        return answers
+
+    def _loaded_at(self) -> str:
+        return self._in_force.checked.snapshot.loaded_at.isoformat()
+
+    def is_ready(self) -> bool:
+        """Whether a worker serves."""
+        return bool(self._serving())
+
+    def state(self) -> Mapping[str, object]:
+        """See `web.app.Control`."""
+        snapshot = self._in_force.checked.snapshot
+        return {
+            "device": snapshot.device.device_name,
+            "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
+            "lastFailedReload": self._last_failure,
+            "associations": self._slots.total(),
+            "workers": [
+                {
+                    "pid": worker.pid,
+                    "isServing": worker.is_serving,
+                    "restarts": worker.restarts,
+                    "associations": self._slots.of(slot),
+                }
+                for slot, worker in enumerate(self._workers)
+            ],
+        }
+
+    def measure(self) -> Measured:
+        """The sum over the workers that answer; open associations are those of all."""
+        snapshot = self._in_force.checked.snapshot
+        ours = Measured(
+            lookups=LookupCounts(),
+            key_lookups={},
+            coercions={},
+            transcoded_objects=0,
+            open_associations=0,
+            fingerprint=snapshot.fingerprint,
+            loaded_at=snapshot.loaded_at,
+            is_last_reload_good=self._last_failure is None,
+            workers=0,
+            worker_restarts=sum(worker.restarts for worker in self._workers),
+        )
+        parts = [measured_from_json(answer) for _, answer in self._each(self._serving(), Kind.MEASURE)]
+        return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
+
+    def cached_studies(self) -> Sequence[CachedStudy]:
+        """What the leading caches hold, the oldest answer first; of a study in several, the oldest."""
+        found: dict[tuple[str, str], CachedStudy] = {}
+        for _, answer in self._each(self._serving(), Kind.CACHED):
+            for study in studies_from_json(answer):
+                key = (study.leading_cfind_scp, study.study_instance_uid)
+                if key not in found or study.age > found[key].age:
+                    found[key] = study
+        return sorted(found.values(), key=lambda study: study.age, reverse=True)
+
+    def drop_answers(self, study_instance_uid: UID | None) -> int:
+        """Forget it in every worker; a worker that does not answer is ended, lest it goes on with the old answer."""
+        workers = self._serving()
+        answers = self._each(workers, Kind.DROP, study_instance_uid)
+        for worker in set(workers) - {worker for worker, _ in answers}:
+            worker.kill()
+        return sum(count for _, count in answers)
+
+    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
+        """See `web.explain.Explainer`; by the first worker that answers."""
+        body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
+        for worker in self._serving():
+            try:
+                answer = _wait(_ask(worker, Kind.EXPLAIN, body), _EXPLAIN_SECONDS)
+            except WorkerSilent as err:
+                LOG.warning("explain: %s", err)
+                continue
+            return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
+        raise StatusError("no worker answers")
+
+    def stop(self, drain_seconds: float) -> None:
+        """Let every worker drain, and end it. None is left."""
+        for worker in self._workers:
+            worker.stop(drain_seconds)
+        _close(self._sockets)
+        for worker in self._workers:
+            worker.join(drain_seconds + _STOP_SECONDS)
+        self._slots.close()
+
+
+Answer = Callable[[float], Json]
+
+
+def _ask(worker: WorkerProcess, kind: Kind, body: Json, descriptors: Sequence[int] = ()) -> Answer:
+    try:
+        return worker.ask(kind, body, descriptors)
+    except WorkerSilent as err:
+        return _raising(err)
+
+
+def _raising(err: WorkerSilent) -> Answer:
+    def answer(_: float) -> Json:
+        raise err
+
+    return answer
+
+
+def _prepare(worker: WorkerProcess, new: _InForce, sockets: Mapping[Address, socket.socket]) -> Answer:
+    body = {"entries": new.entries.to_json(), "addresses": list(sockets)}
+    return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
+
+
+def _wait(answer: Answer, seconds: float) -> Json:
+    """The answer; what went wrong in the worker is raised as it was there."""
+    try:
+        return answer(seconds)
+    except RequestRefused as err:
+        raise error_from_json(err) from err
+
+
+def _bind(connections: Sequence[Connection], bound: Mapping[Address, socket.socket]) -> dict[Address, socket.socket]:
+    """Listen where nothing is bound yet. Raises ConfigInvalid with every port that cannot be had."""
+    fresh: dict[Address, socket.socket] = {}
+    problems = []
+    for connection in connections:
+        address = connection.listen_address
+        if address not in bound:
+            try:
+                fresh[address] = bind_listener(connection)
+            except OSError as err:
+                reason = f"cannot listen on {address[0]}: {err.strerror or err}"
+                problems.append(Problem(dn=connection.dn, attribute="dicomPort", value=str(address[1]), reason=reason))
+    if problems:
+        _close(fresh)
+        raise ConfigInvalid(problems)
+    return fresh
+
+
+def _close(sockets: Mapping[Address, socket.socket]) -> None:
+    for sock in sockets.values():
+        sock.close()

@@ -1,0 +1,82 @@
+"""What a worker tells comes back as it was, and sums are sums."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.explain import StudyNotStored
+from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.workers.control import RequestRefused
+from dcm4py_leading.workers.forms import error_from_json, error_to_json, measured_from_json, measured_to_json
+from dcm4py_leading.workers.recorded import Recording
+
+A, B = AETitle("A"), AETitle("B")
+
+
+def measured(state: BreakerState, **counts: int) -> Measured:
+    return Measured(
+        lookups=LookupCounts(
+            outcomes={A: {LookupOutcome[name]: count for name, count in counts.items()}},
+            latency={A: Latency().observe(0.002)},
+            one_by_one=frozenset({A}),
+            breakers={(B, A): state},
+            cache_size=3,
+        ),
+        key_lookups={A: {LookupOutcome.FAILED: 1}},
+        coercions={("rule", "step", "applied"): 2},
+        transcoded_objects=4,
+        open_associations=4,
+        fingerprint="0123456789ab",
+        loaded_at=datetime(2026, 1, 2, tzinfo=UTC),
+        is_last_reload_good=True,
+    )
+
+
+def test_measured_passes_between_processes_unchanged() -> None:
+    value = measured(BreakerState.HALF_OPEN, MISS=1)
+    assert measured_from_json(json.loads(json.dumps(measured_to_json(value)))) == value
+
+
+def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_is_told() -> None:
+    both = measured(BreakerState.CLOSED, MISS=1).plus(measured(BreakerState.OPEN, MISS=2, FAILED=1))
+    assert both.transcoded_objects == 8
+    assert both.lookups.outcomes == {A: {LookupOutcome.MISS: 3, LookupOutcome.FAILED: 1}}
+    assert (both.lookups.latency[A].count, both.lookups.latency[A].total_seconds) == (2, 0.004)
+    assert both.lookups.breakers == {(B, A): BreakerState.OPEN}
+    assert both.lookups.cache_size == 6
+    assert both.key_lookups == {A: {LookupOutcome.FAILED: 2}}
+    assert both.coercions == {("rule", "step", "applied"): 4}
+    assert (both.open_associations, both.workers) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    "err",
+    [
+        ConfigInvalid([Problem(dn="cn=x", attribute="dicomPort", value="1", reason="no")]),
+        StudyNotStored("no such study"),
+    ],
+)
+def test_what_a_worker_raises_is_raised_in_the_supervisor(err: Exception) -> None:
+    again = error_from_json(RequestRefused(json.loads(json.dumps(error_to_json(err)))))
+    assert (type(again), str(again)) == (type(err), str(err))
+
+
+def test_a_dependency_that_fails_keeps_its_message_and_a_bug_tells_no_value() -> None:
+    assert error_to_json(IndexUnavailable("locked"))["message"] == "locked"
+    assert "SECRET" not in json.dumps(error_to_json(KeyError("SECRET")))
+
+
+def test_entries_pass_between_processes_unchanged() -> None:
+    entry = Entry.of("cn=x,dc=y", {"dicomPort": ["104"], "cn": ["x", "ä"]})
+    recording = Recording(devices={"d": (entry,)}, aes={"A": ()})
+    again = Recording.from_json(json.loads(json.dumps(recording.to_json())))
+    assert again == recording
+    assert again.devices["d"][0].spell("dicomport") == "dicomPort"
