@@ -90,9 +90,9 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 def count(query: Query, most: int | None = None) -> Select[int]:
     """How many rows match; none beyond ``most`` is looked at."""
-    listed = _listed(query)
-    # One index alone is walked until there are enough.
-    conditions = _where(query, listed if len(listed) > 1 else ())
+    # One index alone is walked until there are enough; of several, SQLite might walk the longer one.
+    has_choice = sum(condition.tag in _INDEXED for condition in query.conditions) > 1
+    conditions = _where(query, _listed(query) if has_choice else ())
     below = _chain(_levels_needed(query))
     if most is None:
         return select(func.count()).select_from(below).where(*conditions)
@@ -213,7 +213,10 @@ def _where(query: Query, listed: Sequence[Condition] = ()) -> list[ColumnElement
 
 
 def _listed(query: Query) -> Sequence[Condition]:
-    """The conditions that an index fulfils, of which many rows may be; none where another leaves only a few rows."""
+    """The conditions that `_list_of` can list, without those that walk much of an index where others do not.
+
+    None where another condition leaves only a few rows.
+    """
     if any(c.tag in _NEARLY_UNIQUE and all(isinstance(m, Value) for m in c.any_of) for c in query.conditions):
         return ()
     listed = [condition for condition in query.conditions if condition.tag in _INDEXED]
@@ -222,8 +225,16 @@ def _listed(query: Query) -> Sequence[Condition]:
 
 
 def _is_open(matching: Matching) -> bool:
-    """Whether it is likely to be true of a good part of all."""
-    return isinstance(matching, Range) and (matching.low is None or matching.high is None)
+    """Whether much of an index is walked for it."""
+    match matching:
+        case Range(low, high):
+            return low is None or high is None
+        case Wildcard(pattern):
+            return pattern.startswith(("*", "?"))
+        case NameGroup(_, alternatives):
+            return any(_is_open(alternative) for alternative in alternatives)
+        case Value():
+            return False
 
 
 def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect[int]:

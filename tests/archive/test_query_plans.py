@@ -82,6 +82,7 @@ def test_queries_go_by_an_index(connection: Connection, level: str, keys: dict[s
         ("STUDY", {"PatientName": "SMITH^*=X*"}),
         ("STUDY", {"StudyDate": "20240101"}),
         ("STUDY", {"StudyDate": "20240101-"}),
+        ("STUDY", {"StudyDate": "20240101", "PatientName": "*MITH*"}),
         ("STUDY", {"StudyDate": "20240101-20240107", "PatientName": "SMITH*", "PatientSex": "F"}),
         ("STUDY", {"StudyDate": "20240101-20240107", "ModalitiesInStudy": "CT"}),
         ("SERIES", {"StudyDate": "20240101-20240107", "PatientName": "SMITH*", "Modality": "CT"}),
