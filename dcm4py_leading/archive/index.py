@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
-from dcm4py_leading.archive import statements
+from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.entities import split_titles
+from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.keys import COUNTS, LEVELS
+from dcm4py_leading.archive.keys import COUNTS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, location_of, new_object
+from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.writer import Writer
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.values import UID, Level
@@ -125,7 +126,7 @@ class Index:
     def count(self, query: Query, *, most: int | None = None) -> int:
         """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            return connection.execute(statements.count(query, most)).scalar_one()
+            return forms.count(connection, query, most)
 
     def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Match]:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
@@ -136,18 +137,23 @@ class Index:
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
         with self._database.reading() as connection:
-            rows = connection.execution_options(yield_per=fetch_size).execute(statements.matches(query))
-            for page in rows.partitions():
+            for page in forms.pages(connection, query, fetch_size):
                 yield from _matches(connection, query, page)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             rows = connection.execute(statements.instances(keys)).all()
-        return tuple(_indexed_instance(row) for row in rows)
+            pks = list(dict.fromkeys(row[0] for row in rows))
+            above = {
+                row[0]: _Above(_stored_uid(row[1]), _stored_uid(row[2]), tuple(row[3:]))
+                for first in range(0, len(pks), _MAX_PAGE)
+                for row in forms.rows_below(connection, statements.series_of(), pks[first : first + _MAX_PAGE])
+            }
+        return tuple(_indexed_instances(rows, above))
 
 
-def _matches(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Match]:
+def _matches(connection: Connection, query: Query, page: Rows) -> Iterator[Match]:
     levels = statements.levels_to(query.level)
     # The columns of `statements.matches`: primary key and attributes of each level.
     pks = {level: sorted({row[2 * number] for row in page}) for number, level in enumerate(levels)}
@@ -173,10 +179,10 @@ class _Computed:
     def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
-            counts = connection.execute(statements.related_count(tag), {statements.PKS: pks[level]})
+            counts = forms.rows_below(connection, statements.related_count(tag), pks[level])
             return cls(tag, level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.collected(tag), {statements.PKS: pks[Level.STUDY]}):
+        for pk, text in forms.rows_below(connection, statements.collected(tag), pks[Level.STUDY]):
             values.setdefault(pk, []).append(text)
         return cls(tag, Level.STUDY, values)
 
@@ -184,22 +190,35 @@ class _Computed:
     def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         level = Level.SERIES if Level.SERIES in pks else Level.STUDY
         titles: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.retrieve_ae_titles(level), {statements.PKS: pks[level]}):
+        for pk, text in forms.rows_below(connection, statements.retrieve_ae_titles(level), pks[level]):
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
         return cls(_RETRIEVE_AE_TITLE, level, titles)
 
 
-def _indexed_instance(row: Row[*tuple[Any, ...]]) -> IndexedInstance:
-    return IndexedInstance(
-        study_instance_uid=_stored_uid(row.study_instance_uid),
-        series_instance_uid=_stored_uid(row.series_instance_uid),
-        sop_instance_uid=_stored_uid(row.sop_instance_uid),
-        sop_class_uid=_stored_uid(row.sop_class_uid),
-        transfer_syntax_uid=_stored_uid(row.transfer_syntax_uid),
-        location=location_of(row),
-        encoded_attributes=tuple(getattr(row, statements.attributes_label(level)) for level in LEVELS),
-    )
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What all instances of a series have in common."""
+
+    study_instance_uid: UID
+    series_instance_uid: UID
+    encoded_attributes: tuple[bytes, ...]
+
+
+def _indexed_instances(rows: Iterable[Sequence[Any]], above: Mapping[int, _Above]) -> Iterator[IndexedInstance]:
+    """From the columns of `statements.instances`; classes and syntaxes of one name are one object."""
+    uids: dict[str, UID] = {}
+    for pk, uid, sop_class, syntax, storage_id, path, size, digest, attributes in rows:
+        series = above[pk]
+        yield IndexedInstance(
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            sop_instance_uid=_stored_uid(uid),
+            sop_class_uid=uids.get(sop_class) or uids.setdefault(sop_class, _stored_uid(sop_class)),
+            transfer_syntax_uid=uids.get(syntax) or uids.setdefault(syntax, _stored_uid(syntax)),
+            location=Location(storage_id=storage_id, path=path, size=size, digest=digest),
+            encoded_attributes=(*series.encoded_attributes, attributes),
+        )
 
 
 def _stored_uid(text: str) -> UID:

@@ -70,7 +70,7 @@ def count(query: Query, most: int | None = None) -> Select[int]:
 
 
 def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
-    """The instances of a retrieve, series by series."""
+    """The instances of a retrieve, series by series, each with the primary key of its series; see `series_of`."""
     conditions: list[ColumnElement[bool]] = []
     if keys.patient_id is not None:
         conditions.append(patient.c.patient_id == keys.patient_id)
@@ -85,8 +85,7 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
             conditions.append(column.in_(uids))
     return (
         select(
-            study.c.study_instance_uid,
-            series.c.series_instance_uid,
+            series.c.pk,
             instance.c.sop_instance_uid,
             instance.c.sop_class_uid,
             instance.c.transfer_syntax_uid,
@@ -94,11 +93,27 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
             instance.c.storage_path,
             instance.c.size,
             instance.c.digest,
-            *(TABLES[level].c.attributes.label(attributes_label(level)) for level in LEVELS),
+            instance.c.attributes,
         )
         .select_from(_joined(Level.IMAGE))
         .where(*conditions)
         .order_by(study.c.pk, series.c.pk, instance.c.pk)
+    )
+
+
+@lru_cache(maxsize=1)
+def series_of() -> Select[*tuple[Any, ...]]:
+    """For each of the series `PKS`, the UIDs of study and series and the attributes of patient, study and series."""
+    levels = levels_to(Level.SERIES)
+    return (
+        select(
+            series.c.pk,
+            study.c.study_instance_uid,
+            series.c.series_instance_uid,
+            *(TABLES[level].c.attributes.label(attributes_label(level)) for level in levels),
+        )
+        .select_from(_joined(Level.SERIES))
+        .where(series.c.pk.in_(_pks()))
     )
 
 

@@ -78,11 +78,11 @@ def test_an_answer_cut_from_the_index_is_that_of_pydicom(
 ) -> None:
     index, _ = matches
     identifier = make_identifier(level, **{key: [] if key.endswith("Sequence") else None for key in keys})
-    template = template(identifier, syntax, retrieve_aets)
+    form = template(identifier, syntax, retrieve_aets)
     for match in found(index, identifier):
         expected = encode(reduced(match.attributes, identifier, retrieve_aets), syntax)
         try:
-            answer = template.cut(Elements(match, {}))
+            answer = form.cut(Elements(match, {}))
         except NotCut:
             continue
         assert decoded(answer, syntax) == decoded(expected, syntax)
@@ -93,11 +93,11 @@ def test_answers_are_cut_unless_character_sets_are_mixed_or_extended(
     matches: tuple[Index, list[str]], syntax: UID
 ) -> None:
     identifier = make_identifier("STUDY", StudyInstanceUID=None, PatientName=None, StudyDescription=None)
-    template = template(identifier, syntax, ())
+    form = template(identifier, syntax, ())
     left: list[str] = []
     for match in found(matches[0], identifier):
         try:
-            template.cut(Elements(match, {}))
+            form.cut(Elements(match, {}))
         except NotCut:
             left.append(str(match.attributes.StudyInstanceUID))
     assert left == ["1.3"]
