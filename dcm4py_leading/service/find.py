@@ -162,7 +162,7 @@ class _Answering:
             for coerced in _coerced_page([m.attributes for m in page], self._coercer, self._request.sop_class_uid):
                 yield _encoded(coerced.dataset, self._request)
             return
-        self._coercer.prefetch([(one.selection, one.study) for one in begun if one.study is not None])
+        self._coercer.ask({question for one in begun for question in one.asked})
         for match, one in zip(page, begun, strict=True):
             edited = self._coercion.finish(one)
             try:

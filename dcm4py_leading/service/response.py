@@ -36,7 +36,6 @@ _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 _NESTED = frozenset({b"SQ", b"UN"})
 _HEADER = struct.Struct("<HH2sH")
 _LONG_HEADER = struct.Struct("<HH2sxxL")
-_LENGTH = struct.Struct("<L")
 _MAX_SHORT = 0xFFFF
 _MOST_REMEMBERED_KEYS = 100
 
@@ -110,9 +109,9 @@ class Elements:
             return _computed_element(tag, self._computed[tag])
         found: bytes | None = None
         for data, spans in self._levels:
-            span = spans.get(tag)
-            if span is not None:
-                element = data[span[0] : span[2]]
+            if tag in spans:
+                start, _, end = spans[tag]
+                element = data[start:end]
                 if found is not None and found != element and tag != SPECIFIC_CHARACTER_SET:
                     raise NotCut  # which of them counts, `merged` knows
                 found = element
@@ -177,10 +176,11 @@ class Template:
         if not self._is_implicit:
             return element
         vr = element[4:6]
-        value = element[12:] if vr in _LONG_VRS else element[8:]
-        if vr in _NESTED and value:
+        if vr not in _LONG_VRS:
+            return element[:4] + element[6:8] + b"\0\0" + element[8:]
+        if vr in _NESTED and len(element) > 12:
             raise NotCut
-        return element[:4] + _LENGTH.pack(len(value)) + value
+        return element[:4] + element[8:]
 
 
 def template(identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> Template:
@@ -219,6 +219,11 @@ def _computed_element(tag: int, value: object) -> bytes:
         text = "\\".join(str(one) for one in value)
     else:
         text = str(value)
+    return _text_element(tag, text)
+
+
+@lru_cache(maxsize=1024)
+def _text_element(tag: int, text: str) -> bytes:
     if not text.isascii():
         raise NotCut
     return _explicit(tag, dictionary_VR(tag), text.encode("ascii"))
