@@ -32,7 +32,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing_engine = engine.execution_options(**{_WRITES: True})
-        self._is_sqlite = engine.dialect.name == "sqlite"
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._reading_engine = engine if is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -55,8 +56,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database, and keeps nobody from writing. Raises IndexUnavailable."""
-        options: dict[str, Any] = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with _errors(), self._engine.connect().execution_options(**options) as connection, connection.begin():
+        with _errors(), self._reading_engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
-from dcm4py_leading.archive import statements
+from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.entities import split_titles
+from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
@@ -124,7 +125,7 @@ class Index:
     def count(self, query: Query, *, most: int | None = None) -> int:
         """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            return connection.execute(statements.count(query, most)).scalar_one()
+            return forms.count(connection, query, most)
 
     def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Match]:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
@@ -135,44 +136,23 @@ class Index:
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
         with self._database.reading() as connection:
-            rows = connection.execution_options(yield_per=fetch_size).execute(statements.matches(query))
-            for page in rows.partitions():
+            for page in forms.pages(connection, query, fetch_size):
                 yield from _matches(connection, query, page)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             rows = connection.execute(statements.instances(keys)).all()
-            above = _above(connection, sorted({row[0] for row in rows}))
-        uids: dict[str, UID] = {}  # one for all that have the same
-        found = []
-        for pk, sop_instance, sop_class, transfer_syntax, storage_id, path, size, digest, attributes in rows:
-            study, series, upper = above[pk]
-            found.append(
-                IndexedInstance(
-                    study,
-                    series,
-                    _stored_uid(sop_instance),
-                    uids.get(sop_class) or uids.setdefault(sop_class, _stored_uid(sop_class)),
-                    uids.get(transfer_syntax) or uids.setdefault(transfer_syntax, _stored_uid(transfer_syntax)),
-                    Location(storage_id, path, size, digest),
-                    (*upper, attributes),
-                )
-            )
-        return tuple(found)
+            pks = list(dict.fromkeys(row[0] for row in rows))
+            above = {
+                row[0]: _Above(_stored_uid(row[1]), _stored_uid(row[2]), tuple(row[3:]))
+                for first in range(0, len(pks), _MAX_PAGE)
+                for row in forms.rows_below(connection, statements.series_of(), pks[first : first + _MAX_PAGE])
+            }
+        return tuple(_indexed_instances(rows, above))
 
 
-def _above(connection: Connection, pks: Sequence[int]) -> dict[int, tuple[UID, UID, tuple[bytes, ...]]]:
-    """UIDs of study and series, and the attributes of patient, study and series, by the primary key of the series."""
-    above: dict[int, tuple[UID, UID, tuple[bytes, ...]]] = {}
-    for start in range(0, len(pks), _MAX_PAGE):
-        page = {statements.PKS: pks[start : start + _MAX_PAGE]}
-        for pk, study, series, *attributes in connection.execute(statements.series_of_instances(), page):
-            above[pk] = (_stored_uid(study), _stored_uid(series), tuple(attributes))
-    return above
-
-
-def _matches(connection: Connection, query: Query, page: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Match]:
+def _matches(connection: Connection, query: Query, page: Rows) -> Iterator[Match]:
     levels = statements.levels_to(query.level)
     # The columns of `statements.matches`: primary key and attributes of each level.
     pks = {level: sorted({row[2 * number] for row in page}) for number, level in enumerate(levels)}
@@ -198,10 +178,10 @@ class _Computed:
     def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         if tag in COUNTS:
             level = COUNTS[tag][0]
-            counts = connection.execute(statements.related_count(tag), {statements.PKS: pks[level]})
+            counts = forms.rows_below(connection, statements.related_count(tag), pks[level])
             return cls(tag, level, {row[0]: row[1] for row in counts})
         values: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.collected(tag), {statements.PKS: pks[Level.STUDY]}):
+        for pk, text in forms.rows_below(connection, statements.collected(tag), pks[Level.STUDY]):
             values.setdefault(pk, []).append(text)
         return cls(tag, Level.STUDY, values)
 
@@ -209,10 +189,35 @@ class _Computed:
     def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
         level = Level.SERIES if Level.SERIES in pks else Level.STUDY
         titles: dict[int, list[str]] = {}
-        for pk, text in connection.execute(statements.retrieve_ae_titles(level), {statements.PKS: pks[level]}):
+        for pk, text in forms.rows_below(connection, statements.retrieve_ae_titles(level), pks[level]):
             known = titles.setdefault(pk, [])
             known += [title for title in split_titles(text) if title not in known]
         return cls(_RETRIEVE_AE_TITLE, level, titles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What all instances of a series have in common."""
+
+    study_instance_uid: UID
+    series_instance_uid: UID
+    encoded_attributes: tuple[bytes, ...]
+
+
+def _indexed_instances(rows: Iterable[Sequence[Any]], above: Mapping[int, _Above]) -> Iterator[IndexedInstance]:
+    """From the columns of `statements.instances`; classes and syntaxes of one name are one object."""
+    uids: dict[str, UID] = {}
+    for pk, uid, sop_class, syntax, storage_id, path, size, digest, attributes in rows:
+        series = above[pk]
+        yield IndexedInstance(
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            sop_instance_uid=_stored_uid(uid),
+            sop_class_uid=uids.get(sop_class) or uids.setdefault(sop_class, _stored_uid(sop_class)),
+            transfer_syntax_uid=uids.get(syntax) or uids.setdefault(syntax, _stored_uid(syntax)),
+            location=Location(storage_id, path, size, digest),
+            encoded_attributes=(*series.encoded_attributes, attributes),
+        )
 
 
 def _stored_uid(text: str) -> UID:

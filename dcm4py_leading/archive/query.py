@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
@@ -37,6 +38,7 @@ from dcm4py_leading.errors import IdentifierMismatch
 from dcm4py_leading.model.values import InformationModel, Level
 
 _QUERY_RETRIEVE_LEVEL = 0x00080052
+_NO_VALUE = (None, "", b"")
 _COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 _IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
 
@@ -114,26 +116,36 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     Raises IdentifierMismatch.
     """
     level = _level(identifier, model)
-    above = _levels_above(level, model)
     if not relational:
-        for upper in above:
+        for upper in _levels_above(level, model):
             _require_single(identifier, upper, level)
+    # Most keys are of zero length, which matches everything: not worth to be decoded.
+    elements = identifier.items()
+    valued = {int(tag) for tag, element in elements if element.value not in _NO_VALUE}
+    computed = _COMPUTED.intersection(int(tag) for tag, _ in elements)
+    return Query(
+        level=level,
+        conditions=tuple(
+            condition
+            for tag, comparison in _comparisons(level, model, relational).items()
+            if tag in valued
+            for condition in _conditions(identifier, tag, comparison)
+        ),
+        computed=frozenset(tag for tag in computed if _is_computed_at(tag, level)),
+    )
+
+
+@lru_cache(maxsize=32)
+def _comparisons(level: Level, model: InformationModel, relational: bool) -> Mapping[int, Comparison]:
+    """The keys that are matched in a query, and how."""
     matched = set(LEVELS[: LEVELS.index(level) + 1]) if relational else _levels_at(level, model)
-    unique_above = {UNIQUE_KEYS[upper] for upper in above}
+    unique_above = {UNIQUE_KEYS[upper] for upper in _levels_above(level, model)}
     if PATIENT_ID in unique_above:
         unique_above.add(ISSUER_OF_PATIENT_ID)
     comparisons = {key.tag: key.comparison for key in KEYS if key.level in matched or key.tag in unique_above}
     if Level.STUDY in matched:
         comparisons.update(_IN_STUDY)
-    return Query(
-        level=level,
-        conditions=tuple(
-            condition
-            for tag, comparison in comparisons.items()
-            for condition in _conditions(identifier, tag, comparison)
-        ),
-        computed=frozenset(tag for tag in _COMPUTED if tag in identifier and _is_computed_at(tag, level)),
-    )
+    return comparisons
 
 
 def parse_retrieve(identifier: Dataset, model: InformationModel, *, relational: bool) -> RetrieveKeys:

@@ -101,7 +101,7 @@ def count(query: Query, most: int | None = None) -> Select[int]:
 
 
 def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
-    """The instances of a retrieve, series by series; what stands above them: `series_of_instances`."""
+    """The instances of a retrieve, series by series, each with the primary key of its series; see `series_of`."""
     conditions: list[ColumnElement[bool]] = []
     if keys.patient_id is not None:
         conditions.append(patient.c.patient_id == keys.patient_id)
@@ -133,16 +133,15 @@ def instances(keys: RetrieveKeys) -> Select[*tuple[Any, ...]]:
 
 
 @lru_cache(maxsize=1)
-def series_of_instances() -> Select[*tuple[Any, ...]]:
-    """Of each of the series `PKS`: primary key, UIDs of study and series, attributes of patient, study and series."""
+def series_of() -> Select[*tuple[Any, ...]]:
+    """For each of the series `PKS`, the UIDs of study and series and the attributes of patient, study and series."""
+    levels = levels_to(Level.SERIES)
     return (
         select(
             series.c.pk,
             study.c.study_instance_uid,
             series.c.series_instance_uid,
-            patient.c.attributes,
-            study.c.attributes,
-            series.c.attributes,
+            *(TABLES[level].c.attributes.label(attributes_label(level)) for level in levels),
         )
         .select_from(_joined(Level.SERIES))
         .where(series.c.pk.in_(_pks()))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from dcm4py_leading.archive.duplicates import StoredObject, Verdict, judge, matters
 from dcm4py_leading.archive.entities import Belonging, KnownSeries, remove_if_empty
@@ -140,11 +139,6 @@ def is_stored(connection: Connection, sop_instance_uid: str, storage_id: str, pa
     """Whether an instance has its entry, at that place."""
     others = _DUPLICATES.rows(connection, {"sop_instance_uid": sop_instance_uid})
     return any(tuple(row[5:7]) == (storage_id, path) for row in others)
-
-
-def location_of(row: Row[*tuple[Any, ...]]) -> Location:
-    """The location in a row of instances."""
-    return Location(storage_id=row.storage_id, path=row.storage_path, size=row.size, digest=row.digest)
 
 
 def _is_same_series(stored: StoredObject, new: NewObject) -> bool:

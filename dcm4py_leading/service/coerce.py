@@ -95,7 +95,7 @@ class Coercer:
 
     def prefetch(self, wanted: Collection[tuple[Selection, UID]]) -> None:
         """Ask what the coercion of these studies will ask leading archives, in one batch for each."""
-        self._ask({question for selection, uid in wanted for question in questions(selection, uid)})
+        self.ask({question for selection, uid in wanted for question in questions(selection, uid)})
 
     def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
         """Coerce ``ds``, which is changed, and count the steps. Raises CoercionFailed."""
@@ -139,10 +139,12 @@ class Coercer:
 
     def answer(self, question: Question) -> Answer:
         """The answer, or why there is none; asked once in a request."""
-        self._ask([question])
+        if question not in self._answers:
+            self.ask([question])
         return self._answers[question]
 
-    def _ask(self, wanted: Collection[Question]) -> None:
+    def ask(self, wanted: Collection[Question]) -> None:
+        """Ask in one batch for each leading archive what was not asked before in this request."""
         leading = [q for q in wanted if isinstance(q, LeadingQuestion) and q not in self._answers]
         if leading:
             began = time.monotonic()

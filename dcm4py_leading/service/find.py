@@ -21,7 +21,7 @@ from dcm4py_leading.model.values import InformationModel, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.leading_first import leading_first
 from dcm4py_leading.service.matches_coerced import Begun, MatchCoercion, study_of
-from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced
+from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced, template
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -137,7 +137,7 @@ class _Answering:
         self._template: Template | None
         self._coercion: MatchCoercion | None = None
         try:
-            self._template = Template(
+            self._template = template(
                 request.identifier, request.transfer_syntax_uid, request.local_ae.settings.return_retrieve_aets
             )
             if coercer.has_rules:
@@ -162,7 +162,7 @@ class _Answering:
             for coerced in _coerced_page([m.attributes for m in page], self._coercer, self._request.sop_class_uid):
                 yield _encoded(coerced.dataset, self._request)
             return
-        self._coercer.prefetch([(one.selection, one.study) for one in begun if one.study is not None])
+        self._coercer.ask({question for one in begun for question in one.asked})
         for match, one in zip(page, begun, strict=True):
             edited = self._coercion.finish(one)
             try:

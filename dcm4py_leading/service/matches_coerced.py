@@ -13,6 +13,7 @@ from dcm4py_leading.coercion.chain import coercion, questions, run
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.issuer import SupplementIssuerStep
 from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
+from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps import STUDY_INSTANCE_UID, AnyStep, LeadingStep
@@ -20,7 +21,7 @@ from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.remembered import RememberedCoercion, RememberedCoercions, RememberedKey
+from dcm4py_leading.service.remembered import RememberedCoercion, RememberedCoercions
 from dcm4py_leading.service.response import Elements, NotCut, elements_by_tag, encode
 
 
@@ -29,10 +30,11 @@ class Begun:
     """A match whose coercion waits for the answers of leading archives."""
 
     elements: Elements
-    key: RememberedKey
+    key: bytes
+    touched: bytes
     known: RememberedCoercion | None
     selection: Selection
-    study: UID | None
+    asked: tuple[LeadingQuestion, ...]
 
 
 class MatchCoercion:
@@ -69,6 +71,8 @@ class MatchCoercion:
             if touched.intersection(group):
                 touched.update(group)
         self._touched = tuple(sorted(touched))
+        whose = (message.local_ae.ae_title, sop_class_uid, message.sending, message.receiving)
+        self._whose = repr(whose).encode() + b"\0"
 
     def _bytes_of(self, elements: Elements) -> bytes:
         """The elements that a rule may look at or change. Raises NotCut."""
@@ -76,33 +80,29 @@ class MatchCoercion:
 
     def begin(self, elements: Elements) -> Begun:
         """Which rules apply, and of which study it is."""
-        key = RememberedKey(
-            self._message.local_ae.ae_title,
-            self._sop_class_uid,
-            self._message.sending,
-            self._message.receiving,
-            self._bytes_of(elements),
-        )
+        touched = self._bytes_of(elements)
+        key = self._whose + touched
         known = self._remembered.get(key)
         if known is not None:
-            return Begun(elements=elements, key=key, known=known, selection=known.selection, study=known.study)
-        ds = decode(key.touched)
-        selection = self._coercer.select(ds, self._sop_class_uid)
-        return Begun(elements=elements, key=key, known=None, selection=selection, study=study_of(ds))
+            selection, asked = known.selection, known.asked
+        else:
+            ds = decode(touched)
+            selection, study = self._coercer.select(ds, self._sop_class_uid), study_of(ds)
+            asked = () if study is None else questions(selection, study)
+        return Begun(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
     def finish(self, begun: Begun) -> Mapping[int, bytes | None]:
         """Each element that may be touched, as it is after the coercion. Raises CoercionFailed."""
-        asked = () if begun.study is None else questions(begun.selection, begun.study)
-        answers = tuple(self._coercer.answer(question) for question in asked)
+        answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
         if known is not None and known.is_by(answers):
             self._coercer.count(known.executed)
             return known.edited
-        coerced = self._coercer.coerce(decode(begun.key.touched), begun.selection)
+        coerced = self._coercer.coerce(decode(begun.touched), begun.selection)
         edited = elements_by_tag(encode(coerced.dataset, ExplicitVRLittleEndian))
         new = RememberedCoercion(
             selection=begun.selection,
-            study=begun.study,
+            asked=begun.asked,
             answers=answers,
             executed=coerced.executed,
             edited={tag: edited.get(tag) for tag in self._touched},

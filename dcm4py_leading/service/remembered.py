@@ -7,28 +7,17 @@ asked for each page all the same; an answer that is another object makes the coe
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
 from dcm4py_leading.coercion.chain import Answer, Executed
-from dcm4py_leading.coercion.select import Peer, Selection
-from dcm4py_leading.model.values import UID, AETitle
+from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.select import Selection
 
 MOST_MATCHES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class RememberedKey:
-    """Which coercion: of whose messages, and the elements that it may look at or change."""
-
-    ae_title: AETitle
-    sop_class_uid: str
-    sending: Peer
-    receiving: Peer
-    touched: bytes
-    """The elements, in order, in Explicit VR Little Endian."""
+MOST_BYTES = 16_384
+"""Of the elements of one match before and after; a longer one is not remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +25,7 @@ class RememberedCoercion:
     """The outcome."""
 
     selection: Selection
-    study: UID | None
+    asked: tuple[LeadingQuestion, ...]
     answers: tuple[Answer, ...]
     """Of the leading archives; kept, so that no other object has their identity."""
     executed: tuple[Executed, ...]
@@ -51,18 +40,31 @@ class RememberedCoercion:
 
 
 class RememberedCoercions:
-    """A bounded memory for one configuration; the least recently used outcome goes first. One lock."""
+    """A bounded memory for one configuration; the least recently used outcome goes first. One lock.
+
+    The keys say which coercion it is: of whose messages, and the elements that it may look at or change.
+    """
 
     def __init__(self, most: int = MOST_MATCHES) -> None:
         self._lock = threading.Lock()
-        self._known: LRUCache[RememberedKey, RememberedCoercion] = LRUCache(most)
+        self._most = most
+        self._known: OrderedDict[bytes, RememberedCoercion] = OrderedDict()
 
-    def get(self, key: RememberedKey) -> RememberedCoercion | None:
+    def get(self, key: bytes) -> RememberedCoercion | None:
         """The last outcome, if it is still known."""
         with self._lock:
-            return self._known.get(key)
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+            return known
 
-    def remember(self, key: RememberedKey, coercion: RememberedCoercion) -> None:
+    def remember(self, key: bytes, coercion: RememberedCoercion) -> None:
         """Keep the outcome in place of an earlier one."""
+        size = len(key) + sum(len(element) for element in coercion.edited.values() if element is not None)
         with self._lock:
+            self._known.pop(key, None)
+            if size > MOST_BYTES:
+                return
             self._known[key] = coercion
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)

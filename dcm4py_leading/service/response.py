@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
@@ -35,8 +36,8 @@ _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 _NESTED = frozenset({b"SQ", b"UN"})
 _HEADER = struct.Struct("<HH2sH")
 _LONG_HEADER = struct.Struct("<HH2sxxL")
-_LENGTH = struct.Struct("<L")
 _MAX_SHORT = 0xFFFF
+_MOST_REMEMBERED_KEYS = 100
 
 
 def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -> Dataset:
@@ -108,9 +109,9 @@ class Elements:
             return _computed_element(tag, self._computed[tag])
         found: bytes | None = None
         for data, spans in self._levels:
-            span = spans.get(tag)
-            if span is not None:
-                element = data[span[0] : span[2]]
+            if tag in spans:
+                start, _, end = spans[tag]
+                element = data[start:end]
                 if found is not None and found != element and tag != SPECIFIC_CHARACTER_SET:
                     raise NotCut  # which of them counts, `merged` knows
                 found = element
@@ -120,24 +121,26 @@ class Elements:
 class Template:
     """The form of all answers to one C-FIND."""
 
-    def __init__(self, identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> None:
-        """Raises NotCut where no answer can be cut."""
+    def __init__(
+        self, asked: Mapping[int, str], level: str, transfer_syntax_uid: str, retrieve_aets: Sequence[str]
+    ) -> None:
+        """``asked`` are the VRs of the identifier's elements. Raises NotCut where no answer can be cut."""
         if transfer_syntax_uid not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
             raise NotCut
         self._is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
-        fixed = {QUERY_RETRIEVE_LEVEL: _computed_element(QUERY_RETRIEVE_LEVEL, identifier.QueryRetrieveLevel)}
+        fixed = {QUERY_RETRIEVE_LEVEL: _computed_element(QUERY_RETRIEVE_LEVEL, level)}
         if retrieve_aets:
             fixed[RETRIEVE_AE_TITLE] = _computed_element(RETRIEVE_AE_TITLE, list(retrieve_aets))
         self._plan: list[tuple[int, bytes, bool]] = []
-        for tag in sorted({*identifier.keys(), *ALWAYS_RETURNED, *fixed}):
+        for tag in sorted({*asked, *ALWAYS_RETURNED, *fixed}):
             if tag & 0xFFFF == 0 or tag < 0x00080000:
                 raise NotCut  # group lengths are not sent
             if tag in fixed:
-                self._plan.append((int(tag), self._encoded(fixed[tag]), True))
-            elif tag in identifier and tag != SPECIFIC_CHARACTER_SET:
-                self._plan.append((int(tag), self._encoded(_explicit(tag, identifier[tag].VR, b"")), False))
+                self._plan.append((tag, self._encoded(fixed[tag]), True))
+            elif tag in asked and tag != SPECIFIC_CHARACTER_SET:
+                self._plan.append((tag, self._encoded(_explicit(tag, asked[tag], b"")), False))
             else:
-                self._plan.append((int(tag), b"", False))
+                self._plan.append((tag, b"", False))
 
     def cut(self, elements: Elements, edited: Mapping[int, bytes | None] | None = None) -> bytes:
         """The answer. ``edited`` are the elements as a coercion left them, of all that it may touch.
@@ -173,10 +176,25 @@ class Template:
         if not self._is_implicit:
             return element
         vr = element[4:6]
-        value = element[12:] if vr in _LONG_VRS else element[8:]
-        if vr in _NESTED and value:
+        if vr not in _LONG_VRS:
+            return element[:4] + element[6:8] + b"\0\0" + element[8:]
+        if vr in _NESTED and len(element) > 12:
             raise NotCut
-        return element[:4] + _LENGTH.pack(len(value)) + value
+        return element[:4] + element[8:]
+
+
+def template(identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> Template:
+    """The form of the answers to ``identifier``, the same object for all that ask for the same. Raises NotCut."""
+    asked = tuple((int(tag), identifier[tag].VR) for tag in identifier.keys())
+    made = _template if len(asked) <= _MOST_REMEMBERED_KEYS else _template.__wrapped__
+    return made(asked, str(identifier.QueryRetrieveLevel), str(transfer_syntax_uid), tuple(retrieve_aets))
+
+
+@lru_cache(maxsize=256)
+def _template(
+    asked: tuple[tuple[int, str], ...], level: str, transfer_syntax_uid: str, retrieve_aets: tuple[str, ...]
+) -> Template:
+    return Template(dict(asked), level, transfer_syntax_uid, retrieve_aets)
 
 
 def elements_by_tag(encoded: bytes) -> dict[int, bytes]:
@@ -201,6 +219,11 @@ def _computed_element(tag: int, value: object) -> bytes:
         text = "\\".join(str(one) for one in value)
     else:
         text = str(value)
+    return _text_element(tag, text)
+
+
+@lru_cache(maxsize=1024)
+def _text_element(tag: int, text: str) -> bytes:
     if not text.isascii():
         raise NotCut
     return _explicit(tag, dictionary_VR(tag), text.encode("ascii"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.keys import LEVELS
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
@@ -113,17 +114,26 @@ class _Selections:
     def __init__(self, coercer: Coercer) -> None:
         self._coercer = coercer
         self._known: dict[object, Selection] = {}
+        self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
 
     def of(self, instance: IndexedInstance) -> Selection:
         """The rules that apply to the instance."""
         key: object = instance.sop_class_uid
         if self._coercer.needs_attributes:
-            key = (key, *(_cut(blob, self._coercer.reads) for blob in instance.encoded_attributes))
+            key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
         selection = self._known.get(key)
         if selection is None:
             attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
             selection = self._known[key] = self._coercer.select(attributes, instance.sop_class_uid)
         return selection
+
+    def _cut(self, number: int, attributes: bytes) -> bytes:
+        """What the rules look at in the attributes of a level, mostly the same as those of the last instance."""
+        known, cut = self._last[number]
+        if known != attributes:
+            cut = _cut(attributes, self._coercer.reads)
+            self._last[number] = (attributes, cut)
+        return cut
 
 
 def _cut(attributes: bytes, tags: Collection[int]) -> bytes:

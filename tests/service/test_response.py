@@ -16,7 +16,7 @@ from dcm4py_leading.archive.index import Index, Match
 from dcm4py_leading.archive.query import parse_query
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import InformationModel
-from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced
+from dcm4py_leading.service.response import Elements, NotCut, encode, reduced, template
 from tests.fixtures.archive import make_filter, make_header, make_identifier, store
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
@@ -78,11 +78,11 @@ def test_an_answer_cut_from_the_index_is_that_of_pydicom(
 ) -> None:
     index, _ = matches
     identifier = make_identifier(level, **{key: [] if key.endswith("Sequence") else None for key in keys})
-    template = Template(identifier, syntax, retrieve_aets)
+    form = template(identifier, syntax, retrieve_aets)
     for match in found(index, identifier):
         expected = encode(reduced(match.attributes, identifier, retrieve_aets), syntax)
         try:
-            answer = template.cut(Elements(match, {}))
+            answer = form.cut(Elements(match, {}))
         except NotCut:
             continue
         assert decoded(answer, syntax) == decoded(expected, syntax)
@@ -93,11 +93,11 @@ def test_answers_are_cut_unless_character_sets_are_mixed_or_extended(
     matches: tuple[Index, list[str]], syntax: UID
 ) -> None:
     identifier = make_identifier("STUDY", StudyInstanceUID=None, PatientName=None, StudyDescription=None)
-    template = Template(identifier, syntax, ())
+    form = template(identifier, syntax, ())
     left: list[str] = []
     for match in found(matches[0], identifier):
         try:
-            template.cut(Elements(match, {}))
+            form.cut(Elements(match, {}))
         except NotCut:
             left.append(str(match.attributes.StudyInstanceUID))
     assert left == ["1.3"]
@@ -106,20 +106,20 @@ def test_answers_are_cut_unless_character_sets_are_mixed_or_extended(
 def test_sequences_are_not_cut_for_implicit_vr(matches: tuple[Index, list[str]]) -> None:
     identifier = make_identifier("STUDY", StudyInstanceUID="1.4", ProcedureCodeSequence=[])
     (match,) = found(matches[0], identifier)
-    Template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}))
+    template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}))
     with pytest.raises(NotCut):
-        Template(identifier, ImplicitVRLittleEndian, ()).cut(Elements(match, {}))
+        template(identifier, ImplicitVRLittleEndian, ()).cut(Elements(match, {}))
 
 
 def test_deflated_answers_are_left_to_pydicom() -> None:
     with pytest.raises(NotCut):
-        Template(make_identifier("STUDY", PatientName=None), DeflatedExplicitVRLittleEndian, ())
+        template(make_identifier("STUDY", PatientName=None), DeflatedExplicitVRLittleEndian, ())
 
 
 def test_an_edit_is_sent_in_place_of_what_is_kept(matches: tuple[Index, list[str]]) -> None:
     identifier = make_identifier("STUDY", StudyInstanceUID="1.0", PatientName=None, StudyDate=None)
     (match,) = found(matches[0], identifier)
     name = b"\x10\x00\x10\x00PN\x04\x00A^B "
-    answer = Template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}), {0x00100010: name})
+    answer = template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}), {0x00100010: name})
     assert decoded(answer, ExplicitVRLittleEndian).PatientName == "A^B"
     assert decoded(answer, ExplicitVRLittleEndian).StudyInstanceUID == "1.0"

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from dcm4py_leading.archive import attributes
 from dcm4py_leading.coercion import chain
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dicom.acceptor import AcceptedAssociation
+from dcm4py_leading.dicom.identifier import encode
+from dcm4py_leading.dicom.message import Request
+from dcm4py_leading.dicom.scp_find import find_matches
+from dcm4py_leading.dicom.status import CANCEL
 from dcm4py_leading.service import matches_coerced, response
 from dcm4py_leading.service.runtime import Runtime
+from tests.fixtures.archive import make_header
+from tests.fixtures.archive import store as index
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scripted import LeadingScp, knows
 from tests.fixtures.scu import find, identifier, store
 from tests.fixtures.service import DEVICE, Seed
 
+STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY = "1.2.826.0.1.3680043.8.498.31"
 
 
@@ -111,3 +121,53 @@ def test_an_answer_that_changes_is_followed(seed: Seed, tmp_path: Path, leading_
     seed.service.drop_answers(None)
     _, (match,) = find(seed.archive_port, keys())
     assert match.PatientName == "Later^Name"
+
+
+class CancelledMeanwhile:
+    """An association whose peer cancels while the first page of answers is sent."""
+
+    remote_peer = local_peer = Peer()
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.local_ae = runtime.device.application_entities[0]
+        self.sent = 0
+        self.last: int | None = None
+
+    def is_relational(self, sop_class_uid: str) -> bool:
+        return False
+
+    def is_over(self, request: Request) -> bool:
+        return self.sent > 0
+
+    is_cancelled = is_over
+
+    def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
+        self.sent += len(identifiers)
+
+    def respond(self, request: Request, status: int) -> None:
+        self.last = status
+
+
+def test_a_cancel_is_heeded_within_one_page(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed.start()
+    runtime = seed.service._node._holder.current
+    first, page = runtime.leading_settings.first_page_size, runtime.leading_settings.page_size
+    for number in range(first + page + 5):
+        index(runtime.index, make_header(f"{STUDY}.{number}", f"{STUDY}.{number}.1", f"{STUDY}.{number}.1.1"))
+    cuts = counted(monkeypatch, response.Template, "cut")
+    assoc = CancelledMeanwhile(runtime)
+    request = Request(
+        command="C-FIND",
+        message_id=1,
+        context_id=1,
+        sop_class_uid=STUDY_FIND,
+        sop_instance_uid="",
+        move_destination="",
+        abstract_syntax=STUDY_FIND,
+        transfer_syntax=ImplicitVRLittleEndian,
+        data=iter([memoryview(encode(keys(), ImplicitVRLittleEndian))]),
+    )
+    assert find_matches(cast(AcceptedAssociation, assoc), request)[0] == assoc.last == CANCEL
+    assert assoc.sent == first
+    assert len(cuts) <= first + page
