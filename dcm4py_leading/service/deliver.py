@@ -175,6 +175,8 @@ class _Delivering:
             except StatusError as err:
                 self._failed(obj, err)
                 continue
+            finally:
+                prepared.close()
             under_way = obj, message_id
             if prepared.is_transcoded:
                 with self._lock:

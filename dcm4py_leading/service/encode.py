@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
@@ -37,6 +37,8 @@ class PreparedObject:
     length: int
     """Octets of the data set."""
     source: Iterator[Sequence[Buffer]] | None
+    release: Callable[[], None] = lambda: None
+    """Lets go of what the bytes come from."""
     is_transcoded: bool = False
     """Whether it leaves in another transfer syntax than it is stored in."""
 
@@ -46,8 +48,9 @@ class PreparedObject:
         return iter(()) if source is None else source
 
     def close(self) -> None:
-        """Let go of the file that the bytes come from."""
+        """Let go of the file that the bytes come from. May be called again."""
         self.source = None
+        self.release()
 
 
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:

@@ -33,7 +33,7 @@ from dcm4py_leading.service.encode import (
 )
 from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.stored_bytes import StoredBytes
+from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes
 
 
 class RetrieveCoercion:
@@ -45,6 +45,7 @@ class RetrieveCoercion:
         self.coercer = coercer
         tells = runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
         self._tells_original_attributes = tells
+        self.buffers = Buffers()
         self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
 
     def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
@@ -103,9 +104,13 @@ class StoredInstance:
 
     def _cut_out(self, file: BinaryIO, encoding: Encoding) -> PreparedObject:
         """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
-        stored = StoredBytes(file)
-        with object_errors("cannot be coerced"):
-            cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+        stored = StoredBytes(file, self._common.buffers)
+        try:
+            with object_errors("cannot be coerced"):
+                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+        except BaseException:  # cleans up and raises on, whatever it was
+            stored.close()
+            raise
         self._common.coercer.count(cut.executed)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.instance.sop_class_uid,
@@ -113,6 +118,7 @@ class StoredInstance:
             transfer_syntax_uid=self.instance.transfer_syntax_uid,
             length=cut.length,
             source=stored.batches(cut.pieces, cut.rest),
+            release=stored.close,
         )
 
     def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:

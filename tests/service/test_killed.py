@@ -93,4 +93,4 @@ def test_what_was_answered_with_success_survives_and_nothing_else_is_left(seed: 
         assert files == set(found.values())
         index.close()
         stored = found
-    assert left_in_flight > ROUNDS
+    assert left_in_flight > ROUNDS // 5

@@ -356,7 +356,7 @@ def test_a_remembered_object_costs_one_reading_of_its_file(tmp_path: Path, monke
     retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
     instances = [instance for instance, _ in series(tmp_path, 10)]
     calls: Counter[str] = Counter()
-    for name in ("pread", "fstat"):
+    for name in ("preadv", "fstat"):
         original = getattr(os, name)
 
         def counted(*arguments: object, _name: str = name, _original: Callable[..., object] = original) -> object:
@@ -365,4 +365,4 @@ def test_a_remembered_object_costs_one_reading_of_its_file(tmp_path: Path, monke
 
         monkeypatch.setattr(os, name, counted)
     prepare_all(retrieve, instances)
-    assert calls == {"pread": 10, "fstat": 10}
+    assert calls == {"preadv": 10, "fstat": 10}

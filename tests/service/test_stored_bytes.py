@@ -1,4 +1,4 @@
-"""The bytes of stored files: small ones are read, large ones mapped, a window at a time."""
+"""The bytes of stored files: read at once where they are small, else piece by piece."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.stored_bytes import WINDOW, StoredBytes
+from dcm4py_leading.service.stored_bytes import BUFFER, Buffers, StoredBytes
 from tests.fixtures.outgoing import write_object
 
 MIB = 1 << 20
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 def opened(path: Path) -> StoredBytes:
     with path.open("rb") as file:
-        return StoredBytes(file)
+        return StoredBytes(file, Buffers())
 
 
 def sparse(path: Path, size: int) -> Path:
@@ -34,7 +34,7 @@ def resident() -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon", "RssFile")))
 
 
-@pytest.mark.parametrize("size", [0, 1, 100_000, 200_000, WINDOW, 2 * WINDOW + 1])
+@pytest.mark.parametrize("size", [0, 1, 100_000, 200_000, BUFFER - 1000, BUFFER, 2 * BUFFER + 1])
 def test_pieces_and_the_rest_leave_in_order_whatever_the_size(tmp_path: Path, size: int) -> None:
     data = bytes(range(251)) * (size // 251 + 1)
     stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
@@ -45,11 +45,11 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(tmp_path: Path, si
     assert out == b"newhead" + data[skipped:size]
 
 
-def test_a_mapped_file_leaves_window_by_window(tmp_path: Path) -> None:
-    stored = opened(sparse(tmp_path / "object", 3 * WINDOW))
+def test_a_large_file_leaves_piece_by_piece(tmp_path: Path) -> None:
+    stored = opened(sparse(tmp_path / "object", 3 * BUFFER))
     sizes = [sum(map(len, batch)) for batch in stored.batches((), stored.start)]
     assert len(sizes) == 4
-    assert max(sizes) <= WINDOW
+    assert max(sizes) <= BUFFER
     assert sum(sizes) == len(stored.view) - stored.start
 
 
@@ -64,6 +64,30 @@ def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path) -
         most = max(most, resident())
     assert sent == 1024 * MIB + 12
     assert most - before < 64 * MIB
+
+
+def test_memory_is_used_again_once_an_object_is_closed(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", bytes(1000), ExplicitVRLittleEndian)
+    buffers = Buffers()
+    with path.open("rb") as file:
+        first = StoredBytes(file, buffers)
+        second = StoredBytes(file, buffers)
+        first.close()
+        first.close()
+        third = StoredBytes(file, buffers)
+    assert third.view.obj is first.view.obj
+    assert third.view.obj is not second.view.obj
+
+
+def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: Path) -> None:
+    path = sparse(tmp_path / "object", 3 * BUFFER)
+    stored = opened(path)
+    batches = stored.batches((), stored.start)
+    next(batches)
+    with path.open("r+b") as file:
+        file.truncate(2 * BUFFER)
+    with pytest.raises(StorageUnavailable):
+        list(batches)
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
