@@ -11,9 +11,10 @@ from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import AssociationFailed
-from dcm4py_leading.dicom.identifier import decode, encode
+from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
+from dcm4py_leading.service.encode import encoded
 
 
 class FindRefused(AssociationFailed):
@@ -31,11 +32,11 @@ def find_responses(
         raise AssociationFailed("the C-FIND was not accepted")
     context = assoc.contexts[0]
     try:
-        encoded = encode(identifier, context.transfer_syntax)
+        keys = encoded(identifier, context.transfer_syntax)
     except UNREADABLE as err:
         raise AssociationFailed(f"the query identifier cannot be encoded ({type(err).__name__})") from err
     message_id = assoc.next_message_id()
-    assoc.send(context, find_request(sop_class_uid, message_id), encoded)
+    assoc.send(context, find_request(sop_class_uid, message_id), keys)
     while True:
         response, data = assoc.receive(remaining())
         if (

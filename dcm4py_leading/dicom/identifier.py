@@ -9,9 +9,7 @@ from io import BytesIO
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, empty_value_for_VR
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID as PydicomUID
 
@@ -19,6 +17,7 @@ from dcm4py_leading.coercion.scan import Unscannable, encoding_of, scan
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch, StatusError
+from dcm4py_leading.service.encode import encoded
 
 _LONGEST = 1 << 26
 """Octets; a list of a million UIDs has less."""
@@ -26,13 +25,13 @@ _LONGEST = 1 << 26
 
 def decode_identifier(request: Request) -> Dataset:
     """The identifier of a request. Raises IdentifierMismatch when it cannot be parsed."""
-    encoded = bytearray()
+    received = bytearray()
     for part in request.data:
-        encoded += part
-        if len(encoded) > _LONGEST:
+        received += part
+        if len(received) > _LONGEST:
             raise IdentifierMismatch(f"the identifier is longer than {_LONGEST} octets")
     try:
-        valued, universal = _split(bytes(encoded), request.transfer_syntax)
+        valued, universal = _split(bytes(received), request.transfer_syntax)
         identifier = decode(valued, request.transfer_syntax)
         _parse(identifier)
         for tag, vr in universal:
@@ -84,7 +83,7 @@ def _parse(ds: Dataset) -> None:
 def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
     """``identifier`` in the transfer syntax of its presentation context. Raises StatusError."""
     try:
-        return encode(identifier, transfer_syntax)
+        return encoded(identifier, transfer_syntax)
     except UNREADABLE as err:
         raise StatusError(f"a response identifier cannot be encoded ({type(err).__name__})") from err
 
@@ -95,18 +94,3 @@ def decode(encoded: bytes, transfer_syntax: str) -> Dataset:
     if syntax.is_deflated:
         encoded = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, _LONGEST)
     return read_dataset(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
-
-
-def encode(ds: Dataset, transfer_syntax: str) -> bytes:
-    """The bytes of the data set. Raises one of UNREADABLE."""
-    syntax = PydicomUID(transfer_syntax)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = syntax.is_implicit_VR
-    buffer.is_little_endian = syntax.is_little_endian
-    write_dataset(buffer, ds)
-    encoded: bytes = buffer.getvalue()
-    if syntax.is_deflated:
-        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        encoded = compressor.compress(encoded) + compressor.flush()
-        encoded += b"\0" * (len(encoded) % 2)
-    return encoded

@@ -111,17 +111,25 @@ def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
     with object_errors("cannot encode"):
         if source.is_little_endian != syntax.is_little_endian:
             _swap_words(ds)
-        buffer = DicomBytesIO()
-        buffer.is_implicit_VR = syntax.is_implicit_VR
-        buffer.is_little_endian = syntax.is_little_endian
-        write_dataset(buffer, ds)
-        encoded = buffer.getvalue()
-        if syntax.is_deflated:
-            # PS3.5 A.5: raw deflate, padded to even length
-            compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-            encoded = compressor.compress(encoded) + compressor.flush()
-            encoded += b"\0" * (len(encoded) % 2)
-    return encoded
+        return encoded(ds, target)
+
+
+def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:
+    """A data set without bulk data, such as an identifier, in that transfer syntax. Raises one of UNREADABLE."""
+    syntax = UID(transfer_syntax_uid)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR = syntax.is_implicit_VR
+    buffer.is_little_endian = syntax.is_little_endian
+    write_dataset(buffer, ds)
+    data = buffer.getvalue()
+    return deflated(data) if syntax.is_deflated else data
+
+
+def deflated(data: bytes) -> bytes:
+    """PS3.5 A.5: raw deflate, padded to even length."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    small = compressor.compress(data) + compressor.flush()
+    return small + b"\0" * (len(small) % 2)
 
 
 def _swap_words(ds: Dataset) -> None:

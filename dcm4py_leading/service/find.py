@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,6 +21,7 @@ from dcm4py_leading.model.values import InformationModel, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.leading_first import leading_first
 from dcm4py_leading.service.matches_coerced import Begun, MatchCoercion, study_of
+from dcm4py_leading.service.remembered import RememberedAnswer
 from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced, template
 from dcm4py_leading.service.runtime import Runtime
 
@@ -135,19 +136,14 @@ class _Answering:
         self._coercer = coercer
         self._scanned: dict[int, tuple[bytes, dict[int, tuple[int, int, int]]]] = {}
         self._template: Template | None
+        self._runtime = runtime
+        self._message = message
         self._coercion: MatchCoercion | None = None
+        self._whose = (message.local_ae.ae_title, request.sop_class_uid, message.sending, message.receiving)
         try:
             self._template = template(
                 request.identifier, request.transfer_syntax_uid, request.local_ae.settings.return_retrieve_aets
             )
-            if coercer.has_rules:
-                self._coercion = MatchCoercion(
-                    runtime.rules[request.local_ae.ae_title],
-                    message,
-                    coercer,
-                    runtime.coerced_matches,
-                    request.sop_class_uid,
-                )
         except NotCut:
             self._template = None
 
@@ -157,20 +153,39 @@ class _Answering:
             for match in page:
                 yield self._plain(match)
             return
-        begun = [one for match in page if (one := self._begun(match)) is not None]
-        if self._template is None or self._coercion is None or len(begun) < len(page):
+        keys = [(self._template, self._whose, match.encoded_attributes, repr(match.computed)) for match in page]
+        known = [self._runtime.answers.get(key) for key in keys]
+        begun = {at: self._begun(match) for at, match in enumerate(page) if known[at] is None}
+        if None in begun.values():
             for coerced in _coerced_page([m.attributes for m in page], self._coercer, self._request.sop_class_uid):
                 yield _encoded(coerced.dataset, self._request)
             return
-        self._coercer.ask({question for one in begun for question in one.asked})
-        for match, one in zip(page, begun, strict=True):
-            edited = self._coercion.finish(one)
-            try:
-                yield self._template.cut(one.elements, edited)
-            except NotCut:
-                ds = match.attributes
-                # It was counted above; what it does to all elements is the same as to those it touches.
-                yield _encoded(self._coercion.again(ds, one), self._request)
+        asked = [one.asked for one in begun.values() if one is not None]
+        asked += [one.coercion.asked for one in known if one is not None]
+        self._coercer.ask({question for questions in asked for question in questions})
+        for at, match in enumerate(page):
+            answer = known[at]
+            if answer is not None:
+                coercion = answer.coercion
+                if coercion.is_by(tuple(map(self._coercer.answer, coercion.asked))):
+                    self._coercer.count(coercion.executed)
+                    yield answer.encoded
+                    continue
+            one = begun[at] if at in begun else self._begun(match)
+            yield self._coerced(match, one, keys[at])
+
+    def _coerced(self, match: Match, begun: Begun | None, key: Hashable) -> bytes:
+        if begun is None or self._template is None or self._coercion is None:
+            (coerced,) = _coerced_page([match.attributes], self._coercer, self._request.sop_class_uid)
+            return _encoded(coerced.dataset, self._request)
+        outcome = self._coercion.finish(begun)
+        try:
+            encoded = self._template.cut(begun.elements, outcome.edited)
+        except NotCut:
+            # It was counted above; what it does to all elements is the same as to those it touches.
+            return _encoded(self._coercion.again(match.attributes, begun), self._request)
+        self._runtime.answers.remember(key, RememberedAnswer(outcome, encoded))
+        return encoded
 
     def _plain(self, match: Match) -> bytes:
         if self._template is not None:
@@ -181,9 +196,17 @@ class _Answering:
         return _encoded(match.attributes, self._request)
 
     def _begun(self, match: Match) -> Begun | None:
-        if self._coercion is None:
+        if self._template is None:
             return None
         try:
+            if self._coercion is None:
+                self._coercion = MatchCoercion(
+                    self._runtime.rules[self._request.local_ae.ae_title],
+                    self._message,
+                    self._coercer,
+                    self._runtime.coerced_matches,
+                    self._request.sop_class_uid,
+                )
             return self._coercion.begin(Elements(match, self._scanned))
         except NotCut:
             return None

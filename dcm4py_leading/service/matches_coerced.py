@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -11,12 +11,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.coercion.chain import coercion, questions, run
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.issuer import SupplementIssuerStep
-from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
 from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.steps import STUDY_INSTANCE_UID, AnyStep, LeadingStep
+from dcm4py_leading.coercion.steps import STUDY_INSTANCE_UID, LeadingStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.model.values import UID
@@ -62,7 +61,7 @@ class MatchCoercion:
                 continue
             for step in rule.steps:
                 reads, writes = step.reads, step.writes
-                if isinstance(reads, All) or isinstance(writes, All) or not _is_repeatable(step):
+                if isinstance(reads, All) or isinstance(writes, All) or not is_repeatable(step):
                     raise NotCut
                 if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
                     raise NotCut  # then it is not known beforehand what is asked
@@ -91,13 +90,13 @@ class MatchCoercion:
             asked = () if study is None else questions(selection, study)
         return Begun(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
-    def finish(self, begun: Begun) -> Mapping[int, bytes | None]:
-        """Each element that may be touched, as it is after the coercion. Raises CoercionFailed."""
+    def finish(self, begun: Begun) -> RememberedCoercion:
+        """The outcome, with each element that may be touched. Raises CoercionFailed."""
         answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
         if known is not None and known.is_by(answers):
             self._coercer.count(known.executed)
-            return known.edited
+            return known
         coerced = self._coercer.coerce(decode(begun.touched), begun.selection)
         edited = elements_by_tag(encode(coerced.dataset, ExplicitVRLittleEndian))
         new = RememberedCoercion(
@@ -108,18 +107,11 @@ class MatchCoercion:
             edited={tag: edited.get(tag) for tag in self._touched},
         )
         self._remembered.remember(begun.key, new)
-        return new.edited
+        return new
 
     def again(self, ds: Dataset, begun: Begun) -> Dataset:
         """``ds``, the whole match of ``begun``, coerced; it was counted by `finish`."""
         return run(coercion(ds, begun.selection), self._coercer.answer).dataset
-
-
-def _is_repeatable(step: AnyStep) -> bool:
-    """Whether it does the same to the same."""
-    if isinstance(step, MergeAttributesStep):
-        return not any(merge.format is not None and merge.format.is_random for merge in step.merges)
-    return not (isinstance(step, SupplementIssuerStep) and step.format.is_random)
 
 
 def study_of(match: Dataset) -> UID | None:

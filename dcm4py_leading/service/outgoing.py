@@ -22,19 +22,17 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
-from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.issuer import SupplementIssuerStep
 from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
-from dcm4py_leading.coercion.steps import AnyStep
+from dcm4py_leading.coercion.splice import Edits
 from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
 
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
@@ -59,22 +57,6 @@ class Reworked:
     executed: tuple[Executed, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
-
-    pieces: list[Buffer]
-    rest: int
-    length: int
-    """Octets of the whole."""
-    executed: tuple[Executed, ...]
-    """The steps that make the difference."""
-    sop_class_uid: str | None
-    """Where it changes."""
-    sop_instance_uid: str | None
-    """Where it changes."""
-
-
 Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
 """Changes a data set as the index's attributes, if they count, and the selected rules want. Raises CoercionFailed."""
 
@@ -96,62 +78,6 @@ class _Plan:
     retrieve_as_received: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    """How the bytes of an outcome are put together, for data sets of one layout."""
-
-    pieces: tuple[Piece, ...]
-    pieces_length: int
-    rest: int
-    executed: tuple[Executed, ...]
-    sop_class_uid: str | None
-    sop_instance_uid: str | None
-
-    def cut(self, view: memoryview) -> Cut:
-        return Cut(
-            pieces=buffers_of(view, self.pieces),
-            rest=self.rest,
-            length=self.pieces_length + len(view) - self.rest,
-            executed=self.executed,
-            sop_class_uid=self.sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
-        )
-
-
-class _Shape:
-    """What is known of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
-
-    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: _Concern) -> None:
-        self.kept_alive = (spans, own_spans, concern)
-        self.concerned = merged_ranges(spans, concern.tags)
-        # An element that is the same to the header needs no closer look.
-        self.is_comparable = all(tag in spans for tag in concern.own)
-        self.compared = merged_ranges(spans, concern.own)
-        self.compared_with = merged_ranges(own_spans, concern.own)
-        self.recipes: dict[bytes, _Recipe] = {}
-
-    def find(self, view: memoryview, own: bytes) -> _Recipe | None:
-        """The recipe for an object, if what the index has of it alone is what it has itself."""
-        if not self.is_comparable:
-            return None
-        theirs = b"".join([own[start:end] for start, end in self.compared_with])
-        if b"".join([view[start:end] for start, end in self.compared]) != theirs:
-            return None
-        return self.recipes.get(b"".join([view[start:end] for start, end in self.concerned]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Concern:
-    """What concerns an object."""
-
-    tags: tuple[int, ...]
-    """What belongs into the key."""
-    own: tuple[int, ...]
-    """What the index keeps for the instance alone, where no step asks for it: to be compared."""
-    stop_before: int
-    """The first tag that need not be looked at."""
-
-
 class BytewiseCoercion:
     """The coercion of the objects of one retrieve. Remembers outcomes, and may be used by several threads."""
 
@@ -162,8 +88,8 @@ class BytewiseCoercion:
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
         self._plans: dict[int, _Plan] = {}
-        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], _Concern] = {}
-        self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], Concern] = {}
+        self._shapes: dict[tuple[int, int, int], Shape] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
@@ -198,7 +124,7 @@ class BytewiseCoercion:
         encoding: Encoding,
         instance: IndexedInstance,
         plan: _Plan,
-        concern: _Concern,
+        concern: Concern,
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
@@ -221,9 +147,9 @@ class BytewiseCoercion:
             again, all_spans, end = self._recoded(
                 view, start, encoding, indexed, own_spans, tags, plan.selection, outcome
             )
-            recipe = _recipe(again, all_spans, start, end)
+            recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
             return recipe.cut(view)
-        recipe = _recipe(outcome, spans, start, scanned_to)
+        recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, recipe)
         return recipe.cut(view)
@@ -232,9 +158,9 @@ class BytewiseCoercion:
         self,
         spans: Mapping[int, Span],
         own_spans: Mapping[int, Span],
-        concern: _Concern,
+        concern: Concern,
         cut: bytes,
-        recipe: _Recipe,
+        recipe: Recipe,
     ) -> None:
         key = (id(spans), id(own_spans), id(concern))
         shape = self._shapes.get(key)
@@ -242,7 +168,7 @@ class BytewiseCoercion:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
             # It keeps alive what its key names.
-            shape = self._shapes[key] = _Shape(spans, own_spans, concern)
+            shape = self._shapes[key] = Shape(spans, own_spans, concern)
         if len(shape.recipes) < _MOST_REMEMBERED:
             shape.recipes[cut] = recipe
 
@@ -252,7 +178,7 @@ class BytewiseCoercion:
         plan = self._plans[id(selection)] = _plan_of(selection)
         return plan
 
-    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> _Concern:
+    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> Concern:
         key = (id(plan), upper, own)
         known = self._concerns.get(key)
         if known is None:
@@ -265,7 +191,7 @@ class BytewiseCoercion:
                 raise NotBytewise
             if len(self._concerns) >= _MOST_REMEMBERED:
                 self._concerns.clear()
-            known = self._concerns[key] = _Concern(
+            known = self._concerns[key] = Concern(
                 tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
             )
         return known
@@ -349,25 +275,6 @@ class BytewiseCoercion:
         self._outcomes[key] = outcome
 
 
-def _recipe(outcome: _Outcome, spans: Mapping[int, Span], start: int, scanned_to: int) -> _Recipe:
-    pieces, rest = pieces_of(spans, outcome.edits, start, scanned_to)
-    return _Recipe(
-        pieces=tuple(pieces),
-        pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
-        rest=rest,
-        executed=outcome.executed,
-        sop_class_uid=_edited_uid(outcome.edits, SOP_CLASS_UID),
-        sop_instance_uid=_edited_uid(outcome.edits, SOP_INSTANCE_UID),
-    )
-
-
-def _edited_uid(edits: Edits, tag: int) -> str | None:
-    for edited, element in edits:
-        if edited == tag and element is not None:
-            return element[8:].decode("ascii").rstrip("\0 ")
-    return None
-
-
 def _unequal(
     view: memoryview,
     encoding: Encoding,
@@ -404,22 +311,15 @@ def _unequal(
 
 def _plan_of(selection: Selection) -> _Plan:
     touched: set[int] = set()
-    is_repeatable = True
+    repeats = True
     for rule in selection.applied:
         for step in rule.steps:
             reads, writes = step.reads, step.writes
             if isinstance(reads, All) or isinstance(writes, All):
                 raise NotBytewise
             touched |= reads | writes
-            is_repeatable = is_repeatable and _is_repeatable(step)
-    return _Plan(selection, frozenset(touched), is_repeatable, selection.retrieve_as_received)
-
-
-def _is_repeatable(step: AnyStep) -> bool:
-    """Whether it does the same to the same."""
-    if isinstance(step, MergeAttributesStep):
-        return not any(merge.format is not None and merge.format.is_random for merge in step.merges)
-    return not (isinstance(step, SupplementIssuerStep) and step.format.is_random)
+            repeats = repeats and is_repeatable(step)
+    return _Plan(selection, frozenset(touched), repeats, selection.retrieve_as_received)
 
 
 def _has_several_vrs(tag: int) -> bool:

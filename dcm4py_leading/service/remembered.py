@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
@@ -68,3 +70,33 @@ class RememberedCoercions:
             self._known[key] = coercion
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedAnswer:
+    """The encoded answer that a match became."""
+
+    coercion: RememberedCoercion
+    encoded: bytes
+
+
+class RememberedAnswers:
+    """Answers by all that they are made of: the form of the answer, whose messages, and the bytes of the match.
+
+    Bounded, for one configuration; the least recently used goes first. One lock.
+    """
+
+    def __init__(self, most: int = MOST_MATCHES) -> None:
+        self._lock = threading.Lock()
+        self._known: LRUCache[Hashable, RememberedAnswer] = LRUCache(most)
+
+    def get(self, key: Hashable) -> RememberedAnswer | None:
+        """The last answer, if it is still known; it holds while `RememberedCoercion.is_by` does."""
+        with self._lock:
+            return self._known.get(key)
+
+    def remember(self, key: Hashable, answer: RememberedAnswer) -> None:
+        """Keep the answer in place of an earlier one."""
+        if len(answer.encoded) <= MOST_BYTES:
+            with self._lock:
+                self._known[key] = answer

@@ -7,21 +7,19 @@ that gives the same as `reduced`, which decodes, and says so where it does not.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.archive.index import Match
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Span, Unscannable, scan
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.encode import encoded
 
 QUERY_RETRIEVE_LEVEL = 0x00080052
 RETRIEVE_AE_TITLE = 0x00080054
@@ -57,20 +55,10 @@ def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -
 
 def encode(ds: Dataset, transfer_syntax_uid: str) -> bytes:
     """``ds`` in that transfer syntax. Raises StatusError."""
-    syntax = UID(transfer_syntax_uid)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = syntax.is_implicit_VR
-    buffer.is_little_endian = syntax.is_little_endian
     try:
-        write_dataset(buffer, ds)
+        return encoded(ds, transfer_syntax_uid)
     except UNREADABLE as err:
         raise StatusError(f"a response identifier cannot be encoded ({type(err).__name__})") from err
-    encoded: bytes = buffer.getvalue()
-    if syntax.is_deflated:
-        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        encoded = compressor.compress(encoded) + compressor.flush()
-        encoded += b"\0" * (len(encoded) % 2)
-    return encoded
 
 
 class NotCut(ValueError):

@@ -24,7 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, R
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.remembered import RememberedCoercions
+from dcm4py_leading.service.remembered import RememberedAnswers, RememberedCoercions
 
 
 class WorklistQuery(Protocol):
@@ -57,6 +57,7 @@ class Runtime:
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
+    answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     """What this configuration made of the matches of queries."""
 
     @property

@@ -6,9 +6,10 @@ import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.dicom.identifier import decode, decode_identifier, encode
+from dcm4py_leading.dicom.identifier import decode, decode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.service.encode import encoded
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = (
     "1.2.840.10008.1.2",
@@ -18,8 +19,8 @@ IMPLICIT, EXPLICIT, DEFLATED, BIG = (
 )
 
 
-def request(encoded: bytes, transfer_syntax: str) -> Request:
-    parts = (memoryview(encoded[at : at + 7]) for at in range(0, len(encoded), 7))
+def request(data: bytes, transfer_syntax: str) -> Request:
+    parts = (memoryview(data[at : at + 7]) for at in range(0, len(data), 7))
     return Request(
         command="C-FIND",
         message_id=1,
@@ -51,9 +52,9 @@ def keys() -> Dataset:
 
 @pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, DEFLATED, BIG])
 def test_an_identifier_is_what_pydicom_reads(transfer_syntax: str) -> None:
-    encoded = encode(keys(), transfer_syntax)
-    identifier = decode_identifier(request(encoded, transfer_syntax))
-    expected = decode(encoded, transfer_syntax)
+    data = encoded(keys(), transfer_syntax)
+    identifier = decode_identifier(request(data, transfer_syntax))
+    expected = decode(data, transfer_syntax)
     assert identifier == expected
     assert [(element.tag, element.VR, element.value) for element in identifier] == [
         (element.tag, element.VR, element.value) for element in expected

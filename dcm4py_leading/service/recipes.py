@@ -1,0 +1,105 @@
+"""How objects that are laid out alike are put together: what `outgoing` found out once, kept as places and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
+from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.scan import Buffer, Span
+from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
+
+    pieces: list[Buffer]
+    rest: int
+    length: int
+    """Octets of the whole."""
+    executed: tuple[Executed, ...]
+    """The steps that make the difference."""
+    sop_class_uid: str | None
+    """Where it changes."""
+    sop_instance_uid: str | None
+    """Where it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the bytes of an outcome are put together, for data sets of one layout."""
+
+    pieces: tuple[Piece, ...]
+    pieces_length: int
+    rest: int
+    executed: tuple[Executed, ...]
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+
+    def cut(self, view: memoryview) -> Cut:
+        return Cut(
+            pieces=buffers_of(view, self.pieces),
+            rest=self.rest,
+            length=self.pieces_length + len(view) - self.rest,
+            executed=self.executed,
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """What concerns an object."""
+
+    tags: tuple[int, ...]
+    """What belongs into the key."""
+    own: tuple[int, ...]
+    """What the index keeps for the instance alone, where no step asks for it: to be compared."""
+    stop_before: int
+    """The first tag that need not be looked at."""
+
+
+class Shape:
+    """What is known of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+
+    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
+        self.kept_alive = (spans, own_spans, concern)
+        self.concerned = merged_ranges(spans, concern.tags)
+        # An element that is the same to the header needs no closer look.
+        self.is_comparable = all(tag in spans for tag in concern.own)
+        self.compared = merged_ranges(spans, concern.own)
+        self.compared_with = merged_ranges(own_spans, concern.own)
+        self.recipes: dict[bytes, Recipe] = {}
+
+    def find(self, view: memoryview, own: bytes) -> Recipe | None:
+        """The recipe for an object, if what the index has of it alone is what it has itself."""
+        if not self.is_comparable:
+            return None
+        theirs = b"".join([own[start:end] for start, end in self.compared_with])
+        if b"".join([view[start:end] for start, end in self.compared]) != theirs:
+            return None
+        return self.recipes.get(b"".join([view[start:end] for start, end in self.concerned]))
+
+
+def recipe_of(
+    edits: Edits, executed: tuple[Executed, ...], spans: Mapping[int, Span], start: int, scanned_to: int
+) -> Recipe:
+    """What the edits make of data sets of this layout; see `splice.pieces_of`."""
+    pieces, rest = pieces_of(spans, edits, start, scanned_to)
+    return Recipe(
+        pieces=tuple(pieces),
+        pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
+        rest=rest,
+        executed=executed,
+        sop_class_uid=_edited_uid(edits, SOP_CLASS_UID),
+        sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID),
+    )
+
+
+def _edited_uid(edits: Edits, tag: int) -> str | None:
+    for edited, element in edits:
+        if edited == tag and element is not None:
+            return element[8:].decode("ascii").rstrip("\0 ")
+    return None
