@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from contextlib import suppress
 from copy import deepcopy
@@ -18,7 +19,7 @@ from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.scan import Encoding, encoding_of
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.update import plan_update
-from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.errors import CoercionFailed, StorageUnavailable
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
@@ -106,6 +107,7 @@ class StoredInstance:
         """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
         stored = StoredBytes(file, self._common.buffers)
         try:
+            self._require_length(len(stored.view))
             with object_errors("cannot be coerced"):
                 cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
         except BaseException:  # cleans up and raises on, whatever it was
@@ -121,9 +123,15 @@ class StoredInstance:
             release=stored.close,
         )
 
+    def _require_length(self, size: int) -> None:
+        """A file that has lost its end since it was stored must not pass for the object."""
+        if size != self.instance.location.size:
+            raise StorageUnavailable("a stored object is not as long as it was when it was stored")
+
     def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:
         """The whole object is decoded, and encoded anew where anything changes."""
         stored: str = self.instance.transfer_syntax_uid
+        self._require_length(os.fstat(file.fileno()).st_size)
         ds = read_object(file)
         with object_errors("cannot be coerced"):
             attributes = None if self.selection.retrieve_as_received else self.instance.attributes

@@ -309,8 +309,9 @@ def test_steps_are_counted_once_for_an_object_that_takes_several_attempts(tmp_pa
         if is_private:
             ds.add_new(0x00090010, "LO", "CREATOR")
             ds.add_new(0x00091001, "LO", "Müller")
-        write_object(tmp_path / instance.location.path, encoded(ds, EXPLICIT_LITTLE), instance.transfer_syntax_uid)
-        instances.append(instance)
+        path = tmp_path / instance.location.path
+        write_object(path, encoded(ds, EXPLICIT_LITTLE), instance.transfer_syntax_uid)
+        instances.append(instance._replace(location=instance.location._replace(size=path.stat().st_size)))
     out = prepare_all(retrieve, instances)
     assert {(one[0x00100010][1], one[0x00204000][1]) for one in out} == {("山田^太郎", "Müller")}
     assert retrieve.counts.read() == {("legacy", "leading-arc", "applied"): 3}

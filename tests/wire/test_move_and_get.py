@@ -319,6 +319,15 @@ def test_a_c_get_without_a_storage_role_has_nowhere_to_send(archive: Seed) -> No
     assert responses[-1][0].Status == 0xA702
 
 
+def test_an_object_whose_file_lost_its_end_is_not_sent(archive: Seed, viewer: StartViewer) -> None:
+    path = archive.objects[0]
+    path.write_bytes(path.read_bytes()[:-100])
+    station = viewer(archive.viewer_port)
+    final = move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0]
+    assert (final.Status, final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations) == (0xB000, 3, 1)
+    assert len(station.received) == 3
+
+
 # Transfer syntaxes.
 
 
