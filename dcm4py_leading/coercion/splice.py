@@ -15,14 +15,6 @@ Piece = bytes | tuple[int, int]
 """Bytes of their own, or from where to where the data set stays as it is."""
 
 
-def spliced(
-    view: memoryview, spans: Mapping[int, Span], edits: Edits, start: int, scanned_to: int
-) -> tuple[list[Buffer], int]:
-    """The buffers of ``view[start:]`` with the edits made, as far as the last of them; and where the rest begins."""
-    pieces, rest = pieces_of(spans, edits, start, scanned_to)
-    return buffers_of(view, pieces), rest
-
-
 def buffers_of(view: memoryview, pieces: Sequence[Piece]) -> list[Buffer]:
     """The pieces of the data set in ``view``, without copying it."""
     return [piece if isinstance(piece, bytes) else view[piece[0] : piece[1]] for piece in pieces]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
-from dcm4py_leading.coercion.splice import spliced
+from dcm4py_leading.coercion.splice import buffers_of, pieces_of
 
 BEFORE = b"in front of the data set"
 
@@ -28,7 +28,8 @@ def rebuilt(elements: Mapping[int, bytes], edits: Mapping[int, bytes | None]) ->
 def result(elements: Mapping[int, bytes], edits: Mapping[int, bytes | None], stop_before: int = 1 << 32) -> bytes:
     data = BEFORE + b"".join(one for _, one in sorted(elements.items()))
     spans, scanned_to = scan(data, EXPLICIT_LITTLE, start=len(BEFORE), stop_before=stop_before)
-    pieces, rest = spliced(memoryview(data), spans, sorted(edits.items()), len(BEFORE), scanned_to)
+    planned, rest = pieces_of(spans, sorted(edits.items()), len(BEFORE), scanned_to)
+    pieces = buffers_of(memoryview(data), planned)
     return b"".join(pieces) + data[rest:]
 
 
@@ -79,7 +80,7 @@ def test_elements_are_put_in_replaced_and_taken_out_in_order(edits: dict[int, by
 def test_without_edits_everything_is_left_to_the_rest() -> None:
     data = b"".join(OBJECT.values())
     spans, scanned_to = scan(data, EXPLICIT_LITTLE)
-    assert spliced(memoryview(data), spans, (), 0, scanned_to) == ([], 0)
+    assert pieces_of(spans, (), 0, scanned_to) == ([], 0)
 
 
 def test_group_lengths_stay_without_edits_and_go_with_one() -> None:
