@@ -151,7 +151,7 @@ class BytewiseCoercion:
             return recipe.cut(view)
         recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
-            self._remember_recipe(spans, own_spans, concern, cut, recipe)
+            self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
         return recipe.cut(view)
 
     def _remember_recipe(
@@ -160,6 +160,7 @@ class BytewiseCoercion:
         own_spans: Mapping[int, Span],
         concern: Concern,
         cut: bytes,
+        own: bytes,
         recipe: Recipe,
     ) -> None:
         key = (id(spans), id(own_spans), id(concern))
@@ -170,7 +171,7 @@ class BytewiseCoercion:
             # It keeps alive what its key names.
             shape = self._shapes[key] = Shape(spans, own_spans, concern)
         if len(shape.recipes) < _MOST_REMEMBERED:
-            shape.recipes[cut] = recipe
+            shape.recipes[shape.key(cut, own)] = recipe
 
     # -- what concerns whom -------------------------------------------------------------------------------------
 

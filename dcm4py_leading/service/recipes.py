@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import Buffer, Span
 from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 
@@ -71,6 +72,8 @@ class Shape:
         self.is_comparable = all(tag in spans for tag in concern.own)
         self.compared = merged_ranges(spans, concern.own)
         self.compared_with = merged_ranges(own_spans, concern.own)
+        # The same bytes are the same text in the same character set only.
+        self.own_set = merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,))
         self.recipes: dict[bytes, Recipe] = {}
 
     def find(self, view: memoryview, own: bytes) -> Recipe | None:
@@ -80,7 +83,11 @@ class Shape:
         theirs = b"".join([own[start:end] for start, end in self.compared_with])
         if b"".join([view[start:end] for start, end in self.compared]) != theirs:
             return None
-        return self.recipes.get(b"".join([view[start:end] for start, end in self.concerned]))
+        return self.recipes.get(self.key(b"".join([view[start:end] for start, end in self.concerned]), own))
+
+    def key(self, concerned: bytes, own: bytes) -> bytes:
+        """What a recipe is found by: the bytes that concern rules, and the character set of the index's attributes."""
+        return concerned + b"".join([own[start:end] for start, end in self.own_set])
 
 
 def recipe_of(

@@ -323,6 +323,16 @@ def test_objects_that_no_rule_is_about_are_decoded_once_and_stay_as_they_are(tmp
     assert retrieve.common.bytewise.decoded == 1
 
 
+def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path) -> None:
+    retrieve = Retrieve(tmp_path)
+    made = series(tmp_path, 3, SpecificCharacterSet="ISO_IR 100", AcquisitionContextDescription="Señora")
+    instances = [instance for instance, _ in made]
+    latin_2 = instances[2].encoded_attributes[3].replace(b"ISO_IR 100", b"ISO_IR 101")
+    instances[2] = instances[2]._replace(encoded_attributes=(*instances[2].encoded_attributes[:3], latin_2))
+    out = prepare_all(retrieve, instances)
+    assert [one[0x00400556][1] for one in out] == ["Señora", "Señora", "Seńora"]
+
+
 def test_an_instance_that_was_edited_in_the_index_costs_one_decoding_and_is_merged(tmp_path: Path) -> None:
     retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
     instances = series(tmp_path, 6)
