@@ -23,8 +23,9 @@ from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expa
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.dicom.negotiation import is_served
-from dcm4py_leading.dicom.scu import FindSCU
+from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.scu_keys import KeysSCU
+from dcm4py_leading.dicom.upstream_find import UpstreamFind
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -33,11 +34,12 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
-from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -150,6 +152,10 @@ def build_runtime(
         snapshot=checked.snapshot,
         rules=checked.rules,
         index=index,
+        archives={
+            ae.ae_title: _archive_of(ae, Embedded(index), resolver.resolve, own_find)
+            for ae in device.application_entities
+        },
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
         leading_settings=settings,
@@ -160,6 +166,14 @@ def build_runtime(
         resolve=resolver.resolve,
         release=find_scu.close,
     )
+
+
+def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
+    """What answers the queries to an AE: the embedded archive, or also the one that it stands in front of."""
+    other = ae.settings.spanning_cfind_scp
+    if other is None:
+        return own
+    return Spanning(own, UpstreamFind(other, ae, resolve, rules), ae.settings.spanning_cfind_scp_policy)
 
 
 def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:

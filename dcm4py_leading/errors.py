@@ -24,6 +24,7 @@ Named by who is at fault and who can act::
        +- CoercionFailed         0x0110, a step of a rule cannot be carried out on this data set
        +- IndexUnavailable       0xA700
        +- StorageUnavailable     0xA700
+       +- ArchiveUnavailable     0xC000, another archive that is asked gave no answer, or a failure
        +- DestinationUnavailable 0xA702
        +- SubOperationFailed     this object cannot be sent; the retrieve goes on
 
@@ -184,6 +185,15 @@ class StorageUnavailable(DependencyError):
     """The storage cannot be read or written: disk full, no permission, file gone."""
 
     status = 0xA700
+
+
+class ArchiveUnavailable(DependencyError):
+    """Another archive, which this one stands in front of, cannot be reached or ended the request with a failure.
+
+    Its own status is passed on where it gave one.
+    """
+
+    status = 0xC000
 
 
 class DestinationUnavailable(DependencyError):

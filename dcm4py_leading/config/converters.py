@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from dcm4py_leading.config.dn import dn_key
@@ -120,6 +120,26 @@ def store_associations(value: str) -> str:
     if not count.isdecimal() or not 1 <= int(count) <= _MOST_STORE_ASSOCIATIONS:
         raise ValueError(f"expected N or AET:N, with N from 1 to {_MOST_STORE_ASSOCIATIONS}")
     return f"{AETitle(title)}:{int(count)}" if colon else str(int(count))
+
+
+def title_pair(value: str) -> tuple[AETitle, AETitle]:
+    """dcmCStoreSCUOfCMoveSCP: two AE titles with an equals sign between them."""
+    calling, equals, scp = value.strip().partition("=")
+    if not equals:
+        raise ValueError("expected CALLING=SCP, two AE titles")
+    return AETitle(calling), AETitle(scp)
+
+
+def date(value: str) -> str:
+    """A date as DICOM writes it, YYYYMMDD."""
+    value = value.strip()
+    try:
+        if len(value) != 8:
+            raise ValueError
+        datetime.strptime(value, "%Y%m%d")
+    except ValueError:
+        raise ValueError("expected a date as YYYYMMDD") from None
+    return value
 
 
 def masquerade(value: str) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AssociationFailed
+from dcm4py_leading.dicom.association import AssociationFailed, Context
 from dcm4py_leading.dicom.identifier import decode
-from dcm4py_leading.dicom.message import find_request
+from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.service.encode import encoded
 
 
 class FindRefused(AssociationFailed):
     """The C-FIND ended with a status other than 0x0000; the association itself can be used further."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def find_responses(
@@ -31,6 +35,25 @@ def find_responses(
     if not assoc.contexts:
         raise AssociationFailed("the C-FIND was not accepted")
     context = assoc.contexts[0]
+    for data in encoded_responses(assoc, context, sop_class_uid, identifier, remaining):
+        try:
+            yield decode(data, context.transfer_syntax)
+        except (*UNREADABLE, zlib.error) as err:
+            raise AssociationFailed(f"a C-FIND response cannot be parsed ({type(err).__name__})") from err
+
+
+def encoded_responses(
+    assoc: RequestedAssociation,
+    context: Context,
+    sop_class_uid: str,
+    identifier: Dataset,
+    remaining: Callable[[], float | None],
+) -> Generator[bytes]:
+    """The pending responses of one C-FIND in ``context``, as they came.
+
+    When it is closed before the last one, the C-FIND is cancelled (PS3.7 9.3.2.3), and what still comes is dropped.
+    Raises as `find_responses`.
+    """
     try:
         keys = encoded(identifier, context.transfer_syntax)
     except UNREADABLE as err:
@@ -50,10 +73,25 @@ def find_responses(
         if code is None:
             raise AssociationFailed("a C-FIND response came without a status")
         if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
-            raise FindRefused(f"C-FIND ended with status 0x{code:04X}")
+            comment = response.text(dimse.ERROR_COMMENT)
+            raise FindRefused(f"C-FIND ended with status 0x{code:04X}{f': {comment}' if comment else ''}", code)
         if data is None:
             raise AssociationFailed("a pending C-FIND response came without an identifier")
         try:
-            yield decode(data, context.transfer_syntax)
-        except (*UNREADABLE, zlib.error) as err:
-            raise AssociationFailed(f"a C-FIND response cannot be parsed ({type(err).__name__})") from err
+            yield data
+        except GeneratorExit:
+            _cancel(assoc, context, message_id, remaining)
+            raise
+
+
+def _cancel(
+    assoc: RequestedAssociation, context: Context, message_id: int, remaining: Callable[[], float | None]
+) -> None:
+    try:
+        assoc.send(context, cancel_request(message_id))
+        while True:
+            response, _ = assoc.receive(remaining())
+            if response.number(dimse.STATUS) not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
+                return
+    except AssociationFailed:
+        assoc.abort()

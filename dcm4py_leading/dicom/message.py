@@ -109,3 +109,8 @@ def find_request(sop_class_uid: str, message_id: int) -> Command:
         dimse.MESSAGE_ID: message_id,
         dimse.PRIORITY: 0,
     }
+
+
+def cancel_request(message_id: int) -> Command:
+    """The command of a C-CANCEL-RQ for the request of that Message ID (PS3.7 9.3.2.3)."""
+    return {dimse.COMMAND_FIELD: dimse.C_CANCEL_RQ, dimse.MESSAGE_ID_BEING_RESPONDED_TO: message_id}

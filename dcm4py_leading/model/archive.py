@@ -60,6 +60,17 @@ class AttributeSetType(enum.Enum):
     LEADING_CFIND_SCP = "LEADING_CFIND_SCP"
 
 
+class SpanningPolicy(enum.Enum):
+    """dcmSpanningCFindSCPPolicy: how the matches of the other archive meet the own ones."""
+
+    SUPPLEMENT = "SUPPLEMENT"
+    """Own ones first, then the others that are not among them."""
+    MERGE = "MERGE"
+    """The other's first, then the own ones that are not among them."""
+    REPLACE = "REPLACE"
+    """The other's alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeFilter:
     """dcmAttributeFilter: which attributes the index keeps for an entity, and how a further object updates them."""
@@ -126,6 +137,23 @@ class ArchiveSettings:
     """dcmDefaultCharacterSet: for data sets of peers that name no Specific Character Set."""
     retrieve_aets: tuple[AETitle, ...] = ()
     return_retrieve_aets: tuple[AETitle, ...] = ()
+    spanning_cfind_scp: AETitle | None = None
+    """dcmSpanningCFindSCP: the archive that is asked too when this one is queried."""
+    spanning_cfind_scp_policy: SpanningPolicy = SpanningPolicy.REPLACE
+    spanning_cfind_scp_retrieve_aets: tuple[AETitle, ...] = ()
+    """dcmSpanningCFindSCPRetrieveAET; empty: the matches of the other archive name this AE, which forwards."""
+    fallback_cmove_scp: AETitle | None = None
+    """dcmFallbackCMoveSCP: the archive from which comes what is not here."""
+    fallback_cmove_scp_destination: AETitle | None = None
+    """dcmFallbackCMoveSCPDestination: the AE of ours that receives it; None: the AE that was asked."""
+    fallback_cmove_scp_calling_aet: AETitle | None = None
+    """dcmFallbackCMoveSCPCallingAET; None: the title of the AE that was asked."""
+    fallback_cmove_scp_leading_cfind_scp: AETitle | None = None
+    """dcmFallbackCMoveSCPLeadingCFindSCP: the archive that knows how many instances a study has."""
+    fallback_cmove_scp_retries: int = 0
+    """dcmFallbackCMoveSCPRetries: how often what is missing is asked for again; -1: without end."""
+    fallback_cmove_scp_study_older_than: str | None = None
+    """dcmFallbackCMoveSCPStudyOlderThan, YYYYMMDD: a study of an earlier date is fetched, even if it is here."""
     person_name_component_order_insensitive_matching: bool = False
 
     def store_associations_to(self, ae_title: AETitle) -> int:
@@ -144,6 +172,8 @@ class ArchiveDevice:
     """dcmLeadingCFindSCPQueryCacheSize; 0: unlimited, refused without a stale timeout."""
     ae_cache_stale_timeout: timedelta | None = None
     """dcmAECacheStaleTimeout; None: a remote AE, once found, is not looked up again until the next reload."""
+    cstore_scu_of_cmove_scp: Mapping[AETitle, AETitle] = field(default_factory=dict)
+    """dcmCStoreSCUOfCMoveSCP: by the AE title from which objects come, the C-MOVE SCP that they answer."""
     show_patient_info_in_system_log: PatientInfo = PatientInfo.PLAIN_TEXT
     query_fetch_size: int = 100
     attribute_filters: Mapping[Entity, AttributeFilter] = field(default_factory=dict)

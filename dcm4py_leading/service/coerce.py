@@ -27,6 +27,7 @@ from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
+from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
 from dcm4py_leading.model.coercion import Dimse
@@ -76,6 +77,12 @@ class Coercer:
     def has_rules(self) -> bool:
         """Whether any rule is about these messages."""
         return bool(self._rules)
+
+    @property
+    def looks_at(self) -> frozenset[int]:
+        """Tags that rules look at, as far as they name them."""
+        steps = (step.reads for rule in self._rules for step in rule.steps)
+        return self.reads.union(*(reads for reads in steps if not isinstance(reads, All)))
 
     @property
     def needs_attributes(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,9 +22,12 @@ from dcm4py_leading.model.values import InformationModel, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.leading_first import leading_first
 from dcm4py_leading.service.matches_coerced import Begun, MatchCoercion, study_of
+from dcm4py_leading.service.query_archive import Asked
 from dcm4py_leading.service.remembered import RememberedAnswer
 from dcm4py_leading.service.response import Elements, NotCut, Template, encode, reduced, template
 from dcm4py_leading.service.runtime import Runtime
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,8 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
 
     The keys are coerced before the query, each match after it; the leading archives are asked a page of matches at a
     time. With leading-first, their values are what is matched.
-    Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, CoercionFailed; the last
-    two also while the pages are read.
+    Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, ArchiveUnavailable,
+    CoercionFailed; all but the first also while the pages are read.
     """
     ae = request.local_ae
     keys = _coerced_keys(runtime, request)
@@ -68,20 +72,47 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     coercer = Coercer(runtime, message)
     if runtime.hides_everything(ae):
         return Found(pages=_nothing(), coercer=coercer)
-    led = leading_first(runtime, message, coercer, request.sop_class_uid, keys, query)
-    index, fetch_size = runtime.index, runtime.device.archive.query_fetch_size
+    asked = Asked(
+        query=query,
+        keys=keys,
+        sop_class_uid=request.sop_class_uid,
+        relational=request.relational,
+        local_ae=ae,
+        wanted=coercer.looks_at,
+    )
+    archive, fetch_size = runtime.archives[ae.ae_title], runtime.device.archive.query_fetch_size
+    led = leading_first(runtime, message, coercer, asked)
     limit = ae.settings.query_max_number_of_results
-    if limit and (led.count(index) if led else index.count(query, most=limit + 1)) > limit:
-        raise TooManyMatches(f"more than {limit} matches (dcmQueryMaxNumberOfResults of {ae.ae_title})")
+    count = None
+    if limit:
+        count = led.count(archive) if led else archive.count(asked, most=limit + 1)
+        if count is not None and count > limit:
+            raise _too_many(ae)
+    most = limit if limit and count is None else None
     settings = runtime.leading_settings
     if led:
-        rows = led.rows(index, fetch_size)
-        kept = led.kept(_coerced(rows, coercer, request.sop_class_uid, settings)) if coercer.has_rules else rows
+        rows = led.rows(archive, fetch_size)
+        counted = rows if most is None else _limited(rows, most, ae)
+        kept = led.kept(_coerced(counted, coercer, request.sop_class_uid, settings)) if coercer.has_rules else counted
         encoded = (_encoded(match, request) for match in kept)
-        return Found(pages=_pages(encoded, settings, list), coercer=coercer)
+        return Found(pages=_pages(encoded, settings, list, rows), coercer=coercer)
     answering = _Answering(runtime, request, message, coercer)
-    matches = index.matches(query, fetch_size=fetch_size)
-    return Found(pages=_pages(matches, settings, answering.page), coercer=coercer)
+    matches = archive.matches(asked, fetch_size=fetch_size)
+    counted_matches = matches if most is None else _limited(matches, most, ae)
+    return Found(pages=_pages(counted_matches, settings, answering.page, matches), coercer=coercer)
+
+
+def _too_many(ae: ApplicationEntity) -> TooManyMatches:
+    limit = ae.settings.query_max_number_of_results
+    return TooManyMatches(f"more than {limit} matches (dcmQueryMaxNumberOfResults of {ae.ae_title})")
+
+
+def _limited(rows: Iterable[T], most: int, ae: ApplicationEntity) -> Iterator[T]:
+    """The rows of an archive that could not count them. Raises TooManyMatches in place of the first one too many."""
+    for number, row in enumerate(rows):
+        if number == most:
+            raise _too_many(ae)
+        yield row
 
 
 def _message(request: FindRequest, dimse: Dimse) -> Message:
@@ -109,23 +140,27 @@ def _nothing() -> Generator[Sequence[bytes]]:
     yield from ()
 
 
-T = TypeVar("T")
-
-
 def _pages(
-    rows: Iterator[T], settings: LeadingSettings, answers: Callable[[Sequence[T]], Iterable[bytes]]
+    rows: Iterator[T],
+    settings: LeadingSettings,
+    answers: Callable[[Sequence[T]], Iterable[bytes]],
+    source: Generator[object],
 ) -> Generator[Sequence[bytes]]:
-    """A page of answers for each page of rows; what was made before an error goes out before it is raised."""
-    for page in settings.pages(rows):
-        encoded: list[bytes] = []
-        try:
-            for answer in answers(page):
-                encoded.append(answer)
-        except Dcm4pyError:
-            if encoded:
-                yield encoded
-            raise
-        yield encoded
+    """A page of answers for each page of rows; what was made before an error goes out before it is raised.
+
+    ``source`` is where the rows come from, and is closed at the end.
+    """
+    with closing(source):
+        for page in settings.pages(rows):
+            encoded: list[bytes] = []
+            try:
+                for answer in answers(page):
+                    encoded.append(answer)
+            except Dcm4pyError:
+                if encoded:
+                    yield encoded
+                raise
+            yield encoded
 
 
 class _Answering:

@@ -10,12 +10,13 @@ Where the leading archive gives no answer, matching is as without it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import Index, IndexedInstance
+from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import (
     ALWAYS_KEPT,
     ISSUER_OF_PATIENT_ID,
@@ -26,7 +27,7 @@ from dcm4py_leading.archive.keys import (
     STUDY_INSTANCE_UID,
     keys_of,
 )
-from dcm4py_leading.archive.matching import limited_to_studies, matches, without
+from dcm4py_leading.archive.matching import matches
 from dcm4py_leading.archive.normal import first_text
 from dcm4py_leading.archive.query import Condition, Query, RetrieveKeys, Value
 from dcm4py_leading.coercion.chain import Coerced
@@ -41,6 +42,7 @@ from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.query_archive import Asked, QueryArchive
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ _KEYS_OF_STUDIES = frozenset(
 class LeadingFirst:
     """A C-FIND that is matched leading-first."""
 
-    query: Query
+    asked: Asked
     named: tuple[str, ...] = ()
     """Study Instance UIDs that the leading archive answered with."""
     led: frozenset[int] = frozenset()
@@ -65,42 +67,48 @@ class LeadingFirst:
     patient_attributes: frozenset[int] = frozenset()
     """What belongs into an answer at PATIENT level."""
 
-    def count(self, index: Index) -> int:
-        """How many entities are matches before coercion; at PATIENT level as without leading-first matching."""
-        found = index.count(self.query)
-        if self.named and self.query.level is not Level.PATIENT:
-            found += index.count(self._by_leading(self.query))
-            found -= index.count(limited_to_studies(self.query, self.named))
-        return found
+    def count(self, archive: QueryArchive) -> int | None:
+        """How many entities are matches before coercion; at PATIENT level as without leading-first matching.
 
-    def rows(self, index: Index, fetch_size: int) -> Iterator[Dataset]:
+        None where only the matches themselves tell.
+        """
+        found = archive.count(self.asked)
+        if found is None or not self.named or self.asked.query.level is Level.PATIENT:
+            return found
+        by_leading = archive.count(self._by_leading(self.asked))
+        both = archive.count(self.asked.of_studies(self.named))
+        return None if by_leading is None or both is None else found + by_leading - both
+
+    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset]:
         """What may match once it is coerced: what matches here, then what the leading archive named.
 
         At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
         """
-        query = self.query
-        if query.level is not Level.PATIENT:
-            yield from self._rows(query, index, fetch_size)
+        if self.asked.query.level is not Level.PATIENT:
+            yield from self._rows(self.asked, archive, fetch_size)
             return
-        for row in self._rows(replace(query, level=Level.STUDY), index, fetch_size):
+        for row in self._rows(self.asked.at(Level.STUDY), archive, fetch_size):
             yield _reduced(row, self.patient_attributes | {STUDY_INSTANCE_UID})
 
     def kept(self, coerced: Iterable[Coerced]) -> Iterator[Dataset]:
         """Those that match with the values of the leading archive; at PATIENT level each patient once."""
-        matching = (one.dataset for one in coerced if _matches_as_led(self.query, one))
-        return matching if self.query.level is not Level.PATIENT else self._patients(matching)
+        query = self.asked.query
+        matching = (one.dataset for one in coerced if _matches_as_led(query, one))
+        return matching if query.level is not Level.PATIENT else self._patients(matching)
 
-    def _rows(self, query: Query, index: Index, fetch_size: int) -> Iterator[Dataset]:
-        for match in index.matches(query, fetch_size=fetch_size):
-            yield match.attributes
+    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset]:
+        with closing(archive.matches(asked, fetch_size=fetch_size)) as found:
+            for match in found:
+                yield match.attributes
         if self.named:
-            for match in index.matches(self._by_leading(query), fetch_size=fetch_size):
-                row = match.attributes
-                if not matches(query, row):
-                    yield row
+            with closing(archive.matches(self._by_leading(asked), fetch_size=fetch_size)) as found:
+                for match in found:
+                    row = match.attributes
+                    if not matches(asked.query, row):
+                        yield row
 
-    def _by_leading(self, query: Query) -> Query:
-        return limited_to_studies(without(query, self.led), self.named)
+    def _by_leading(self, asked: Asked) -> Asked:
+        return asked.regardless_of(self.led).of_studies(self.named)
 
     def _patients(self, rows: Iterable[Dataset]) -> Iterator[Dataset]:
         seen: set[tuple[str, str | None]] = set()
@@ -114,15 +122,14 @@ class LeadingFirst:
             yield _reduced(row, self.patient_attributes)
 
 
-def leading_first(
-    runtime: Runtime, message: Message, coercer: Coercer, sop_class_uid: str, keys: Dataset, query: Query
-) -> LeadingFirst | None:
-    """How to match ``query``, which was parsed from ``keys``; None: as always.
+def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:
+    """How to match what is asked; None: as always.
 
     ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
     about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
     """
-    scp = _leading_cfind_scp(runtime, message, sop_class_uid)
+    keys, query = asked.keys, asked.query
+    scp = _leading_cfind_scp(runtime, message, asked.sop_class_uid)
     if scp is None:
         return None
     demanded = {condition.tag for condition in query.conditions}
@@ -142,7 +149,7 @@ def leading_first(
             _tell(err)
             return None
     return LeadingFirst(
-        query=query,
+        asked=replace(asked, wanted=asked.wanted | demanded | _patient_attributes(runtime)),
         named=tuple(named),
         led=frozenset(led),
         patient_attributes=_patient_attributes(runtime) | query.computed,

@@ -25,12 +25,16 @@ class OwnFindRules:
         }
         self._compat_5_35 = compat_5_35
 
+    def are_about(self, dimse: Dimse, local_ae: ApplicationEntity) -> bool:
+        """Whether there are any of this DIMSE."""
+        return any(rule.rule.dimse is dimse for rule in self._rules.get(local_ae.ae_title, ()))
+
     def __call__(
         self, dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset
     ) -> Dataset:
         """``ds``, the keys or a response, as the rules want it; it is changed. Raises CoercionFailed."""
         rules = self._rules.get(local_ae.ae_title, ())
-        if not any(rule.rule.dimse is dimse for rule in rules):
+        if not self.are_about(dimse, local_ae):
             return ds
         ours = Peer(host=local_ae.connections[0].hostname if local_ae.connections else None, ae_title=local_ae.ae_title)
         theirs = Peer(host=remote.connections[0].hostname if remote.connections else None, ae_title=remote.ae_title)

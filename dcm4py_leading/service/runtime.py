@@ -24,6 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, R
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.query_archive import QueryArchive
 from dcm4py_leading.service.remembered import RememberedAnswers, RememberedCoercions
 
 
@@ -43,6 +44,8 @@ class Runtime:
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     """The compiled rules of each AE, in the order in which they are looked at."""
     index: Index
+    archives: Mapping[AETitle, QueryArchive]
+    """What answers the queries to each AE."""
     storages: Mapping[str, Storage]
     leading: LeadingLookup
     leading_keys: GuardedKeysQuery

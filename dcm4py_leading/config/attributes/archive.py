@@ -6,11 +6,13 @@ from dcm4py_leading.config.binding import Row, many, one
 from dcm4py_leading.config.converters import (
     among,
     boolean,
+    date,
     enumerated,
     integer,
     interval,
     store_associations,
     text,
+    title_pair,
     update_policy,
 )
 from dcm4py_leading.model.archive import (
@@ -20,6 +22,7 @@ from dcm4py_leading.model.archive import (
     OverwritePolicy,
     PatientInfo,
     RelationalMismatchPolicy,
+    SpanningPolicy,
 )
 from dcm4py_leading.model.values import AETitle, Tag, parse_duration
 
@@ -27,6 +30,7 @@ ARCHIVE_DEVICE: tuple[Row, ...] = (
     one("dcmLeadingCFindSCPQueryCacheStaleTimeout", "leading_cfind_scp_query_cache_stale_timeout", parse_duration),
     one("dcmLeadingCFindSCPQueryCacheSize", "leading_cfind_scp_query_cache_size", integer(0)),
     one("dcmAECacheStaleTimeout", "ae_cache_stale_timeout", parse_duration),
+    many("dcmCStoreSCUOfCMoveSCP", "cstore_scu_of_cmove_scp", title_pair, collect=dict),
     one("dcmShowPatientInfoInSystemLog", "show_patient_info_in_system_log", enumerated(PatientInfo)),
     one("dcmQueryFetchSize", "query_fetch_size", integer(0)),
 )
@@ -45,6 +49,15 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmDefaultCharacterSet", "default_character_set"),
     many("dcmRetrieveAET", "retrieve_aets", AETitle),
     many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),
+    one("dcmSpanningCFindSCP", "spanning_cfind_scp", AETitle),
+    one("dcmSpanningCFindSCPPolicy", "spanning_cfind_scp_policy", enumerated(SpanningPolicy)),
+    many("dcmSpanningCFindSCPRetrieveAET", "spanning_cfind_scp_retrieve_aets", AETitle),
+    one("dcmFallbackCMoveSCP", "fallback_cmove_scp", AETitle),
+    one("dcmFallbackCMoveSCPDestination", "fallback_cmove_scp_destination", AETitle),
+    one("dcmFallbackCMoveSCPCallingAET", "fallback_cmove_scp_calling_aet", AETitle),
+    one("dcmFallbackCMoveSCPLeadingCFindSCP", "fallback_cmove_scp_leading_cfind_scp", AETitle),
+    one("dcmFallbackCMoveSCPRetries", "fallback_cmove_scp_retries", integer(-1)),
+    one("dcmFallbackCMoveSCPStudyOlderThan", "fallback_cmove_scp_study_older_than", date),
     one(
         "dcmPersonNameComponentOrderInsensitiveMatching",
         "person_name_component_order_insensitive_matching",

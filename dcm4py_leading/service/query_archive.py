@@ -1,0 +1,171 @@
+"""What is asked of an archive by a query, and the archives that answer: the embedded one, another one, both.
+
+Nothing above this knows which it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
+
+from dcm4py_leading.archive.index import Index, Match
+from dcm4py_leading.archive.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, UNIQUE_KEYS
+from dcm4py_leading.archive.matching import limited_to_studies, without
+from dcm4py_leading.archive.query import Query
+from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
+from dcm4py_leading.errors import DependencyError
+from dcm4py_leading.model.archive import SpanningPolicy
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A query, in both forms: as conditions for an index, and as the identifier for an archive that is asked."""
+
+    query: Query
+    keys: Dataset
+    """As the client sent them and the rules for queries left them; only to be read."""
+    sop_class_uid: str
+    relational: bool
+    local_ae: ApplicationEntity
+    wanted: frozenset[int] = frozenset()
+    """Attributes that are of use besides those that the client wants: rules look at them."""
+    regardless: frozenset[int] = frozenset()
+    """Keys that are not matched."""
+    studies: tuple[str, ...] | None = None
+    """The only studies that count."""
+
+    def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
+        """The same, of these studies only; its level is STUDY or below."""
+        return replace(
+            self, query=limited_to_studies(self.query, study_instance_uids), studies=tuple(study_instance_uids)
+        )
+
+    def regardless_of(self, tags: Collection[int]) -> Self:
+        """The same, without matching these keys."""
+        return replace(self, query=without(self.query, tags), regardless=self.regardless | set(tags))
+
+    def at(self, level: Level) -> Self:
+        """The same at another level."""
+        return replace(self, query=replace(self.query, level=level))
+
+    def identifier(self) -> Dataset:
+        """What another archive is asked (PS3.4 C.4.1.1.3)."""
+        identifier = Dataset()
+        for tag in sorted({*map(int, self.keys.keys()), *self.wanted}):
+            if tag in self.keys and tag not in self.regardless:
+                identifier[tag] = self.keys[tag]
+            elif (vr := _vr_of(tag)) is not None:
+                identifier.add_new(tag, vr, [] if vr == "SQ" else None)
+        if self.query.level is not Level.PATIENT and STUDY_INSTANCE_UID not in identifier:
+            identifier.StudyInstanceUID = None  # leading archives are asked by it
+        if self.studies is not None:
+            own = identifier.get("StudyInstanceUID")
+            named = {own} if isinstance(own, str) else set(own or ())
+            identifier.StudyInstanceUID = [uid for uid in self.studies if not named or uid in named]
+        identifier.QueryRetrieveLevel = self.query.level.value
+        return identifier
+
+
+def _vr_of(tag: int) -> str | None:
+    try:
+        return dictionary_VR(tag).split(" or ")[0]
+    except KeyError:
+        return None
+
+
+class QueryArchive(Protocol):
+    """An archive that can be queried; safe under threads."""
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        """How many match, counted up to ``most``; None where only the matches themselves tell."""
+        ...
+
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+        """The matches, as they come; to be closed by who wants no more of them.
+
+        Raises StatusError, with what the other archive answered where there is one.
+        """
+        ...
+
+
+class Embedded:
+    """The archive of this service."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        """See `QueryArchive`."""
+        return self._index.count(asked.query, most=most)
+
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+        """See `QueryArchive`."""
+        yield from self._index.matches(asked.query, fetch_size=fetch_size)
+
+
+class Spanning:
+    """Two archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
+
+    When the other archive fails, what this one has is answered nevertheless, and the failure afterwards.
+    """
+
+    def __init__(self, own: QueryArchive, other: QueryArchive, policy: SpanningPolicy) -> None:
+        self._own = own
+        self._other = other
+        self._policy = policy
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        """See `QueryArchive`."""
+        return None
+
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+        """See `QueryArchive`."""
+        match self._policy:
+            case SpanningPolicy.REPLACE:
+                first, second = self._other, None
+            case SpanningPolicy.SUPPLEMENT:
+                first, second = self._own, self._other
+            case SpanningPolicy.MERGE:
+                first, second = self._other, self._own
+        key = _key_of(asked.query.level)
+        seen: set[bytes] = set()
+        failure: DependencyError | None = None
+        for archive in (first, second):
+            if archive is None:
+                continue
+            with closing(archive.matches(asked, fetch_size=fetch_size)) as matches:
+                try:
+                    for match in matches:
+                        identity = key(match)
+                        if identity not in seen:
+                            seen.add(identity)
+                            yield match
+                except DependencyError as err:
+                    failure = failure or err
+        if failure is not None:
+            raise failure
+
+
+def _key_of(level: Level) -> Callable[[Match], bytes]:
+    """What tells the entities of a level apart."""
+    tags = (UNIQUE_KEYS[level],) if level is not Level.PATIENT else (PATIENT_ID, ISSUER_OF_PATIENT_ID)
+
+    def key(match: Match) -> bytes:
+        return b"\\".join(_value_of(match, tag) for tag in tags)
+
+    return key
+
+
+def _value_of(match: Match, tag: int) -> bytes:
+    for data in reversed(match.encoded_attributes):
+        span = scan(data, EXPLICIT_LITTLE, stop_before=tag + 1)[0].get(tag)
+        if span is not None:
+            return data[span[1] : span[2]].rstrip(b" \0")
+    return b""
