@@ -26,6 +26,7 @@ from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.upstream_find import UpstreamFind
+from dcm4py_leading.dicom.upstream_move import UpstreamMove
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -38,6 +39,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 from dcm4py_leading.service.runtime import Runtime
@@ -141,6 +143,7 @@ def build_runtime(
     storages: Mapping[str, Storage],
     last_known: LastKnown,
     counts: ServiceCounts,
+    forwards: Forwards,
 ) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device
@@ -156,6 +159,12 @@ def build_runtime(
             ae.ae_title: _archive_of(ae, Embedded(index), resolver.resolve, own_find)
             for ae in device.application_entities
         },
+        upstreams={
+            ae.ae_title: UpstreamMove(scp, ae, resolver.resolve, forwards)
+            for ae in device.application_entities
+            if (scp := ae.settings.fallback_cmove_scp) is not None
+        },
+        forwards=forwards,
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
         leading_settings=settings,

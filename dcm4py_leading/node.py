@@ -21,6 +21,7 @@ from dcm4py_leading.service.explain import (
     explain_study,
     parse_wanted,
 )
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.web.explain import Told
 from dcm4py_leading.web.metrics import Measured
@@ -49,11 +50,14 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
+        self._forwards = Forwards()
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:
             storages = open_storages(device, {}, self._index)
-            runtime = build_runtime(checked, site, self._index, storages, self._last_known, self._counts)
+            runtime = build_runtime(
+                checked, site, self._index, storages, self._last_known, self._counts, self._forwards
+            )
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder, bind=bind, others=others, report=report)
             self._listeners.bind(listening_connections(device)).commit()
@@ -71,7 +75,9 @@ class Node:
         """Get everything for ``checked`` that can fail. Raises ConfigInvalid; one change at a time."""
         device = checked.snapshot.device
         storages = open_storages(device, self._holder.current.storages, self._index)
-        runtime = build_runtime(checked, self._site, self._index, storages, self._last_known, self._counts)
+        runtime = build_runtime(
+            checked, self._site, self._index, storages, self._last_known, self._counts, self._forwards
+        )
         try:
             rebinding = self._listeners.bind(listening_connections(device))
         except BaseException:  # cleans up and raises on, whatever it was

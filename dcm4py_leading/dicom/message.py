@@ -39,6 +39,8 @@ class Request:
     """Affected SOP Instance UID of a C-STORE-RQ."""
     move_destination: str
     """Move Destination (0000,0600) of a C-MOVE-RQ."""
+    move_originator: tuple[str, int | None]
+    """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None where it has none."""
     abstract_syntax: str
     transfer_syntax: str
     data: Iterator[memoryview]
@@ -64,6 +66,10 @@ def request_from(message: Message, data: Iterator[memoryview]) -> Request | None
         sop_class_uid=message.text(dimse.AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=message.text(dimse.AFFECTED_SOP_INSTANCE_UID),
         move_destination=message.text(dimse.MOVE_DESTINATION),
+        move_originator=(
+            message.text(dimse.MOVE_ORIGINATOR_AE_TITLE),
+            message.number(dimse.MOVE_ORIGINATOR_MESSAGE_ID),
+        ),
         abstract_syntax=message.context.abstract_syntax,
         transfer_syntax=message.context.transfer_syntax,
         data=data,
@@ -108,6 +114,17 @@ def find_request(sop_class_uid: str, message_id: int) -> Command:
         dimse.COMMAND_FIELD: dimse.C_FIND_RQ,
         dimse.MESSAGE_ID: message_id,
         dimse.PRIORITY: 0,
+    }
+
+
+def move_request(sop_class_uid: str, message_id: int, destination: str) -> Command:
+    """The command of a C-MOVE-RQ of medium priority."""
+    return {
+        dimse.AFFECTED_SOP_CLASS_UID: sop_class_uid,
+        dimse.COMMAND_FIELD: dimse.C_MOVE_RQ,
+        dimse.MESSAGE_ID: message_id,
+        dimse.PRIORITY: 0,
+        dimse.MOVE_DESTINATION: destination,
     }
 
 

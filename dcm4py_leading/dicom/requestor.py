@@ -42,8 +42,9 @@ class RequestedAssociation:
         *,
         for_storage: bool = False,
         timeout: timedelta | None = None,
+        calling: AETitle | None = None,
     ) -> None:
-        """Open it. Raises AssociationFailed.
+        """Open it, as ``calling`` if that is given. Raises AssociationFailed.
 
         dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
         bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
@@ -66,7 +67,7 @@ class RequestedAssociation:
             raise AssociationFailed(f"{where}: {reason}") from err
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
-            calling_ae_title=local_ae.calling_ae_title_for(remote.ae_title),
+            calling_ae_title=calling or local_ae.calling_ae_title_for(remote.ae_title),
             contexts=numbered(proposals),
             user=UserInformation(
                 maximum_length=local.receive_pdu_length,
@@ -122,6 +123,28 @@ class RequestedAssociation:
             raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
+        return message, data or None
+
+    @property
+    def connection(self) -> Connection:
+        """Our connection, whose time-outs count."""
+        return self._local
+
+    def poll(self, wait: float) -> tuple[Message, bytes | None] | None:
+        """The next DIMSE response and its data set; None when none begins in ``wait`` seconds.
+
+        Raises AssociationFailed.
+        """
+        try:
+            message = self._association.receive(wait)
+        except LinkTimeout:
+            return None
+        except AssociationFailed as err:
+            raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
+        try:
+            data = b"".join(bytes(part) for part in self._association.data(seconds(self._local.response_timeout)))
+        except (LinkTimeout, AssociationFailed) as err:
+            raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end") from err
         return message, data or None
 
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:

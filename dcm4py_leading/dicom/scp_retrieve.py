@@ -46,6 +46,7 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
             to,
             is_cancelled=lambda: assoc.is_over(request),
             on_progress=pending.update,
+            stream=retrieval.stream,
         )
     return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title})
 
@@ -64,6 +65,7 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
         [_SameAssociation(assoc)],
         is_cancelled=lambda: assoc.is_over(request),
         on_progress=on_progress,
+        stream=retrieval.stream,
     )
     return _finish(assoc, request, delivery, retrieval, {})
 
@@ -100,7 +102,7 @@ def _finish(
         identifier.FailedSOPInstanceUIDList = list(tally.failed_sop_instance_uids)
         failed = encode_identifier(identifier, request.transfer_syntax)
     counts: dict[str, object] = {
-        "matches": retrieval.expected,
+        "matches": retrieval.expected if retrieval.stream is None else tally.ended + tally.remaining,
         "completed": tally.completed,
         "failed": tally.failed,
         "warning": tally.warning,
@@ -122,7 +124,7 @@ class _SameAssociation:
     def __init__(self, assoc: AcceptedAssociation) -> None:
         self._assoc = assoc
 
-    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+    def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         if not self._assoc.is_open:
             raise DestinationUnavailable(f"{self._assoc.calling_ae_title} ended the association")
         return self._assoc.accepted_transfer_syntaxes(sop_class_uid)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
+from dcm4py_leading.coercion.scan import Unscannable, encoding_of, scan
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
+from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
+from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.store import ReceivedObject, store
+
+LOG = logging.getLogger(__name__)
 
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-STORE: success is answered when the object is safely on disk and in the index."""
+    if assoc.runtime.forwards.are_running:
+        passed = _passed_on(assoc, request)
+        if passed is not None:
+            return passed
     received = ReceivedObject(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
@@ -22,3 +33,42 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     outcome = store(assoc.runtime, assoc.local_ae, received)
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
+
+
+def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
+    """Give an object to the retrieve that waits for it; None where none does."""
+    forwards = assoc.runtime.forwards
+    scp_of = assoc.runtime.device.archive.cstore_scu_of_cmove_scp
+    forward = forwards.named(*request.move_originator)
+    if forward is None and not forwards.waits_for(assoc.calling_ae_title, scp_of):
+        return None
+    data = b"".join(bytes(part) for part in request.data)
+    if forward is None:
+        guess = forwards.guessed(assoc.calling_ae_title, _study_of(data, request.transfer_syntax), scp_of)
+        if isinstance(guess, str):
+            LOG.warning("object from %s belongs to no retrieve: %s", assoc.calling_ae_title, guess)
+            raise RequestError(f"nobody asked for this object: {guess}", status=status.UNABLE_TO_PROCESS)
+        forward = guess
+    arrived = Arrived(
+        sop_class_uid=request.sop_class_uid,
+        sop_instance_uid=request.sop_instance_uid,
+        transfer_syntax_uid=request.transfer_syntax,
+        data=data,
+    )
+    if not forward.offer(arrived):
+        raise RequestError("the retrieve that this object belongs to has ended", status=status.UNABLE_TO_PROCESS)
+    assoc.respond(request, status.SUCCESS)
+    return status.SUCCESS, {"forwarded": forward.scp}
+
+
+def _study_of(data: bytes, transfer_syntax_uid: str) -> str:
+    encoding = encoding_of(transfer_syntax_uid)
+    try:
+        spans = scan(data, encoding, stop_before=_STUDY_INSTANCE_UID + 1)[0] if encoding is not None else {}
+    except Unscannable:
+        return ""
+    span = spans.get(_STUDY_INSTANCE_UID)
+    return "" if span is None else data[span[1] : span[2]].decode("ascii", "replace").rstrip("\0 ")
+
+
+_STUDY_INSTANCE_UID = 0x0020000D

@@ -31,7 +31,7 @@ from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.encode import PreparedObject, proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve import StoreContext
 
 LOG = logging.getLogger(__name__)
@@ -236,19 +236,20 @@ class StoreSCU:
         """Message ID of the C-STORE whose response is due."""
         self._settled: int | None = None
         """That response, where it had to be taken early: the next object needs another association."""
-        self._proposed: frozenset[str] = frozenset()
+        self._proposed: frozenset[tuple[str, str]] = frozenset()
 
-    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
-        """What the destination takes for this SOP class. Raises DestinationUnavailable."""
+    def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
+        """See `service.deliver.Destination`."""
         if self._assoc is not None and self._under_way is not None:
-            if sop_class_uid in self._proposed:  # the response that is due will tell whether the peer is still there
+            if (sop_class_uid, transfer_syntax_uid) in self._proposed:
+                # The response that is due will tell whether the peer is still there.
                 return self._assoc.transfer_syntaxes(sop_class_uid)
             self._settled = self._response(self._under_way)
-        return self._association_for(sop_class_uid).transfer_syntaxes(sop_class_uid)
+        return self._association_for(sop_class_uid, transfer_syntax_uid).transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """See `service.deliver.Destination`."""
-        assoc = self._assoc or self._association_for(obj.sop_class_uid)
+        assoc = self._assoc or self._association_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         try:
             assoc.begin_store(obj, message_id, self._originator)
         except AssociationFailed as err:
@@ -277,10 +278,13 @@ class StoreSCU:
         assoc.abort()
         self._assoc = None
 
-    def _association_for(self, sop_class_uid: str) -> RequestedAssociation:
-        if self._assoc is not None and self._assoc.is_open and sop_class_uid in self._proposed:
+    def _association_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
+        is_proposed = (sop_class_uid, transfer_syntax_uid) in self._proposed
+        if self._assoc is not None and self._assoc.is_open and is_proposed:
             return self._assoc
         self.close()
+        wanted = {StoreContext(sop_class_uid, only) for only in proposed_transfer_syntaxes(transfer_syntax_uid)}
+        self._wanted = (*self._wanted, *sorted(wanted.difference(self._wanted), key=lambda c: c.transfer_syntax_uids))
         proposals, self._proposed = _proposals(self._wanted, first=sop_class_uid)
         try:
             self._assoc = RequestedAssociation(self._local_ae, self._remote, proposals, for_storage=True)
@@ -303,13 +307,13 @@ class StoreSCU:
         self.close()
 
 
-def _proposals(wanted: Sequence[StoreContext], first: str) -> tuple[list[Proposal], frozenset[str]]:
+def _proposals(wanted: Sequence[StoreContext], first: str) -> tuple[list[Proposal], frozenset[tuple[str, str]]]:
     """Contexts to propose, those of SOP class ``first`` before the others, as many as an association can hold."""
     proposals: list[Proposal] = []
-    proposed: set[str] = set()
+    proposed: set[tuple[str, str]] = set()
     for context in sorted(wanted, key=lambda context: context.sop_class_uid != first):
         if len(proposals) == MAX_CONTEXTS:
             break
         proposals.append((context.sop_class_uid, context.transfer_syntax_uids))
-        proposed.add(context.sop_class_uid)
+        proposed.update((context.sop_class_uid, syntax) for syntax in context.transfer_syntax_uids)
     return proposals, frozenset(proposed)

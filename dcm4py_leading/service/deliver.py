@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dcm4py_leading.errors import DestinationUnavailable, StatusError, SubOperationFailed
@@ -24,7 +24,14 @@ class RetrievedObject(Protocol):
     def sop_class_uid(self) -> str: ...
 
     @property
-    def sop_instance_uid(self) -> str: ...
+    def sop_instance_uid(self) -> str:
+        """Empty where it is only known that there is another object, which cannot be sent."""
+        ...
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """In which it is now."""
+        ...
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         """Read, coerce and encode it in one of the accepted transfer syntaxes.
@@ -34,11 +41,26 @@ class RetrievedObject(Protocol):
         ...
 
 
+class Stream(Protocol):
+    """Objects that come from elsewhere while they are delivered."""
+
+    def remaining(self, ended: int) -> int:
+        """How many are to be sent, as far as is known now, when so many sub-operations have ended."""
+        ...
+
+    def close(self) -> None:
+        """No more of them are wanted."""
+        ...
+
+
 class Destination(Protocol):
     """Where sub-operations go: one association, for one thread."""
 
-    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
-        """Transfer syntaxes that it takes for a SOP class. Raises DestinationUnavailable."""
+    def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes that it takes for a SOP class, of which there is an object in ``transfer_syntax_uid``.
+
+        Raises DestinationUnavailable.
+        """
         ...
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
@@ -72,17 +94,24 @@ def deliver(
     *,
     is_cancelled: Callable[[], bool],
     on_progress: Callable[[SubOperationTally], None],
+    stream: Stream | None = None,
 ) -> Delivery:
     """Send the objects, over several associations at the same time where there are several.
 
     While the other side stores an object, the next one is prepared. An object that cannot be sent is counted as failed
     and the others follow; when the destination cannot be reached on any association, all that remain are failed.
+    ``stream`` is where the objects come from, if that is elsewhere; else ``expected`` says how many there are. Raises
+    StatusError when it fails before the first object.
     """
-    delivering = _Delivering(objects, expected, is_cancelled, on_progress)
-    left = delivering.send_to_each(to)
-    while left and delivering.has_given_back:
-        left = delivering.send_to_each(left)
-    delivering.fail_the_rest()
+    delivering = _Delivering(objects, expected, is_cancelled, on_progress, stream)
+    try:
+        left = delivering.send_to_each(to)
+        while left and delivering.has_given_back:
+            left = delivering.send_to_each(left)
+        delivering.fail_the_rest()
+    finally:
+        if stream is not None:
+            stream.close()
     return delivering.delivery()
 
 
@@ -95,7 +124,9 @@ class _Delivering:
         expected: int,
         is_cancelled: Callable[[], bool],
         on_progress: Callable[[SubOperationTally], None],
+        stream: Stream | None,
     ) -> None:
+        self._stream = stream
         self._objects = objects
         self._is_cancelled = is_cancelled
         self._on_progress = on_progress
@@ -189,8 +220,14 @@ class _Delivering:
         """What no association took is failed."""
         if self._cancelled:
             return
-        for obj in (*self._returned, *self._objects):
+        for obj in self._returned:
             self._record(SubOperation.FAILED, obj)
+        if self._stream is None:
+            for obj in self._objects:
+                self._record(SubOperation.FAILED, obj)
+        elif self._tally.remaining:
+            with self._lock:
+                self._tally = self._tally.without_the_rest()
 
     def _next(self) -> RetrievedObject | None:
         with self._lock:
@@ -204,7 +241,7 @@ class _Delivering:
             return self._cancelled
 
     def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
-        accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid)
+        accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)
         with self._lock:
             return obj.prepare(accepted)
 
@@ -232,4 +269,6 @@ class _Delivering:
     def _record(self, outcome: SubOperation, obj: RetrievedObject) -> None:
         with self._lock:
             self._tally = self._tally.record(outcome, obj.sop_instance_uid)
+            if self._stream is not None:
+                self._tally = replace(self._tally, remaining=self._stream.remaining(self._tally.ended))
             self._on_progress(self._tally)

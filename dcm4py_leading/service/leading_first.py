@@ -166,12 +166,40 @@ def instances_of_patient(
     """
     if keys.patient_id is None:
         return found
-    scp = _leading_cfind_scp(runtime, message, None)
-    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
-        return found
     identity = {PATIENT_ID: keys.patient_id, ISSUER_OF_PATIENT_ID: keys.issuer_of_patient_id}
+    named = _studies_of_patient(runtime, message, coercer, keys)
+    if named is None:
+        return found
+    if named:
+        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
+        known = {_identity(instance) for instance in found}
+        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
+    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
+    return _of_patient(coercer, Query(level=Level.PATIENT, conditions=conditions), found)
+
+
+def led_keys(runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys) -> RetrieveKeys:
+    """The keys of a retrieve for another archive, which does not know the leading archive's Patient ID.
+
+    The studies that the leading archive names stand for the patient; so old and new identity never come together.
+    """
+    named = _studies_of_patient(runtime, message, coercer, keys)
+    if not named:
+        return keys
+    level = Level.STUDY if keys.level is Level.PATIENT else keys.level
+    return replace(keys, level=level, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
+
+
+def _studies_of_patient(
+    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys
+) -> Sequence[str] | None:
+    """The studies of the patient that a retrieve names, by the leading archive; None where it is not to be asked, or
+    gives no answer."""
+    scp = _leading_cfind_scp(runtime, message, None) if keys.patient_id is not None else None
+    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
+        return None
     asked_for = Dataset()
-    for tag, text in identity.items():
+    for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
         if text is not None:
             asked_for.add_new(tag, "LO", text)
     if keys.study_instance_uids:
@@ -180,18 +208,11 @@ def instances_of_patient(
         named = _named_studies(coercer, scp, asked_for)
     except LeadingTooManyMatches as err:
         _tell(err)
-        named = ()
+        return ()
     except LeadingUnavailable as err:
         _tell(err)
-        return found
-    if keys.study_instance_uids:
-        named = [uid for uid in named if uid in keys.study_instance_uids]
-    if named:
-        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
-        known = {_identity(instance) for instance in found}
-        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
-    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
-    return _of_patient(coercer, Query(level=Level.PATIENT, conditions=conditions), found)
+        return None
+    return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
 
 
 def _leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | None) -> AETitle | None:

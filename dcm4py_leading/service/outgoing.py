@@ -97,13 +97,18 @@ class BytewiseCoercion:
         """How many times pydicom was needed."""
 
     def reworked(
-        self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance, selection: Selection
+        self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance | None, selection: Selection
     ) -> Cut:
-        """What becomes of the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed."""
+        """What becomes of the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
+
+        ``instance`` is what the index has of it, None where it is not here.
+        """
         plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
         own, own_spans = b"", _NO_SPANS
-        if not plan.retrieve_as_received:
+        if plan.retrieve_as_received:
+            instance = None
+        if instance is not None:
             upper, own = instance.encoded_attributes[:-1], instance.encoded_attributes[-1]
             own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
@@ -122,7 +127,7 @@ class BytewiseCoercion:
         view: memoryview,
         start: int,
         encoding: Encoding,
-        instance: IndexedInstance,
+        indexed: IndexedInstance | None,
         plan: _Plan,
         concern: Concern,
         spans: dict[int, Span],
@@ -130,7 +135,6 @@ class BytewiseCoercion:
         own_spans: Mapping[int, Span],
     ) -> Cut:
         """As `reworked`, for an object of which not everything is known."""
-        indexed = None if plan.retrieve_as_received else instance
         upper, own = ((), b"") if indexed is None else (indexed.encoded_attributes[:-1], indexed.encoded_attributes[-1])
         tags = concern.tags
         unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)

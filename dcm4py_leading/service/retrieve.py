@@ -21,11 +21,12 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.deliver import RetrievedObject
+from dcm4py_leading.service.deliver import RetrievedObject, Stream
 from dcm4py_leading.service.encode import (
     proposed_transfer_syntaxes,
 )
-from dcm4py_leading.service.leading_first import instances_of_patient
+from dcm4py_leading.service.forwarded import forwarded
+from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
 
@@ -56,9 +57,13 @@ class Retrieval:
     """Everything that a retrieve found; the objects are made one by one as they are asked for."""
 
     expected: int
+    """0 where the objects come from elsewhere."""
     contexts: tuple[StoreContext, ...]
+    """Those that are known to be needed."""
     objects: Iterator[RetrievedObject]
     coercer: Coercer
+    stream: Stream | None = None
+    """Where the objects come from, if that is elsewhere."""
 
 
 def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> RemoteAE:
@@ -70,7 +75,10 @@ def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> Re
 
 
 def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
-    """Find the instances and prepare to deliver them. Raises IndexUnavailable."""
+    """Find the instances, or let another archive send them, and prepare to deliver them.
+
+    Raises IndexUnavailable, ArchiveUnavailable.
+    """
     message = Message(
         local_ae=request.local_ae,
         dimse=Dimse.C_STORE_RQ,
@@ -84,6 +92,11 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
         found = runtime.index.instances(request.keys)
         instances = instances_of_patient(runtime, message, coercer, request.keys, found)
     common = RetrieveCoercion(runtime, request.local_ae, coercer)
+    upstream = runtime.upstreams.get(request.local_ae.ae_title)
+    if upstream is not None and not instances and not runtime.hides_everything(request.local_ae):
+        keys = led_keys(runtime, message, coercer, request.keys)
+        forward = upstream.fetch(request.local_ae, keys)
+        return Retrieval(expected=0, contexts=(), objects=forwarded(common, forward), coercer=coercer, stream=forward)
     selections = _Selections(coercer)
     objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]
     return Retrieval(

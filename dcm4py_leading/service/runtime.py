@@ -24,8 +24,10 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, R
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.query_archive import QueryArchive
 from dcm4py_leading.service.remembered import RememberedAnswers, RememberedCoercions
+from dcm4py_leading.service.upstream import Upstream
 
 
 class WorklistQuery(Protocol):
@@ -46,6 +48,9 @@ class Runtime:
     index: Index
     archives: Mapping[AETitle, QueryArchive]
     """What answers the queries to each AE."""
+    upstreams: Mapping[AETitle, Upstream]
+    """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
+    forwards: Forwards
     storages: Mapping[str, Storage]
     leading: LeadingLookup
     leading_keys: GuardedKeysQuery

@@ -92,6 +92,10 @@ class StoredInstance:
     def sop_instance_uid(self) -> str:
         return self.instance.sop_instance_uid
 
+    @property
+    def transfer_syntax_uid(self) -> str:
+        return self.instance.transfer_syntax_uid
+
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         location = self.instance.location
         target = choose_transfer_syntax(self.instance.transfer_syntax_uid, accepted)

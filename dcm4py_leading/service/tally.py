@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 
@@ -37,7 +37,7 @@ class SubOperationTally:
     def record(self, outcome: SubOperation, sop_instance_uid: str) -> Self:
         """The tally after one more sub-operation."""
         failed_uids = self.failed_sop_instance_uids
-        if outcome is SubOperation.FAILED:
+        if outcome is SubOperation.FAILED and sop_instance_uid:
             failed_uids = (*failed_uids, sop_instance_uid)
         return type(self)(
             remaining=max(self.remaining - 1, 0),
@@ -46,6 +46,15 @@ class SubOperationTally:
             warning=self.warning + (outcome is SubOperation.WARNING),
             failed_sop_instance_uids=failed_uids,
         )
+
+    @property
+    def ended(self) -> int:
+        """How many sub-operations have ended."""
+        return self.completed + self.failed + self.warning
+
+    def without_the_rest(self) -> Self:
+        """The tally when nothing more can be sent: what remains has failed, whatever objects it was."""
+        return replace(self, remaining=0, failed=self.failed + self.remaining)
 
     def final_status(self) -> int:
         """Status of the final response when nobody cancelled (PS3.4 C.4.2.1.5, C.4.3.1.4).

@@ -63,7 +63,7 @@ class Peer:
     taken: list[str] = field(default_factory=list)
     under_way: str | None = None
 
-    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+    def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         return (SYNTAX,)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:

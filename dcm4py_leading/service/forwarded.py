@@ -1,0 +1,142 @@
+"""An object of another archive on its way through: coerced as it passes, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from io import BytesIO
+
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+
+from dcm4py_leading.archive.part10 import encode_header
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Unscannable, encoding_of, scan
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.service.deliver import RetrievedObject
+from dcm4py_leading.service.encode import (
+    PreparedObject,
+    choose_transfer_syntax,
+    encode_data_set,
+    object_errors,
+    read_object,
+)
+from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.outgoing import NotBytewise
+from dcm4py_leading.service.stored_instance import RetrieveCoercion
+
+_BATCH = 1 << 20
+
+
+class MissingObject:
+    """An object that does not come; see `deliver.RetrievedObject`."""
+
+    sop_class_uid = transfer_syntax_uid = ""
+
+    def __init__(self, missing: Missing, scp: str) -> None:
+        self.sop_instance_uid = missing.sop_instance_uid
+        self._scp = scp
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        raise SubOperationFailed(f"{self._scp} did not send it")
+
+
+class ForwardedObject:
+    """An object that has arrived; see `deliver.RetrievedObject`."""
+
+    def __init__(self, common: RetrieveCoercion, selections: Selections, arrived: Arrived) -> None:
+        self._common = common
+        self._selections = selections
+        self._arrived = arrived
+        self.sop_class_uid = arrived.sop_class_uid
+        self.sop_instance_uid = arrived.sop_instance_uid
+        self.transfer_syntax_uid = arrived.transfer_syntax_uid
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        arrived = self._arrived
+        target = choose_transfer_syntax(arrived.transfer_syntax_uid, accepted)
+        encoding = encoding_of(arrived.transfer_syntax_uid)
+        if target == arrived.transfer_syntax_uid and encoding is not None:
+            with suppress(NotBytewise):
+                return self._cut_out(memoryview(arrived.data), encoding)
+        return self._whole(target)
+
+    def _cut_out(self, view: memoryview, encoding: Encoding) -> PreparedObject:
+        with object_errors("cannot be coerced"):
+            selection = self._selections.of(view, encoding, self.sop_class_uid)
+            cut = self._common.bytewise.reworked(view, 0, encoding, None, selection)
+        self._common.coercer.count(cut.executed)
+        return PreparedObject(
+            sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
+            sop_instance_uid=cut.sop_instance_uid or self.sop_instance_uid,
+            transfer_syntax_uid=self.transfer_syntax_uid,
+            length=cut.length,
+            source=_batches(cut.pieces, view[cut.rest :]),
+        )
+
+    def _whole(self, target: str) -> PreparedObject:
+        stored = self.transfer_syntax_uid
+        header = encode_header(
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+            transfer_syntax_uid=stored,
+            sending_ae_title="",
+        )
+        ds = read_object(BytesIO(header + bytes(self._arrived.data)))
+        with object_errors("cannot be coerced"):
+            reworked = self._common.rework(ds, None, self._common.coercer.select(ds, self.sop_class_uid))
+        self._common.coercer.count(reworked.executed)
+        sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
+        is_changed = reworked.changes or target != stored
+        data = encode_data_set(ds, stored, target) if is_changed else bytes(self._arrived.data)
+        return PreparedObject(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=target,
+            length=len(data),
+            source=iter([(data,)]),
+            is_transcoded=target != stored,
+        )
+
+
+def _batches(pieces: Sequence[Buffer], rest: memoryview) -> Iterator[Sequence[Buffer]]:
+    first: Sequence[Buffer] = pieces
+    for at in range(0, max(len(rest), 1), _BATCH):
+        yield [*first, rest[at : at + _BATCH]]
+        first = ()
+
+
+class Selections:
+    """Which rules apply to which objects: worked out once for all that the rules cannot tell apart."""
+
+    def __init__(self, common: RetrieveCoercion) -> None:
+        self._coercer = common.coercer
+        self._known: dict[tuple[str, Encoding, bytes], Selection] = {}
+        self._tags = frozenset({SPECIFIC_CHARACTER_SET, *self._coercer.reads})
+
+    def of(self, view: memoryview, encoding: Encoding, sop_class_uid: str) -> Selection:
+        """The rules that apply to the object. Raises NotBytewise."""
+        cut = b""
+        if self._coercer.needs_attributes:
+            try:
+                spans, _ = scan(view, encoding, stop_before=max(self._tags) + 1)
+            except Unscannable as err:
+                raise NotBytewise from err
+            cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in sorted(self._tags) if tag in spans])
+        key = (sop_class_uid, encoding, cut)
+        selection = self._known.get(key)
+        if selection is None:
+            ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian) if cut else Dataset()
+            selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
+        return selection
+
+
+def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedObject]:
+    """The objects of a retrieve as they come. Raises ArchiveUnavailable."""
+    selections = Selections(common)
+    for arrived in forward:
+        if isinstance(arrived, Missing):
+            yield MissingObject(arrived, forward.scp)
+        else:
+            yield ForwardedObject(common, selections, arrived)

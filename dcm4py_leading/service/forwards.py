@@ -1,0 +1,195 @@
+"""Retrieves that another archive fulfils: its objects arrive by C-STORE at an AE of ours, and go on to who asked us.
+
+An object belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives
+name none; then it belongs to the only retrieve that waits for objects of that archive and that study.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.model.values import AETitle
+
+_MOST_WAITING = 4
+"""Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """An object as it came."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data: Buffer
+    """Its data set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An object that the other archive could not send; its UID is empty where the archive did not name it."""
+
+    sop_instance_uid: str
+
+
+class Forward:
+    """One retrieve that another archive fulfils. Objects are put in by who receives, and taken out by who sends."""
+
+    def __init__(
+        self, *, scp: AETitle, originator: AETitle, message_id: int, studies: frozenset[str], patience: float | None
+    ) -> None:
+        """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever."""
+        self.scp = scp
+        self.originator = originator
+        self.message_id = message_id
+        self.studies = studies
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._waiting: deque[Arrived] = deque()
+        self._seen: set[str] = set()
+        self._told = 0
+        """How many objects there are in all, by the other archive's last response."""
+        self._missing: list[Missing] = []
+        self._failure: ArchiveUnavailable | None = None
+        self._has_ended = False
+        self._is_closed = False
+        self._last_sign = time.monotonic()
+
+    # -- the other archive's side -------------------------------------------------------------------------------
+
+    def offer(self, arrived: Arrived) -> bool:
+        """Hand an object over, waiting until there is room; False when nobody wants it any more.
+
+        One that came before is not sent again.
+        """
+        with self._changed:
+            if arrived.sop_instance_uid in self._seen:
+                return not self._is_closed
+            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._is_closed)
+            if self._is_closed or self._has_ended:
+                return False
+            self._last_sign = time.monotonic()
+            self._seen.add(arrived.sop_instance_uid)
+            self._waiting.append(arrived)
+            self._changed.notify_all()
+            return True
+
+    def tell(self, total: int) -> None:
+        """A pending response: how many sub-operations there are in all."""
+        with self._changed:
+            self._told = max(self._told, total)
+            self._last_sign = time.monotonic()
+
+    def end(self, *, missing: list[Missing], failure: ArchiveUnavailable | None = None) -> None:
+        """The final response, or why there is none."""
+        with self._changed:
+            self._missing, self._failure, self._has_ended = missing, failure, True
+            self._changed.notify_all()
+
+    # -- our side -----------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
+        while True:
+            with self._changed:
+                while not self._waiting and not self._has_ended and not self._is_closed:
+                    left = None if self._patience is None else self._last_sign + self._patience - time.monotonic()
+                    if left is not None and left <= 0:
+                        self._failure = ArchiveUnavailable(f"{self.scp}: nothing came in time")
+                        self._has_ended = True
+                        break
+                    self._changed.wait(left)
+                if self._is_closed:
+                    return
+                if not self._waiting:
+                    break
+                arrived = self._waiting.popleft()
+                self._changed.notify_all()
+            yield arrived
+        if self._failure is not None and not self._seen:
+            raise self._failure
+        yield from self._missing
+        if self._failure is not None:
+            for _ in range(max(self._told - len(self._seen) - len(self._missing), 1)):
+                yield Missing("")
+
+    @property
+    def failure(self) -> ArchiveUnavailable | None:
+        """Why the other archive did not fulfil the retrieve, if it did not."""
+        return self._failure
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody wants the objects any more."""
+        return self._is_closed
+
+    def remaining(self, ended: int) -> int:
+        """See `deliver.Stream`."""
+        with self._changed:
+            known = max(self._told, len(self._seen) + len(self._missing))
+        return max(known - ended, 0)
+
+    def close(self) -> None:
+        """See `deliver.Stream`."""
+        with self._changed:
+            self._is_closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+
+class Forwards:
+    """The retrieves that other archives are fulfilling; one for a process. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[Forward] = []
+
+    def add(self, forward: Forward) -> None:
+        """From now on objects find it."""
+        with self._lock:
+            self._running.append(forward)
+
+    def remove(self, forward: Forward) -> None:
+        """Objects do not find it any more."""
+        with self._lock:
+            self._running = [other for other in self._running if other is not forward]
+
+    @property
+    def are_running(self) -> bool:
+        """Whether there are any."""
+        return bool(self._running)
+
+    def waits_for(self, calling: AETitle | str, scp_of: Mapping[AETitle, AETitle]) -> bool:
+        """Whether any waits for objects from this AE; ``scp_of`` is dcmCStoreSCUOfCMoveSCP."""
+        scp = scp_of.get(AETitle(calling), calling)
+        return any(forward.scp == scp for forward in self._running)
+
+    def named(self, originator: str, message_id: int | None) -> Forward | None:
+        """The one that an object names."""
+        with self._lock:
+            for forward in self._running:
+                if (forward.originator, forward.message_id) == (originator, message_id):
+                    return forward
+        return None
+
+    def guessed(
+        self, calling: AETitle | str, study_instance_uid: str, scp_of: Mapping[AETitle, AETitle]
+    ) -> Forward | str:
+        """The one to which an object that names none must belong, or why it cannot be told."""
+        scp = scp_of.get(AETitle(calling), calling)
+        with self._lock:
+            of_scp = [forward for forward in self._running if forward.scp == scp]
+        fitting = [f for f in of_scp if not f.studies or study_instance_uid in f.studies]
+        if len(fitting) == 1:
+            return fitting[0]
+        if not of_scp:
+            return f"no retrieve waits for objects from {calling}"
+        if not fitting:
+            return f"no retrieve waits for that study from {calling}"
+        return f"{len(fitting)} retrieves wait for that study from {calling}, and it names none"

@@ -1,0 +1,44 @@
+"""The archive from which objects come that are not here (dcmFallbackCMoveSCP), as a retrieve sees it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.forwards import Forward
+
+
+class Upstream(Protocol):
+    """Asks the other archive; implemented by ``dicom/upstream_move.py``."""
+
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+        """Let it send what is asked for to us. Raises ArchiveUnavailable.
+
+        What becomes of it, the forward tells; it has to be closed.
+        """
+        ...
+
+
+def retrieve_identifier(keys: RetrieveKeys) -> Dataset:
+    """The identifier of a C-MOVE or C-GET (PS3.4 C.4.2.1.4).
+
+    In the Study Root model, which names studies by UID alone, unless whole patients are asked for.
+    """
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = keys.level.value
+    if keys.level is Level.PATIENT:
+        identifier.PatientID = keys.patient_id
+        if keys.issuer_of_patient_id:
+            identifier.IssuerOfPatientID = keys.issuer_of_patient_id
+    for keyword, uids in (
+        ("StudyInstanceUID", keys.study_instance_uids),
+        ("SeriesInstanceUID", keys.series_instance_uids),
+        ("SOPInstanceUID", keys.sop_instance_uids),
+    ):
+        if uids:
+            setattr(identifier, keyword, list(uids))
+    return identifier
