@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.config.ldap_source import LdapSource, LdapUrl
+from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
