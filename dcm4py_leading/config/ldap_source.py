@@ -7,6 +7,7 @@ nothing by itself: no schema fetched, no referrals chased, no alias followed.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ _SUCCESS, _SIZE_LIMIT_EXCEEDED, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
 
 _ROOT_FILTER = f"(&(objectClass=dicomConfigurationRoot)(cn={CONFIGURATION_CN}))"
 _AE_PARTS_FILTER = "(|(objectClass=dicomDevice)(objectClass=dicomNetworkConnection)(objectClass=dicomNetworkAE))"
+_SCHEMA = {"dicomConfigurationRoot": "dicom", "dcmDevice": "dcm4che", "dcmArchiveDevice": "dcm4chee-archive"}
+"""Of each part of the schema one class, and the file that has it."""
+_CLASS_NAMES = re.compile(r"\bNAME\s+(?:'([^']*)'|\(([^)]*)\))")
 
 
 class LdapSource:
@@ -105,7 +109,10 @@ class LdapSource:
 
         def read(directory: _Directory) -> tuple[Entry, ...]:
             dn = f"dicomDeviceName={escape_rdn_value(device_name)},{DEVICES_RDN},{directory.root()}"
-            return directory.search(dn, "(objectClass=*)")
+            entries = directory.search(dn, "(objectClass=*)")
+            if not any(entry.is_a("dcmArchiveDevice") for entry in entries):
+                directory.check_schema(dn)
+            return entries
 
         return self._first_answer(read)
 
@@ -161,12 +168,30 @@ class _Directory:
         """DN of the dicomConfigurationRoot. Raises ConfigInvalid when there is none to be seen."""
         roots = self.search(self._url.base_dn, _ROOT_FILTER)
         if not roots:
+            self.check_schema(self._url.base_dn)
             reason = (
                 f"there is no dicomConfigurationRoot 'cn={CONFIGURATION_CN}' to be seen at or below this base DN of"
                 f" {self._url.server}: is it the right one, and may we read it?"
             )
             raise ConfigInvalid([Problem(dn=self._url.base_dn, reason=reason)])
         return roots[0].dn
+
+    def check_schema(self, dn: str) -> None:
+        """Raise ConfigInvalid when the server says that it lacks a part of the schema; ``dn`` is where we miss it."""
+        found = self._base("", "subschemaSubentry")
+        classes = [text for subschema in found for text in self._base(subschema, "objectClasses")]
+        known = {name.lower() for text in classes for name in _names(text)}
+        missing = [f"{name} (schema/{part}.schema)" for name, part in _SCHEMA.items() if name.lower() not in known]
+        if known and missing:
+            reason = f"the schema of {self._url.server} has no {', no '.join(missing)}: load it into the server first"
+            raise ConfigInvalid([Problem(dn=dn, reason=reason)])
+
+    def _base(self, dn: str, attribute: str) -> list[str]:
+        """The values of an attribute of one entry; none where it is not to be seen."""
+        result, response = self._session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
+        if result["result"] != _SUCCESS:
+            return []
+        return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
 
     def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
@@ -196,6 +221,12 @@ class _Directory:
             )
         values = {name: map(text_of, octets) for name, octets in found["raw_attributes"].items()}
         return Entry.of(found["dn"], values)
+
+
+def _names(object_class: str) -> list[str]:
+    """The names in the description of an object class (RFC 4512 4.1.1)."""
+    match = _CLASS_NAMES.search(object_class)
+    return [] if match is None else [match[1]] if match[1] is not None else match[2].replace("'", " ").split()
 
 
 def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:

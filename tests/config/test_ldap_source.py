@@ -120,6 +120,25 @@ def test_base_dn_without_a_configuration_is_invalid(slapd, base_dn):
         LdapSource([f"{slapd.url}/{base_dn}"]).read_device("dcm4chee-arc")
 
 
+DICOM = "dicomConfigurationRoot (schema/dicom.schema)"
+DCM4CHE = "dcmDevice (schema/dcm4che.schema)"
+ARCHIVE = "dcmArchiveDevice (schema/dcm4chee-archive.schema)"
+
+
+@pytest.mark.parametrize(
+    ("parts", "missing"),
+    [(0, [DICOM, DCM4CHE, ARCHIVE]), (1, [DCM4CHE, ARCHIVE]), (2, [ARCHIVE])],
+)
+def test_part_of_the_schema_that_the_server_lacks_is_named(slapd_factory, upstream, parts, missing):
+    tree = TREE.replace("objectClass: dcmArchiveDevice\n", "").replace("dcmFuzzyAlgorithmClass: ", "dicomDescription: ")
+    content = tree if parts else tree.partition(f"dn: {ROOT}")[0]
+    server = slapd_factory(schema=upstream.schema[:parts], content=[content])
+    with pytest.raises(ConfigInvalid) as caught:
+        source(server).read_device("dcm4chee-arc")
+    (problem,) = caught.value.problems
+    assert f"127.0.0.1:{server.port} has no {', no '.join(missing)}: load it" in problem.reason
+
+
 def test_stock_tree_is_the_same_device_from_a_server_and_from_its_files(slapd_factory, upstream):
     server = slapd_factory(schema=upstream.schema, content=upstream.stock_content)
     live, embedded = snapshot(source(server)), snapshot(LdifSource(upstream.stock_content))
