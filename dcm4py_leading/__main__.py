@@ -26,7 +26,7 @@ import click
 from dcm4py_leading import __version__, log
 from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
-from dcm4py_leading.compose import Site, check, unserved_lines
+from dcm4py_leading.compose import Site, check, directory_return, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap_source import LdapSource
@@ -197,6 +197,7 @@ def main() -> None:
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 def serve(site: Site, http: str, drain: float, workers: int) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
+    site = surviving(site)
     if CONTROL_FD in os.environ:
         control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
         run_worker(site, control=control, slots=slots, slot=slot)
@@ -216,9 +217,10 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         web = HttpServer(create_app(service), host.strip("[]"), int(port))
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
-        while wishes.get() is signal.SIGHUP:
-            with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
-                service.reload()
+        with directory_return(site, service.reload):
+            while wishes.get() is signal.SIGHUP:
+                with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
+                    service.reload()
     finally:
         if web is not None:
             web.stop()
