@@ -54,10 +54,9 @@ class LastGood:
         self._lock = threading.Lock()
         self._written: dict[Path, bytes] = {}
         """A digest of what this process has written, by file."""
-
-    @property
-    def _device_file(self) -> Path:
-        return self._folder / "device.ldif"
+        self._device_file = folder / "device.ldif"
+        self._device_source = LdifSource([self._device_file])
+        """Parsed once for each state of the file."""
 
     def _ae_file(self, ae_title: str) -> Path:
         return self._folder / "ae" / f"{quote(ae_title, safe='')}.ldif"
@@ -100,7 +99,7 @@ class LastGood:
             if not self._is_ours(header):
                 _log.warning("%s was kept of another device or directory, and is not used", path)
                 return None
-            source = LdifSource([path])
+            source = self._device_source if path == self._device_file else LdifSource([path])
             source.entries()
         except (OSError, ValueError, ConfigError) as err:
             _log.error("%s cannot be used: %s", path, err)
