@@ -13,7 +13,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,8 +119,15 @@ class LastGood:
         with self._lock:
             if self._written.get(path) == digest:
                 return
-            header = {"device": self._device_name, "directory": self._directory, "keptAt": self._now().isoformat()}
+            header = {
+                "device": self._device_name,
+                "directory": list(self._directory),
+                "keptAt": self._now().isoformat(),
+            }
             try:
+                if _holds(path, header, text):
+                    self._written[path] = digest
+                    return
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _replace(path, f"# {json.dumps(header)}\n{text}".encode())
             except OSError as err:
@@ -147,6 +154,16 @@ def _header(path: Path) -> dict[str, object] | None:
     if not isinstance(header, dict):
         raise ValueError("its first line does not say of what it was kept")
     return header
+
+
+def _holds(path: Path, header: Mapping[str, object], text: str) -> bool:
+    """Whether another process has written the same. Raises OSError."""
+    try:
+        first, _, rest = path.read_text("utf-8").partition("\n")
+        found = json.loads(first.removeprefix("#"))
+        return rest == text and {**found, "keptAt": None} == {**header, "keptAt": None}
+    except (FileNotFoundError, ValueError, TypeError):
+        return False
 
 
 def _replace(path: Path, data: bytes) -> None:

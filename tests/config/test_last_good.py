@@ -121,6 +121,19 @@ def test_same_content_is_written_once(make, folder):
     assert keys(make().device("dcm4chee-arc")) == keys(TREE[:-1])
 
 
+def test_what_another_process_has_written_is_not_written_again(make, folder):
+    make().keep_devices([TREE])
+    path = folder / "device.ldif"
+    path.write_text(path.read_text().replace("2026-01-02", "2025-01-02"))
+    make().keep_devices([TREE])
+    assert make().kept_at().startswith("2025-01-02")
+    make(directory=(URL,)).keep_devices([TREE])
+    assert make().kept_at().startswith("2026-01-02")
+    path.write_text("rubbish")
+    make().keep_devices([TREE])
+    assert make().device("dcm4chee-arc") is not None
+
+
 def test_folder_that_cannot_be_made_costs_an_error_in_the_log(make, folder, caplog):
     folder.write_text("in the way")
     make().keep_devices([TREE])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import Dataset
 
 from dcm4py_leading.app import Service
 from dcm4py_leading.compose import Site, surviving
@@ -18,11 +19,12 @@ from dcm4py_leading.config.last_good import FOLDER
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.surviving import SurvivingSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
+from dcm4py_leading.leading.last_known import FILE_NAME as LAST_KNOWN
 from tests.fixtures.datasets import make_study
-from tests.fixtures.scripted import Viewer
+from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
-from tests.fixtures.slapd import BASE_DN, Slapd, SlapdFactory
+from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
 from tests.fixtures.workers import Served, until
 
 pytestmark = pytest.mark.peers
@@ -258,6 +260,30 @@ def test_move_destination_that_was_used_once_is_known_through_outage_and_restart
     start(running, site(seed, slapd))
     assert move(seed.archive_port, query)[-1][0].Status == 0x0000
     assert len(viewer.received) == 3
+
+
+def test_leading_archive_is_asked_after_a_start_without_directory(
+    seed: Seed, slapd: Slapd, running: ExitStack, tmp_path: Path
+) -> None:
+    right = Dataset()
+    right.StudyInstanceUID, right.StudyDescription = STUDY, "Right description"
+    leading, viewer = LeadingScp(seed.leading_port, knows(right)), Viewer(seed.viewer_port)
+    running.callback(leading.stop)
+    running.callback(viewer.stop)
+    change = (OUR_LDIF / "leading-cfind-scp.ldif").read_text()
+    assert slapd.ldapmodify(change).returncode == 0
+    files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=1)
+    first = Service(site(seed, slapd))
+    store(seed.archive_port, files)
+    assert move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0].Status == 0x0000
+    first.stop(0)
+    slapd.stop()
+    (seed.data_dir / LAST_KNOWN).unlink()
+
+    start(running, site(seed, slapd))
+    assert move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0].Status == 0x0000
+    assert [received.StudyDescription for received in viewer.received] == ["Right description"] * 2
+    assert len(leading.queries) == 2
 
 
 # As a process, with and without workers.
