@@ -112,11 +112,14 @@ def test_damaged_file_is_told_and_not_used(make, folder, damage, caplog):
 
 
 def test_same_content_is_written_once(make, folder):
-    kept = make()
+    kept, path = make(), folder / "device.ldif"
     kept.keep_devices([TREE])
-    (folder / "device.ldif").unlink()
+    written = path.stat()
     kept.keep_devices([tuple(reversed(TREE))])
-    assert not (folder / "device.ldif").exists()
+    assert path.stat().st_mtime_ns == written.st_mtime_ns
+    path.unlink()
+    kept.keep_devices([TREE])
+    assert path.exists()
     kept.keep_devices([TREE[:-1]])
     assert keys(make().device("dcm4chee-arc")) == keys(TREE[:-1])
 
