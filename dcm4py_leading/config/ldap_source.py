@@ -197,7 +197,13 @@ class _Directory:
         result, response = self._session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
         if result["result"] != _SUCCESS:
             return []
-        return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
+        return [
+            text_of(octets)
+            for found in response
+            for name, values in found.get("raw_attributes", {}).items()
+            if name.lower() == attribute.lower()
+            for octets in values
+        ]
 
     def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""

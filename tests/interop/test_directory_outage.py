@@ -123,6 +123,20 @@ def test_start_on_a_broken_tree_is_refused_whatever_is_kept(seed: Seed, slapd: S
         Service(site(seed, slapd))
 
 
+def test_broken_tree_changes_nothing_while_running_and_is_never_kept(
+    seed: Seed, slapd: Slapd, running: ExitStack
+) -> None:
+    service = Service(site(seed, slapd))
+    fingerprint = service.measure().fingerprint
+    assert slapd.ldapmodify(BREAK).returncode == 0
+    with pytest.raises(ConfigInvalid):
+        service.reload()
+    assert echoes(seed.archive_port)
+    service.stop(0)
+    slapd.stop()
+    assert start(running, site(seed, slapd)).measure().fingerprint == fingerprint
+
+
 def test_what_was_kept_of_another_directory_or_device_is_not_used(
     seed: Seed, slapd: Slapd, slapd_factory: SlapdFactory
 ) -> None:
