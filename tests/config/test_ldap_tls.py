@@ -124,8 +124,9 @@ def test_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tls, auth
 class SocketSlapd(Slapd):
     """A Slapd that can be reached over a Unix socket too, and lets nobody but root and its own user read."""
 
-    def _listens_on(self):
-        return f"{self.url} {self.socket_url}"
+    def start(self):
+        self._configuration = [*self._configuration, "-h", f"{self.url} {self.socket_url}"]
+        super().start()
 
     @property
     def socket_url(self):
