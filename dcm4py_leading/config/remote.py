@@ -38,8 +38,8 @@ class _Answer:
 class RemoteAEResolver:
     """AE title to RemoteAE, for any AE of the directory, those of our own device included.
 
-    Safe under threads: one lock guards the answers, and is never held while the directory is asked. Who asks for a title
-    that another thread is asking for waits for its answer.
+    Safe under threads: one lock guards the answers, and is never held while the directory is asked. Who asks for a
+    title that another thread is asking for waits for its answer.
     """
 
     def __init__(
