@@ -19,6 +19,7 @@ from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
@@ -190,6 +191,9 @@ def tell(snapshot: Snapshot, what: str, site: Site) -> None:
         LOG.warning("%s", problem)
     for line in unserved_lines(snapshot.device):
         LOG.info("%s", line)
+    idle = sum(found.status is not Status.YES for found in snapshot.present)
+    if idle:
+        LOG.info("not or not wholly acted on: %d attributes or kinds of entries, which the command check names", idle)
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,
