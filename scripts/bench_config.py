@@ -22,7 +22,8 @@ from pathlib import Path
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.remote import RemoteAEResolver
-from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd
+from tests.fixtures.directory import BASE_DN
+from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 DEVICES, AES, RELOADS, LOOKUPS = 2_000, 5_000, 50, 200
 MOST_SECONDS = 3.0
