@@ -31,6 +31,7 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
+from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.options import parse_options
@@ -180,7 +181,15 @@ def main() -> None:
 @option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
 @option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
-def serve(site: Site, http: str, drain: float, workers: int) -> None:
+@option(
+    "--watch",
+    is_flag=False,
+    flag_value=Pace().interval_seconds,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="[SECONDS]",
+    help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
+)
+def serve(site: Site, http: str, drain: float, workers: int, watch: float | None) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
     if CONTROL_FD in os.environ:
         control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
@@ -193,7 +202,11 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     try:
         site.data_dir.mkdir(parents=True, exist_ok=True)
-        service = Service(site) if workers == 1 else Supervisor(site, workers=workers, command_line=sys.argv[1:])
+        pace = None if watch is None else Pace.every(watch)
+        if workers == 1:
+            service: Service | Supervisor = Service(site, pace=pace)
+        else:
+            service = Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
     except OSError as err:
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None

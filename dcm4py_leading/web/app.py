@@ -28,7 +28,10 @@ class Control(Explainer, LeadingAnswers, Metered, Protocol):
         ...
 
     def state(self) -> Mapping[str, object]:
-        """What runs since when, and how the last reload went; JSON values only."""
+        """What runs since when, and how the last reload went; JSON values only.
+
+        ``degraded`` lists what stands in the way of the directory's word; empty when nothing does.
+        """
         ...
 
 
@@ -51,9 +54,10 @@ def create_app(control: Control) -> Starlette:
         return JSONResponse({"status": "UP"})
 
     def ready(_: Request) -> Response:
-        is_ready = control.is_ready()
-        body = {"status": "UP" if is_ready else "DOWN", **control.state()}
-        return JSONResponse(body, status_code=200 if is_ready else 503)
+        is_ready, state = control.is_ready(), control.state()
+        # A configuration that is old serves: nobody should take the service away for that.
+        status = ("DEGRADED" if state.get("degraded") else "UP") if is_ready else "DOWN"
+        return JSONResponse({"status": status, **state}, status_code=200 if is_ready else 503)
 
     return Starlette(
         routes=[

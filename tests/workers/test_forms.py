@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
@@ -16,7 +17,6 @@ from dcm4py_leading.service.explain import StudyNotStored
 from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import RequestRefused
 from dcm4py_leading.workers.forms import error_from_json, error_to_json, measured_from_json, measured_to_json
-from dcm4py_leading.workers.recorded import Recording
 
 A, B = AETitle("A"), AETitle("B")
 
