@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, leading_settings, tell
+from dcm4py_leading.compose import Site, check, in_force, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
@@ -75,9 +75,9 @@ class Service:
 
         With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
-        self._configuration = Configuration(site, lambda new: self._node.prepare(new.checked).commit(), now=now)
-        self._node = Node(site, self._configuration.in_force.checked)
-        tell(self._configuration.in_force.checked.snapshot, "configuration in force", site)
+        self._configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
+        self._node = Node(site, self._configuration.in_force)
+        in_force(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from dcm4py_leading.compose import Checked, Site, check, tell
+from dcm4py_leading.compose import Checked, Site, check, in_force, keep
 from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.loader import load_device_description, load_remote_ae
@@ -25,21 +25,13 @@ _STOP_SECONDS = 5.0
 T = TypeVar("T", RemoteAE, DeviceDescription)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A configuration that can be put in force, and what was read of the directory for it."""
-
-    checked: Checked
-    recording: Recording
-
-
 class Configuration:
     """Holds what is in force, and changes it, one change at a time. Safe under threads."""
 
     def __init__(
         self,
         site: Site,
-        put: Callable[[Loaded], None],
+        put: Callable[[Checked], None],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -62,7 +54,9 @@ class Configuration:
 
     def follow(self, pace: Pace) -> None:
         """Follow the directory from now on."""
-        self._follower = Follower(self._site.source, self._site.device_name, self, pace)
+        self._follower = Follower(
+            self._site.source, self._site.device_name, self, pace, is_told=self._site.directory_state is not None
+        )
         self._follower.start()
 
     def stop(self) -> None:
@@ -84,7 +78,7 @@ class Configuration:
                 self._fail(err)
                 LOG.error("reload failed, the configuration of %s stays: %s", self.loaded_at, err)
                 raise
-            tell(new.checked.snapshot, "configuration reloaded", self._site)
+            in_force(new, "configuration reloaded", self._site)
             self._tell_differences(old, new)
 
     # What a follower needs; see `config.watch.Adopter`.
@@ -114,15 +108,16 @@ class Configuration:
                     LOG.error("a change in the directory is not taken: %s", err)
                     LOG.error("the configuration of %s stays", self.loaded_at)
                 raise
-            for problem in new.checked.snapshot.problems:
-                if problem not in old.checked.snapshot.problems:
+            for problem in new.snapshot.problems:
+                if problem not in old.snapshot.problems:
                     LOG.warning("%s", problem)
             if differs:
-                LOG.info("configuration follows the directory: fingerprint %s", new.checked.snapshot.fingerprint)
+                LOG.info("configuration follows the directory: fingerprint %s", new.snapshot.fingerprint)
                 self._tell_differences(old, new)
             elif failure is not None:
                 LOG.info("the directory holds the configuration in force again")
             self._last_failure = None
+            keep(new, self._site)
             if not differs:
                 self.in_force = _with_problems_of(old, new)
 
@@ -131,15 +126,16 @@ class Configuration:
     @property
     def loaded_at(self) -> str:
         """When what is in force was read, in ISO 8601."""
-        return self.in_force.checked.snapshot.loaded_at.isoformat()
+        return self.in_force.snapshot.loaded_at.isoformat()
 
     def state(self) -> dict[str, object]:
         """For `web.app.Control.state`."""
-        snapshot = self.in_force.checked.snapshot
+        snapshot, directory = self.in_force.snapshot, self._site.directory_state
         return {
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self.loaded_at},
             "lastFailedReload": self._last_failure,
+            **({} if directory is None else {"directory": directory.to_json()}),
             "degraded": self._degraded(),
         }
 
@@ -150,6 +146,7 @@ class Configuration:
             is_last_reload_good=self._last_failure is None,
             is_degraded=bool(self._degraded()),
             configuration_changes=self._changes,
+            directory=self._site.directory_state,
             followed=None if self._follower is None else self._follower.followed,
         )
 
@@ -158,7 +155,9 @@ class Configuration:
         degraded = []
         if self._last_failure is not None:
             degraded.append("the last attempt to take another configuration failed")
-        if self._follower is not None and not self._follower.followed.is_reachable:
+        if self._site.directory_state is not None:
+            degraded += self._site.directory_state.degraded
+        elif self._follower is not None and not self._follower.followed.is_reachable:
             degraded.append("the directory cannot be read")
         if self._follower is not None and self._follower.followed.is_restless:
             degraded.append("the directory does not come to rest")
@@ -166,7 +165,7 @@ class Configuration:
 
     # Parts.
 
-    def _load(self, source: ConfigSource) -> Loaded:
+    def _load(self, source: ConfigSource) -> Checked:
         recorder = Recorder(source)
         try:
             checked = check(replace(self._site, source=recorder))
@@ -176,9 +175,9 @@ class Configuration:
             self._attempt = Attempt.of(recorder.recording, is_good=False)
             raise
         self._attempt = Attempt.of(recorder.recording, is_good=True)
-        return Loaded(checked=checked, recording=recorder.recording)
+        return checked
 
-    def _replace(self, new: Loaded) -> None:
+    def _replace(self, new: Checked) -> None:
         self._put(new)
         self.in_force = new
         self._last_failure = None
@@ -188,27 +187,26 @@ class Configuration:
         self._attempt = replace(self._attempt, is_good=False)
         self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
 
-    def _tell_differences(self, old: Loaded, new: Loaded) -> None:
+    def _tell_differences(self, old: Checked, new: Checked) -> None:
         for difference in _differences(old, new, self._site):
             LOG.info("changed: %s", difference)
 
 
-def _with_problems_of(old: Loaded, new: Loaded) -> Loaded:
+def _with_problems_of(old: Checked, new: Checked) -> Checked:
     """The same configuration, with what is now to be said of it."""
-    snapshot = replace(old.checked.snapshot, problems=new.checked.snapshot.problems)
-    return replace(old, checked=replace(old.checked, snapshot=snapshot))
+    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems))
 
 
-def _differences(old: Loaded, new: Loaded, site: Site) -> Iterator[Difference]:
+def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:
     """What differs in the device, and in the AEs and devices that the rules of both name."""
-    yield from differences(old.checked.snapshot.device, new.checked.snapshot.device)
-    for title in sorted(old.recording.aes.keys() & new.recording.aes.keys()):
+    yield from differences(old.snapshot.device, new.snapshot.device)
+    for title in sorted(old.read.aes.keys() & new.read.aes.keys()):
         yield from _come_or_gone(
-            _remote_ae(old.recording, title, site), _remote_ae(new.recording, title, site), "dicomNetworkAE", title
+            _remote_ae(old.read, title, site), _remote_ae(new.read, title, site), "dicomNetworkAE", title
         )
-    for name in sorted(old.recording.devices.keys() & new.recording.devices.keys() - {site.device_name}):
+    for name in sorted(old.read.devices.keys() & new.read.devices.keys() - {site.device_name}):
         yield from _come_or_gone(
-            _description(old.recording, name, site), _description(new.recording, name, site), "dicomDevice", name
+            _description(old.read, name, site), _description(new.read, name, site), "dicomDevice", name
         )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
-from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.entry import ConfigSource, Marked
 from dcm4py_leading.config.recorded import Recording, record
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
@@ -74,15 +74,6 @@ class Adopter(Protocol):
         ...
 
 
-@runtime_checkable
-class Marked(Protocol):
-    """A source that can tell cheaply whether it is worth while to read."""
-
-    def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str:
-        """As long as it is the same, these have hardly changed. Raises ConfigUnavailable, ConfigInvalid."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """How following goes."""
@@ -103,12 +94,15 @@ class Follower:
         adopter: Adopter,
         pace: Pace,
         *,
+        is_told: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``is_told``: the source itself tells in the log when it cannot be read, and when it can again."""
         self._source = source
         self._device_name = device_name
         self._adopter = adopter
         self._pace = pace
+        self._is_told = is_told
         self._clock = clock
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -219,11 +213,12 @@ class Follower:
 
     def _has_failed(self, err: ConfigUnavailable) -> None:
         self._moving = None
-        if self.followed.is_reachable:
+        if self.followed.is_reachable and not self._is_told:
             LOG.warning("the directory cannot be read, the configuration in force stays: %s", err)
         self.followed = replace(self.followed, is_reachable=False, failed_reads=self.followed.failed_reads + 1)
 
     def _has_answered(self) -> None:
         if not self.followed.is_reachable:
-            LOG.info("the directory can be read again")
+            if not self._is_told:
+                LOG.info("the directory can be read again")
             self.followed = replace(self.followed, is_reachable=True)

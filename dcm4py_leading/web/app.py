@@ -28,10 +28,8 @@ class Control(Explainer, LeadingAnswers, Metered, Protocol):
         ...
 
     def state(self) -> Mapping[str, object]:
-        """What runs since when, and how the last reload went; JSON values only.
-
-        ``degraded`` lists what stands in the way of the directory's word; empty when nothing does.
-        """
+        """What runs since when, and how the last reload went; JSON values only. ``degraded`` lists in words what is
+        not as it should be; a service that is degraded serves all the same."""
         ...
 
 
@@ -54,10 +52,11 @@ def create_app(control: Control) -> Starlette:
         return JSONResponse({"status": "UP"})
 
     def ready(_: Request) -> Response:
-        is_ready, state = control.is_ready(), control.state()
-        # A configuration that is old serves: nobody should take the service away for that.
-        status = ("DEGRADED" if state.get("degraded") else "UP") if is_ready else "DOWN"
-        return JSONResponse({"status": status, **state}, status_code=200 if is_ready else 503)
+        is_ready = control.is_ready()
+        state = control.state()
+        working = "DEGRADED" if state.get("degraded") else "UP"
+        body = {"status": working if is_ready else "DOWN", **state}
+        return JSONResponse(body, status_code=200 if is_ready else 503)
 
     return Starlette(
         routes=[

@@ -16,9 +16,9 @@ from functools import reduce
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Site, listening_connections, open_storages, tell
+from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, open_storages
 from dcm4py_leading.config.watch import Pace
-from dcm4py_leading.configuration import Configuration, Loaded
+from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import bind_listener
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -60,7 +60,7 @@ class Supervisor:
         IndexUnavailable, OSError, WorkerSilent.
         """
         self._configuration = Configuration(site, self._put, now=now)
-        device = self._configuration.in_force.checked.snapshot.device
+        device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
         with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
             open_storages(device, {}, index)
@@ -75,7 +75,7 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
-        tell(self._configuration.in_force.checked.snapshot, "configuration in force", site)
+        in_force(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
 
@@ -88,9 +88,9 @@ class Supervisor:
         """Read and check once, prepare it in every worker, then swap in all; see `web.app.Control`."""
         self._configuration.reload()
 
-    def _put(self, new: Loaded) -> None:
+    def _put(self, new: Checked) -> None:
         """Let every worker, or none, work by ``new``. Raises ConfigError."""
-        connections = listening_connections(new.checked.snapshot.device)
+        connections = listening_connections(new.snapshot.device)
         fresh = _bind(connections, self._sockets)
         workers = self._serving()
         try:
@@ -109,7 +109,7 @@ class Supervisor:
         _close(obsolete)
 
     def _prepare_all(
-        self, workers: Sequence[WorkerProcess], new: Loaded, fresh: Mapping[Address, socket.socket]
+        self, workers: Sequence[WorkerProcess], new: Checked, fresh: Mapping[Address, socket.socket]
     ) -> None:
         """Prepare every worker, or none. Raises ConfigError."""
         prepared: list[WorkerProcess] = []
@@ -165,7 +165,7 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
-        snapshot = self._configuration.in_force.checked.snapshot
+        snapshot = self._configuration.in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
             key_lookups={},
@@ -240,8 +240,8 @@ def _raising(err: WorkerSilent) -> Answer:
     return answer
 
 
-def _prepare(worker: WorkerProcess, new: Loaded, sockets: Mapping[Address, socket.socket]) -> Answer:
-    body = {"entries": new.recording.to_json(), "addresses": list(sockets)}
+def _prepare(worker: WorkerProcess, new: Checked, sockets: Mapping[Address, socket.socket]) -> Answer:
+    body = {"entries": new.read.to_json(), "addresses": list(sockets)}
     return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
 
 
