@@ -26,7 +26,7 @@ import click
 from dcm4py_leading import __version__, log
 from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
-from dcm4py_leading.compose import Site, check, directory_return, surviving, unserved_lines
+from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap_source import LdapSource
@@ -230,7 +230,7 @@ def serve(site: Site, http: str, drain: float, workers: int, watch: float | None
         web = HttpServer(create_app(service), host.strip("[]"), int(port))
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
-        with directory_return(site, service.reload):
+        with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
                 with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                     service.reload()

@@ -19,8 +19,8 @@ from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
-from dcm4py_leading.config.directory_return import DirectoryReturn
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.heartbeat import Heartbeat
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
@@ -208,10 +208,11 @@ def surviving(site: Site) -> Site:
     return replace(site, source=SurvivingSource(site.source, last_good))
 
 
-def directory_return(site: Site, reload: Callable[[], None]) -> AbstractContextManager[object]:
-    """Within it, a service that started with what was kept takes the directory's configuration when it is back."""
+def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[object]:
+    """Within it, a directory is asked now and then whether it is there, and a service that has started without it
+    takes its configuration when it is back."""
     if isinstance(site.source, SurvivingSource):
-        return DirectoryReturn(site.source, site.device_name, reload)
+        return Heartbeat(site.source, site.device_name, reload)
     return nullcontext()
 
 

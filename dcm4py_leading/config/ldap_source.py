@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ldap3
 from ldap3.utils.conv import escape_filter_chars
@@ -22,6 +22,8 @@ from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +106,10 @@ class LdapSource:
         """The URLs, in the order in which they are tried."""
         return ", ".join(str(url) for url in self._urls)
 
+    def probe(self) -> None:
+        """Whether it can be read: the least that tells. Raises ConfigUnavailable, ConfigInvalid."""
+        self._first_answer(lambda directory: directory.root())
+
     def read_device(self, device_name: str) -> tuple[Entry, ...]:
         """The device and everything below it."""
 
@@ -129,14 +135,14 @@ class LdapSource:
 
         return self._first_answer(read)
 
-    def _first_answer(self, read: Callable[[_Directory], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+    def _first_answer(self, read: Callable[[_Directory], T]) -> T:
         end = self._clock() + self._read_timeout_seconds
         order = self._failover.order()
         reasons: dict[LdapUrl, str] = {}
         for number, url in enumerate(order):
             seconds = max(0.0, end - self._clock()) / (len(order) - number)
             try:
-                entries = with_session(url, self._access, seconds, lambda session: read(_Directory(session)))
+                answer = with_session(url, self._access, seconds, lambda session: read(_Directory(session)))
             except ConfigUnavailable as err:
                 self._failover.failed(url)
                 reasons[url] = str(err)
@@ -144,7 +150,7 @@ class LdapSource:
                     _log.warning("%s", err)
             else:
                 self._failover.answered(url)
-                return entries
+                return answer
         raise ConfigUnavailable("; ".join(reasons[url] for url in self._urls))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from dcm4py_leading.config.entry import ConfigSource, Entry
 from dcm4py_leading.config.last_good import LastGood
@@ -83,6 +83,14 @@ class DirectoryState:
         return reasons
 
 
+class Directory(ConfigSource, Protocol):
+    """A live directory."""
+
+    def probe(self) -> None:
+        """Ask whether it can be read. Raises ConfigUnavailable, ConfigInvalid."""
+        ...
+
+
 class SurvivingSource:
     """ConfigSource over a directory, and over what is kept of it for the time when it is down.
 
@@ -93,7 +101,7 @@ class SurvivingSource:
 
     def __init__(
         self,
-        directory: ConfigSource,
+        directory: Directory,
         last_good: LastGood,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -157,6 +165,10 @@ class SurvivingSource:
     def read_directory(self, device_name: str) -> tuple[Entry, ...]:
         """The device as the directory says, and nobody else. Raises ConfigUnavailable, ConfigInvalid."""
         return self._asked(lambda: self._directory.read_device(device_name))
+
+    def probe(self) -> None:
+        """Ask whether the directory can be read; `state` tells too. Raises ConfigUnavailable, ConfigInvalid."""
+        self._asked(self._directory.probe)
 
     def put_in_force(self, recording: Recording) -> None:
         """What was read for a configuration is in force: keep it, unless it was kept already."""

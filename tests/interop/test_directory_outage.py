@@ -13,7 +13,7 @@ import pytest
 
 from dcm4py_leading.app import Service
 from dcm4py_leading.compose import Site, surviving
-from dcm4py_leading.config.directory_return import DirectoryReturn
+from dcm4py_leading.config.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.last_good import FOLDER
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.surviving import SurvivingSource
@@ -28,7 +28,7 @@ from tests.fixtures.workers import Served, until
 pytestmark = pytest.mark.peers
 
 STUDY = "1.2.826.0.1.3680043.8.498.81"
-PAUSES = (0.01, 0.05)
+PAUSES = Pauses(well=0.1, first=0.01, longest=0.05)
 BREAK = f"dn: {CONNECTION}\nchangetype: delete\n"
 
 
@@ -64,9 +64,9 @@ def echoes(port: int) -> bool:
         return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
 
 
-def waiting(where: Site, service: Service) -> DirectoryReturn:
+def beating(where: Site, service: Service) -> Heartbeat:
     assert isinstance(where.source, SurvivingSource)
-    return DirectoryReturn(where.source, where.device_name, service.reload, pauses=PAUSES)
+    return Heartbeat(where.source, where.device_name, service.reload, pauses=PAUSES)
 
 
 def is_last_good(service: Service) -> bool:
@@ -182,7 +182,7 @@ def test_directory_that_is_back_is_taken_with_what_has_changed(seed: Seed, slapd
     where = site(seed, slapd)
     service = start(running, where)
     before = service.measure().fingerprint
-    with waiting(where, service):
+    with beating(where, service):
         slapd.start()
         until(lambda: not is_last_good(service))
     assert service.measure().fingerprint != before
@@ -205,7 +205,7 @@ def test_directory_that_comes_back_broken_is_refused_once_and_taken_when_it_is_m
         assert directory is not None
         return directory.asked_at
 
-    with waiting(where, service):
+    with beating(where, service):
         slapd.start()
         until(lambda: service.state()["lastFailedReload"] is not None)
         for _ in range(3):
@@ -222,7 +222,8 @@ def test_directory_that_comes_back_broken_is_refused_once_and_taken_when_it_is_m
 
 
 def test_outage_while_running_changes_nothing_but_health(seed: Seed, slapd: Slapd, running: ExitStack) -> None:
-    service = start(running, site(seed, slapd))
+    where = site(seed, slapd)
+    service = start(running, where)
     fingerprint, read_at = service.measure().fingerprint, service.measure().directory.last_read_at  # type: ignore
     slapd.stop()
     with pytest.raises(ConfigUnavailable):
@@ -232,9 +233,10 @@ def test_outage_while_running_changes_nothing_but_health(seed: Seed, slapd: Slap
     assert measured.directory is not None and not measured.directory.is_reachable
     assert measured.directory.last_read_at == read_at and not measured.directory.is_last_good
     assert echoes(seed.archive_port)
-    slapd.start()
-    service.reload()
-    assert service.state()["degraded"] == []
+    with beating(where, service):
+        slapd.start()
+        until(lambda: service.state()["degraded"] == [])
+    assert service.measure().loaded_at == measured.loaded_at
 
 
 def test_move_destination_that_was_used_once_is_known_through_outage_and_restart(

@@ -1,8 +1,8 @@
-import threading
+from dataclasses import replace
 
 import pytest
 
-from dcm4py_leading.config.directory_return import DirectoryReturn
+from dcm4py_leading.config.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.last_good import LastGood
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.surviving import SurvivingSource
@@ -11,11 +11,17 @@ from tests.fixtures import trees
 from tests.fixtures.workers import until
 
 NAME = "dcm4chee-arc"
-PAUSES = (0.001, 0.01)
+PAUSES = Pauses(well=0.01, first=0.001, longest=0.01)
 
 
 class Directory(trees.EntrySource):
     asked = 0
+    probes = 0
+
+    def probe(self):
+        self.probes += 1
+        if self.down is not None:
+            raise self.down
 
     def read_device(self, device_name):
         self.asked += 1
@@ -64,38 +70,48 @@ def emergency(make, directory):
     return Service(make())
 
 
+def beats(directory, more=3):
+    """Wait for some more beats."""
+    asked = directory.asked + directory.probes
+    until(lambda: directory.asked + directory.probes >= asked + more)
+
+
 def test_directory_that_is_back_is_taken_once(emergency, directory):
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=PAUSES):
-        asked = directory.asked
-        until(lambda: directory.asked > asked + 3)
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
+        beats(directory)
         assert emergency.reloads == 0
         directory.down = None
         until(lambda: not emergency.source.state.is_last_good)
-        until(lambda: not any(thread.name == "directory" for thread in threading.enumerate()))
+        beats(directory)
     assert emergency.reloads == 1
 
 
-def test_nothing_runs_where_the_directory_was_read_at_start(make, directory):
+def test_directory_is_only_probed_where_it_was_read_at_start(make, directory):
     service = Service(make())
-    with DirectoryReturn(service.source, NAME, service.reload, pauses=PAUSES):
-        assert not any(thread.name == "directory" for thread in threading.enumerate())
+    asked = directory.asked
+    with Heartbeat(service.source, NAME, service.reload, pauses=PAUSES):
+        beats(directory)
+        directory.down = ConfigUnavailable("down")
+        until(lambda: not service.source.state.is_reachable)
+        directory.down = None
+        until(lambda: service.source.state.is_reachable)
+    assert (service.reloads, directory.asked) == (0, asked)
 
 
-def test_reload_by_somebody_else_ends_it(emergency, directory):
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=(0.2, 0.2)):
+def test_reload_by_somebody_else_ends_the_emergency(emergency, directory):
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=replace(PAUSES, first=0.2, longest=0.2)):
         directory.down = None
         emergency.put_in_force()
-        until(lambda: not any(thread.name == "directory" for thread in threading.enumerate()))
+        beats(directory)
     assert emergency.reloads == 0
 
 
 def test_tree_that_was_refused_is_tried_again_when_it_changes(emergency, directory):
     emergency.refusal = ConfigInvalid([Problem(dn="x", reason="broken")])
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=PAUSES):
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
         directory.down = None
         until(lambda: emergency.reloads == 1)
-        asked = directory.asked
-        until(lambda: directory.asked > asked + 3)
+        beats(directory)
         assert emergency.reloads == 1
         emergency.refusal = None
         directory.entries[0] = trees.device(dicomDescription="mended")
@@ -105,7 +121,7 @@ def test_tree_that_was_refused_is_tried_again_when_it_changes(emergency, directo
 
 def test_directory_that_goes_away_again_is_tried_again(emergency, directory):
     emergency.refusal = ConfigUnavailable("gone again")
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=PAUSES):
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
         directory.down = None
         until(lambda: emergency.reloads > 2)
         emergency.refusal = None
@@ -114,7 +130,7 @@ def test_directory_that_goes_away_again_is_tried_again(emergency, directory):
 
 def test_a_bug_in_one_attempt_is_told_and_is_not_the_last_attempt(emergency, directory, caplog):
     emergency.refusal = KeyError("bug")
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=PAUSES):
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
         directory.down = None
         until(lambda: emergency.reloads > 1)
         emergency.refusal = None
@@ -123,7 +139,7 @@ def test_a_bug_in_one_attempt_is_told_and_is_not_the_last_attempt(emergency, dir
 
 
 def test_no_reload_after_the_end(emergency, directory):
-    with DirectoryReturn(emergency.source, NAME, emergency.reload, pauses=PAUSES):
+    with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
         directory.down = None
         until(lambda: emergency.reloads > 0)
     reloads = emergency.reloads
