@@ -75,15 +75,15 @@ class Service:
 
         With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
-        self._configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
-        self._node = Node(site, self._configuration.in_force)
-        in_force(self._configuration.in_force, "configuration in force", site)
+        self.configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
+        self._node = Node(site, self.configuration.in_force)
+        in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
-            self._configuration.follow(pace)
+            self.configuration.follow(pace)
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
-        self._configuration.reload()
+        self.configuration.reload()
 
     def is_ready(self) -> bool:
         """True from construction on: it ends with every listener bound."""
@@ -91,11 +91,11 @@ class Service:
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        return {**self._configuration.state(), "associations": self._node.open_associations()}
+        return {**self.configuration.state(), "associations": self._node.open_associations()}
 
     def measure(self) -> Measured:
         """See `web.metrics.Metered`."""
-        return self._configuration.measured(self._node.measure())
+        return self.configuration.measured(self._node.measure())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
         """See `web.leading_cache.LeadingAnswers`."""
@@ -111,5 +111,5 @@ class Service:
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
-        self._configuration.stop()
+        self.configuration.stop()
         self._node.stop(drain_seconds)

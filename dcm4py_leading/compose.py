@@ -22,6 +22,7 @@ from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.heartbeat import Heartbeat
 from dcm4py_leading.config.last_good import FOLDER, LastGood
+from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
@@ -214,6 +215,12 @@ def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[
     if isinstance(site.source, SurvivingSource):
         return Heartbeat(site.source, site.device_name, reload)
     return nullcontext()
+
+
+def hints(site: Site) -> LdapHints | None:
+    """What a live directory tells besides its entries; None of LDIF files."""
+    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
+    return LdapHints(source) if isinstance(source, LdapSource) else None
 
 
 def keep(checked: Checked, site: Site) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TypeVar
 
-from dcm4py_leading.compose import Checked, Site, check, in_force, keep
+from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep
 from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.loader import load_device_description, load_remote_ae
+from dcm4py_leading.config.push import Push
 from dcm4py_leading.config.recorded import Recorder, Recording, Replay
 from dcm4py_leading.config.watch import Attempt, Follower, Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
@@ -22,6 +25,8 @@ from dcm4py_leading.web.metrics import Measured
 LOG = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
+_MOST_AUTHORS = 10
+"""Of so many entries the log tells who changed them."""
 T = TypeVar("T", RemoteAE, DeviceDescription)
 
 
@@ -47,21 +52,28 @@ class Configuration:
         """Held while another configuration takes the place of the one in force."""
         self._attempt = Attempt.of(Recording(), is_good=False)
         self._last_failure: Mapping[str, object] | None = None
+        self._hints = hints(site)
         self._follower: Follower | None = None
+        self._push: Push | None = None
         self._is_stopped = False
         self._changes = 0
         self.in_force = self._load(site.source)
 
     def follow(self, pace: Pace) -> None:
         """Follow the directory from now on."""
-        self._follower = Follower(
-            self._site.source, self._site.device_name, self, pace, is_told=self._site.directory_state is not None
-        )
-        self._follower.start()
+        device_name, is_told = self._site.device_name, self._site.directory_state is not None
+        follower = Follower(self._site.source, device_name, self, pace, marks=self._hints, is_told=is_told)
+        self._follower = follower
+        follower.start()
+        if self._hints is not None:
+            self._push = Push(self._hints, device_name, follower.wake)
+            self._push.start()
 
     def stop(self) -> None:
         """Change nothing any more; a change that is being made may end."""
         self._is_stopped = True
+        if self._push is not None:
+            self._push.stop()
         if self._follower is not None:
             self._follower.stop()
         if self.changing.acquire(timeout=_STOP_SECONDS):
@@ -188,8 +200,23 @@ class Configuration:
         self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
 
     def _tell_differences(self, old: Checked, new: Checked) -> None:
-        for difference in _differences(old, new, self._site):
+        found = list(_differences(old, new, self._site))
+        for difference in found:
             LOG.info("changed: %s", difference)
+        if found and self._hints is not None:
+            self._tell_authors(self._hints, new.read.changed_since(old.read))
+
+    def _tell_authors(self, directory: LdapHints, dns: Sequence[str]) -> None:
+        """Who changed these entries, and when; an entry that is gone tells nothing."""
+        try:
+            authors = directory.authors(dns[:_MOST_AUTHORS])
+        except ConfigError as err:
+            LOG.debug("the directory does not tell who changed it: %s", err)
+            return
+        for name, entries in groupby(sorted(authors, key=lambda author: author.name), key=lambda author: author.name):
+            found = list(entries)
+            last = max(author.at for author in found)
+            LOG.info("changed by %s, last at %s: %s", name, last.isoformat(), "; ".join(author.dn for author in found))
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:

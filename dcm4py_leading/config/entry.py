@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 from dcm4py_leading.config.dn import DnKey, dn_key
 
@@ -78,16 +78,4 @@ class ConfigSource(Protocol):
         """The dicomDevice that holds the first dicomNetworkAE of that title, with the connections and AEs below it;
         empty if there is none. Found by a subtree search below cn=Devices; the Unique AE Titles Registry only
         reserves names."""
-        ...
-
-
-@runtime_checkable
-class Marked(Protocol):
-    """A source that can tell cheaply whether it is worth while to read it again."""
-
-    def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
-        """As long as it is the same, these devices and AEs have hardly changed; None where nothing tells.
-
-        Raises ConfigUnavailable, ConfigInvalid.
-        """
         ...

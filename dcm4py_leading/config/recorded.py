@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -50,6 +50,17 @@ class Recording:
             for name, entries in sorted(answers.items())
         ]
         return hashlib.sha256(json.dumps([found, self.refusal]).encode()).hexdigest()
+
+    def changed_since(self, old: Recording) -> list[str]:
+        """The DNs of entries that are new, or other than they were."""
+        before = {json.dumps(_canonical(entry)) for entry in old.entries()}
+        return list(dict.fromkeys(entry.dn for entry in self.entries() if json.dumps(_canonical(entry)) not in before))
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries; one that answers several questions comes with each."""
+        for answers in (self.devices, self.aes):
+            for entries in answers.values():
+                yield from entries
 
 
 class Recorder:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from dcm4py_leading.config.entry import ConfigSource, Marked
+from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.recorded import Recording, record
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
+from dcm4py_leading.errors import ConfigError, ConfigUnavailable
 from dcm4py_leading.log import trace
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +74,17 @@ class Adopter(Protocol):
         ...
 
 
+class Marks(Protocol):
+    """What tells cheaply whether it is worth while to read a directory again."""
+
+    def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
+        """As long as it is the same, these devices and AEs have hardly changed; None where nothing tells.
+
+        Raises ConfigUnavailable, ConfigInvalid.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """How following goes."""
@@ -94,6 +105,7 @@ class Follower:
         adopter: Adopter,
         pace: Pace,
         *,
+        marks: Marks | None = None,
         is_told: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -102,6 +114,7 @@ class Follower:
         self._device_name = device_name
         self._adopter = adopter
         self._pace = pace
+        self._marks = marks
         self._is_told = is_told
         self._clock = clock
         self._woken = threading.Event()
@@ -155,10 +168,10 @@ class Follower:
             or not self.followed.is_reachable
         )
         self._looks += 1
+        mark = self._mark(attempt)
+        if not is_thorough and mark is not None and self._marked == (mark, attempt.digest):
+            return self._pace.interval_seconds
         try:
-            mark = self._mark(attempt)
-            if not is_thorough and mark is not None and self._marked == (mark, attempt.digest):
-                return self._pace.interval_seconds
             seen = record(self._source, like=attempt.recording, device_name=self._device_name)
         except ConfigUnavailable as err:
             self._has_failed(err)
@@ -175,11 +188,11 @@ class Follower:
         return self._watch(seen, digest)
 
     def _mark(self, attempt: Attempt) -> str | None:
-        if not isinstance(self._source, Marked):
+        if self._marks is None or not self.followed.is_reachable:
             return None
         try:
-            return self._source.mark((self._device_name, *attempt.recording.devices), attempt.recording.aes)
-        except ConfigInvalid:  # the read tells
+            return self._marks.mark((self._device_name, *attempt.recording.devices), attempt.recording.aes)
+        except ConfigError:  # the read tells
             return None
 
     def _watch(self, seen: Recording, digest: str) -> float:

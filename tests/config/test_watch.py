@@ -59,7 +59,9 @@ class Scene:
         self.source = Source()
         self.adopter = Adopter(self.source)
         self.now = 100.0
-        self.follower = Follower(self.source, "dcm4chee-arc", self.adopter, PACE, clock=lambda: self.now)
+        self.follower = Follower(
+            self.source, "dcm4chee-arc", self.adopter, PACE, marks=self.source, clock=lambda: self.now
+        )
 
     def look(self, times: int = 1) -> float:
         """So many looks, each when the one before wants it."""
