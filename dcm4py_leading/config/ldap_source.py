@@ -214,12 +214,9 @@ class DirectorySession:
             return []
         return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
 
-    def count(self, base: str, search_filter: str, *, at_most: int) -> int:
-        """How many entries of the subtree match, counted no further than that."""
-        _, response = self.session.search(base, search_filter, attributes=[ldap3.NO_ATTRIBUTES], size_limit=at_most)
-        return sum(found["type"] == "searchResEntry" for found in response)
-
-    def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
+    def search(
+        self, base: str, search_filter: str, attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,)
+    ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
         cookie: bytes | None = None
@@ -227,7 +224,7 @@ class DirectorySession:
             result, response = self.session.search(
                 base,
                 search_filter,
-                attributes=[ldap3.ALL_ATTRIBUTES],
+                attributes=list(attributes),
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,
             )
