@@ -63,7 +63,12 @@ def fail(message: str, code: int) -> NoReturn:
 def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
-    @option("--ldap-url", multiple=True, metavar="URL", help="ldap[s|i]://HOST:PORT/BASE_DN; repeat it for failover.")
+    @option(
+        "--ldap-url",
+        multiple=True,
+        metavar="URL",
+        help="ldap[s]://HOST:PORT/BASE_DN, ldapi://%2FPATH%2FOF%2FSOCKET/BASE_DN; repeat it for failover.",
+    )
     @option("--bind-dn", metavar="DN", help="Simple bind; anonymous without it. Password: DCM4PY_BIND_PASSWORD.")
     @option("--bind-password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @option("--sasl-external", is_flag=True, help="Bind as the client certificate, or the user of an ldapi: socket.")

@@ -212,7 +212,13 @@ class DirectorySession:
         result, response = self.session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
         if result["result"] != _SUCCESS:
             return []
-        return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
+        return [
+            text_of(octets)
+            for found in response
+            for name, values in found.get("raw_attributes", {}).items()
+            if name.lower() == attribute.lower()
+            for octets in values
+        ]
 
     def search(
         self, base: str, search_filter: str, attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,)
