@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.scripted",
     "tests.fixtures.service",
     "tests.fixtures.workers",
+    "tests.fixtures.tls",
 ]
 
 
