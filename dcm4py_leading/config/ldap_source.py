@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 _PAGE_SIZE = 250
 _SUCCESS, _SIZE_LIMIT_EXCEEDED, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
+_TIME_OR_ADMIN_LIMIT_EXCEEDED = (3, 11)
 
 _ROOT_FILTER = f"(&(objectClass=dicomConfigurationRoot)(cn={CONFIGURATION_CN}))"
 _AE_PARTS_FILTER = "(|(objectClass=dicomDevice)(objectClass=dicomNetworkConnection)(objectClass=dicomNetworkAE))"
@@ -269,6 +270,12 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
     if code == _SIZE_LIMIT_EXCEEDED:
         raise ConfigUnavailable(
             f"{url}: the server's size limit cuts off the answer: raise it for this bind DN, or bind with another"
+        )
+    if code in _TIME_OR_ADMIN_LIMIT_EXCEEDED:
+        # 389 gives up a search without index after 5000 entries, which the AEs of a large site are more than.
+        raise ConfigUnavailable(
+            f"{url}: the server {refusal}: {result['description']}: let it index dicomAETitle for equality, or raise"
+            " its limits for this bind DN"
         )
     message = f" ({result['message']})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")
