@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import enum
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcm4py_leading.config.dn import dn_key
@@ -21,7 +23,7 @@ from dcm4py_leading.errors import ConfigUnavailable, Problem
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A logical line: unfolded, decoded. ``name`` is ``-`` for the end of a modification."""
+    """A logical line: unfolded, decoded. ``name`` is ``-`` for the end of a modification, ``value`` what follows."""
 
     number: int
     """Of its first physical line, counted from 1."""
@@ -98,12 +100,39 @@ Record = AddEntry | DeleteEntry | ModifyEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a line cannot be read as it stands, in terms of the remedy."""
+
+    line: int
+    reason: str
+    dn: str | None = None
+    """Of the record, where that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LdifFile:
     """A file as far as it could be read, and everything wrong in it."""
 
     name: str
     records: tuple[Record, ...]
-    problems: tuple[Problem, ...]
+    faults: tuple[Fault, ...]
+    starts: tuple[int, ...] = ()
+    """The first line of each record, also of those that could not be read."""
+    has_byte_order_mark: bool = False
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults as problems of the entries, else of the file."""
+        return tuple(
+            Problem(dn=self.name, reason=f"line {fault.line}: {fault.reason}")
+            if fault.dn is None
+            else Problem(dn=fault.dn, reason=f"{self.name}, line {fault.line}: {fault.reason}")
+            for fault in self.faults
+        )
+
+    def record_at(self, line: int) -> int:
+        """The number of the record to which a line belongs, counted from 1."""
+        return max(1, bisect_right(self.starts, line))
 
 
 def read_ldif(path: Path) -> LdifFile:
@@ -116,30 +145,29 @@ def read_ldif(path: Path) -> LdifFile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
-        problem = Problem(dn=str(path), reason=f"line {line}: expected UTF-8; save the file in that encoding")
-        return LdifFile(name=str(path), records=(), problems=(problem,))
-    return parse_ldif(text, str(path))
+        fault = Fault(line=line, reason="expected UTF-8; save the file in that encoding")
+        return LdifFile(name=str(path), records=(), faults=(fault,))
+    return replace(parse_ldif(text, str(path)), has_byte_order_mark=data.startswith(codecs.BOM_UTF8))
 
 
 def parse_ldif(text: str, name: str) -> LdifFile:
     """Read LDIF text; ``name`` stands for it in messages."""
-    faults = _Faults(name)
-    records = [record for lines in _records(text, faults) if (record := _record(lines, faults)) is not None]
+    faults = _Faults()
+    found = list(_records(text, faults))
+    records = [record for lines in found if (record := _record(lines, faults)) is not None]
     _refuse_mixture(records, faults)
-    return LdifFile(name=name, records=tuple(records), problems=tuple(faults.problems))
+    starts = tuple(lines[0].number for lines in found)
+    return LdifFile(name=name, records=tuple(records), faults=tuple(faults.found), starts=starts)
 
 
 class _Faults:
-    """The problems of one file."""
+    """The faults of one file."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.problems: list[Problem] = []
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
 
     def add(self, line: int, reason: str, dn: str | None = None) -> None:
-        place = self.name if dn is None else dn
-        where = f"line {line}" if dn is None else f"{self.name}, line {line}"
-        self.problems.append(Problem(dn=place, reason=f"{where}: {reason}"))
+        self.found.append(Fault(line=line, reason=reason, dn=dn))
 
 
 # Physical to logical lines.
@@ -209,7 +237,7 @@ def _logical(number: int, line: str, faults: _Faults) -> Line | None:
     if line.startswith("#"):
         return None
     if line.rstrip() == "-":
-        return Line(number, "-", "")
+        return Line(number, "-", line[1:])
     match = _LINE.match(line)
     if match is None:
         faults.add(number, f"expected 'attribute: value', not {line[:40]!r}")
