@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dcm4py_leading.coercion.rules import compile_rules, warnings
-from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.compose import Site
-from dcm4py_leading.config.directory import Directory
+from dcm4py_leading.config.difference import Difference
 from dcm4py_leading.config.ldif import read_ldif
-from dcm4py_leading.config.lint import Finding, lint
-from dcm4py_leading.config.placeholders import data_dir_properties, expander
-from dcm4py_leading.errors import ConfigInvalid, Problem
-from dcm4py_leading.model.coercion import AnyRule, CoercionRule
+from dcm4py_leading.config.lint import Finding
+from dcm4py_leading.forecast import forecast, lint_alone
 
 _PROBLEMS = 1
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_REFERS_OUTSIDE = ("xslt:", "merge-mwl:", "sup-from-dev:")
-"""Schemes of dcmURI whose steps need style sheets or other devices."""
 
 
 def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> None:
@@ -44,34 +37,57 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
 
         With a SOURCE also what is wrong for the tree there, such as a second value where one is allowed.
         """
-        found = _lint(site, files)
+        read = [read_ldif(path) for path in files]
+        found = lint_alone(read) if site is None else forecast(read, site).findings
         if as_json:
-            click.echo(json.dumps([_json(finding) for finding in found], indent=2, ensure_ascii=False))
+            click.echo(json.dumps([_finding_json(finding) for finding in found], indent=2, ensure_ascii=False))
         else:
             for finding in found:
                 click.echo(str(finding))
         sys.exit(_PROBLEMS if any(finding.is_error for finding in found) else 0)
 
+    @ldif_group.command(name="diff")
+    @source_options
+    @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+    def diff_command(site: Site, files: tuple[Path, ...], as_json: bool) -> None:
+        """Print what FILE would change in the configuration of SOURCE, and what would be wrong then."""
+        told = forecast([read_ldif(path) for path in files], site)
+        if as_json:
+            described = {
+                "differences": [_difference_json(difference) for difference in told.differences],
+                "problems": [_finding_json(finding) for finding in told.findings],
+                "mended": [str(problem) for problem in told.mended],
+                "isComparable": told.is_comparable,
+            }
+            click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        else:
+            for difference in told.differences:
+                click.echo(str(difference))
+            for finding in told.findings:
+                click.echo(str(finding))
+            for problem in told.mended:
+                click.echo(f"mended: {problem}")
+            if not told.is_comparable:
+                click.echo(f"{site.device_name}: no differences told, for lack of two valid configurations", err=True)
+            elif not told.differences:
+                click.echo(f"{site.device_name}: the effective configuration stays as it is", err=True)
+        sys.exit(_PROBLEMS if told.has_errors else 0)
 
-def _lint(site: Site | None, paths: Iterable[Path]) -> tuple[Finding, ...]:
-    files = [read_ldif(path) for path in paths]
-    expand = expander(data_dir_properties(Path()), {})
-    return lint(files, Directory(knows_all=False), check_rule=rule_problems, expand=expand)
+
+def _difference_json(difference: Difference) -> dict[str, object]:
+    return {
+        "kind": difference.kind.value,
+        "objectClass": difference.object_class,
+        "name": difference.name,
+        "place": difference.place or None,
+        "attribute": difference.attribute,
+        "detail": difference.detail or None,
+        "text": str(difference),
+    }
 
 
-def rule_problems(rule: AnyRule) -> list[Problem]:
-    """What is wrong with a rule, as far as it can be told without the style sheets and devices that it names."""
-    if isinstance(rule, CoercionRule):
-        rule = dataclasses.replace(rule, uri=None, supplement_from_device_reference=None, merge_mwl_template_uri=None)
-    elif rule.uri.startswith(_REFERS_OUTSIDE):
-        rule = dataclasses.replace(rule, uri="trim-ISO2022:")
-    try:
-        return warnings(compile_rules([rule], Environment()))
-    except ConfigInvalid as err:
-        return list(err.problems)
-
-
-def _json(finding: Finding) -> dict[str, object]:
+def _finding_json(finding: Finding) -> dict[str, object]:
     problem = finding.problem
     return {
         "file": finding.file,

@@ -168,7 +168,9 @@ def shown(attribute: str | None, value: str | None) -> str | None:
 def _add_value(attributes: dict[str, list[str]], line: Line, remedy: str) -> Iterator[Refusal]:
     values = _values(attributes, line.name)
     if _find(values, line) is not None:
-        yield Refusal(line.number, "cannot add: the value is there already", line.name, line.value)
+        if not is_single_valued(line.name):
+            remedy = ""
+        yield Refusal(line.number, f"cannot add: the value is there already{remedy}", line.name, line.value)
     elif values and is_single_valued(line.name):
         there = shown(line.name, values[0])
         has = "has one already" if there is None else f"has {there!r}"

@@ -19,7 +19,7 @@ from ldap3.utils.conv import escape_filter_chars
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
 from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
 from dcm4py_leading.config.failover import Failover
-from dcm4py_leading.config.ldap_session import Access, Session, with_session
+from dcm4py_leading.config.ldap_session import Access, Scope, Session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 
@@ -129,6 +129,18 @@ class LdapSource:
 
         return self._first_answer(read)
 
+    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
+        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
+
+        def read(directory: _Directory) -> tuple[Entry, ...]:
+            return directory.search(dn, "(objectClass=*)", "SUBTREE" if with_below else "BASE")
+
+        return self._first_answer(read)
+
+    def holds_root(self) -> bool:
+        """Whether what stands above the devices is there too."""
+        return True
+
     def _first_answer(self, read: Callable[[_Directory], tuple[Entry, ...]]) -> tuple[Entry, ...]:
         end = self._clock() + self._read_timeout_seconds
         order = self._failover.order()
@@ -193,7 +205,7 @@ class _Directory:
             return []
         return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
 
-    def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
+    def search(self, base: str, search_filter: str, scope: Scope = "SUBTREE") -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
         cookie: bytes | None = None
@@ -201,6 +213,7 @@ class _Directory:
             result, response = self._session.search(
                 base,
                 search_filter,
+                scope,
                 attributes=[ldap3.ALL_ATTRIBUTES],
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,

@@ -77,6 +77,17 @@ class LdifSource:
                 return tuple(found for found in below if any(found.is_a(name) for name in _AE_CLASSES))
         return ()
 
+    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
+        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
+        key = dn_key(dn)
+        if with_below:
+            return tuple(_subtree(self.entries(), key))
+        return tuple(entry for entry in self.entries() if entry.key == key)
+
+    def holds_root(self) -> bool:
+        """Whether what stands above the devices is there too."""
+        return any(entry.is_a("dicomConfigurationRoot") for entry in self.entries())
+
 
 def _is_device(key: DnKey) -> bool:
     return bool(rdn_values(key, "dicomDeviceName")) and key[1:2] == (_DEVICES,)

@@ -9,7 +9,7 @@ from dcm4py_leading.config.ldif import parse_ldif, read_ldif
 from dcm4py_leading.config.lint import lint, locate
 from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.errors import Problem, Severity
-from dcm4py_leading.ldif_commands import rule_problems
+from dcm4py_leading.forecast import rule_problems
 from tests.fixtures import trees
 from tests.fixtures.ldif import FRAGMENTS, seed_ldif
 from tests.fixtures.trees import AE, DEVICE
@@ -65,7 +65,7 @@ def test_second_value_of_the_seed_is_named_when_the_tree_has_one():
     tree = [trees.device(dcmLeadingCFindSCPQueryCacheStaleTimeout="PT5M", dcmFuzzyAlgorithmClass="x")]
     found = errors(seed_ldif(), tree)
     assert (found[0].record, found[0].line) == (1, 5)
-    assert found[0].problem.reason == "cannot add: the value is there already"
+    assert found[0].problem.reason == "cannot add: the value is there already; use replace"
 
 
 def test_adding_to_a_single_valued_attribute_is_doubtful_while_the_tree_is_unknown():
