@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import click
 
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.difference import Difference
-from dcm4py_leading.config.ldif import read_ldif
+from dcm4py_leading.config.ldif import parse_ldif, read_ldif
+from dcm4py_leading.config.ldif_fix import fix_ldif
 from dcm4py_leading.config.lint import Finding
 from dcm4py_leading.forecast import forecast, lint_alone
 
@@ -45,6 +47,31 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
             for finding in found:
                 click.echo(str(finding))
         sys.exit(_PROBLEMS if any(finding.is_error for finding in found) else 0)
+
+    @ldif_group.command(name="fix")
+    @click.argument("file", type=_FILE)
+    def fix_command(file: Path) -> None:
+        """Print FILE as ldapmodify accepts it, with modify records that can be run again; say on stderr what changed.
+
+        What cannot be mended stays, or becomes a comment where it could not even be read: exit code 1.
+        """
+        try:
+            fixed = fix_ldif(file.read_bytes().decode("utf-8"))
+        except UnicodeDecodeError:
+            click.echo(f"{file}: expected UTF-8; save the file in that encoding", err=True)
+            sys.exit(_PROBLEMS)
+        click.echo(fixed.text, nl=False)
+        wrong = [
+            dataclasses.replace(finding, line=fixed.origins[finding.line - 1])
+            for finding in lint_alone([parse_ldif(fixed.text, str(file))])
+            if finding.is_error
+        ]
+        for told, what in ((fixed.mended, "mended"), (fixed.left_out, "made a comment"), (fixed.unrepeatable, "note")):
+            for fault in told:
+                click.echo(f"{file}, line {fault.line}: {what}: {fault.reason}", err=True)
+        for finding in wrong:
+            click.echo(f"{file}, line {finding.line}: not mended: {finding.problem}", err=True)
+        sys.exit(_PROBLEMS if wrong or fixed.left_out else 0)
 
     @ldif_group.command(name="diff")
     @source_options

@@ -13,12 +13,12 @@ from dcm4py_leading.config.ldif import (
     AddEntry,
     DeleteEntry,
     LdifFile,
-    Line,
     Modification,
     ModifyEntry,
     Operation,
     Record,
 )
+from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.schema import attribute_types, is_single_valued
 from dcm4py_leading.errors import Problem
 

@@ -6,33 +6,16 @@ first fault with a message that seldom names it, and does nothing at all, silent
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import enum
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcm4py_leading.config.dn import dn_key
-from dcm4py_leading.config.entry import text_of
+from dcm4py_leading.config.ldif_lines import Fault, Faults, Line, logical, unfolded
 from dcm4py_leading.errors import ConfigUnavailable, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A logical line: unfolded, decoded. ``name`` is ``-`` for the end of a modification, ``value`` what follows."""
-
-    number: int
-    """Of its first physical line, counted from 1."""
-    name: str
-    value: str
-
-    def named(self, name: str) -> bool:
-        """Whether it has this attribute or keyword, in any case."""
-        return self.name.lower() == name
 
 
 class Operation(enum.Enum):
@@ -41,6 +24,9 @@ class Operation(enum.Enum):
     ADD = "add"
     DELETE = "delete"
     REPLACE = "replace"
+
+
+_OPERATIONS = frozenset(operation.value for operation in Operation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +86,6 @@ Record = AddEntry | DeleteEntry | ModifyEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why a line cannot be read as it stands, in terms of the remedy."""
-
-    line: int
-    reason: str
-    dn: str | None = None
-    """Of the record, where that is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LdifFile:
     """A file as far as it could be read, and everything wrong in it."""
 
@@ -152,7 +128,7 @@ def read_ldif(path: Path) -> LdifFile:
 
 def parse_ldif(text: str, name: str) -> LdifFile:
     """Read LDIF text; ``name`` stands for it in messages."""
-    faults = _Faults()
+    faults = Faults()
     found = list(_records(text, faults))
     records = [record for lines in found if (record := _record(lines, faults)) is not None]
     _refuse_mixture(records, faults)
@@ -160,32 +136,16 @@ def parse_ldif(text: str, name: str) -> LdifFile:
     return LdifFile(name=name, records=tuple(records), faults=tuple(faults.found), starts=starts)
 
 
-class _Faults:
-    """The faults of one file."""
-
-    def __init__(self) -> None:
-        self.found: list[Fault] = []
-
-    def add(self, line: int, reason: str, dn: str | None = None) -> None:
-        self.found.append(Fault(line=line, reason=reason, dn=dn))
-
-
-# Physical to logical lines.
-
-_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9.;-]*)(::|:<|:)")
-_STARTS_RECORD = re.compile(r"\s+(dn|changetype|objectclass|version)::?(\s|$)", re.IGNORECASE)
-
-
-def _records(text: str, faults: _Faults) -> Iterator[list[Line]]:
+def _records(text: str, faults: Faults) -> Iterator[list[Line]]:
     """The logical lines of each record; comments and the version line are gone."""
     record: list[Line] = []
-    for number, line in _unfolded(text, faults):
+    for number, line in unfolded(text, faults):
         if line == "":
             if record:
                 yield record
             record = []
             continue
-        parsed = _logical(number, line, faults)
+        parsed = logical(number, line, faults)
         if parsed is None:
             continue
         if not record and parsed.named("version"):
@@ -197,73 +157,7 @@ def _records(text: str, faults: _Faults) -> Iterator[list[Line]]:
         yield record
 
 
-def _unfolded(text: str, faults: _Faults) -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first physical line; '' is the blank line that ends a record."""
-    start, parts = 0, [""]
-    for number, line in enumerate(_unindented(text.replace("\r\n", "\n").split("\n"), faults), start=1):
-        if line and not line.strip():
-            # A continuation by the letter of RFC 2849: the next record would be read as part of this one.
-            faults.add(number, "the line holds only blanks, which does not end a record: make it empty")
-            line = ""
-        if line.startswith(" ") and start:
-            parts.append(line[1:])
-            continue
-        if line[:1] in (" ", "\t"):
-            faults.add(number, "the line is indented, but there is no line before it to continue")
-            line = line.lstrip()
-        if start:
-            yield start, "".join(parts)
-        start, parts = (number, [line]) if line else (0, [""])
-        if not line:
-            yield number, ""
-    if start:
-        yield start, "".join(parts)
-
-
-def _unindented(lines: list[str], faults: _Faults) -> list[str]:
-    """Undo, and report once, the indentation of text pasted from a page: each line would continue the one before."""
-    for number, line in enumerate(lines, start=1):
-        match = _STARTS_RECORD.match(line)
-        if match is not None:
-            faults.add(
-                number, "the text is indented, so each line only continues the one before: remove the indentation"
-            )
-            width = match.start(1)
-            return [line[min(width, len(line) - len(line.lstrip())) :] for line in lines]
-    return lines
-
-
-def _logical(number: int, line: str, faults: _Faults) -> Line | None:
-    if line.startswith("#"):
-        return None
-    if line.rstrip() == "-":
-        return Line(number, "-", line[1:])
-    match = _LINE.match(line)
-    if match is None:
-        faults.add(number, f"expected 'attribute: value', not {line[:40]!r}")
-        return None
-    name, mark = match[1], match[2]
-    value = line[match.end() :].lstrip(" ")
-    if mark == ":<":
-        faults.add(
-            number,
-            f"{name}: values from a URL are not read, since a configuration must not open other files:"
-            " write the value here, in base64 after '::'",
-        )
-        return None
-    if mark == "::":
-        try:
-            value = text_of(base64.b64decode(value.rstrip(), validate=True))
-        except (binascii.Error, ValueError):
-            faults.add(number, f"{name}: expected base64 after '::'")
-            return None
-    return Line(number, name, value)
-
-
-# Logical lines to records.
-
-
-def _record(lines: list[Line], faults: _Faults) -> Record | None:
+def _record(lines: list[Line], faults: Faults) -> Record | None:
     head, *rest = lines
     if not head.named("dn"):
         faults.add(head.number, f"a record must begin with 'dn:', not {head.name!r}: is a blank line too many above?")
@@ -279,8 +173,11 @@ def _record(lines: list[Line], faults: _Faults) -> Record | None:
             faults.add(line.number, "a second dn in one record: put a blank line before it", dn)
             return None
     if rest and rest[0].named("control"):
-        faults.add(rest[0].number, "controls are not applied: remove the line", dn)
+        faults.add(rest[0].number, "controls are not applied: remove the line", dn, is_ours=True)
         return None
+    if rest and rest[0].name.lower() in _OPERATIONS:
+        faults.add(head.number, "the record has no changetype: put 'changetype: modify' below the dn", dn)
+        return _modify(dn, lines, rest, faults)
     if not rest or not rest[0].named("changetype"):
         return _add(dn, lines, rest, faults, is_content=True)
     kind = rest[0].value.strip().lower()
@@ -299,13 +196,14 @@ def _record(lines: list[Line], faults: _Faults) -> Record | None:
                 rest[0].number,
                 f"changetype: {kind} is not applied here: delete the entry and add it under its new name",
                 dn,
+                is_ours=True,
             )
         case _:
             faults.add(rest[0].number, f"expected changetype add, delete or modify, not {kind!r}", dn)
     return None
 
 
-def _add(dn: str, lines: list[Line], body: list[Line], faults: _Faults, *, is_content: bool) -> AddEntry:
+def _add(dn: str, lines: list[Line], body: list[Line], faults: Faults, *, is_content: bool) -> AddEntry:
     attributes = []
     for line in body:
         if line.name == "-":
@@ -319,7 +217,7 @@ def _add(dn: str, lines: list[Line], body: list[Line], faults: _Faults, *, is_co
     return AddEntry(dn=dn, lines=tuple(lines), attributes=tuple(attributes), is_content=is_content)
 
 
-def _modify(dn: str, lines: list[Line], body: list[Line], faults: _Faults) -> ModifyEntry:
+def _modify(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> ModifyEntry:
     modifications = []
     for group in _groups(body):
         head, *values = group
@@ -360,7 +258,7 @@ def _groups(body: list[Line]) -> Iterator[list[Line]]:
         yield group
 
 
-def _refuse_mixture(records: list[Record], faults: _Faults) -> None:
+def _refuse_mixture(records: list[Record], faults: Faults) -> None:
     """RFC 2849: a file holds entries or changes, never both. ldapmodify takes the former for a broken change."""
     changes = [record for record in records if not (isinstance(record, AddEntry) and record.is_content)]
     if not changes:

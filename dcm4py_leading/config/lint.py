@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from dcm4py_leading.config.directory import Directory, Refusal, shown
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import AddEntry, LdifFile, Line, ModifyEntry, Operation, Record
+from dcm4py_leading.config.ldif import AddEntry, LdifFile, ModifyEntry, Operation, Record
+from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.lint_values import CheckRule, line_problem, value_problems
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.config.schema import (
@@ -98,7 +99,8 @@ class _Linter:
             )
             self._add(1, None, None, reason)
         for fault in self._file.faults:
-            self._add(fault.line, fault.dn, None, fault.reason)
+            severity = Severity.WARNING if fault.is_ours else Severity.ERROR
+            self._add(fault.line, fault.dn, None, fault.reason, severity=severity)
         self._content_only()
         for record in self._file.records:
             self._record(record)

@@ -8,7 +8,7 @@ from functools import cache
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, archive, coercion
 from dcm4py_leading.config.binding import Row, bind, build
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import Line
+from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.config.schema import is_single_valued
 from dcm4py_leading.errors import Problem
