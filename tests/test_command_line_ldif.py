@@ -77,6 +77,43 @@ def test_diff_of_what_cannot_be_imported_is_exit_1(seed: str) -> None:
     assert run("diff", seed, "--ldif", QUICKSTART).exit_code == 1
 
 
+def test_fix_prints_the_text_and_says_on_stderr_what_it_did(seed: str) -> None:
+    result = run("fix", seed)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("dcmLeadingCFindSCP: QRSCP\n\n")
+    assert f"{seed}, line 4: mended: add: dcmLeadingCFindSCPQueryCacheStaleTimeout takes one value" in result.stderr
+
+
+def test_fix_of_a_good_change_says_nothing() -> None:
+    result = run("fix", LEADING)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dn: cn=a\nchangetype: modify\n\ngarbage\n", "line 1: made a comment"),
+        ("dn: cn=a\ndcmNoSuch: 1\n", "line 2: not mended: dcmNoSuch"),
+    ],
+)
+def test_fix_that_leaves_something_is_exit_1_and_names_the_line_of_the_file(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(text)
+    result = run("fix", str(path))
+    assert result.exit_code == 1
+    assert told in result.stderr
+
+
+def test_fix_of_another_encoding_prints_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_bytes("dn: cn=ä\n".encode("latin-1"))
+    result = run("fix", str(path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "expected UTF-8" in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [("lint",), ("lint", "nowhere.ldif"), ("diff", LEADING), ("diff",), ("fix",)])
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2

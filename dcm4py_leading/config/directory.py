@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from dcm4py_leading.config.attributes import read_attributes
-from dcm4py_leading.config.dn import DnKey, dn_key, rdn_values
+from dcm4py_leading.config.dn import DnKey, dn_key, rdn_assertions, rdn_values
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif import (
     AddEntry,
@@ -131,6 +131,10 @@ class Directory:
             yield from _add_value(attributes, line, "")
         if "objectclass" not in (name.lower() for name in attributes):
             yield Refusal(record.line, "is required, but absent", "objectClass")
+        for name, value in rdn_assertions(record.dn):
+            # As a server does (RFC 4511 4.7): the RDN's values are the entry's, whether the record has them or not.
+            if not _values(attributes, name):
+                _values(attributes, name).append(value)
         self._entries[key] = _Held(record.dn, attributes, is_whole=True)
         self._gone.discard(key)
 

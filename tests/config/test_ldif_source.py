@@ -191,3 +191,8 @@ def test_refused_value_of_an_attribute_that_we_do_not_read_is_not_shown(source):
     (problem,) = problems(source(TREE, pin, pin))
     assert problem.attribute == "dcmKeyStorePin"
     assert "s3cret" not in str(problem)
+
+
+def test_entry_has_the_attribute_that_names_it_as_on_a_server(source):
+    text = f"dn: cn=Second,{DEVICE}\nobjectClass: dicomNetworkConnection\ndicomHostname: h\n"
+    assert source(TREE, text).entries()[-1].values("cn") == ("Second",)
