@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from dcm4py_leading.coercion.rules import compile_rules, warnings
 from dcm4py_leading.coercion.schemes import Environment
@@ -16,6 +17,7 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldif import LdifFile
 from dcm4py_leading.config.lint import Finding, lint, locate
 from dcm4py_leading.config.loader import load_remote_ae
+from dcm4py_leading.config.named_titles import unknown_titles
 from dcm4py_leading.config.placeholders import data_dir_properties, expander
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule
@@ -67,7 +69,7 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
     own = () if old is None or new is None else differences(old, new)
     titles = (ae_titles(entries_before) | ae_titles(directory)) - _own_titles(old) - _own_titles(new)
     return Forecast(
-        findings=(*findings, *locate(appeared, files)),
+        findings=(*findings, *locate(appeared, files), *unknown_titles(files, _is_title_of(changed))),
         mended=tuple(problem for problem in old_problems if problem not in new_problems),
         differences=(*own, *_remote_differences(titles, source, changed, site)),
         is_comparable=old is not None and new is not None,
@@ -102,6 +104,14 @@ def _checked(site: Site) -> tuple[Device | None, tuple[Problem, ...]]:
 
 def _own_titles(device: Device | None) -> set[str]:
     return set() if device is None else {ae.ae_title for ae in device.application_entities}
+
+
+def _is_title_of(source: ConfigSource) -> Callable[[str], bool]:
+    @cache
+    def is_title(title: str) -> bool:
+        return bool(source.read_ae(title))
+
+    return is_title
 
 
 def _remote_differences(

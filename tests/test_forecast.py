@@ -82,6 +82,30 @@ def test_missing_ae_title_is_told_at_its_line(quickstart):
     assert LEADING.read_text().splitlines()[finding.line - 1] == "dcmLeadingCFindSCP: QRSCP"
 
 
+@pytest.mark.parametrize(
+    ("value", "is_told"),
+    [
+        ("ReceivingApplicationEntityTitle=STORESCP", False),
+        ("ReceivingApplicationEntityTitle=DCM4CHEE", False),
+        ("ReceivingApplicationEntityTitle=STORESPC", True),
+        ("ReceivingApplicationEntityTitle=STORE.*", False),
+        ("SendingApplicationEntityTitle=MODALITY", False),
+    ],
+)
+def test_receiver_that_the_directory_lacks_is_told(leading, value, is_told):
+    found = told(change(RULE, f"replace: dcmProperty\ndcmProperty: {value}"), leading)
+    assert [(finding.line, finding.problem.value) for finding in found.findings] == ([(4, value)] if is_told else [])
+    assert not found.has_errors
+
+
+def test_move_destination_that_the_directory_lacks_is_told(leading):
+    ae = f"dicomAETitle=DCM4CHEE,{DEVICE}"
+    text = change(
+        ae, "add: dcmAcceptedMoveDestination\ndcmAcceptedMoveDestination: STORESCP\ndcmAcceptedMoveDestination: X"
+    )
+    assert [finding.problem.value for finding in told(text, leading).findings] == ["X"]
+
+
 def test_ae_that_an_earlier_file_brings_is_not_missed(quickstart):
     other = f"dicomDeviceName=other,{DEVICES}"
     brings = (

@@ -119,7 +119,7 @@ class _Linter:
         if (reason := dn_fault(record.dn)) is not None:
             self._add(record.line, record.dn, None, reason)
         self._keywords(record)
-        for line in _values(record):
+        for line in added_values(record):
             self._line(record, line)
         key = dn_key(record.dn)
         before = self._directory.entry(key)
@@ -199,7 +199,7 @@ class _Linter:
                 reason = "fails where the attribute has a value already: replace: always works, and again"
                 attribute = modification.attribute
                 self._add(modification.line, record.dn, "add", reason, attribute, severity=Severity.WARNING)
-        for line in _values(record):
+        for line in added_values(record):
             problem = line_problem(record.dn, line, self._expand)
             if problem is not None:
                 self._service(record, problem)
@@ -235,7 +235,7 @@ class _Linter:
         return Finding(file=self._file.name, record=self._file.record_at(line), line=line, problem=problem)
 
 
-def _values(record: Record) -> Iterator[Line]:
+def added_values(record: Record) -> Iterator[Line]:
     """The lines of a record that give an attribute a value."""
     if isinstance(record, AddEntry):
         yield from record.attributes

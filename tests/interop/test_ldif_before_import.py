@@ -21,6 +21,7 @@ pytestmark = pytest.mark.peers
 ARCHIVE = f"dicomDeviceName=dcm4chee-arc,cn=Devices,cn=DICOM Configuration,{BASE_DN}"
 RULE = f"cn=Leading DCMQRSCP,{ARCHIVE}"
 REGISTRY = f"cn=Unique AE Titles Registry,cn=DICOM Configuration,{BASE_DN}"
+STALE_TIMEOUT = "dcmLeadingCFindSCPQueryCacheStaleTimeout"
 ALREADY_EXISTS = 68
 
 NEW_RULE = f"""dn: {RULE}
@@ -109,7 +110,7 @@ def test_removal_of_an_attribute_that_is_not_there_is_taken_after_fix(stock: Sla
         NEW_RULE + "-\n",
         NEW_RULE + "garbage\n",
         NEW_RULE.replace("changetype: add", "changetype: add "),
-        change(ARCHIVE, "add: dcmLeadingCFindSCPQueryCacheStaleTimeout\ndcmLeadingCFindSCPQueryCacheStaleTimeout: PT9M"),
+        change(ARCHIVE, f"add: {STALE_TIMEOUT}\n{STALE_TIMEOUT}: PT9M"),
         change(ARCHIVE, "delete: dcmLeadingCFindSCPQueryCacheSize"),
         change(ARCHIVE, "delete: dcmRetrieveAET\ndcmRetrieveAET: NOBODY"),
         change(ARCHIVE, "delete: dicomInstalled"),
@@ -120,7 +121,7 @@ def test_removal_of_an_attribute_that_is_not_there_is_taken_after_fix(stock: Sla
         f"dn: dicomAETitle=STORESCP,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\n",
         f"dn: dicomAETitle=X,cn=none,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\n",
     ],
-)  # fmt: skip
+)
 def test_what_lint_calls_an_error_slapd_refuses(stock: Slapd, tmp_path: Path, text: str) -> None:
     result = run(stock, "lint", tmp_path, text)
     assert result.exit_code == 1, result.output
@@ -139,7 +140,7 @@ def test_what_lint_calls_an_error_slapd_refuses(stock: Slapd, tmp_path: Path, te
         f"dn: dcmQueueName=x,{ARCHIVE}\nchangetype: add\nobjectClass: dcmQueue\ndcmQueueName: x\ndicomDescription: q\n",
         f"dn: dicomAETitle=STORESCP,{REGISTRY}\nchangetype: delete\n",
     ],
-)  # fmt: skip
+)
 def test_what_lint_lets_pass_slapd_takes(stock: Slapd, tmp_path: Path, text: str) -> None:
     result = run(stock, "lint", tmp_path, text)
     assert result.exit_code == 0, result.output
