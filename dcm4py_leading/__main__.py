@@ -26,12 +26,13 @@ import click
 from dcm4py_leading import __version__, log
 from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
-from dcm4py_leading.compose import Site, check, unserved_lines
+from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
+from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.coercion import Dimse
@@ -196,8 +197,17 @@ def main() -> None:
 @option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
 @option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
-def serve(site: Site, http: str, drain: float, workers: int) -> None:
+@option(
+    "--watch",
+    is_flag=False,
+    flag_value=Pace().interval_seconds,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="[SECONDS]",
+    help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
+)
+def serve(site: Site, http: str, drain: float, workers: int, watch: float | None) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
+    site = surviving(site)
     if CONTROL_FD in os.environ:
         control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
         run_worker(site, control=control, slots=slots, slot=slot)
@@ -209,7 +219,11 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     try:
         site.data_dir.mkdir(parents=True, exist_ok=True)
-        service = Service(site) if workers == 1 else Supervisor(site, workers=workers, command_line=sys.argv[1:])
+        pace = None if watch is None else Pace.every(watch)
+        if workers == 1:
+            service: Service | Supervisor = Service(site, pace=pace)
+        else:
+            service = Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
     except OSError as err:
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None
@@ -217,9 +231,10 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         web = HttpServer(create_app(service), host.strip("[]"), int(port))
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
-        while wishes.get() is signal.SIGHUP:
-            with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
-                service.reload()
+        with heartbeat(site, service.reload):
+            while wishes.get() is signal.SIGHUP:
+                with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
+                    service.reload()
     finally:
         if web is not None:
             web.stop()

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from dcm4py_leading.config.converters import milliseconds
 from dcm4py_leading.config.outline import Outline, Value, outline
+from dcm4py_leading.config.secret_values import is_secret
 from dcm4py_leading.model.device import Device, DeviceDescription, RemoteAE
 
 T = TypeVar("T", Device, DeviceDescription, RemoteAE)
@@ -39,7 +40,6 @@ _LONGEST = 160
 """Characters of a value that are told; the directory has the rest."""
 
 _SECRET = r"\w*(?:pin|password|passphrase|secret|credential|token)\b"
-_SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
 _SECRET_PAIR = re.compile(rf"({_SECRET}\s*=\s*)[^\s;,&]+", re.IGNORECASE)
 _URI_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]*@")
 
@@ -200,7 +200,7 @@ def _text(attribute: str, value: Value) -> str:
 
 
 def _joined(attribute: str, texts: Sequence[str]) -> str:
-    if _SECRET_NAME.search(attribute):
+    if is_secret(attribute):
         return "***"
     text = _URI_PASSWORD.sub(r"\1***@", _SECRET_PAIR.sub(r"\1***", ", ".join(texts)))
     text = text if text.isprintable() else ascii(text)[1:-1]

@@ -1,6 +1,6 @@
 """The supervisor: binds the listeners, keeps the workers running on one configuration, and speaks for all of them.
 
-It reads the configuration once for all: the workers see what it has read, and take a new one all or none. It answers
+The configuration is read once for all: the workers see what it has read, and take a new one all or none. It answers
 over HTTP; a worker that does not answer in time is left out and told in the log.
 """
 
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Checked, Site, check, listening_connections, open_storages, tell
-from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, open_storages
+from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import bind_listener
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -30,7 +30,6 @@ from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
 from dcm4py_leading.workers.process import WorkerProcess
-from dcm4py_leading.workers.recorded import Recorder, Recording
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -42,12 +41,6 @@ _STOP_SECONDS = 10.0
 Address = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InForce:
-    checked: Checked
-    entries: Recording
-
-
 class Supervisor:
     """The running service with several workers. See `web.app.Control`; `reload` may be called from any thread."""
 
@@ -57,22 +50,21 @@ class Supervisor:
         *,
         workers: int,
         command_line: Sequence[str],
+        pace: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Load the configuration, bind every listener, start the workers and wait until all of them serve.
 
         Index and storages are opened once before: what is wrong with them is told here. ``command_line`` is what
-        makes ``site`` in another process. Raises ConfigError, IndexUnavailable, OSError, WorkerSilent.
+        makes ``site`` in another process. With a ``pace`` the directory is followed. Raises ConfigError,
+        IndexUnavailable, OSError, WorkerSilent.
         """
-        self._site = site
-        self._now = now
-        self._changing = threading.RLock()  # of the configuration in force, and what depends on it
-        self._last_failure: dict[str, object] | None = None
-        self._in_force = self._read()
+        self._configuration = Configuration(site, self._put, now=now)
+        device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
         with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
-            open_storages(self._in_force.checked.snapshot.device, {}, index)
-        self._sockets = _bind(listening_connections(self._in_force.checked.snapshot.device), {})
+            open_storages(device, {}, index)
+        self._sockets = _bind(listening_connections(device), {})
         self._slots = Slots.create(workers)
         self._workers = [WorkerProcess(self._slots, slot, command_line, self._begin) for slot in range(workers)]
         try:
@@ -83,34 +75,22 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
-        tell(self._in_force.checked.snapshot, "configuration in force", site)
-
-    def _read(self) -> _InForce:
-        source = Recorder(self._site.source)
-        as_source: ConfigSource = source
-        checked = check(replace(self._site, source=as_source))
-        return _InForce(checked=checked, entries=source.recording)
+        in_force(self._configuration.in_force, "configuration in force", site)
+        if pace is not None:
+            self._configuration.follow(pace)
 
     def _begin(self, worker: WorkerProcess) -> None:
-        with self._changing:
-            _wait(_prepare(worker, self._in_force, self._sockets), _BEGIN_SECONDS)
+        with self._configuration.changing:
+            _wait(_prepare(worker, self._configuration.in_force, self._sockets), _BEGIN_SECONDS)
             worker.is_serving = True
 
     def reload(self) -> None:
         """Read and check once, prepare it in every worker, then swap in all; see `web.app.Control`."""
-        with self._changing:
-            try:
-                self._reload()
-            except ConfigError as err:
-                self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
-                LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
-                raise
-            self._last_failure = None
-            tell(self._in_force.checked.snapshot, "configuration reloaded", self._site)
+        self._configuration.reload()
 
-    def _reload(self) -> None:
-        new = self._read()
-        connections = listening_connections(new.checked.snapshot.device)
+    def _put(self, new: Checked) -> None:
+        """Let every worker, or none, work by ``new``. Raises ConfigError."""
+        connections = listening_connections(new.snapshot.device)
         fresh = _bind(connections, self._sockets)
         workers = self._serving()
         try:
@@ -118,7 +98,6 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             _close(fresh)
             raise
-        self._in_force = new
         self._sockets |= fresh
         committed = {worker for worker, _ in self._each(workers, Kind.COMMIT)}
         for worker in workers:
@@ -130,7 +109,7 @@ class Supervisor:
         _close(obsolete)
 
     def _prepare_all(
-        self, workers: Sequence[WorkerProcess], new: _InForce, fresh: Mapping[Address, socket.socket]
+        self, workers: Sequence[WorkerProcess], new: Checked, fresh: Mapping[Address, socket.socket]
     ) -> None:
         """Prepare every worker, or none. Raises ConfigError."""
         prepared: list[WorkerProcess] = []
@@ -164,20 +143,14 @@ class Supervisor:
                 LOG.warning("%s: no answer from the worker with process id %s: %s", kind.value, worker.pid, err)
         return answers
 
-    def _loaded_at(self) -> str:
-        return self._in_force.checked.snapshot.loaded_at.isoformat()
-
     def is_ready(self) -> bool:
         """Whether a worker serves."""
         return bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        snapshot = self._in_force.checked.snapshot
         return {
-            "device": snapshot.device.device_name,
-            "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
-            "lastFailedReload": self._last_failure,
+            **self._configuration.state(),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -192,7 +165,7 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
-        snapshot = self._in_force.checked.snapshot
+        snapshot = self._configuration.in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
             key_lookups={},
@@ -201,11 +174,12 @@ class Supervisor:
             open_associations=0,
             fingerprint=snapshot.fingerprint,
             loaded_at=snapshot.loaded_at,
-            is_last_reload_good=self._last_failure is None,
+            is_last_reload_good=True,
             workers=0,
             worker_restarts=sum(worker.restarts for worker in self._workers),
         )
         parts = [measured_from_json(answer) for _, answer in self._each(self._serving(), Kind.MEASURE)]
+        ours = self._configuration.measured(ours)
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
@@ -240,6 +214,7 @@ class Supervisor:
 
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
+        self._configuration.stop()
         for worker in self._workers:
             worker.stop(drain_seconds)
         _close(self._sockets)
@@ -265,8 +240,8 @@ def _raising(err: WorkerSilent) -> Answer:
     return answer
 
 
-def _prepare(worker: WorkerProcess, new: _InForce, sockets: Mapping[Address, socket.socket]) -> Answer:
-    body = {"entries": new.entries.to_json(), "addresses": list(sockets)}
+def _prepare(worker: WorkerProcess, new: Checked, sockets: Mapping[Address, socket.socket]) -> Answer:
+    body = {"entries": new.read.to_json(), "addresses": list(sockets)}
     return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
 
 
