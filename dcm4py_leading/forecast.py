@@ -18,7 +18,7 @@ from dcm4py_leading.config.ldif import LdifFile
 from dcm4py_leading.config.lint import Finding, lint, locate
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.named_titles import unknown_titles
-from dcm4py_leading.config.placeholders import data_dir_properties, expander
+from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule
 from dcm4py_leading.model.device import Device, RemoteAE
@@ -45,9 +45,9 @@ class Forecast:
         return any(finding.is_error for finding in self.findings)
 
 
-def lint_alone(files: Sequence[LdifFile], site: Site | None = None) -> tuple[Finding, ...]:
+def lint_alone(files: Sequence[LdifFile]) -> tuple[Finding, ...]:
     """What can be told of the files without a tree."""
-    return _lint(files, Directory(knows_all=False), site)
+    return lint(files, Directory(knows_all=False), check_rule=rule_problems, expand=expander({}, {}))
 
 
 def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
@@ -60,14 +60,15 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
         raise ConfigUnavailable(f"{source.describe()}: single entries cannot be read from it")
     directory = directory_for(files, source)
     entries_before = tuple(directory)
-    findings = _lint(files, directory, site)
+    findings = lint(files, directory, check_rule=rule_problems, expand=site.expand)
     changed = ChangedSource(source, directory, files)
     old, old_problems = _checked(site)
     new, new_problems = _checked(dataclasses.replace(site, source=changed))
     told = {finding.problem for finding in findings}
     appeared = [problem for problem in new_problems if problem not in old_problems and problem not in told]
     own = () if old is None or new is None else differences(old, new)
-    titles = (ae_titles(entries_before) | ae_titles(directory)) - _own_titles(old) - _own_titles(new)
+    own_titles = ae_titles(source.read_device(site.device_name)) | ae_titles(changed.read_device(site.device_name))
+    titles = (ae_titles(entries_before) | ae_titles(directory)) - own_titles
     return Forecast(
         findings=(*findings, *locate(appeared, files), *unknown_titles(files, _is_title_of(changed))),
         mended=tuple(problem for problem in old_problems if problem not in new_problems),
@@ -88,11 +89,6 @@ def rule_problems(rule: AnyRule) -> list[Problem]:
         return list(err.problems)
 
 
-def _lint(files: Sequence[LdifFile], directory: Directory, site: Site | None) -> tuple[Finding, ...]:
-    expand = expander(data_dir_properties(site.data_dir), site.properties) if site else expander({}, {})
-    return lint(files, directory, check_rule=rule_problems, expand=expand)
-
-
 def _checked(site: Site) -> tuple[Device | None, tuple[Problem, ...]]:
     """The device, None when it cannot be put in force, and all its problems."""
     try:
@@ -100,10 +96,6 @@ def _checked(site: Site) -> tuple[Device | None, tuple[Problem, ...]]:
     except ConfigInvalid as err:
         return None, err.problems
     return snapshot.device, snapshot.problems
-
-
-def _own_titles(device: Device | None) -> set[str]:
-    return set() if device is None else {ae.ae_title for ae in device.application_entities}
 
 
 def _is_title_of(source: ConfigSource) -> Callable[[str], bool]:

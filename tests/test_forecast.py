@@ -131,6 +131,14 @@ def test_result_that_cannot_be_put_in_force_has_no_differences(leading):
     assert (finding.line, finding.problem.value) == (4, "NoSuchKeyword=a")
 
 
+def test_aes_of_a_device_that_is_not_valid_are_not_taken_for_others(quickstart, tmp_path):
+    broken = tmp_path / "broken.ldif"
+    broken.write_text(change(DEVICE, "replace: dcmOverwritePolicy\ndcmOverwritePolicy: SOMETIMES"))
+    now = site(LdifSource([OUR_LDIF / "quickstart.ldif", broken]), tmp_path)
+    found = told(change(f"cn=dicom,{DEVICE}", "replace: dicomPort\ndicomPort: 4711"), now)
+    assert (found.differences, found.is_comparable, found.findings) == ((), False, ())
+
+
 def test_what_a_change_mends_is_told(quickstart, tmp_path):
     broken = tmp_path / "broken.ldif"
     broken.write_text(change(DEVICE, "replace: dcmOverwritePolicy\ndcmOverwritePolicy: SOMETIMES"))

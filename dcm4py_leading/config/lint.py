@@ -196,9 +196,9 @@ class _Linter:
         """What the service has against new values, whatever else the entry has."""
         for modification in record.modifications:
             if modification.operation is Operation.ADD and is_single_valued(modification.attribute):
-                reason = "fails where the attribute has a value already: replace: always works, and again"
+                reason = "add: fails where the attribute has a value already; replace: always works, and again"
                 attribute = modification.attribute
-                self._add(modification.line, record.dn, "add", reason, attribute, severity=Severity.WARNING)
+                self._add(modification.line, record.dn, attribute, reason, severity=Severity.WARNING)
         for line in added_values(record):
             problem = line_problem(record.dn, line, self._expand)
             if problem is not None:
@@ -225,7 +225,7 @@ class _Linter:
     ) -> None:
         if severity is Severity.ERROR:
             self._told.add((line, (attribute or "").lower()))
-        told = value if attribute in ("objectClass", "add") else shown(attribute, value)
+        told = value if attribute == "objectClass" else shown(attribute, value)
         problem = Problem(
             dn=self._file.name if dn is None else dn, attribute=attribute, value=told, reason=reason, severity=severity
         )

@@ -178,7 +178,8 @@ def entry_faults(attributes: Mapping[str, Iterable[str]], naming: Iterable[str])
     ``naming``: the attributes of its RDN, which a server adds where the entry lacks them (RFC 4511 4.7).
     """
     given = {_base(name): name for name, values in attributes.items() if tuple(values)}
-    names = tuple(value for name, values in attributes.items() if name.lower() == "objectclass" for value in values)
+    classes_of = (values for name, values in attributes.items() if name.lower() == "objectclass")
+    names = tuple(value.strip() for values in classes_of for value in values)
     faults: list[tuple[str, str | None, str]] = [
         ("objectClass", name, unknown_class(name)) for name in names if not is_known_class(name)
     ]

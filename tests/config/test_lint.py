@@ -72,6 +72,7 @@ def test_adding_to_a_single_valued_attribute_is_doubtful_while_the_tree_is_unkno
     text = change("add: dcmLeadingCFindSCPQueryCacheSize\ndcmLeadingCFindSCPQueryCacheSize: 50")
     found = only(text)
     assert (found.line, found.problem.severity) == (3, Severity.WARNING)
+    assert found.problem.attribute == "dcmLeadingCFindSCPQueryCacheSize"
     assert "replace: always works" in found.problem.reason
     assert findings(text, TREE) == ()
 
@@ -166,6 +167,10 @@ def test_unknown_scheme_is_told_and_what_a_style_sheet_is_worth_is_left_to_the_s
 def test_value_with_an_unknown_placeholder_is_left_to_the_installation():
     storage = f"dn: dcmStorageID=fs9,{DEVICE}\nchangetype: add\nobjectClass: dcmStorage\ndcmStorageID: fs9\n"
     assert findings(storage + "dcmURI: ${where}\n") == ()
+
+
+def test_blank_behind_an_object_class_is_one_fault():
+    assert only(RULE.replace("Coercion\n", "Coercion \n")).line == 3
 
 
 def test_stored_blank_is_a_warning():

@@ -173,6 +173,16 @@ def test_single_entries_are_read_with_and_without_what_is_below(stock: Slapd) ->
     assert source.read_entries(f"cn=none,{ARCHIVE}", with_below=True) == ()
 
 
+def test_fixed_stock_content_needs_no_ldapadd(slapd_factory: SlapdFactory, upstream: Upstream) -> None:
+    empty = slapd_factory(schema=upstream.schema)
+    for path in upstream.stock_content:
+        fixed = fix_ldif(path.read_text("utf-8"))
+        assert (fixed.left_out, fixed.unrepeatable) == ((), ())
+        taken = empty.ldapmodify(fixed.text)
+        assert taken.returncode == 0, taken.stderr
+    assert len(empty.ldapsearch("dn")) == 1514
+
+
 def test_stock_content_is_called_good_as_slapd_calls_it(upstream: Upstream) -> None:
     files = [parse_ldif(path.read_text("utf-8"), path.name) for path in upstream.stock_content]
     assert [str(found) for found in lint_alone(files) if found.is_error] == []
