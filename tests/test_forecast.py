@@ -121,6 +121,26 @@ def test_ae_that_an_earlier_file_brings_is_not_missed(quickstart):
     assert "AE OTHER: added (h:104)" in map(str, found.differences)
 
 
+def test_renamed_ae_is_told_and_the_old_name_missed(leading):
+    ae = f"dicomAETitle=QRSCP,dicomDeviceName=dcmqrscp,{DEVICES}"
+    found = told(f"dn: {ae}\nchangetype: modrdn\nnewrdn: dicomAETitle=OTHER\ndeleteoldrdn: 1\n", leading)
+    assert [str(difference) for difference in found.differences] == [
+        "AE OTHER: added (localhost:11113)",
+        "AE QRSCP: removed",
+    ]
+    assert [finding.problem.value for finding in found.findings] == ["QRSCP"]
+
+
+def test_renamed_device_is_found_under_its_new_name_only(leading):
+    rdn = "dicomDeviceName=other"
+    file = parse_ldif(f"dn: {VIEWER}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n", "a.ldif")
+    directory = directory_for([file], leading.source)
+    assert directory.apply(file) == []
+    changed = ChangedSource(leading.source, directory, [file])
+    assert changed.read_device("storescp") == ()
+    assert len(changed.read_device("other")) == len(leading.source.read_device("storescp"))
+
+
 def test_result_that_cannot_be_put_in_force_has_no_differences(leading):
     broken = change(RULE, "replace: dcmProperty\ndcmProperty: NoSuchKeyword=a")
     found = told(broken, leading)

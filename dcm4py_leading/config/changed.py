@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
 from dcm4py_leading.config.entry import ConfigSource, Entry
-from dcm4py_leading.config.ldif import AddEntry, DeleteEntry, LdifFile
+from dcm4py_leading.config.ldif import AddEntry, DeleteEntry, LdifFile, Record, RenameEntry
 from dcm4py_leading.config.schema import dn_fault
 
 
@@ -44,13 +44,20 @@ def _concerned(files: Iterable[LdifFile]) -> Iterator[tuple[str, bool]]:
     """DNs, and whether what is below counts too."""
     for file in files:
         for record in file.records:
-            if dn_fault(record.dn) is not None:
-                continue
-            device = _device_dn(record.dn)
-            yield (record.dn, isinstance(record, DeleteEntry)) if device is None else (device, True)
-            parent = parent_dn(record.dn)
-            if isinstance(record, AddEntry) and parent and (device is None or dn_key(device) == dn_key(record.dn)):
-                yield parent, False
+            takes_all = isinstance(record, DeleteEntry | RenameEntry)
+            for dn in _dns(record):
+                if dn_fault(dn) is not None:
+                    continue
+                device = _device_dn(dn)
+                yield (dn, takes_all) if device is None else (device, True)
+                parent = parent_dn(dn)
+                is_new = isinstance(record, AddEntry | RenameEntry)
+                if is_new and parent and (device is None or dn_key(device) == dn_key(dn)):
+                    yield parent, False
+
+
+def _dns(record: Record) -> tuple[str, ...]:
+    return (record.dn, record.new_dn) if isinstance(record, RenameEntry) else (record.dn,)
 
 
 def _device_dn(dn: str) -> str | None:
@@ -70,7 +77,7 @@ class ChangedSource:
         self._source = source
         self._entries = tuple(directory)
         self._names = ", ".join(file.name for file in files)
-        devices = (_device_dn(record.dn) for file in files for record in file.records)
+        devices = (_device_dn(dn) for file in files for record in file.records for dn in _dns(record))
         self._devices = {dn_key(dn)[0] for dn in devices if dn is not None}
 
     def describe(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from dcm4py_leading.config.attributes import read_attributes
-from dcm4py_leading.config.dn import DnKey, dn_key, rdn_assertions, rdn_values
+from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_assertions, rdn_values
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif import (
     AddEntry,
@@ -17,6 +17,7 @@ from dcm4py_leading.config.ldif import (
     ModifyEntry,
     Operation,
     Record,
+    RenameEntry,
 )
 from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.schema import attribute_types, is_single_valued
@@ -110,6 +111,8 @@ class Directory:
                 held = self._entries.setdefault(key, _Held(record.dn, {}, is_whole=False))
                 for modification in record.modifications:
                     yield from self._modify(held, modification)
+            case RenameEntry():
+                yield from self._rename(key, record)
             case _:
                 assert_never(record)
 
@@ -120,23 +123,51 @@ class Directory:
         if key in self._entries:
             yield Refusal(record.line, "cannot add: the entry exists already; change it with changetype: modify")
             return
-        parent = key[1:]
-        needs_parent = _is_below_a_device(key) or (self._needs_all_parents and bool(parent))
-        if needs_parent and self._is_missing(parent) and parent not in self._missing:
+        if not self._has_parent(key) and key[1:] not in self._missing:
             # Told once, not again for each of a hundred children.
-            self._missing.add(parent)
+            self._missing.add(key[1:])
             yield Refusal(record.line, "cannot add: the entry above it does not exist, so add that first")
         attributes: dict[str, list[str]] = {}
         for line in record.attributes:
             yield from _add_value(attributes, line, "")
         if "objectclass" not in (name.lower() for name in attributes):
             yield Refusal(record.line, "is required, but absent", "objectClass")
-        for name, value in rdn_assertions(record.dn):
-            # As a server does (RFC 4511 4.7): the RDN's values are the entry's, whether the record has them or not.
-            if not _values(attributes, name):
-                _values(attributes, name).append(value)
+        _add_naming_values(attributes, record.dn)
         self._entries[key] = _Held(record.dn, attributes, is_whole=True)
         self._gone.discard(key)
+
+    def _has_parent(self, key: DnKey) -> bool:
+        needs_parent = _is_below_a_device(key) or (self._needs_all_parents and len(key) > 1)
+        return not (needs_parent and self._is_missing(key[1:]))
+
+    def _rename(self, key: DnKey, record: RenameEntry) -> Iterator[Refusal]:
+        new_key = dn_key(record.new_dn)
+        if self._is_missing(key):
+            yield Refusal(record.line, "cannot rename: there is no such entry")
+            return
+        if new_key in self._entries and new_key != key:
+            yield Refusal(record.line, "cannot rename: the new name is taken")
+            return
+        if not self._has_parent(new_key):
+            yield Refusal(record.line, "cannot rename: the entry above the new name does not exist")
+            return
+        moved = {other: held for other, held in self._entries.items() if other[-len(key) :] == key}
+        for other, held in moved.items():
+            del self._entries[other]
+            above = held.dn
+            for _ in range(len(other) - len(key)):
+                above = parent_dn(above)
+            new_dn = held.dn[: len(held.dn) - len(above)] + record.new_dn
+            self._entries[other[: len(other) - len(key)] + new_key] = replace(held, dn=new_dn)
+        self._gone.add(key)
+        self._gone.discard(new_key)
+        if new_key in self._entries:
+            attributes = self._entries[new_key].attributes
+            if record.deletes_old_rdn:
+                for name, value in rdn_assertions(record.dn):
+                    values = _values(attributes, name)
+                    values[:] = [other for other in values if other.strip().casefold() != value.casefold()]
+            _add_naming_values(attributes, record.new_rdn)
 
     def _modify(self, held: _Held, modification: Modification) -> Iterator[Refusal]:
         name = modification.attribute
@@ -183,6 +214,14 @@ def _add_value(attributes: dict[str, list[str]], line: Line, remedy: str) -> Ite
         )
     else:
         values.append(line.value)
+
+
+def _add_naming_values(attributes: dict[str, list[str]], dn: str) -> None:
+    """As a server does (RFC 4511 4.7, 4.9): the RDN's values are the entry's, whether it is given them or not."""
+    for name, value in rdn_assertions(dn):
+        values = _values(attributes, name)
+        if value.casefold() not in (other.strip().casefold() for other in values):
+            values.append(value)
 
 
 def _is_below_a_device(key: DnKey) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcm4py_leading.config.dn import dn_key
+from dcm4py_leading.config.dn import dn_key, parent_dn
 from dcm4py_leading.config.ldif_lines import Fault, Faults, Line, logical, unfolded
 from dcm4py_leading.errors import ConfigUnavailable, Problem
 
@@ -82,7 +82,29 @@ class ModifyEntry:
         return self.lines[0].number
 
 
-Record = AddEntry | DeleteEntry | ModifyEntry
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameEntry:
+    """``changetype: modrdn`` or ``moddn``."""
+
+    dn: str
+    lines: tuple[Line, ...]
+    new_rdn: str
+    deletes_old_rdn: bool
+    new_superior: str | None
+
+    @property
+    def line(self) -> int:
+        """Where the record starts."""
+        return self.lines[0].number
+
+    @property
+    def new_dn(self) -> str:
+        """The DN after it."""
+        above = parent_dn(self.dn) if self.new_superior is None else self.new_superior
+        return f"{self.new_rdn},{above}" if above else self.new_rdn
+
+
+Record = AddEntry | DeleteEntry | ModifyEntry | RenameEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,14 +214,9 @@ def _record(lines: list[Line], faults: Faults) -> Record | None:
         case "modify":
             return _modify(dn, lines, body, faults)
         case "modrdn" | "moddn":
-            faults.add(
-                rest[0].number,
-                f"changetype: {kind} is not applied here: delete the entry and add it under its new name",
-                dn,
-                is_ours=True,
-            )
+            return _rename(dn, lines, body, faults)
         case _:
-            faults.add(rest[0].number, f"expected changetype add, delete or modify, not {kind!r}", dn)
+            faults.add(rest[0].number, f"expected changetype add, delete, modify or modrdn, not {kind!r}", dn)
     return None
 
 
@@ -242,6 +259,30 @@ def _modify(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> Mod
     if not modifications:
         faults.add(lines[0].number, "changetype: modify without a modification", dn)
     return ModifyEntry(dn=dn, lines=tuple(lines), modifications=tuple(modifications))
+
+
+def _rename(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> RenameEntry | None:
+    names = [line.name.lower() for line in body]
+    if names not in (["newrdn", "deleteoldrdn"], ["newrdn", "deleteoldrdn", "newsuperior"]):
+        faults.add(lines[0].number, "expected newrdn, deleteoldrdn and, if wanted, newsuperior, each once", dn)
+        return None
+    new_rdn, deletes, *above = (line.value.strip() for line in body)
+    try:
+        for name in (new_rdn, *above):
+            dn_key(name)
+    except ValueError as err:
+        faults.add(body[0].number, str(err), dn)
+        return None
+    if deletes not in ("0", "1"):
+        faults.add(body[1].number, f"deleteoldrdn: expected 0 or 1, not {deletes!r}", dn)
+        return None
+    return RenameEntry(
+        dn=dn,
+        lines=tuple(lines),
+        new_rdn=new_rdn,
+        deletes_old_rdn=deletes == "1",
+        new_superior=above[0] if above else None,
+    )
 
 
 def _groups(body: list[Line]) -> Iterator[list[Line]]:

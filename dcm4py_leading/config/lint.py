@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dcm4py_leading.config.directory import Directory, Refusal, shown
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import AddEntry, LdifFile, ModifyEntry, Operation, Record
+from dcm4py_leading.config.ldif import AddEntry, LdifFile, ModifyEntry, Operation, Record, RenameEntry
 from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.lint_values import CheckRule, line_problem, value_problems
 from dcm4py_leading.config.placeholders import Expand
@@ -72,7 +72,7 @@ def _located(problem: Problem, files: Sequence[LdifFile]) -> Finding:
     best: tuple[int, str, int, int] = (0, files[0].name if files else "", 0, 0)
     for file in files:
         for record in file.records:
-            if dn_key(record.dn) == key:
+            if dn_key(record.new_dn if isinstance(record, RenameEntry) else record.dn) == key:
                 line, exactness = _line_of(record, problem.attribute, problem.value)
                 if exactness >= best[0]:
                     best = (exactness, file.name, file.record_at(line), line)
@@ -116,7 +116,8 @@ class _Linter:
             self._add(records[0].line, None, None, reason, severity=Severity.WARNING)
 
     def _record(self, record: Record) -> None:
-        if (reason := dn_fault(record.dn)) is not None:
+        names = [record.dn, record.new_dn] if isinstance(record, RenameEntry) else [record.dn]
+        for reason in dict.fromkeys(filter(None, map(dn_fault, names))):
             self._add(record.line, record.dn, None, reason)
         self._keywords(record)
         for line in added_values(record):
@@ -125,7 +126,7 @@ class _Linter:
         before = self._directory.entry(key)
         for refusal in self._directory.apply_record(record):
             self._refused(record, refusal)
-        after = self._directory.entry(key)
+        after = self._directory.entry(dn_key(record.new_dn) if isinstance(record, RenameEntry) else key)
         if after is not None:
             self._entry(record, before, after)
         elif isinstance(record, ModifyEntry):
@@ -180,7 +181,7 @@ class _Linter:
 
     def _entry(self, record: Record, before: Entry | None, after: Entry) -> None:
         """What the record makes wrong in the entry as a whole."""
-        naming = [name for name, _ in dn_key(record.dn)[0]]
+        naming = [name for name, _ in after.key[0]]
         old_faults = [] if before is None else entry_faults(before.attributes, naming)
         for attribute, value, reason in entry_faults(after.attributes, naming):
             if (attribute, value, reason) not in old_faults:

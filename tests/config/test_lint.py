@@ -206,6 +206,18 @@ def test_records_are_looked_at_in_order():
     assert "there is no such entry" in only(gone).problem.reason
 
 
+def test_renamed_entry_is_known_by_its_new_name():
+    renamed = f"dn: {AE}\nchangetype: modrdn\nnewrdn: dicomAETitle=NEW\ndeleteoldrdn: 1\n\n"
+    later = change("replace: dicomDescription\ndicomDescription: a", dn=f"dicomAETitle=NEW,{DEVICE}")
+    before = change("replace: dicomDescription\ndicomDescription: a", dn=AE)
+    assert findings(renamed + later) == ()
+    assert findings(renamed + later, TREE) == ()
+    for tree in (None, TREE):
+        assert "there is no such entry" in only(renamed + before, tree).problem.reason
+    too_long = only(renamed.replace("NEW", "A_TITLE_OF_SEVENTEEN"), TREE).problem
+    assert (too_long.attribute, too_long.value) == ("dicomAETitle", "A_TITLE_OF_SEVENTEEN")
+
+
 def test_what_was_wrong_before_is_not_the_fault_of_the_file():
     tree = [trees.device(dcmOverwritePolicy="SOMETIMES"), trees.connection()]
     assert findings(change("replace: dicomDescription\ndicomDescription: a"), tree) == ()

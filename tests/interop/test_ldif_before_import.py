@@ -118,6 +118,8 @@ def test_removal_of_an_attribute_that_is_not_there_is_taken_after_fix(stock: Sla
         change(ARCHIVE, "replace: dicomDescription\ndicomDescription: a").replace("-\n", "- \n"),
         change(f"cn=none,{ARCHIVE}", "replace: dicomDescription\ndicomDescription: a"),
         f"dn: {ARCHIVE}\nchangetype: delete\n",
+        f"dn: dicomAETitle=STORESCP,{REGISTRY}\nchangetype: modrdn\nnewrdn: dicomAETitle=DCM4CHEE\ndeleteoldrdn: 1\n",
+        f"dn: {RULE}\nchangetype: modrdn\nnewrdn: cn=a\ndeleteoldrdn: 1\n",
         f"dn: dicomAETitle=STORESCP,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\n",
         f"dn: dicomAETitle=X,cn=none,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\n",
     ],
@@ -139,6 +141,9 @@ def test_what_lint_calls_an_error_slapd_refuses(stock: Slapd, tmp_path: Path, te
         f"dn: dicomAETitle=X,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\ndicomAETitle: X\n",
         f"dn: dcmQueueName=x,{ARCHIVE}\nchangetype: add\nobjectClass: dcmQueue\ndcmQueueName: x\ndicomDescription: q\n",
         f"dn: dicomAETitle=STORESCP,{REGISTRY}\nchangetype: delete\n",
+        NEW_RULE
+        + f"\ndn: {RULE}\nchangetype: modrdn\nnewrdn: cn=Leading\ndeleteoldrdn: 1\n\n"
+        + change(f"cn=Leading,{ARCHIVE}", "replace: dcmRulePriority\ndcmRulePriority: 1"),
     ],
 )
 def test_what_lint_lets_pass_slapd_takes(stock: Slapd, tmp_path: Path, text: str) -> None:
