@@ -75,6 +75,10 @@ class _Mending:
                 yield from self._add(rest)
             case "modify":
                 yield from self._modify(rest)
+            case "modrdn" | "moddn":
+                yield from self._values(
+                    self._without_ends(rest, "'-' ends a modification, and there is none: remove it")
+                )
             case "delete":
                 yield from self._without_ends(rest, "nothing may follow changetype: delete: remove the line")
             case _:

@@ -97,6 +97,10 @@ def test_a_good_change_stays_as_it_is():
             MODIFY + "replace: cn\ncn: b\n-\nreplace: sn\nsn: c\n-\n",
         ),
         (MODIFY + "delete: cn\n-\n", MODIFY + "replace: cn\n-\n"),
+        (
+            "dn: cn=a\nchangetype: modrdn\nnewrdn: cn=b \ndeleteoldrdn: 1 \n-\n",
+            "dn: cn=a\nchangetype: modrdn\nnewrdn: cn=b\ndeleteoldrdn: 1\n",
+        ),
         ("dn: cn=a\nchangetype: delete\n-\n", "dn: cn=a\nchangetype: delete\n"),
         ("version: 2\n" + ADD, "version: 1\n" + ADD),
     ],
