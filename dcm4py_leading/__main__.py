@@ -15,7 +15,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -28,6 +28,7 @@ from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
 from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
@@ -64,7 +65,12 @@ def fail(message: str, code: int) -> NoReturn:
 def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
-    @option("--ldap-url", multiple=True, metavar="URL", help="ldap[s|i]://HOST:PORT/BASE_DN; repeat it for failover.")
+    @option(
+        "--ldap-url",
+        multiple=True,
+        metavar="URL",
+        help="ldap[s]://HOST:PORT/BASE_DN, ldapi://%2FPATH%2FOF%2FSOCKET/BASE_DN; repeat it for failover.",
+    )
     @option("--bind-dn", metavar="DN", help="Simple bind; anonymous without it. Password: DCM4PY_BIND_PASSWORD.")
     @option("--bind-password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @option("--sasl-external", is_flag=True, help="Bind as the client certificate, or the user of an ldapi: socket.")
@@ -243,9 +249,13 @@ def serve(site: Site, http: str, drain: float, workers: int, watch: float | None
 
 @main.command(name="check")
 @source_options
-@click.option("--json", "as_json", is_flag=True, help="Problems as JSON.")
-def check_command(site: Site, as_json: bool) -> None:
-    """Print every problem of the configuration with DN, attribute, value and reason."""
+@click.option("--attributes", is_flag=True, help="Every attribute in the tree instead: acted on yes, partial or no.")
+@click.option("--json", "as_json", is_flag=True, help="Problems, or attributes, as JSON.")
+def check_command(site: Site, attributes: bool, as_json: bool) -> None:
+    """Print every problem of the configuration with DN, attribute, value and reason, and what is not acted on."""
+    if attributes:
+        _list_attributes(check(site).snapshot.present, as_json=as_json)
+        return
     problems: tuple[Problem, ...]
     try:
         snapshot = check(site).snapshot
@@ -258,10 +268,28 @@ def check_command(site: Site, as_json: bool) -> None:
         for problem in problems:
             click.echo(f"{problem.severity.value} {problem}")
         if code == 0:
-            for line in unserved_lines(snapshot.device):
+            for line in (*unserved_lines(snapshot.device), *shortcomings(snapshot.present)):
                 click.echo(f"INFO {line}")
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
+
+
+def _list_attributes(present: Iterable[Present], *, as_json: bool) -> None:
+    if not as_json:
+        for found in present:
+            click.echo(str(found))
+        return
+    listed = [
+        {
+            "status": found.status.value,
+            "objectClass": found.object_class,
+            "attribute": found.attribute,
+            "entries": found.entries,
+            "remark": found.remark,
+        }
+        for found in present
+    ]
+    click.echo(json.dumps(listed, indent=2))
 
 
 @main.command()

@@ -21,6 +21,7 @@ from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.heartbeat import Heartbeat
+from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
@@ -237,6 +238,9 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
         LOG.warning("%s", problem)
     for line in unserved_lines(snapshot.device):
         LOG.info("%s", line)
+    idle = sum(found.status is not Status.YES for found in snapshot.present)
+    if idle:
+        LOG.info("not or not wholly acted on: %d attributes or kinds of entries, which the command check names", idle)
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,

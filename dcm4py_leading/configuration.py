@@ -91,7 +91,7 @@ class Configuration:
                 LOG.error("reload failed, the configuration of %s stays: %s", self.loaded_at, err)
                 raise
             in_force(new, "configuration reloaded", self._site)
-            self._tell_differences(old, new)
+            self._tell_differences(list(_differences(old, new, self._site)), old, new)
 
     # What a follower needs; see `config.watch.Adopter`.
 
@@ -111,8 +111,8 @@ class Configuration:
             old, failure = self.in_force, self._last_failure
             try:
                 new = self._load(Replay(seen, self._site.source.describe(), self._site.source))
-                differs = any(_differences(old, new, self._site))
-                if differs and not self._is_stopped:
+                found = list(_differences(old, new, self._site))
+                if found and not self._is_stopped:
                     self._replace(new)
             except ConfigError as err:
                 self._fail(err)
@@ -123,14 +123,14 @@ class Configuration:
             for problem in new.snapshot.problems:
                 if problem not in old.snapshot.problems:
                     LOG.warning("%s", problem)
-            if differs:
+            if found:
                 LOG.info("configuration follows the directory: fingerprint %s", new.snapshot.fingerprint)
-                self._tell_differences(old, new)
+                self._tell_differences(found, old, new)
             elif failure is not None:
                 LOG.info("the directory holds the configuration in force again")
             self._last_failure = None
             keep(new, self._site)
-            if not differs:
+            if not found:
                 self.in_force = _with_problems_of(old, new)
 
     # State.
@@ -199,8 +199,7 @@ class Configuration:
         self._attempt = replace(self._attempt, is_good=False)
         self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
 
-    def _tell_differences(self, old: Checked, new: Checked) -> None:
-        found = list(_differences(old, new, self._site))
+    def _tell_differences(self, found: Sequence[Difference], old: Checked, new: Checked) -> None:
         for difference in found:
             LOG.info("changed: %s", difference)
         if found and self._hints is not None:

@@ -9,11 +9,11 @@ import pytest
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.binding import many, one
 from dcm4py_leading.config.converters import boolean, enumerated, milliseconds
+from dcm4py_leading.config.status import PARTIAL, READ_BY_LOADER, UNUSED
 from dcm4py_leading.model.archive import AttributeFilter
 from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
 from dcm4py_leading.model.device import Connection
 from scripts.config_docs import default_of, default_problem
-from scripts.config_status import PARTIAL, READ_BY_LOADER, UNUSED
 from scripts.schema_text import Absence, load_schema, parse_attribute_type, parse_object_class
 from scripts.trace_attribute import (
     DOCS,

@@ -7,13 +7,11 @@ several processes can share them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,13 +49,9 @@ class LastGood:
         self._directory = tuple(directory)
         self._device_name = device_name
         self._now = now
-        self._lock = threading.Lock()
-        self._written: dict[Path, bytes] = {}
-        """A digest of what this process has written, by file."""
-
-    @property
-    def _device_file(self) -> Path:
-        return self._folder / "device.ldif"
+        self._device_file = folder / "device.ldif"
+        self._device_source = LdifSource([self._device_file])
+        """Parsed once for each state of the file."""
 
     def _ae_file(self, ae_title: str) -> Path:
         return self._folder / "ae" / f"{quote(ae_title, safe='')}.ldif"
@@ -100,7 +94,7 @@ class LastGood:
             if not self._is_ours(header):
                 _log.warning("%s was kept of another device or directory, and is not used", path)
                 return None
-            source = LdifSource([path])
+            source = self._device_source if path == self._device_file else LdifSource([path])
             source.entries()
         except (OSError, ValueError, ConfigError) as err:
             _log.error("%s cannot be used: %s", path, err)
@@ -116,26 +110,19 @@ class LastGood:
         # Parents first, and the same text whatever the order in which the server told them.
         ordered = sorted(entries, key=lambda entry: (len(entry.key), entry.dn))
         text = to_ldif(without_secrets(entry) for entry in ordered)
-        digest = hashlib.sha256(text.encode()).digest()
-        with self._lock:
-            if self._written.get(path) == digest:
-                return
-            header = {"device": self._device_name, "directory": self._directory, "keptAt": self._now().isoformat()}
-            try:
+        header = {"device": self._device_name, "directory": list(self._directory), "keptAt": self._now().isoformat()}
+        try:
+            if not _holds(path, header, text):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _replace(path, f"# {json.dumps(header)}\n{text}".encode())
-            except OSError as err:
-                _log.error("%s cannot be written, what is kept there is not up to date: %s", path, err.strerror or err)
-                return
-            self._written[path] = digest
+        except OSError as err:
+            _log.error("%s cannot be written, what is kept there is not up to date: %s", path, err.strerror or err)
 
     def _remove(self, path: Path) -> None:
-        with self._lock:
-            self._written.pop(path, None)
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as err:
-                _log.error("%s cannot be removed, and is out of date: %s", path, err.strerror or err)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as err:
+            _log.error("%s cannot be removed, and is out of date: %s", path, err.strerror or err)
 
 
 def _header(path: Path) -> dict[str, object] | None:
@@ -148,6 +135,16 @@ def _header(path: Path) -> dict[str, object] | None:
     if not isinstance(header, dict):
         raise ValueError("its first line does not say of what it was kept")
     return header
+
+
+def _holds(path: Path, header: Mapping[str, object], text: str) -> bool:
+    """Whether the file says the same already; then its time tells since when. Raises OSError."""
+    try:
+        first, _, rest = path.read_text("utf-8").partition("\n")
+        found = json.loads(first.removeprefix("#"))
+        return rest == text and {**found, "keptAt": None} == {**header, "keptAt": None}
+    except (FileNotFoundError, ValueError, TypeError):
+        return False
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,9 @@ _SYNC = ("1.3.6.1.4.1.4203.1.9.1.1", bytes.fromhex("30 03 0a 01 03"))
 _PERSISTENT_SEARCH = ("2.16.840.1.113730.3.4.3", bytes.fromhex("30 09 02 01 0f 01 01 ff 01 01 ff"))
 """Persistent search (draft-ietf-ldapext-psearch): all types of change, changes only, entry change notifications."""
 _SEARCH_RESULT_DONE = 5
-_FEW = 100
-"""Transfer capabilities that are read each time; a device with more of them gets a mark without them."""
+_TIMES = ("modifyTimestamp",)
+_RECENT_SECONDS = 600
+"""Capabilities that changed in the last ten or twenty minutes belong to a mark; clocks may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +42,21 @@ class Listening(enum.Enum):
 class LdapHints:
     """Hints of the servers of one `LdapSource`. Safe under threads."""
 
-    def __init__(self, source: LdapSource) -> None:
+    def __init__(self, source: LdapSource, *, now: Callable[[], float] = time.time) -> None:
+        """``now`` is Unix time."""
         self._source = source
+        self._now = now
 
     def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
         """See `config.watch.Marks`.
 
         The contextCSN of an OpenLDAP server that keeps one, which moves with every change of the database; else a
-        digest of what is there, without the transfer capabilities, of which an AE may have hundreds.
+        digest of what is there. Of transfer capabilities, of which an AE may have hundreds, only those are in it that
+        the server says were changed lately: one that is merely deleted does not show.
         """
+        lately = datetime.fromtimestamp((self._now() // _RECENT_SECONDS - 1) * _RECENT_SECONDS, UTC)
         return self._source.first_answer(
-            lambda directory: _context_csn(directory) or _digest(directory, device_names, ae_titles)
+            lambda directory: _context_csn(directory) or _digest(directory, device_names, ae_titles, lately)
         )
 
     def authors(self, dns: Sequence[str]) -> tuple[Author, ...]:
@@ -101,20 +107,24 @@ def _context_csn(directory: DirectorySession) -> str | None:
     return None
 
 
-def _digest(directory: DirectorySession, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
+def _digest(
+    directory: DirectorySession, device_names: Iterable[str], ae_titles: Iterable[str], lately: datetime
+) -> str:
+    since = lately.strftime("%Y%m%d%H%M%SZ")
+    recent = f"(&(objectClass=dicomTransferCapability)(|(modifyTimestamp>={since})(createTimestamp>={since})))"
     devices = {}
+    times = []
     for name in dict.fromkeys(device_names):
         dn = directory.device_dn(name)
-        if directory.count(dn, "(objectClass=dicomTransferCapability)", at_most=_FEW + 1) <= _FEW:
-            return None
         devices[name] = directory.search(dn, "(!(objectClass=dicomTransferCapability))")
+        times += [(entry.dn, *entry.values("modifyTimestamp")) for entry in directory.search(dn, recent, _TIMES)]
     aes = {title: directory.ae_parts(title) for title in ae_titles}
-    return f"{directory.url} {Recording(devices=devices, aes=aes).digest()}"
+    return f"{directory.url} {Recording(devices=devices, aes=aes).digest()} {sorted(times)}"
 
 
 def _author(directory: DirectorySession, dn: str) -> Author | None:
-    for name, time in (("modifiersName", "modifyTimestamp"), ("creatorsName", "createTimestamp")):
-        names, times = directory.values(dn, name), directory.values(dn, time)
+    for name, timestamp in (("modifiersName", "modifyTimestamp"), ("creatorsName", "createTimestamp")):
+        names, times = directory.values(dn, name), directory.values(dn, timestamp)
         if names and times and (at := _generalized_time(times[0])) is not None:
             return Author(dn=dn, name=names[0], at=at)
     return None

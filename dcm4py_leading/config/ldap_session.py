@@ -81,7 +81,7 @@ class Session:
     def open(self) -> None:
         """Resolve, connect, make TLS, bind. Raises ConfigUnavailable, LDAPException, OSError."""
         is_tls = self.url.is_tls or (self._access.start_tls and not self.url.is_socket)
-        tls = _VerifyingTls(self, _tls_context(self._access)) if is_tls else None
+        tls = _VerifyingTls(self, _tls_context(self.url, self._access)) if is_tls else None
         self._connection = connection = self._connected(tls)
         if tls is not None and not self.url.is_tls:
             self.at("start TLS")
@@ -272,12 +272,12 @@ class _VerifyingTls(ldap3.Tls):
         )
 
 
-def _tls_context(access: Access) -> ssl.SSLContext:
+def _tls_context(url: LdapUrl, access: Access) -> ssl.SSLContext:
     """Raises ConfigUnavailable when a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=access.ca_file)
     except OSError as err:
-        raise ConfigUnavailable(f"cannot read CA certificates from {access.ca_file}: {err}") from err
+        raise ConfigUnavailable(f"{url}: cannot read CA certificates from {access.ca_file}: {err}") from err
     if access.client_cert is not None:
         try:
             # Without the function OpenSSL asks for the password of an encrypted key on the terminal.
@@ -285,6 +285,6 @@ def _tls_context(access: Access) -> ssl.SSLContext:
         except OSError as err:
             files = ", ".join(str(path) for path in (access.client_cert, access.client_key) if path is not None)
             raise ConfigUnavailable(
-                f"cannot use the client certificate and key, which must not be encrypted, in {files}: {err}"
+                f"{url}: cannot use the client certificate and key, which must not be encrypted, in {files}: {err}"
             ) from err
     return context

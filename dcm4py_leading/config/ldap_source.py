@@ -139,7 +139,7 @@ class LdapSource:
     def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
         """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
         scope: Scope = "SUBTREE" if with_below else "BASE"
-        return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope))
+        return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
 
     def holds_root(self) -> bool:
         """Whether what stands above the devices is there too."""
@@ -221,14 +221,22 @@ class DirectorySession:
         result, response = self.session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
         if result["result"] != _SUCCESS:
             return []
-        return [text_of(octets) for found in response for octets in found.get("raw_attributes", {}).get(attribute, ())]
+        return [
+            text_of(octets)
+            for found in response
+            for name, values in found.get("raw_attributes", {}).items()
+            if name.lower() == attribute.lower()
+            for octets in values
+        ]
 
-    def count(self, base: str, search_filter: str, *, at_most: int) -> int:
-        """How many entries of the subtree match, counted no further than that."""
-        _, response = self.session.search(base, search_filter, attributes=[ldap3.NO_ATTRIBUTES], size_limit=at_most)
-        return sum(found["type"] == "searchResEntry" for found in response)
-
-    def search(self, base: str, search_filter: str, scope: Scope = "SUBTREE") -> tuple[Entry, ...]:
+    def search(
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,),
+        *,
+        scope: Scope = "SUBTREE",
+    ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
         cookie: bytes | None = None
@@ -237,7 +245,7 @@ class DirectorySession:
                 base,
                 search_filter,
                 scope,
-                attributes=[ldap3.ALL_ATTRIBUTES],
+                attributes=list(attributes),
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,
             )

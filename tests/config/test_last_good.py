@@ -112,13 +112,29 @@ def test_damaged_file_is_told_and_not_used(make, folder, damage, caplog):
 
 
 def test_same_content_is_written_once(make, folder):
-    kept = make()
+    kept, path = make(), folder / "device.ldif"
     kept.keep_devices([TREE])
-    (folder / "device.ldif").unlink()
+    written = path.stat()
     kept.keep_devices([tuple(reversed(TREE))])
-    assert not (folder / "device.ldif").exists()
+    assert path.stat().st_mtime_ns == written.st_mtime_ns
+    path.unlink()
+    kept.keep_devices([TREE])
+    assert path.exists()
     kept.keep_devices([TREE[:-1]])
     assert keys(make().device("dcm4chee-arc")) == keys(TREE[:-1])
+
+
+def test_what_another_process_has_written_is_not_written_again(make, folder):
+    make().keep_devices([TREE])
+    path = folder / "device.ldif"
+    path.write_text(path.read_text().replace("2026-01-02", "2025-01-02"))
+    make().keep_devices([TREE])
+    assert make().kept_at().startswith("2025-01-02")
+    make(directory=(URL,)).keep_devices([TREE])
+    assert make().kept_at().startswith("2026-01-02")
+    path.write_text("rubbish")
+    make().keep_devices([TREE])
+    assert make().device("dcm4chee-arc") is not None
 
 
 def test_folder_that_cannot_be_made_costs_an_error_in_the_log(make, folder, caplog):

@@ -124,8 +124,10 @@ def test_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tls, auth
 class SocketSlapd(Slapd):
     """A Slapd that can be reached over a Unix socket too, and lets nobody but root and its own user read."""
 
-    def _listens_on(self):
-        return f"{self.url} {self.socket_url}"
+    @property
+    def url(self):
+        """Both, as slapd takes them."""
+        return f"{super().url} {self.socket_url}"
 
     @property
     def socket_url(self):

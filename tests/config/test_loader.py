@@ -1,4 +1,3 @@
-import logging
 from datetime import timedelta
 
 import pytest
@@ -259,14 +258,6 @@ def test_misspelt_attribute_is_one_warning_however_often_it_stands():
 def test_misspelt_object_class_is_a_warning():
     (problem,) = problems_of(*tree(), trees.entry(f"cn=a,{DEVICE}", "dcmArchiveAtributeCoercion", cn="a"))
     assert (problem.severity, problem.value) == (Severity.WARNING, "dcmArchiveAtributeCoercion")
-
-
-def test_schema_attributes_that_we_do_not_read_are_summed_up_at_debug(caplog):
-    with caplog.at_level(logging.DEBUG):
-        load(*tree(dcmFuzzyAlgorithmClass="x", dcmTaskPollingInterval="PT1M", entryUUID="x"))
-    (record,) = caplog.records
-    assert record.levelno == logging.DEBUG
-    assert record.getMessage().endswith("dcmFuzzyAlgorithmClass, dcmTaskPollingInterval")
 
 
 def test_remote_ae_needs_only_the_classes_of_the_standard():

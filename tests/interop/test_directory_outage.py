@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from pydicom import Dataset
 
+from dcm4py_leading.__main__ import main
 from dcm4py_leading.app import Service
 from dcm4py_leading.compose import Site, surviving
 from dcm4py_leading.config.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.last_good import FOLDER
 from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.surviving import SurvivingSource
+from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
+from dcm4py_leading.leading.last_known import FILE_NAME as LAST_KNOWN
 from tests.fixtures.datasets import make_study
-from tests.fixtures.scripted import Viewer
+from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
-from tests.fixtures.slapd import BASE_DN, Slapd, SlapdFactory
+from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
 from tests.fixtures.workers import Served, until
 
 pytestmark = pytest.mark.peers
@@ -69,10 +73,14 @@ def beating(where: Site, service: Service) -> Heartbeat:
     return Heartbeat(where.source, where.device_name, service.reload, pauses=PAUSES)
 
 
-def is_last_good(service: Service) -> bool:
+def directory_of(service: Service) -> DirectoryState:
     directory = service.measure().directory
     assert directory is not None
-    return directory.is_last_good
+    return directory
+
+
+def is_last_good(service: Service) -> bool:
+    return directory_of(service).is_last_good
 
 
 # At start.
@@ -119,6 +127,20 @@ def test_start_on_a_broken_tree_is_refused_whatever_is_kept(seed: Seed, slapd: S
     assert slapd.ldapmodify(BREAK).returncode == 0
     with pytest.raises(ConfigInvalid):
         Service(site(seed, slapd))
+
+
+def test_broken_tree_changes_nothing_while_running_and_is_never_kept(
+    seed: Seed, slapd: Slapd, running: ExitStack
+) -> None:
+    service = Service(site(seed, slapd))
+    fingerprint = service.measure().fingerprint
+    assert slapd.ldapmodify(BREAK).returncode == 0
+    with pytest.raises(ConfigInvalid):
+        service.reload()
+    assert echoes(seed.archive_port)
+    service.stop(0)
+    slapd.stop()
+    assert start(running, site(seed, slapd)).measure().fingerprint == fingerprint
 
 
 def test_what_was_kept_of_another_directory_or_device_is_not_used(
@@ -200,17 +222,12 @@ def test_directory_that_comes_back_broken_is_refused_once_and_taken_when_it_is_m
     where = site(seed, slapd)
     service = start(running, where)
 
-    def last_asked() -> Any:
-        directory = service.measure().directory
-        assert directory is not None
-        return directory.asked_at
-
     with beating(where, service):
         slapd.start()
         until(lambda: service.state()["lastFailedReload"] is not None)
         for _ in range(3):
-            then = last_asked()
-            until(lambda: last_asked() > then)  # noqa: B023
+            then = directory_of(service).asked_at
+            until(lambda: directory_of(service).asked_at != then)  # noqa: B023
         assert is_last_good(service) and echoes(seed.archive_port)
         mend = "".join(f"{name}: {value}\n" for name, values in connection.items() for value in values)
         assert slapd.ldapadd(mend).returncode == 0
@@ -224,19 +241,31 @@ def test_directory_that_comes_back_broken_is_refused_once_and_taken_when_it_is_m
 def test_outage_while_running_changes_nothing_but_health(seed: Seed, slapd: Slapd, running: ExitStack) -> None:
     where = site(seed, slapd)
     service = start(running, where)
-    fingerprint, read_at = service.measure().fingerprint, service.measure().directory.last_read_at  # type: ignore
+    before = service.measure()
+    with beating(where, service):
+        slapd.stop()
+        until(lambda: not directory_of(service).is_reachable)
+        assert any(f":{slapd.port}/" in reason for reason in service.state()["degraded"])  # type: ignore[attr-defined]
+        assert echoes(seed.archive_port)
+        read_at = directory_of(service).last_read_at
+        slapd.start()
+        until(lambda: directory_of(service).is_reachable)
+    assert read_at is not None and directory_of(service).last_read_at > read_at  # type: ignore[operator]
+    assert service.state()["degraded"] == []
+    assert service.measure().loaded_at == before.loaded_at
+
+
+def test_reload_in_an_outage_fails_and_changes_nothing(seed: Seed, slapd: Slapd, running: ExitStack) -> None:
+    service = start(running, site(seed, slapd))
+    before = service.measure()
     slapd.stop()
     with pytest.raises(ConfigUnavailable):
         service.reload()
-    measured = service.measure()
-    assert measured.fingerprint == fingerprint
-    assert measured.directory is not None and not measured.directory.is_reachable
-    assert measured.directory.last_read_at == read_at and not measured.directory.is_last_good
-    assert echoes(seed.archive_port)
-    with beating(where, service):
-        slapd.start()
-        until(lambda: service.state()["degraded"] == [])
-    assert service.measure().loaded_at == measured.loaded_at
+    assert service.measure().loaded_at == before.loaded_at
+    assert not is_last_good(service) and echoes(seed.archive_port)
+    slapd.start()
+    service.reload()
+    assert service.state()["degraded"] == []
 
 
 def test_move_destination_that_was_used_once_is_known_through_outage_and_restart(
@@ -260,6 +289,30 @@ def test_move_destination_that_was_used_once_is_known_through_outage_and_restart
     assert len(viewer.received) == 3
 
 
+def test_leading_archive_is_asked_after_a_start_without_directory(
+    seed: Seed, slapd: Slapd, running: ExitStack, tmp_path: Path
+) -> None:
+    right = Dataset()
+    right.StudyInstanceUID, right.StudyDescription = STUDY, "Right description"
+    leading, viewer = LeadingScp(seed.leading_port, knows(right)), Viewer(seed.viewer_port)
+    running.callback(leading.stop)
+    running.callback(viewer.stop)
+    change = (OUR_LDIF / "leading-cfind-scp.ldif").read_text()
+    assert slapd.ldapmodify(change).returncode == 0
+    files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=1)
+    first = Service(site(seed, slapd))
+    store(seed.archive_port, files)
+    assert move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0].Status == 0x0000
+    first.stop(0)
+    slapd.stop()
+    (seed.data_dir / LAST_KNOWN).unlink()
+
+    start(running, site(seed, slapd))
+    assert move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0].Status == 0x0000
+    assert [received.StudyDescription for received in viewer.received] == ["Right description"] * 2
+    assert len(leading.queries) == 2
+
+
 # As a process, with and without workers.
 
 
@@ -269,35 +322,33 @@ def test_served_by_processes(seed: Seed, slapd: Slapd, running: ExitStack, worke
     running.callback(viewer.stop)
     query = identifier("STUDY", StudyInstanceUID=STUDY)
     files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=1)
-    source = ("--ldap-url", f"{slapd.url}/{BASE_DN}")
-    first = Served(seed, running, workers=workers, source=source).await_ready()
+    first = Service(site(seed, slapd))
     store(seed.archive_port, files)
     assert move(seed.archive_port, query)[-1][0].Status == 0x0000
-    assert first.state()["status"] == "UP"
-    assert first.metric("dcm4py_directory_reachable") == 1
-    first.end()
+    first.stop(0)
 
     slapd.stop()
-    second = Served(seed, running, workers=workers, source=source).await_ready()
-    assert "THE DIRECTORY IS DOWN" in second.told()
-    assert second.state()["status"] == "DEGRADED"
-    assert second.metric("dcm4py_configuration_last_good") == 1
-    assert second.metric("dcm4py_directory_reachable") == 0
+    source = ("--ldap-url", f"{slapd.url}/{BASE_DN}")
+    served = Served(seed, running, workers=workers, source=source).await_ready()
+    assert "THE DIRECTORY IS DOWN" in served.told()
+    assert served.state()["status"] == "DEGRADED"
+    assert served.metric("dcm4py_configuration_last_good") == 1
+    assert served.metric("dcm4py_directory_reachable") == 0
     assert move(seed.archive_port, query)[-1][0].Status == 0x0000
 
     slapd.start()
-    until(lambda: second.state()["status"] == "UP")
-    assert second.metric("dcm4py_configuration_last_good") == 0
-    assert second.metric("dcm4py_directory_reachable") == 1
+    until(lambda: served.state()["status"] == "UP")
+    assert served.metric("dcm4py_configuration_last_good") == 0
+    assert served.metric("dcm4py_directory_reachable") == 1
     assert echoes(seed.archive_port)
 
 
-def test_exit_codes_of_a_start_without_directory(seed: Seed, slapd: Slapd, running: ExitStack) -> None:
-    source = ("--ldap-url", f"{slapd.url}/{BASE_DN}")
+def test_exit_codes_of_a_start_without_directory(seed: Seed, slapd: Slapd) -> None:
     run_once(seed, slapd)
+    command = ["serve", "--ldap-url", f"{slapd.url}/{BASE_DN}", "--data-dir", str(seed.data_dir), "--http", "[::]:0"]
     assert slapd.ldapmodify(BREAK).returncode == 0
-    assert Served(seed, running, workers=1, source=source).process.wait(40) == 1
+    assert CliRunner().invoke(main, command).exit_code == 1
     slapd.stop()
-    other = Served(seed, running, workers=1, source=(*source, "--device", "other"))
-    assert other.process.wait(40) == 3
-    assert f":{slapd.port}/" in other.told()
+    other = CliRunner().invoke(main, [*command, "--device", "other"])
+    assert other.exit_code == 3
+    assert f":{slapd.port}/" in other.stderr
