@@ -46,7 +46,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
     ds = read_file(file)
     checked = check(site)
     device = checked.snapshot.device
-    resolve = RemoteAEResolver(site.source, stale_after=None).resolve
+    resolve = RemoteAEResolver(site.source, stale_after=None, expand=site.expand).resolve
     basis = Basis(device=device, rules=checked.rules, options=site.options, resolve=resolve)
     if leading == "none":
         return explain(ds, wanted, basis)

@@ -159,7 +159,8 @@ def build_runtime(
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device
     settings = leading_settings(site.options)
-    resolver = RemoteAEResolver(site.source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
+    stale_after = device.archive.ae_cache_stale_timeout
+    resolver = RemoteAEResolver(site.source, stale_after, expand=site.expand, clock=time.monotonic)
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     return Runtime(

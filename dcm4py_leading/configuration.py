@@ -165,7 +165,7 @@ class Configuration:
     def _degraded(self) -> list[str]:
         """Why the configuration in force may not be what the directory says."""
         degraded = []
-        if self._last_failure is not None:
+        if self._last_failure is not None or not self._attempt.is_good:
             degraded.append("the last attempt to take another configuration failed")
         if self._site.directory_state is not None:
             degraded += self._site.directory_state.degraded
@@ -190,7 +190,11 @@ class Configuration:
         return checked
 
     def _replace(self, new: Checked) -> None:
-        self._put(new)
+        try:
+            self._put(new)
+        except BaseException:  # whatever it was: it is tried again
+            self._attempt = replace(self._attempt, is_good=False)
+            raise
         self.in_force = new
         self._last_failure = None
         self._changes += 1
@@ -219,8 +223,8 @@ class Configuration:
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:
-    """The same configuration, with what is now to be said of it."""
-    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems))
+    """The same configuration, with what was read, and is to be said, of it now."""
+    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems), read=new.read)
 
 
 def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:

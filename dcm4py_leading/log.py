@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -54,12 +55,28 @@ class _AssociationFilter(logging.Filter):
         return True
 
 
+class _Formatter(logging.Formatter):
+    """Makes the text of a second once: the many records of a retrieve or a store share it."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._second: tuple[int, str] = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        second = int(record.created)
+        known, text = self._second
+        if known != second:
+            text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._second = (second, text)
+        return f"{text},{int(record.msecs):03d}"
+
+
 def configure(level: str) -> None:
     """Send the log to stderr at ``level``. Warns at DEBUG, which may show the content of data sets."""
     # Nothing that the line below tells; they cost a system call each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s assoc=%(assoc)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s assoc=%(assoc)s %(name)s: %(message)s"))
     handler.addFilter(_AssociationFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

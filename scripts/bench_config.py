@@ -22,7 +22,8 @@ from pathlib import Path
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.remote import RemoteAEResolver
-from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd
+from tests.fixtures.directory import BASE_DN
+from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 DEVICES, AES, RELOADS, LOOKUPS = 2_000, 5_000, 50, 200
 MOST_SECONDS = 3.0
@@ -96,7 +97,7 @@ def site_of(slapd: Slapd, data_dir: Path) -> Site:
     return Site(source=source, device_name="dcm4chee-arc", properties={}, data_dir=data_dir)
 
 
-def measure(devices: int, aes: int, directory: Path) -> Result:
+def measure(devices: int, aes: int, directory: Path, *, reloads: int = RELOADS) -> Result:
     """Load the tree into a slapd, and the configuration out of it."""
     with Slapd(directory, content=large_tree(devices, aes)) as slapd:
         slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif")
@@ -104,7 +105,7 @@ def measure(devices: int, aes: int, directory: Path) -> Result:
         first = _seconds(lambda: check(site))
         memory = _resident_mb()
         before = slapd.served()
-        reloads = [_seconds(lambda: check(site)) for _ in range(RELOADS)]
+        times = [_seconds(lambda: check(site)) for _ in range(reloads)]
         after = slapd.served()
         # What the two questions themselves cost.
         served = (after - before) - (slapd.served() - after)
@@ -117,10 +118,10 @@ def measure(devices: int, aes: int, directory: Path) -> Result:
             aes=aes,
             entries=len(slapd.ldapsearch("1.1")),
             first_load=first,
-            reload_median=statistics.median(reloads),
-            reload_worst=max(reloads),
-            searches_per_load=served.searches / RELOADS,
-            entries_per_load=served.entries / RELOADS,
+            reload_median=statistics.median(times),
+            reload_worst=max(times),
+            searches_per_load=served.searches / reloads,
+            entries_per_load=served.entries / reloads,
             lookup_median=statistics.median(lookups),
             lookup_worst=max(lookups),
             memory_growth=growth,

@@ -74,8 +74,10 @@ devices of their own, anywhere below the base; the registry of unique AE titles 
   role of the other system, so C_STORE_RQ with SCP is what a retrieve sends. Of dcmArchiveAttributeCoercion the first
   that matches is applied, of dcmArchiveAttributeCoercion2 every one. [coercion.md](coercion.md) has all about them.
 
-Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. A rule for messages
-that are not handled gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema knows.
+Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. `check` names
+everything in a tree that is not **yes**; `check --attributes` lists all of it, with how many entries have it. A rule
+for messages that are not handled gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema
+knows.
 """
 
 

@@ -15,7 +15,6 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
 
 from dcm4py_leading.archive.normal import element_of
 from dcm4py_leading.archive.plain import is_plain
@@ -83,7 +82,7 @@ def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) 
         at, value, following = spans.get(tag, (0, 0, 0))
         if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
             return None
-        text = UID(uid.decode("ascii").rstrip("\0"))
+        text = uid.decode("ascii").rstrip("\0")
         elements[BaseTag(tag)] = DataElement(tag, "UI", text, already_converted=True)
     return Dataset(elements)
 

@@ -30,6 +30,7 @@ _INCOMING = ".incoming"
 _ATTEMPTS = 20
 _HEADER_BYTES = 4096
 _COPIED_BYTES = 1 << 16
+_SYNCED_BYTES = 1 << 18
 _ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
 
 IsIndexed = Callable[[str, str, str], bool]
@@ -179,17 +180,27 @@ class IncomingFile:
         self._temporary = path
         self._digest = hashlib.new(storage._digest_name, usedforsecurity=False) if storage._digest_name else None
         self._size = 0
+        self._syncing = 0
         self._final: str | None = None
 
     def write(self, data: Buffer, /) -> None:
         """See `storage.Incoming.write`."""
-        with self._storage._errors():
+        try:  # not `_errors`, which costs as much as the writing
             written = os.write(self._file, data)
             while written < len(data):
                 written += os.write(self._file, memoryview(data)[written:])
+        except OSError as err:
+            raise self._storage._unavailable(err) from err
+        self._size += written
+        if self._size - self._syncing >= _SYNCED_BYTES:
+            self.start_sync()
         if self._digest is not None:
             self._digest.update(data)
-        self._size += written
+
+    def start_sync(self) -> None:
+        """See `storage.Incoming.start_sync`."""
+        file_system.start_sync(self._file, self._syncing, self._size - self._syncing)
+        self._syncing = self._size
 
     def reader(self) -> BinaryIO:
         """See `storage.Incoming.reader`."""

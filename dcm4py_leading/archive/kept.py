@@ -7,7 +7,7 @@ same. The levels above the instance are alike in the objects of a series, so the
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -65,6 +65,7 @@ class Keeper:
         self.filters = filters
         self.tags: Mapping[Level, frozenset[int]] = {level: _tags(filters, level) for level in LEVELS}
         self._levels = tuple(_Level(level, self.tags[level]) for level in LEVELS)
+        self._present: dict[tuple[int, ...], Sequence[tuple[_Level, Sequence[int]]]] = {}
         self._can_cut = not any(tag >> 16 & 1 or tag >= _PIXELS for tags in self.tags.values() for tag in tags)
 
     def update_policy(self, level: Level) -> UpdatePolicy:
@@ -88,9 +89,23 @@ class Keeper:
             if span is None or not _is_uid(data, span, is_implicit_vr=encoding.is_implicit_vr):
                 return None
         try:
-            return {one.level: one.cut(data, spans, is_implicit_vr=encoding.is_implicit_vr) for one in self._levels}
+            return {
+                level.level: level.cut(data, spans, present, is_implicit_vr=encoding.is_implicit_vr)
+                for level, present in self._present_of(spans)
+            }
         except UNREADABLE:
             return None
+
+    def _present_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, Sequence[int]]]:
+        """What each level keeps of such an object; the objects of a series have the same tags."""
+        tags = tuple(spans)
+        present = self._present.get(tags)
+        if present is None:
+            if len(self._present) >= _MAX_REMEMBERED:
+                self._present.clear()
+            present = [(level, [tag for tag in level.tags if tag in spans]) for level in self._levels]
+            self._present[tags] = present
+        return present
 
 
 class _Level:
@@ -99,17 +114,17 @@ class _Level:
     def __init__(self, level: Level, tags: frozenset[int]) -> None:
         self.level = level
         self._wanted = tags
-        self._tags = tuple(tag for tag in sorted(tags) if tag != SPECIFIC_CHARACTER_SET and tag & 0xFFFF)
+        self.tags = tuple(tag for tag in sorted(tags) if tag != SPECIFIC_CHARACTER_SET and tag & 0xFFFF)
         self._keys = keys_of(level)
         self._remembers = level is not Level.IMAGE
         self._known: dict[tuple[bool, bytes, bytes, bytes], Kept] = {}
 
-    def cut(self, data: Buffer, spans: Mapping[int, Span], *, is_implicit_vr: bool) -> Kept:
+    def cut(self, data: Buffer, spans: Mapping[int, Span], present: Sequence[int], *, is_implicit_vr: bool) -> Kept:
+        """``present`` are those of `tags` that are in ``spans``."""
         elements = {}
-        for tag in self._tags:
-            span = spans.get(tag)
-            if span is not None:
-                elements[tag] = bytes(data[span[0] : span[2]])
+        for tag in present:
+            at, _, following = spans[tag]
+            elements[tag] = bytes(data[at:following])
         # Which VR some attributes of items have in Implicit VR depends on Pixel Representation.
         parts = _Parts(
             is_implicit_vr,
@@ -129,7 +144,7 @@ class _Level:
         return kept
 
     def _made(self, parts: _Parts) -> Kept:
-        return self._copied(parts) or _kept(parts.read(self._tags), self.level, self._wanted)
+        return self._copied(parts) or _kept(parts.read(self.tags), self.level, self._wanted)
 
     def _copied(self, parts: _Parts) -> Kept | None:
         """The plain elements as they stand, in Explicit VR, the others through pydicom.

@@ -29,6 +29,10 @@ class Incoming(Protocol):
         """Append to the object. Raises StorageUnavailable."""
         ...
 
+    def start_sync(self) -> None:
+        """All is written: the disk may begin with it while the object is looked at."""
+        ...
+
     def mapped(self) -> AbstractContextManager[Buffer]:
         """The bytes written so far, of which there must be some; valid in the block. Raises StorageUnavailable."""
         ...

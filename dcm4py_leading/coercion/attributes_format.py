@@ -158,6 +158,9 @@ _RANDOM: dict[str, Render] = {
 }
 
 
+_CONVERSIONS: dict[str, Callable[[str], str]] = {"hash": java_hash, "md5": md5_base32, "urlencoded": url_encoded}
+
+
 def _compile_placeholder(text: str) -> _Placeholder:
     source, _, rest = text.partition(",")
     kind, _, argument = rest.partition(",")
@@ -240,7 +243,7 @@ def _compile_value(
         case "upper":
             return lambda ds, now: (value(ds) or "").upper()
         case "hash" | "md5" | "urlencoded":
-            convert = {"hash": java_hash, "md5": md5_base32, "urlencoded": url_encoded}[kind]
+            convert = _CONVERSIONS[kind]
             return lambda ds, now: _NULL if (text := value(ds)) is None else convert(text)
         case "rnd" | "uuid" | "uid":
             return _RANDOM[kind]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from urllib.parse import quote_plus
 
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"
 
 
+@lru_cache(maxsize=1024)  # a path has the hashes of study and series again and again
 def java_hash(text: str) -> str:
     """java.lang.String.hashCode, as eight upper case hexadecimal digits."""
     code = 0

@@ -1,27 +1,56 @@
 """Scanning data sets that are laid out like one before, as the objects of a series mostly are.
 
-Where the headers of all elements are the same (tag, VR and length), so are their places: to compare them takes a fifth
-of the time that it takes to read them.
+Where the headers of all elements are the same (tag, VR and length), so are their places: to compare them takes a
+fraction of the time that it takes to read them.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dcm4py_leading.coercion.scan import Encoding, Span, scan
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, scan
 
 _MOST_KNOWN = 8
 _MOST_KEYS = 256
 _TAG = 4
 
 
+class Ranges:
+    """Several ranges of octets, cut out and joined with one call: ten times as fast as one by one."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """``ranges`` are in order, and do not overlap."""
+        form, at = ["<"], 0
+        for start, end in ranges:
+            form.append(f"{start - at}x{end - start}s")
+            at = end
+        self.end = at
+        """Where the last one ends."""
+        self._cut = struct.Struct("".join(form)).unpack_from
+
+    def of(self, data: Buffer) -> bytes:
+        """Their octets in ``data``, which must go at least as far as the last one."""
+        return b"".join(self._cut(data))
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    cuts: tuple[tuple[int, int], ...]
-    """Where the headers are, and the tag of the first element that was not looked at."""
-    headers: bytes
+    headers: Ranges
+    """Those that were looked at, and the tag of the first element that was not."""
+    content: bytes
+    """Of `headers`."""
+    is_to_the_end: bool
+    """Whether there is no such element."""
     spans: dict[int, Span]
     scanned_to: int
+
+    def is_of(self, view: memoryview) -> bool:
+        """Whether the data set is laid out so."""
+        if len(view) < self.headers.end or (self.is_to_the_end and len(view) != self.scanned_to):
+            return False
+        return self.headers.of(view) == self.content
 
 
 class Layouts:
@@ -37,15 +66,19 @@ class Layouts:
         key = (encoding, start, stop_before)
         known = self._known.get(key, ())
         for layout in known:
-            if len(view) >= layout.scanned_to and b"".join([view[at:end] for at, end in layout.cuts]) == layout.headers:
+            if layout.is_of(view):
                 if layout is not known[0]:  # the next one is most likely laid out like this one
                     self._known[key] = (layout, *(other for other in known if other is not layout))
                 return layout.spans, layout.scanned_to
         spans, scanned_to = scan(view, encoding, start=start, stop_before=stop_before)
-        cuts = (*((at, value) for at, value, _ in spans.values()), (scanned_to, scanned_to + _TAG))
-        headers = [bytes(view[at:end]) for at, end in cuts]
-        if not any(header.endswith(b"\xff\xff\xff\xff") for header in headers):  # of no defined length
-            layout = _Layout(cuts, b"".join(headers), spans, scanned_to)
+        is_to_the_end = scanned_to == len(view)
+        cuts = [(at, value) for at, value, _ in spans.values()]
+        is_of_defined_length = not any(bytes(view[at:end])[-4:] == b"\xff\xff\xff\xff" for at, end in cuts)
+        if is_of_defined_length and (is_to_the_end or scanned_to + _TAG <= len(view)):
+            if not is_to_the_end:
+                cuts.append((scanned_to, scanned_to + _TAG))
+            headers = Ranges(cuts)
+            layout = _Layout(headers, headers.of(view), is_to_the_end, spans, scanned_to)
             if len(self._known) >= _MOST_KEYS:
                 self._known.clear()
             self._known[key] = (layout, *known[: _MOST_KNOWN - 1])

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from dcm4py_leading.config.dn import rdn_values
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.ldif_text import to_ldif
@@ -63,8 +62,9 @@ class LastGood:
 
     def keep_ae(self, ae_title: str, entries: Entries) -> None:
         """Keep what the directory said of an AE, also that there is none. Those of the device are kept with it."""
-        own = self._device_name.casefold()
-        if entries and not any(own in rdn_values(entry.key, "dicomDeviceName") for entry in entries):
+        devices = (entry for entry in entries if entry.is_a("dicomDevice"))
+        names = {name.strip().casefold() for device in devices for name in device.values("dicomDeviceName")}
+        if entries and self._device_name.casefold() not in names:
             self._write(self._ae_file(ae_title), entries)
         else:
             self._remove(self._ae_file(ae_title))
@@ -107,16 +107,17 @@ class LastGood:
         return is_same and str(header.get("device")).casefold() == self._device_name.casefold()
 
     def _write(self, path: Path, entries: Iterable[Entry]) -> None:
-        # Parents first, and the same text whatever the order in which the server told them.
-        ordered = sorted(entries, key=lambda entry: (len(entry.key), entry.dn))
-        text = to_ldif(without_secrets(entry) for entry in ordered)
         header = {"device": self._device_name, "directory": list(self._directory), "keptAt": self._now().isoformat()}
         try:
+            # Parents first, and the same text whatever the order in which the server told them.
+            ordered = sorted(entries, key=lambda entry: (len(entry.key), entry.dn))
+            text = to_ldif(without_secrets(entry) for entry in ordered)
             if not _holds(path, header, text):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _replace(path, f"# {json.dumps(header)}\n{text}".encode())
-        except OSError as err:
-            _log.error("%s cannot be written, what is kept there is not up to date: %s", path, err.strerror or err)
+        except (OSError, ValueError) as err:  # ValueError: a DN that nobody can read
+            reason = getattr(err, "strerror", None) or err
+            _log.error("%s cannot be written, what is kept there is not up to date: %s", path, reason)
 
     def _remove(self, path: Path) -> None:
         try:

@@ -183,7 +183,7 @@ class _Loader:
                         dn=entry.dn,
                         attribute=device.CONNECTION_REFERENCES.attribute,
                         value=reference,
-                        reason="there is no such dicomNetworkConnection below the AE's device",
+                        reason="there is no such dicomNetworkConnection below the AE's device, or we may not read it",
                     )
                 )
         return _sorted(found.values(), _by_cn)

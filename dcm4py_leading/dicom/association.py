@@ -79,6 +79,12 @@ class Association:
         """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
         self.link = link
         self.contexts: Mapping[int, Context] = {context.context_id: context for context in contexts}
+        self._contexts_as_scu: dict[str, dict[str, Context]] = {}
+        for context in self.contexts.values():
+            if context.as_scu:
+                self._contexts_as_scu.setdefault(context.abstract_syntax, {}).setdefault(
+                    context.transfer_syntax, context
+                )
         most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self._fragment_length = max(most - _PDV_OVERHEAD, 1)
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
@@ -308,22 +314,11 @@ class Association:
 
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
-        return tuple(
-            context.transfer_syntax
-            for context in self.contexts.values()
-            if context.as_scu and context.abstract_syntax == sop_class_uid
-        )
+        return tuple(self._contexts_as_scu.get(sop_class_uid, ()))
 
     def context_for(self, abstract_syntax: str, transfer_syntax: str) -> Context | None:
         """The presentation context, in which we may be SCU, of this abstract and transfer syntax."""
-        for context in self.contexts.values():
-            if (
-                context.as_scu
-                and context.abstract_syntax == abstract_syntax
-                and context.transfer_syntax == transfer_syntax
-            ):
-                return context
-        return None
+        return self._contexts_as_scu.get(abstract_syntax, {}).get(transfer_syntax)
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
         """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; `end_store` has to follow.

@@ -36,6 +36,8 @@ class RetryPause:
 
     def resting(self, question: Hashable) -> LeadingUnavailable | None:
         """Why the question is not to be asked now; None: it may be."""
+        if not self._failures:  # the usual case, asked for each match of a query
+            return None
         with self._lock:
             failure = self._failures.get(question)
             return failure.reason if failure is not None and self._clock() < failure.until else None

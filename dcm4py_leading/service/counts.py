@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 Key = tuple[str, str, str]
 """cn of the rule, name of the step, outcome."""
@@ -18,10 +18,10 @@ class ServiceCounts:
         self._counts: Counter[Key] = Counter()
         self._transcoded = 0
 
-    def count(self, rule: str, step: str, outcome: str) -> None:
-        """One step of one coercion ended."""
+    def count(self, ended: Iterable[Key]) -> None:
+        """Steps of coercions ended."""
         with self._lock:
-            self._counts[rule, step, outcome] += 1
+            self._counts.update(ended)
 
     def read(self) -> Mapping[Key, int]:
         """The counts so far."""

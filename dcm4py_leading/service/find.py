@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index import Match
 from dcm4py_leading.archive.query import parse_query
-from dcm4py_leading.coercion.chain import Coerced
+from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
 from dcm4py_leading.leading.settings import LeadingSettings
@@ -139,7 +139,8 @@ class _Answering:
         self._runtime = runtime
         self._message = message
         self._coercion: MatchCoercion | None = None
-        self._whose = (message.local_ae.ae_title, request.sop_class_uid, message.sending, message.receiving)
+        # A text knows its hash.
+        self._whose = repr((message.local_ae.ae_title, request.sop_class_uid, message.sending, message.receiving))
         try:
             self._template = template(
                 request.identifier, request.transfer_syntax_uid, request.local_ae.settings.return_retrieve_aets
@@ -163,16 +164,20 @@ class _Answering:
         asked = [one.asked for one in begun.values() if one is not None]
         asked += [one.coercion.asked for one in known if one is not None]
         self._coercer.ask({question for questions in asked for question in questions})
-        for at, match in enumerate(page):
-            answer = known[at]
-            if answer is not None:
-                coercion = answer.coercion
-                if coercion.is_by(tuple(map(self._coercer.answer, coercion.asked))):
-                    self._coercer.count(coercion.executed)
-                    yield answer.encoded
-                    continue
-            one = begun[at] if at in begun else self._begun(match)
-            yield self._coerced(match, one, keys[at])
+        repeated: list[Executed] = []
+        try:
+            for at, match in enumerate(page):
+                answer = known[at]
+                if answer is not None:
+                    coercion = answer.coercion
+                    if coercion.is_by(tuple(map(self._coercer.answer, coercion.asked))):
+                        repeated += coercion.executed
+                        yield answer.encoded
+                        continue
+                one = begun[at] if at in begun else self._begun(match)
+                yield self._coerced(match, one, keys[at])
+        finally:
+            self._coercer.count(repeated)
 
     def _coerced(self, match: Match, begun: Begun | None, key: Hashable) -> bytes:
         if begun is None or self._template is None or self._coercion is None:

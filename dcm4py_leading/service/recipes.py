@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.layout import Ranges
 from dcm4py_leading.coercion.scan import Buffer, Span
 from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 
@@ -67,27 +68,24 @@ class Shape:
 
     def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
         self.kept_alive = (spans, own_spans, concern)
-        self.concerned = merged_ranges(spans, concern.tags)
+        self._concerned = Ranges(merged_ranges(spans, concern.tags))
         # An element that is the same to the header needs no closer look.
-        self.is_comparable = all(tag in spans for tag in concern.own)
-        self.compared = merged_ranges(spans, concern.own)
-        self.compared_with = merged_ranges(own_spans, concern.own)
+        self._is_comparable = all(tag in spans for tag in concern.own)
+        self._compared = Ranges(merged_ranges(spans, concern.own))
+        self._compared_with = Ranges(merged_ranges(own_spans, concern.own))
         # The same bytes are the same text in the same character set only.
-        self.own_set = merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,))
+        self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
         self.recipes: dict[bytes, Recipe] = {}
 
     def find(self, view: memoryview, own: bytes) -> Recipe | None:
         """The recipe for an object, if what the index has of it alone is what it has itself."""
-        if not self.is_comparable:
+        if not self._is_comparable or self._compared.of(view) != self._compared_with.of(own):
             return None
-        theirs = b"".join([own[start:end] for start, end in self.compared_with])
-        if b"".join([view[start:end] for start, end in self.compared]) != theirs:
-            return None
-        return self.recipes.get(self.key(b"".join([view[start:end] for start, end in self.concerned]), own))
+        return self.recipes.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
         """What a recipe is found by: the bytes that concern rules, and the character set of the index's attributes."""
-        return concerned + b"".join([own[start:end] for start, end in self.own_set])
+        return concerned + self._own_set.of(own)
 
 
 def recipe_of(

@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
 from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
@@ -88,15 +86,23 @@ class RememberedAnswers:
 
     def __init__(self, most: int = MOST_MATCHES) -> None:
         self._lock = threading.Lock()
-        self._known: LRUCache[Hashable, RememberedAnswer] = LRUCache(most)
+        self._most = most
+        self._known: OrderedDict[Hashable, RememberedAnswer] = OrderedDict()
 
     def get(self, key: Hashable) -> RememberedAnswer | None:
         """The last answer, if it is still known; it holds while `RememberedCoercion.is_by` does."""
         with self._lock:
-            return self._known.get(key)
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+            return known
 
     def remember(self, key: Hashable, answer: RememberedAnswer) -> None:
         """Keep the answer in place of an earlier one."""
-        if len(answer.encoded) <= MOST_BYTES:
-            with self._lock:
-                self._known[key] = answer
+        with self._lock:
+            self._known.pop(key, None)
+            if len(answer.encoded) > MOST_BYTES:
+                return
+            self._known[key] = answer
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)

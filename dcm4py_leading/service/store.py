@@ -28,6 +28,9 @@ from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 
+_PIXELS = 0x7FE00000
+_COPIED_BYTES = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedObject:
@@ -65,6 +68,8 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
         incoming.write(file_header)
         for chunk in received.data:
             incoming.write(chunk)
+        if not coercer.has_rules:
+            incoming.start_sync()
         with incoming.mapped() as data:
             spans = verify_data_set(data, received.transfer_syntax_uid, start=len(file_header))
             found = None
@@ -110,6 +115,8 @@ def _cut(
     Raises ObjectMismatch.
     """
     encoding = encoding_of(received.transfer_syntax_uid)
+    if not isinstance(data, bytes) and (end := _end_of_header(spans)) <= _COPIED_BYTES:
+        data = bytes(data[:end])  # faster to cut from
     levels = keeper.cut(data, spans, encoding) if encoding is not None else None
     if encoding is None or levels is None:
         return None
@@ -117,6 +124,16 @@ def _cut(
     _require_same("SOPClassUID", image["sop_class_uid"], received.sop_class_uid)
     _require_same("SOPInstanceUID", image["sop_instance_uid"], received.sop_instance_uid)
     return _Found(read_elements(data, spans, path_attributes, encoding), levels)
+
+
+def _end_of_header(spans: Mapping[int, Span]) -> int:
+    """Where the elements before the pixel data end: those that an index may keep."""
+    end = 0
+    for tag, (_, _, following) in spans.items():
+        if tag >= _PIXELS:
+            break
+        end = following
+    return end
 
 
 def _file_header(received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> bytes:

@@ -83,6 +83,7 @@ def run(options: argparse.Namespace) -> Results:
         else Effort(rounds=rounds, echoes=200, finds=100, listings=5)
     )
     with tools.temporary_directory(options.dir, "dcm4py-bench-") as directory:
+        tools.spread(directory)
         found = Results(machine=machine.describe(directory), settings={})
         with prepared(
             directory, scale=options.scale, large_bytes=large_bytes, workers=options.workers, say=say

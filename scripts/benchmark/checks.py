@@ -6,6 +6,7 @@ Outside of what is timed. These passes also fill every cache there is.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -117,9 +118,9 @@ def _moved(scene: Scene, contender: str, study: Study) -> str:
 
 
 def _got(scene: Scene, contender: str, study: Study) -> str:
-    with tools.temporary_directory(scene.directory, "got-") as directory:
-        tools.get(scene.peer(contender, study), tools.study_keys(study.study_uid), keep=directory)
-        return _wrong_delivery(directory, contender, study)
+    directory = Path(tempfile.mkdtemp(prefix="got-", dir=scene.directory))
+    tools.get(scene.peer(contender, study), tools.study_keys(study.study_uid), keep=directory)
+    return _wrong_delivery(directory, contender, study)
 
 
 def _wrong_delivery(directory: Path, contender: str, study: Study) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -42,25 +43,28 @@ class Scene:
 
     @contextmanager
     def fresh(self, contender: str) -> Iterator[Archive]:
-        """One more archive of this kind, running, with nothing in it."""
-        with tools.temporary_directory(self.directory, f"fresh-{contender}-") as directory:
-            archive = self.make(contender, directory / "archive")
-            archive.start()
-            try:
-                yield archive
-            finally:
-                archive.stop()
+        """One more archive of this kind, running, with nothing in it.
+
+        What it stores is removed with everything else at the end: see `tools.spread`.
+        """
+        directory = Path(tempfile.mkdtemp(prefix=f"fresh-{contender}-", dir=self.directory))
+        archive = self.make(contender, directory / "archive")
+        archive.start()
+        try:
+            yield archive
+        finally:
+            archive.stop()
 
     @contextmanager
     def keeping(self) -> Iterator[Path]:
         """A sink that keeps what it gets, in the directory yielded."""
-        with tools.temporary_directory(self.directory, "kept-") as directory:
-            sink = Sink(self.keeper, log=self.directory / "keeper.log", keep=directory, is_as_shipped=False)
-            sink.start()
-            try:
-                yield directory
-            finally:
-                sink.stop()
+        directory = Path(tempfile.mkdtemp(prefix="kept-", dir=self.directory))
+        sink = Sink(self.keeper, log=self.directory / "keeper.log", keep=directory, is_as_shipped=False)
+        sink.start()
+        try:
+            yield directory
+        finally:
+            sink.stop()
 
     def make(self, contender: str, directory: Path) -> Archive:
         """An archive of this kind, not yet started."""

@@ -77,6 +77,13 @@ def test_ae_that_the_directory_no_longer_has_is_not_kept(make):
     assert kept.ae("QRSCP") is not None
 
 
+def test_ae_with_a_dn_that_nobody_can_read_is_not_kept(make, caplog):
+    broken = trees.entry("no name", "dicomNetworkAE", dicomAETitle="QRSCP")
+    make().keep_ae("QRSCP", (*trees.remote("QRSCP"), broken))
+    assert make().ae("QRSCP") is None
+    assert "no name" in caplog.text
+
+
 def test_files_are_for_the_owner_only_and_are_ldif(make, folder):
     make().keep_devices([TREE])
     make().keep_ae("QRSCP", tuple(trees.remote("QRSCP")))

@@ -135,8 +135,8 @@ class SocketSlapd(Slapd):
 
     def _write_config_file(self, schema):
         path = super()._write_config_file(schema)
-        who = "gidNumber=[^,]*,cn=peercred,cn=external,cn=auth"
-        path.write_text(f'{path.read_text()}access to * by dn.regex="^{who}$" read by * none\n')
+        rule = 'access to * by dn.regex="^gidNumber=[^,]*,cn=peercred,cn=external,cn=auth$" read by * none'
+        path.write_text(path.read_text().replace("\ndbnosync\n", f"\ndbnosync\n{rule}\n"))
         return path
 
 

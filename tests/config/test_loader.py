@@ -108,6 +108,7 @@ def test_rules_deeper_than_one_level_are_not_read():
 
 
 @pytest.mark.ldap("dcmRulePriority")
+@pytest.mark.ldap("cn")
 def test_rules_come_by_descending_priority_then_name():
     device = load(
         *tree(),
@@ -127,6 +128,7 @@ def test_update_policy_is_merge_on_rules_and_preserve_on_filters():
     assert archive.attribute_filters[Entity.STUDY].attribute_update_policy is UpdatePolicy.PRESERVE
 
 
+@pytest.mark.ldap("dcmEntity")
 def test_filters_and_sets_of_other_services_are_passed_over():
     entries = [
         trees.entry(f"dcmEntity={name},{DEVICE}", "dcmAttributeFilter", dcmEntity=name, dcmTag="00100010")

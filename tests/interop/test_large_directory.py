@@ -13,7 +13,7 @@ import pytest
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.model.device import Device
-from scripts.bench_config import ae_title, large_tree, site_of
+from scripts.bench_config import ae_title, large_tree, measure, site_of
 from tests.fixtures.slapd import OUR_LDIF, Served, Slapd, require_slapd
 
 pytestmark = pytest.mark.peers
@@ -89,3 +89,14 @@ def test_nothing_of_a_load_outlives_the_next(site: Site) -> None:
         checked = check(site)
     assert checked.snapshot.device.device_name == site.device_name
     assert devices() == held
+
+
+def test_the_measurement_tells_what_it_measured(tmp_path: Path) -> None:
+    require_slapd()
+
+    result = measure(4, 10, tmp_path, reloads=2)
+
+    # The quickstart's 370 entries, the rule; a device has a connection, an AE its reservation and two capabilities.
+    assert result.entries == 370 + 1 + 4 * 2 + 10 * 4
+    assert (result.devices, result.aes, result.searches_per_load) == (4, 10, 6)
+    assert result.reload_median <= result.reload_worst

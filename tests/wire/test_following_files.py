@@ -117,3 +117,18 @@ def test_nothing_is_adopted_by_a_service_that_has_stopped(seed: Seed) -> None:
     seed.set(DEVICE, dicomDescription="new")
     scene.look(4)
     assert scene.changes == 0
+
+
+def test_configuration_that_a_bug_keeps_out_of_force_is_degraded_and_tried_again(
+    seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(seed)
+    seed.set(DEVICE, dicomDescription="new")
+    with monkeypatch.context() as bug:
+        bug.setattr("dcm4py_leading.node.build_runtime", lambda *_: 1 // 0)
+        scene.look()
+        with pytest.raises(ZeroDivisionError):
+            scene.look()
+        assert (scene.changes, scene.degraded) == (0, ["the last attempt to take another configuration failed"])
+    scene.look(Pace().looks_until_thorough + 1)
+    assert (scene.changes, scene.degraded) == (1, [])
