@@ -91,7 +91,7 @@ class Configuration:
                 LOG.error("reload failed, the configuration of %s stays: %s", self.loaded_at, err)
                 raise
             in_force(new, "configuration reloaded", self._site)
-            self._tell_differences(old, new)
+            self._tell_differences(list(_differences(old, new, self._site)), old, new)
 
     # What a follower needs; see `config.watch.Adopter`.
 
@@ -111,8 +111,8 @@ class Configuration:
             old, failure = self.in_force, self._last_failure
             try:
                 new = self._load(Replay(seen, self._site.source.describe(), self._site.source))
-                differs = any(_differences(old, new, self._site))
-                if differs and not self._is_stopped:
+                found = list(_differences(old, new, self._site))
+                if found and not self._is_stopped:
                     self._replace(new)
             except ConfigError as err:
                 self._fail(err)
@@ -123,14 +123,14 @@ class Configuration:
             for problem in new.snapshot.problems:
                 if problem not in old.snapshot.problems:
                     LOG.warning("%s", problem)
-            if differs:
+            if found:
                 LOG.info("configuration follows the directory: fingerprint %s", new.snapshot.fingerprint)
-                self._tell_differences(old, new)
+                self._tell_differences(found, old, new)
             elif failure is not None:
                 LOG.info("the directory holds the configuration in force again")
             self._last_failure = None
             keep(new, self._site)
-            if not differs:
+            if not found:
                 self.in_force = _with_problems_of(old, new)
 
     # State.
@@ -165,7 +165,7 @@ class Configuration:
     def _degraded(self) -> list[str]:
         """Why the configuration in force may not be what the directory says."""
         degraded = []
-        if self._last_failure is not None:
+        if self._last_failure is not None or not self._attempt.is_good:
             degraded.append("the last attempt to take another configuration failed")
         if self._site.directory_state is not None:
             degraded += self._site.directory_state.degraded
@@ -190,7 +190,11 @@ class Configuration:
         return checked
 
     def _replace(self, new: Checked) -> None:
-        self._put(new)
+        try:
+            self._put(new)
+        except BaseException:  # whatever it was: it is tried again
+            self._attempt = replace(self._attempt, is_good=False)
+            raise
         self.in_force = new
         self._last_failure = None
         self._changes += 1
@@ -199,8 +203,7 @@ class Configuration:
         self._attempt = replace(self._attempt, is_good=False)
         self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
 
-    def _tell_differences(self, old: Checked, new: Checked) -> None:
-        found = list(_differences(old, new, self._site))
+    def _tell_differences(self, found: Sequence[Difference], old: Checked, new: Checked) -> None:
         for difference in found:
             LOG.info("changed: %s", difference)
         if found and self._hints is not None:
@@ -220,8 +223,8 @@ class Configuration:
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:
-    """The same configuration, with what is now to be said of it."""
-    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems))
+    """The same configuration, with what was read, and is to be said, of it now."""
+    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems), read=new.read)
 
 
 def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:

@@ -19,7 +19,7 @@ from ldap3.utils.conv import escape_filter_chars
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
 from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
 from dcm4py_leading.config.failover import Failover
-from dcm4py_leading.config.ldap_session import Access, Session, opened_session, with_session
+from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 
@@ -137,6 +137,15 @@ class LdapSource:
                 reasons.append(str(err))
         raise ConfigUnavailable("; ".join(reasons))
 
+    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
+        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
+        scope: Scope = "SUBTREE" if with_below else "BASE"
+        return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
+
+    def holds_root(self) -> bool:
+        """Whether what stands above the devices is there too."""
+        return True
+
     def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
         """What ``read`` makes of the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
         end = self._clock() + self._read_timeout_seconds
@@ -222,7 +231,12 @@ class DirectorySession:
         ]
 
     def search(
-        self, base: str, search_filter: str, attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,)
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,),
+        *,
+        scope: Scope = "SUBTREE",
     ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
@@ -231,6 +245,7 @@ class DirectorySession:
             result, response = self.session.search(
                 base,
                 search_filter,
+                scope,
                 attributes=list(attributes),
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,

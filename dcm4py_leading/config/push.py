@@ -36,6 +36,7 @@ class Push:
         self._device_name = device_name
         self._wake = wake
         self._session: Session | None = None
+        self._is_told = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener to the directory", daemon=True)
         self.is_listening = threading.Event()
@@ -75,8 +76,11 @@ class Push:
             LOG.error("listening to the directory failed: %s", trace(err))
         else:
             if ended is Listening.NOT_OFFERED:
-                LOG.info("the directory does not tell of changes itself: it is only asked now and then")
+                if not self._is_told:
+                    LOG.info("the directory does not tell of changes itself: it is only asked now and then")
+                self._is_told = True
                 return False
+            self._is_told = False
         self._wake()
         return True
 

@@ -31,9 +31,8 @@ def test_edited_file_is_followed_by_every_process(seed: Seed, workers: int) -> N
         seed.set(CONNECTION, dicomPort=str(new))
         until(lambda: served.metric("dcm4py_configuration_changes_total") == 1)
         assert echoes(new)
-        assert f"changed: connection dicom of device dcm4chee-arc: dicomPort from {seed.archive_port} to {new}" in (
-            served.told()
-        )
+        moved = f"changed: connection dicom of device dcm4chee-arc: dicomPort from {seed.archive_port} to {new}"
+        until(lambda: moved in served.told())
         seed.set(DEVICE, dcmLimitOpenAssociations="many")
         until(lambda: served.state()["status"] == "DEGRADED")
         assert served.metric("dcm4py_configuration_degraded") == 1
