@@ -26,9 +26,10 @@ import click
 from dcm4py_leading import __version__, log
 from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
-from dcm4py_leading.compose import Site, check, unserved_lines
+from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.ldap_source import LdapSource, parse_ldap_properties
+from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
+from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
@@ -61,15 +62,27 @@ def fail(message: str, code: int) -> NoReturn:
 def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
-    @option("--ldap-url", multiple=True, metavar="URL", help="ldap[s]://HOST:PORT/BASE_DN; repeat it for failover.")
+    @option(
+        "--ldap-url",
+        multiple=True,
+        metavar="URL",
+        help="ldap[s]://HOST:PORT/BASE_DN, ldapi://%2FPATH%2FOF%2FSOCKET/BASE_DN; repeat it for failover.",
+    )
     @option("--bind-dn", metavar="DN", help="Simple bind; anonymous without it. Password: DCM4PY_BIND_PASSWORD.")
     @option("--bind-password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @option("--start-tls", is_flag=True, help="StartTLS before the bind.")
-    @option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificates (PEM).")
+    @option("--sasl-external", is_flag=True, help="Bind as the client certificate, or the user of an ldapi: socket.")
     @option(
         "--ldap-properties",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="dcm4che's ldap.properties instead of the options above.",
+    )
+    @option("--start-tls", is_flag=True, help="StartTLS before the bind.")
+    @option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificates (PEM).")
+    @option("--client-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For TLS (PEM).")
+    @option(
+        "--client-key",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Its key (PEM), not encrypted, unless it is in the same file.",
     )
     @option(
         "--ldif",
@@ -108,9 +121,12 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
         ldap_url: tuple[str, ...],
         bind_dn: str | None,
         bind_password_file: Path | None,
+        sasl_external: bool,
+        ldap_properties: Path | None,
         start_tls: bool,
         ca_file: Path | None,
-        ldap_properties: Path | None,
+        client_cert: Path | None,
+        client_key: Path | None,
         ldif: tuple[Path, ...],
         device: str,
         properties: tuple[str, ...],
@@ -133,14 +149,18 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
         try:
             if ldif:
                 source = LdifSource(ldif)
-            elif ldap_properties:
-                source = LdapSource(**parse_ldap_properties(ldap_properties), ca_file=ca_file, start_tls=start_tls)
             else:
-                password = os.environ.get("DCM4PY_BIND_PASSWORD")
-                if bind_password_file:
-                    password = bind_password_file.read_text().rstrip("\r\n")
+                if ldap_properties:
+                    arguments = parse_ldap_properties(ldap_properties)
+                else:
+                    password = os.environ.get("DCM4PY_BIND_PASSWORD")
+                    if bind_password_file:
+                        password = bind_password_file.read_text().rstrip("\r\n")
+                    arguments = LdapArguments(
+                        urls=ldap_url, bind_dn=bind_dn, password=password, sasl_external=sasl_external
+                    )
                 source = LdapSource(
-                    urls=ldap_url, bind_dn=bind_dn, password=password, start_tls=start_tls, ca_file=ca_file
+                    **arguments, start_tls=start_tls, ca_file=ca_file, client_cert=client_cert, client_key=client_key
                 )
         except ValueError as err:
             raise click.UsageError(str(err)) from err
@@ -182,6 +202,7 @@ def main() -> None:
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 def serve(site: Site, http: str, drain: float, workers: int) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
+    site = surviving(site)
     if CONTROL_FD in os.environ:
         control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
         run_worker(site, control=control, slots=slots, slot=slot)
@@ -201,9 +222,10 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         web = HttpServer(create_app(service), host.strip("[]"), int(port))
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
-        while wishes.get() is signal.SIGHUP:
-            with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
-                service.reload()
+        with heartbeat(site, service.reload):
+            while wishes.get() is signal.SIGHUP:
+                with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
+                    service.reload()
     finally:
         if web is not None:
             web.stop()

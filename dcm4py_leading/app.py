@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, leading_settings, tell
+from dcm4py_leading.compose import Site, check, health, in_force, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
@@ -79,7 +79,7 @@ class Service:
         self._last_failure: dict[str, object] | None = None
         checked = check(site)
         self._node = Node(site, checked)
-        tell(checked.snapshot, "configuration in force", site)
+        in_force(checked, "configuration in force", site)
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -92,7 +92,7 @@ class Service:
                 LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
                 raise
             self._last_failure = None
-            tell(checked.snapshot, "configuration reloaded", self._site)
+            in_force(checked, "configuration reloaded", self._site)
 
     def _loaded_at(self) -> str:
         return self._node.snapshot.loaded_at.isoformat()
@@ -108,6 +108,7 @@ class Service:
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
             "lastFailedReload": self._last_failure,
+            **health(self._site.directory_state),
             "associations": self._node.open_associations(),
         }
 

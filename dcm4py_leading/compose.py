@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,9 +20,14 @@ from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.heartbeat import Heartbeat
+from dcm4py_leading.config.last_good import FOLDER, LastGood
+from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
+from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
+from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
 from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.scu_keys import KeysSCU
@@ -64,6 +70,11 @@ class Site:
         """Fills in placeholders."""
         return expander({**data_dir_properties(self.data_dir), **self.properties}, os.environ)
 
+    @property
+    def directory_state(self) -> DirectoryState | None:
+        """How the directory is; None of one that cannot be down, or that nobody survives."""
+        return self.source.state if isinstance(self.source, SurvivingSource) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
@@ -72,6 +83,8 @@ class Checked:
     snapshot: Snapshot
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     """The compiled rules of each AE, in the order in which they are looked at."""
+    read: Recording
+    """What was read for it."""
 
 
 def check(site: Site) -> Checked:
@@ -80,9 +93,10 @@ def check(site: Site) -> Checked:
     Raises ConfigUnavailable, or ConfigInvalid with every problem of the tree, its rules and its storages.
     """
     compiled: dict[AETitle, tuple[CompiledRule, ...]] = {}
+    source = Recorder(site.source)
 
     def rule_problems(device: Device) -> Iterable[Problem]:
-        described, problems = describe_references(device, site.source, site.expand)
+        described, problems = describe_references(device, source, site.expand)
         environment = Environment(
             expand=site.expand,
             style_sheet_folders=(*site.style_sheet_folders, site.data_dir / "temp"),
@@ -98,13 +112,13 @@ def check(site: Site) -> Checked:
         return dict.fromkeys(problems)  # a rule of the device comes up with each AE
 
     snapshot = load_snapshot(
-        site.source,
+        source,
         site.device_name,
         properties=site.properties,
         data_dir=site.data_dir,
         checks=(rule_problems, _storage_problems),
     )
-    return Checked(snapshot=snapshot, rules=compiled)
+    return Checked(snapshot=snapshot, rules=compiled, read=source.recording)
 
 
 def _storage_problems(device: Device) -> Iterable[Problem]:
@@ -208,7 +222,28 @@ def _file_storages(device: Device) -> list[StorageDescriptor]:
     return [s for s in device.archive.storages.values() if urlsplit(s.uri).scheme.lower() == "file"]
 
 
-def tell(snapshot: Snapshot, what: str, site: Site) -> None:
+def surviving(site: Site) -> Site:
+    """The site with a directory that may be down: what it said last is kept in the data directory."""
+    if not isinstance(site.source, LdapSource):
+        return site
+    urls = [str(url) for url in site.source.urls]
+    last_good = LastGood(site.data_dir / FOLDER, directory=urls, device_name=site.device_name)
+    return replace(site, source=SurvivingSource(site.source, last_good))
+
+
+def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[object]:
+    """Within it, a directory is asked now and then whether it is there, and a service that has started without it
+    takes its configuration when it is back."""
+    if isinstance(site.source, SurvivingSource):
+        return Heartbeat(site.source, site.device_name, reload)
+    return nullcontext()
+
+
+def in_force(checked: Checked, what: str, site: Site) -> None:
+    """A configuration has been put in force: keep it for when the directory is down, and tell of it."""
+    if isinstance(site.source, SurvivingSource):
+        site.source.put_in_force(checked.read)
+    snapshot = checked.snapshot
     for problem in snapshot.problems:
         LOG.warning("%s", problem)
     for line in unserved_lines(snapshot.device):
@@ -220,6 +255,11 @@ def tell(snapshot: Snapshot, what: str, site: Site) -> None:
         site.source.describe(),
         snapshot.fingerprint,
     )
+
+
+def health(directory: DirectoryState | None) -> Mapping[str, object]:
+    """What `web.app.Control.state` tells of the directory; nothing of one that cannot be down."""
+    return {} if directory is None else {"directory": directory.to_json(), "degraded": directory.degraded}
 
 
 def unserved_lines(device: Device) -> Iterable[str]:

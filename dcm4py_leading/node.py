@@ -97,6 +97,7 @@ class Node:
             fingerprint=runtime.snapshot.fingerprint,
             loaded_at=runtime.snapshot.loaded_at,
             is_last_reload_good=True,
+            directory=self._site.directory_state,
         )
 
     def open_associations(self) -> int:

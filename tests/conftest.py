@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.scripted",
     "tests.fixtures.service",
     "tests.fixtures.workers",
+    "tests.fixtures.tls",
 ]
 
 

@@ -1,31 +1,29 @@
 """The configuration of a live directory (RFC 4511), read over a short connection for each load.
 
-A connection that is opened for one read and closed needs no watching; a bind costs milliseconds. The only module that
-knows ldap3, which is told to trust nothing by itself: no schema fetched, no referrals chased, no alias followed.
+A connection that is opened for one read and closed needs no watching; a bind costs milliseconds. ldap3 is told to trust
+nothing by itself: no schema fetched, no referrals chased, no alias followed.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import unquote
+from typing import Any, TypeVar
 
 import ldap3
-from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
 
-from dcm4py_leading.config.dn import dn_key, escape_rdn_value, parent_dn
+from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
 from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
-from dcm4py_leading.config.ldap_properties import parse_ldap_properties
+from dcm4py_leading.config.failover import Failover
+from dcm4py_leading.config.ldap_session import Access, Session, with_session
+from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 
-__all__ = ["LdapSource", "LdapUrl", "parse_ldap_properties"]
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -35,54 +33,16 @@ _SUCCESS, _SIZE_LIMIT_EXCEEDED, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
 
 _ROOT_FILTER = f"(&(objectClass=dicomConfigurationRoot)(cn={CONFIGURATION_CN}))"
 _AE_PARTS_FILTER = "(|(objectClass=dicomDevice)(objectClass=dicomNetworkConnection)(objectClass=dicomNetworkAE))"
-
-
-@dataclass(frozen=True, slots=True)
-class LdapUrl:
-    """``ldap[s]://host[:port]/base_dn``."""
-
-    scheme: str
-    host: str
-    port: int
-    base_dn: str
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Raises ValueError with what was expected. (ldap3 itself takes no base DN in a URL.)"""
-        expected = f"expected ldap[s]://HOST[:PORT]/BASE_DN, not {url!r}"
-        scheme, separator, rest = url.strip().partition("://")
-        address, _, base_dn = rest.partition("/")
-        if not separator or scheme.lower() not in ("ldap", "ldaps") or "?" in base_dn or "@" in address:
-            raise ValueError(expected)
-        host, bracket, port_text = address.removeprefix("[").partition("]")
-        if not bracket:
-            host, _, port_text = address.partition(":")
-        else:
-            port_text = port_text.removeprefix(":")
-        port = 636 if scheme.lower() == "ldaps" else 389
-        if port_text:
-            if not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text) < 65536):
-                raise ValueError(expected)
-            port = int(port_text)
-        base_dn = unquote(base_dn)
-        if base_dn:
-            dn_key(base_dn)
-        return cls(scheme.lower(), host or "localhost", port, base_dn)
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether TLS starts with the connection."""
-        return self.scheme == "ldaps"
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}/{self.base_dn}"
+_SCHEMA = {"dicomConfigurationRoot": "dicom", "dcmDevice": "dcm4che", "dcmArchiveDevice": "dcm4chee-archive"}
+"""Of each part of the schema one class, and the file that has it."""
+_CLASS_NAMES = re.compile(r"\bNAME\s+(?:'([^']*)'|\(([^)]*)\))")
 
 
 class LdapSource:
-    """ConfigSource over one or more servers that hold the same tree, tried in order.
+    """ConfigSource over one or more servers that hold the same tree, tried in order; one that has just failed comes
+    last for a while.
 
-    Safe under threads: nothing is shared between reads.
+    Safe under threads: reads share nothing but which servers failed.
     """
 
     def __init__(
@@ -91,44 +51,74 @@ class LdapSource:
         *,
         bind_dn: str | None = None,
         password: str | None = None,
+        sasl_external: bool = False,
         start_tls: bool = False,
         ca_file: Path | None = None,
+        client_cert: Path | None = None,
+        client_key: Path | None = None,
         connect_timeout_seconds: float = 5.0,
         receive_timeout_seconds: int = 10,
+        read_timeout_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``bind_dn`` None binds anonymously. ``start_tls`` asks an ldap: server for TLS before the bind.
+        """Without ``bind_dn`` and ``sasl_external`` the bind is anonymous; the other arguments are those of `Access`.
 
-        Certificates are always verified, with host name, against ``ca_file``, else the system's authorities. A URL
-        without a base DN takes that of the last one, as in dcm4che's ldap.properties. Raises ValueError for a URL
-        that cannot be read and for a bind DN without password.
+        ``read_timeout_seconds`` is for one read from all servers together, whatever they do; what is left of it is
+        shared among those that have not been asked. A URL without a base DN takes that of the last one. Raises
+        ValueError for a URL that cannot be read, for a bind DN without password, and for SASL EXTERNAL where the
+        server cannot know us.
         """
-        self._urls = _parse_urls(urls)
+        self._urls = parse_urls(urls)
         if bind_dn and not password:
             # RFC 4513 5.1.2: a name without a password binds anonymously, and looks as if it did not.
             raise ValueError(f"expected a password for the bind DN {bind_dn}")
-        self._bind_dn = bind_dn or None
-        self._password = password if bind_dn else None
-        self._start_tls = start_tls
-        self._ca_file = ca_file
-        self._connect_timeout_seconds = connect_timeout_seconds
-        self._receive_timeout_seconds = receive_timeout_seconds
+        if client_key is not None and client_cert is None:
+            raise ValueError("expected a client certificate for the client key")
+        if sasl_external:
+            _check_external(self._urls, bind_dn, start_tls=start_tls, has_certificate=client_cert is not None)
+        self._access = Access(
+            bind_dn=bind_dn or None,
+            password=password if bind_dn else None,
+            is_sasl_external=sasl_external,
+            start_tls=start_tls,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
+            connect_timeout_seconds=connect_timeout_seconds,
+            receive_timeout_seconds=receive_timeout_seconds,
+        )
+        self._read_timeout_seconds = read_timeout_seconds
+        self._clock = clock
+        self._failover = Failover(self._urls, clock=clock)
         for url in self._urls:
-            if bind_dn and not (url.is_tls or start_tls or _is_loopback(url.host)):
+            if bind_dn and not (url.is_tls or start_tls or url.is_local):
                 _log.warning("the bind password goes to %s without TLS: use ldaps: or StartTLS", url)
 
     def __repr__(self) -> str:
         return f"LdapSource({self.describe()!r})"
 
+    @property
+    def urls(self) -> tuple[LdapUrl, ...]:
+        """The servers, in order of preference."""
+        return self._urls
+
     def describe(self) -> str:
         """The URLs, in the order in which they are tried."""
         return ", ".join(str(url) for url in self._urls)
+
+    def probe(self) -> None:
+        """Whether it can be read: the least that tells. Raises ConfigUnavailable, ConfigInvalid."""
+        self._first_answer(lambda directory: directory.root())
 
     def read_device(self, device_name: str) -> tuple[Entry, ...]:
         """The device and everything below it."""
 
         def read(directory: _Directory) -> tuple[Entry, ...]:
             dn = f"dicomDeviceName={escape_rdn_value(device_name)},{DEVICES_RDN},{directory.root()}"
-            return directory.search(dn, "(objectClass=*)")
+            entries = directory.search(dn, "(objectClass=*)")
+            if not any(entry.is_a("dcmArchiveDevice") for entry in entries):
+                directory.check_schema(dn)
+            return entries
 
         return self._first_answer(read)
 
@@ -145,100 +135,84 @@ class LdapSource:
 
         return self._first_answer(read)
 
-    def _first_answer(self, read: Callable[[_Directory], tuple[Entry, ...]]) -> tuple[Entry, ...]:
-        reasons = []
-        for url in self._urls:
+    def _first_answer(self, read: Callable[[_Directory], T]) -> T:
+        end = self._clock() + self._read_timeout_seconds
+        order = self._failover.order()
+        reasons: dict[LdapUrl, str] = {}
+        for number, url in enumerate(order):
+            seconds = max(0.0, end - self._clock()) / (len(order) - number)
             try:
-                with _reported(url), self._bound(url) as connection:
-                    return read(_Directory(url, connection))
+                answer = with_session(url, self._access, seconds, lambda session: read(_Directory(session)))
             except ConfigUnavailable as err:
-                reasons.append(str(err))
-                if len(self._urls) > 1:
+                self._failover.failed(url)
+                reasons[url] = str(err)
+                if len(order) > 1:
                     _log.warning("%s", err)
-        raise ConfigUnavailable("; ".join(reasons))
-
-    @contextmanager
-    def _bound(self, url: LdapUrl) -> Iterator[ldap3.Connection]:
-        tls = _VerifyingTls(self._ca_file) if url.is_tls or self._start_tls else None
-        server = ldap3.Server(
-            url.host,
-            port=url.port,
-            use_ssl=url.is_tls,
-            tls=tls,
-            get_info=ldap3.NONE,
-            connect_timeout=self._connect_timeout_seconds,
-        )
-        connection = ldap3.Connection(
-            server,
-            user=self._bind_dn,
-            password=self._password,
-            client_strategy=ldap3.SAFE_SYNC,
-            auto_referrals=False,
-            check_names=False,
-            read_only=True,
-            receive_timeout=self._receive_timeout_seconds,
-        )
-        try:
-            connection.open()
-            if self._start_tls and not url.is_tls and not connection.start_tls():
-                raise ConfigUnavailable(f"{url}: the server refuses StartTLS")
-            # The fourth member holds the request, with the password: left alone.
-            _, result, *_ = connection.bind()
-            _check(url, result, f"refuses the bind as {self._bind_dn or 'anonymous'}")
-            yield connection
-        finally:
-            with suppress(LDAPException, OSError):
-                connection.unbind()
-            if connection.socket is not None:
-                with suppress(OSError):
-                    connection.socket.close()
+            else:
+                self._failover.answered(url)
+                return answer
+        raise ConfigUnavailable("; ".join(reasons[url] for url in self._urls))
 
 
-class _VerifyingTls(ldap3.Tls):
-    """Certificate and host name verified by the standard library, in the handshake; ldap3's own check is a later
-    step of its own, and leaves the socket open when it fails."""
-
-    def __init__(self, ca_file: Path | None) -> None:
-        super().__init__(validate=ssl.CERT_REQUIRED)
-        try:
-            self._context = ssl.create_default_context(cafile=ca_file)
-        except OSError as err:
-            raise ConfigUnavailable(f"cannot read CA certificates from {ca_file}: {err}") from err
-
-    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
-        connection.socket = self._context.wrap_socket(
-            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=connection.server.host
-        )
+def _check_external(urls: Sequence[LdapUrl], bind_dn: str | None, *, start_tls: bool, has_certificate: bool) -> None:
+    """Raise ValueError where SASL EXTERNAL would have nothing to show."""
+    if bind_dn:
+        raise ValueError("expected either a bind DN or SASL EXTERNAL")
+    for url in urls:
+        if not url.is_socket and not (has_certificate and (url.is_tls or start_tls)):
+            raise ValueError(f"expected a client certificate and TLS, or an ldapi: URL, for SASL EXTERNAL at {url}")
 
 
 class _Directory:
-    """Searches over one bound connection."""
+    """Searches in one session."""
 
-    def __init__(self, url: LdapUrl, connection: ldap3.Connection) -> None:
-        self._url = url
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._url = session.url
 
     def root(self) -> str:
         """DN of the dicomConfigurationRoot. Raises ConfigInvalid when there is none to be seen."""
         roots = self.search(self._url.base_dn, _ROOT_FILTER)
         if not roots:
+            self.check_schema(self._url.base_dn)
             reason = (
                 f"there is no dicomConfigurationRoot 'cn={CONFIGURATION_CN}' to be seen at or below this base DN of"
-                f" {self._url.scheme}://{self._url.host}:{self._url.port}: is it the right one, and may we read it?"
+                f" {self._url.server}: is it the right one, and may we read it?"
             )
             raise ConfigInvalid([Problem(dn=self._url.base_dn, reason=reason)])
         return roots[0].dn
+
+    def check_schema(self, dn: str) -> None:
+        """Raise ConfigInvalid when the server says that it lacks a part of the schema; ``dn`` is where we miss it."""
+        found = self._base("", "subschemaSubentry")
+        classes = [text for subschema in found for text in self._base(subschema, "objectClasses")]
+        known = {name.lower() for text in classes for name in _names(text)}
+        missing = [f"{name} (schema/{part}.schema)" for name, part in _SCHEMA.items() if name.lower() not in known]
+        if known and missing:
+            reason = f"the schema of {self._url.server} has no {', no '.join(missing)}: load it into the server first"
+            raise ConfigInvalid([Problem(dn=dn, reason=reason)])
+
+    def _base(self, dn: str, attribute: str) -> list[str]:
+        """The values of an attribute of one entry; none where it is not to be seen."""
+        result, response = self._session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
+        if result["result"] != _SUCCESS:
+            return []
+        return [
+            text_of(octets)
+            for found in response
+            for name, values in found.get("raw_attributes", {}).items()
+            if name.lower() == attribute.lower()
+            for octets in values
+        ]
 
     def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
         cookie: bytes | None = None
         while True:
-            _, result, response, _ = self._connection.search(
+            result, response = self._session.search(
                 base,
                 search_filter,
-                ldap3.SUBTREE,
-                dereference_aliases=ldap3.DEREF_NEVER,
                 attributes=[ldap3.ALL_ATTRIBUTES],
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,
@@ -261,13 +235,10 @@ class _Directory:
         return Entry.of(found["dn"], values)
 
 
-@contextmanager
-def _reported(url: LdapUrl) -> Iterator[None]:
-    """ldap3's exceptions as ConfigUnavailable, with the server's name."""
-    try:
-        yield
-    except (LDAPException, OSError) as err:
-        raise ConfigUnavailable(f"{url}: {str(err) or type(err).__name__}") from err
+def _names(object_class: str) -> list[str]:
+    """The names in the description of an object class (RFC 4512 4.1.1)."""
+    match = _CLASS_NAMES.search(object_class)
+    return [] if match is None else [match[1]] if match[1] is not None else match[2].replace("'", " ").split()
 
 
 def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
@@ -284,18 +255,3 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
         )
     message = f" ({result['message']})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _parse_urls(urls: Sequence[str]) -> tuple[LdapUrl, ...]:
-    parsed = [LdapUrl.parse(url) for url in urls]
-    if not parsed or not parsed[-1].base_dn:
-        shown = parsed[-1] if parsed else "ldap://localhost/"
-        raise ValueError(f"expected an LDAP URL with a base DN, such as {shown}dc=dcm4che,dc=org")
-    return tuple(url if url.base_dn else replace(url, base_dn=parsed[-1].base_dn) for url in parsed)

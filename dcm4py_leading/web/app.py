@@ -28,7 +28,8 @@ class Control(Explainer, LeadingAnswers, Metered, Protocol):
         ...
 
     def state(self) -> Mapping[str, object]:
-        """What runs since when, and how the last reload went; JSON values only."""
+        """What runs since when, and how the last reload went; JSON values only. ``degraded`` lists in words what is
+        not as it should be; a service that is degraded serves all the same."""
         ...
 
 
@@ -52,7 +53,9 @@ def create_app(control: Control) -> Starlette:
 
     def ready(_: Request) -> Response:
         is_ready = control.is_ready()
-        body = {"status": "UP" if is_ready else "DOWN", **control.state()}
+        state = control.state()
+        working = "DEGRADED" if state.get("degraded") else "UP"
+        body = {"status": working if is_ready else "DOWN", **state}
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
     return Starlette(

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
@@ -45,6 +46,8 @@ class Measured:
     workers: int = 1
     """Processes that serve and have answered."""
     worker_restarts: int = 0
+    directory: DirectoryState | None = None
+    """None where the configuration is not that of a live directory."""
 
     def plus(self, other: Measured) -> Measured:
         """With what another process of the same service has done: counts are added; the rest is ours."""
@@ -57,7 +60,12 @@ class Measured:
             open_associations=self.open_associations + other.open_associations,
             workers=self.workers + other.workers,
             worker_restarts=self.worker_restarts + other.worker_restarts,
+            directory=_seen(self.directory, other.directory),
         )
+
+
+def _seen(ours: DirectoryState | None, other: DirectoryState | None) -> DirectoryState | None:
+    return ours if ours is None or other is None else ours.newer(other)
 
 
 class Metered(Protocol):
@@ -99,6 +107,8 @@ class _ServiceCollector(Collector):
         )
         yield from _workers(measured)
         yield from _configuration(measured)
+        if measured.directory is not None:
+            yield from _directory(measured.directory)
 
 
 def _lookups(counts: LookupCounts) -> Iterator[Metric]:
@@ -190,4 +200,21 @@ def _configuration(measured: Measured) -> Iterator[Metric]:
         "dcm4py_configuration_last_reload_successful",
         "1, or 0 when the last reload failed and the configuration stayed.",
         measured.is_last_reload_good,
+    )
+
+
+def _directory(state: DirectoryState) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "dcm4py_directory_reachable", "1, or 0 when the directory gave no answer to the last read.", state.is_reachable
+    )
+    if state.last_read_at is not None:
+        yield GaugeMetricFamily(
+            "dcm4py_directory_last_read_timestamp_seconds",
+            "When the directory was last read, in Unix time.",
+            state.last_read_at.timestamp(),
+        )
+    yield GaugeMetricFamily(
+        "dcm4py_configuration_last_good",
+        "1 while the configuration in force is the one that was kept on disk, else 0.",
+        state.is_last_good,
     )

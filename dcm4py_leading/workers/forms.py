@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -34,6 +35,7 @@ def measured_to_json(measured: Measured) -> Json:
         "openAssociations": measured.open_associations,
         "fingerprint": measured.fingerprint,
         "loadedAt": measured.loaded_at.isoformat(),
+        "directory": None if measured.directory is None else measured.directory.to_json(),
     }
 
 
@@ -59,6 +61,7 @@ def measured_from_json(value: Json) -> Measured:
         fingerprint=value["fingerprint"],
         loaded_at=datetime.fromisoformat(value["loadedAt"]),
         is_last_reload_good=True,
+        directory=None if value["directory"] is None else DirectoryState.from_json(value["directory"]),
     )
 
 

@@ -11,14 +11,13 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Checked, Site, check, listening_connections, open_storages, tell
-from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.compose import Checked, Site, check, health, in_force, listening_connections, open_storages
 from dcm4py_leading.dicom.listener import bind_listener
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -30,7 +29,6 @@ from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
 from dcm4py_leading.workers.process import WorkerProcess
-from dcm4py_leading.workers.recorded import Recorder, Recording
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -40,12 +38,6 @@ _STOP_SECONDS = 10.0
 """What a worker gets besides the time to drain."""
 
 Address = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InForce:
-    checked: Checked
-    entries: Recording
 
 
 class Supervisor:
@@ -68,11 +60,11 @@ class Supervisor:
         self._now = now
         self._changing = threading.RLock()  # of the configuration in force, and what depends on it
         self._last_failure: dict[str, object] | None = None
-        self._in_force = self._read()
+        self._in_force = check(site)
         log.use_reference_key(site.data_dir)
         with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
-            open_storages(self._in_force.checked.snapshot.device, {}, index)
-        self._sockets = _bind(listening_connections(self._in_force.checked.snapshot.device), {})
+            open_storages(self._in_force.snapshot.device, {}, index)
+        self._sockets = _bind(listening_connections(self._in_force.snapshot.device), {})
         self._slots = Slots.create(workers)
         self._workers = [WorkerProcess(self._slots, slot, command_line, self._begin) for slot in range(workers)]
         try:
@@ -83,13 +75,7 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
-        tell(self._in_force.checked.snapshot, "configuration in force", site)
-
-    def _read(self) -> _InForce:
-        source = Recorder(self._site.source)
-        as_source: ConfigSource = source
-        checked = check(replace(self._site, source=as_source))
-        return _InForce(checked=checked, entries=source.recording)
+        in_force(self._in_force, "configuration in force", site)
 
     def _begin(self, worker: WorkerProcess) -> None:
         with self._changing:
@@ -106,11 +92,11 @@ class Supervisor:
                 LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
                 raise
             self._last_failure = None
-            tell(self._in_force.checked.snapshot, "configuration reloaded", self._site)
+            in_force(self._in_force, "configuration reloaded", self._site)
 
     def _reload(self) -> None:
-        new = self._read()
-        connections = listening_connections(new.checked.snapshot.device)
+        new = check(self._site)
+        connections = listening_connections(new.snapshot.device)
         fresh = _bind(connections, self._sockets)
         workers = self._serving()
         try:
@@ -130,7 +116,7 @@ class Supervisor:
         _close(obsolete)
 
     def _prepare_all(
-        self, workers: Sequence[WorkerProcess], new: _InForce, fresh: Mapping[Address, socket.socket]
+        self, workers: Sequence[WorkerProcess], new: Checked, fresh: Mapping[Address, socket.socket]
     ) -> None:
         """Prepare every worker, or none. Raises ConfigError."""
         prepared: list[WorkerProcess] = []
@@ -165,7 +151,7 @@ class Supervisor:
         return answers
 
     def _loaded_at(self) -> str:
-        return self._in_force.checked.snapshot.loaded_at.isoformat()
+        return self._in_force.snapshot.loaded_at.isoformat()
 
     def is_ready(self) -> bool:
         """Whether a worker serves."""
@@ -173,11 +159,12 @@ class Supervisor:
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        snapshot = self._in_force.checked.snapshot
+        snapshot = self._in_force.snapshot
         return {
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
             "lastFailedReload": self._last_failure,
+            **health(self._site.directory_state),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -192,7 +179,7 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
-        snapshot = self._in_force.checked.snapshot
+        snapshot = self._in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
             key_lookups={},
@@ -204,6 +191,7 @@ class Supervisor:
             is_last_reload_good=self._last_failure is None,
             workers=0,
             worker_restarts=sum(worker.restarts for worker in self._workers),
+            directory=self._site.directory_state,
         )
         parts = [measured_from_json(answer) for _, answer in self._each(self._serving(), Kind.MEASURE)]
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
@@ -265,8 +253,8 @@ def _raising(err: WorkerSilent) -> Answer:
     return answer
 
 
-def _prepare(worker: WorkerProcess, new: _InForce, sockets: Mapping[Address, socket.socket]) -> Answer:
-    body = {"entries": new.entries.to_json(), "addresses": list(sockets)}
+def _prepare(worker: WorkerProcess, new: Checked, sockets: Mapping[Address, socket.socket]) -> Answer:
+    body = {"entries": new.read.to_json(), "addresses": list(sockets)}
     return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
 
 

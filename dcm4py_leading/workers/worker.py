@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from dcm4py_leading.compose import Checked, Site, check
+from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
-from dcm4py_leading.workers.recorded import Recording, Replay
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)

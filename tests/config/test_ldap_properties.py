@@ -1,6 +1,6 @@
 import pytest
 
-from dcm4py_leading.config.ldap_source import parse_ldap_properties
+from dcm4py_leading.config.ldap_properties import parse_ldap_properties
 from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 
@@ -28,6 +28,7 @@ def test_file_of_a_dcm4chee_installation(parse):
         "urls": ("ldap://localhost:389/dc=dcm4che,dc=org",),
         "bind_dn": "cn=admin,dc=dcm4che,dc=org",
         "password": "secret",
+        "sasl_external": False,
     }
 
 
@@ -70,3 +71,26 @@ def test_missing_url_is_a_problem(parse):
 def test_missing_file_is_unavailable(tmp_path):
     with pytest.raises(ConfigUnavailable, match="absent"):
         parse_ldap_properties(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("authentication", "found"),
+    [
+        ("simple", ("cn=admin", "secret", False)),
+        ("none", (None, None, False)),
+        ("EXTERNAL", (None, None, True)),
+    ],
+)
+def test_authentication_decides_what_is_told_to_the_server(parse, authentication, found):
+    arguments = parse(
+        "java.naming.provider.url=ldap://localhost:389/dc=a\n"
+        "java.naming.security.principal=cn=admin\n"
+        "java.naming.security.credentials=secret\n"
+        f"java.naming.security.authentication={authentication}\n"
+    )
+    assert (arguments["bind_dn"], arguments["password"], arguments["sasl_external"]) == found
+
+
+def test_authentication_that_we_do_not_have_is_invalid(parse):
+    with pytest.raises(ConfigInvalid, match="expected none, simple or EXTERNAL"):
+        parse("java.naming.provider.url=ldap://h/dc=a\njava.naming.security.authentication=GSSAPI\n")

@@ -1,58 +1,18 @@
 """Against a real slapd."""
 
 import logging
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.config.ldap_source import LdapSource, LdapUrl
+from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
-from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, require_slapd
-from tests.fixtures.trees import DEVICE, DEVICES
-
-ROOT = f"cn=DICOM Configuration,{BASE_DN}"
-FRAME = f"""dn: {BASE_DN}
-objectClass: dcObject
-objectClass: organization
-dc: dcm4che
-o: test
-
-dn: {ROOT}
-objectClass: dicomConfigurationRoot
-cn: DICOM Configuration
-
-dn: {DEVICES}
-objectClass: dicomDevicesRoot
-cn: Devices
-"""
-TREE = (
-    FRAME
-    + f"""
-dn: {DEVICE}
-objectClass: dicomDevice
-objectClass: dcmArchiveDevice
-dicomDeviceName: dcm4chee-arc
-dicomInstalled: TRUE
-dcmFuzzyAlgorithmClass: org.dcm4che3.soundex.ESoundex
-
-dn: cn=dicom,{DEVICE}
-objectClass: dicomNetworkConnection
-cn: dicom
-dicomHostname: localhost
-dicomPort: 11112
-
-dn: dicomAETitle=DCM4CHEE,{DEVICE}
-objectClass: dicomNetworkAE
-dicomAETitle: DCM4CHEE
-dicomNetworkConnectionReference: CN=dicom, dicomDeviceName=DCM4CHEE-arc,{DEVICES}
-dicomAssociationInitiator: TRUE
-dicomAssociationAcceptor: TRUE
-"""
-)
+from tests.fixtures.slapd import BASE_DN, OUR_LDIF
+from tests.fixtures.trees import DEVICE, DEVICES, ROOT, TREE
 
 
 def source(server, **options):
@@ -78,6 +38,7 @@ def slapd(slapd_factory, upstream):
         ("ldap:///dc=a", ("ldap", "localhost", 389, "dc=a")),
         ("ldap://[::1]:1389/dc=a", ("ldap", "::1", 1389, "dc=a")),
         ("ldap://host/cn=My%20Root,dc=a", ("ldap", "host", 389, "cn=My Root,dc=a")),
+        ("ldapi://%2Frun%2Fslapd%2Fldapi/dc=a", ("ldapi", "/run/slapd/ldapi", 0, "dc=a")),
     ],
 )
 def test_url_is_taken_apart(url, parsed):
@@ -88,7 +49,15 @@ def test_url_is_taken_apart(url, parsed):
 
 @pytest.mark.parametrize(
     "url",
-    ["host:389", "http://host/dc=a", "ldap://host:x/dc=a", "ldap://h:99999/dc=a", "ldap://h/dc=a?x", "ldap://h/a"],
+    [
+        "host:389",
+        "http://host/dc=a",
+        "ldap://host:x/dc=a",
+        "ldap://h:99999/dc=a",
+        "ldap://h/dc=a?x",
+        "ldap://h/a",
+        "ldapi:///dc=a",
+    ],
 )
 def test_broken_url_is_refused_with_what_was_expected(url):
     with pytest.raises(ValueError, match="expected"):
@@ -149,6 +118,25 @@ def test_base_dn_may_be_spelt_with_blanks_and_lie_at_the_root_entry(slapd):
 def test_base_dn_without_a_configuration_is_invalid(slapd, base_dn):
     with pytest.raises(ConfigInvalid, match="no dicomConfigurationRoot"):
         LdapSource([f"{slapd.url}/{base_dn}"]).read_device("dcm4chee-arc")
+
+
+DICOM = "dicomConfigurationRoot (schema/dicom.schema)"
+DCM4CHE = "dcmDevice (schema/dcm4che.schema)"
+ARCHIVE = "dcmArchiveDevice (schema/dcm4chee-archive.schema)"
+
+
+@pytest.mark.parametrize(
+    ("parts", "missing"),
+    [(0, [DICOM, DCM4CHE, ARCHIVE]), (1, [DCM4CHE, ARCHIVE]), (2, [ARCHIVE])],
+)
+def test_part_of_the_schema_that_the_server_lacks_is_named(slapd_factory, upstream, parts, missing):
+    tree = TREE.replace("objectClass: dcmArchiveDevice\n", "").replace("dcmFuzzyAlgorithmClass: ", "dicomDescription: ")
+    content = tree if parts else tree.partition(f"dn: {ROOT}")[0]
+    server = slapd_factory(schema=upstream.schema[:parts], content=[content])
+    with pytest.raises(ConfigInvalid) as caught:
+        source(server).read_device("dcm4chee-arc")
+    (problem,) = caught.value.problems
+    assert f"127.0.0.1:{server.port} has no {', no '.join(missing)}: load it" in problem.reason
 
 
 def test_stock_tree_is_the_same_device_from_a_server_and_from_its_files(slapd_factory, upstream):
@@ -218,87 +206,6 @@ def test_next_server_is_asked_when_the_first_is_down(slapd, slapd_factory, upstr
 def test_server_without_starttls_is_refused_before_the_password_is_sent(slapd):
     with pytest.raises(ConfigUnavailable, match="startTLS"):
         source(slapd, start_tls=True).read_device("dcm4chee-arc")
-
-
-class TlsSlapd(Slapd):
-    """A Slapd with a certificate for 127.0.0.1, that talks ``scheme``."""
-
-    scheme = "ldaps"
-    certificate: Path
-    key: Path
-
-    @property
-    def url(self):
-        return f"{self.scheme}://127.0.0.1:{self.port}"
-
-    def _write_config_file(self, schema):
-        path = super()._write_config_file(schema)
-        text = path.read_text()
-        tls = f'TLSCertificateFile "{self.certificate}"\nTLSCertificateKeyFile "{self.key}"\n'
-        path.write_text(text.replace("database mdb", f"{tls}database mdb"))
-        return path
-
-
-def certificate(directory, name, subject_alternative_name):
-    path, key = directory / f"{name}.pem", directory / f"{name}.key"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-keyout", str(key), "-out", str(path), "-days", "2", "-subj", f"/CN={name}",
-        "-addext", f"subjectAltName={subject_alternative_name}",
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    return path, key
-
-
-@pytest.fixture(params=["ldaps", "starttls"])
-def tls(request, tmp_path, upstream):
-    """Make a TLS server with a certificate for the given names; also the options to read from it."""
-    require_slapd()
-    servers = []
-
-    def make(subject_alternative_name="IP:127.0.0.1"):
-        pem, key = certificate(tmp_path, "server", subject_alternative_name)
-        scheme = "ldaps" if request.param == "ldaps" else "ldap"
-        kind = type("Server", (TlsSlapd,), {"scheme": scheme, "certificate": pem, "key": key})
-        directory = tmp_path / "slapd"
-        directory.mkdir()
-        server = kind(directory, schema=upstream.schema, content=[TREE])
-        servers.append(server)
-        return server, {"ca_file": pem, "start_tls": request.param == "starttls"}
-
-    yield make
-    for server in servers:
-        server.close()
-
-
-def test_tls_with_a_trusted_certificate(tls):
-    server, options = tls()
-    assert source(server, **options).read_device("dcm4chee-arc")
-
-
-def test_certificate_of_another_authority_is_refused(tls, tmp_path):
-    server, options = tls()
-    other, _ = certificate(tmp_path, "other", "IP:127.0.0.1")
-    for ca_file in (other, None):
-        with pytest.raises(ConfigUnavailable, match="certificate verify failed"):
-            source(server, **{**options, "ca_file": ca_file}).read_device("dcm4chee-arc")
-
-
-def test_certificate_for_another_host_is_refused(tls):
-    server, options = tls("DNS:ldap.example")
-    with pytest.raises(ConfigUnavailable, match="mismatch"):
-        source(server, **options).read_device("dcm4chee-arc")
-
-
-def test_missing_ca_file_is_unavailable(tls, tmp_path):
-    server, options = tls()
-    with pytest.raises(ConfigUnavailable, match="CA"):
-        source(server, **{**options, "ca_file": tmp_path / "absent.pem"}).read_device("dcm4chee-arc")
-
-
-def test_plain_text_server_behind_ldaps_is_unavailable(slapd):
-    with pytest.raises(ConfigUnavailable, match=str(slapd.port)):
-        LdapSource([f"ldaps://127.0.0.1:{slapd.port}/{BASE_DN}"]).read_ae("DCM4CHEE")
 
 
 @pytest.mark.ldap("dcmLeadingCFindSCP")

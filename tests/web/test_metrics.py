@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
@@ -165,3 +166,23 @@ def test_questions_by_keys_are_counted_apart() -> None:
 
 def test_transcoded_objects_are_told() -> None:
     assert sample(replace(IDLE, transcoded_objects=3), "transcoded_objects_total") == 3
+
+
+@pytest.mark.parametrize("failure", [None, "ldap://one: cannot connect"])
+def test_directory_is_told_with_its_last_answer(failure: str | None) -> None:
+    read_at = datetime(2026, 1, 2, tzinfo=UTC)
+    state = DirectoryState(asked_at=read_at, last_read_at=read_at, failure=failure, is_last_good=failure is not None)
+    measured = replace(IDLE, directory=state)
+    assert sample(measured, "directory_reachable") == (failure is None)
+    assert sample(measured, "directory_last_read_timestamp_seconds") == read_at.timestamp()
+    assert sample(measured, "configuration_last_good") == (failure is not None)
+
+
+def test_directory_that_never_answered_has_no_time() -> None:
+    told = samples(replace(IDLE, directory=DirectoryState(failure="cannot connect")))
+    assert told["dcm4py_directory_reachable", frozenset()] == 0
+    assert not [name for name, _ in told if "last_read" in name]
+
+
+def test_files_have_no_directory_to_tell_of() -> None:
+    assert not [name for name, _ in samples(IDLE) if "directory" in name]

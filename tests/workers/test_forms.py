@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
@@ -16,7 +19,6 @@ from dcm4py_leading.service.explain import StudyNotStored
 from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import RequestRefused
 from dcm4py_leading.workers.forms import error_from_json, error_to_json, measured_from_json, measured_to_json
-from dcm4py_leading.workers.recorded import Recording
 
 A, B = AETitle("A"), AETitle("B")
 
@@ -37,12 +39,14 @@ def measured(state: BreakerState, **counts: int) -> Measured:
         fingerprint="0123456789ab",
         loaded_at=datetime(2026, 1, 2, tzinfo=UTC),
         is_last_reload_good=True,
+        directory=DirectoryState(asked_at=datetime(2026, 1, 2, tzinfo=UTC), failure="cannot connect"),
     )
 
 
 def test_measured_passes_between_processes_unchanged() -> None:
     value = measured(BreakerState.HALF_OPEN, MISS=1)
-    assert measured_from_json(json.loads(json.dumps(measured_to_json(value)))) == value
+    for passed in (value, replace(value, directory=None)):
+        assert measured_from_json(json.loads(json.dumps(measured_to_json(passed)))) == passed
 
 
 def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_is_told() -> None:
@@ -55,6 +59,14 @@ def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_
     assert both.key_lookups == {A: {LookupOutcome.FAILED: 2}}
     assert both.coercions == {("rule", "step", "applied"): 4}
     assert (both.open_associations, both.workers) == (8, 2)
+
+
+def test_of_the_directory_is_told_what_was_seen_last() -> None:
+    read_at = datetime(2026, 1, 3, tzinfo=UTC)
+    down = measured(BreakerState.CLOSED)
+    back = replace(down, directory=DirectoryState(asked_at=read_at, last_read_at=read_at))
+    assert down.plus(back).directory == back.plus(down).directory == back.directory
+    assert replace(down, directory=None).plus(back).directory is None
 
 
 @pytest.mark.parametrize(

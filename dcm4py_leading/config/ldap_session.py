@@ -1,0 +1,237 @@
+"""One connection to one directory server, from its host name to the unbind, every step of it with a bound."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+
+from dcm4py_leading.config.bounded import Overrun, within
+from dcm4py_leading.config.ldap_url import LdapUrl
+from dcm4py_leading.errors import ConfigUnavailable
+
+T = TypeVar("T")
+Scope = Literal["BASE", "SUBTREE"]
+
+_log = logging.getLogger(__name__)
+
+_SUCCESS = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to come in. Certificates are always verified, with host name."""
+
+    bind_dn: str | None = None
+    """None, and no SASL: anonymous."""
+    password: str | None = field(default=None, repr=False)
+    is_sasl_external: bool = False
+    """The server knows us by the client certificate, or by the user of the Unix socket (RFC 4422 Appendix A)."""
+    start_tls: bool = False
+    """Ask an ldap: server for TLS before the bind (RFC 4511 4.14)."""
+    ca_file: Path | None = None
+    """None: the system's authorities."""
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    """None: the key is in the file of the certificate."""
+    connect_timeout_seconds: float = 5.0
+    receive_timeout_seconds: int = 10
+    """For each answer."""
+
+    @property
+    def name(self) -> str:
+        """Who binds, for messages."""
+        return "SASL EXTERNAL" if self.is_sasl_external else self.bind_dn or "anonymous"
+
+
+class Session:
+    """A bound connection, within `bound_session`. Used by one thread."""
+
+    def __init__(self, url: LdapUrl, access: Access) -> None:
+        self.url = url
+        self._access = access
+        self._step = "begin"
+        self._is_abandoned = False
+        self._connection: ldap3.Connection | None = None
+
+    @property
+    def step(self) -> str:
+        """What is being done, as it reads after "cannot"."""
+        return self._step
+
+    def at(self, step: str) -> None:
+        """Say what comes next. Raises ConfigUnavailable when nobody waits for it any more."""
+        self._step = step
+        if self._is_abandoned:
+            raise ConfigUnavailable(f"{self.url}: given up before it could {step}")
+
+    def open(self) -> None:
+        """Resolve, connect, make TLS, bind. Raises ConfigUnavailable, LDAPException, OSError."""
+        is_tls = self.url.is_tls or (self._access.start_tls and not self.url.is_socket)
+        tls = _VerifyingTls(self, _tls_context(self.url, self._access)) if is_tls else None
+        self._connection = connection = self._connected(tls)
+        if tls is not None and not self.url.is_tls:
+            self.at("start TLS")
+            if not connection.start_tls():
+                raise ConfigUnavailable(f"{self.url}: the server refuses StartTLS")
+        self.at("bind")
+        # The fourth member holds the request, with the password: left alone.
+        _, result, *_ = connection.bind()
+        if result["result"] != _SUCCESS:
+            message = f" ({result['message']})" if result.get("message") else ""
+            raise ConfigUnavailable(
+                f"{self.url}: the server refuses the bind as {self._access.name}: {result['description']}{message}"
+            )
+
+    def _connected(self, tls: _VerifyingTls | None) -> ldap3.Connection:
+        """To the first address that answers."""
+        if self.url.is_socket:
+            self.at("connect")
+            return self._open(self.url.server, None, tls)
+        self.at("resolve the host name")
+        found = socket.getaddrinfo(self.url.host, self.url.port, type=socket.SOCK_STREAM)
+        failures: list[Exception] = []
+        for host in dict.fromkeys(str(address[0]) for *_, address in found):
+            self.at("connect")
+            try:
+                return self._open(host, self.url.port, tls)
+            except (LDAPException, OSError) as err:
+                failures.append(err)
+        raise failures[0]
+
+    def _open(self, host: str, port: int | None, tls: _VerifyingTls | None) -> ldap3.Connection:
+        server = ldap3.Server(
+            host,
+            port=port,
+            use_ssl=self.url.is_tls,
+            tls=tls,
+            get_info=ldap3.NONE,
+            connect_timeout=self._access.connect_timeout_seconds,
+        )
+        is_external = self._access.is_sasl_external
+        self._connection = connection = ldap3.Connection(
+            server,
+            user=self._access.bind_dn,
+            password=self._access.password,
+            authentication=ldap3.SASL if is_external else None,
+            sasl_mechanism=ldap3.EXTERNAL if is_external else None,
+            sasl_credentials="" if is_external else None,
+            client_strategy=ldap3.SAFE_SYNC,
+            auto_referrals=False,
+            check_names=False,
+            read_only=True,
+            receive_timeout=self._access.receive_timeout_seconds,
+        )
+        try:
+            connection.open()
+        except BaseException:  # cleans up and raises on, whatever it was
+            _shut(connection)
+            raise
+        return connection
+
+    def search(self, base: str, search_filter: str, scope: Scope = "SUBTREE", **options: Any) -> tuple[Any, Any]:
+        """Result and response of one search request. Raises LDAPException, OSError."""
+        self.at(f"search below {base}")
+        assert self._connection is not None
+        _, result, response, _ = self._connection.search(
+            base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options
+        )
+        return result, response
+
+    def close(self) -> None:
+        """Unbind, which nobody answers, and let go of the socket."""
+        self._step = "unbind"
+        connection = self._connection
+        if connection is not None:
+            with suppress(LDAPException, OSError):
+                connection.unbind()
+            _shut(connection)
+
+    def abandon(self) -> None:
+        """Wake up the thread that waits for the server, and let it come to its end. From another thread."""
+        self._is_abandoned = True
+        connection = self._connection
+        if connection is not None and (sock := connection.socket) is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def with_session(url: LdapUrl, access: Access, seconds: float, use: Callable[[Session], T]) -> T:
+    """What ``use`` makes of a bound session, which ends with it.
+
+    Raises ConfigUnavailable with URL and step: when a step fails, and when all of them together take too long.
+    """
+    session = Session(url, access)
+
+    def run() -> T:
+        try:
+            with _reported(session):
+                session.open()
+                return use(session)
+        finally:
+            session.close()
+
+    try:
+        return within(seconds, run)
+    except Overrun:
+        step = session.step
+        session.abandon()
+        raise ConfigUnavailable(f"{url}: cannot {step}: gave up after {seconds:.3g} s") from None
+
+
+@contextmanager
+def _reported(session: Session) -> Iterator[None]:
+    """ldap3's exceptions as ConfigUnavailable, with the server's name and the step."""
+    try:
+        yield
+    except (LDAPException, OSError) as err:
+        reason = str(err) or type(err).__name__
+        raise ConfigUnavailable(f"{session.url}: cannot {session.step}: {reason}") from err
+
+
+def _shut(connection: ldap3.Connection) -> None:
+    if connection.socket is not None:
+        with suppress(OSError):
+            connection.socket.close()
+
+
+class _VerifyingTls(ldap3.Tls):
+    """Certificate and host name verified by the standard library, in the handshake; ldap3's own check is a later
+    step of its own, and leaves the socket open when it fails."""
+
+    def __init__(self, session: Session, context: ssl.SSLContext) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._session = session
+        self._context = context
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        self._session.at("make TLS")
+        connection.socket = self._context.wrap_socket(
+            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=self._session.url.host
+        )
+
+
+def _tls_context(url: LdapUrl, access: Access) -> ssl.SSLContext:
+    """Raises ConfigUnavailable when a file cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=access.ca_file)
+    except OSError as err:
+        raise ConfigUnavailable(f"{url}: cannot read CA certificates from {access.ca_file}: {err}") from err
+    if access.client_cert is not None:
+        try:
+            # Without the function OpenSSL asks for the password of an encrypted key on the terminal.
+            context.load_cert_chain(access.client_cert, access.client_key, password=lambda: "")
+        except OSError as err:
+            files = ", ".join(str(path) for path in (access.client_cert, access.client_key) if path is not None)
+            raise ConfigUnavailable(
+                f"{url}: cannot use the client certificate and key, which must not be encrypted, in {files}: {err}"
+            ) from err
+    return context

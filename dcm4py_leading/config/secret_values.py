@@ -1,0 +1,43 @@
+"""What must not be written where the directory's own access rules do not reach: passwords, PINs, private keys.
+
+By pattern, not by list: a tree may hold attributes of any schema.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dcm4py_leading.config.entry import Entry
+
+_ATTRIBUTE = re.compile(
+    r"pass(word|wd|phrase)|(^|[a-z])pin$|secret|credential|private-?key|principalkey|pkcs-?12|token|vendordata$",
+    re.IGNORECASE,
+)
+"""Names of attributes; vendor data is octets of unknown content. dcmKeyStorePinProperty only names a property."""
+_OPTION = re.compile(
+    r"[^=]*(pass(word|wd|phrase)|secret|credential|private[-_.]?key|access[-_.]?key|token)[^=]*=", re.I
+)
+"""NAME=VALUE, as the dcmProperty of a storage has them."""
+_USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
+_RULES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
+
+
+def without_secrets(entry: Entry) -> Entry:
+    """The entry without them. Nothing that the service acts on is among them."""
+    # Of a rule, dcmProperty are the conditions: one less, and it would apply to more.
+    is_rule = any(entry.is_a(name) for name in _RULES)
+    return Entry.of(
+        entry.dn,
+        {
+            entry.spell(name): [
+                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if is_rule or _OPTION.match(value) is None
+            ]
+            for name in entry
+            if not is_secret(name)
+        },
+    )
+
+
+def is_secret(attribute: str) -> bool:
+    """Whether the values of this attribute are secret."""
+    return _ATTRIBUTE.search(attribute.partition(";")[0]) is not None
