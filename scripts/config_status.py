@@ -10,6 +10,12 @@ _NO_WORKLIST = "there is no worklist in this archive; beside dcmMergeMWLSCP it m
 _MATCHING_BY_SOUND = "person names are not matched by sound"
 _VIEW = "an AE whose view hides not rejected instances answers no matches; other views hide nothing yet"
 
+_FALLBACK = {
+    "dcmFallbackCMoveSCPLeadingCFindSCP": UNUSED,
+    "dcmFallbackCMoveSCPRetries": UNUSED,
+    "dcmFallbackCMoveSCPStudyOlderThan": UNUSED,
+}
+
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmNetworkConnection": {
         "dcmRetrieveTimeout": UNUSED,
@@ -18,10 +24,12 @@ PARTIAL: Mapping[str, Mapping[str, str]] = {
         "dcmShowPatientInfoInSystemLog": "whatever it says, no patient information is logged",
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
+        **_FALLBACK,
     },
     "dcmArchiveNetworkAE": {
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
+        **_FALLBACK,
     },
     "dcmArchiveAttributeCoercion": {
         "dcmMergeLocalMWLWorklistLabel": _NO_WORKLIST,
