@@ -29,7 +29,9 @@ OLD, NEW = ("OLD", "Old^Name"), ("NEW", "New^Name")
 
 def on_port(device: str, port: int) -> str:
     """A record that lets the connection of a device be on this port."""
-    return f"dn: cn=dicom,dicomDeviceName={device},{DEVICES}\nchangetype: modify\nreplace: dicomPort\ndicomPort: {port}\n"
+    return (
+        f"dn: cn=dicom,dicomDeviceName={device},{DEVICES}\nchangetype: modify\nreplace: dicomPort\ndicomPort: {port}\n"
+    )
 
 
 def entries_of(slapd: Slapd, device: str) -> list[dict[str, list[str]]]:
