@@ -10,6 +10,8 @@ from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.store import ReceivedObject, store
 
@@ -36,29 +38,33 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 
 def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
-    """Give an object to the retrieve that waits for it; None where none does."""
-    forwards = assoc.runtime.forwards
-    scp_of = assoc.runtime.device.archive.cstore_scu_of_cmove_scp
-    forward = forwards.named(*request.move_originator)
-    if forward is None and not forwards.waits_for(assoc.calling_ae_title, scp_of):
-        return None
+    """Give an object to the retrieve that waits for it; None where it is to be stored."""
+    device = assoc.runtime.device
+    scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
+    ours = [ae for ae in device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    originator, message_id = request.move_originator
+    if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
+        return None  # it comes from elsewhere, or somebody else lets it come
     data = b"".join(bytes(part) for part in request.data)
-    if forward is None:
-        guess = forwards.guessed(assoc.calling_ae_title, _study_of(data, request.transfer_syntax), scp_of)
-        if isinstance(guess, str):
-            LOG.warning("object from %s belongs to no retrieve: %s", assoc.calling_ae_title, guess)
-            raise RequestError(f"nobody asked for this object: {guess}", status=status.UNABLE_TO_PROCESS)
-        forward = guess
     arrived = Arrived(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
     )
-    if not forward.offer(arrived):
-        raise RequestError("the retrieve that this object belongs to has ended", status=status.UNABLE_TO_PROCESS)
-    assoc.respond(request, status.SUCCESS)
-    return status.SUCCESS, {"forwarded": forward.scp}
+    study_instance_uid = _study_of(data, request.transfer_syntax)
+    taken = assoc.runtime.forwards.take(originator, message_id, scp, study_instance_uid, arrived)
+    if taken is True:
+        assoc.respond(request, status.SUCCESS)
+        return status.SUCCESS, {"forwarded": scp}
+    reason = taken if isinstance(taken, str) else "the retrieve that it belongs to wants no more"
+    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(study_instance_uid), reason)
+    raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
+
+
+def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
+    """As whom the AE asks the archive from which it gets what is not here."""
+    return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
 
 
 def _study_of(data: bytes, transfer_syntax_uid: str) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 
+_OF_A_WORKER = 1000
+"""Message IDs of one worker, of which there are at most 64."""
 _MOST_WAITING = 4
 """Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
 
@@ -143,53 +146,128 @@ class Forward:
             self._changed.notify_all()
 
 
-class Forwards:
-    """The retrieves that other archives are fulfilling; one for a process. Safe under threads."""
+class Waiting(NamedTuple):
+    """A retrieve that waits at one of the workers."""
 
-    def __init__(self) -> None:
+    slot: int
+    originator: str
+    message_id: int
+
+
+class Elsewhere(Protocol):
+    """The other workers of this service; implemented by ``workers/passing.py``."""
+
+    def report(self, running: int) -> None:
+        """Let them know how many retrieves wait here."""
+        ...
+
+    @property
+    def are_running(self) -> bool:
+        """Whether any waits there."""
+        ...
+
+    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
+        """Those that wait there for objects of that study from that archive."""
+        ...
+
+    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        """As `Forward.offer`; None where there is no such retrieve."""
+        ...
+
+
+class Nowhere:
+    """There are no other workers."""
+
+    are_running = False
+
+    def report(self, running: int) -> None:
+        """Nobody to tell."""
+
+    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
+        """None."""
+        return ()
+
+    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        """Nobody to offer to."""
+        return None
+
+
+class Forwards:
+    """The retrieves that other archives are fulfilling; one for a process. Safe under threads.
+
+    The Message ID of each says at which worker it waits.
+    """
+
+    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None) -> None:
+        """``slot`` is the number of this worker."""
+        self._slot = slot
+        self._elsewhere = elsewhere or Nowhere()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
+        self._last_number = 0
+
+    def next_message_id(self) -> int:
+        """For the next C-MOVE to another archive; none that is under way here has it, nor one at another worker."""
+        with self._lock:
+            used = {forward.message_id for forward in self._running}
+            for _ in range(_OF_A_WORKER):
+                self._last_number = (self._last_number + 1) % _OF_A_WORKER
+                message_id = self._slot * _OF_A_WORKER + self._last_number + 1
+                if message_id not in used:
+                    return message_id
+        raise ArchiveUnavailable("too many retrieves from other archives at once")
 
     def add(self, forward: Forward) -> None:
         """From now on objects find it."""
         with self._lock:
             self._running.append(forward)
+            self._elsewhere.report(len(self._running))
 
     def remove(self, forward: Forward) -> None:
         """Objects do not find it any more."""
         with self._lock:
             self._running = [other for other in self._running if other is not forward]
+            self._elsewhere.report(len(self._running))
 
     @property
     def are_running(self) -> bool:
-        """Whether there are any."""
-        return bool(self._running)
+        """Whether there are any, here or at other workers."""
+        return bool(self._running) or self._elsewhere.are_running
 
-    def waits_for(self, calling: AETitle | str, scp_of: Mapping[AETitle, AETitle]) -> bool:
-        """Whether any waits for objects from this AE; ``scp_of`` is dcmCStoreSCUOfCMoveSCP."""
-        scp = scp_of.get(AETitle(calling), calling)
-        return any(forward.scp == scp for forward in self._running)
+    def take(
+        self, originator: str, message_id: int | None, scp: str, study_instance_uid: str, arrived: Arrived
+    ) -> bool | str:
+        """Hand an object over to the retrieve that it belongs to.
 
-    def named(self, originator: str, message_id: int | None) -> Forward | None:
-        """The one that an object names."""
+        ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
+        retrieve wants no more; a text: why there is none.
+        """
+        if originator and message_id:
+            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            taken = self._offer(waiting, arrived)
+            return f"{originator} has no retrieve {message_id} under way" if taken is None else taken
+        fitting = [*self.waiting_here(scp, study_instance_uid), *self._elsewhere.waiting(scp, study_instance_uid)]
+        if len(fitting) > 1:
+            return f"it names no retrieve, and {len(fitting)} wait for that study from {scp}"
+        taken = self._offer(fitting[0], arrived) if fitting else None
+        return f"it names no retrieve, and none waits for that study from {scp}" if taken is None else taken
+
+    def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        if waiting.slot == self._slot:
+            return self.offer_here(waiting.originator, waiting.message_id, arrived)
+        return self._elsewhere.offer(waiting, arrived)
+
+    def offer_here(self, originator: str, message_id: int, arrived: Arrived) -> bool | None:
+        """As `Forward.offer`; None where there is no such retrieve in this process."""
         with self._lock:
-            for forward in self._running:
-                if (forward.originator, forward.message_id) == (originator, message_id):
-                    return forward
-        return None
+            found = next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
+        return None if found is None else found.offer(arrived)
 
-    def guessed(
-        self, calling: AETitle | str, study_instance_uid: str, scp_of: Mapping[AETitle, AETitle]
-    ) -> Forward | str:
-        """The one to which an object that names none must belong, or why it cannot be told."""
-        scp = scp_of.get(AETitle(calling), calling)
+    def waiting_here(self, scp: str, study_instance_uid: str) -> list[Waiting]:
+        """Those that wait in this process for objects of that study from that archive."""
         with self._lock:
-            of_scp = [forward for forward in self._running if forward.scp == scp]
-        fitting = [f for f in of_scp if not f.studies or study_instance_uid in f.studies]
-        if len(fitting) == 1:
-            return fitting[0]
-        if not of_scp:
-            return f"no retrieve waits for objects from {calling}"
-        if not fitting:
-            return f"no retrieve waits for that study from {calling}"
-        return f"{len(fitting)} retrieves wait for that study from {calling}, and it names none"
+            return [
+                Waiting(self._slot, forward.originator, forward.message_id)
+                for forward in self._running
+                if forward.scp == scp and (not forward.studies or study_instance_uid in forward.studies)
+            ]

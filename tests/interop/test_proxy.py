@@ -92,7 +92,7 @@ def scene(
                 tmp_path / f"new{number}",
                 patient_id="NEW",
                 patient_name="New^Name",
-                study_uid=uid,
+                study_uid=f"{STUDY}.{number}",
                 instances=1,
             )
         )
