@@ -183,7 +183,7 @@ def _default(object_class: ObjectClass, row: Row) -> str:
 
 
 def _is_nothing(default: object) -> bool:
-    return default is None or default in ((), frozenset())
+    return default is None or default in ((), frozenset(), {})
 
 
 def _as_ldap(row: Row, value: object) -> str:

@@ -1,17 +1,11 @@
-"""The seed scene: a long-term archive with stale values, a leading archive, a viewer, one LDIF that joins them.
-
-Everything runs on loopback and in a temporary directory, and is stopped and removed at the end.
-"""
+"""What a demonstration is made of: the directory, a viewer, archives, and what is done with them."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,37 +16,16 @@ from pathlib import Path
 
 import pydicom
 from pydicom import Dataset
-from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove  # type: ignore[attr-defined]
 
-from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
 from tests.fixtures.ports import free_port
 from tests.fixtures.processes import find_program
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 ROOT = Path(__file__).resolve().parents[1]
-SEED_PORTS = {"archive": 11112, "leading": 11113, "viewer": 11115}
-INSTANCES = 6
-STALE = {
-    "PatientName": "SMITH^JON",
-    "PatientID": "TEMP-4711",
-    "IssuerOfPatientID": "EMERGENCY",
-    "PatientBirthDate": "19000101",
-    "PatientSex": "O",
-    "StudyDescription": "UNKNOWN",
-    "AccessionNumber": "0",
-}
-CURRENT = {
-    "PatientName": "Smith^John^Albert",
-    "PatientID": "P-0815",
-    "IssuerOfPatientID": None,
-    "PatientBirthDate": "19620430",
-    "PatientSex": "M",
-    "StudyDescription": "CT Thorax with contrast",
-    "AccessionNumber": "A-20261",
-}
+SEED_PORTS = {"archive": 11112, "leading": 11113, "proxy": 11114, "viewer": 11115}
 
 
 @dataclass
@@ -88,74 +61,10 @@ class Steps:
         print(f"[{time.monotonic() - self._began:5.1f} s] {text}", flush=True)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave everything running, with commands to try by hand")
-    parser.add_argument(
-        "--without", action="append", default=[], choices=["slapd", "dcmtk"], help="act as if it were not installed"
-    )
-    options = parser.parse_args()
-    step = Steps()
-    with tempfile.TemporaryDirectory(prefix="dcm4py-demo-") as name, ExitStack() as running:
-        scene = Scene(
-            directory=Path(name),
-            ports=_ports(),
-            http_port=free_port(),
-            without=frozenset(options.without),
-            running=running,
-        )
-        study_uid = str(generate_uid())
-        passed = play(scene, step, study_uid)
-        if options.keep:
-            keep(scene, study_uid)
-        step("stopping everything")
-    return 0 if passed else 1
-
-
-def play(scene: Scene, step: Steps, study_uid: str) -> bool:
-    """The scene from the empty directory to the verdict."""
-    start_directory(scene, step)
-    start_viewer(scene, step)
-    start_leading(scene, step)
-    step(f"starting the long-term archive DCM4CHEE on port {scene.ports['archive']}: dcm4py-leading")
-    start_service(scene, "archive", [*scene.source, "--http", f"127.0.0.1:{scene.http_port}"], scene.http_port)
-
-    step(f"one real CT study of {INSTANCES} objects to both archives; DCM4CHEE gets stale patient and study attributes")
-    files = {
-        title: make_study(
-            scene.directory / f"study-{title}",
-            patient_id=str(values["PatientID"]),
-            patient_name=str(values["PatientName"]),
-            study_uid=study_uid,
-            instances=INSTANCES // 2,
-            series=2,
-            attributes=values,
-        )
-        for title, values in (("archive", STALE), ("leading", CURRENT))
-    }
-    for title, called in (("leading", "QRSCP"), ("archive", "DCM4CHEE")):
-        store(scene, files[title], scene.ports[title], called)
-
-    step("C-MOVE to STORESCP without the rule")
-    move(scene, study_uid)
-    before = scene.delivered()
-
-    step("the change: ldif/leading-cfind-scp.ldif")
-    scene.apply_change(OUR_LDIF / "leading-cfind-scp.ldif")
-    step("reload: POST /dcm4chee-arc/ctrl/reload")
-    http(scene.http_port, "POST", "/dcm4chee-arc/ctrl/reload")
-
-    step("C-MOVE to STORESCP with the rule")
-    move(scene, study_uid)
-    return verdict(before, scene.delivered()[len(before) :])
-
-
 def start_directory(scene: Scene, step: Steps) -> None:
     """slapd with our schema and the quickstart tree, else the embedded directory on the same LDIF."""
-    tree = (OUR_LDIF / "quickstart.ldif").read_text()
-    for role, seed_port in SEED_PORTS.items():
-        tree = tree.replace(f"dicomPort: {seed_port}", f"dicomPort: {scene.ports[role]}")
-    data_dir = ["--data-dir", str(scene.subdirectory("archive"))]
+    tree = on_our_ports(scene, OUR_LDIF / "quickstart.ldif")
+    data_dir = ["--data-dir", str(scene.subdirectory("service"))]
     if scene.has("slapd", "slapadd", "ldapmodify") and "slapd" not in scene.without:
         slapd = scene.running.enter_context(Slapd(scene.subdirectory("slapd"), content=[tree]))
         step(f"directory: a real slapd at {slapd.url}, with schema/ and ldif/quickstart.ldif")
@@ -178,6 +87,14 @@ def start_directory(scene: Scene, step: Steps) -> None:
     changes.write_text("version: 1\n")
     scene.source = ["--ldif", str(quickstart), "--ldif", str(changes), *data_dir]
     scene.apply_change = lambda change: shutil.copyfile(change, changes)
+
+
+def on_our_ports(scene: Scene, ldif: Path) -> str:
+    """An LDIF with the ports of this scene instead of the seed's, and loopback instead of all addresses."""
+    text = ldif.read_text()
+    for role, seed_port in SEED_PORTS.items():
+        text = text.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {scene.ports[role]}\n")
+    return text.replace("dcmBindAddress: 0.0.0.0", "dcmBindAddress: 127.0.0.1")
 
 
 def start_viewer(scene: Scene, step: Steps) -> None:
@@ -271,20 +188,19 @@ def store(scene: Scene, files: Sequence[Path], port: int, called: str) -> None:
     for ds in (pydicom.dcmread(path, specific_tags=["SOPClassUID"]) for path in files):
         ae.add_requested_context(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID)
         break
-    with _associated(ae, port, called) as assoc:
+    with associated(ae, port, called) as assoc:
         for path in files:
             status = assoc.send_c_store(pydicom.dcmread(path))
             if status.get("Status") != 0x0000:
                 raise SystemExit(f"C-STORE to {called}: {status}")
 
 
-def move(scene: Scene, study_uid: str) -> None:
-    """C-MOVE the study from DCM4CHEE to STORESCP, with DCMTK's movescu or pynetdicom."""
-    port = scene.ports["archive"]
+def move(scene: Scene, study_uid: str, *, port: int, called: str = "DCM4CHEE") -> None:
+    """C-MOVE the study to STORESCP, with DCMTK's movescu or pynetdicom."""
     if scene.has("movescu") and "dcmtk" not in scene.without:
         outcome = movescu(
             port,
-            called_ae_title="DCM4CHEE",
+            called_ae_title=called,
             destination="STORESCP",
             level="STUDY",
             keys={"StudyInstanceUID": study_uid},
@@ -297,14 +213,14 @@ def move(scene: Scene, study_uid: str) -> None:
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "STUDY"
     identifier.StudyInstanceUID = study_uid
-    with _associated(ae, port, "DCM4CHEE") as assoc:
+    with associated(ae, port, called) as assoc:
         responses = list(assoc.send_c_move(identifier, "STORESCP", StudyRootQueryRetrieveInformationModelMove))
     if responses[-1][0].get("Status") != 0x0000:
         raise SystemExit(f"C-MOVE: {responses[-1][0]}")
 
 
 @contextmanager
-def _associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
+def associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
     assoc = ae.associate("127.0.0.1", port, ae_title=called)
     if not assoc.is_established:
         raise SystemExit(f"no association with {called}")
@@ -314,54 +230,7 @@ def _associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
         assoc.release()
 
 
-def verdict(before: list[Dataset], after: list[Dataset]) -> bool:
-    """Print what each had and what the viewer got, and say whether it is right."""
-    widths = (20, 18, 26, 18, 26)
-    header = ("attribute", "DCM4CHEE (ours)", "QRSCP (leading)", "without the rule", "with the rule")
-    print()
-    for row in (header, tuple("-" * (width - 2) for width in widths)):
-        print("".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))
-    right = len(before) == len(after) == INSTANCES
-    for keyword, stale in STALE.items():
-        current = CURRENT[keyword]
-        got = [_values(delivered, keyword) for delivered in (before, after)]
-        right = right and got == [stale or "", current or ""]
-        row = (keyword, stale, current or "-", got[0] or "-", got[1] or "-")
-        print("".join(str(text).ljust(width) for text, width in zip(row, widths, strict=True)))
-    print(f"{'objects':<20}{INSTANCES:<18}{INSTANCES:<26}{len(before):<18}{len(after):<26}\n")
-    if right:
-        print("PASSED: the viewer received every object with the leading archive's values.", flush=True)
-    else:
-        print("FAILED: the viewer did not receive the leading archive's values.", flush=True)
-    return right
-
-
-def _values(delivered: list[Dataset], keyword: str) -> str:
-    """The value that all objects have; all of them when they differ."""
-    return " | ".join(sorted({str(ds.get(keyword, "")) for ds in delivered}))
-
-
-def keep(scene: Scene, study_uid: str) -> None:
-    """Leave it running until Enter or Ctrl-C, with the seed's commands."""
-    ports = scene.ports
-    print(
-        f"\nEverything runs on; the files are in {scene.directory}. Try\n\n"
-        f"  movescu -v -S -aec DCM4CHEE -aem STORESCP -k QueryRetrieveLevel=STUDY -k StudyInstanceUID={study_uid} \\\n"
-        f"      localhost {ports['archive']}\n"
-        f"  findscu -v -S -aec QRSCP -k QueryRetrieveLevel=STUDY -k StudyInstanceUID={study_uid} -k PatientName \\\n"
-        f"      localhost {ports['leading']}\n"
-        f"or, with dcm4che's tools,\n\n"
-        f"  movescu -c DCM4CHEE@localhost:{ports['archive']} -m StudyInstanceUID={study_uid} --dest STORESCP\n\n"
-        f"  curl -X POST http://127.0.0.1:{scene.http_port}/dcm4chee-arc/ctrl/reload\n\n"
-        f"The service's log: {scene.directory / 'archive.log'}\nEnter or Ctrl-C ends it."
-    )
-    try:
-        input()
-    except (KeyboardInterrupt, EOFError):
-        print()
-
-
-def _ports() -> dict[str, int]:
+def ports() -> dict[str, int]:
     """The seed's ports if all of them are free, else others."""
     try:
         for port in SEED_PORTS.values():
@@ -369,8 +238,3 @@ def _ports() -> dict[str, int]:
     except OSError:
         return {role: free_port() for role in SEED_PORTS}
     return dict(SEED_PORTS)
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TCP_NODELAY", "1")  # DCMTK's switch
-    sys.exit(main())

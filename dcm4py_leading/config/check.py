@@ -35,6 +35,7 @@ def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> l
         *_titles(device),
         *_storages(device),
         *_views(device),
+        *_other_archives(device),
         *_hidden_rules(device),
         *_named_aes(device, source, expand),
     ]
@@ -166,6 +167,33 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "there is none"
 
 
+# Other archives, in front of which an AE is.
+
+
+def _other_archives(device: Device) -> Iterator[Problem]:
+    for ae in device.application_entities:
+        for attribute, title in _other_archives_of(ae):
+            if device.application_entity(title) is not None:
+                reason = "expected another archive: this is an AE of this device, which would ask itself"
+                yield Problem(dn=ae.dn, attribute=attribute, value=title, reason=reason)
+        destination = ae.settings.fallback_cmove_scp_destination
+        if (
+            ae.settings.fallback_cmove_scp is not None
+            and destination is not None
+            and device.application_entity(destination) is None
+        ):
+            reason = "expected an AE of this device, which receives the objects and passes them on"
+            yield Problem(dn=ae.dn, attribute="dcmFallbackCMoveSCPDestination", value=destination, reason=reason)
+
+
+def _other_archives_of(ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
+    """Attribute and AE title of each archive that the AE asks on behalf of its clients."""
+    if (title := ae.settings.spanning_cfind_scp) is not None:
+        yield "dcmSpanningCFindSCP", title
+    if (title := ae.settings.fallback_cmove_scp) is not None:
+        yield "dcmFallbackCMoveSCP", title
+
+
 # Coercion rules.
 
 
@@ -200,37 +228,45 @@ def _hides(rule: AnyRule, legacy: AnyRule) -> bool:
 
 
 def _named_aes(device: Device, source: ConfigSource, expand: Expand) -> Iterator[Problem]:
-    """AE titles that rules name. One that is missing may be added later, so it is a WARNING only."""
+    """AE titles of other systems. One that is missing may be added later, so it is a WARNING only."""
     found: dict[AETitle, str | None] = {}
-    for rule in _rules(device):
-        for attribute, value in _references(rule):
-            try:
-                title = AETitle(value.removeprefix(_LEADING_ARC))
-            except ValueError as err:
-                yield Problem(dn=rule.dn, attribute=attribute, value=value, reason=str(err))
-                continue
-            if title not in found:
-                found[title] = _why_not_callable(device, title, source, expand)
-            if (reason := found[title]) is not None:
-                yield _warning(rule.dn, attribute, value, reason)
+    for dn, attribute, value in _references(device):
+        try:
+            title = AETitle(value.removeprefix(_LEADING_ARC))
+        except ValueError as err:
+            yield Problem(dn=dn, attribute=attribute, value=value, reason=str(err))
+            continue
+        if title not in found:
+            found[title] = _why_not_callable(device, title, source, expand)
+        if (reason := found[title]) is not None:
+            yield _warning(dn, attribute, value, reason)
 
 
-def _rules(device: Device) -> Iterator[AnyRule]:
+def _references(device: Device) -> Iterator[tuple[str, str, str]]:
+    """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are left out."""
     for ae in device.application_entities:
-        yield from ae.coercion_rules
-    yield from device.archive.coercion_rules
+        for attribute, title in _other_archives_of(ae):
+            if device.application_entity(title) is None:
+                yield ae.dn, attribute, title
+        if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
+            yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
+    for rule in (rule for ae in device.application_entities for rule in ae.coercion_rules):
+        yield from _references_of(rule)
+    for rule in device.archive.coercion_rules:
+        yield from _references_of(rule)
+    for scp in device.archive.cstore_scu_of_cmove_scp.values():
+        yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
 
 
-def _references(rule: AnyRule) -> Iterator[tuple[str, str]]:
-    """Attribute and value of each AE title in a rule."""
+def _references_of(rule: AnyRule) -> Iterator[tuple[str, str, str]]:
     if isinstance(rule, CoercionRule2):
         if rule.uri.startswith(_LEADING_ARC):
-            yield "dcmURI", rule.uri
+            yield rule.dn, "dcmURI", rule.uri
         return
     if rule.leading_cfind_scp is not None:
-        yield "dcmLeadingCFindSCP", rule.leading_cfind_scp
+        yield rule.dn, "dcmLeadingCFindSCP", rule.leading_cfind_scp
     if rule.merge_mwl_scp is not None:
-        yield "dcmMergeMWLSCP", rule.merge_mwl_scp
+        yield rule.dn, "dcmMergeMWLSCP", rule.merge_mwl_scp
 
 
 def _why_not_callable(device: Device, title: AETitle, source: ConfigSource, expand: Expand) -> str | None:

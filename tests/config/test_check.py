@@ -212,6 +212,50 @@ def test_directory_that_goes_down_during_the_check_is_unavailable():
         check(device, source)
 
 
+ARCHIVE_ATTRIBUTES = ("dcmSpanningCFindSCP", "dcmFallbackCMoveSCP")
+
+
+def proxy(**attributes):
+    return trees.device(), trees.connection(), trees.ae(**attributes), trees.storage()
+
+
+@pytest.mark.ldap("dcmSpanningCFindSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCPLeadingCFindSCP")
+@pytest.mark.parametrize("attribute", [*ARCHIVE_ATTRIBUTES, "dcmFallbackCMoveSCPLeadingCFindSCP"])
+def test_other_archive_that_the_directory_does_not_have_is_a_warning(attribute):
+    assert told(checked(*proxy(**{attribute: "PACS"}))) == [("WARNING", AE, attribute)]
+    assert told(checked(*tree(**{attribute: "PACS"}))) == [("WARNING", AE, attribute)]
+    assert checked(*proxy(**{attribute: "PACS"}), others=trees.remote("PACS")) == []
+
+
+@pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
+def test_archive_of_another_calling_title_that_the_directory_does_not_have_is_a_warning():
+    entries = tree(dcmCStoreSCUOfCMoveSCP="STORESCU=PACS")
+    assert told(checked(*entries)) == [("WARNING", DEVICE, "dcmCStoreSCUOfCMoveSCP")]
+    assert checked(*entries, others=trees.remote("PACS")) == []
+
+
+@pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
+@pytest.mark.parametrize("title", ["DCM4CHEE", "ALIAS", "OTHER"])
+def test_device_that_would_ask_itself_on_behalf_of_a_client_is_an_error(attribute, title):
+    entries = proxy(dcmOtherAETitle="ALIAS", **{attribute: title})
+    (problem,) = checked(*entries, trees.ae("OTHER"))
+    assert (problem.severity, problem.dn, problem.attribute) == (Severity.ERROR, AE, attribute)
+    assert "ask itself" in problem.reason
+
+
+@pytest.mark.ldap("dcmFallbackCMoveSCPDestination")
+def test_objects_of_another_archive_that_would_arrive_elsewhere_are_an_error():
+    def sent_to(destination):
+        entries = proxy(dcmFallbackCMoveSCP="PACS", dcmFallbackCMoveSCPDestination=destination)
+        return told(checked(*entries, others=[*trees.remote("PACS"), *trees.remote("VIEWER")]))
+
+    assert sent_to("DCM4CHEE") == []
+    assert sent_to("VIEWER") == [("ERROR", AE, "dcmFallbackCMoveSCPDestination")]
+    assert checked(*proxy(dcmFallbackCMoveSCPDestination="VIEWER")) == []
+
+
 def test_legacy_rule_that_dcm4chee_ignores_is_a_warning_that_names_both_rules():
     problems = checked(*tree(), trees.rule("legacy"), trees.rule2("unconditional", AE))
     assert told(problems) == [("WARNING", f"cn=legacy,{DEVICE}", None)]

@@ -18,6 +18,7 @@ from dcm4py_leading.model.archive import (
     OverwritePolicy,
     PatientInfo,
     RelationalMismatchPolicy,
+    SpanningPolicy,
 )
 from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.coercion import Dimse, OnFailure, UpdatePolicy
@@ -51,6 +52,15 @@ SETTINGS = {
     "dcmDefaultCharacterSet": ("ISO_IR 100", "ISO_IR 100"),
     "dcmRetrieveAET": (["B", "A "], ("A", "B")),
     "dcmReturnRetrieveAET": (["B", "A"], ("A", "B")),
+    "dcmSpanningCFindSCP": (" PACS ", "PACS"),
+    "dcmSpanningCFindSCPPolicy": ("MERGE", SpanningPolicy.MERGE),
+    "dcmSpanningCFindSCPRetrieveAET": (["B", "A "], ("A", "B")),
+    "dcmFallbackCMoveSCP": ("PACS", "PACS"),
+    "dcmFallbackCMoveSCPDestination": ("DCM4CHEE", "DCM4CHEE"),
+    "dcmFallbackCMoveSCPCallingAET": ("VIEWER", "VIEWER"),
+    "dcmFallbackCMoveSCPLeadingCFindSCP": ("QRSCP", "QRSCP"),
+    "dcmFallbackCMoveSCPRetries": ("-1", -1),
+    "dcmFallbackCMoveSCPStudyOlderThan": ("20200131", "20200131"),
     "dcmPersonNameComponentOrderInsensitiveMatching": ("TRUE", True),
 }
 EXAMPLES = {
@@ -129,6 +139,7 @@ EXAMPLES = {
         "dcmLeadingCFindSCPQueryCacheStaleTimeout": ("PT5M", timedelta(minutes=5)),
         "dcmLeadingCFindSCPQueryCacheSize": ("50", 50),
         "dcmAECacheStaleTimeout": ("P1D", timedelta(days=1)),
+        "dcmCStoreSCUOfCMoveSCP": (["B = PACS", "A=PACS"], {"A": "PACS", "B": "PACS"}),
         "dcmShowPatientInfoInSystemLog": ("HASH_NAME", PatientInfo.HASH_NAME),
         "dcmQueryFetchSize": ("10", 10),
         **SETTINGS,
