@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.dcmtk",
     "tests.fixtures.orthanc",
     "tests.fixtures.scripted",
+    "tests.fixtures.pacs",
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
