@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-STORE: success is answered when the object is safely on disk and in the index."""
-    if assoc.runtime.forwards.are_running:
+    if assoc.runtime.forwards.are_known:
         passed = _passed_on(assoc, request)
         if passed is not None:
             return passed
@@ -36,29 +36,43 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 
 def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
-    """Give an object to the retrieve that waits for it; None where none does."""
+    """Give an object to the retrieve that waits for it; None where none does. Raises RequestError."""
     forwards = assoc.runtime.forwards
     scp_of = assoc.runtime.device.archive.cstore_scu_of_cmove_scp
-    forward = forwards.named(*request.move_originator)
-    if forward is None and not forwards.waits_for(assoc.calling_ae_title, scp_of):
-        return None
-    data = b"".join(bytes(part) for part in request.data)
+    calling = assoc.calling_ae_title
+    if forwards.have_ended(*request.move_originator):
+        raise _unwanted(calling, "the retrieve that it names has ended")
+    forward, is_claimed = forwards.named(*request.move_originator), False
     if forward is None:
-        guess = forwards.guessed(assoc.calling_ae_title, _study_of(data, request.transfer_syntax), scp_of)
+        if not forwards.waits_for(calling, scp_of):
+            return None
+        if forwards.names_another(*request.move_originator):
+            LOG.info("object from %s names a retrieve of %s, not ours: stored", calling, request.move_originator[0])
+            return None
+    data = b"".join(bytes(part) for part in request.data)
+    study = _study_of(data, request.transfer_syntax)
+    if forward is None:
+        guess = forwards.guessed(calling, study, request.sop_instance_uid, scp_of)
         if isinstance(guess, str):
-            LOG.warning("object from %s belongs to no retrieve: %s", assoc.calling_ae_title, guess)
-            raise RequestError(f"nobody asked for this object: {guess}", status=status.UNABLE_TO_PROCESS)
-        forward = guess
+            raise _unwanted(calling, guess)
+        forward, is_claimed = guess
+    elif study and forward.studies and study not in forward.studies:
+        raise _unwanted(calling, "the retrieve that it names is of another study")
     arrived = Arrived(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
     )
-    if not forward.offer(arrived):
-        raise RequestError("the retrieve that this object belongs to has ended", status=status.UNABLE_TO_PROCESS)
+    if not forward.offer(arrived, is_claimed=is_claimed):
+        raise _unwanted(calling, "the retrieve that it belongs to has ended")
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"forwarded": forward.scp}
+
+
+def _unwanted(calling: str, why: str) -> RequestError:
+    LOG.warning("object from %s refused: %s", calling, why)
+    return RequestError(f"nobody waits for this object: {why}", status=status.UNABLE_TO_PROCESS)
 
 
 def _study_of(data: bytes, transfer_syntax_uid: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forwards import Forward, Forwards, Missing
+from dcm4py_leading.service.forwards import Forward, Forwards
 from dcm4py_leading.service.upstream import retrieve_identifier
 
 LOG = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ _GOODBYE = 5.0
 """Seconds that the archive gets to answer a C-CANCEL."""
 _NO_PATIENCE = timedelta(seconds=60)
 
-_message_ids = itertools.count(1)
+_message_ids = itertools.count(secrets.randbelow(0xFFFF))
+"""Not from the beginning: an archive may still be sending what a process before this one asked for."""
 
 
 class UpstreamMove:
@@ -78,6 +80,7 @@ class UpstreamMove:
             message_id=message_id,
             studies=frozenset(keys.study_instance_uids),
             patience=seconds(patience),
+            asked=keys,
         )
         self._forwards.add(forward)
         move = _Move(assoc, assoc.contexts[0], forward, self._forwards)
@@ -111,10 +114,10 @@ class _Move:
             self._receive_all()
             self._assoc.release()
         except AssociationFailed as err:
-            self._forward.end(missing=[], failure=ArchiveUnavailable(str(err)))
+            self._forward.end(failure=ArchiveUnavailable(str(err)))
             self._assoc.abort()
         except Exception as err:
-            self._forward.end(missing=[], failure=ArchiveUnavailable(f"internal error ({type(err).__name__})"))
+            self._forward.end(failure=ArchiveUnavailable(f"internal error ({type(err).__name__})"))
             self._assoc.abort()
             raise
         finally:
@@ -143,9 +146,6 @@ class _Move:
 
     def _end(self, code: int | None, response: Message, data: bytes | None) -> None:
         """The final response: what has failed there does not come."""
-        missing = [Missing(uid) for uid in self._failed_uids(data)]
-        failed = _counts(response)[dimse.FAILED]
-        missing += [Missing("")] * (failed - len(missing))
         is_done = code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF)
         failure = None
         if not is_done:
@@ -155,7 +155,7 @@ class _Move:
                 f"{self._forward.scp}: C-MOVE ended with status {text}{f': {comment}' if comment else ''}",
                 status=code or None,
             )
-        self._forward.end(missing=missing, failure=failure)
+        self._forward.end(failed=self._failed_uids(data), failure=failure, total=sum(_counts(response).values()))
 
     def _failed_uids(self, data: bytes | None) -> list[str]:
         if data is None:

@@ -59,6 +59,7 @@ class Scene:
             self.seed.archive_port,
             self._directory / "got",
             called_ae_title="DCM4CHEE",
+            calling_ae_title="STORESCP",
             level=level,
             model=model,
             keys=keys,
@@ -154,7 +155,6 @@ def test_every_level_is_moved_with_the_leading_values(scene: Scene, storescp: Ca
         ("STUDY", "IMAGE", {**series, "SOPInstanceUID": first.SOPInstanceUID}, 1),
         ("PATIENT", "STUDY", {"PatientID": "OLD", **study}, 4),
         ("PATIENT", "PATIENT", {"PatientID": "OLD"}, 4),
-        ("STUDY", "STUDY", {"StudyInstanceUID": "1.2.3"}, 0),
     ):
         before = len(viewer.store_requests())
         outcome = scene.move(level, model, **keys)
@@ -164,6 +164,16 @@ def test_every_level_is_moved_with_the_leading_values(scene: Scene, storescp: Ca
     assert identities(viewer.datasets()) == {NEW}
     assert {ds.StudyInstanceUID for ds in viewer.datasets()} == {STUDY}
     assert scene.seed.objects == []
+
+
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+def test_of_a_study_that_it_does_not_have_the_pacs_has_the_last_word(
+    scene: Scene, storescp: Callable[..., StoreScp]
+) -> None:
+    storescp(port=scene.seed.viewer_port)
+    outcome = scene.move("STUDY", StudyInstanceUID="1.2.3")
+    assert outcome.status == (0xC000 if isinstance(scene.pacs, Orthanc) else 0x0000)
+    assert not outcome.final.completed
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP", "dcmSendPendingCGet")
