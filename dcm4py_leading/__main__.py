@@ -40,7 +40,7 @@ from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
 from dcm4py_leading.web.app import create_app, problem_json
 from dcm4py_leading.web.explain import FAILED_HEADER
 from dcm4py_leading.web.server import HttpServer
-from dcm4py_leading.workers.process import CONTROL_FD, SLOT, SLOTS_FD
+from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
 
@@ -204,8 +204,10 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
     site = surviving(site)
     if CONTROL_FD in os.environ:
-        control, slots, slot = (int(os.environ.pop(name)) for name in (CONTROL_FD, SLOTS_FD, SLOT))
-        run_worker(site, control=control, slots=slots, slot=slot)
+        names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
+        control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
+        passing = Path(os.environ.pop(PASSING_DIR))
+        run_worker(site, control=control, slots=slots, forwards=forwards, slot=slot, passing=passing)
     host, separator, port = http.rpartition(":")
     if not separator or not port.isdecimal():
         raise click.UsageError("--http wants HOST:PORT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +41,11 @@ class Node:
         bind: Callable[[Connection], socket.socket] = bind_listener,
         others: Callable[[], int] = lambda: 0,
         report: Callable[[int], None] = lambda _: None,
+        forwards: Forwards | None = None,
     ) -> None:
-        """Open index and storages, bind and serve every listener; the last three are those of `Listeners`.
+        """Open index and storages, bind and serve every listener.
+
+        ``bind``, ``others`` and ``report`` are those of `Listeners`; ``forwards`` knows those of other workers.
 
         Raises ConfigInvalid, IndexUnavailable, OSError.
         """
@@ -50,7 +54,7 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
-        self._forwards = Forwards()
+        self._forwards = forwards or Forwards(start=secrets.randbelow(1000))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:

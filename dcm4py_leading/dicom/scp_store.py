@@ -10,6 +10,8 @@ from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.store import ReceivedObject, store
 
@@ -18,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-STORE: success is answered when the object is safely on disk and in the index."""
-    if assoc.runtime.forwards.are_known:
+    if assoc.runtime.forwards.are_running or request.move_originator[0]:
         passed = _passed_on(assoc, request)
         if passed is not None:
             return passed
@@ -36,43 +38,33 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 
 def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
-    """Give an object to the retrieve that waits for it; None where none does. Raises RequestError."""
-    forwards = assoc.runtime.forwards
-    scp_of = assoc.runtime.device.archive.cstore_scu_of_cmove_scp
-    calling = assoc.calling_ae_title
-    if forwards.have_ended(*request.move_originator):
-        raise _unwanted(calling, "the retrieve that it names has ended")
-    forward, is_claimed = forwards.named(*request.move_originator), False
-    if forward is None:
-        if not forwards.waits_for(calling, scp_of):
-            return None
-        if forwards.names_another(*request.move_originator):
-            LOG.info("object from %s names a retrieve of %s, not ours: stored", calling, request.move_originator[0])
-            return None
+    """Give an object to the retrieve that waits for it; None where it is to be stored."""
+    device = assoc.runtime.device
+    scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
+    ours = [ae for ae in device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    originator, message_id = request.move_originator
+    if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
+        return None  # it comes from elsewhere, or somebody else lets it come
     data = b"".join(bytes(part) for part in request.data)
-    study = _study_of(data, request.transfer_syntax)
-    if forward is None:
-        guess = forwards.guessed(calling, study, request.sop_instance_uid, scp_of)
-        if isinstance(guess, str):
-            raise _unwanted(calling, guess)
-        forward, is_claimed = guess
-    elif study and forward.studies and study not in forward.studies:
-        raise _unwanted(calling, "the retrieve that it names is of another study")
     arrived = Arrived(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
+        study_instance_uid=_study_of(data, request.transfer_syntax),
     )
-    if not forward.offer(arrived, is_claimed=is_claimed):
-        raise _unwanted(calling, "the retrieve that it belongs to has ended")
-    assoc.respond(request, status.SUCCESS)
-    return status.SUCCESS, {"forwarded": forward.scp}
+    taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
+    if taken is True:
+        assoc.respond(request, status.SUCCESS)
+        return status.SUCCESS, {"forwarded": scp}
+    reason = taken if isinstance(taken, str) else "the retrieve that it belongs to wants no more"
+    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
+    raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
 
 
-def _unwanted(calling: str, why: str) -> RequestError:
-    LOG.warning("object from %s refused: %s", calling, why)
-    return RequestError(f"nobody waits for this object: {why}", status=status.UNABLE_TO_PROCESS)
+def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
+    """As whom the AE asks the archive from which it gets what is not here."""
+    return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
 
 
 def _study_of(data: bytes, transfer_syntax_uid: str) -> str:

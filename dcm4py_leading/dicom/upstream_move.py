@@ -6,9 +6,7 @@ is coerced. Here it sends to the AE that was asked.
 
 from __future__ import annotations
 
-import itertools
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Mapping
@@ -44,9 +42,6 @@ _GOODBYE = 5.0
 """Seconds that the archive gets to answer a C-CANCEL."""
 _NO_PATIENCE = timedelta(seconds=60)
 
-_message_ids = itertools.count(secrets.randbelow(0xFFFF))
-"""Not from the beginning: an archive may still be sending what a process before this one asked for."""
-
 
 class UpstreamMove:
     """One other archive, for the clients of one AE of ours."""
@@ -62,8 +57,7 @@ class UpstreamMove:
         """See `Upstream`. Raises ArchiveUnavailable."""
         remote = upstream_ae(self._scp, self._resolve)
         sop_class_uid = PATIENT_ROOT_MOVE if keys.level is Level.PATIENT else STUDY_ROOT_MOVE
-        # Unique in this process, since the archive tells the objects of different retrieves apart by it alone.
-        message_id = next(_message_ids) % 0xFFFF + 1
+        message_id = self._forwards.next_message_id()
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
             proposal = (sop_class_uid, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))

@@ -154,9 +154,7 @@ class _Delivering:
         tally = self._tally
         if self._stream is not None and self._cancelled:
             tally = replace(tally, remaining=self._stream.remaining(tally.ended))
-        return Delivery(
-            tally=tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded
-        )
+        return Delivery(tally=tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded)
 
     @property
     def has_given_back(self) -> bool:

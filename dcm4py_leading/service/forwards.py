@@ -10,19 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 
+_OF_A_WORKER = 1000
+"""Message IDs of one worker, of which there are at most 64."""
 _MOST_WAITING = 4
 """Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
 _LOOK = 0.25
 """Seconds between looks whether anybody still waits for objects that do not come."""
-_REMEMBERED = 1024
-"""Ended retrieves whose late objects are recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Arrived:
     transfer_syntax_uid: str
     data: Buffer
     """Its data set."""
+    study_instance_uid: str = ""
+    """Of the data set; empty where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class Forward:
         self._is_closed = False
         self._is_given_up = False
         self._last_sign = time.monotonic()
+
+    def may_have(self, study_instance_uid: str) -> bool:
+        """Whether objects of that study can have been asked for."""
+        return not self.studies or study_instance_uid in self.studies
 
     # -- the other archive's side -------------------------------------------------------------------------------
 
@@ -203,78 +210,143 @@ class Forward:
             self._changed.notify_all()
 
 
-class Forwards:
-    """The retrieves that other archives are fulfilling; one for a process. Safe under threads."""
+class Waiting(NamedTuple):
+    """A retrieve that waits at one of the workers."""
 
-    def __init__(self) -> None:
+    slot: int
+    originator: str
+    message_id: int
+
+
+class Elsewhere(Protocol):
+    """The other workers of this service; implemented by ``workers/passing.py``."""
+
+    def report(self, running: int) -> None:
+        """Let them know how many retrieves wait here."""
+        ...
+
+    @property
+    def are_running(self) -> bool:
+        """Whether any waits there."""
+        ...
+
+    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
+        """Those that wait there for objects of that study from that archive."""
+        ...
+
+    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        """As `Forward.offer`; None where there is no such retrieve."""
+        ...
+
+
+class Nowhere:
+    """There are no other workers."""
+
+    are_running = False
+
+    def report(self, running: int) -> None:
+        """Nobody to tell."""
+
+    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
+        """None."""
+        return ()
+
+    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        """Nobody to offer to."""
+        return None
+
+
+class Forwards:
+    """The retrieves that other archives are fulfilling; one for a process. Safe under threads.
+
+    The Message ID of each says at which worker it waits.
+    """
+
+    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None, start: int = 0) -> None:
+        """``slot`` is the number of this worker.
+
+        ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
+        what the one before this asked for.
+        """
+        self._slot = slot
+        self._elsewhere = elsewhere or Nowhere()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
-        self._ended: deque[tuple[str, int]] = deque(maxlen=_REMEMBERED)
+        self._last_number = start
+
+    def next_message_id(self) -> int:
+        """For the next C-MOVE to another archive; none that is under way here has it, nor one at another worker."""
+        with self._lock:
+            used = {forward.message_id for forward in self._running}
+            for _ in range(_OF_A_WORKER):
+                self._last_number = (self._last_number + 1) % _OF_A_WORKER
+                message_id = self._slot * _OF_A_WORKER + self._last_number + 1
+                if message_id not in used:
+                    return message_id
+        raise ArchiveUnavailable("too many retrieves from other archives at once")
 
     def add(self, forward: Forward) -> None:
         """From now on objects find it."""
         with self._lock:
             self._running.append(forward)
+            self._elsewhere.report(len(self._running))
 
     def remove(self, forward: Forward) -> None:
         """Objects do not find it any more."""
         with self._lock:
             self._running = [other for other in self._running if other is not forward]
-            self._ended.append((forward.originator, forward.message_id))
+            self._elsewhere.report(len(self._running))
 
     @property
     def are_running(self) -> bool:
-        """Whether there are any."""
-        return bool(self._running)
+        """Whether there are any, here or at other workers."""
+        return bool(self._running) or self._elsewhere.are_running
 
-    @property
-    def are_known(self) -> bool:
-        """Whether there are any, or were."""
-        return bool(self._running) or bool(self._ended)
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str:
+        """Hand an object over to the retrieve that it belongs to.
 
-    def have_ended(self, originator: str, message_id: int | None) -> bool:
-        """Whether an object names one that has ended."""
+        ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
+        retrieve wants no more; a text: why there is none.
+        """
+        if originator and message_id:
+            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            taken = self._offer(waiting, arrived)
+            return f"{originator} has no retrieve {message_id} of that study under way" if taken is None else taken
+        here = self._fitting(scp, arrived.study_instance_uid)
+        there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
+        if len(here) + len(there) > 1 and (there or not _are_alike(here)):
+            return f"it names no retrieve, and {len(here) + len(there)} wait for that study from {scp}"
+        for forward in here:
+            if forward.claim(arrived.sop_instance_uid):
+                return forward.offer(arrived, is_claimed=True)
+        if here:
+            return here[0].offer(arrived)
+        taken = self._elsewhere.offer(there[0], arrived) if there else None
+        return f"it names no retrieve, and none waits for that study from {scp}" if taken is None else taken
+
+    def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        if waiting.slot == self._slot:
+            return self.offer_here(waiting.originator, waiting.message_id, arrived)
+        return self._elsewhere.offer(waiting, arrived)
+
+    def offer_here(self, originator: str, message_id: int, arrived: Arrived) -> bool | None:
+        """As `Forward.offer`; None where there is no such retrieve of that study in this process."""
         with self._lock:
-            return (originator, message_id) in self._ended
+            found = next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
+        study = arrived.study_instance_uid
+        return None if found is None or (study and not found.may_have(study)) else found.offer(arrived)
 
-    def names_another(self, originator: str, message_id: int | None) -> bool:
-        """Whether an object names a retrieve that is none of ours."""
-        if not originator or message_id is None:
-            return False
-        return all(forward.originator != originator for forward in self._running)
+    def waiting_here(self, scp: str, study_instance_uid: str) -> list[Waiting]:
+        """Those that wait in this process for objects of that study from that archive."""
+        fitting = self._fitting(scp, study_instance_uid)
+        return [Waiting(self._slot, forward.originator, forward.message_id) for forward in fitting]
 
-    def waits_for(self, calling: AETitle | str, scp_of: Mapping[AETitle, AETitle]) -> bool:
-        """Whether any waits for objects from this AE; ``scp_of`` is dcmCStoreSCUOfCMoveSCP."""
-        scp = scp_of.get(AETitle(calling), calling)
-        return any(forward.scp == scp for forward in self._running)
-
-    def named(self, originator: str, message_id: int | None) -> Forward | None:
-        """The one that an object names."""
+    def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
         with self._lock:
-            for forward in self._running:
-                if (forward.originator, forward.message_id) == (originator, message_id):
-                    return forward
-        return None
+            return [forward for forward in self._running if forward.scp == scp and forward.may_have(study_instance_uid)]
 
-    def guessed(
-        self,
-        calling: AETitle | str,
-        study_instance_uid: str,
-        sop_instance_uid: str,
-        scp_of: Mapping[AETitle, AETitle],
-    ) -> tuple[Forward, bool] | str:
-        """The one to which an object that names none must belong, and whether it has claimed it; or why none does."""
-        scp = scp_of.get(AETitle(calling), calling)
-        with self._lock:
-            of_scp = [forward for forward in self._running if forward.scp == scp]
-        fitting = [f for f in of_scp if not f.studies or study_instance_uid in f.studies]
-        if not of_scp:
-            return f"no retrieve waits for objects from {calling}"
-        if not fitting:
-            return f"no retrieve waits for that study from {calling}"
-        if len(fitting) > 1 and (fitting[0].asked is None or len({forward.asked for forward in fitting}) > 1):
-            return f"{len(fitting)} retrieves wait for that study from {calling}, and it names none"
-        for forward in fitting:
-            if forward.claim(sop_instance_uid):
-                return forward, True
-        return fitting[0], False
+
+def _are_alike(forwards: Sequence[Forward]) -> bool:
+    """Whether they all asked for the same."""
+    asked = {forward.asked for forward in forwards}
+    return len(asked) == 1 and None not in asked

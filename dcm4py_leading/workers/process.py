@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.slots import Slots
@@ -21,13 +23,26 @@ LOG = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _END_SECONDS = 5.0
 """From the end of the control channel to that of the process."""
-_SEND_SECONDS = 5.0
-"""How long a worker may not read what it is sent."""
+_SEND_SECONDS, _FIRST_SEND_SECONDS = 5.0, 60.0
+"""How long a worker may not read what it is sent; at first it has to start, on a machine that may be busy."""
 _MOST_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
 CONTROL_FD, SLOTS_FD, SLOT = "DCM4PY_WORKER_CONTROL_FD", "DCM4PY_WORKER_SLOTS_FD", "DCM4PY_WORKER_SLOT"
+FORWARDS_FD, PASSING_DIR = "DCM4PY_WORKER_FORWARDS_FD", "DCM4PY_WORKER_PASSING_DIR"
 """Environment of a worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all workers share."""
+
+    associations: Slots
+    """How many are open."""
+    forwards: Slots
+    """How many retrieves wait for objects of another archive."""
+    passing: Path
+    """Where they listen for each other."""
 
 
 class WorkerProcess:
@@ -37,9 +52,9 @@ class WorkerProcess:
     of it the same site.
     """
 
-    def __init__(self, slots: Slots, slot: int, command_line: Sequence[str], begin: Callable[[WorkerProcess], None]):
+    def __init__(self, shared: Shared, slot: int, command_line: Sequence[str], begin: Callable[[WorkerProcess], None]):
         """``begin`` gives a started worker its configuration and sets `is_serving`; what it raises ends the worker."""
-        self._slots = slots
+        self._shared = shared
         self._slot = slot
         self._command = (sys.executable, "-m", "dcm4py_leading", *command_line)
         self._begin = begin
@@ -64,7 +79,7 @@ class WorkerProcess:
 
     def begin(self) -> None:
         """Let it begin, and keep it running from then on. Raises what ``begin`` raises."""
-        self._begin(self)
+        self._let_begin()
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of worker {self._slot}", daemon=True)
         self._keeper.start()
 
@@ -122,21 +137,29 @@ class WorkerProcess:
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            passed = (theirs.fileno(), self._slots.descriptor)
-            environment = {CONTROL_FD: str(passed[0]), SLOTS_FD: str(passed[1]), SLOT: str(self._slot)}
+            shared = self._shared
+            passed = (theirs.fileno(), shared.associations.descriptor, shared.forwards.descriptor)
+            environment = dict(zip((CONTROL_FD, SLOTS_FD, FORWARDS_FD), map(str, passed), strict=True))
+            environment |= {SLOT: str(self._slot), PASSING_DIR: str(shared.passing)}
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=passed
             )
         self._misses = 0
-        self._asker = Asker(Channel(ours, send_seconds=_SEND_SECONDS))
+        self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
 
     def _reap(self) -> int:
         assert self._process is not None and self._asker is not None
         status = self._process.wait()
         self.is_serving = False
         self._asker.close()
-        self._slots.set(self._slot, 0)
+        self._shared.associations.set(self._slot, 0)
+        self._shared.forwards.set(self._slot, 0)
         return status
+
+    def _let_begin(self) -> None:
+        self._begin(self)
+        if self._asker is not None:
+            self._asker.limit_sending(_SEND_SECONDS)
 
     def _keep(self) -> None:
         pause, started = _FIRST_PAUSE, time.monotonic()
@@ -153,7 +176,7 @@ class WorkerProcess:
             self.restarts += 1
             try:
                 self._spawn()
-                self._begin(self)
+                self._let_begin()
             except Exception as err:  # noqa: BLE001 - whatever it was, it is tried again
                 LOG.error("worker %d cannot begin: %s", self._slot, err)
                 self.kill()

@@ -1,4 +1,4 @@
-"""How many associations are open in each worker, in memory that all of them share."""
+"""One number for each worker, as of its open associations, in memory that all of them share."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Slots:
         descriptor = os.memfd_create("dcm4py-slots", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, count * _SLOT_BYTES)
         return cls(descriptor)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
     def set(self, slot: int, number: int) -> None:
         """Write one number."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
+from pathlib import Path
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
@@ -28,7 +30,7 @@ from dcm4py_leading.web.explain import Told
 from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
-from dcm4py_leading.workers.process import WorkerProcess
+from dcm4py_leading.workers.process import Shared, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +68,11 @@ class Supervisor:
             open_storages(self._in_force.snapshot.device, {}, index)
         self._sockets = _bind(listening_connections(self._in_force.snapshot.device), {})
         self._slots = Slots.create(workers)
-        self._workers = [WorkerProcess(self._slots, slot, command_line, self._begin) for slot in range(workers)]
+        self._passing = tempfile.TemporaryDirectory(prefix="dcm4py-")
+        self._shared = Shared(
+            associations=self._slots, forwards=Slots.create(workers), passing=Path(self._passing.name)
+        )
+        self._workers = [WorkerProcess(self._shared, slot, command_line, self._begin) for slot in range(workers)]
         try:
             for worker in self._workers:
                 worker.start()
@@ -234,6 +240,8 @@ class Supervisor:
         for worker in self._workers:
             worker.join(drain_seconds + _STOP_SECONDS)
         self._slots.close()
+        self._shared.forwards.close()
+        self._passing.cleanup()
 
 
 Answer = Callable[[float], Json]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 from dcm4py_leading.compose import Checked, Site, check
@@ -16,8 +18,10 @@ from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
+from dcm4py_leading.workers.passing import Passing
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -26,15 +30,15 @@ Address = tuple[str, int]
 _PR_SET_PDEATHSIG = 1
 
 
-def run_worker(site: Site, *, control: int, slots: int, slot: int) -> None:
-    """Serve until the supervisor says stop, or is gone. ``control`` and ``slots`` are file descriptors.
+def run_worker(site: Site, *, control: int, slots: int, forwards: int, slot: int, passing: Path) -> None:
+    """Serve until the supervisor says stop, or is gone. ``control``, ``slots`` and ``forwards`` are file descriptors.
 
     Signals are the supervisor's: a terminal or a service manager sends them to every process.
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _end_with_the_supervisor()
-    worker = _Worker(site, Slots(slots), slot)
+    worker = _Worker(site, Slots(slots), slot, Passing(passing, slot, Slots(forwards)))
     answer_requests(Channel(socket.socket(fileno=control)), worker.answer, error_to_json)
     worker.stop(0)
     os._exit(0)  # whatever threads are left: nobody would ever end them
@@ -53,8 +57,10 @@ def _end_with_the_supervisor() -> None:
 
 
 class _Worker:
-    def __init__(self, site: Site, slots: Slots, slot: int) -> None:
+    def __init__(self, site: Site, slots: Slots, slot: int, passing: Passing) -> None:
         self._site = site
+        self._passing = passing
+        self._forwards = Forwards(slot=slot, elsewhere=passing, start=secrets.randbelow(1000))
         self._slots = slots
         self._slot = slot
         self._node: Node | None = None
@@ -97,9 +103,11 @@ class _Worker:
             try:
                 checked = self._check(Recording.from_json(body["entries"]))
                 if self._node is None:
+                    self._passing.serve(self._forwards)
                     self._node = Node(
                         self._site,
                         checked,
+                        forwards=self._forwards,
                         bind=self._bind,
                         others=lambda: self._slots.others(self._slot),
                         report=lambda count: self._slots.set(self._slot, count),
@@ -134,3 +142,4 @@ class _Worker:
             node, self._node = self._node, None
             if node is not None:
                 node.stop(drain_seconds)
+                self._passing.close()

@@ -1,0 +1,157 @@
+"""Objects that arrive at one worker and belong to a retrieve of another one, from one to the other.
+
+Each worker listens on a Unix socket in a directory that only this user may enter. A message is four octets of length,
+big endian, a JSON object, and the octets of a data set where there is one; so is its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dcm4py_leading.service.forwards import Arrived, Forwards, Waiting
+from dcm4py_leading.workers.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+_LENGTH = struct.Struct(">I")
+_ANSWER_SECONDS = 5.0
+"""For a question; an object waits as long as there is no room for it."""
+
+
+class Passing:
+    """One worker's end; implements `service.forwards.Elsewhere`."""
+
+    def __init__(self, directory: Path, slot: int, running: Slots) -> None:
+        """``running`` has for each worker how many retrieves wait there."""
+        self._directory = directory
+        self._slot = slot
+        self._running = running
+        self._listener: socket.socket | None = None
+
+    def serve(self, forwards: Forwards) -> None:
+        """Take in what arrives at others, from now on. Raises OSError."""
+        path = _path(self._directory, self._slot)
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, args=(self._listener, forwards), name="passing", daemon=True).start()
+
+    # -- of others, to us ---------------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket, forwards: Forwards) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed: this process ends
+                return
+            threading.Thread(target=self._answer, args=(connection, forwards), name="passing on", daemon=True).start()
+
+    def _answer(self, connection: socket.socket, forwards: Forwards) -> None:
+        with connection:
+            try:
+                asked = _receive(connection)
+                if asked["kind"] == "waiting":
+                    waiting = forwards.waiting_here(asked["scp"], asked["study"])
+                    _send(connection, {"waiting": [[one.originator, one.message_id] for one in waiting]})
+                    return
+                data = _exactly(connection, asked["size"])
+                arrived = Arrived(
+                    sop_class_uid=asked["sopClass"],
+                    sop_instance_uid=asked["sopInstance"],
+                    transfer_syntax_uid=asked["transferSyntax"],
+                    data=data,
+                    study_instance_uid=asked["study"],
+                )
+                taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
+                _send(connection, {"taken": taken})
+            except (OSError, EOFError, KeyError, ValueError) as err:
+                LOG.warning("another worker's object was not taken over (%s)", type(err).__name__)
+
+    # -- of ours, to others -------------------------------------------------------------------------------------
+
+    def report(self, running: int) -> None:
+        """See `Elsewhere`."""
+        self._running.set(self._slot, running)
+
+    @property
+    def are_running(self) -> bool:
+        """See `Elsewhere`."""
+        return self._running.others(self._slot) > 0
+
+    def waiting(self, scp: str, study_instance_uid: str) -> list[Waiting]:
+        """See `Elsewhere`."""
+        found: list[Waiting] = []
+        for slot in range(len(self._running)):
+            if slot != self._slot and self._running.of(slot):
+                answer = self._ask(slot, {"kind": "waiting", "scp": scp, "study": study_instance_uid}, b"")
+                found += [Waiting(slot, originator, number) for originator, number in (answer or {}).get("waiting", ())]
+        return found
+
+    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+        """See `Elsewhere`."""
+        if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
+            return None
+        content = {
+            "kind": "offer",
+            "originator": waiting.originator,
+            "messageID": waiting.message_id,
+            "sopClass": arrived.sop_class_uid,
+            "sopInstance": arrived.sop_instance_uid,
+            "transferSyntax": arrived.transfer_syntax_uid,
+            "study": arrived.study_instance_uid,
+            "size": len(arrived.data),
+        }
+        answer = self._ask(waiting.slot, content, arrived.data)
+        taken: bool | None = None if answer is None else answer["taken"]
+        return taken
+
+    def _ask(self, slot: int, content: Mapping[str, Any], data: bytes | bytearray | memoryview) -> Any:
+        """The answer; None where that worker cannot be asked."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(None if data else _ANSWER_SECONDS)
+                connection.connect(str(_path(self._directory, slot)))
+                _send(connection, content)
+                connection.sendall(data)
+                return _receive(connection)
+        except (OSError, EOFError) as err:
+            LOG.warning("worker %d cannot be asked for its retrieves: %s", slot, err)
+            return None
+
+    def close(self) -> None:
+        """Take nothing over any more."""
+        if self._listener is not None:
+            self._listener.close()
+
+
+def _path(directory: Path, slot: int) -> Path:
+    return directory / f"worker-{slot}"
+
+
+def _send(connection: socket.socket, content: Mapping[str, Any]) -> None:
+    payload = json.dumps(content).encode()
+    connection.sendall(_LENGTH.pack(len(payload)) + payload)
+
+
+def _receive(connection: socket.socket) -> Any:
+    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
+    return json.loads(_exactly(connection, length))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view, at = memoryview(data), 0
+    while at < size:
+        count = connection.recv_into(view[at:])
+        if not count:
+            raise EOFError("the connection was closed")
+        at += count
+    return data
