@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.dcmtk",
     "tests.fixtures.orthanc",
     "tests.fixtures.scripted",
+    "tests.fixtures.pacs",
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
