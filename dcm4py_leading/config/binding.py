@@ -76,7 +76,7 @@ def bind(rows: Iterable[Row], entry: Entry, problems: list[Problem], expand: Exp
         if len(converted) < len(values):
             continue
         if row.collect is not None:
-            fields[row.field] = row.collect(dict.fromkeys(made[0] for made in converted))
+            fields[row.field] = row.collect(list(dict.fromkeys(made[0] for made in converted)))
         elif len(values) > 1:
             shown = ", ".join(sorted(values))
             problems.append(
