@@ -15,7 +15,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -28,11 +28,14 @@ from dcm4py_leading.app import Service, explain_file
 from dcm4py_leading.coercion.explain import to_json, to_text
 from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
+from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
+from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
@@ -200,7 +203,15 @@ def main() -> None:
 @option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
 @option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
-def serve(site: Site, http: str, drain: float, workers: int) -> None:
+@option(
+    "--watch",
+    is_flag=False,
+    flag_value=Pace().interval_seconds,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="[SECONDS]",
+    help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
+)
+def serve(site: Site, http: str, drain: float, workers: int, watch: float | None) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
     site = surviving(site)
     if CONTROL_FD in os.environ:
@@ -216,7 +227,11 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     try:
         site.data_dir.mkdir(parents=True, exist_ok=True)
-        service = Service(site) if workers == 1 else Supervisor(site, workers=workers, command_line=sys.argv[1:])
+        pace = None if watch is None else Pace.every(watch)
+        if workers == 1:
+            service: Service | Supervisor = Service(site, pace=pace)
+        else:
+            service = Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
     except OSError as err:
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None
@@ -236,9 +251,13 @@ def serve(site: Site, http: str, drain: float, workers: int) -> None:
 
 @main.command(name="check")
 @source_options
-@click.option("--json", "as_json", is_flag=True, help="Problems as JSON.")
-def check_command(site: Site, as_json: bool) -> None:
-    """Print every problem of the configuration with DN, attribute, value and reason."""
+@click.option("--attributes", is_flag=True, help="Every attribute in the tree instead: acted on yes, partial or no.")
+@click.option("--json", "as_json", is_flag=True, help="Problems, or attributes, as JSON.")
+def check_command(site: Site, attributes: bool, as_json: bool) -> None:
+    """Print every problem of the configuration with DN, attribute, value and reason, and what is not acted on."""
+    if attributes:
+        _list_attributes(check(site).snapshot.present, as_json=as_json)
+        return
     problems: tuple[Problem, ...]
     try:
         snapshot = check(site).snapshot
@@ -251,10 +270,28 @@ def check_command(site: Site, as_json: bool) -> None:
         for problem in problems:
             click.echo(f"{problem.severity.value} {problem}")
         if code == 0:
-            for line in unserved_lines(snapshot.device):
+            for line in (*unserved_lines(snapshot.device), *shortcomings(snapshot.present)):
                 click.echo(f"INFO {line}")
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
+
+
+def _list_attributes(present: Iterable[Present], *, as_json: bool) -> None:
+    if not as_json:
+        for found in present:
+            click.echo(str(found))
+        return
+    listed = [
+        {
+            "status": found.status.value,
+            "objectClass": found.object_class,
+            "attribute": found.attribute,
+            "entries": found.entries,
+            "remark": found.remark,
+        }
+        for found in present
+    ]
+    click.echo(json.dumps(listed, indent=2))
 
 
 @main.command()
@@ -387,6 +424,9 @@ def _exchange(http: str, method: str, path: str, accept: str = "application/json
         fail(message, WRONG_USAGE if err.code == HTTPStatus.BAD_REQUEST else PROBLEMS)
     except (urllib.error.URLError, OSError) as err:
         fail(f"{url}: {getattr(err, 'reason', err)}", UNREACHABLE)
+
+
+add_ldif_commands(main, source_options)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, health, in_force, leading_settings
+from dcm4py_leading.compose import Site, check, in_force, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
+from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
-from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.model.values import UID
@@ -46,7 +46,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
     ds = read_file(file)
     checked = check(site)
     device = checked.snapshot.device
-    resolve = RemoteAEResolver(site.source, stale_after=None).resolve
+    resolve = RemoteAEResolver(site.source, stale_after=None, expand=site.expand).resolve
     basis = Basis(device=device, rules=checked.rules, options=site.options, resolve=resolve)
     if leading == "none":
         return explain(ds, wanted, basis)
@@ -68,34 +68,22 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
 class Service:
     """The running service in this process alone. `reload` may be called from any thread."""
 
-    def __init__(self, site: Site, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, site: Site, *, pace: Pace | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         """Load the configuration, open index and storages, bind and serve every listener.
 
-        Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
+        With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
-        self._site = site
-        self._now = now
-        self._reloading = threading.Lock()
-        self._last_failure: dict[str, object] | None = None
-        checked = check(site)
-        self._node = Node(site, checked)
-        in_force(checked, "configuration in force", site)
+        self.configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
+        self._node = Node(site, self.configuration.in_force)
+        in_force(self.configuration.in_force, "configuration in force", site)
+        if pace is not None:
+            self.configuration.follow(pace)
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
-        with self._reloading:
-            try:
-                checked = check(self._site)
-                self._node.prepare(checked).commit()
-            except ConfigError as err:
-                self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
-                LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
-                raise
-            self._last_failure = None
-            in_force(checked, "configuration reloaded", self._site)
-
-    def _loaded_at(self) -> str:
-        return self._node.snapshot.loaded_at.isoformat()
+        self.configuration.reload()
 
     def is_ready(self) -> bool:
         """True from construction on: it ends with every listener bound."""
@@ -103,18 +91,11 @@ class Service:
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        snapshot = self._node.snapshot
-        return {
-            "device": snapshot.device.device_name,
-            "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
-            "lastFailedReload": self._last_failure,
-            **health(self._site.directory_state),
-            "associations": self._node.open_associations(),
-        }
+        return {**self.configuration.state(), "associations": self._node.open_associations()}
 
     def measure(self) -> Measured:
         """See `web.metrics.Metered`."""
-        return replace(self._node.measure(), is_last_reload_good=self._last_failure is None)
+        return self.configuration.measured(self._node.measure())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
         """See `web.leading_cache.LeadingAnswers`."""
@@ -130,4 +111,5 @@ class Service:
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
+        self.configuration.stop()
         self._node.stop(drain_seconds)

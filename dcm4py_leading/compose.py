@@ -21,7 +21,9 @@ from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.heartbeat import Heartbeat
+from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.last_good import FOLDER, LastGood
+from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
@@ -162,7 +164,8 @@ def build_runtime(
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device
     settings = leading_settings(site.options)
-    resolver = RemoteAEResolver(site.source, stale_after=device.archive.ae_cache_stale_timeout, clock=time.monotonic)
+    stale_after = device.archive.ae_cache_stale_timeout
+    resolver = RemoteAEResolver(site.source, stale_after, expand=site.expand, clock=time.monotonic)
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     return Runtime(
@@ -239,15 +242,29 @@ def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[
     return nullcontext()
 
 
-def in_force(checked: Checked, what: str, site: Site) -> None:
-    """A configuration has been put in force: keep it for when the directory is down, and tell of it."""
+def hints(site: Site) -> LdapHints | None:
+    """What a live directory tells besides its entries; None of LDIF files."""
+    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
+    return LdapHints(source) if isinstance(source, LdapSource) else None
+
+
+def keep(checked: Checked, site: Site) -> None:
+    """A configuration is in force: keep it for when the directory is down."""
     if isinstance(site.source, SurvivingSource):
         site.source.put_in_force(checked.read)
+
+
+def in_force(checked: Checked, what: str, site: Site) -> None:
+    """A configuration has been put in force: keep it, and tell of it."""
+    keep(checked, site)
     snapshot = checked.snapshot
     for problem in snapshot.problems:
         LOG.warning("%s", problem)
     for line in unserved_lines(snapshot.device):
         LOG.info("%s", line)
+    idle = sum(found.status is not Status.YES for found in snapshot.present)
+    if idle:
+        LOG.info("not or not wholly acted on: %d attributes or kinds of entries, which the command check names", idle)
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,
@@ -255,11 +272,6 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
         site.source.describe(),
         snapshot.fingerprint,
     )
-
-
-def health(directory: DirectoryState | None) -> Mapping[str, object]:
-    """What `web.app.Control.state` tells of the directory; nothing of one that cannot be down."""
-    return {} if directory is None else {"directory": directory.to_json(), "degraded": directory.degraded}
 
 
 def unserved_lines(device: Device) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
-        self._forwards = forwards or Forwards()
+        self._forwards = forwards or Forwards(start=secrets.randbelow(1000))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:

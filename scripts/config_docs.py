@@ -23,7 +23,7 @@ from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.attributes.coercion import NO_LONGER_READ
 from dcm4py_leading.config.binding import Convert, Row
 from dcm4py_leading.config.converters import distinguished_name, masquerade, milliseconds, text
-from scripts.config_status import READ_BY_LOADER, status
+from dcm4py_leading.config.status import READ_BY_LOADER, shortcoming
 from scripts.schema_ldif import SCHEMA
 from scripts.schema_text import AttributeType, load_schema
 
@@ -74,8 +74,10 @@ devices of their own, anywhere below the base; the registry of unique AE titles 
   role of the other system, so C_STORE_RQ with SCP is what a retrieve sends. Of dcmArchiveAttributeCoercion the first
   that matches is applied, of dcmArchiveAttributeCoercion2 every one. [coercion.md](coercion.md) has all about them.
 
-Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. A rule for messages
-that are not handled gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema knows.
+Status: **yes**, acted on; **partial**, read and checked, with what is missing; **no**, passed over. `check` names
+everything in a tree that is not **yes**; `check --attributes` lists all of it, with how many entries have it. A rule
+for messages that are not handled gets a WARNING at load, and so does what neither this page nor dcm4chee's own schema
+knows.
 """
 
 
@@ -126,10 +128,15 @@ def _read(name: str) -> Iterator[list[str]]:
                     _escaped(attribute_type.meaning),
                     _values(row),
                     _default(object_class, row),
-                    status(name, row.attribute),
+                    _status(name, row.attribute),
                 ]
     for attribute, (values, default) in READ_BY_LOADER.get(name, {}).items():
         yield [f"`{attribute}`", _escaped(types[attribute].meaning), values, default, "yes"]
+
+
+def _status(object_class: str, attribute: str) -> str:
+    missing = shortcoming(object_class, attribute)
+    return f"partial: {missing}" if missing else "yes"
 
 
 def _not_read() -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ import ast
 import inspect
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
+from dcm4py_leading.config.converters import text
 from scripts.schema_ldif import NAMES, SCHEMA
 from scripts.schema_text import CN, load_schema
 
@@ -62,7 +63,7 @@ def trace(attribute: str) -> dict[str, list[Place]]:
         "schema": list(schema_lines(attribute)),
         "row": [*row_lines().get(attribute, ()), *constants(LOADER).get(attribute, ())],
         "model": sorted({place for model, field in fields.items() for place in field_lines(model, field)}),
-        "check": sorted({place for place in uses if place.path == CHECK}),
+        "check": sorted({*converter_lines(attribute), *(place for place in uses if place.path == CHECK)}),
         "behaviour": sorted({place for place in uses if PACKAGE / "config" not in place.path.parents}),
         "test": sorted(marked_tests().get(attribute, ())),
         "docs": list(docs_lines(attribute)),
@@ -98,6 +99,60 @@ def row_lines() -> Mapping[str, list[Place]]:
                 case ast.Call(func=ast.Name(id="one" | "many"), args=[ast.Constant(value=str(attribute)), *_]):
                     found[attribute].append(Place(path, node.lineno))
     return found
+
+
+def converter_lines(attribute: str) -> Iterator[Place]:
+    """What reads the text of the attribute, and refuses it; text that may be anything has none."""
+    for object_class in OBJECT_CLASSES:
+        for row in object_class.rows:
+            if row.attribute == attribute and row.convert is not text:
+                source = inspect.getsourcefile(row.convert)
+                assert source is not None
+                yield Place(Path(source), inspect.getsourcelines(row.convert)[1])
+
+
+def second_defaults() -> Iterator[tuple[str, Place]]:
+    """Where the package gives a field that a row fills a value of its own, apart from the field's definition: as the
+    default of a parameter or of a field elsewhere of that name, or behind ``or``."""
+    models = {object_class.model.__name__ for object_class in OBJECT_CLASSES}
+    fields = {row.field for object_class in OBJECT_CLASSES for row in object_class.rows}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            for name, value in _given_values(node, models):
+                if name in fields and not _is_nothing(value):
+                    yield name, Place(path, node.lineno)  # type: ignore[attr-defined]
+
+
+def _given_values(node: ast.AST, models: Collection[str]) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.ClassDef(name=name) if name not in models:
+            for statement in node.body:
+                match statement:
+                    case ast.AnnAssign(target=ast.Name(id=field), value=ast.expr() as value):
+                        yield field, value
+        case ast.FunctionDef(args=arguments):
+            positional = (*arguments.posonlyargs, *arguments.args)
+            defaults = arguments.defaults
+            pairs = [*zip(positional[len(positional) - len(defaults) :], defaults, strict=True)]
+            pairs += [
+                (argument, default)
+                for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+                if default is not None
+            ]
+            yield from ((argument.arg, default) for argument, default in pairs)
+        case ast.BoolOp(op=ast.Or(), values=[*asked, ast.Constant() as value]):
+            for found in asked:
+                yield from ((part.attr, value) for part in ast.walk(found) if isinstance(part, ast.Attribute))
+
+
+def _is_nothing(value: ast.expr) -> bool:
+    """None, an empty text, an empty tuple, 0 or FALSE: no value that could differ from the model's."""
+    match value:
+        case ast.Constant(value=constant):
+            return not constant
+        case ast.Tuple(elts=[]):
+            return True
+    return False
 
 
 def field_lines(model: type, field: str) -> Iterator[Place]:

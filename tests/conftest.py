@@ -5,9 +5,11 @@ from dcm4py_leading import log
 # One that others import stands before them.
 pytest_plugins = [
     "tests.fixtures.slapd",
+    "tests.fixtures.directories",
     "tests.fixtures.dcmtk",
     "tests.fixtures.orthanc",
     "tests.fixtures.scripted",
+    "tests.fixtures.pacs",
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",

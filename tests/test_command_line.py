@@ -60,6 +60,39 @@ def test_every_problem_is_told_at_once_with_exit_1(tmp_path: Path) -> None:
     assert "dicomDeviceName=dcm4chee-arc" in text.stdout
 
 
+NOT_BUILT = """\
+dn: dicomDeviceName=dcm4chee-arc,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org
+changetype: modify
+replace: dcmFwdMppsDestination
+dcmFwdMppsDestination: QRSCP
+-
+"""
+
+
+def test_an_attribute_that_does_nothing_here_is_named_by_check(tmp_path: Path) -> None:
+    change = tmp_path / "mpps.ldif"
+    change.write_text(NOT_BUILT)
+    source = ("--ldif", QUICKSTART, "--ldif", str(change))
+    told = run("check", *source)
+    assert told.exit_code == 0
+    (line,) = (line for line in told.stdout.splitlines() if "dcmFwdMppsDestination" in line)
+    assert line.startswith("INFO not acted on, attributes of dicomDevice: ")
+    assert "dcmFwdMppsDestination" not in run("check", "--ldif", QUICKSTART).stdout
+
+
+def test_every_attribute_of_the_tree_is_listed_with_what_becomes_of_it(tmp_path: Path) -> None:
+    change = tmp_path / "mpps.ldif"
+    change.write_text(NOT_BUILT)
+    source = ("--ldif", QUICKSTART, "--ldif", str(change), "--ldif", LEADING)
+    listed = json.loads(run("check", "--attributes", "--json", *source).stdout)
+    found = {(row["objectClass"], row["attribute"]): (row["status"], row["entries"]) for row in listed}
+    assert found["dicomDevice", "dcmFwdMppsDestination"] == ("no", 1)
+    assert found["dcmArchiveAttributeCoercion", "dcmLeadingCFindSCP"] == ("yes", 1)
+    text = run("check", "--attributes", *source).stdout.splitlines()
+    assert len(text) == len(listed)
+    assert "no: dicomDevice dcmFwdMppsDestination, 1 entry" in text
+
+
 @pytest.mark.ldap("dcmStoragePathFormat")
 @pytest.mark.ldap("dcmDigestAlgorithm")
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.binding import many, one
 from dcm4py_leading.config.converters import boolean, enumerated, milliseconds
+from dcm4py_leading.config.status import PARTIAL, READ_BY_LOADER, UNUSED, shortcoming
 from dcm4py_leading.model.archive import AttributeFilter
 from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
 from dcm4py_leading.model.device import Connection
 from scripts.config_docs import default_of, default_problem
-from scripts.config_status import PARTIAL, READ_BY_LOADER, UNUSED
 from scripts.schema_text import Absence, load_schema, parse_attribute_type, parse_object_class
 from scripts.trace_attribute import (
     DOCS,
@@ -25,7 +25,10 @@ from scripts.trace_attribute import (
     field_uses,
     marked_tests,
     marks,
+    names_in_code,
     row_lines,
+    second_defaults,
+    trace,
 )
 
 SCHEMA = load_schema()
@@ -35,6 +38,31 @@ MULTI_VALUED_BUT_READ_ONCE = {"cn", "dcmNullifyIssuerOfPatientID"}
 """cn names one entry; of the other dcm4chee reads one value."""
 FOR_PEOPLE = {"dicomDescription"}
 """Shown, and nothing else."""
+ANY_TEXT = {
+    "dcmAttributeSetID",
+    "dcmClientBindAddress",
+    "dcmIssuerOfPatientID",
+    "dicomDescription",
+    "dicomDeviceSerialNumber",
+    "dicomInstitutionAddress",
+    "dicomInstitutionDepartmentName",
+    "dicomInstitutionName",
+    "dicomManufacturer",
+    "dicomManufacturerModelName",
+    "dicomSoftwareVersion",
+    "dicomStationName",
+}
+"""Names, addresses and identifiers that only their users can tell right from wrong."""
+NO_DEFAULT = {
+    ("aa_timeout", "acceptor.py"),  # an explicit 0, no timeout: even then a rejected peer is not waited for for ever
+    ("ae_title", "explain.py"),  # words, of a peer
+}
+"""Values that only look like a second default of a field."""
+MISSING = {
+    "cn": {"schema"},  # of the core schema
+    "dcmEntity": {"behaviour"},  # the loader's: under which level the filter is kept
+    "dicomDescription": {"behaviour"},  # for people
+}
 
 
 def named(pairs):
@@ -75,6 +103,35 @@ def test_every_default_is_what_the_schema_says_counts_if_absent():
 def test_every_attribute_is_shown_by_a_marked_test():
     marked = marked_tests()
     assert named((c, row) for c, row in ROWS if row.attribute not in marked) == []
+
+
+def test_every_attribute_that_is_acted_on_is_shown_by_more_than_its_row():
+    rows_only = TESTS / "config" / "test_rows.py"
+    shown = {name for name, places in marked_tests().items() if any(place.path != rows_only for place in places)}
+    lacking = {(c.name, row.attribute) for c, row in ROWS if row.attribute not in shown | FOR_PEOPLE}
+    assert sorted(f"{name}.{attribute}" for name, attribute in lacking if not shortcoming(name, attribute)) == []
+
+
+def test_every_attribute_is_checked_or_may_be_any_text():
+    unchecked = {
+        row.attribute
+        for _, row in ROWS
+        if not trace(row.attribute)["check"] and not names_in_code().keys() & {row.attribute}
+    }
+    assert unchecked == ANY_TEXT
+
+
+def test_no_field_has_a_second_default():
+    assert {(name, place.path.name) for name, place in second_defaults()} == NO_DEFAULT
+
+
+@pytest.mark.parametrize("attribute", sorted({row.attribute for _, row in ROWS}))
+def test_every_step_of_the_way_is_there(attribute):
+    missing = {step for step, places in trace(attribute).items() if not places}
+    allowed = {"check", *MISSING.get(attribute, ())}  # a check may stand where the behaviour is
+    if any(shortcoming(c.name, attribute) for c, row in ROWS if row.attribute == attribute):
+        allowed.add("behaviour")
+    assert missing <= allowed
 
 
 def test_every_mark_names_an_attribute_or_class_of_the_schema():
@@ -192,13 +249,13 @@ def test_every_row_is_found_in_the_source():
     assert set(row_lines()) == {row.attribute for _, row in ROWS}
 
 
-def trace(attribute):
+def printed(attribute):
     command = [sys.executable, str(ROOT / "scripts" / "trace_attribute.py"), attribute]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_trace_leads_from_schema_to_docs():
-    done = trace("dcmleadingcfindscp")
+    done = printed("dcmleadingcfindscp")
     assert done.returncode == 0
     files = dict.fromkeys((line.split(": ")[1], line.split(":")[0]) for line in done.stdout.splitlines())
     for step in [
@@ -215,6 +272,6 @@ def test_trace_leads_from_schema_to_docs():
 
 
 def test_trace_of_an_unknown_attribute_fails():
-    done = trace("dcmLeadingCFindSPC")
+    done = printed("dcmLeadingCFindSPC")
     assert (done.returncode, done.stdout) == (1, "")
     assert "dcmLeadingCFindSPC" in done.stderr

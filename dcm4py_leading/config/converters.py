@@ -113,6 +113,24 @@ def distinguished_name(value: str) -> str:
     return value.strip()
 
 
+_ONE_SET = (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166)
+_CHARACTER_SETS = frozenset(
+    {f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in _ONE_SET}
+    | {f"ISO 2022 IR {number}" for number in (58, 87, 149, 159)}
+    | {"ISO_IR 192", "GB18030", "GBK"}
+)
+"""Defined terms of Specific Character Set (PS3.3 C.12.1.1.2) that can be decoded here: all but that of Latin 9."""
+
+
+def character_set(value: str) -> str:
+    """dcmDefaultCharacterSet: a defined term, or several with a backslash between them, of which the first may be
+    empty."""
+    first, *more = (code.strip() for code in value.split("\\"))
+    if not (first in _CHARACTER_SETS or (not first and more)) or not _CHARACTER_SETS.issuperset(more):
+        raise ValueError("expected a defined term of Specific Character Set, such as ISO_IR 100 or ISO_IR 192")
+    return "\\".join((first, *more))
+
+
 def store_associations(value: str) -> str:
     """dcmMultipleStoreAssociations: a number of associations, for one AE if its title and a colon stand before it."""
     title, colon, count = value.strip().rpartition(":")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any, Literal, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.operation.search import search_operation
+from ldap3.protocol.controls import build_control
+from ldap3.utils.asn1 import decode_message_fast
 
 from dcm4py_leading.config.bounded import Overrun, within
 from dcm4py_leading.config.ldap_url import LdapUrl
@@ -24,6 +28,7 @@ Scope = Literal["BASE", "SUBTREE"]
 _log = logging.getLogger(__name__)
 
 _SUCCESS = 0
+_decode: Callable[[bytes], Mapping[str, Any]] = decode_message_fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,30 @@ class Session:
         )
         return result, response
 
+    def changes(self, base: str, control: tuple[str, bytes]) -> Iterator[int]:
+        """Ask for what changes below ``base`` by a control, OID and value, that makes a search last.
+
+        Yields what kind each message is (RFC 4511 4.1.1, number of the protocolOp) as it comes, for as long as the
+        connection lasts. Raises LDAPException, OSError.
+        """
+        self.at(f"listen for changes below {base}")
+        connection = self._connection
+        assert connection is not None
+        # The answers to what was asked before had a bound; silence is what is expected here.
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        request = search_operation(
+            base, "(objectClass=*)", ldap3.SUBTREE, ldap3.DEREF_NEVER, [ldap3.NO_ATTRIBUTES], 0, 0, False, True, True
+        )
+        oid, value = control
+        connection.strategy.send(
+            "searchRequest", request, [build_control(oid, True, value, encode_control_value=False)]
+        )
+        while messages := connection.strategy.receiving():
+            self.at("listen for changes")
+            for message in messages:
+                yield int(_decode(message)["protocolOp"])
+
     def close(self) -> None:
         """Unbind, which nobody answers, and let go of the socket."""
         self._step = "unbind"
@@ -164,6 +193,30 @@ class Session:
                 sock.shutdown(socket.SHUT_RDWR)
 
 
+def opened_session(url: LdapUrl, access: Access, seconds: float) -> Session:
+    """A bound session; whoever gets it closes it.
+
+    Raises ConfigUnavailable with URL and step: when a step fails, and when all of them together take too long.
+    """
+    session = Session(url, access)
+
+    def run() -> None:
+        try:
+            with reported(session):
+                session.open()
+        except BaseException:  # cleans up and raises on, whatever it was
+            session.close()
+            raise
+
+    try:
+        within(seconds, run)
+    except Overrun:
+        step = session.step
+        session.abandon()
+        raise ConfigUnavailable(f"{url}: cannot {step}: gave up after {seconds:.3g} s") from None
+    return session
+
+
 def with_session(url: LdapUrl, access: Access, seconds: float, use: Callable[[Session], T]) -> T:
     """What ``use`` makes of a bound session, which ends with it.
 
@@ -173,7 +226,7 @@ def with_session(url: LdapUrl, access: Access, seconds: float, use: Callable[[Se
 
     def run() -> T:
         try:
-            with _reported(session):
+            with reported(session):
                 session.open()
                 return use(session)
         finally:
@@ -188,7 +241,7 @@ def with_session(url: LdapUrl, access: Access, seconds: float, use: Callable[[Se
 
 
 @contextmanager
-def _reported(session: Session) -> Iterator[None]:
+def reported(session: Session) -> Iterator[None]:
     """ldap3's exceptions as ConfigUnavailable, with the server's name and the step."""
     try:
         yield

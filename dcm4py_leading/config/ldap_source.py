@@ -19,7 +19,7 @@ from ldap3.utils.conv import escape_filter_chars
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
 from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
 from dcm4py_leading.config.failover import Failover
-from dcm4py_leading.config.ldap_session import Access, Session, with_session
+from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 _PAGE_SIZE = 250
 _SUCCESS, _SIZE_LIMIT_EXCEEDED, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
+_TIME_OR_ADMIN_LIMIT_EXCEEDED = (3, 11)
 
 _ROOT_FILTER = f"(&(objectClass=dicomConfigurationRoot)(cn={CONFIGURATION_CN}))"
 _AE_PARTS_FILTER = "(|(objectClass=dicomDevice)(objectClass=dicomNetworkConnection)(objectClass=dicomNetworkAE))"
@@ -108,41 +109,52 @@ class LdapSource:
 
     def probe(self) -> None:
         """Whether it can be read: the least that tells. Raises ConfigUnavailable, ConfigInvalid."""
-        self._first_answer(lambda directory: directory.root())
+        self.first_answer(lambda directory: directory.root())
 
     def read_device(self, device_name: str) -> tuple[Entry, ...]:
         """The device and everything below it."""
 
-        def read(directory: _Directory) -> tuple[Entry, ...]:
-            dn = f"dicomDeviceName={escape_rdn_value(device_name)},{DEVICES_RDN},{directory.root()}"
+        def read(directory: DirectorySession) -> tuple[Entry, ...]:
+            dn = directory.device_dn(device_name)
             entries = directory.search(dn, "(objectClass=*)")
             if not any(entry.is_a("dcmArchiveDevice") for entry in entries):
                 directory.check_schema(dn)
             return entries
 
-        return self._first_answer(read)
+        return self.first_answer(read)
 
     def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
         """The device of the AE, with its connections and AEs."""
-        wanted = f"(&(objectClass=dicomNetworkAE)(dicomAETitle={escape_filter_chars(ae_title)}))"
+        return self.first_answer(lambda directory: directory.ae_parts(ae_title))
 
-        def read(directory: _Directory) -> tuple[Entry, ...]:
-            for ae in directory.search(f"{DEVICES_RDN},{directory.root()}", wanted):
-                # dicomAETitle is caseExact, but not every server compares so.
-                if ae_title in (title.strip() for title in ae.values("dicomAETitle")):
-                    return directory.search(parent_dn(ae.dn), _AE_PARTS_FILTER)
-            return ()
+    def open_session(self) -> Session:
+        """A session with the first server that takes one; whoever asks for it closes it. Raises ConfigUnavailable."""
+        reasons = []
+        for url in self._failover.order():
+            try:
+                return opened_session(url, self._access, self._read_timeout_seconds)
+            except ConfigUnavailable as err:
+                reasons.append(str(err))
+        raise ConfigUnavailable("; ".join(reasons))
 
-        return self._first_answer(read)
+    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
+        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
+        scope: Scope = "SUBTREE" if with_below else "BASE"
+        return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
 
-    def _first_answer(self, read: Callable[[_Directory], T]) -> T:
+    def holds_root(self) -> bool:
+        """Whether what stands above the devices is there too."""
+        return True
+
+    def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
+        """What ``read`` makes of the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
         end = self._clock() + self._read_timeout_seconds
         order = self._failover.order()
         reasons: dict[LdapUrl, str] = {}
         for number, url in enumerate(order):
             seconds = max(0.0, end - self._clock()) / (len(order) - number)
             try:
-                answer = with_session(url, self._access, seconds, lambda session: read(_Directory(session)))
+                answer = with_session(url, self._access, seconds, lambda session: read(DirectorySession(session)))
             except ConfigUnavailable as err:
                 self._failover.failed(url)
                 reasons[url] = str(err)
@@ -163,38 +175,51 @@ def _check_external(urls: Sequence[LdapUrl], bind_dn: str | None, *, start_tls: 
             raise ValueError(f"expected a client certificate and TLS, or an ldapi: URL, for SASL EXTERNAL at {url}")
 
 
-class _Directory:
+class DirectorySession:
     """Searches in one session."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._url = session.url
+        self.session = session
+        self.url = session.url
+
+    def device_dn(self, device_name: str) -> str:
+        """Where the device of that name is, if it is. Raises ConfigInvalid when there is no root."""
+        return f"dicomDeviceName={escape_rdn_value(device_name)},{DEVICES_RDN},{self.root()}"
+
+    def ae_parts(self, ae_title: str) -> tuple[Entry, ...]:
+        """The device of the first dicomNetworkAE of that title, with its connections and AEs; none if there is none."""
+        wanted = f"(&(objectClass=dicomNetworkAE)(dicomAETitle={escape_filter_chars(ae_title)}))"
+        for ae in self.search(f"{DEVICES_RDN},{self.root()}", wanted):
+            # dicomAETitle is caseExact, but not every server compares so.
+            if ae_title in (title.strip() for title in ae.values("dicomAETitle")):
+                return self.search(parent_dn(ae.dn), _AE_PARTS_FILTER)
+        return ()
 
     def root(self) -> str:
         """DN of the dicomConfigurationRoot. Raises ConfigInvalid when there is none to be seen."""
-        roots = self.search(self._url.base_dn, _ROOT_FILTER)
+        roots = self.search(self.url.base_dn, _ROOT_FILTER)
         if not roots:
-            self.check_schema(self._url.base_dn)
+            self.check_schema(self.url.base_dn)
             reason = (
                 f"there is no dicomConfigurationRoot 'cn={CONFIGURATION_CN}' to be seen at or below this base DN of"
-                f" {self._url.server}: is it the right one, and may we read it?"
+                f" {self.url.server}: is it the right one, and may we read it?"
             )
-            raise ConfigInvalid([Problem(dn=self._url.base_dn, reason=reason)])
+            raise ConfigInvalid([Problem(dn=self.url.base_dn, reason=reason)])
         return roots[0].dn
 
     def check_schema(self, dn: str) -> None:
         """Raise ConfigInvalid when the server says that it lacks a part of the schema; ``dn`` is where we miss it."""
-        found = self._base("", "subschemaSubentry")
-        classes = [text for subschema in found for text in self._base(subschema, "objectClasses")]
+        found = self.values("", "subschemaSubentry")
+        classes = [text for subschema in found for text in self.values(subschema, "objectClasses")]
         known = {name.lower() for text in classes for name in _names(text)}
         missing = [f"{name} (schema/{part}.schema)" for name, part in _SCHEMA.items() if name.lower() not in known]
         if known and missing:
-            reason = f"the schema of {self._url.server} has no {', no '.join(missing)}: load it into the server first"
+            reason = f"the schema of {self.url.server} has no {', no '.join(missing)}: load it into the server first"
             raise ConfigInvalid([Problem(dn=dn, reason=reason)])
 
-    def _base(self, dn: str, attribute: str) -> list[str]:
+    def values(self, dn: str, attribute: str) -> list[str]:
         """The values of an attribute of one entry; none where it is not to be seen."""
-        result, response = self._session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
+        result, response = self.session.search(dn, "(objectClass=*)", "BASE", attributes=[attribute])
         if result["result"] != _SUCCESS:
             return []
         return [
@@ -205,21 +230,29 @@ class _Directory:
             for octets in values
         ]
 
-    def search(self, base: str, search_filter: str) -> tuple[Entry, ...]:
+    def search(
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,),
+        *,
+        scope: Scope = "SUBTREE",
+    ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
         cookie: bytes | None = None
         while True:
-            result, response = self._session.search(
+            result, response = self.session.search(
                 base,
                 search_filter,
-                attributes=[ldap3.ALL_ATTRIBUTES],
+                scope,
+                attributes=list(attributes),
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,
             )
             if result["result"] == _NO_SUCH_OBJECT:
                 return ()
-            _check(self._url, result, f"refuses the search below {base}")
+            _check(self.url, result, f"refuses the search below {base}")
             entries.extend(self._entry(found) for found in response)
             cookie = result.get("controls", {}).get(_PAGED_RESULTS, {}).get("value", {}).get("cookie")
             if not cookie:
@@ -229,7 +262,7 @@ class _Directory:
         if found["type"] != "searchResEntry":
             uris = ", ".join(found.get("uri", ()))
             raise ConfigUnavailable(
-                f"{self._url}: a part of the tree is on another server ({uris}), and referrals are not followed"
+                f"{self.url}: a part of the tree is on another server ({uris}), and referrals are not followed"
             )
         values = {name: map(text_of, octets) for name, octets in found["raw_attributes"].items()}
         return Entry.of(found["dn"], values)
@@ -252,6 +285,12 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
     if code == _SIZE_LIMIT_EXCEEDED:
         raise ConfigUnavailable(
             f"{url}: the server's size limit cuts off the answer: raise it for this bind DN, or bind with another"
+        )
+    if code in _TIME_OR_ADMIN_LIMIT_EXCEEDED:
+        # 389 gives up a search without index after 5000 entries, which the AEs of a large site are more than.
+        raise ConfigUnavailable(
+            f"{url}: the server {refusal}: {result['description']}: let it index dicomAETitle for equality, or raise"
+            " its limits for this bind DN"
         )
     message = f" ({result['message']})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")

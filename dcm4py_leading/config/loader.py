@@ -183,7 +183,7 @@ class _Loader:
                         dn=entry.dn,
                         attribute=device.CONNECTION_REFERENCES.attribute,
                         value=reference,
-                        reason="there is no such dicomNetworkConnection below the AE's device",
+                        reason="there is no such dicomNetworkConnection below the AE's device, or we may not read it",
                     )
                 )
         return _sorted(found.values(), _by_cn)
@@ -223,15 +223,15 @@ class _Loader:
 
     def _attribute_filters(self, entry: Entry) -> list[Entry]:
         children = self._below(entry, "dcmAttributeFilter")
-        return [child for child in children if not archive.OTHER_ENTITIES.intersection(child.values("dcmEntity"))]
+        return [child for child in children if archive.OTHER_ENTITIES.isdisjoint(_stripped(child, "dcmEntity"))]
 
     def _attribute_sets(self, entry: Entry) -> list[Entry]:
         children = self._below(entry, "dcmAttributeSet")
         return [
             child
             for child in children
-            if not archive.OTHER_ATTRIBUTE_SET_TYPES.intersection(child.values("dcmAttributeSetType"))
-            and "FALSE" not in (value.upper() for value in child.values("dicomInstalled"))
+            if archive.OTHER_ATTRIBUTE_SET_TYPES.isdisjoint(_stripped(child, "dcmAttributeSetType"))
+            and "FALSE" not in (value.upper() for value in _stripped(child, "dicomInstalled"))
         ]
 
     def _rules(self, entry: Entry) -> tuple[AnyRule, ...]:
@@ -265,6 +265,11 @@ def _is_device(entry: Entry, device_name: str) -> bool:
 
 def _is_ae(entry: Entry, ae_title: str) -> bool:
     return entry.is_a("dicomNetworkAE") and ae_title in (title.strip() for title in entry.values("dicomAETitle"))
+
+
+def _stripped(entry: Entry, attribute: str) -> list[str]:
+    """The values without the blanks that a directory stores behind them."""
+    return [value.strip() for value in entry.values(attribute)]
 
 
 def _by_cn(connection: Connection) -> tuple[str, str, int]:

@@ -1,14 +1,21 @@
-"""What was read of a directory, so that another process sees exactly the same."""
+"""What was read of a directory: so that another process sees exactly the same, and so that a change is noticed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from dcm4py_leading.config.attributes import OBJECT_CLASSES
 from dcm4py_leading.config.entry import ConfigSource, Entry
+from dcm4py_leading.errors import ConfigInvalid
 
 Entries = tuple[Entry, ...]
+
+_IN_ORDER = frozenset(row.attribute.lower() for found in OBJECT_CLASSES for row in found.rows if row.collect is tuple)
+"""Attributes whose values have an order that means something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +24,8 @@ class Recording:
 
     devices: Mapping[str, Entries] = field(default_factory=dict)
     aes: Mapping[str, Entries] = field(default_factory=dict)
+    refusal: str | None = None
+    """What was wrong when the directory could be reached, but not be read: a broken LDIF file, no root."""
 
     def to_json(self) -> dict[str, object]:
         """As JSON values."""
@@ -33,6 +42,26 @@ class Recording:
             aes={title: tuple(map(_entry, entries)) for title, entries in value["aes"].items()},
         )
 
+    def digest(self) -> str:
+        """Equal for equal entries, whichever server they come from: as it spells DNs, orders values, adds ``top``."""
+        found = [
+            [kind, name, sorted(_canonical(entry) for entry in entries)]
+            for kind, answers in (("device", self.devices), ("AE", self.aes))
+            for name, entries in sorted(answers.items())
+        ]
+        return hashlib.sha256(json.dumps([found, self.refusal]).encode()).hexdigest()
+
+    def changed_since(self, old: Recording) -> list[str]:
+        """The DNs of entries that are new, or other than they were."""
+        before = {json.dumps(_canonical(entry)) for entry in old.entries()}
+        return list(dict.fromkeys(entry.dn for entry in self.entries() if json.dumps(_canonical(entry)) not in before))
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries; one that answers several questions comes with each."""
+        for answers in (self.devices, self.aes):
+            for entries in answers.values():
+                yield from entries
+
 
 class Recorder:
     """A ConfigSource that keeps what it hands through."""
@@ -41,6 +70,7 @@ class Recorder:
         self._source = source
         self._devices: dict[str, Entries] = {}
         self._aes: dict[str, Entries] = {}
+        self._refusal: str | None = None
 
     def describe(self) -> str:
         """As the source says."""
@@ -48,24 +78,37 @@ class Recorder:
 
     def read_device(self, device_name: str) -> Entries:
         """As the source says."""
-        return self._devices.setdefault(device_name, self._source.read_device(device_name))
+        if device_name not in self._devices:
+            try:
+                self._devices[device_name] = self._source.read_device(device_name)
+            except ConfigInvalid as err:
+                self._refusal = str(err)
+                raise
+        return self._devices[device_name]
 
     def read_ae(self, ae_title: str) -> Entries:
         """As the source says."""
-        return self._aes.setdefault(ae_title, self._source.read_ae(ae_title))
+        if ae_title not in self._aes:
+            try:
+                self._aes[ae_title] = self._source.read_ae(ae_title)
+            except ConfigInvalid as err:
+                self._refusal = str(err)
+                raise
+        return self._aes[ae_title]
 
     @property
     def recording(self) -> Recording:
         """What has been read so far."""
-        return Recording(devices=dict(self._devices), aes=dict(self._aes))
+        return Recording(devices=dict(self._devices), aes=dict(self._aes), refusal=self._refusal)
 
 
 class Replay:
-    """A ConfigSource that says again what was recorded, and knows nothing else."""
+    """A ConfigSource that says again what was recorded; what was not, it asks ``source``, or does not know."""
 
-    def __init__(self, recording: Recording, description: str) -> None:
+    def __init__(self, recording: Recording, description: str, source: ConfigSource | None = None) -> None:
         self._recording = recording
         self._description = description
+        self._source = source
 
     def describe(self) -> str:
         """What was recorded."""
@@ -73,11 +116,47 @@ class Replay:
 
     def read_device(self, device_name: str) -> Entries:
         """As recorded."""
+        if self._source is not None and device_name not in self._recording.devices:
+            return self._source.read_device(device_name)
         return self._recording.devices.get(device_name, ())
 
     def read_ae(self, ae_title: str) -> Entries:
         """As recorded."""
+        if self._source is not None and ae_title not in self._recording.aes:
+            return self._source.read_ae(ae_title)
         return self._recording.aes.get(ae_title, ())
+
+
+def record(source: ConfigSource, *, like: Recording, device_name: str) -> Recording:
+    """What the directory says now of what ``like`` is about, and of the device. Raises ConfigUnavailable.
+
+    What cannot be read because it is broken is told in the recording.
+    """
+    recorder = Recorder(source)
+    try:
+        for name in dict.fromkeys((device_name, *like.devices)):
+            recorder.read_device(name)
+        for title in like.aes:
+            recorder.read_ae(title)
+    except ConfigInvalid:
+        return recorder.recording
+    return recorder.recording
+
+
+def _canonical(entry: Entry) -> list[object]:
+    try:
+        dn: object = [sorted(rdn) for rdn in entry.key]
+    except ValueError:  # told when it is loaded
+        dn = entry.dn
+    return [
+        json.dumps(dn),
+        sorted(
+            [name, list(values) if name in _IN_ORDER else sorted(values)]
+            if name != "objectclass"
+            else [name, sorted({value.strip().lower() for value in values} - {"top"})]
+            for name, values in entry.attributes.items()
+        ),
+    ]
 
 
 def _to_json(entry: Entry) -> dict[str, object]:

@@ -6,8 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
+
+from cachetools import LRUCache
 
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.loader import load_remote_ae
@@ -19,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=30)
 """How long a known answer serves unasked once the directory was found to be down: each attempt costs a timeout."""
+
+_MOST_ANSWERS = 10_000
+"""How many AEs are remembered: whoever may call can ask for titles without end, and "not there" is an answer too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,8 @@ class _Answer:
 class RemoteAEResolver:
     """AE title to RemoteAE, for any AE of the directory, those of our own device included.
 
-    Safe under threads: one lock guards the answers, and is never held while the directory is asked.
+    Safe under threads: one lock guards the answers, and is never held while the directory is asked. Who asks for a
+    title that another thread is asking for waits for its answer.
     """
 
     def __init__(
@@ -42,14 +49,15 @@ class RemoteAEResolver:
         *,
         expand: Expand = unchanged,
         clock: Callable[[], float] = time.monotonic,
+        most_answers: int = _MOST_ANSWERS,
     ) -> None:
         self._source = source
         self._fresh_seconds = float("inf") if stale_after is None else stale_after.total_seconds()
         self._expand = expand
         self._clock = clock
         self._lock = threading.Lock()
-        self._answers: dict[str, _Answer] = {}
-        self._generation = 0
+        self._answers: LRUCache[str, _Answer] = LRUCache(most_answers)
+        self._asked: dict[str, Future[_Answer]] = {}
 
     def resolve(self, ae_title: str) -> RemoteAE | None:
         """The AE, or None if the directory does not have it.
@@ -59,26 +67,42 @@ class RemoteAEResolver:
         """
         with self._lock:
             known = self._answers.get(ae_title)
-            generation = self._generation
-        if known is not None and self._clock() < known.fresh_until:
-            return known.ae
+            if known is not None and self._clock() < known.fresh_until:
+                return known.ae
+            coming = self._asked.get(ae_title)
+            if coming is None:
+                mine = self._asked[ae_title] = Future[_Answer]()
+        if coming is not None:
+            return coming.result().ae
+        answer = None
+        try:
+            answer = self._ask(ae_title, known)
+        except BaseException as err:
+            mine.set_exception(err)
+            raise
+        else:
+            mine.set_result(answer)
+            return answer.ae
+        finally:
+            with self._lock:
+                # An answer from before a clear() must not outlive it.
+                if self._asked.get(ae_title) is mine:
+                    del self._asked[ae_title]
+                    if answer is not None:
+                        self._answers[ae_title] = answer
+
+    def _ask(self, ae_title: str, known: _Answer | None) -> _Answer:
         try:
             ae = load_remote_ae(self._source.read_ae(ae_title), ae_title, self._expand)
         except ConfigUnavailable as err:
             if known is None:
                 raise
             _log.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
-            answer = _Answer(known.ae, self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds()))
-        else:
-            answer = _Answer(ae, self._clock() + self._fresh_seconds)
-        with self._lock:
-            # An answer from before a clear() must not outlive it.
-            if generation == self._generation:
-                self._answers[ae_title] = answer
-        return answer.ae
+            return _Answer(known.ae, self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds()))
+        return _Answer(ae, self._clock() + self._fresh_seconds)
 
     def clear(self) -> None:
         """Forget everything: the next question goes to the directory."""
         with self._lock:
             self._answers.clear()
-            self._generation += 1
+            self._asked.clear()

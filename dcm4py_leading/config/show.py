@@ -62,10 +62,11 @@ def _rules(rules: Iterable[AnyRule]) -> Described:
 
 
 def _attributes(configured: object, rows: Iterable[Row]) -> Described:
-    return {row.attribute: _shown(row, getattr(configured, row.field)) for row in rows}
+    return {row.attribute: shown(row, getattr(configured, row.field)) for row in rows}
 
 
-def _shown(row: Row, value: object) -> object:
+def shown(row: Row, value: object) -> object:
+    """A value of the model as JSON holds it, read by ``row``: durations in ISO 8601 or, as in the tree, in ms."""
     if isinstance(value, frozenset):
         return sorted((_plain(member) for member in value), key=str)
     if isinstance(value, tuple):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dcm4py_leading.config.check import check
 from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.inventory import Present, inventory
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.config.placeholders import data_dir_properties, expander
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
@@ -33,6 +34,8 @@ class Snapshot:
     """Equal for equal configurations, whichever server they come from."""
     loaded_at: datetime
     source: str
+    present: tuple[Present, ...] = ()
+    """What stands in the tree, and whether it is acted on."""
 
 
 def _now() -> datetime:
@@ -56,7 +59,8 @@ def load_snapshot(
     Raises ConfigUnavailable when the source cannot be read, ConfigInvalid with every problem when one is an ERROR.
     """
     expand = expander({**data_dir_properties(data_dir), **properties}, environment)
-    device, problems = load_device(source.read_device(device_name), device_name, expand)
+    entries = source.read_device(device_name)
+    device, problems = load_device(entries, device_name, expand)
     if device is not None:
         problems.extend(check(device, source, expand))
         problems.extend(problem for further in checks for problem in further(device))
@@ -68,6 +72,7 @@ def load_snapshot(
         fingerprint=fingerprint(device),
         loaded_at=clock(),
         source=source.describe(),
+        present=inventory(entries),
     )
 
 

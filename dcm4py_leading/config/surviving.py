@@ -122,6 +122,11 @@ class SurvivingSource:
         """How the directory is, as far as anybody has asked."""
         return self._state
 
+    @property
+    def directory(self) -> Directory:
+        """The directory itself."""
+        return self._directory
+
     def describe(self) -> str:
         """The directory, and whether what is told of it was kept."""
         where = self._directory.describe()

@@ -1,35 +1,29 @@
-"""What a tree holds that nobody reads: told, so that a misspelt name is not silence."""
+"""What a tree holds that nobody reads anywhere: told, so that a misspelt name is not silence. What dcm4chee reads and
+this version does not is in the inventory."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
-from dcm4py_leading.config.attributes import coercion, read_attributes
+from dcm4py_leading.config.attributes import coercion
 from dcm4py_leading.config.attributes.known import ATTRIBUTES, GENERAL_ATTRIBUTES, OBJECT_CLASSES
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.errors import Problem, Severity
-
-_log = logging.getLogger(__name__)
 
 _RULE_CLASSES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
 
 
 def report_unread(entries: Iterable[Entry], problems: list[Problem]) -> None:
     """Append a WARNING for each attribute or object class that no schema knows, at its first entry, and for each
-    attribute of a rule that dcm4chee stopped reading. Schema names that this version does not read go to DEBUG."""
-    read = read_attributes() | GENERAL_ATTRIBUTES
-    unsupported: set[str] = set()
+    attribute of a rule that dcm4chee stopped reading."""
+    known = ATTRIBUTES | GENERAL_ATTRIBUTES
     unknown: set[str] = set()
     for entry in entries:
         if any(entry.is_a(name) for name in _RULE_CLASSES):
             problems.extend(_no_longer_read(entry))
         for name in entry:
             name, _, _ = name.partition(";")
-            if name in ATTRIBUTES:
-                if name not in read:
-                    unsupported.add(entry.spell(name))
-            elif name not in read and name not in unknown:
+            if name not in known and name not in unknown:
                 unknown.add(name)
                 problems.append(
                     _warning(entry, entry.spell(name), "no such attribute in the DICOM, dcm4che or archive schema")
@@ -41,8 +35,6 @@ def report_unread(entries: Iterable[Entry], problems: list[Problem]) -> None:
                 problems.append(
                     _warning(entry, "objectClass", "no such class in the DICOM, dcm4che or archive schema", value)
                 )
-    if unsupported:
-        _log.debug("attributes in the directory that this version does not read: %s", ", ".join(sorted(unsupported)))
 
 
 def _no_longer_read(entry: Entry) -> Iterable[Problem]:

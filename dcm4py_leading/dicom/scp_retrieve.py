@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,7 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
             running.enter_context(StoreSCU(assoc.local_ae, remote, retrieval.contexts, originator))
             for _ in range(count)
         ]
-        pending = running.enter_context(_PendingByTime(assoc, request, interval, retrieval.expected))
+        pending = running.enter_context(_PendingByTime(assoc, request, interval, retrieval))
         delivery = deliver(
             retrieval.objects,
             retrieval.expected,
@@ -146,11 +147,14 @@ class _SameAssociation:
 class _PendingByTime:
     """Pending C-MOVE responses every dcmSendPendingCMoveInterval, also while one sub-operation takes long."""
 
-    def __init__(self, assoc: AcceptedAssociation, request: Request, interval: timedelta | None, expected: int) -> None:
+    def __init__(
+        self, assoc: AcceptedAssociation, request: Request, interval: timedelta | None, retrieval: Retrieval
+    ) -> None:
         self._assoc = assoc
         self._request = request
         self._interval = interval
-        self._tally = SubOperationTally(remaining=expected)
+        self._stream = retrieval.stream
+        self._tally = SubOperationTally(remaining=retrieval.expected)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pending C-MOVE responses", daemon=True)
 
@@ -162,7 +166,10 @@ class _PendingByTime:
         assert self._interval is not None
         try:
             while not self._stop.wait(self._interval.total_seconds()):
-                self._assoc.respond(self._request, status.PENDING, tally=self._tally, remaining=True)
+                tally = self._tally
+                if self._stream is not None:
+                    tally = replace(tally, remaining=self._stream.remaining(tally.ended))
+                self._assoc.respond(self._request, status.PENDING, tally=tally, remaining=True)
         except AssociationFailed:
             return  # whoever delivers looks whether the peer is still there
 

@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-STORE: success is answered when the object is safely on disk and in the index."""
-    if assoc.runtime.forwards.are_running:
+    if assoc.runtime.forwards.are_running or request.move_originator[0]:
         passed = _passed_on(assoc, request)
         if passed is not None:
             return passed
@@ -51,14 +51,14 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
+        study_instance_uid=_study_of(data, request.transfer_syntax),
     )
-    study_instance_uid = _study_of(data, request.transfer_syntax)
-    taken = assoc.runtime.forwards.take(originator, message_id, scp, study_instance_uid, arrived)
+    taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
     if taken is True:
         assoc.respond(request, status.SUCCESS)
         return status.SUCCESS, {"forwarded": scp}
     reason = taken if isinstance(taken, str) else "the retrieve that it belongs to wants no more"
-    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(study_instance_uid), reason)
+    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
 
 

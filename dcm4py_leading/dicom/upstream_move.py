@@ -29,7 +29,7 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forwards import Forward, Forwards, Missing
+from dcm4py_leading.service.forwards import Forward, Forwards
 from dcm4py_leading.service.upstream import retrieve_identifier
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class UpstreamMove:
             message_id=message_id,
             studies=frozenset(keys.study_instance_uids),
             patience=seconds(patience),
+            asked=keys,
         )
         self._forwards.add(forward)
         move = _Move(assoc, assoc.contexts[0], forward, self._forwards)
@@ -107,10 +108,10 @@ class _Move:
             self._receive_all()
             self._assoc.release()
         except AssociationFailed as err:
-            self._forward.end(missing=[], failure=ArchiveUnavailable(str(err)))
+            self._forward.end(failure=ArchiveUnavailable(str(err)))
             self._assoc.abort()
         except Exception as err:
-            self._forward.end(missing=[], failure=ArchiveUnavailable(f"internal error ({type(err).__name__})"))
+            self._forward.end(failure=ArchiveUnavailable(f"internal error ({type(err).__name__})"))
             self._assoc.abort()
             raise
         finally:
@@ -139,9 +140,6 @@ class _Move:
 
     def _end(self, code: int | None, response: Message, data: bytes | None) -> None:
         """The final response: what has failed there does not come."""
-        missing = [Missing(uid) for uid in self._failed_uids(data)]
-        failed = _counts(response)[dimse.FAILED]
-        missing += [Missing("")] * (failed - len(missing))
         is_done = code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF)
         failure = None
         if not is_done:
@@ -151,7 +149,7 @@ class _Move:
                 f"{self._forward.scp}: C-MOVE ended with status {text}{f': {comment}' if comment else ''}",
                 status=code or None,
             )
-        self._forward.end(missing=missing, failure=failure)
+        self._forward.end(failed=self._failed_uids(data), failure=failure, total=sum(_counts(response).values()))
 
     def _failed_uids(self, data: bytes | None) -> list[str]:
         if data is None:

@@ -48,6 +48,15 @@ class Stream(Protocol):
         """How many are to be sent, as far as is known now, when so many sub-operations have ended."""
         ...
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next one can be had, or is known not to come, without waiting."""
+        ...
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """Ask ``is_over`` now and then while none comes, and end when it says so."""
+        ...
+
     def close(self) -> None:
         """No more of them are wanted."""
         ...
@@ -127,6 +136,8 @@ class _Delivering:
         stream: Stream | None,
     ) -> None:
         self._stream = stream
+        if stream is not None:
+            stream.watch(self._look)
         self._objects = objects
         self._is_cancelled = is_cancelled
         self._on_progress = on_progress
@@ -140,9 +151,10 @@ class _Delivering:
 
     def delivery(self) -> Delivery:
         """How it ended."""
-        return Delivery(
-            tally=self._tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded
-        )
+        tally = self._tally
+        if self._stream is not None and self._cancelled:
+            tally = replace(tally, remaining=self._stream.remaining(tally.ended))
+        return Delivery(tally=tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded)
 
     @property
     def has_given_back(self) -> bool:
@@ -180,7 +192,13 @@ class _Delivering:
         under_way: tuple[RetrievedObject, int] | None = None
         message_id = 0
         is_there = True
-        while (obj := self._next()) is not None:
+        while True:
+            if under_way is not None and self._stream is not None and not self._stream.is_ready:
+                self._ended(*under_way, to)  # what has been sent does not wait for what has not come
+                under_way = None
+            obj = self._next()
+            if obj is None:
+                break
             try:
                 prepared = self._prepared(obj, to)
             except DestinationUnavailable as err:
@@ -237,8 +255,11 @@ class _Delivering:
 
     def _is_over(self) -> bool:
         with self._lock:
-            self._cancelled = self._cancelled or self._is_cancelled()
-            return self._cancelled
+            return self._look()
+
+    def _look(self) -> bool:
+        self._cancelled = self._cancelled or self._is_cancelled()
+        return self._cancelled
 
     def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
         accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)

@@ -34,12 +34,13 @@ class MissingObject:
 
     sop_class_uid = transfer_syntax_uid = ""
 
-    def __init__(self, missing: Missing, scp: str) -> None:
+    def __init__(self, missing: Missing, forward: Forward) -> None:
         self.sop_instance_uid = missing.sop_instance_uid
-        self._scp = scp
+        self._forward = forward
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        raise SubOperationFailed(f"{self._scp} did not send it")
+        failure = self._forward.failure
+        raise SubOperationFailed(f"{self._forward.scp} did not send it" if failure is None else str(failure))
 
 
 class ForwardedObject:
@@ -137,6 +138,6 @@ def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedO
     selections = Selections(common)
     for arrived in forward:
         if isinstance(arrived, Missing):
-            yield MissingObject(arrived, forward.scp)
+            yield MissingObject(arrived, forward)
         else:
             yield ForwardedObject(common, selections, arrived)

@@ -1,7 +1,8 @@
 """Retrieves that another archive fulfils: its objects arrive by C-STORE at an AE of ours, and go on to who asked us.
 
 An object belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives
-name none; then it belongs to the only retrieve that waits for objects of that archive and that study.
+name none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for
+the same: then it does not matter which of them gets it, as long as each gets it once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,8 @@ _OF_A_WORKER = 1000
 """Message IDs of one worker, of which there are at most 64."""
 _MOST_WAITING = 4
 """Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
+_LOOK = 0.25
+"""Seconds between looks whether anybody still waits for objects that do not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Arrived:
     transfer_syntax_uid: str
     data: Buffer
     """Its data set."""
+    study_instance_uid: str = ""
+    """Of the data set; empty where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +50,74 @@ class Forward:
     """One retrieve that another archive fulfils. Objects are put in by who receives, and taken out by who sends."""
 
     def __init__(
-        self, *, scp: AETitle, originator: AETitle, message_id: int, studies: frozenset[str], patience: float | None
+        self,
+        *,
+        scp: AETitle,
+        originator: AETitle,
+        message_id: int,
+        studies: frozenset[str],
+        patience: float | None,
+        asked: Hashable = None,
     ) -> None:
-        """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever."""
+        """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
+
+        ``asked`` is equal for retrieves of the same objects, and None where that is not known.
+        """
         self.scp = scp
         self.originator = originator
         self.message_id = message_id
         self.studies = studies
+        self.asked = asked
         self._patience = patience
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[Arrived] = deque()
         self._seen: set[str] = set()
+        self._came = 0
+        """How many objects were taken, those that had come before among them."""
+        self._repeated = 0
+        self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
         """How many objects there are in all, by the other archive's last response."""
         self._missing: list[Missing] = []
         self._failure: ArchiveUnavailable | None = None
         self._has_ended = False
         self._is_closed = False
+        self._is_given_up = False
         self._last_sign = time.monotonic()
+
+    def may_have(self, study_instance_uid: str) -> bool:
+        """Whether objects of that study can have been asked for."""
+        return not self.studies or study_instance_uid in self.studies
 
     # -- the other archive's side -------------------------------------------------------------------------------
 
-    def offer(self, arrived: Arrived) -> bool:
+    def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
         """Hand an object over, waiting until there is room; False when nobody wants it any more.
 
-        One that came before is not sent again.
+        One that came before is not sent again, unless it ``is_claimed`` just now.
         """
-        with self._changed:
-            if arrived.sop_instance_uid in self._seen:
+        if not is_claimed and not self.claim(arrived.sop_instance_uid):
+            with self._changed:
+                self._repeated += 1
+                self._came += 1
                 return not self._is_closed
+        with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._is_closed)
             if self._is_closed or self._has_ended:
+                self._seen.discard(arrived.sop_instance_uid)
                 return False
             self._last_sign = time.monotonic()
-            self._seen.add(arrived.sop_instance_uid)
+            self._came += 1
             self._waiting.append(arrived)
             self._changed.notify_all()
             return True
+
+    def claim(self, sop_instance_uid: str) -> bool:
+        """Whether the object has not come before, and is this retrieve's from now on."""
+        with self._changed:
+            is_new = sop_instance_uid not in self._seen
+            self._seen.add(sop_instance_uid)
+            return is_new
 
     def tell(self, total: int) -> None:
         """A pending response: how many sub-operations there are in all."""
@@ -89,38 +125,55 @@ class Forward:
             self._told = max(self._told, total)
             self._last_sign = time.monotonic()
 
-    def end(self, *, missing: list[Missing], failure: ArchiveUnavailable | None = None) -> None:
-        """The final response, or why there is none."""
+    def end(self, *, failed: Sequence[str] = (), failure: ArchiveUnavailable | None = None, total: int = 0) -> None:
+        """The final response, or why there is none.
+
+        ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none.
+        """
         with self._changed:
-            self._missing, self._failure, self._has_ended = missing, failure, True
+            if self._has_ended:
+                return
+            missing = [Missing(uid) for uid in failed if uid not in self._seen]
+            unnamed = max((total or self._told) - self._came - len(missing), 0)
+            if failure is not None and not missing:
+                unnamed = max(unnamed, 1)  # or else it would be taken for complete
+            self._missing = [*missing, *[Missing("")] * unnamed]
+            self._failure, self._has_ended = failure, True
             self._changed.notify_all()
 
     # -- our side -----------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
         """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
-        while True:
-            with self._changed:
-                while not self._waiting and not self._has_ended and not self._is_closed:
-                    left = None if self._patience is None else self._last_sign + self._patience - time.monotonic()
-                    if left is not None and left <= 0:
-                        self._failure = ArchiveUnavailable(f"{self.scp}: nothing came in time")
-                        self._has_ended = True
-                        break
-                    self._changed.wait(left)
-                if self._is_closed:
-                    return
-                if not self._waiting:
-                    break
-                arrived = self._waiting.popleft()
-                self._changed.notify_all()
+        while (arrived := self._next()) is not None:
             yield arrived
-        if self._failure is not None and not self._seen:
+        if self._is_closed or self._is_given_up:
+            return
+        if self._failure is not None and not self._came and not any(one.sop_instance_uid for one in self._missing):
             raise self._failure
         yield from self._missing
-        if self._failure is not None:
-            for _ in range(max(self._told - len(self._seen) - len(self._missing), 1)):
-                yield Missing("")
+
+    def _next(self) -> Arrived | None:
+        """The next object; None when there is none, or nobody waits for it any more."""
+        while True:
+            with self._changed:
+                left = _LOOK
+                if not self._waiting and not self._has_ended and not self._is_closed and self._patience is not None:
+                    left = self._last_sign + self._patience - time.monotonic()
+                if left <= 0:
+                    self.end(failure=ArchiveUnavailable(f"{self.scp}: nothing came in time"))
+                self._changed.wait_for(lambda: self._waiting or self._has_ended or self._is_closed, min(left, _LOOK))
+                if self._is_closed:
+                    return None
+                if self._waiting:
+                    arrived = self._waiting.popleft()
+                    self._changed.notify_all()
+                    return arrived
+                if self._has_ended:
+                    return None
+            if self._is_over():
+                self._is_given_up = True
+                return None
 
     @property
     def failure(self) -> ArchiveUnavailable | None:
@@ -135,8 +188,19 @@ class Forward:
     def remaining(self, ended: int) -> int:
         """See `deliver.Stream`."""
         with self._changed:
-            known = max(self._told, len(self._seen) + len(self._missing))
+            known = self._came - self._repeated + len(self._missing)
+            if not self._has_ended:
+                known = max(known, self._told - self._repeated)
         return max(known - ended, 0)
+
+    @property
+    def is_ready(self) -> bool:
+        """See `deliver.Stream`."""
+        return bool(self._waiting) or self._has_ended
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """See `deliver.Stream`."""
+        self._is_over = is_over
 
     def close(self) -> None:
         """See `deliver.Stream`."""
@@ -198,13 +262,17 @@ class Forwards:
     The Message ID of each says at which worker it waits.
     """
 
-    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None) -> None:
-        """``slot`` is the number of this worker."""
+    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None, start: int = 0) -> None:
+        """``slot`` is the number of this worker.
+
+        ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
+        what the one before this asked for.
+        """
         self._slot = slot
         self._elsewhere = elsewhere or Nowhere()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
-        self._last_number = 0
+        self._last_number = start
 
     def next_message_id(self) -> int:
         """For the next C-MOVE to another archive; none that is under way here has it, nor one at another worker."""
@@ -234,9 +302,7 @@ class Forwards:
         """Whether there are any, here or at other workers."""
         return bool(self._running) or self._elsewhere.are_running
 
-    def take(
-        self, originator: str, message_id: int | None, scp: str, study_instance_uid: str, arrived: Arrived
-    ) -> bool | str:
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str:
         """Hand an object over to the retrieve that it belongs to.
 
         ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
@@ -245,11 +311,17 @@ class Forwards:
         if originator and message_id:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
-            return f"{originator} has no retrieve {message_id} under way" if taken is None else taken
-        fitting = [*self.waiting_here(scp, study_instance_uid), *self._elsewhere.waiting(scp, study_instance_uid)]
-        if len(fitting) > 1:
-            return f"it names no retrieve, and {len(fitting)} wait for that study from {scp}"
-        taken = self._offer(fitting[0], arrived) if fitting else None
+            return f"{originator} has no retrieve {message_id} of that study under way" if taken is None else taken
+        here = self._fitting(scp, arrived.study_instance_uid)
+        there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
+        if len(here) + len(there) > 1 and (there or not _are_alike(here)):
+            return f"it names no retrieve, and {len(here) + len(there)} wait for that study from {scp}"
+        for forward in here:
+            if forward.claim(arrived.sop_instance_uid):
+                return forward.offer(arrived, is_claimed=True)
+        if here:
+            return here[0].offer(arrived)
+        taken = self._elsewhere.offer(there[0], arrived) if there else None
         return f"it names no retrieve, and none waits for that study from {scp}" if taken is None else taken
 
     def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
@@ -258,16 +330,23 @@ class Forwards:
         return self._elsewhere.offer(waiting, arrived)
 
     def offer_here(self, originator: str, message_id: int, arrived: Arrived) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve in this process."""
+        """As `Forward.offer`; None where there is no such retrieve of that study in this process."""
         with self._lock:
             found = next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
-        return None if found is None else found.offer(arrived)
+        study = arrived.study_instance_uid
+        return None if found is None or (study and not found.may_have(study)) else found.offer(arrived)
 
     def waiting_here(self, scp: str, study_instance_uid: str) -> list[Waiting]:
         """Those that wait in this process for objects of that study from that archive."""
+        fitting = self._fitting(scp, study_instance_uid)
+        return [Waiting(self._slot, forward.originator, forward.message_id) for forward in fitting]
+
+    def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
         with self._lock:
-            return [
-                Waiting(self._slot, forward.originator, forward.message_id)
-                for forward in self._running
-                if forward.scp == scp and (not forward.studies or study_instance_uid in forward.studies)
-            ]
+            return [forward for forward in self._running if forward.scp == scp and forward.may_have(study_instance_uid)]
+
+
+def _are_alike(forwards: Sequence[Forward]) -> bool:
+    """Whether they all asked for the same."""
+    asked = {forward.asked for forward in forwards}
+    return len(asked) == 1 and None not in asked

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.config.surviving import DirectoryState
+from dcm4py_leading.config.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
@@ -43,6 +44,12 @@ class Measured:
     loaded_at: datetime
     is_last_reload_good: bool
     """False: the configuration in force is older than the last attempt to replace it."""
+    is_degraded: bool = False
+    """The configuration in force may not be what the directory says."""
+    configuration_changes: int = 0
+    """How often another configuration took the place of the one in force."""
+    followed: Followed | None = None
+    """None: the directory is not followed."""
     workers: int = 1
     """Processes that serve and have answered."""
     worker_restarts: int = 0
@@ -201,6 +208,22 @@ def _configuration(measured: Measured) -> Iterator[Metric]:
         "1, or 0 when the last reload failed and the configuration stayed.",
         measured.is_last_reload_good,
     )
+    yield GaugeMetricFamily(
+        "dcm4py_configuration_degraded",
+        "1 when the configuration in force may not be what the directory says.",
+        measured.is_degraded,
+    )
+    yield CounterMetricFamily(
+        "dcm4py_configuration_changes",
+        "Configurations that took the place of the one in force, by reload or by following the directory.",
+        value=measured.configuration_changes,
+    )
+    if measured.followed is not None:
+        yield CounterMetricFamily(
+            "dcm4py_directory_failed_reads",
+            "Looks at the directory that failed, while it is followed.",
+            value=measured.followed.failed_reads,
+        )
 
 
 def _directory(state: DirectoryState) -> Iterator[Metric]:

@@ -68,6 +68,7 @@ class Passing:
                     sop_instance_uid=asked["sopInstance"],
                     transfer_syntax_uid=asked["transferSyntax"],
                     data=data,
+                    study_instance_uid=asked["study"],
                 )
                 taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
                 _send(connection, {"taken": taken})
@@ -105,6 +106,7 @@ class Passing:
             "sopClass": arrived.sop_class_uid,
             "sopInstance": arrived.sop_instance_uid,
             "transferSyntax": arrived.transfer_syntax_uid,
+            "study": arrived.study_instance_uid,
             "size": len(arrived.data),
         }
         answer = self._ask(waiting.slot, content, arrived.data)

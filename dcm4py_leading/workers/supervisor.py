@@ -1,6 +1,6 @@
 """The supervisor: binds the listeners, keeps the workers running on one configuration, and speaks for all of them.
 
-It reads the configuration once for all: the workers see what it has read, and take a new one all or none. It answers
+The configuration is read once for all: the workers see what it has read, and take a new one all or none. It answers
 over HTTP; a worker that does not answer in time is left out and told in the log.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +18,9 @@ from pathlib import Path
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Checked, Site, check, health, in_force, listening_connections, open_storages
+from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, open_storages
+from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import bind_listener
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -51,22 +52,21 @@ class Supervisor:
         *,
         workers: int,
         command_line: Sequence[str],
+        pace: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Load the configuration, bind every listener, start the workers and wait until all of them serve.
 
         Index and storages are opened once before: what is wrong with them is told here. ``command_line`` is what
-        makes ``site`` in another process. Raises ConfigError, IndexUnavailable, OSError, WorkerSilent.
+        makes ``site`` in another process. With a ``pace`` the directory is followed. Raises ConfigError,
+        IndexUnavailable, OSError, WorkerSilent.
         """
-        self._site = site
-        self._now = now
-        self._changing = threading.RLock()  # of the configuration in force, and what depends on it
-        self._last_failure: dict[str, object] | None = None
-        self._in_force = check(site)
+        self._configuration = Configuration(site, self._put, now=now)
+        device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
         with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
-            open_storages(self._in_force.snapshot.device, {}, index)
-        self._sockets = _bind(listening_connections(self._in_force.snapshot.device), {})
+            open_storages(device, {}, index)
+        self._sockets = _bind(listening_connections(device), {})
         self._slots = Slots.create(workers)
         self._passing = tempfile.TemporaryDirectory(prefix="dcm4py-")
         self._shared = Shared(
@@ -81,27 +81,21 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
-        in_force(self._in_force, "configuration in force", site)
+        in_force(self._configuration.in_force, "configuration in force", site)
+        if pace is not None:
+            self._configuration.follow(pace)
 
     def _begin(self, worker: WorkerProcess) -> None:
-        with self._changing:
-            _wait(_prepare(worker, self._in_force, self._sockets), _BEGIN_SECONDS)
+        with self._configuration.changing:
+            _wait(_prepare(worker, self._configuration.in_force, self._sockets), _BEGIN_SECONDS)
             worker.is_serving = True
 
     def reload(self) -> None:
         """Read and check once, prepare it in every worker, then swap in all; see `web.app.Control`."""
-        with self._changing:
-            try:
-                self._reload()
-            except ConfigError as err:
-                self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
-                LOG.error("reload failed, the configuration of %s stays: %s", self._loaded_at(), err)
-                raise
-            self._last_failure = None
-            in_force(self._in_force, "configuration reloaded", self._site)
+        self._configuration.reload()
 
-    def _reload(self) -> None:
-        new = check(self._site)
+    def _put(self, new: Checked) -> None:
+        """Let every worker, or none, work by ``new``. Raises ConfigError."""
         connections = listening_connections(new.snapshot.device)
         fresh = _bind(connections, self._sockets)
         workers = self._serving()
@@ -110,7 +104,6 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             _close(fresh)
             raise
-        self._in_force = new
         self._sockets |= fresh
         committed = {worker for worker, _ in self._each(workers, Kind.COMMIT)}
         for worker in workers:
@@ -156,21 +149,14 @@ class Supervisor:
                 LOG.warning("%s: no answer from the worker with process id %s: %s", kind.value, worker.pid, err)
         return answers
 
-    def _loaded_at(self) -> str:
-        return self._in_force.snapshot.loaded_at.isoformat()
-
     def is_ready(self) -> bool:
         """Whether a worker serves."""
         return bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        snapshot = self._in_force.snapshot
         return {
-            "device": snapshot.device.device_name,
-            "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self._loaded_at()},
-            "lastFailedReload": self._last_failure,
-            **health(self._site.directory_state),
+            **self._configuration.state(),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -185,7 +171,7 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
-        snapshot = self._in_force.snapshot
+        snapshot = self._configuration.in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
             key_lookups={},
@@ -194,12 +180,12 @@ class Supervisor:
             open_associations=0,
             fingerprint=snapshot.fingerprint,
             loaded_at=snapshot.loaded_at,
-            is_last_reload_good=self._last_failure is None,
+            is_last_reload_good=True,
             workers=0,
             worker_restarts=sum(worker.restarts for worker in self._workers),
-            directory=self._site.directory_state,
         )
         parts = [measured_from_json(answer) for _, answer in self._each(self._serving(), Kind.MEASURE)]
+        ours = self._configuration.measured(ours)
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
@@ -234,6 +220,7 @@ class Supervisor:
 
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
+        self._configuration.stop()
         for worker in self._workers:
             worker.stop(drain_seconds)
         _close(self._sockets)

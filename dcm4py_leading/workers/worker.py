@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -59,7 +60,7 @@ class _Worker:
     def __init__(self, site: Site, slots: Slots, slot: int, passing: Passing) -> None:
         self._site = site
         self._passing = passing
-        self._forwards = Forwards(slot=slot, elsewhere=passing)
+        self._forwards = Forwards(slot=slot, elsewhere=passing, start=secrets.randbelow(1000))
         self._slots = slots
         self._slot = slot
         self._node: Node | None = None

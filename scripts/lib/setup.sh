@@ -7,6 +7,11 @@ ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)"
 # A plain user's PATH lacks the directories where Debian puts daemons.
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
+# ApacheDS, and the libraries that its package needs and does not name.
+APACHEDS=(default-jre-headless apacheds libapache-directory-api-java libapache-directory-jdbm-java libmavibot-java
+    libmina2-java libbcprov-java libdom4j-java libcommons-pool-java libcommons-lang-java libxpp3-java
+    libcaffeine-java libcommons-lang3-java libcommons-codec-java libcommons-collections4-java)
+
 say() { printf '== %s\n' "$*"; }
 complain() { printf '== %s\n' "$*" >&2; }
 
@@ -79,8 +84,12 @@ find_python() {
 
 is_installed() {
     case "$1" in
+        389-ds-base) command -v ns-slapd ;;
+        apacheds) [[ -e /usr/share/apacheds/lib/apacheds-service.jar ]] ;;
         dcmtk) command -v dcmqrscp && command -v storescp && command -v movescu ;;
+        default-jre-headless) command -v java ;;
         ldap-utils) command -v ldapmodify ;;
+        lib*-java) dpkg -s "$1" ;;
         orthanc) command -v Orthanc ;;
         python3-venv) find_python ;;
         *) command -v "$1" ;;
@@ -124,7 +133,7 @@ apt_install() {
     ) || return 1
 
     local service
-    for service in slapd orthanc; do
+    for service in slapd orthanc apacheds; do
         if [[ " $* " == *" $service "* ]]; then
             become_root service "$service" stop >/dev/null 2>&1 || true
             become_root update-rc.d "$service" disable >/dev/null 2>&1 || true

@@ -35,6 +35,8 @@ def test_unlimited_cache_needs_a_stale_timeout():
     assert not checked(*tree(dcmLeadingCFindSCPQueryCacheSize="0", dcmLeadingCFindSCPQueryCacheStaleTimeout="PT5M"))
 
 
+@pytest.mark.ldap("dcmProtocol")
+@pytest.mark.ldap("dicomTLSCipherSuite")
 @pytest.mark.parametrize(
     ("attributes", "attribute"),
     [
@@ -103,6 +105,7 @@ def test_other_title_that_repeats_the_own_one_is_harmless():
 
 
 @pytest.mark.ldap("dcmObjectStorageID")
+@pytest.mark.ldap("dcmStorageID")
 def test_storage_that_does_not_exist_is_an_error():
     entries = (trees.device(), trees.connection(), trees.ae(dcmObjectStorageID="fs9"), trees.storage())
     (problem,) = checked(*entries)

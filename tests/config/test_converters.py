@@ -4,6 +4,7 @@ import isodate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.charset import python_encoding
 
 from dcm4py_leading.config import converters
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -113,3 +114,21 @@ def test_masquerade_with_and_without_called_ae_title(text, value):
 def test_broken_masquerade_is_refused(text):
     with pytest.raises(ValueError, match="expected"):
         converters.masquerade(text)
+
+
+@pytest.mark.ldap("dcmDefaultCharacterSet")
+@pytest.mark.parametrize("text", ["ISO_IR 100", " ISO_IR 192 ", "GB18030", "\\ISO 2022 IR 87", "ISO 2022 IR 6\\GBK"])
+def test_character_set_is_a_defined_term_that_can_be_decoded(text):
+    codes = converters.character_set(text).split("\\")
+    assert set(codes) <= python_encoding.keys()
+
+
+@pytest.mark.ldap("dcmDefaultCharacterSet")
+@pytest.mark.parametrize("text", ["", "ISO_IR_100", "iso_ir 100", "UTF-8", "ISO_IR 192\\", "ISO 2022 IR 6\\UTF-8"])
+def test_other_words_are_no_character_set(text):
+    with pytest.raises(ValueError, match="expected a defined term"):
+        converters.character_set(text)
+
+
+def test_every_defined_term_can_be_decoded():
+    assert python_encoding.keys() >= converters._CHARACTER_SETS

@@ -1,4 +1,3 @@
-import logging
 from datetime import timedelta
 
 import pytest
@@ -109,6 +108,7 @@ def test_rules_deeper_than_one_level_are_not_read():
 
 
 @pytest.mark.ldap("dcmRulePriority")
+@pytest.mark.ldap("cn")
 def test_rules_come_by_descending_priority_then_name():
     device = load(
         *tree(),
@@ -128,6 +128,7 @@ def test_update_policy_is_merge_on_rules_and_preserve_on_filters():
     assert archive.attribute_filters[Entity.STUDY].attribute_update_policy is UpdatePolicy.PRESERVE
 
 
+@pytest.mark.ldap("dcmEntity")
 def test_filters_and_sets_of_other_services_are_passed_over():
     entries = [
         trees.entry(f"dcmEntity={name},{DEVICE}", "dcmAttributeFilter", dcmEntity=name, dcmTag="00100010")
@@ -259,14 +260,6 @@ def test_misspelt_attribute_is_one_warning_however_often_it_stands():
 def test_misspelt_object_class_is_a_warning():
     (problem,) = problems_of(*tree(), trees.entry(f"cn=a,{DEVICE}", "dcmArchiveAtributeCoercion", cn="a"))
     assert (problem.severity, problem.value) == (Severity.WARNING, "dcmArchiveAtributeCoercion")
-
-
-def test_schema_attributes_that_we_do_not_read_are_summed_up_at_debug(caplog):
-    with caplog.at_level(logging.DEBUG):
-        load(*tree(dcmFuzzyAlgorithmClass="x", dcmTaskPollingInterval="PT1M", entryUUID="x"))
-    (record,) = caplog.records
-    assert record.levelno == logging.DEBUG
-    assert record.getMessage().endswith("dcmFuzzyAlgorithmClass, dcmTaskPollingInterval")
 
 
 def test_remote_ae_needs_only_the_classes_of_the_standard():

@@ -1,5 +1,6 @@
 import logging
 import threading
+from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
@@ -148,3 +149,81 @@ def test_ae_with_a_broken_entry_is_an_error(clock):
     source = trees.EntrySource(trees.remote("QRSCP", port="high"))
     with pytest.raises(ConfigInvalid, match="dicomPort: high: expected a whole number"):
         RemoteAEResolver(source, None, clock=clock).resolve("QRSCP")
+
+
+def together(count, call):
+    """What ``call`` returns, or raises, in that many threads at once."""
+    outcomes = []
+    ready = threading.Barrier(count)
+
+    def run():
+        ready.wait(10)
+        try:
+            outcomes.append(call())
+        except ConfigUnavailable as err:
+            outcomes.append(str(err))
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    return outcomes
+
+
+class Waiting(threading.Condition):
+    """Counts who waits for an answer that another thread fetches."""
+
+    count = 0
+
+    def add(self):
+        with self:
+            self.count += 1
+            self.notify_all()
+
+    def await_count(self, expected):
+        with self:
+            assert self.wait_for(lambda: self.count >= expected, 10)
+
+
+@pytest.fixture
+def overlapped(source, monkeypatch):
+    """The source, which answers only when seven threads wait for what an eighth asks."""
+    waiting = Waiting()
+    result = Future.result
+    read_ae = source.read_ae
+
+    def counted(self, timeout=None):
+        waiting.add()
+        return result(self, timeout)
+
+    def held(ae_title):
+        waiting.await_count(7)
+        return read_ae(ae_title)
+
+    monkeypatch.setattr(Future, "result", counted)
+    monkeypatch.setattr(source, "read_ae", held)
+    return source
+
+
+def test_who_asks_at_the_same_time_shares_one_look_up(overlapped, clock):
+    resolver = RemoteAEResolver(overlapped, None, clock=clock)
+    found = together(8, lambda: resolver.resolve("QRSCP"))
+    assert [ae.connections[0].port for ae in found] == [11113] * 8
+    assert overlapped.reads == ["QRSCP"]
+
+
+def test_who_asks_at_the_same_time_shares_the_failure_and_the_next_asks_anew(overlapped, clock):
+    resolver = RemoteAEResolver(overlapped, None, clock=clock)
+    overlapped.down = ConfigUnavailable("down")
+    assert together(8, lambda: resolver.resolve("QRSCP")) == ["down"] * 8
+    overlapped.down = None
+    assert resolver.resolve("QRSCP") is not None
+    assert overlapped.reads == ["QRSCP", "QRSCP"]
+
+
+def test_titles_without_end_are_not_remembered_without_end(source, clock):
+    resolver = RemoteAEResolver(source, None, clock=clock, most_answers=3)
+    for title in ("QRSCP", "A", "B", "C", "B", "QRSCP"):
+        resolver.resolve(title)
+    assert source.reads == ["QRSCP", "A", "B", "C", "QRSCP"]

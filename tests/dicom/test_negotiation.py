@@ -78,6 +78,7 @@ def rejection(verdict: ApplicationEntity | Rejection) -> tuple[int, int, int]:
 # source 3 is the presentation service provider, reason 2 local limit exceeded.
 
 
+@pytest.mark.ldap("dicomAETitle")
 def test_the_ae_that_is_called_is_found() -> None:
     ae = archive_ae()
     assert admit(device(ae), CONNECTION, "DCM4CHEE", "ANY", 1) is ae

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
+from dcm4py_leading.archive.index import Index
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scu import PATIENT_FIND, STUDY_FIND, associated, find, identifier, store
 from tests.fixtures.service import AE, DEVICE, Seed
@@ -162,6 +163,25 @@ def test_more_matches_than_allowed_are_refused(archive: Seed) -> None:
     assert find(archive.archive_port, identifier("STUDY", StudyInstanceUID="")) == (0xA700, [])
     status, matches = find(archive.archive_port, identifier("STUDY", StudyInstanceUID="", PatientID="P1"))
     assert (status, len(matches)) == (0x0000, 2)
+
+
+@pytest.mark.ldap("dcmQueryFetchSize")
+def test_matches_are_read_in_as_many_pages_as_it_takes(archive: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    matches = Index.matches
+
+    def counted(self: Index, query: Any, *, fetch_size: int) -> Any:
+        asked.append(fetch_size)
+        return matches(self, query, fetch_size=fetch_size)
+
+    monkeypatch.setattr(Index, "matches", counted)
+    _, all_at_once = find(archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
+    archive.set(DEVICE, dcmQueryFetchSize="1")
+    archive.service.reload()
+    status, one_by_one = find(archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
+    assert status == 0x0000
+    assert {match.StudyInstanceUID for match in one_by_one} == {match.StudyInstanceUID for match in all_at_once}
+    assert asked[-1] == 1
 
 
 @pytest.mark.ldap("dcmQueryRetrieveViewID")

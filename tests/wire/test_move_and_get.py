@@ -127,6 +127,16 @@ def test_the_calling_ae_title_can_be_masqueraded(archive: Seed, viewer: StartVie
     assert set(station.callers) == {"OLD_NAME"}
 
 
+@pytest.mark.ldap("dicomHostname")
+def test_a_placeholder_in_a_destination_is_filled_in(archive: Seed, viewer: StartViewer) -> None:
+    connection = "cn=dicom,dicomDeviceName=storescp,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
+    archive.set(connection, dicomHostname="${viewer.host:127.0.0.1}")
+    archive.service.reload()
+    station = viewer(archive.viewer_port)
+    move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))
+    assert station.received
+
+
 @pytest.mark.ldap("dicomNetworkAE")
 def test_an_unknown_destination_is_a801(archive: Seed) -> None:
     responses = move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY), "NOWHERE")

@@ -13,7 +13,9 @@ import pytest
 from pydicom import Dataset
 from pynetdicom.dimse_primitives import C_STORE
 
+from dcm4py_leading.dicom.pdu import encode
 from tests.fixtures.datasets import CHARACTER_SETS, make_study, read_sample
+from tests.fixtures.links import REJECT, REQUEST
 from tests.fixtures.scu import STUDY_FIND, VERIFICATION, associated, find, identifier, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 
@@ -221,6 +223,26 @@ def test_a_peer_that_connects_and_says_nothing_is_dropped(seed: Seed) -> None:
     seed.start()
     with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=10) as sock:
         assert sock.recv(100) == b""
+
+
+@pytest.mark.ldap("dcmAATimeout")
+def test_a_rejected_peer_that_does_not_hang_up_is_dropped(seed: Seed) -> None:
+    seed.set(CONNECTION, dcmAATimeout="100")
+    seed.start()
+    with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=10) as sock:
+        sock.sendall(encode(REQUEST))  # of an AE title that is not there
+        answer = b""
+        while piece := sock.recv(100):
+            answer += piece
+    assert answer == encode(REJECT)
+
+
+@pytest.mark.ldap("dcmReceivePDULength")
+def test_a_calling_peer_is_told_how_long_its_pdus_may_be(seed: Seed) -> None:
+    seed.set(CONNECTION, dcmReceivePDULength="16384")
+    seed.start()
+    with associated(seed.archive_port, [VERIFICATION]) as assoc:
+        assert assoc.acceptor.maximum_length == 16384
 
 
 @pytest.mark.ldap("dcmIdleTimeout")

@@ -6,6 +6,7 @@ from dcm4py_leading.config.binding import Row, many, one
 from dcm4py_leading.config.converters import (
     among,
     boolean,
+    character_set,
     date,
     enumerated,
     integer,
@@ -46,7 +47,7 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmSendPendingCGet", "send_pending_cget", boolean),
     one("dcmSendPendingCMoveInterval", "send_pending_cmove_interval", interval),
     many("dcmMultipleStoreAssociations", "multiple_store_associations", store_associations),
-    one("dcmDefaultCharacterSet", "default_character_set"),
+    one("dcmDefaultCharacterSet", "default_character_set", character_set),
     many("dcmRetrieveAET", "retrieve_aets", AETitle),
     many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),
     one("dcmSpanningCFindSCP", "spanning_cfind_scp", AETitle),

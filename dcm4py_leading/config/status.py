@@ -1,5 +1,5 @@
 """Of the LDAP attributes that are read, those that nothing or not everything acts on: edited by hand, kept honest by
-tests/test_traceability.py."""
+tests/test_traceability.py; docs/configuration.md and ``check`` show it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ READ_BY_LOADER: Mapping[str, Mapping[str, tuple[str, str]]] = {
 """Attributes without a row, since they decide which entries are read: the form of their values, and the default."""
 
 
-def status(object_class: str, attribute: str) -> str:
-    """``yes``, or ``partial`` with what is missing."""
+def shortcoming(object_class: str, attribute: str) -> str | None:
+    """What is missing of an attribute that is read; None where all of it is acted on."""
     missing = PARTIAL.get(object_class, {})
-    reason = missing.get(attribute) or missing.get("*")
-    return f"partial: {reason}" if reason else "yes"
+    return missing.get(attribute) or missing.get("*")

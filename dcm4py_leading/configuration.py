@@ -1,0 +1,262 @@
+"""The configuration in force, and how another one takes its place: on command, or because the directory changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TypeVar
+
+from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep
+from dcm4py_leading.config.difference import Difference, Kind, differences
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.ldap_hints import LdapHints
+from dcm4py_leading.config.loader import load_device_description, load_remote_ae
+from dcm4py_leading.config.push import Push
+from dcm4py_leading.config.recorded import Recorder, Recording, Replay
+from dcm4py_leading.config.watch import Attempt, Follower, Pace
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
+from dcm4py_leading.model.device import DeviceDescription, RemoteAE
+from dcm4py_leading.web.metrics import Measured
+
+LOG = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+_MOST_AUTHORS = 10
+"""Of so many entries the log tells who changed them."""
+T = TypeVar("T", RemoteAE, DeviceDescription)
+
+
+class Configuration:
+    """Holds what is in force, and changes it, one change at a time. Safe under threads."""
+
+    def __init__(
+        self,
+        site: Site,
+        put: Callable[[Checked], None],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Read and check. Raises ConfigError.
+
+        ``put`` makes the process, or all of them, work by another configuration, under the lock `changing`; it raises
+        ConfigError when that cannot be.
+        """
+        self._site = site
+        self._put = put
+        self._now = now
+        self.changing = threading.RLock()
+        """Held while another configuration takes the place of the one in force."""
+        self._attempt = Attempt.of(Recording(), is_good=False)
+        self._last_failure: Mapping[str, object] | None = None
+        self._hints = hints(site)
+        self._follower: Follower | None = None
+        self._push: Push | None = None
+        self._is_stopped = False
+        self._changes = 0
+        self.in_force = self._load(site.source)
+
+    def follow(self, pace: Pace) -> None:
+        """Follow the directory from now on."""
+        device_name, is_told = self._site.device_name, self._site.directory_state is not None
+        follower = Follower(self._site.source, device_name, self, pace, marks=self._hints, is_told=is_told)
+        self._follower = follower
+        follower.start()
+        if self._hints is not None:
+            self._push = Push(self._hints, device_name, follower.wake)
+            self._push.start()
+
+    def stop(self) -> None:
+        """Change nothing any more; a change that is being made may end."""
+        self._is_stopped = True
+        if self._push is not None:
+            self._push.stop()
+        if self._follower is not None:
+            self._follower.stop()
+        if self.changing.acquire(timeout=_STOP_SECONDS):
+            self.changing.release()
+
+    def reload(self) -> None:
+        """Read, check, and put in force, whether or not anything differs. Raises ConfigError: the old one stays."""
+        with self.changing:
+            old = self.in_force
+            try:
+                new = self._load(self._site.source)
+                self._replace(new)
+            except ConfigError as err:
+                self._fail(err)
+                LOG.error("reload failed, the configuration of %s stays: %s", self.loaded_at, err)
+                raise
+            in_force(new, "configuration reloaded", self._site)
+            self._tell_differences(list(_differences(old, new, self._site)), old, new)
+
+    # What a follower needs; see `config.watch.Adopter`.
+
+    @property
+    def attempt(self) -> Attempt:
+        """What was read for the last attempt, good or not."""
+        return self._attempt
+
+    def adopt(self, seen: Recording) -> None:
+        """Check what was seen in the directory, and put it in force if it differs in anything that we act on.
+
+        A failure is told once, however often it comes up. Raises ConfigError: the old one stays.
+        """
+        with self.changing:
+            if self._is_stopped:
+                return
+            old, failure = self.in_force, self._last_failure
+            try:
+                new = self._load(Replay(seen, self._site.source.describe(), self._site.source))
+                found = list(_differences(old, new, self._site))
+                if found and not self._is_stopped:
+                    self._replace(new)
+            except ConfigError as err:
+                self._fail(err)
+                if failure is None or failure["error"] != str(err):
+                    LOG.error("a change in the directory is not taken: %s", err)
+                    LOG.error("the configuration of %s stays", self.loaded_at)
+                raise
+            for problem in new.snapshot.problems:
+                if problem not in old.snapshot.problems:
+                    LOG.warning("%s", problem)
+            if found:
+                LOG.info("configuration follows the directory: fingerprint %s", new.snapshot.fingerprint)
+                self._tell_differences(found, old, new)
+            elif failure is not None:
+                LOG.info("the directory holds the configuration in force again")
+            self._last_failure = None
+            keep(new, self._site)
+            if not found:
+                self.in_force = _with_problems_of(old, new)
+
+    # State.
+
+    @property
+    def loaded_at(self) -> str:
+        """When what is in force was read, in ISO 8601."""
+        return self.in_force.snapshot.loaded_at.isoformat()
+
+    def state(self) -> dict[str, object]:
+        """For `web.app.Control.state`."""
+        snapshot, directory = self.in_force.snapshot, self._site.directory_state
+        return {
+            "device": snapshot.device.device_name,
+            "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self.loaded_at},
+            "lastFailedReload": self._last_failure,
+            **({} if directory is None else {"directory": directory.to_json()}),
+            "degraded": self._degraded(),
+        }
+
+    def measured(self, process: Measured) -> Measured:
+        """What a process has done, with what is known here of the configuration."""
+        return replace(
+            process,
+            is_last_reload_good=self._last_failure is None,
+            is_degraded=bool(self._degraded()),
+            configuration_changes=self._changes,
+            directory=self._site.directory_state,
+            followed=None if self._follower is None else self._follower.followed,
+        )
+
+    def _degraded(self) -> list[str]:
+        """Why the configuration in force may not be what the directory says."""
+        degraded = []
+        if self._last_failure is not None or not self._attempt.is_good:
+            degraded.append("the last attempt to take another configuration failed")
+        if self._site.directory_state is not None:
+            degraded += self._site.directory_state.degraded
+        elif self._follower is not None and not self._follower.followed.is_reachable:
+            degraded.append("the directory cannot be read")
+        if self._follower is not None and self._follower.followed.is_restless:
+            degraded.append("the directory does not come to rest")
+        return degraded
+
+    # Parts.
+
+    def _load(self, source: ConfigSource) -> Checked:
+        recorder = Recorder(source)
+        try:
+            checked = check(replace(self._site, source=recorder))
+        except ConfigUnavailable:
+            raise
+        except ConfigError:
+            self._attempt = Attempt.of(recorder.recording, is_good=False)
+            raise
+        self._attempt = Attempt.of(recorder.recording, is_good=True)
+        return checked
+
+    def _replace(self, new: Checked) -> None:
+        try:
+            self._put(new)
+        except BaseException:  # whatever it was: it is tried again
+            self._attempt = replace(self._attempt, is_good=False)
+            raise
+        self.in_force = new
+        self._last_failure = None
+        self._changes += 1
+
+    def _fail(self, err: ConfigError) -> None:
+        self._attempt = replace(self._attempt, is_good=False)
+        self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
+
+    def _tell_differences(self, found: Sequence[Difference], old: Checked, new: Checked) -> None:
+        for difference in found:
+            LOG.info("changed: %s", difference)
+        if found and self._hints is not None:
+            self._tell_authors(self._hints, new.read.changed_since(old.read))
+
+    def _tell_authors(self, directory: LdapHints, dns: Sequence[str]) -> None:
+        """Who changed these entries, and when; an entry that is gone tells nothing."""
+        try:
+            authors = directory.authors(dns[:_MOST_AUTHORS])
+        except ConfigError as err:
+            LOG.debug("the directory does not tell who changed it: %s", err)
+            return
+        for name, entries in groupby(sorted(authors, key=lambda author: author.name), key=lambda author: author.name):
+            found = list(entries)
+            last = max(author.at for author in found)
+            LOG.info("changed by %s, last at %s: %s", name, last.isoformat(), "; ".join(author.dn for author in found))
+
+
+def _with_problems_of(old: Checked, new: Checked) -> Checked:
+    """The same configuration, with what was read, and is to be said, of it now."""
+    return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems), read=new.read)
+
+
+def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:
+    """What differs in the device, and in the AEs and devices that the rules of both name."""
+    yield from differences(old.snapshot.device, new.snapshot.device)
+    for title in sorted(old.read.aes.keys() & new.read.aes.keys()):
+        yield from _come_or_gone(
+            _remote_ae(old.read, title, site), _remote_ae(new.read, title, site), "dicomNetworkAE", title
+        )
+    for name in sorted(old.read.devices.keys() & new.read.devices.keys() - {site.device_name}):
+        yield from _come_or_gone(
+            _description(old.read, name, site), _description(new.read, name, site), "dicomDevice", name
+        )
+
+
+def _come_or_gone(old: T | None, new: T | None, object_class: str, name: str) -> Iterator[Difference]:
+    if old is not None and new is not None:
+        yield from differences(old, new)
+    elif old is not new:
+        kind = Kind.ADDED if old is None else Kind.REMOVED
+        yield Difference(kind=kind, object_class=object_class, name=name)
+
+
+def _remote_ae(recording: Recording, title: str, site: Site) -> RemoteAE | None:
+    """The AE as it can be called; None also where it cannot, which `config.check` has told."""
+    try:
+        return load_remote_ae(recording.aes[title], title, site.expand)
+    except ConfigInvalid:
+        return None
+
+
+def _description(recording: Recording, name: str, site: Site) -> DeviceDescription | None:
+    devices = (entry for entry in recording.devices[name] if entry.is_a("dicomDevice"))
+    device = next(devices, None)
+    return None if device is None else load_device_description(recording.devices[name], device.dn, site.expand)[0]
