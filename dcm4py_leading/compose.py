@@ -30,6 +30,7 @@ from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
+from dcm4py_leading.dicom.instance_count import AskedCount
 from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.scu_keys import KeysSCU
@@ -177,7 +178,7 @@ def build_runtime(
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: UpstreamMove(scp, ae, resolver.resolve, forwards)
+            ae.ae_title: UpstreamMove(scp, ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
             for ae in device.application_entities
             if (scp := ae.settings.fallback_cmove_scp) is not None
         },
@@ -200,6 +201,11 @@ def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: O
     if other is None:
         return own
     return Spanning(own, UpstreamFind(other, ae, resolve, rules), ae.settings.spanning_cfind_scp_policy)
+
+
+def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:
+    scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
+    return None if scp is None else AskedCount(scp, find_scu, settings.deadline)
 
 
 def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 from pydicom import Dataset
 
@@ -19,7 +20,8 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import AssociationFailed, Context, Message, seconds
+from dcm4py_leading.dicom.association import AssociationFailed, Message, seconds
+from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, move_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
@@ -30,7 +32,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.encode import encoded
 from dcm4py_leading.service.forwards import Forward, Forwards
-from dcm4py_leading.service.upstream import retrieve_identifier
+from dcm4py_leading.service.upstream import InstanceCount, retrieve_identifier
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.100
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _LOOK = 0.5
 """Seconds between looks whether the retrieve was given up."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before what is missing is asked for again."""
 _GOODBYE = 5.0
 """Seconds that the archive gets to answer a C-CANCEL."""
 _NO_PATIENCE = timedelta(seconds=60)
@@ -46,8 +50,18 @@ _NO_PATIENCE = timedelta(seconds=60)
 class UpstreamMove:
     """One other archive, for the clients of one AE of ours."""
 
-    def __init__(self, scp: AETitle, ae: ApplicationEntity, resolve: Resolve, forwards: Forwards) -> None:
+    def __init__(
+        self,
+        scp: AETitle,
+        ae: ApplicationEntity,
+        resolve: Resolve,
+        forwards: Forwards,
+        count: InstanceCount | None = None,
+    ) -> None:
+        """``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, where the AE has it."""
         self._scp = scp
+        self._count = count
+        self._retries = ae.settings.fallback_cmove_scp_retries
         self._resolve = resolve
         self._forwards = forwards
         self._destination = ae.settings.fallback_cmove_scp_destination or ae.ae_title
@@ -77,9 +91,17 @@ class UpstreamMove:
             asked=keys,
         )
         self._forwards.add(forward)
-        move = _Move(assoc, assoc.contexts[0], forward, self._forwards)
+        move = _Move(
+            assoc,
+            forward,
+            self._forwards,
+            request=move_request(sop_class_uid, message_id, self._destination),
+            keys=retrieve_identifier(keys),
+            retries=self._retries,
+            expected=partial(self.instances_of, local_ae, keys),
+        )
         try:
-            move.begin(sop_class_uid, self._destination, retrieve_identifier(keys))
+            move.begin()
         except AssociationFailed as err:
             self._forwards.remove(forward)
             assoc.abort()
@@ -87,20 +109,41 @@ class UpstreamMove:
         threading.Thread(target=move.follow, name=f"C-MOVE responses of {self._scp}", daemon=True).start()
         return forward
 
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """See `Upstream`."""
+        if self._count is None or keys.level is not Level.STUDY:
+            return None
+        return self._count(local_ae, keys.study_instance_uids)
+
 
 class _Move:
     """One C-MOVE, from the request to its final response."""
 
-    def __init__(self, assoc: RequestedAssociation, context: Context, forward: Forward, forwards: Forwards) -> None:
+    def __init__(
+        self,
+        assoc: RequestedAssociation,
+        forward: Forward,
+        forwards: Forwards,
+        *,
+        request: Command,
+        keys: Dataset,
+        retries: int,
+        expected: Callable[[], int | None],
+    ) -> None:
+        """``retries`` is dcmFallbackCMoveSCPRetries; ``expected`` asks how many objects there must be."""
         self._assoc = assoc
-        self._context = context
+        self._context = assoc.contexts[0]
         self._forward = forward
         self._forwards = forwards
+        self._request = request
+        self._keys = encoded(keys, self._context.transfer_syntax)
+        self._retries = retries
+        self._expected = expected
+        self._pause = _FIRST_PAUSE
 
-    def begin(self, sop_class_uid: str, destination: AETitle, identifier: Dataset) -> None:
+    def begin(self) -> None:
         """Send the request. Raises AssociationFailed."""
-        keys = encoded(identifier, self._context.transfer_syntax)
-        self._assoc.send(self._context, move_request(sop_class_uid, self._forward.message_id, destination), keys)
+        self._assoc.send(self._context, self._request, self._keys)
 
     def follow(self) -> None:
         """Receive the responses until the last one, or until nobody waits for it."""
@@ -133,13 +176,14 @@ class _Move:
                 raise AssociationFailed(f"{self._forward.scp}: a message came that is no response to our C-MOVE")
             code = response.number(dimse.STATUS)
             if code != status.PENDING:
-                self._end(code, response, data)
-                return
+                if self._end(code, response, data):
+                    return
+                continue
             counts = _counts(response)
             self._forward.tell(sum(counts.values()))
 
-    def _end(self, code: int | None, response: Message, data: bytes | None) -> None:
-        """The final response: what has failed there does not come."""
+    def _end(self, code: int | None, response: Message, data: bytes | None) -> bool:
+        """The final response: what has failed there does not come. False where it is asked once more."""
         is_done = code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF)
         failure = None
         if not is_done:
@@ -149,7 +193,31 @@ class _Move:
                 f"{self._forward.scp}: C-MOVE ended with status {text}{f': {comment}' if comment else ''}",
                 status=code or None,
             )
-        self._forward.end(failed=self._failed_uids(data), failure=failure, total=sum(_counts(response).values()))
+        failed = self._failed_uids(data)
+        least = 0 if self._forward.is_closed else self._expected() or 0
+        is_complete = failure is None and not failed and not _counts(response)[dimse.FAILED]
+        is_complete = is_complete and self._forward.came >= least
+        if not is_complete and code != status.CANCEL and self._is_asked_again():
+            return False
+        total = sum(_counts(response).values())
+        self._forward.end(failed=failed, failure=failure, total=total, least=least)
+        return True
+
+    def _is_asked_again(self) -> bool:
+        if not self._retries:
+            return False
+        ends_at = time.monotonic() + self._pause
+        while time.monotonic() < ends_at:
+            if self._forward.is_closed:
+                return False
+            self._forward.tell(0)  # it is not silent, we are
+            time.sleep(min(_LOOK, self._pause))
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._retries -= self._retries > 0
+        LOG.info("%s did not send everything: asked again", self._forward.scp)
+        self._forward.again()
+        self.begin()
+        return True
 
     def _failed_uids(self, data: bytes | None) -> list[str]:
         if data is None:

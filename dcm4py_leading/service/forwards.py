@@ -125,16 +125,37 @@ class Forward:
             self._told = max(self._told, total)
             self._last_sign = time.monotonic()
 
-    def end(self, *, failed: Sequence[str] = (), failure: ArchiveUnavailable | None = None, total: int = 0) -> None:
+    def again(self) -> None:
+        """The other archive is asked once more, for all of it: what has come already will be passed over."""
+        with self._changed:
+            self._came = self._repeated = self._told = 0
+            self._last_sign = time.monotonic()
+
+    @property
+    def came(self) -> int:
+        """How many different objects have come."""
+        with self._changed:
+            return len(self._seen)
+
+    def end(
+        self,
+        *,
+        failed: Sequence[str] = (),
+        failure: ArchiveUnavailable | None = None,
+        total: int = 0,
+        least: int = 0,
+    ) -> None:
         """The final response, or why there is none.
 
-        ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none.
+        ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none;
+        ``least`` is how many objects there are at least, whatever it says.
         """
         with self._changed:
             if self._has_ended:
                 return
             missing = [Missing(uid) for uid in failed if uid not in self._seen]
             unnamed = max((total or self._told) - self._came - len(missing), 0)
+            unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
                 unnamed = max(unnamed, 1)  # or else it would be taken for complete
             self._missing = [*missing, *[Missing("")] * unnamed]
@@ -149,7 +170,7 @@ class Forward:
             yield arrived
         if self._is_closed or self._is_given_up:
             return
-        if self._failure is not None and not self._came and not any(one.sop_instance_uid for one in self._missing):
+        if self._failure is not None and not self._seen and not any(one.sop_instance_uid for one in self._missing):
             raise self._failure
         yield from self._missing
 
@@ -188,7 +209,7 @@ class Forward:
     def remaining(self, ended: int) -> int:
         """See `deliver.Stream`."""
         with self._changed:
-            known = self._came - self._repeated + len(self._missing)
+            known = len(self._seen) + len(self._missing)
             if not self._has_ended:
                 known = max(known, self._told - self._repeated)
         return max(known - ended, 0)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import LEVELS
+from dcm4py_leading.archive.normal import first_text
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.coercion.select import Peer, Selection
-from dcm4py_leading.errors import (
-    MoveDestinationNotAllowed,
-)
+from dcm4py_leading.errors import ArchiveUnavailable, MoveDestinationNotAllowed
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
@@ -29,8 +29,11 @@ from dcm4py_leading.service.forwarded import forwarded
 from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
+from dcm4py_leading.service.upstream import Upstream
 
 LOG = logging.getLogger(__name__)
+
+_STUDY_DATE = 0x00080020
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +96,47 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
         instances = instances_of_patient(runtime, message, coercer, request.keys, found)
     common = RetrieveCoercion(runtime, request.local_ae, coercer)
     upstream = runtime.upstreams.get(request.local_ae.ae_title)
-    if upstream is not None and not instances and not runtime.hides_everything(request.local_ae):
+    if upstream is not None and not runtime.hides_everything(request.local_ae):
         keys = led_keys(runtime, message, coercer, request.keys)
-        forward = upstream.fetch(request.local_ae, keys)
-        return Retrieval(expected=0, contexts=(), objects=forwarded(common, forward), coercer=coercer, stream=forward)
+        if not _is_complete(instances, upstream, request.local_ae, keys):
+            try:
+                forward = upstream.fetch(request.local_ae, keys)
+            except ArchiveUnavailable as err:
+                if not instances:
+                    raise
+                LOG.warning("what is here is sent, though it may not be all: %s", err)
+            else:
+                return Retrieval(
+                    expected=0, contexts=(), objects=forwarded(common, forward), coercer=coercer, stream=forward
+                )
     selections = _Selections(coercer)
     objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]
     return Retrieval(
         expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, coercer), coercer=coercer
     )
+
+
+def _is_complete(
+    instances: Sequence[IndexedInstance], upstream: Upstream, local_ae: ApplicationEntity, keys: RetrieveKeys
+) -> bool:
+    """Whether what is here is all there is.
+
+    Not so where nothing is here, where dcmFallbackCMoveSCPLeadingCFindSCP knows more instances of the studies, and for
+    studies from before dcmFallbackCMoveSCPStudyOlderThan.
+    """
+    if not instances:
+        return False
+    older_than = local_ae.settings.fallback_cmove_scp_study_older_than
+    if older_than is not None:
+        samples = {instance.study_instance_uid: instance for instance in instances}
+        if any((date := _study_date(sample)) and date < older_than for sample in samples.values()):
+            return False
+    expected = upstream.instances_of(local_ae, keys)
+    return expected is None or expected <= len(instances)
+
+
+def _study_date(instance: IndexedInstance) -> str | None:
+    return first_text(decode(instance.encoded_attributes[1]), _STUDY_DATE)
 
 
 def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from pydicom import Dataset
@@ -12,6 +13,14 @@ from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.forwards import Forward
 
 
+class InstanceCount(Protocol):
+    """Tells how many instances studies have (dcmFallbackCMoveSCPLeadingCFindSCP)."""
+
+    def __call__(self, local_ae: ApplicationEntity, study_instance_uids: Sequence[str]) -> int | None:
+        """Number of Study Related Instances (0020,1208), of all of them; None where it cannot be told."""
+        ...
+
+
 class Upstream(Protocol):
     """Asks the other archive; implemented by ``dicom/upstream_move.py``."""
 
@@ -20,6 +29,10 @@ class Upstream(Protocol):
 
         What becomes of it, the forward tells; it has to be closed.
         """
+        ...
+
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """How many instances there are; None where nobody is to be asked, or it cannot be told."""
         ...
 
 

@@ -37,6 +37,7 @@ class Instance:
     problem: StatusError | None = None
     is_transcoded: bool = False
     sop_class_uid: str = "1.2.840.10008.5.1.4.1.1.2"
+    transfer_syntax_uid: str = SYNTAX
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         self.event(f"prepare {self.sop_instance_uid}")
