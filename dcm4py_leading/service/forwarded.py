@@ -14,6 +14,7 @@ from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import (
     PreparedObject,
@@ -111,8 +112,10 @@ def _batches(pieces: Sequence[Buffer], rest: memoryview) -> Iterator[Sequence[Bu
 class Selections:
     """Which rules apply to which objects: worked out once for all that the rules cannot tell apart."""
 
-    def __init__(self, common: RetrieveCoercion) -> None:
+    def __init__(self, common: RetrieveCoercion, studies: Collection[str]) -> None:
+        """``studies`` are those that were asked for: leading archives are asked about all of them at once."""
         self._coercer = common.coercer
+        self._studies = [UID(uid) for uid in studies]
         self._known: dict[tuple[str, Encoding, bytes], Selection] = {}
         self._tags = frozenset({SPECIFIC_CHARACTER_SET, *self._coercer.reads})
 
@@ -130,12 +133,17 @@ class Selections:
         if selection is None:
             ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian) if cut else Dataset()
             selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
+            self._coercer.prefetch([(selection, uid) for uid in self._studies])
         return selection
 
 
 def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedObject]:
-    """The objects of a retrieve as they come. Raises ArchiveUnavailable."""
-    selections = Selections(common)
+    """The objects of a retrieve as they come.
+
+    Where it names no studies, the leading archives are asked about each when its first object comes.
+    Raises ArchiveUnavailable.
+    """
+    selections = Selections(common, forward.studies)
     for arrived in forward:
         if isinstance(arrived, Missing):
             yield MissingObject(arrived, forward)
