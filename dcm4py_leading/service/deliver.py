@@ -262,7 +262,9 @@ class _Delivering:
         return self._cancelled
 
     def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
-        accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)
+        accepted: Collection[str] = ()
+        if obj.sop_class_uid:  # of an object that is missing nothing needs to be negotiated
+            accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)
         with self._lock:
             return obj.prepare(accepted)
 
