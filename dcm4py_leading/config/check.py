@@ -173,7 +173,7 @@ def _listed(names: Iterable[str]) -> str:
 def _other_archives(device: Device) -> Iterator[Problem]:
     for ae in device.application_entities:
         for attribute, title in _other_archives_of(ae):
-            if device.application_entity(title) is not None:
+            if _is_of(device, title):
                 reason = "expected another archive: this is an AE of this device, which would ask itself"
                 yield Problem(dn=ae.dn, attribute=attribute, value=title, reason=reason)
         destination = ae.settings.fallback_cmove_scp_destination
@@ -192,6 +192,12 @@ def _other_archives_of(ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
         yield "dcmSpanningCFindSCP", title
     if (title := ae.settings.fallback_cmove_scp) is not None:
         yield "dcmFallbackCMoveSCP", title
+
+
+def _is_of(device: Device, title: AETitle) -> bool:
+    """Whether the directory finds an AE of the device by this title: by its dcmOtherAETitle none is found, and there it
+    may have the title of the archive in front of which it is."""
+    return any(ae.ae_title == title for ae in device.application_entities)
 
 
 # Coercion rules.
@@ -246,7 +252,7 @@ def _references(device: Device) -> Iterator[tuple[str, str, str]]:
     """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are left out."""
     for ae in device.application_entities:
         for attribute, title in _other_archives_of(ae):
-            if device.application_entity(title) is None:
+            if not _is_of(device, title):
                 yield ae.dn, attribute, title
         if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
             yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
@@ -270,7 +276,7 @@ def _references_of(rule: AnyRule) -> Iterator[tuple[str, str, str]]:
 
 
 def _why_not_callable(device: Device, title: AETitle, source: ConfigSource, expand: Expand) -> str | None:
-    if device.application_entity(title) is not None:
+    if _is_of(device, title):
         return "names an AE of this device, which would ask itself"
     try:
         ae = load_remote_ae(source.read_ae(title), title, expand)

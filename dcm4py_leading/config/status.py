@@ -6,28 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNUSED = "read and checked; nothing acts on it yet"
-_NOT_VERIFIED = "read and checked; the number of instances is not verified yet"
 _NO_WORKLIST = "there is no worklist in this archive; beside dcmMergeMWLSCP it means nothing"
 _MATCHING_BY_SOUND = "person names are not matched by sound"
 _VIEW = "an AE whose view hides not rejected instances answers no matches; other views hide nothing yet"
-
-_FALLBACK = {
-    "dcmFallbackCMoveSCPLeadingCFindSCP": _NOT_VERIFIED,
-    "dcmFallbackCMoveSCPRetries": UNUSED,
-    "dcmFallbackCMoveSCPStudyOlderThan": UNUSED,
-}
 
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmArchiveDevice": {
         "dcmShowPatientInfoInSystemLog": "whatever it says, no patient information is logged",
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
-        **_FALLBACK,
     },
     "dcmArchiveNetworkAE": {
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
-        **_FALLBACK,
     },
     "dcmArchiveAttributeCoercion": {
         "dcmMergeLocalMWLWorklistLabel": _NO_WORKLIST,

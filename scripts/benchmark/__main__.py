@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from scripts.benchmark import machine, report, results, tools
 from scripts.benchmark.archives import DCMQRSCP_STUDIES
-from scripts.benchmark.checks import check_finds, check_large, check_retrieves
+from scripts.benchmark.checks import check_finds, check_large, check_proxied, check_retrieves
 from scripts.benchmark.operations import GROUPS, SHARES, Effort, measure, measure_memory, operations, warm
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
@@ -86,12 +86,19 @@ def run(options: argparse.Namespace) -> Results:
         tools.spread(directory)
         found = Results(machine=machine.describe(directory), settings={})
         with prepared(
-            directory, scale=options.scale, large_bytes=large_bytes, workers=options.workers, say=say
+            directory,
+            scale=options.scale,
+            large_bytes=large_bytes,
+            workers=options.workers,
+            has_proxy="proxy" in options.only,
+            say=say,
         ) as scene:
             found.settings = _settings(scene, options, rounds)
             say("checking what is found and delivered")
             found.checks += check_finds(scene)
             found.checks += check_retrieves(scene, move="move" in options.only, get="get" in options.only)
+            if "proxy" in options.only:
+                found.checks += check_proxied(scene)
             for check in found.checks:
                 if not check.passed:
                     say(f"FAILED: {check.name}: {check.detail}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from scripts.benchmark import records
 from scripts.benchmark.process import BenchmarkError, Server, program
 from scripts.benchmark.wire import MAX_PDU_LENGTH, WireError, echo
 from tests.fixtures.ports import free_port, free_ports
@@ -21,8 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DCMQRSCP_STUDIES = 500
 """dcmqrscp keeps no more studies in one storage area, whatever its configuration says."""
 
-_DEVICES = "cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
-_DEVICE = f"dicomDeviceName=dcm4chee-arc,{_DEVICES}"
+_DEVICE = f"dicomDeviceName=dcm4chee-arc,{records.DEVICES}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +78,14 @@ class Ours:
             tree = tree.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n")
         tree_file, changes_file = directory / "tree.ldif", directory / "changes.ldif"
         tree_file.write_text(tree)
-        records = [_LENGTHS, *map(_destination, destinations), *(_RULES if is_leading_asked else ())]
-        changes_file.write_text("\n\n".join(["version: 1", *records]) + "\n")
-        self._command = (
-            *(sys.executable, "-m", "dcm4py_leading", "serve"),
-            *("--ldif", str(tree_file), "--ldif", str(changes_file), "--data-dir", str(self.data_directory)),
-            *("--http", f"127.0.0.1:{self._http_port}", "--drain", "5"),
-            *(() if workers is None else ("--workers", str(workers))),
-        )
+        changes = [records.pdu_lengths(_DEVICE), *(records.system(d.ae_title, d.port) for d in destinations)]
+        if is_leading_asked:
+            changes.append(records.large_cache(_DEVICE))
+            changes.append(records.rule(_DEVICE, "Leading objects", "C_STORE_RQ", "SCP"))
+            changes.append(records.rule(_DEVICE, "Leading answers", "C_FIND_RSP", "SCU"))
+        changes_file.write_text("\n\n".join(["version: 1", *changes]) + "\n")
+        trees = (tree_file, changes_file)
+        self._command = serve_command(trees, self.data_directory, http_port=self._http_port, workers=workers)
         self._server: Server
 
     @property
@@ -107,7 +107,7 @@ class Ours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """A further storage area of dcmqrscp, which is another called AE title."""
+    """A further AE title of a running archive, such as a storage area of dcmqrscp."""
 
     ae_title: str
     port: int
@@ -117,8 +117,8 @@ class Area:
 class DcmQrScp:
     """DCMTK's archive. It reads through the index of a storage area in each request, so there are two of them."""
 
-    ae_title = "QRSCP"
-    _other_ae_title = "QRSCP_B"
+    ae_title = "DCMQRSCP"
+    _other_ae_title = "DCMQRSCP_B"
 
     def __init__(self, directory: Path, *, destinations: Sequence[Destination]) -> None:
         self.port = free_port()
@@ -224,6 +224,18 @@ class Sink:
         self._server.stop()
 
 
+def serve_command(
+    trees: Sequence[Path], data_directory: Path, *, http_port: int, workers: int | None
+) -> tuple[str, ...]:
+    """``dcm4py-leading serve`` on these LDIF files."""
+    return (
+        *(sys.executable, "-m", "dcm4py_leading", "serve"),
+        *(argument for tree in trees for argument in ("--ldif", str(tree))),
+        *("--data-dir", str(data_directory), "--http", f"127.0.0.1:{http_port}", "--drain", "5"),
+        *(() if workers is None else ("--workers", str(workers))),
+    )
+
+
 def answers(port: int, ae_title: str) -> bool:
     """Whether a C-ECHO succeeds. Raises BenchmarkError when the peer answers, and not as it should."""
     try:
@@ -233,39 +245,3 @@ def answers(port: int, ae_title: str) -> bool:
     except WireError as err:
         raise BenchmarkError(f"C-ECHO of {ae_title}: {err}") from err
     return True
-
-
-def _destination(destination: Destination) -> str:
-    """LDIF records of a system that is not in the quickstart tree."""
-    title, port = destination.ae_title, destination.port
-    device = f"dicomDeviceName=bench-{title.lower()},{_DEVICES}"
-    return (
-        f"dn: {device}\nchangetype: add\nobjectClass: dicomDevice\n"
-        f"dicomDeviceName: bench-{title.lower()}\ndicomInstalled: TRUE\n\n"
-        f"dn: cn=dicom,{device}\nchangetype: add\nobjectClass: dicomNetworkConnection\n"
-        f"cn: dicom\ndicomHostname: 127.0.0.1\ndicomPort: {port}\n\n"
-        f"dn: dicomAETitle={title},{device}\nchangetype: add\nobjectClass: dicomNetworkAE\ndicomAETitle: {title}\n"
-        f"dicomNetworkConnectionReference: cn=dicom,{device}\n"
-        "dicomAssociationInitiator: FALSE\ndicomAssociationAcceptor: TRUE"
-    )
-
-
-def _rule(name: str, dimse: str, role: str) -> str:
-    return (
-        f"dn: cn={name},{_DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: {name}\n"
-        f"dcmDIMSE: {dimse}\ndicomTransferRole: {role}\ndcmLeadingCFindSCP: QRSCP"
-    )
-
-
-_LENGTHS = (
-    f"dn: cn=dicom,{_DEVICE}\nchangetype: modify\n"
-    f"replace: dcmReceivePDULength\ndcmReceivePDULength: {MAX_PDU_LENGTH}\n-\n"
-    f"replace: dcmSendPDULength\ndcmSendPDULength: {MAX_PDU_LENGTH}\n-"
-)
-# Room for every study and no stale time-out: what is measured has a warm cache.
-_RULES = (
-    f"dn: {_DEVICE}\nchangetype: modify\n"
-    "replace: dcmLeadingCFindSCPQueryCacheSize\ndcmLeadingCFindSCPQueryCacheSize: 5000\n-",
-    _rule("Leading objects", "C_STORE_RQ", "SCP"),
-    _rule("Leading answers", "C_FIND_RSP", "SCU"),
-)

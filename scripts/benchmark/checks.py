@@ -18,7 +18,7 @@ from scripts.benchmark import tools
 from scripts.benchmark.data import EXPLICIT_VR_LITTLE_ENDIAN, MANY, Study, digest
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check
-from scripts.benchmark.scene import CONTENDERS, OURS, UNCOERCED, Scene
+from scripts.benchmark.scene import CONTENDERS, OURS, PACS, UNCOERCED, Scene
 from scripts.benchmark.wire import WireError, find
 
 STUDY_KEYS = {
@@ -67,6 +67,19 @@ def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
                 yield _check(f"move {study.label}, {contender}", partial(_moved, scene, contender, study))
             if get:
                 yield _check(f"get {study.label}, {contender}", partial(_got, scene, contender, study))
+
+
+def check_proxied(scene: Scene) -> Iterable[Check]:
+    """What others have arrives through ours whole and coerced, every object of it."""
+
+    def wrong(pacs: str, study: Study) -> str:
+        with scene.keeping() as directory:
+            tools.move(scene.in_front(pacs, study), scene.keeper, tools.study_keys(study.study_uid))
+            return _wrong_objects(directory, study, is_coerced=True)
+
+    for pacs in PACS:
+        for study in (scene.data.a, scene.data.b):
+            yield _check(f"move {study.label} of {pacs} through ours", partial(wrong, pacs, study))
 
 
 def check_large(scene: Scene) -> Check:

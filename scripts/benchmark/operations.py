@@ -17,11 +17,11 @@ from scripts.benchmark.proc import PeakMemory as Looking
 from scripts.benchmark.proc import cpu_seconds
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check, PeakMemory, Results, Sample
-from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, Scene
+from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, PACS, Scene
 from scripts.benchmark.wire import WireError, echo
 
-GROUPS = ("echo", "find", "move", "get", "nagle", "memory", "store")
-SHARES = {"echo": 1, "find": 2, "move": 4, "get": 4, "nagle": 4, "memory": 3, "store": 8}
+GROUPS = ("echo", "find", "move", "get", "proxy", "nagle", "memory", "store")
+SHARES = {"echo": 1, "find": 2, "move": 4, "get": 4, "proxy": 4, "nagle": 4, "memory": 3, "store": 8}
 """How the time that is left is shared out, where it is limited."""
 
 
@@ -60,6 +60,8 @@ def operations(group: str, scene: Scene, effort: Effort, results: Results) -> It
             yield from (_retrieve(f"move_{study.label}", scene, study, _move) for study in (a, b))
         case "get":
             yield from (_retrieve(f"get_{study.label}", scene, study, _get) for study in (a, b))
+        case "proxy":
+            yield from (_proxied(scene, pacs, study) for pacs in PACS for study in (a, b))
         case "nagle":
             yield Operation(
                 name="nagle_A",
@@ -180,6 +182,17 @@ def _retrieve(name: str, scene: Scene, study: Study, do: Callable[[Scene, Peer, 
         return _timed(name, contender, scene.peer(contender, study), study, lambda a: do(scene, a, study))
 
     return Operation(name=name, contenders=CONTENDERS, measure=measured)
+
+
+def _proxied(scene: Scene, pacs: str, study: Study) -> Operation:
+    """The same study of the same PACS to the same sink: from ours before it, and from itself."""
+    name = f"proxy_{pacs}_{study.label}"
+
+    def measured(contender: str) -> Sample:
+        archive = scene.in_front(pacs, study) if contender == OURS else scene.peer(pacs, study)
+        return _timed(name, contender, archive, study, lambda a: _move(scene, a, study))
+
+    return Operation(name=name, contenders=(OURS, pacs), measure=measured)
 
 
 def _move(scene: Scene, archive: Peer, study: Study) -> float:

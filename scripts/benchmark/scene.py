@@ -6,16 +6,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from scripts.benchmark import tools
 from scripts.benchmark.archives import DCMQRSCP_STUDIES, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
 from scripts.benchmark.data import Data, Study, generate
+from scripts.benchmark.proxy import Proxy, proxy_titles
 from tests.fixtures.ports import free_port
 
 OURS, UNCOERCED, DCMQRSCP, ORTHANC = "ours", "uncoerced", "dcmqrscp", "orthanc"
+PACS = (DCMQRSCP, ORTHANC)
+"""Those before which this service stands as a proxy."""
 CONTENDERS = (OURS, UNCOERCED, DCMQRSCP, ORTHANC)
 
 
@@ -31,6 +34,9 @@ class Scene:
     keeper: Destination
     leading: Destination
     workers: int | None
+    proxies: tuple[Destination, ...]
+    """Our AEs in front of each archive of the others."""
+    proxy: Proxy | None = None
 
     def many_of(self, contender: str) -> tuple[Study, ...]:
         """The studies C that this contender has."""
@@ -40,6 +46,11 @@ class Scene:
         """Whom to call for this study."""
         archive = self.archives[contender]
         return archive.other if isinstance(archive, DcmQrScp) and study is self.data.b else archive
+
+    def in_front(self, contender: str, study: Study) -> Peer:
+        """Whom to call for this study of another archive, to have it from ours before it."""
+        assert self.proxy is not None
+        return self.proxy.before(self.peer(contender, study))
 
     @contextmanager
     def fresh(self, contender: str) -> Iterator[Archive]:
@@ -70,9 +81,9 @@ class Scene:
         """An archive of this kind, not yet started."""
         destinations = (self.sink, self.sink_as_shipped, self.keeper)
         if contender == DCMQRSCP:
-            return DcmQrScp(directory, destinations=destinations)
+            return DcmQrScp(directory, destinations=(*destinations, *self.proxies))
         if contender == ORTHANC:
-            return Orthanc(directory, destinations=destinations)
+            return Orthanc(directory, destinations=(*destinations, *self.proxies))
         return Ours(
             directory,
             leading=self.leading,
@@ -84,9 +95,18 @@ class Scene:
 
 @contextmanager
 def prepared(
-    directory: Path, *, scale: float, large_bytes: int, workers: int | None, say: Callable[[str], None]
+    directory: Path,
+    *,
+    scale: float,
+    large_bytes: int,
+    workers: int | None,
+    has_proxy: bool,
+    say: Callable[[str], None],
 ) -> Iterator[Scene]:
-    """Everything running and loaded below ``directory``, until the block ends. Raises BenchmarkError."""
+    """Everything running and loaded below ``directory``, until the block ends. Raises BenchmarkError.
+
+    ``has_proxy``: one of ours in front of the others, too.
+    """
     say("generating the studies")
     source = directory / "source"
     source.mkdir()
@@ -108,6 +128,7 @@ def prepared(
             keeper=Destination(ae_title="KEEPER", port=free_port()),
             leading=Destination(ae_title=leading.ae_title, port=leading.port),
             workers=workers,
+            proxies=proxy_titles(free_port(), 3),
         )
         archives.update({contender: scene.make(contender, directory / contender) for contender in CONTENDERS})
         start(leading)
@@ -130,8 +151,31 @@ def prepared(
         uncoerced.take(ours)
         start(ours)
         start(uncoerced)
-        yield scene
+        if not has_proxy:
+            yield scene
+        else:
+            with _proxied(scene) as with_proxy:
+                yield with_proxy
         say("stopping everything")
+
+
+@contextmanager
+def _proxied(scene: Scene) -> Iterator[Scene]:
+    """The scene with one of ours in front of the others' archives."""
+    studies = (scene.data.a, scene.data.b)
+    behind = {peer.ae_title: peer for peer in (scene.peer(contender, study) for contender in PACS for study in studies)}
+    proxy = Proxy(
+        scene.directory / "proxy",
+        in_front=dict(zip(scene.proxies, behind.values(), strict=True)),
+        leading=scene.leading,
+        destinations=(scene.sink, scene.keeper),
+        workers=scene.workers,
+    )
+    proxy.start()
+    try:
+        yield replace(scene, proxy=proxy)
+    finally:
+        proxy.stop()
 
 
 def _load(scene: Scene, contender: str) -> None:

@@ -237,12 +237,19 @@ def test_archive_of_another_calling_title_that_the_directory_does_not_have_is_a_
 
 
 @pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
-@pytest.mark.parametrize("title", ["DCM4CHEE", "ALIAS", "OTHER"])
+@pytest.mark.parametrize("title", ["DCM4CHEE", "OTHER"])
 def test_device_that_would_ask_itself_on_behalf_of_a_client_is_an_error(attribute, title):
-    entries = proxy(dcmOtherAETitle="ALIAS", **{attribute: title})
-    (problem,) = checked(*entries, trees.ae("OTHER"))
+    (problem,) = checked(*proxy(**{attribute: title}), trees.ae("OTHER"))
     assert (problem.severity, problem.dn, problem.attribute) == (Severity.ERROR, AE, attribute)
     assert "ask itself" in problem.reason
+
+
+@pytest.mark.ldap("dcmOtherAETitle")
+@pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
+def test_archive_under_whose_title_the_ae_answers_too_is_another_one(attribute):
+    entries = proxy(dcmOtherAETitle="PACS", **{attribute: "PACS"})
+    assert checked(*entries, others=trees.remote("PACS")) == []
+    assert told(checked(*entries)) == [("WARNING", AE, attribute)]
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPDestination")

@@ -192,6 +192,20 @@ def test_with_an_archive_of_its_own_it_has_both_and_another_title_has_the_own_st
 
 
 @pytest.mark.peers
+@pytest.mark.ldap("dcmOtherAETitle")
+def test_it_answers_under_the_title_of_the_pacs_too(scene: Scene) -> None:
+    changed = scene.slapd.ldapmodify(
+        f"dn: dicomAETitle=LEADING,{OUR_DEVICE}\nchangetype: modify\nadd: dcmOtherAETitle\ndcmOtherAETitle: DCM4CHEE\n"
+    )
+    assert changed.returncode == 0, changed.stderr
+    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+
+    assert scene.matches("DCM4CHEE") == {(STUDY, *NEW, "LEADING")}
+    assert scene.moved(STUDY, "DCM4CHEE") == 3
+    assert scene.delivered() == {(STUDY, *NEW)}
+
+
+@pytest.mark.peers
 def test_our_device_stands_beside_the_pacs_and_changes_nothing_of_it(directory: Slapd) -> None:
     before = entries_of(directory, "dcm4chee-arc")
 
