@@ -35,6 +35,7 @@ from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
+from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
@@ -421,6 +422,9 @@ def _exchange(http: str, method: str, path: str, accept: str = "application/json
         fail(message, WRONG_USAGE if err.code == HTTPStatus.BAD_REQUEST else PROBLEMS)
     except (urllib.error.URLError, OSError) as err:
         fail(f"{url}: {getattr(err, 'reason', err)}", UNREACHABLE)
+
+
+add_ldif_commands(main, source_options)
 
 
 if __name__ == "__main__":

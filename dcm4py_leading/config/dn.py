@@ -31,6 +31,12 @@ def rdn_values(key: DnKey, attribute: str) -> list[str]:
     return [value for name, value in (key[0] if key else ()) if name == attribute.lower()]
 
 
+def rdn_assertions(dn: str) -> list[tuple[str, str]]:
+    """Attribute and value of each assertion in the entry's own RDN, in the spelling of ``dn``."""
+    parts = (part.partition("=") for part in _split(next(_split(dn, ",")), "+"))
+    return [(name.strip(), _unescaped(value)) for name, _, value in parts]
+
+
 def escape_rdn_value(value: str) -> str:
     """Write ``value`` so that it can stand in a distinguished name (RFC 4514 2.4)."""
     escaped = _SPECIAL.sub(r"\\\1", value).replace("\0", "\\00")
@@ -70,12 +76,14 @@ def _assertion(text: str) -> tuple[str, str]:
 
 
 def _plain(value: str) -> str:
+    return " ".join(_unescaped(value).split()).casefold()
+
+
+def _unescaped(value: str) -> str:
     value = value.strip(" ")
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = value[1:-1]
-    if "\\" in value:
-        value = _ESCAPE.sub(_unescape, value)
-    return " ".join(value.split()).casefold()
+    return _ESCAPE.sub(_unescape, value) if "\\" in value else value
 
 
 def _unescape(match: re.Match[str]) -> str:

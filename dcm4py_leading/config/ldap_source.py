@@ -19,7 +19,7 @@ from ldap3.utils.conv import escape_filter_chars
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
 from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
 from dcm4py_leading.config.failover import Failover
-from dcm4py_leading.config.ldap_session import Access, Session, opened_session, with_session
+from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 _PAGE_SIZE = 250
 _SUCCESS, _SIZE_LIMIT_EXCEEDED, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
+_TIME_OR_ADMIN_LIMIT_EXCEEDED = (3, 11)
 
 _ROOT_FILTER = f"(&(objectClass=dicomConfigurationRoot)(cn={CONFIGURATION_CN}))"
 _AE_PARTS_FILTER = "(|(objectClass=dicomDevice)(objectClass=dicomNetworkConnection)(objectClass=dicomNetworkAE))"
@@ -136,6 +137,15 @@ class LdapSource:
                 reasons.append(str(err))
         raise ConfigUnavailable("; ".join(reasons))
 
+    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
+        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
+        scope: Scope = "SUBTREE" if with_below else "BASE"
+        return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
+
+    def holds_root(self) -> bool:
+        """Whether what stands above the devices is there too."""
+        return True
+
     def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
         """What ``read`` makes of the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
         end = self._clock() + self._read_timeout_seconds
@@ -221,7 +231,12 @@ class DirectorySession:
         ]
 
     def search(
-        self, base: str, search_filter: str, attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,)
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,),
+        *,
+        scope: Scope = "SUBTREE",
     ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base."""
         entries: list[Entry] = []
@@ -230,6 +245,7 @@ class DirectorySession:
             result, response = self.session.search(
                 base,
                 search_filter,
+                scope,
                 attributes=list(attributes),
                 paged_size=_PAGE_SIZE,
                 paged_cookie=cookie,
@@ -269,6 +285,12 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
     if code == _SIZE_LIMIT_EXCEEDED:
         raise ConfigUnavailable(
             f"{url}: the server's size limit cuts off the answer: raise it for this bind DN, or bind with another"
+        )
+    if code in _TIME_OR_ADMIN_LIMIT_EXCEEDED:
+        # 389 gives up a search without index after 5000 entries, which the AEs of a large site are more than.
+        raise ConfigUnavailable(
+            f"{url}: the server {refusal}: {result['description']}: let it index dicomAETitle for equality, or raise"
+            " its limits for this bind DN"
         )
     message = f" ({result['message']})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")

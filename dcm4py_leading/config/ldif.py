@@ -6,31 +6,16 @@ first fault with a message that seldom names it, and does nothing at all, silent
 
 from __future__ import annotations
 
-import base64
-import binascii
+import codecs
 import enum
-import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcm4py_leading.config.dn import dn_key
-from dcm4py_leading.config.entry import text_of
+from dcm4py_leading.config.dn import dn_key, parent_dn
+from dcm4py_leading.config.ldif_lines import Fault, Faults, Line, logical, unfolded
 from dcm4py_leading.errors import ConfigUnavailable, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A logical line: unfolded, decoded. ``name`` is ``-`` for the end of a modification."""
-
-    number: int
-    """Of its first physical line, counted from 1."""
-    name: str
-    value: str
-
-    def named(self, name: str) -> bool:
-        """Whether it has this attribute or keyword, in any case."""
-        return self.name.lower() == name
 
 
 class Operation(enum.Enum):
@@ -39,6 +24,9 @@ class Operation(enum.Enum):
     ADD = "add"
     DELETE = "delete"
     REPLACE = "replace"
+
+
+_OPERATIONS = frozenset(operation.value for operation in Operation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +82,29 @@ class ModifyEntry:
         return self.lines[0].number
 
 
-Record = AddEntry | DeleteEntry | ModifyEntry
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameEntry:
+    """``changetype: modrdn`` or ``moddn``."""
+
+    dn: str
+    lines: tuple[Line, ...]
+    new_rdn: str
+    deletes_old_rdn: bool
+    new_superior: str | None
+
+    @property
+    def line(self) -> int:
+        """Where the record starts."""
+        return self.lines[0].number
+
+    @property
+    def new_dn(self) -> str:
+        """The DN after it."""
+        above = parent_dn(self.dn) if self.new_superior is None else self.new_superior
+        return f"{self.new_rdn},{above}" if above else self.new_rdn
+
+
+Record = AddEntry | DeleteEntry | ModifyEntry | RenameEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +113,24 @@ class LdifFile:
 
     name: str
     records: tuple[Record, ...]
-    problems: tuple[Problem, ...]
+    faults: tuple[Fault, ...]
+    starts: tuple[int, ...] = ()
+    """The first line of each record, also of those that could not be read."""
+    has_byte_order_mark: bool = False
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults as problems of the entries, else of the file."""
+        return tuple(
+            Problem(dn=self.name, reason=f"line {fault.line}: {fault.reason}")
+            if fault.dn is None
+            else Problem(dn=fault.dn, reason=f"{self.name}, line {fault.line}: {fault.reason}")
+            for fault in self.faults
+        )
+
+    def record_at(self, line: int) -> int:
+        """The number of the record to which a line belongs, counted from 1."""
+        return max(1, bisect_right(self.starts, line))
 
 
 def read_ldif(path: Path) -> LdifFile:
@@ -116,48 +143,31 @@ def read_ldif(path: Path) -> LdifFile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
-        problem = Problem(dn=str(path), reason=f"line {line}: expected UTF-8; save the file in that encoding")
-        return LdifFile(name=str(path), records=(), problems=(problem,))
-    return parse_ldif(text, str(path))
+        fault = Fault(line=line, reason="expected UTF-8; save the file in that encoding")
+        return LdifFile(name=str(path), records=(), faults=(fault,))
+    return replace(parse_ldif(text, str(path)), has_byte_order_mark=data.startswith(codecs.BOM_UTF8))
 
 
 def parse_ldif(text: str, name: str) -> LdifFile:
     """Read LDIF text; ``name`` stands for it in messages."""
-    faults = _Faults(name)
-    records = [record for lines in _records(text, faults) if (record := _record(lines, faults)) is not None]
+    faults = Faults()
+    found = list(_records(text, faults))
+    records = [record for lines in found if (record := _record(lines, faults)) is not None]
     _refuse_mixture(records, faults)
-    return LdifFile(name=name, records=tuple(records), problems=tuple(faults.problems))
+    starts = tuple(lines[0].number for lines in found)
+    return LdifFile(name=name, records=tuple(records), faults=tuple(faults.found), starts=starts)
 
 
-class _Faults:
-    """The problems of one file."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.problems: list[Problem] = []
-
-    def add(self, line: int, reason: str, dn: str | None = None) -> None:
-        place = self.name if dn is None else dn
-        where = f"line {line}" if dn is None else f"{self.name}, line {line}"
-        self.problems.append(Problem(dn=place, reason=f"{where}: {reason}"))
-
-
-# Physical to logical lines.
-
-_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9.;-]*)(::|:<|:)")
-_STARTS_RECORD = re.compile(r"\s+(dn|changetype|objectclass|version)::?(\s|$)", re.IGNORECASE)
-
-
-def _records(text: str, faults: _Faults) -> Iterator[list[Line]]:
+def _records(text: str, faults: Faults) -> Iterator[list[Line]]:
     """The logical lines of each record; comments and the version line are gone."""
     record: list[Line] = []
-    for number, line in _unfolded(text, faults):
+    for number, line in unfolded(text, faults):
         if line == "":
             if record:
                 yield record
             record = []
             continue
-        parsed = _logical(number, line, faults)
+        parsed = logical(number, line, faults)
         if parsed is None:
             continue
         if not record and parsed.named("version"):
@@ -169,73 +179,7 @@ def _records(text: str, faults: _Faults) -> Iterator[list[Line]]:
         yield record
 
 
-def _unfolded(text: str, faults: _Faults) -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first physical line; '' is the blank line that ends a record."""
-    start, parts = 0, [""]
-    for number, line in enumerate(_unindented(text.replace("\r\n", "\n").split("\n"), faults), start=1):
-        if line and not line.strip():
-            # A continuation by the letter of RFC 2849: the next record would be read as part of this one.
-            faults.add(number, "the line holds only blanks, which does not end a record: make it empty")
-            line = ""
-        if line.startswith(" ") and start:
-            parts.append(line[1:])
-            continue
-        if line[:1] in (" ", "\t"):
-            faults.add(number, "the line is indented, but there is no line before it to continue")
-            line = line.lstrip()
-        if start:
-            yield start, "".join(parts)
-        start, parts = (number, [line]) if line else (0, [""])
-        if not line:
-            yield number, ""
-    if start:
-        yield start, "".join(parts)
-
-
-def _unindented(lines: list[str], faults: _Faults) -> list[str]:
-    """Undo, and report once, the indentation of text pasted from a page: each line would continue the one before."""
-    for number, line in enumerate(lines, start=1):
-        match = _STARTS_RECORD.match(line)
-        if match is not None:
-            faults.add(
-                number, "the text is indented, so each line only continues the one before: remove the indentation"
-            )
-            width = match.start(1)
-            return [line[min(width, len(line) - len(line.lstrip())) :] for line in lines]
-    return lines
-
-
-def _logical(number: int, line: str, faults: _Faults) -> Line | None:
-    if line.startswith("#"):
-        return None
-    if line.rstrip() == "-":
-        return Line(number, "-", "")
-    match = _LINE.match(line)
-    if match is None:
-        faults.add(number, f"expected 'attribute: value', not {line[:40]!r}")
-        return None
-    name, mark = match[1], match[2]
-    value = line[match.end() :].lstrip(" ")
-    if mark == ":<":
-        faults.add(
-            number,
-            f"{name}: values from a URL are not read, since a configuration must not open other files:"
-            " write the value here, in base64 after '::'",
-        )
-        return None
-    if mark == "::":
-        try:
-            value = text_of(base64.b64decode(value.rstrip(), validate=True))
-        except (binascii.Error, ValueError):
-            faults.add(number, f"{name}: expected base64 after '::'")
-            return None
-    return Line(number, name, value)
-
-
-# Logical lines to records.
-
-
-def _record(lines: list[Line], faults: _Faults) -> Record | None:
+def _record(lines: list[Line], faults: Faults) -> Record | None:
     head, *rest = lines
     if not head.named("dn"):
         faults.add(head.number, f"a record must begin with 'dn:', not {head.name!r}: is a blank line too many above?")
@@ -251,8 +195,11 @@ def _record(lines: list[Line], faults: _Faults) -> Record | None:
             faults.add(line.number, "a second dn in one record: put a blank line before it", dn)
             return None
     if rest and rest[0].named("control"):
-        faults.add(rest[0].number, "controls are not applied: remove the line", dn)
+        faults.add(rest[0].number, "controls are not applied: remove the line", dn, is_ours=True)
         return None
+    if rest and rest[0].name.lower() in _OPERATIONS:
+        faults.add(head.number, "the record has no changetype: put 'changetype: modify' below the dn", dn)
+        return _modify(dn, lines, rest, faults)
     if not rest or not rest[0].named("changetype"):
         return _add(dn, lines, rest, faults, is_content=True)
     kind = rest[0].value.strip().lower()
@@ -267,17 +214,13 @@ def _record(lines: list[Line], faults: _Faults) -> Record | None:
         case "modify":
             return _modify(dn, lines, body, faults)
         case "modrdn" | "moddn":
-            faults.add(
-                rest[0].number,
-                f"changetype: {kind} is not applied here: delete the entry and add it under its new name",
-                dn,
-            )
+            return _rename(dn, lines, body, faults)
         case _:
-            faults.add(rest[0].number, f"expected changetype add, delete or modify, not {kind!r}", dn)
+            faults.add(rest[0].number, f"expected changetype add, delete, modify or modrdn, not {kind!r}", dn)
     return None
 
 
-def _add(dn: str, lines: list[Line], body: list[Line], faults: _Faults, *, is_content: bool) -> AddEntry:
+def _add(dn: str, lines: list[Line], body: list[Line], faults: Faults, *, is_content: bool) -> AddEntry:
     attributes = []
     for line in body:
         if line.name == "-":
@@ -291,7 +234,7 @@ def _add(dn: str, lines: list[Line], body: list[Line], faults: _Faults, *, is_co
     return AddEntry(dn=dn, lines=tuple(lines), attributes=tuple(attributes), is_content=is_content)
 
 
-def _modify(dn: str, lines: list[Line], body: list[Line], faults: _Faults) -> ModifyEntry:
+def _modify(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> ModifyEntry:
     modifications = []
     for group in _groups(body):
         head, *values = group
@@ -318,6 +261,30 @@ def _modify(dn: str, lines: list[Line], body: list[Line], faults: _Faults) -> Mo
     return ModifyEntry(dn=dn, lines=tuple(lines), modifications=tuple(modifications))
 
 
+def _rename(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> RenameEntry | None:
+    names = [line.name.lower() for line in body]
+    if names not in (["newrdn", "deleteoldrdn"], ["newrdn", "deleteoldrdn", "newsuperior"]):
+        faults.add(lines[0].number, "expected newrdn, deleteoldrdn and, if wanted, newsuperior, each once", dn)
+        return None
+    new_rdn, deletes, *above = (line.value.strip() for line in body)
+    try:
+        for name in (new_rdn, *above):
+            dn_key(name)
+    except ValueError as err:
+        faults.add(body[0].number, str(err), dn)
+        return None
+    if deletes not in ("0", "1"):
+        faults.add(body[1].number, f"deleteoldrdn: expected 0 or 1, not {deletes!r}", dn)
+        return None
+    return RenameEntry(
+        dn=dn,
+        lines=tuple(lines),
+        new_rdn=new_rdn,
+        deletes_old_rdn=deletes == "1",
+        new_superior=above[0] if above else None,
+    )
+
+
 def _groups(body: list[Line]) -> Iterator[list[Line]]:
     """The lines of each modification; the last '-' may be missing."""
     group: list[Line] = []
@@ -332,7 +299,7 @@ def _groups(body: list[Line]) -> Iterator[list[Line]]:
         yield group
 
 
-def _refuse_mixture(records: list[Record], faults: _Faults) -> None:
+def _refuse_mixture(records: list[Record], faults: Faults) -> None:
     """RFC 2849: a file holds entries or changes, never both. ldapmodify takes the former for a broken change."""
     changes = [record for record in records if not (isinstance(record, AddEntry) and record.is_content)]
     if not changes:

@@ -72,9 +72,14 @@ class Channel:
         self._socket = sock
         self._writing = threading.Lock()
         if send_seconds is not None:
-            whole, fraction = divmod(send_seconds, 1)
-            limit = _TIMEVAL.pack(int(whole), int(fraction * 1_000_000))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            self.limit_sending(send_seconds)
+
+    def limit_sending(self, seconds: float) -> None:
+        """From now on, so long the other end may not read."""
+        whole, fraction = divmod(seconds, 1)
+        limit = _TIMEVAL.pack(int(whole), int(fraction * 1_000_000))
+        with contextlib.suppress(OSError):  # closed: the next message tells
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def send(self, content: Mapping[str, Json], descriptors: Sequence[int] = ()) -> None:
         """Send one message. Raises OSError, and then the channel is of no use any more."""
@@ -147,6 +152,10 @@ class Asker:
         except OSError:
             self._settle(number, future, WorkerSilent("the worker has ended"))
         return future
+
+    def limit_sending(self, seconds: float) -> None:
+        """See `Channel`."""
+        self._channel.limit_sending(seconds)
 
     def forget(self, future: Future[Json]) -> None:
         """Nobody waits for this answer any more."""

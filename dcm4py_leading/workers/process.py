@@ -21,8 +21,8 @@ LOG = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _END_SECONDS = 5.0
 """From the end of the control channel to that of the process."""
-_SEND_SECONDS = 5.0
-"""How long a worker may not read what it is sent."""
+_SEND_SECONDS, _FIRST_SEND_SECONDS = 5.0, 60.0
+"""How long a worker may not read what it is sent; at first it has to start, on a machine that may be busy."""
 _MOST_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
@@ -64,7 +64,7 @@ class WorkerProcess:
 
     def begin(self) -> None:
         """Let it begin, and keep it running from then on. Raises what ``begin`` raises."""
-        self._begin(self)
+        self._let_begin()
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of worker {self._slot}", daemon=True)
         self._keeper.start()
 
@@ -128,7 +128,7 @@ class WorkerProcess:
                 self._command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=passed
             )
         self._misses = 0
-        self._asker = Asker(Channel(ours, send_seconds=_SEND_SECONDS))
+        self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
 
     def _reap(self) -> int:
         assert self._process is not None and self._asker is not None
@@ -137,6 +137,11 @@ class WorkerProcess:
         self._asker.close()
         self._slots.set(self._slot, 0)
         return status
+
+    def _let_begin(self) -> None:
+        self._begin(self)
+        if self._asker is not None:
+            self._asker.limit_sending(_SEND_SECONDS)
 
     def _keep(self) -> None:
         pause, started = _FIRST_PAUSE, time.monotonic()
@@ -153,7 +158,7 @@ class WorkerProcess:
             self.restarts += 1
             try:
                 self._spawn()
-                self._begin(self)
+                self._let_begin()
             except Exception as err:  # noqa: BLE001 - whatever it was, it is tried again
                 LOG.error("worker %d cannot begin: %s", self._slot, err)
                 self.kill()

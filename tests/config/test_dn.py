@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcm4py_leading.config.dn import dn_key, escape_rdn_value, parent_dn, rdn_values
+from dcm4py_leading.config.dn import dn_key, escape_rdn_value, parent_dn, rdn_assertions, rdn_values
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_blanks_and_signs_at_the_ends_are_escaped(value, escaped):
 def test_parent_keeps_its_spelling():
     assert parent_dn(r"cn=a\,b, CN=Devices,dc=org") == "CN=Devices,dc=org"
     assert parent_dn("dc=org") == ""
+
+
+def test_assertions_of_the_rdn_keep_their_spelling():
+    dn = "dcmAttributeSetID=*+dcmAttributeSetType= LEADING\\2CCFIND ,cn=x"
+    assert rdn_assertions(dn) == [("dcmAttributeSetID", "*"), ("dcmAttributeSetType", "LEADING,CFIND")]

@@ -191,3 +191,51 @@ def test_refused_value_of_an_attribute_that_we_do_not_read_is_not_shown(source):
     (problem,) = problems(source(TREE, pin, pin))
     assert problem.attribute == "dcmKeyStorePin"
     assert "s3cret" not in str(problem)
+
+
+def test_entry_has_the_attribute_that_names_it_as_on_a_server(source):
+    text = f"dn: cn=Second,{DEVICE}\nobjectClass: dicomNetworkConnection\ndicomHostname: h\n"
+    assert source(TREE, text).entries()[-1].values("cn") == ("Second",)
+
+
+def rename(dn, new_rdn, *more, delete_old=1):
+    return "\n".join(
+        [f"dn: {dn}", "changetype: modrdn", f"newrdn: {new_rdn}", f"deleteoldrdn: {delete_old}", *more, ""]
+    )
+
+
+def test_renamed_entry_takes_what_is_below_along(source):
+    directory = source(TREE, rename(DEVICE, "dicomDeviceName=arc"))
+    assert directory.read_device("dcm4chee-arc") == ()
+    entries = directory.read_device("ARC")
+    assert entries[0].values("dicomDeviceName") == ("arc",)
+    assert len(entries) == len(source(TREE).read_device("dcm4chee-arc"))
+    assert all(entry.dn.endswith(f"dicomDeviceName=arc,{DEVICES}") for entry in entries)
+
+
+def test_old_name_stays_a_value_where_it_is_not_deleted(source):
+    (entry,) = source(TREE, rename(CONNECTION, "cn=second", delete_old=0)).read_entries(
+        f"cn=second,{DEVICE}", with_below=True
+    )
+    assert entry.values("cn") == ("dicom", "second")
+
+
+def test_entry_moves_below_another(source):
+    moved = rename(CONNECTION, "cn=dicom", f"newsuperior: {AE}")
+    assert len(source(TREE, moved).read_entries(f"cn=dicom,{AE}", with_below=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (rename(f"cn=none,{DEVICE}", "cn=a"), "there is no such entry"),
+        (
+            rename(CONNECTION, "cn=dicom", f"newsuperior: cn=none,{DEVICE}"),
+            "the entry above the new name does not exist",
+        ),
+        (rename(CONNECTION, "dicomAETitle=DCM4CHEE"), "the new name is taken"),
+    ],
+)
+def test_renaming_that_a_server_refuses_is_refused(source, text, reason):
+    (problem,) = problems(source(TREE, text))
+    assert reason in str(problem)

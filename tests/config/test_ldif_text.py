@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif import parse_ldif
-from dcm4py_leading.config.ldif_source import Directory, LdifSource
+from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.ldif_text import to_ldif
 from dcm4py_leading.config.snapshot import load_snapshot
 from tests.fixtures import trees
@@ -42,7 +43,7 @@ values = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1,
 
 @given(st.dictionaries(st.sampled_from(["description", "dcmProperty", "seeAlso"]), values))
 def test_whatever_an_entry_holds_is_read_back(attributes):
-    entry = Entry.of("cn=Grüße\\, x,dc=y", {"objectClass": ["device"], **attributes})
+    entry = Entry.of("cn=Grüße\\, x,dc=y", {"objectClass": ["device"], "cn": ["Grüße, x"], **attributes})
     (found,) = read_back(to_ldif([entry]))
     assert found.dn == entry.dn
     assert {name: set(found.values(name)) for name in found} == {name: set(entry.values(name)) for name in entry}

@@ -124,6 +124,24 @@ def test_an_answer_that_a_size_limit_cuts_off_is_no_configuration(directory_of: 
         anonymous(directory_of(server, "stock")).read_device("dcm4chee-arc")
 
 
+READ_BY_ALL = (
+    'aci: (targetattr="*")(version 3.0; acl "all read"; allow (read, search, compare) userdn="ldap:///anyone";)'
+)
+LIMITS = "cn=config,cn=ldbm database,cn=plugins,cn=config"
+
+
+def test_a_search_that_the_server_gives_up_is_told_with_what_helps(directory_of: DirectoryOf) -> None:
+    # 389 looks through 5000 entries at most for all but the administrator.
+    directory = directory_of("389", "ours")
+    lower = f"dn: {LIMITS}\nchangetype: modify\nreplace: nsslapd-lookthroughlimit\nnsslapd-lookthroughlimit: 50\n-\n"
+    directory.ldapmodify(f"dn: {BASE_DN}\nchangetype: modify\nadd: aci\n{READ_BY_ALL}\n-\n\n{lower}")
+    try:
+        with pytest.raises(ConfigUnavailable, match="adminLimitExceeded: let it index dicomAETitle for equality"):
+            anonymous(directory).read_device("dcm4chee-arc")
+    finally:
+        directory.ldapmodify(f"dn: {BASE_DN}\nchangetype: modify\ndelete: aci\n-\n\n{lower.replace(' 50', ' 5000')}")
+
+
 def test_a_tree_that_the_bind_may_not_read_is_no_empty_tree(directory_of: DirectoryOf) -> None:
     # 389 lets nobody but the administrator read, until an ACI says otherwise.
     with pytest.raises(ConfigInvalid, match="may we read it"):

@@ -48,14 +48,6 @@ OBJECT_CLASSES: tuple[ObjectClass, ...] = (
     ObjectClass("dcmArchiveAttributeCoercion2", CoercionRule2, coercion.ARCHIVE_ATTRIBUTE_COERCION2),
 )
 
-_NOT_SINGLE_BY_SCHEMA = frozenset({"cn", "dcmnullifyissuerofpatientid"})
-
-
-def single_valued() -> frozenset[str]:
-    """The attributes, in lower case, that a directory lets have one value only, as far as we read them."""
-    rows = (row for object_class in OBJECT_CLASSES for row in object_class.rows)
-    return frozenset(row.attribute.lower() for row in rows if row.single) - _NOT_SINGLE_BY_SCHEMA
-
 
 def read_attributes() -> frozenset[str]:
     """The attributes, in lower case, that some row reads."""

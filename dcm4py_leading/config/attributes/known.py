@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-ATTRIBUTES: frozenset[str] = frozenset(
-    """
+ATTRIBUTE_NAMES = """
     dcmAAACTimeout dcmAARQTimeout dcmAATimeout dcmAcceptConflictingPatientID dcmAcceptedCallingAETitle
     dcmAcceptedMoveDestination dcmAcceptedUserRole dcmAcceptMissingPatientID dcmAcceptPreviousRejectedInstance
     dcmAcceptRejectionBeforeStorage dcmAccessControlID dcmAccessControlSeriesIndividually dcmAccessionNumber
@@ -175,9 +174,10 @@ ATTRIBUTES: frozenset[str] = frozenset(
     hl7PSUTemplateParam hl7PSUTimeout hl7PSUTrigger hl7ReferredMergedPatientPolicy hl7ScheduledProtocolCodeInOrder
     hl7ScheduledStationAETInOrder hl7ScheduleProcedureTemplateURI hl7SendingCharacterSet hl7TrackChangedPatientID
     hl7UPSOnHL7ID hl7UseNullValue hl7VeterinaryUsePatientName
-    """.lower().split()
-)
-"""Attribute types of the three schema files."""
+"""
+"""Attribute types of the three schema files, as these spell them."""
+
+ATTRIBUTES: frozenset[str] = frozenset(ATTRIBUTE_NAMES.lower().split())
 
 GENERAL_ATTRIBUTES: frozenset[str] = frozenset(
     """
@@ -188,8 +188,7 @@ GENERAL_ATTRIBUTES: frozenset[str] = frozenset(
 )
 """Standard and operational attributes that any directory may hold."""
 
-OBJECT_CLASSES: frozenset[str] = frozenset(
-    """
+OBJECT_CLASS_NAMES = """
     dcmArchiveAttributeCoercion dcmArchiveAttributeCoercion2 dcmArchiveCompressionRule dcmArchiveDevice
     dcmArchiveHL7Application dcmArchiveNetworkAE dcmAttributeCoercion dcmAttributeFilter dcmAttributeSet
     dcmAuditLogger dcmAuditRecordRepository dcmAuditSuppressCriteria dcmBulkDataDescriptor
@@ -204,6 +203,7 @@ OBJECT_CLASSES: frozenset[str] = frozenset(
     hl7ExportRule hl7ForwardRule hl7OrderScheduledStation hl7OrderSPSStatus hl7PrefetchRule hl7StudyRetentionPolicy
     hl7UniqueApplicationName hl7UniqueApplicationNamesRegistryRoot hl7UPSOnHL7
     alias dcObject extensibleObject organization organizationalUnit pkiCA pkiUser referral simpleSecurityObject top
-    """.lower().split()
-)
-"""Object classes of the three schema files, and standard ones."""
+"""
+"""Object classes of the three schema files, and standard ones, as these spell them."""
+
+OBJECT_CLASSES: frozenset[str] = frozenset(OBJECT_CLASS_NAMES.lower().split())

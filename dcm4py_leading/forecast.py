@@ -1,0 +1,130 @@
+"""What an import would do: the configuration with LDIF files applied in memory, held against the one that is there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from dcm4py_leading.coercion.rules import compile_rules, warnings
+from dcm4py_leading.coercion.schemes import Environment
+from dcm4py_leading.compose import Site, check
+from dcm4py_leading.config.changed import ChangedSource, TreeSource, ae_titles, directory_for
+from dcm4py_leading.config.difference import Difference, Kind, differences
+from dcm4py_leading.config.directory import Directory
+from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.ldif import LdifFile
+from dcm4py_leading.config.lint import Finding, lint, locate
+from dcm4py_leading.config.loader import load_remote_ae
+from dcm4py_leading.config.named_titles import unknown_titles
+from dcm4py_leading.config.placeholders import expander
+from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.model.coercion import AnyRule, CoercionRule
+from dcm4py_leading.model.device import Device, RemoteAE
+
+_REFERS_OUTSIDE = ("xslt:", "merge-mwl:", "sup-from-dev:")
+"""Schemes of dcmURI whose steps need style sheets or other devices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What becomes of a configuration."""
+
+    findings: tuple[Finding, ...]
+    """What the server refuses, and what the service will have against the result and has not now."""
+    mended: tuple[Problem, ...] = ()
+    """Problems that are there now, and not afterwards."""
+    differences: tuple[Difference, ...] = ()
+    is_comparable: bool = True
+    """Whether both configurations can be put in force; if not, no differences of the device can be told."""
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the import fails, or its result cannot be put in force."""
+        return any(finding.is_error for finding in self.findings)
+
+
+def lint_alone(files: Sequence[LdifFile]) -> tuple[Finding, ...]:
+    """What can be told of the files without a tree."""
+    return lint(files, Directory(knows_all=False), check_rule=rule_problems, expand=expander({}, {}))
+
+
+def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
+    """Lint ``files`` for the tree of ``site``, and compare the configuration before and after.
+
+    Raises ConfigUnavailable, and ConfigInvalid when the tree cannot be read at all.
+    """
+    source = site.source
+    if not isinstance(source, TreeSource):
+        raise ConfigUnavailable(f"{source.describe()}: single entries cannot be read from it")
+    directory = directory_for(files, source)
+    entries_before = tuple(directory)
+    findings = lint(files, directory, check_rule=rule_problems, expand=site.expand)
+    changed = ChangedSource(source, directory, files)
+    old, old_problems = _checked(site)
+    new, new_problems = _checked(dataclasses.replace(site, source=changed))
+    told = {finding.problem for finding in findings}
+    appeared = [problem for problem in new_problems if problem not in old_problems and problem not in told]
+    own = () if old is None or new is None else differences(old, new)
+    own_titles = ae_titles(source.read_device(site.device_name)) | ae_titles(changed.read_device(site.device_name))
+    titles = (ae_titles(entries_before) | ae_titles(directory)) - own_titles
+    return Forecast(
+        findings=(*findings, *locate(appeared, files), *unknown_titles(files, _is_title_of(changed))),
+        mended=tuple(problem for problem in old_problems if problem not in new_problems),
+        differences=(*own, *_remote_differences(titles, source, changed, site)),
+        is_comparable=old is not None and new is not None,
+    )
+
+
+def rule_problems(rule: AnyRule) -> list[Problem]:
+    """What is wrong with a rule, as far as it can be told without the style sheets and devices that it names."""
+    if isinstance(rule, CoercionRule):
+        rule = dataclasses.replace(rule, uri=None, supplement_from_device_reference=None, merge_mwl_template_uri=None)
+    elif rule.uri.startswith(_REFERS_OUTSIDE):
+        rule = dataclasses.replace(rule, uri="trim-ISO2022:")
+    try:
+        return warnings(compile_rules([rule], Environment()))
+    except ConfigInvalid as err:
+        return list(err.problems)
+
+
+def _checked(site: Site) -> tuple[Device | None, tuple[Problem, ...]]:
+    """The device, None when it cannot be put in force, and all its problems."""
+    try:
+        snapshot = check(site).snapshot
+    except ConfigInvalid as err:
+        return None, err.problems
+    return snapshot.device, snapshot.problems
+
+
+def _is_title_of(source: ConfigSource) -> Callable[[str], bool]:
+    @cache
+    def is_title(title: str) -> bool:
+        return bool(source.read_ae(title))
+
+    return is_title
+
+
+def _remote_differences(
+    titles: Iterable[str], old: ConfigSource, new: ConfigSource, site: Site
+) -> Iterable[Difference]:
+    for title in sorted(titles):
+        before, after = _remote(old, title, site), _remote(new, title, site)
+        if before is not None and after is not None:
+            yield from differences(before, after)
+        elif before is not None or after is not None:
+            kind = Kind.REMOVED if after is None else Kind.ADDED
+            yield Difference(kind=kind, object_class="dicomNetworkAE", name=title, detail=_where(after))
+
+
+def _remote(source: ConfigSource, title: str, site: Site) -> RemoteAE | None:
+    try:
+        return load_remote_ae(source.read_ae(title), title, site.expand)
+    except ConfigInvalid:
+        return None  # told by lint, or was so before
+
+
+def _where(ae: RemoteAE | None) -> str:
+    places = () if ae is None else tuple(f"{found.hostname}:{found.port}" for found in ae.connections)
+    return f"({', '.join(places)})" if places else ""

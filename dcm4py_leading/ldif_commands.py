@@ -1,0 +1,128 @@
+"""``dcm4py-leading ldif``: LDIF that is about to be imported, checked, mended, and compared to what is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dcm4py_leading.compose import Site
+from dcm4py_leading.config.difference import Difference
+from dcm4py_leading.config.ldif import parse_ldif, read_ldif
+from dcm4py_leading.config.ldif_fix import fix_ldif
+from dcm4py_leading.config.lint import Finding
+from dcm4py_leading.forecast import forecast, lint_alone
+
+_PROBLEMS = 1
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> None:
+    """Add the group to the command line; ``source_options`` decorates a command that takes a SOURCE."""
+
+    @main.group(name="ldif")
+    def ldif_group() -> None:
+        """LDIF that is to be given to ldapmodify: check it, mend it, see what it would do."""
+
+    @ldif_group.command(name="lint")
+    @partial(source_options, is_required=False)
+    @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+    @click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
+    def lint_command(site: Site | None, files: tuple[Path, ...], as_json: bool) -> None:
+        """Print what a server, or the service after it, will refuse of FILE, by record and line.
+
+        With a SOURCE also what is wrong for the tree there, such as a second value where one is allowed.
+        """
+        read = [read_ldif(path) for path in files]
+        found = lint_alone(read) if site is None else forecast(read, site).findings
+        if as_json:
+            click.echo(json.dumps([_finding_json(finding) for finding in found], indent=2, ensure_ascii=False))
+        else:
+            for finding in found:
+                click.echo(str(finding))
+        sys.exit(_PROBLEMS if any(finding.is_error for finding in found) else 0)
+
+    @ldif_group.command(name="fix")
+    @click.argument("file", type=_FILE)
+    def fix_command(file: Path) -> None:
+        """Print FILE as ldapmodify accepts it, with modify records that can be run again; say on stderr what changed.
+
+        What cannot be mended stays, or becomes a comment where it could not even be read: exit code 1.
+        """
+        try:
+            fixed = fix_ldif(file.read_bytes().decode("utf-8"))
+        except UnicodeDecodeError:
+            click.echo(f"{file}: expected UTF-8; save the file in that encoding", err=True)
+            sys.exit(_PROBLEMS)
+        click.echo(fixed.text, nl=False)
+        wrong = [
+            dataclasses.replace(finding, line=fixed.origins[finding.line - 1])
+            for finding in lint_alone([parse_ldif(fixed.text, str(file))])
+            if finding.is_error
+        ]
+        for told, what in ((fixed.mended, "mended"), (fixed.left_out, "made a comment"), (fixed.unrepeatable, "note")):
+            for fault in told:
+                click.echo(f"{file}, line {fault.line}: {what}: {fault.reason}", err=True)
+        for finding in wrong:
+            click.echo(f"{file}, line {finding.line}: not mended: {finding.problem}", err=True)
+        sys.exit(_PROBLEMS if wrong or fixed.left_out else 0)
+
+    @ldif_group.command(name="diff")
+    @source_options
+    @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+    def diff_command(site: Site, files: tuple[Path, ...], as_json: bool) -> None:
+        """Print what FILE would change in the configuration of SOURCE, and what would be wrong then."""
+        told = forecast([read_ldif(path) for path in files], site)
+        if as_json:
+            described = {
+                "differences": [_difference_json(difference) for difference in told.differences],
+                "problems": [_finding_json(finding) for finding in told.findings],
+                "mended": [str(problem) for problem in told.mended],
+                "isComparable": told.is_comparable,
+            }
+            click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        else:
+            for difference in told.differences:
+                click.echo(str(difference))
+            for finding in told.findings:
+                click.echo(str(finding))
+            for problem in told.mended:
+                click.echo(f"mended: {problem}")
+            if not told.is_comparable:
+                click.echo(f"{site.device_name}: no differences told, for lack of two valid configurations", err=True)
+            elif not told.differences:
+                click.echo(f"{site.device_name}: the effective configuration stays as it is", err=True)
+        sys.exit(_PROBLEMS if told.has_errors else 0)
+
+
+def _difference_json(difference: Difference) -> dict[str, object]:
+    return {
+        "kind": difference.kind.value,
+        "objectClass": difference.object_class,
+        "name": difference.name,
+        "place": difference.place or None,
+        "attribute": difference.attribute,
+        "detail": difference.detail or None,
+        "text": str(difference),
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, object]:
+    problem = finding.problem
+    return {
+        "file": finding.file,
+        "record": finding.record or None,
+        "line": finding.line or None,
+        "severity": problem.severity.value,
+        "dn": None if problem.dn == finding.file else problem.dn,
+        "attribute": problem.attribute,
+        "value": problem.value,
+        "reason": problem.reason,
+    }
