@@ -128,6 +128,27 @@ def move_request(sop_class_uid: str, message_id: int, destination: str) -> Comma
     }
 
 
+def get_request(sop_class_uid: str, message_id: int) -> Command:
+    """The command of a C-GET-RQ of medium priority."""
+    return {
+        dimse.AFFECTED_SOP_CLASS_UID: sop_class_uid,
+        dimse.COMMAND_FIELD: dimse.C_GET_RQ,
+        dimse.MESSAGE_ID: message_id,
+        dimse.PRIORITY: 0,
+    }
+
+
+def store_response(request: Message, status: int) -> Command:
+    """The command of the response to a C-STORE-RQ on an association of ours."""
+    return {
+        dimse.AFFECTED_SOP_CLASS_UID: request.text(dimse.AFFECTED_SOP_CLASS_UID),
+        dimse.COMMAND_FIELD: dimse.C_STORE_RQ | dimse.RESPONSE,
+        dimse.MESSAGE_ID_BEING_RESPONDED_TO: request.number(dimse.MESSAGE_ID) or 0,
+        dimse.STATUS: status,
+        dimse.AFFECTED_SOP_INSTANCE_UID: request.text(dimse.AFFECTED_SOP_INSTANCE_UID),
+    }
+
+
 def cancel_request(message_id: int) -> Command:
     """The command of a C-CANCEL-RQ for the request of that Message ID (PS3.7 9.3.2.3)."""
     return {dimse.COMMAND_FIELD: dimse.C_CANCEL_RQ, dimse.MESSAGE_ID_BEING_RESPONDED_TO: message_id}

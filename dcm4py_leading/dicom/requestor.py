@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -20,7 +20,14 @@ from dcm4py_leading.dicom.association import (
 )
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
-from dcm4py_leading.dicom.pdu import AssociateAccept, AssociateReject, AssociateRequest, UserInformation, numbered
+from dcm4py_leading.dicom.pdu import (
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    Role,
+    UserInformation,
+    numbered,
+)
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
@@ -43,8 +50,11 @@ class RequestedAssociation:
         for_storage: bool = False,
         timeout: timedelta | None = None,
         calling: AETitle | None = None,
+        as_scp: Collection[str] = (),
     ) -> None:
         """Open it, as ``calling`` if that is given. Raises AssociationFailed.
+
+        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4).
 
         dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
         bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
@@ -73,6 +83,7 @@ class RequestedAssociation:
                 maximum_length=local.receive_pdu_length,
                 implementation_class_uid=IMPLEMENTATION_CLASS_UID,
                 implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+                roles={sop_class: Role(scu=False, scp=True) for sop_class in as_scp},
             ),
         )
         accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)

@@ -1,7 +1,9 @@
 """Another archive, asked by C-MOVE to send to an AE of ours; implements `service.upstream.Upstream`.
 
 dcm4chee lets the archive send straight to the client where dcmFallbackCMoveSCPDestination is absent, and then nothing
-is coerced. Here it sends to the AE that was asked.
+is coerced. Here it sends to the AE that was asked. An archive that does no C-MOVE, or refuses it, as one does that
+does not know our AE as a move destination, is asked by C-GET: second, because there it is we who have to know what it
+will send.
 """
 
 from __future__ import annotations
@@ -23,20 +25,22 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import AssociationFailed, Message, seconds
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.identifier import decode
-from dcm4py_leading.dicom.message import cancel_request, move_request
+from dcm4py_leading.dicom.message import COMMANDS, cancel_request, get_request, move_request, store_response
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
 from dcm4py_leading.dicom.upstream_find import upstream_ae
+from dcm4py_leading.dicom.upstream_get import open_for_get
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forwards import Forward, Forwards
+from dcm4py_leading.service.forwards import Arrived, Forward, Forwards
 from dcm4py_leading.service.upstream import InstanceCount, retrieve_identifier
 
 LOG = logging.getLogger(__name__)
 
 PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.2.2"
+PATIENT_ROOT_GET, STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.1.3", "1.2.840.10008.5.1.4.1.2.2.3"
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _LOOK = 0.5
 """Seconds between looks whether the retrieve was given up."""
@@ -70,7 +74,9 @@ class UpstreamMove:
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """See `Upstream`. Raises ArchiveUnavailable."""
         remote = upstream_ae(self._scp, self._resolve)
-        sop_class_uid = PATIENT_ROOT_MOVE if keys.level is Level.PATIENT else STUDY_ROOT_MOVE
+        is_of_patient = keys.level is Level.PATIENT
+        sop_class_uid = PATIENT_ROOT_MOVE if is_of_patient else STUDY_ROOT_MOVE
+        get_class_uid = PATIENT_ROOT_GET if is_of_patient else STUDY_ROOT_GET
         message_id = self._forwards.next_message_id()
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
@@ -78,9 +84,15 @@ class UpstreamMove:
             assoc = RequestedAssociation(local_ae, remote, [proposal], calling=calling)
         except AssociationFailed as err:
             raise ArchiveUnavailable(str(err)) from err
+        get = partial(open_for_get, get_class_uid, local_ae, remote, keys, calling)
+        request = move_request(sop_class_uid, message_id, self._destination)
         if not assoc.contexts:
             assoc.release()
-            raise ArchiveUnavailable(f"{self._scp} accepts no C-MOVE in this information model")
+            request = get_request(get_class_uid, message_id)
+            try:
+                assoc = get()
+            except AssociationFailed as err:
+                raise ArchiveUnavailable(f"no C-MOVE in this information model, and {err}") from err
         patience = assoc.connection.retrieve_timeout or assoc.connection.response_timeout or _NO_PATIENCE
         forward = Forward(
             scp=self._scp,
@@ -95,7 +107,8 @@ class UpstreamMove:
             assoc,
             forward,
             self._forwards,
-            request=move_request(sop_class_uid, message_id, self._destination),
+            request=request,
+            instead=lambda: (get(), get_request(get_class_uid, message_id)),
             keys=retrieve_identifier(keys),
             retries=self._retries,
             expected=partial(self.instances_of, local_ae, keys),
@@ -126,24 +139,34 @@ class _Move:
         forwards: Forwards,
         *,
         request: Command,
+        instead: Callable[[], tuple[RequestedAssociation, Command]],
         keys: Dataset,
         retries: int,
         expected: Callable[[], int | None],
     ) -> None:
-        """``retries`` is dcmFallbackCMoveSCPRetries; ``expected`` asks how many objects there must be."""
+        """``instead`` opens what a C-GET takes, where the archive does not know our AE.
+
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``expected`` asks how many objects there must be.
+        """
         self._assoc = assoc
-        self._context = assoc.contexts[0]
         self._forward = forward
         self._forwards = forwards
         self._request = request
-        self._keys = encoded(keys, self._context.transfer_syntax)
+        self._instead = instead
+        self._keys = keys
         self._retries = retries
         self._expected = expected
         self._pause = _FIRST_PAUSE
 
+    @property
+    def _name(self) -> str:
+        return COMMANDS[int(self._request[dimse.COMMAND_FIELD])]
+
     def begin(self) -> None:
         """Send the request. Raises AssociationFailed."""
-        self._assoc.send(self._context, self._request, self._keys)
+        wanted = self._request[dimse.AFFECTED_SOP_CLASS_UID]
+        self._context = next(context for context in self._assoc.contexts if context.abstract_syntax == wanted)
+        self._assoc.send(self._context, self._request, encoded(self._keys, self._context.transfer_syntax))
 
     def follow(self) -> None:
         """Receive the responses until the last one, or until nobody waits for it."""
@@ -172,8 +195,11 @@ class _Move:
             if received is None:
                 continue
             response, data = received
+            if response.number(dimse.COMMAND_FIELD) == dimse.C_STORE_RQ:
+                self._take(response, data or b"")
+                continue
             if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != self._forward.message_id:
-                raise AssociationFailed(f"{self._forward.scp}: a message came that is no response to our C-MOVE")
+                raise AssociationFailed(f"{self._forward.scp}: a message came that is no response to our request")
             code = response.number(dimse.STATUS)
             if code != status.PENDING:
                 if self._end(code, response, data):
@@ -181,6 +207,17 @@ class _Move:
                 continue
             counts = _counts(response)
             self._forward.tell(sum(counts.values()))
+
+    def _take(self, request: Message, data: bytes) -> None:
+        """An object that came by C-GET."""
+        arrived = Arrived(
+            sop_class_uid=request.text(dimse.AFFECTED_SOP_CLASS_UID),
+            sop_instance_uid=request.text(dimse.AFFECTED_SOP_INSTANCE_UID),
+            transfer_syntax_uid=request.context.transfer_syntax,
+            data=data,
+        )
+        code = status.SUCCESS if self._forward.offer(arrived) else status.UNABLE_TO_PROCESS
+        self._assoc.send(request.context, store_response(request, code))
 
     def _end(self, code: int | None, response: Message, data: bytes | None) -> bool:
         """The final response: what has failed there does not come. False where it is asked once more."""
@@ -190,10 +227,13 @@ class _Move:
             comment = response.text(dimse.ERROR_COMMENT)
             text = "no status" if code is None else f"0x{code:04X}"
             failure = ArchiveUnavailable(
-                f"{self._forward.scp}: C-MOVE ended with status {text}{f': {comment}' if comment else ''}",
+                f"{self._forward.scp}: {self._name} ended with status {text}{f': {comment}' if comment else ''}",
                 status=code or None,
             )
         failed = self._failed_uids(data)
+        is_refused = failure is not None and not failed and not sum(_counts(response).values())
+        if is_refused and not self._forward.came and self._is_asked_otherwise(failure):
+            return False
         least = 0 if self._forward.is_closed else self._expected() or 0
         is_complete = failure is None and not failed and not _counts(response)[dimse.FAILED]
         is_complete = is_complete and self._forward.came >= least
@@ -201,6 +241,21 @@ class _Move:
             return False
         total = sum(_counts(response).values())
         self._forward.end(failed=failed, failure=failure, total=total, least=least)
+        return True
+
+    def _is_asked_otherwise(self, failure: ArchiveUnavailable | None) -> bool:
+        """By C-GET: not each archive says that it is the move destination which it does not know."""
+        if self._request[dimse.COMMAND_FIELD] != dimse.C_MOVE_RQ or self._forward.is_closed:
+            return False
+        try:
+            assoc, request = self._instead()
+        except AssociationFailed as err:
+            LOG.info("%s; nor can it be asked by C-GET: %s", failure, err)
+            return False
+        LOG.info("%s: asked by C-GET", failure)
+        self._assoc.release()
+        self._assoc, self._request = assoc, request
+        self.begin()
         return True
 
     def _is_asked_again(self) -> bool:
