@@ -13,8 +13,18 @@ from dcm4py_leading.service.find import FindRequest, find
 
 
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-FIND: one pending response a match, sent by the page; C-CANCEL is heeded between pages."""
+    """C-FIND: one pending response a match, sent by the page.
+
+    C-CANCEL is heeded between pages, and while another archive makes us wait.
+    """
     settings = assoc.local_ae.settings
+    over = False
+
+    def is_over() -> bool:
+        nonlocal over
+        over = over or assoc.is_over(request)
+        return over
+
     found = find(
         assoc.runtime,
         FindRequest(
@@ -26,17 +36,20 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
             local_ae=assoc.local_ae,
             sending=assoc.remote_peer,
             receiving=assoc.local_peer,
+            is_over=is_over,
         ),
     )
     count = 0
     with closing(found.pages) as pages:
         for page in pages:
-            if assoc.is_over(request):
-                if not assoc.is_cancelled(request):
-                    return status.CANCEL, {"matches": count, "peer": "gone"}
-                assoc.respond(request, status.CANCEL)
-                return status.CANCEL, {"matches": count}
+            if is_over():
+                break
             assoc.respond_pending(request, page)
             count += len(page)
+    if over:
+        if not assoc.is_cancelled(request):
+            return status.CANCEL, {"matches": count, "peer": "gone"}
+        assoc.respond(request, status.CANCEL)
+        return status.CANCEL, {"matches": count}
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

@@ -49,7 +49,9 @@ class UpstreamFind:
             proposals = [(sop_class_uid, (EXPLICIT_VR_LITTLE_ENDIAN,)), (sop_class_uid, (IMPLICIT_VR_LITTLE_ENDIAN,))]
             with RequestedAssociation(ae, remote, proposals) as assoc:
                 context = _context(assoc, self._ae_title)
-                with closing(encoded_responses(assoc, context, sop_class_uid, keys, lambda: None)) as responses:
+                with closing(
+                    encoded_responses(assoc, context, sop_class_uid, keys, lambda: None, asked.is_over)
+                ) as responses:
                     try:
                         for response in responses:
                             yield self._match(response, context, asked, remote)

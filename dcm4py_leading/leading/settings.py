@@ -8,6 +8,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
+from dcm4py_leading.errors import Dcm4pyError
+
 T = TypeVar("T")
 
 
@@ -39,9 +41,23 @@ class LeadingSettings:
     """How long an association is kept that nobody uses."""
 
     def pages(self, rows: Iterable[T]) -> Iterator[tuple[T, ...]]:
-        """``rows`` as they come, in a small first page and full ones after it."""
+        """``rows`` as they come, in a small first page and full ones after it.
+
+        What came before an error is a page, before the error is raised.
+        """
         source = iter(rows)
         size = min(self.first_page_size, self.page_size)
-        while page := tuple(islice(source, size)):
-            yield page
-            size = self.page_size
+        page: list[T] = []
+        failure: Dcm4pyError | None = None
+        while failure is None:
+            try:
+                for row in islice(source, size):
+                    page.append(row)
+            except Dcm4pyError as err:
+                failure = err
+            if not page:
+                break
+            yield tuple(page)
+            page, size = [], self.page_size
+        if failure is not None:
+            raise failure

@@ -43,6 +43,8 @@ class FindRequest:
     local_ae: ApplicationEntity
     sending: Peer
     receiving: Peer
+    is_over: Callable[[], bool] = lambda: False
+    """Whether the client waits no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
         relational=request.relational,
         local_ae=ae,
         wanted=coercer.looks_at,
+        is_over=request.is_over,
     )
     archive, fetch_size = runtime.archives[ae.ae_title], runtime.device.archive.query_fetch_size
     led = leading_first(runtime, message, coercer, asked)

@@ -40,6 +40,8 @@ class Asked:
     """Keys that are not matched."""
     studies: tuple[str, ...] | None = None
     """The only studies that count."""
+    is_over: Callable[[], bool] = lambda: False
+    """Whether the client waits no more; asked while another archive does not answer."""
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
         """The same, of these studies only; its level is STUDY or below."""
