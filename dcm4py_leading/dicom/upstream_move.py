@@ -28,6 +28,7 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import COMMANDS, cancel_request, get_request, move_request, store_response
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
+from dcm4py_leading.dicom.upstream_content import studies_of
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_get import open_for_get
 from dcm4py_leading.errors import ArchiveUnavailable
@@ -44,6 +45,8 @@ PATIENT_ROOT_GET, STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.1.3", "1.2.840.10008
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _LOOK = 0.5
 """Seconds between looks whether the retrieve was given up."""
+_UNREACHED = frozenset({0xA801, 0xA702, 0xC000})
+"""What archives answer that do not know or do not reach our AE: the statuses for that, and one that says nothing."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds before what is missing is asked for again."""
 _GOODBYE = 5.0
@@ -98,7 +101,7 @@ class UpstreamMove:
             scp=self._scp,
             originator=calling,
             message_id=message_id,
-            studies=frozenset(keys.study_instance_uids),
+            studies=frozenset(studies_of(local_ae, remote, keys, calling)),
             patience=seconds(patience),
             asked=keys,
         )
@@ -231,7 +234,7 @@ class _Move:
                 status=code or None,
             )
         failed = self._failed_uids(data)
-        is_refused = failure is not None and not failed and not sum(_counts(response).values())
+        is_refused = code in _UNREACHED and not failed and not sum(_counts(response).values())
         if is_refused and not self._forward.came and self._is_asked_otherwise(failure):
             return False
         least = 0 if self._forward.is_closed else self._expected() or 0

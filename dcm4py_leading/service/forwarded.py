@@ -138,10 +138,9 @@ class Selections:
 
 
 def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedObject]:
-    """The objects of a retrieve as they come.
+    """The objects of a retrieve as they come. Raises ArchiveUnavailable.
 
-    Where it names no studies, the leading archives are asked about each when its first object comes.
-    Raises ArchiveUnavailable.
+    Where its studies are not known beforehand, the leading archives are asked about each when its first object comes.
     """
     selections = Selections(common, forward.studies)
     for arrived in forward:
