@@ -24,6 +24,7 @@ from dcm4py_leading.service.explain import (
 )
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.explain import Told
 from dcm4py_leading.web.metrics import Measured
 
@@ -54,7 +55,7 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
-        self._forwards = forwards or Forwards(start=secrets.randbelow(1000))
+        self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
         try:

@@ -105,7 +105,8 @@ def _received(
     while (left := ends_at - time.monotonic()) > 0:
         received = assoc.poll(min(left, _LOOK))
         if received is not None:
-            return received
+            response, data = received
+            return response, None if data is None else bytes(data)
         if is_over():
             return None
     raise AssociationFailed(f"{assoc.peer}: no response in time")

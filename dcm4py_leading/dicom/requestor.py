@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
@@ -36,6 +37,11 @@ __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
+
+
+def joined(parts: Iterable[memoryview]) -> bytes:
+    """The parts as one, in memory; each is good until the next one."""
+    return b"".join([bytes(part) for part in parts])
 
 
 class RequestedAssociation:
@@ -129,7 +135,7 @@ class RequestedAssociation:
         bound = _shorter(seconds(self._local.response_timeout), timeout)
         try:
             message = self._association.receive(bound)
-            data = b"".join(bytes(part) for part in self._association.data(bound))
+            data = joined(self._association.data(bound))
         except LinkTimeout as err:
             raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
         except AssociationFailed as err:
@@ -141,10 +147,12 @@ class RequestedAssociation:
         """Our connection, whose time-outs count."""
         return self._local
 
-    def poll(self, wait: float) -> tuple[Message, bytes | None] | None:
-        """The next DIMSE response and its data set; None when none begins in ``wait`` seconds.
+    def poll(
+        self, wait: float, collect: Callable[[Iterable[memoryview]], Buffer] = joined
+    ) -> tuple[Message, Buffer | None] | None:
+        """The next DIMSE message and its data set, as ``collect`` makes it; None when none begins in ``wait`` seconds.
 
-        Raises AssociationFailed.
+        Raises AssociationFailed, and what ``collect`` raises.
         """
         try:
             message = self._association.receive(wait)
@@ -153,7 +161,7 @@ class RequestedAssociation:
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
         try:
-            data = b"".join(bytes(part) for part in self._association.data(seconds(self._local.response_timeout)))
+            data = collect(self._association.data(seconds(self._local.response_timeout)))
         except (LinkTimeout, AssociationFailed) as err:
             raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end") from err
         return message, data or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from dcm4py_leading.coercion.scan import Unscannable, encoding_of, scan
+from dcm4py_leading.coercion.scan import Buffer, Unscannable, encoding_of, scan
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
@@ -45,7 +45,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     originator, message_id = request.move_originator
     if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
         return None  # it comes from elsewhere, or somebody else lets it come
-    data = b"".join(bytes(part) for part in request.data)
+    data = assoc.runtime.forwards.spool.collect(request.data)
     arrived = Arrived(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
@@ -67,14 +67,14 @@ def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
     return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
 
 
-def _study_of(data: bytes, transfer_syntax_uid: str) -> str:
+def _study_of(data: Buffer, transfer_syntax_uid: str) -> str:
     encoding = encoding_of(transfer_syntax_uid)
     try:
         spans = scan(data, encoding, stop_before=_STUDY_INSTANCE_UID + 1)[0] if encoding is not None else {}
     except Unscannable:
         return ""
     span = spans.get(_STUDY_INSTANCE_UID)
-    return "" if span is None else data[span[1] : span[2]].decode("ascii", "replace").rstrip("\0 ")
+    return "" if span is None else bytes(data[span[1] : span[2]]).decode("ascii", "replace").rstrip("\0 ")
 
 
 _STUDY_INSTANCE_UID = 0x0020000D

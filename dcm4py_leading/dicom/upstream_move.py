@@ -19,6 +19,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.normal import values_text
 from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
@@ -31,7 +32,7 @@ from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITT
 from dcm4py_leading.dicom.upstream_content import studies_of
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_get import open_for_get
-from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.encode import encoded
@@ -176,7 +177,7 @@ class _Move:
         try:
             self._receive_all()
             self._assoc.release()
-        except AssociationFailed as err:
+        except (AssociationFailed, StorageUnavailable) as err:
             self._forward.end(failure=ArchiveUnavailable(str(err)))
             self._assoc.abort()
         except Exception as err:
@@ -194,7 +195,7 @@ class _Move:
                 self._assoc.send(self._context, cancel_request(self._forward.message_id))
             if gives_up_at is not None and time.monotonic() > gives_up_at:
                 raise AssociationFailed(f"{self._forward.scp} does not heed a C-CANCEL")
-            received = self._assoc.poll(_LOOK)
+            received = self._assoc.poll(_LOOK, self._forwards.spool.collect)
             if received is None:
                 continue
             response, data = received
@@ -205,13 +206,13 @@ class _Move:
                 raise AssociationFailed(f"{self._forward.scp}: a message came that is no response to our request")
             code = response.number(dimse.STATUS)
             if code != status.PENDING:
-                if self._end(code, response, data):
+                if self._end(code, response, None if data is None else bytes(data)):
                     return
                 continue
             counts = _counts(response)
             self._forward.tell(sum(counts.values()))
 
-    def _take(self, request: Message, data: bytes) -> None:
+    def _take(self, request: Message, data: Buffer) -> None:
         """An object that came by C-GET."""
         arrived = Arrived(
             sop_class_uid=request.text(dimse.AFFECTED_SOP_CLASS_UID),

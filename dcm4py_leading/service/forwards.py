@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.spool import Spool
 
 _OF_A_WORKER = 1000
 """Message IDs of one worker, of which there are at most 64."""
@@ -283,12 +284,13 @@ class Forwards:
     The Message ID of each says at which worker it waits.
     """
 
-    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None, start: int = 0) -> None:
-        """``slot`` is the number of this worker.
+    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None, start: int = 0, spool: Spool) -> None:
+        """``slot`` is the number of this worker, ``spool`` takes the objects that come.
 
         ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
         what the one before this asked for.
         """
+        self.spool = spool
         self._slot = slot
         self._elsewhere = elsewhere or Nowhere()
         self._lock = threading.Lock()

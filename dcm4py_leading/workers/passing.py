@@ -11,16 +11,18 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.service.forwards import Arrived, Forwards, Waiting
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct(">I")
+_PIECE = 1 << 20
 _ANSWER_SECONDS = 5.0
 """For a question; an object waits as long as there is no room for it."""
 
@@ -62,7 +64,7 @@ class Passing:
                     waiting = forwards.waiting_here(asked["scp"], asked["study"])
                     _send(connection, {"waiting": [[one.originator, one.message_id] for one in waiting]})
                     return
-                data = _exactly(connection, asked["size"])
+                data = forwards.spool.collect(_pieces(connection, asked["size"]))
                 arrived = Arrived(
                     sop_class_uid=asked["sopClass"],
                     sop_instance_uid=asked["sopInstance"],
@@ -72,7 +74,7 @@ class Passing:
                 )
                 taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
                 _send(connection, {"taken": taken})
-            except (OSError, EOFError, KeyError, ValueError) as err:
+            except (OSError, EOFError, KeyError, ValueError, StorageUnavailable) as err:
                 LOG.warning("another worker's object was not taken over (%s)", type(err).__name__)
 
     # -- of ours, to others -------------------------------------------------------------------------------------
@@ -144,6 +146,11 @@ def _send(connection: socket.socket, content: Mapping[str, Any]) -> None:
 def _receive(connection: socket.socket) -> Any:
     (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
     return json.loads(_exactly(connection, length))
+
+
+def _pieces(connection: socket.socket, size: int) -> Iterator[bytearray]:
+    for at in range(0, size, _PIECE):
+        yield _exactly(connection, min(_PIECE, size - at))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytearray:

@@ -19,6 +19,7 @@ from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
 from dcm4py_leading.workers.passing import Passing
@@ -60,7 +61,9 @@ class _Worker:
     def __init__(self, site: Site, slots: Slots, slot: int, passing: Passing) -> None:
         self._site = site
         self._passing = passing
-        self._forwards = Forwards(slot=slot, elsewhere=passing, start=secrets.randbelow(1000))
+        self._forwards = Forwards(
+            slot=slot, elsewhere=passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
+        )
         self._slots = slots
         self._slot = slot
         self._node: Node | None = None

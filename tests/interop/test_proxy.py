@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pydicom
 import pytest
 
 from tests.fixtures.datasets import CT, make_study
-from tests.fixtures.dcmtk import DcmQrScp, Outcome, StoreScp, findscu, getscu, movescu
+from tests.fixtures.dcmtk import DcmQrScp, Outcome, StoreScp, dcmsend, findscu, getscu, movescu
 from tests.fixtures.orthanc import Orthanc
 from tests.fixtures.ports import free_port
 from tests.fixtures.processes import Peer
-from tests.fixtures.proxy import QUERY_RULE, await_rest, stand_in_front_of
+from tests.fixtures.proxy import QUERY_RULE, await_rest, remote_device, stand_in_front_of
 from tests.fixtures.scu import get, identifier
 from tests.fixtures.service import AE, DEVICE, Seed
 
@@ -43,11 +44,18 @@ class Scene:
             self.seed.archive_port, called_ae_title="DCM4CHEE", level=level, model=model, keys=keys, options=options
         )
 
-    def move(self, level: str, model: Any = "STUDY", options: tuple[str, ...] = (), **keys: str) -> Outcome:
+    def move(
+        self,
+        level: str,
+        model: Any = "STUDY",
+        options: tuple[str, ...] = (),
+        destination: str = "STORESCP",
+        **keys: str,
+    ) -> Outcome:
         return movescu(
             self.seed.archive_port,
             called_ae_title="DCM4CHEE",
-            destination="STORESCP",
+            destination=destination,
             level=level,
             model=model,
             keys=keys,
@@ -237,6 +245,46 @@ def test_a_viewer_that_refuses_all_gets_a702_and_every_uid(scene: Scene) -> None
     assert failed is not None
     assert sorted(failed.FailedSOPInstanceUIDList) == sorted(pydicom.dcmread(path).SOPInstanceUID for path in files)
     assert received == []
+
+
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+def test_two_viewers_of_the_same_study_at_once_get_each_object_once(
+    scene: Scene, storescp: Callable[..., StoreScp]
+) -> None:
+    second = storescp(ae_title="SECOND")
+    scene.seed.change(remote_device("SECOND", second.port))
+    scene.seed.service.reload()
+    viewers = {"STORESCP": storescp(port=scene.seed.viewer_port), "SECOND": second}
+    sent = sorted(pydicom.dcmread(path).SOPInstanceUID for path in scene.has(STUDY, instances=40))
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda title: scene.move("STUDY", destination=title, StudyInstanceUID=STUDY), viewers))
+    assert [(outcome.status, outcome.final.completed) for outcome in outcomes] == [(0x0000, 40)] * 2
+    for viewer in viewers.values():
+        assert sorted(request.sop_instance_uid for request in viewer.store_requests()) == sent
+    await_rest(scene.seed)
+
+
+@pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
+def test_what_is_stored_here_is_served_from_here_beside_the_pacs(
+    scene: Scene, storescp: Callable[..., StoreScp], tmp_path: Path
+) -> None:
+    scene.seed.set(DEVICE, dcmSpanningCFindSCPPolicy="SUPPLEMENT")
+    scene.seed.service.reload()
+    viewer = storescp(port=scene.seed.viewer_port)
+    scene.has(f"{STUDY}.1")
+    ours = make_study(tmp_path / "ours", patient_id="OURS", patient_name="Own^Name", study_uid=f"{STUDY}.2")
+    assert dcmsend(scene.seed.archive_port, ours, called_ae_title="DCM4CHEE").returncode == 0
+    outcome = scene.find("STUDY", StudyInstanceUID="", PatientID="", PatientName="")
+    assert {(m.StudyInstanceUID, m.PatientID) for m in outcome.matches} == {
+        (f"{STUDY}.1", "NEW"),
+        (f"{STUDY}.2", "OURS"),
+    }
+    for number in (1, 2):
+        assert scene.move("STUDY", StudyInstanceUID=f"{STUDY}.{number}").final.completed == 3
+    assert {(ds.StudyInstanceUID, ds.PatientID) for ds in viewer.datasets()} == {
+        (f"{STUDY}.1", "NEW"),
+        (f"{STUDY}.2", "OURS"),
+    }
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")

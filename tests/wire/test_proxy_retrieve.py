@@ -260,6 +260,14 @@ def test_an_archive_may_send_under_another_ae_title(scene: Scene) -> None:
     assert scene.seed.objects == []
 
 
+def test_an_object_too_large_for_the_memory_goes_through_as_it_is(scene: Scene) -> None:
+    large = make_object(STUDY, 1, size=17 << 20)
+    scene.start(sends([large]))
+    assert counts(scene.move()[0]) == (0x0000, 1, 0, 0)
+    (received,) = scene.viewer.received
+    assert received == large
+
+
 # -- what the viewer does --------------------------------------------------------------------------------------------
 
 

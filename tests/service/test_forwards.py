@@ -1,0 +1,191 @@
+"""Retrieves that another archive fulfils: what belongs to which, what is counted, and how they end."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.forwards import Arrived, Forward, Forwards, Missing
+from dcm4py_leading.service.spool import Spool
+
+PACS, US = AETitle("PACS"), AETitle("DCM4CHEE")
+STUDY, OTHER = "1.2.1", "1.2.2"
+FAILURE = ArchiveUnavailable("PACS: it is full", status=0xA701)
+
+
+def make_forward(message_id: int = 1, *, patience: float | None = 20, asked: str | None = STUDY) -> Forward:
+    return Forward(
+        scp=PACS, originator=US, message_id=message_id, studies=frozenset({STUDY}), patience=patience, asked=asked
+    )
+
+
+def arrived(number: int, study: str = STUDY) -> Arrived:
+    return Arrived(
+        sop_class_uid="1.2.3",
+        sop_instance_uid=f"{study}.{number}",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        data=b"",
+        study_instance_uid=study,
+    )
+
+
+def uids(forward: Forward) -> list[str]:
+    """What comes out of it; missing objects in brackets."""
+    return [f"[{one.sop_instance_uid}]" if isinstance(one, Missing) else one.sop_instance_uid for one in forward]
+
+
+@pytest.fixture
+def forwards(tmp_path: Path) -> Forwards:
+    return Forwards(spool=Spool(tmp_path))
+
+
+def test_objects_come_in_their_order_each_once() -> None:
+    forward = make_forward()
+    assert all(forward.offer(arrived(number)) for number in (1, 2, 1, 3, 2))
+    forward.end(total=5)
+    assert uids(forward) == ["1.2.1.1", "1.2.1.2", "1.2.1.3"]
+    assert forward.remaining(3) == 0
+
+
+def test_who_offers_waits_until_there_is_room() -> None:
+    forward = make_forward()
+    for number in range(1, 5):
+        forward.offer(arrived(number))
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(forward.offer(arrived(5))))
+    thread.start()
+    coming = iter(forward)
+    assert results == []
+    assert [next(coming).sop_instance_uid for _ in range(5)] == [f"1.2.1.{number}" for number in range(1, 6)]
+    thread.join()
+    assert results == [True]
+
+
+def test_who_waits_for_room_is_let_go_when_nobody_wants_more() -> None:
+    forward = make_forward()
+    for number in range(1, 5):
+        forward.offer(arrived(number))
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(forward.offer(arrived(5))))
+    thread.start()
+    forward.close()
+    thread.join()
+    assert results == [False]
+    assert not forward.offer(arrived(6))
+    assert uids(forward) == []
+
+
+def test_what_is_named_as_failed_is_missing_unless_it_came() -> None:
+    forward = make_forward()
+    forward.offer(arrived(1))
+    forward.end(failed=["1.2.1.1", "1.2.1.2"], total=3)
+    assert uids(forward) == ["1.2.1.1", "[1.2.1.2]", "[]"]
+
+
+def test_without_counts_at_the_end_those_of_the_last_pending_response_hold() -> None:
+    forward = make_forward()
+    forward.tell(4)
+    assert forward.remaining(0) == 4
+    forward.offer(arrived(1))
+    forward.end()
+    assert uids(forward) == ["1.2.1.1", "[]", "[]", "[]"]
+
+
+def test_a_failure_before_the_first_object_is_raised() -> None:
+    forward = make_forward()
+    forward.tell(4)
+    forward.end(failure=FAILURE)
+    with pytest.raises(ArchiveUnavailable, match="full"):
+        uids(forward)
+
+
+def test_after_a_failure_it_is_never_complete() -> None:
+    forward = make_forward()
+    forward.offer(arrived(1))
+    forward.end(failure=FAILURE)
+    assert uids(forward) == ["1.2.1.1", "[]"]
+    assert forward.failure is FAILURE
+
+
+def test_without_any_sign_it_is_given_up() -> None:
+    with pytest.raises(ArchiveUnavailable, match="PACS: nothing came in time"):
+        uids(make_forward(patience=0))
+
+
+def test_while_nothing_comes_it_is_asked_whether_anybody_waits() -> None:
+    forward = make_forward(patience=None)
+    looks: list[int] = []
+
+    def is_over() -> bool:
+        looks.append(len(looks))
+        return len(looks) == 2
+
+    forward.watch(is_over)
+    assert uids(forward) == []
+    assert len(looks) == 2
+
+
+def test_an_object_finds_the_retrieve_that_it_names(forwards: Forwards) -> None:
+    one, other = make_forward(1), make_forward(2)
+    forwards.add(one)
+    forwards.add(other)
+    assert forwards.take(US, 2, PACS, arrived(1)) is True
+    other.end()
+    assert uids(other) == ["1.2.1.1"]
+    assert one.remaining(0) == 0
+
+
+@pytest.mark.parametrize(("originator", "message_id", "study"), [(US, 2, STUDY), ("ELSE", 1, STUDY), (US, 1, OTHER)])
+def test_an_object_that_names_none_that_runs_is_told_so(
+    forwards: Forwards, originator: str, message_id: int, study: str
+) -> None:
+    forwards.add(make_forward(1))
+    told = forwards.take(originator, message_id, PACS, arrived(1, study))
+    assert told == f"{originator} has no retrieve {message_id} of that study under way"
+
+
+def test_a_retrieve_that_is_over_is_not_found(forwards: Forwards) -> None:
+    forward = make_forward(1)
+    forwards.add(forward)
+    forwards.remove(forward)
+    assert isinstance(forwards.take(US, 1, PACS, arrived(1)), str)
+    assert not forwards.are_running
+
+
+def test_of_retrieves_of_the_same_each_gets_an_object_that_names_none_once(forwards: Forwards) -> None:
+    both = [make_forward(number) for number in (1, 2)]
+    for forward in both:
+        forwards.add(forward)
+    for number in (1, 1, 2, 2, 1):
+        assert forwards.take("", None, PACS, arrived(number)) is True
+    for forward in both:
+        forward.end()
+        assert uids(forward) == ["1.2.1.1", "1.2.1.2"]
+
+
+@pytest.mark.parametrize(("scp", "study"), [(PACS, OTHER), ("ELSE", STUDY)])
+def test_an_object_that_names_none_belongs_to_none_of_another_study_or_archive(
+    forwards: Forwards, scp: str, study: str
+) -> None:
+    forwards.add(make_forward(1))
+    told = forwards.take("", None, scp, arrived(1, study))
+    assert told == f"it names no retrieve, and none waits for that study from {scp}"
+
+
+def test_of_different_retrieves_none_gets_an_object_that_names_none(forwards: Forwards) -> None:
+    forwards.add(make_forward(1, asked="the study"))
+    forwards.add(make_forward(2, asked="one series of it"))
+    told = forwards.take("", None, PACS, arrived(1))
+    assert told == "it names no retrieve, and 2 wait for that study from PACS"
+
+
+def test_message_ids_of_what_runs_are_not_given_again(tmp_path: Path) -> None:
+    forwards = Forwards(slot=2, start=999, spool=Spool(tmp_path))
+    first = forwards.next_message_id()
+    assert first == 2001
+    forwards.add(make_forward(2002))
+    assert forwards.next_message_id() == 2003

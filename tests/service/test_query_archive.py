@@ -1,0 +1,136 @@
+"""Queries to two archives as one: who is asked first, what is told once, and what a failure costs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import pytest
+from pydicom import Dataset
+
+from dcm4py_leading.archive.attributes import encode
+from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.query import parse_query
+from dcm4py_leading.errors import ArchiveUnavailable, IndexUnavailable
+from dcm4py_leading.model.archive import SpanningPolicy
+from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.service.query_archive import Asked, Spanning
+from tests.fixtures.archive import make_identifier
+from tests.fixtures.rules import application_entity
+
+MERGE, REPLACE, SUPPLEMENT = SpanningPolicy.MERGE, SpanningPolicy.REPLACE, SpanningPolicy.SUPPLEMENT
+
+
+class Archive:
+    """Answers every query with the same matches, and then with an error where there is one."""
+
+    def __init__(self, name: str, *matches: Dataset, error: Exception | None = None) -> None:
+        self._rows = [Match(encoded_attributes=(encode(ds),), computed={0x00080054: name}) for ds in matches]
+        self._error = error
+        self.is_closed = False
+        self.asked = 0
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        return len(self._rows)
+
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+        self.asked += 1
+        try:
+            yield from self._rows
+            if self._error is not None:
+                raise self._error
+        finally:
+            self.is_closed = True
+
+
+def asked(level: str = "STUDY", model: InformationModel = InformationModel.STUDY_ROOT, **keys: object) -> Asked:
+    identifier = make_identifier(level, **keys)
+    return Asked(
+        query=parse_query(identifier, model, relational=True),
+        keys=identifier,
+        sop_class_uid="1.2.840.10008.5.1.4.1.2.2.1",
+        relational=True,
+        local_ae=application_entity(),
+    )
+
+
+def studies(*numbers: int) -> list[Dataset]:
+    return [make_identifier("STUDY", StudyInstanceUID=f"1.2.{number}") for number in numbers]
+
+
+def told(spanning: Spanning, query: Asked) -> list[tuple[str, object]]:
+    """Study and archive of each match."""
+    return [
+        (match.attributes.StudyInstanceUID, match.computed[0x00080054])
+        for match in spanning.matches(query, fetch_size=10)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (SUPPLEMENT, [("1.2.1", "own"), ("1.2.2", "own"), ("1.2.3", "other")]),
+        (MERGE, [("1.2.2", "other"), ("1.2.3", "other"), ("1.2.1", "own")]),
+        (REPLACE, [("1.2.2", "other"), ("1.2.3", "other")]),
+    ],
+)
+def test_the_policy_says_who_is_first_and_nothing_is_told_twice(
+    policy: SpanningPolicy, expected: Sequence[tuple[str, str]]
+) -> None:
+    own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(2, 3, 2))
+    assert told(Spanning(own, other, policy), asked()) == expected
+    assert own.asked == (policy is not REPLACE)
+
+
+@pytest.mark.parametrize("policy", [SUPPLEMENT, MERGE])
+def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: SpanningPolicy) -> None:
+    own, other = Archive("own", *studies(1, 2)), Archive("other", error=ArchiveUnavailable("PACS is down"))
+    seen = []
+    with pytest.raises(ArchiveUnavailable, match="PACS is down"):
+        for match in Spanning(own, other, policy).matches(asked(), fetch_size=10):
+            seen.append(match.attributes.StudyInstanceUID)
+    assert seen == ["1.2.1", "1.2.2"]
+
+
+def test_of_two_failures_the_first_is_told() -> None:
+    own, other = Archive("own", error=IndexUnavailable("index")), Archive("other", error=ArchiveUnavailable("PACS"))
+    with pytest.raises(IndexUnavailable, match="index"):
+        told(Spanning(own, other, SUPPLEMENT), asked())
+
+
+def test_an_archive_is_let_go_when_nobody_wants_more() -> None:
+    own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(3))
+    matches = Spanning(own, other, SUPPLEMENT).matches(asked(), fetch_size=10)
+    next(matches)
+    matches.close()
+    assert own.is_closed and not other.asked
+
+
+def test_patients_are_told_apart_by_their_issuer_too() -> None:
+    def patient(**values: str) -> Dataset:
+        return make_identifier("PATIENT", PatientID="P1", **values)
+
+    own = Archive("own", patient(IssuerOfPatientID="A"))
+    other = Archive("other", patient(IssuerOfPatientID="A"), patient(IssuerOfPatientID="B"))
+    query = asked("PATIENT", InformationModel.PATIENT_ROOT)
+    matches = list(Spanning(own, other, SUPPLEMENT).matches(query, fetch_size=10))
+    assert [match.computed[0x00080054] for match in matches] == ["own", "other"]
+
+
+def test_the_other_archive_is_asked_with_the_keys_of_the_client() -> None:
+    identifier = asked(PatientID="P*", StudyDescription="", StudyInstanceUID="").identifier()
+    assert (identifier.QueryRetrieveLevel, identifier.PatientID) == ("STUDY", "P*")
+    assert {"StudyDescription", "StudyInstanceUID"} <= {element.keyword for element in identifier}
+
+
+def test_studies_are_asked_for_even_where_the_client_does_not() -> None:
+    assert "StudyInstanceUID" in asked("STUDY", PatientID="P1").identifier()
+    query = asked("PATIENT", InformationModel.PATIENT_ROOT, PatientID="P1")
+    assert "StudyInstanceUID" not in query.identifier()
+
+
+def test_keys_that_are_not_matched_are_asked_for_without_a_value() -> None:
+    query = asked(PatientID="P1", PatientName="A*").regardless_of([0x00100020]).of_studies(["1.2.3", "1.2.4"])
+    identifier = query.identifier()
+    assert identifier.get("PatientID") in (None, "")
+    assert identifier.PatientName == "A*"
+    assert list(identifier.StudyInstanceUID) == ["1.2.3", "1.2.4"]
