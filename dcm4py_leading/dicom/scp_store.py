@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from dcm4py_leading.coercion.scan import Buffer, Unscannable, encoding_of, scan
+from dcm4py_leading.coercion.layout import Layouts
+from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, Unscannable, encoding_of
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.message import Request
@@ -70,11 +72,16 @@ def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
 def _study_of(data: Buffer, transfer_syntax_uid: str) -> str:
     encoding = encoding_of(transfer_syntax_uid)
     try:
-        spans = scan(data, encoding, stop_before=_STUDY_INSTANCE_UID + 1)[0] if encoding is not None else {}
+        spans = _spans(memoryview(data), encoding) if encoding is not None else {}
     except Unscannable:
         return ""
     span = spans.get(_STUDY_INSTANCE_UID)
     return "" if span is None else bytes(data[span[1] : span[2]]).decode("ascii", "replace").rstrip("\0 ")
 
 
+def _spans(view: memoryview, encoding: Encoding) -> Mapping[int, Span]:
+    return _layouts.scan(view, encoding, start=0, stop_before=_STUDY_INSTANCE_UID + 1)[0]
+
+
 _STUDY_INSTANCE_UID = 0x0020000D
+_layouts = Layouts()
