@@ -34,10 +34,12 @@ class Scene:
     def __init__(self, seed: Seed, start_pacs: StartPacs, start_viewer: StartViewer) -> None:
         self.seed = seed
         self._start_pacs, self._start_viewer = start_pacs, start_viewer
+        self.way_to_us = 0
+        """Port to which the archive sends, if it is not ours."""
 
     def start(self, script: Script, viewer: Callable[[Any], int] | None = lambda _: 0x0000, **settings: Any) -> None:
         """Start everything; ``settings`` are attributes of the device."""
-        self.pacs = self._start_pacs(self.seed.archive_port, move=script)
+        self.pacs = self._start_pacs(self.way_to_us or self.seed.archive_port, move=script)
         if viewer is not None:
             self.viewer = self._start_viewer(self.seed.viewer_port, script=viewer)
         stand_in_front_of(self.seed, self.pacs.port, **settings)
@@ -459,6 +461,21 @@ def test_on_a_wire_that_is_cut_nothing_comes_twice_and_nothing_is_said_that_did_
     assert final.NumberOfCompletedSuboperations <= len(named & set(scene.received))
     assert final.Status in (0xB000, 0xA702)
     assert final.NumberOfFailedSuboperations >= 1
+
+
+@pytest.mark.parametrize("cut", [1_000, 5_000, 20_000, 60_000])
+def test_where_the_wire_from_the_archive_is_cut_what_came_whole_is_delivered_and_the_rest_named(
+    scene: Scene, cutting_relay: Callable[..., CuttingRelay], cut: int
+) -> None:
+    many = [make_object(STUDY, number, size=4000) for number in range(1, 21)]
+    scene.way_to_us = free_port()
+    cutting_relay(scene.way_to_us, scene.seed.archive_port, [cut])
+    scene.start(sends(many))
+    final, failed = scene.move()
+    received = scene.received
+    assert len(received) == len(set(received)) == final.NumberOfCompletedSuboperations < 20
+    assert final.NumberOfCompletedSuboperations + final.NumberOfFailedSuboperations == 20
+    assert set(failed) == set(uids_of(many)) - set(received)
 
 
 def test_what_a_process_before_this_one_asked_for_is_refused(scene: Scene) -> None:
