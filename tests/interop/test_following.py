@@ -169,6 +169,7 @@ def test_renamed_rule_is_told_as_renamed(scene: Scene, caplog: pytest.LogCapture
     scene.edit(LEAD)
     scene.look(2)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     scene.edit(f"dn: {RULE}\nchangetype: modrdn\nnewrdn: cn=Leading\ndeleteoldrdn: 1\n")
     scene.look(2)
     assert told(caplog, "changed: ") == [
@@ -191,6 +192,7 @@ def test_rule_that_goes_is_told(scene: Scene, caplog: pytest.LogCaptureFixture) 
     scene.edit(LEAD)
     scene.look(2)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     scene.edit(f"dn: {RULE}\nchangetype: delete\n")
     scene.look(2)
     assert told(caplog, "changed: ") == ["rule Leading DCMQRSCP of device dcm4chee-arc: removed"]
@@ -201,6 +203,7 @@ def test_leading_archive_that_moves_is_a_change(scene: Scene, caplog: pytest.Log
     scene.edit(LEAD)
     scene.look(2)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     (found,) = scene.slapd.ldapsearch("dn", filter_="(&(objectClass=dicomNetworkAE)(dicomAETitle=QRSCP))")
     (leading,) = found["dn"]
     connection = f"cn=dicom,{leading.partition(',')[2]}"
@@ -255,8 +258,6 @@ def test_broken_tree_is_told_once_and_well_again_when_it_is_mended(
     assert (measured.fingerprint, measured.is_degraded, measured.is_last_reload_good) == (before, True, False)
     assert scene.degraded == ["the last attempt to take another configuration failed"]
     assert scene.service.is_ready()
-    caplog.clear()
-    caplog.set_level(logging.INFO)
     scene.edit(modify(DEVICE, "replace: dcmAECacheStaleTimeout", "dcmAECacheStaleTimeout: PT1M"))
     scene.look(2)
     assert (scene.degraded, scene.changes) == ([], 1)

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from dcm4py_leading.config.surviving import DirectoryState
+from dcm4py_leading.config.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
@@ -122,6 +123,15 @@ def test_the_configuration_in_force_is_told(is_good: bool) -> None:
     assert sample(measured, "configuration_info", "0123456789ab") == 1
     assert sample(measured, "configuration_loaded_timestamp_seconds") == IDLE.loaded_at.timestamp()
     assert sample(measured, "configuration_last_reload_successful") == is_good
+
+
+def test_how_the_directory_is_followed_is_told() -> None:
+    assert sample(IDLE, "directory_failed_reads_total") is None
+    assert (sample(IDLE, "configuration_degraded"), sample(IDLE, "configuration_changes_total")) == (0, 0)
+    followed = Followed(is_reachable=False, failed_reads=3)
+    measured = replace(IDLE, followed=followed, is_degraded=True, configuration_changes=2)
+    assert sample(measured, "directory_failed_reads_total") == 3
+    assert (sample(measured, "configuration_degraded"), sample(measured, "configuration_changes_total")) == (1, 2)
 
 
 def test_a_scrape_tells_the_moment_and_not_the_start() -> None:

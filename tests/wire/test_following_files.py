@@ -41,6 +41,7 @@ def test_edited_file_is_a_change(seed: Seed, caplog: pytest.LogCaptureFixture) -
     scene = Scene(seed)
     scene.look(3)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     seed.set(AE, dcmOverwritePolicy="ALWAYS")
     scene.look(2)
     assert "changed: AE DCM4CHEE of device dcm4chee-arc: dcmOverwritePolicy from SAME_SOURCE to ALWAYS" in caplog.text
