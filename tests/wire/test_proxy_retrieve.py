@@ -12,6 +12,7 @@ from pydicom import Dataset
 from dcm4py_leading.dicom.association import MoveOriginator
 from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.service.encode import encoded
+from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
 from tests.fixtures.ports import free_port
@@ -33,10 +34,12 @@ class Scene:
     def __init__(self, seed: Seed, start_pacs: StartPacs, start_viewer: StartViewer) -> None:
         self.seed = seed
         self._start_pacs, self._start_viewer = start_pacs, start_viewer
+        self.way_to_us = 0
+        """Port to which the archive sends, if it is not ours."""
 
     def start(self, script: Script, viewer: Callable[[Any], int] | None = lambda _: 0x0000, **settings: Any) -> None:
         """Start everything; ``settings`` are attributes of the device."""
-        self.pacs = self._start_pacs(self.seed.archive_port, move=script)
+        self.pacs = self._start_pacs(self.way_to_us or self.seed.archive_port, move=script)
         if viewer is not None:
             self.viewer = self._start_viewer(self.seed.viewer_port, script=viewer)
         stand_in_front_of(self.seed, self.pacs.port, **settings)
@@ -441,3 +444,65 @@ def test_a_c_get_passes_on_what_comes(scene: Scene) -> None:
     assert uids_of(received) == uids_of(OBJECTS)
     remaining = [status.NumberOfRemainingSuboperations for status, _ in responses[:-1]]
     assert remaining == sorted(remaining, reverse=True)
+
+
+@pytest.mark.parametrize("cuts", [[5_000], [20_000], [40_000], [30_000, 30_000], [500, 500, 500]])
+def test_on_a_wire_that_is_cut_nothing_comes_twice_and_nothing_is_said_that_did_not_come(
+    scene: Scene, viewer: StartViewer, cutting_relay: Callable[..., CuttingRelay], cuts: list[int]
+) -> None:
+    many = [make_object(STUDY, number, size=4000) for number in range(1, 21)]
+    port = free_port()
+    scene.viewer = viewer(port)
+    cutting_relay(scene.seed.viewer_port, port, cuts)
+    scene.start(sends(many), viewer=None)
+    final, failed = scene.move()
+    assert len(scene.received) == len(set(scene.received))
+    named = set(uids_of(many)) - set(failed)
+    assert final.NumberOfCompletedSuboperations <= len(named & set(scene.received))
+    assert final.Status in (0xB000, 0xA702)
+    assert final.NumberOfFailedSuboperations >= 1
+
+
+@pytest.mark.parametrize("cut", [1_000, 5_000, 20_000, 60_000])
+def test_where_the_wire_from_the_archive_is_cut_what_came_whole_is_delivered_and_the_rest_named(
+    scene: Scene, cutting_relay: Callable[..., CuttingRelay], cut: int
+) -> None:
+    many = [make_object(STUDY, number, size=4000) for number in range(1, 21)]
+    scene.way_to_us = free_port()
+    cutting_relay(scene.way_to_us, scene.seed.archive_port, [cut])
+    scene.start(sends(many))
+    final, failed = scene.move()
+    received = scene.received
+    assert len(received) == len(set(received)) == final.NumberOfCompletedSuboperations < 20
+    assert final.NumberOfCompletedSuboperations + final.NumberOfFailedSuboperations == 20
+    assert set(failed) == set(uids_of(many)) - set(received)
+
+
+def test_what_a_process_before_this_one_asked_for_is_refused(scene: Scene) -> None:
+    begun, restarted = threading.Event(), threading.Event()
+    late: list[int | None] = []
+
+    def script(received: Received) -> None:
+        storing = received.pacs.storing(received)
+        storing.store(OBJECTS[0])
+        begun.set()
+        assert restarted.wait(20)
+        storing.abort()
+        again = received.pacs.storing(received)
+        late.append(again.store(OBJECTS[1]))
+        again.release()
+        sent.set()
+
+    sent = threading.Event()
+    scene.start(script)
+    assoc, _ = associate(scene.seed.archive_port, [(STUDY_MOVE, [IMPLICIT])])
+    assoc.send([(1, move_request(STUDY_MOVE, 1, "STORESCP"), encoded(KEYS, IMPLICIT))])
+    assert begun.wait(20)
+    scene.seed.service.stop(0)
+    await_rest(scene.seed)
+    assoc.link.close()
+    scene.seed.start()
+    restarted.set()
+    assert sent.wait(20)
+    assert late == [0xC000]
+    assert scene.seed.objects == []
