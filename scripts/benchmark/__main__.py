@@ -53,7 +53,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_positive, help="after one warm-up; default 5, with --quick up to 3")
     parser.add_argument("--scale", type=_fraction, default=1.0, help="this part of the objects, for everybody")
     parser.add_argument(
-        "--only", type=_groups, default=GROUPS, metavar="GROUP,...", help=f"of {', '.join(GROUPS)}; default all"
+        "--only",
+        type=_groups,
+        metavar="GROUP,...",
+        help=f"of {', '.join(GROUPS)}; default all, with --quick all but proxy",
     )
     parser.add_argument("--large", type=_positive, metavar="MIB", help="the large object; default 2048, --quick 256")
     parser.add_argument("--workers", type=_positive, help="worker processes of ours; default as serve has it")
@@ -64,7 +67,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--markdown", type=Path, metavar="FILE", help="write the tables; into their place where the file exists"
     )
     parser.add_argument("--from", dest="results", type=Path, metavar="JSON", help="measure nothing; tell of this run")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.only = options.only or tuple(group for group in GROUPS if group != "proxy" or not options.quick)
+    return options
 
 
 def run(options: argparse.Namespace) -> Results:
