@@ -28,6 +28,7 @@ def request(data: bytes, transfer_syntax: str) -> Request:
         sop_class_uid="",
         sop_instance_uid="",
         move_destination="",
+        move_originator=("", None),
         abstract_syntax="",
         transfer_syntax=transfer_syntax,
         data=parts,

@@ -164,6 +164,7 @@ def test_a_cancel_is_heeded_within_one_page(seed: Seed, monkeypatch: pytest.Monk
         sop_class_uid=STUDY_FIND,
         sop_instance_uid="",
         move_destination="",
+        move_originator=("", None),
         abstract_syntax=STUDY_FIND,
         transfer_syntax=ImplicitVRLittleEndian,
         data=iter([memoryview(encode(keys(), ImplicitVRLittleEndian))]),
