@@ -35,7 +35,7 @@ from dcm4py_leading.dicom.negotiation import is_served
 from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.upstream_find import UpstreamFind
-from dcm4py_leading.dicom.upstream_move import UpstreamMove
+from dcm4py_leading.dicom.upstream_retrieve import UpstreamRetrieve
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -178,7 +178,7 @@ def build_runtime(
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: UpstreamMove(scp, ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
+            ae.ae_title: UpstreamRetrieve(scp, ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
             for ae in device.application_entities
             if (scp := ae.settings.fallback_cmove_scp) is not None
         },

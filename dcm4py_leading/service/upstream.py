@@ -22,7 +22,7 @@ class InstanceCount(Protocol):
 
 
 class Upstream(Protocol):
-    """Asks the other archive; implemented by ``dicom/upstream_move.py``."""
+    """Asks the other archive; implemented by ``dicom/upstream_retrieve.py``."""
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """Let it send what is asked for to us. Raises ArchiveUnavailable.

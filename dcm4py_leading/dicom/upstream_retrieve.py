@@ -55,7 +55,7 @@ _GOODBYE = 5.0
 _NO_PATIENCE = timedelta(seconds=60)
 
 
-class UpstreamMove:
+class UpstreamRetrieve:
     """One other archive, for the clients of one AE of ours."""
 
     def __init__(
@@ -107,7 +107,7 @@ class UpstreamMove:
             asked=keys,
         )
         self._forwards.add(forward)
-        move = _Move(
+        exchange = _Exchange(
             assoc,
             forward,
             self._forwards,
@@ -118,12 +118,12 @@ class UpstreamMove:
             expected=partial(self.instances_of, local_ae, keys),
         )
         try:
-            move.begin()
+            exchange.begin()
         except AssociationFailed as err:
             self._forwards.remove(forward)
             assoc.abort()
             raise ArchiveUnavailable(str(err)) from err
-        threading.Thread(target=move.follow, name=f"C-MOVE responses of {self._scp}", daemon=True).start()
+        threading.Thread(target=exchange.follow, name=f"C-MOVE responses of {self._scp}", daemon=True).start()
         return forward
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
@@ -133,7 +133,7 @@ class UpstreamMove:
         return self._count(local_ae, keys.study_instance_uids)
 
 
-class _Move:
+class _Exchange:
     """One C-MOVE, from the request to its final response."""
 
     def __init__(
