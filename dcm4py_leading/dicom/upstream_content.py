@@ -5,12 +5,12 @@ None of it is needed: where the archive does not tell, the retrieve has to do wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.normal import first_text
+from dcm4py_leading.archive.normal import values_text
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
@@ -22,8 +22,9 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
 _QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
-_SOP_CLASS_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080016, 0x0020000D, 0x0020000E
-_MOST_SERIES = 200
+_SOP_CLASS_UID, _SOP_CLASSES_IN_STUDY = 0x00080016, 0x00080062
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+_MOST_STUDIES, _MOST_SERIES = 20, 200
 
 
 def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
@@ -39,31 +40,49 @@ def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys
 
 
 def sop_classes_of(
-    local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle
+    local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], series: Sequence[str], calling: AETitle
 ) -> Sequence[str]:
-    """The SOP classes of one object of each series of a study."""
-    if keys.level is Level.PATIENT or len(keys.study_instance_uids) != 1:
+    """The SOP classes in these studies, of which only ``series`` count, if any are named.
+
+    SOP Classes in Study (0008,0062) says it, where the archive has it; else those of one object of each series do,
+    which may be not all of them. Empty where it cannot be told.
+    """
+    if not 0 < len(studies) <= _MOST_STUDIES:
         return ()
-    (study,) = keys.study_instance_uids
     found: set[str] = set()
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
-            wanted: dict[str, str | None] = {"StudyInstanceUID": study, "SeriesInstanceUID": None}
-            series = keys.series_instance_uids or _values(assoc, Level.SERIES, wanted, _SERIES_INSTANCE_UID)
-            if len(series) > _MOST_SERIES:
-                return ()
-            for uid in series:
-                wanted = {"StudyInstanceUID": study, "SeriesInstanceUID": uid, "SOPInstanceUID": None}
-                found.update(_values(assoc, Level.IMAGE, {**wanted, "SOPClassUID": None}, _SOP_CLASS_UID, most=1))
+            for study in studies:
+                classes = _classes_in_study(assoc, study) or _classes_of_samples(assoc, study, series)
+                if not classes:
+                    return ()
+                found.update(classes)
     except AssociationFailed:
         return ()
     return sorted(found)
 
 
+def _classes_in_study(assoc: RequestedAssociation, study: str) -> Sequence[str]:
+    wanted = {"StudyInstanceUID": study, "SOPClassesInStudy": None}
+    return _values(assoc, Level.STUDY, wanted, _SOP_CLASSES_IN_STUDY)
+
+
+def _classes_of_samples(assoc: RequestedAssociation, study: str, series: Sequence[str]) -> Collection[str]:
+    wanted: dict[str, str | None] = {"StudyInstanceUID": study, "SeriesInstanceUID": None}
+    series = series or _values(assoc, Level.SERIES, wanted, _SERIES_INSTANCE_UID)
+    if len(series) > _MOST_SERIES:
+        return ()
+    found: set[str] = set()
+    for uid in series:
+        wanted = {"StudyInstanceUID": study, "SeriesInstanceUID": uid, "SOPInstanceUID": None}
+        found.update(_values(assoc, Level.IMAGE, {**wanted, "SOPClassUID": None}, _SOP_CLASS_UID, most=1))
+    return found
+
+
 def _values(
     assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None], tag: int, *, most: int | None = None
 ) -> list[str]:
-    """Of up to ``most`` matches the value of an attribute. Raises AssociationFailed."""
+    """Of up to ``most`` matches the values of an attribute. Raises AssociationFailed."""
     if not assoc.contexts:
         return []
     keys = Dataset()
@@ -73,13 +92,11 @@ def _values(
     context = assoc.contexts[0]
     values: list[str] = []
     with closing(encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, lambda: None)) as responses:
-        for response in responses:
+        for number, response in enumerate(responses, 1):
             try:
-                value = first_text(decode(response, context.transfer_syntax), tag)
+                values += values_text(decode(response, context.transfer_syntax), tag)
             except UNREADABLE as err:
                 raise AssociationFailed(f"{assoc.peer}: a response cannot be parsed") from err
-            if value is not None:
-                values.append(value)
-            if most is not None and len(values) >= most:
+            if number == most:
                 break
     return values
