@@ -13,7 +13,7 @@ from functools import partial
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
 from dcm4py_leading.dicom.scu import Resolve
-from dcm4py_leading.dicom.upstream_content import sop_classes_of, studies_of
+from dcm4py_leading.dicom.upstream_content import Content, content_of, studies_of
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_ways import Ways
@@ -63,9 +63,7 @@ class UpstreamRetrieve:
             calling=calling,
             destination=self._destination,
             message_id=message_id,
-            sop_classes=sop_classes_of(local_ae, remote, studies, keys.series_instance_uids, calling)
-            if may_get
-            else (),
+            content=content_of(local_ae, remote, studies, calling) if may_get else Content(),
             may_get=may_get,
         )
         try:
