@@ -30,7 +30,7 @@ _HEADER = struct.Struct("<HHL")
 _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
-_MOST_LAYOUTS = 256
+_MOST_LENGTHS, _MOST_OF_A_LENGTH = 256, 4
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
 _STORE_HEADERS = ((0, COMMAND_FIELD, 2, C_STORE_RQ, 0, MESSAGE_ID, 2), (0, PRIORITY, 2, 0, 0, DATA_SET_TYPE, 2, 1))
 
@@ -80,13 +80,17 @@ _text_element = lru_cache(maxsize=4096)(_new_text_element)
 
 def decode(data: bytes | bytearray | memoryview) -> Received:
     """The command set; elements that are not in use here are left out. Raises MalformedCommand."""
-    layout = _layouts.get(len(data))
-    command = None if layout is None else layout.read(data)
-    if command is None:
+    command: dict[int, int | bytes] | None = None
+    known = _layouts.get(len(data), ())
+    for layout in known:
+        command = layout.read(data)
+        if command is not None:
+            break
+    else:
         command, layout = _read(data)
-        if len(_layouts) >= _MOST_LAYOUTS:
+        if len(_layouts) >= _MOST_LENGTHS:
             _layouts.clear()
-        _layouts[len(data)] = layout
+        _layouts[len(data)] = (layout, *known[: _MOST_OF_A_LENGTH - 1])
     if not isinstance(command.get(COMMAND_FIELD), int):
         raise MalformedCommand("the command set has no Command Field")
     return command
@@ -108,7 +112,7 @@ class _Layout:
         return {number: part for number, part in zip(self._numbers, parts[1::2], strict=True) if number is not None}
 
 
-_layouts: dict[int, _Layout] = {}
+_layouts: dict[int, tuple[_Layout, ...]] = {}
 
 
 def _read(data: bytes | bytearray | memoryview) -> tuple[dict[int, int | bytes], _Layout]:
