@@ -196,11 +196,9 @@ def build_runtime(
 
 
 def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
-    """What answers the queries to an AE: the embedded archive, or also the one that it stands in front of."""
-    other = ae.settings.spanning_cfind_scp
-    if other is None:
-        return own
-    return Spanning(own, UpstreamFind(other, ae, resolve, rules), ae.settings.spanning_cfind_scp_policy)
+    """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
+    others = [UpstreamFind(scp, ae, resolve, rules) for scp in ae.settings.spanning_cfind_scps]
+    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
 def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:

@@ -43,7 +43,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     """Give an object to the retrieve that waits for it; None where it is to be stored."""
     device = assoc.runtime.device
     scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
-    ours = [ae for ae in device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    ours = [ae for ae in device.application_entities if scp in ae.settings.fallback_cmove_scps]
     originator, message_id = request.move_originator
     if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
         return None  # it comes from elsewhere, or somebody else lets it come
