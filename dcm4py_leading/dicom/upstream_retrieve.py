@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -25,11 +25,12 @@ from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import AssociationFailed, Message, seconds
 from dcm4py_leading.dicom.command import Command
+from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import COMMANDS, cancel_request, get_request, move_request, store_response
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
-from dcm4py_leading.dicom.upstream_content import studies_of
+from dcm4py_leading.dicom.upstream_content import held_of, studies_of
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_get import open_for_get
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
@@ -125,6 +126,17 @@ class UpstreamRetrieve:
             raise ArchiveUnavailable(str(err)) from err
         threading.Thread(target=exchange.follow, name=f"C-MOVE responses of {self._scp}", daemon=True).start()
         return forward
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """See `Upstream`. Raises ArchiveUnavailable."""
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        try:
+            return held_of(local_ae, remote, keys, calling)
+        except FindRefused as err:
+            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status) from err
+        except AssociationFailed as err:
+            raise ArchiveUnavailable(str(err)) from err
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""
