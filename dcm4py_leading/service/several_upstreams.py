@@ -127,10 +127,13 @@ class _InTurn:
                     yield one
             except ArchiveUnavailable as err:  # before its first object: another one may have them
                 self._pass_over(err)
+                self._parts[-1].close()
                 self._parts = self._parts[:-1]
                 self._wanted = [*self._of_part, *self._wanted]
             if self._is_closed or self._is_over():
                 return
+            for part in self._parts:
+                part.close()  # its association is not kept open while the next one sends
             is_going_on = self._next_part()
         if self._failure is not None and self._is_in_doubt:
             if not has_come:

@@ -140,7 +140,8 @@ class Scene:
 
     def asked(self, title: str) -> tuple[int, int]:
         """How often an archive was asked what it has, and to send something."""
-        return len(self.pacs[title].finds), len(self.pacs[title].moves)
+        finds = [keys for keys in self.pacs[title].finds if not {"SOPClassesInStudy", "Modality"} & set(keys.dir())]
+        return len(finds), len(self.pacs[title].moves)
 
     @property
     def received(self) -> list[str]:
