@@ -62,11 +62,11 @@ def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, c
     wanted: dict[str, _Wanted] = {}
     if keys.level is Level.PATIENT:
         wanted.update(PatientID=keys.patient_id, IssuerOfPatientID=keys.issuer_of_patient_id)
-    wanted["StudyInstanceUID"] = keys.study_instance_uids
+    wanted["StudyInstanceUID"] = list(keys.study_instance_uids)
     if keys.level in (Level.SERIES, Level.IMAGE):
-        wanted["SeriesInstanceUID"] = keys.series_instance_uids
+        wanted["SeriesInstanceUID"] = list(keys.series_instance_uids)
     if keys.level is Level.IMAGE:
-        wanted["SOPInstanceUID"] = keys.sop_instance_uids
+        wanted["SOPInstanceUID"] = list(keys.sop_instance_uids)
     with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
         if not assoc.contexts:
             raise AssociationFailed(f"{remote.ae_title} accepts no query in the Study Root model")
