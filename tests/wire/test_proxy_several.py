@@ -12,7 +12,8 @@ from pydicom import Dataset
 
 from dcm4py_leading.model.options import parse_options
 from tests.fixtures.datasets import make_study
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
+from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, uids_of
+from tests.fixtures.pacs_content import LEVELS, UNIQUE, finds, moves
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import QUERY_RULE, await_rest, stand_in_front_of_several
 from tests.fixtures.scripted import LeadingScp, Viewer, matches_keys
@@ -30,8 +31,6 @@ from tests.fixtures.scu import (
 from tests.fixtures.service import Seed
 
 ROOT = "1.2.826.0.1.3680043.8.498.61"
-LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
-UNIQUE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 StartPacs = Callable[..., ScriptedPacs]
 StartViewer = Callable[..., Viewer]
 
@@ -44,43 +43,6 @@ def study(number: int, count: int = 3, **attributes: Any) -> list[Dataset]:
 def of(number: int) -> Dataset:
     """The keys of a study."""
     return identifier("STUDY", StudyInstanceUID=f"{ROOT}.{number}")
-
-
-def is_asked_for(ds: Dataset, keys: Dataset) -> bool:
-    for keyword in UNIQUE:
-        value = keys.get(keyword)
-        wanted = [value] if isinstance(value, str) else list(value or ())
-        if wanted not in ([], [""]) and ds[keyword].value not in wanted:
-            return False
-    return True
-
-
-def finds(objects: Sequence[Dataset]) -> Script:
-    """The script of an archive that has these objects, and tells them apart by unique keys."""
-
-    def script(received: Received) -> None:
-        keys = received.identifier
-        unique = UNIQUE[LEVELS.index(keys.QueryRetrieveLevel)]
-        rows = {ds[unique].value: ds for ds in objects if is_asked_for(ds, keys)}
-        for ds in rows.values():
-            row = identifier(keys.QueryRetrieveLevel)
-            for element in keys:
-                if element.keyword not in ("QueryRetrieveLevel", "StudyDescription"):
-                    setattr(row, element.keyword, ds.get(element.keyword))
-            row.StudyDescription = received.pacs.ae_title
-            received.respond(0xFF00, row)
-        received.respond(0x0000)
-
-    return script
-
-
-def moves(objects: Sequence[Dataset]) -> Script:
-    """The script of an archive that sends what it is asked for."""
-
-    def script(received: Received) -> None:
-        sends([ds for ds in objects if is_asked_for(ds, received.identifier)])(received)
-
-    return script
 
 
 class Scene:
