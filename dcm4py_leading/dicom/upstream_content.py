@@ -1,6 +1,7 @@
 """What another archive has of what is to be retrieved from it, asked beforehand by C-FIND.
 
-None of it is needed: where the archive does not tell, the retrieve has to do without.
+Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
+do without.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dcm4py_leading.model.values import AETitle, Level
 
 _QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 _MOST_STUDIES = 20
+_Wanted = str | Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,29 @@ def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys
     """The studies of the patient of a retrieve at PATIENT level, else those that it names."""
     if keys.level is not Level.PATIENT or keys.patient_id is None:
         return keys.study_instance_uids
-    wanted = {"PatientID": keys.patient_id, "IssuerOfPatientID": keys.issuer_of_patient_id, "StudyInstanceUID": None}
     try:
-        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
-            return _values(assoc, Level.STUDY, wanted)
+        return held_of(local_ae, remote, keys, calling)
     except AssociationFailed:
         return ()
+
+
+def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+    """What there is of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
+
+    Raises AssociationFailed, FindRefused.
+    """
+    wanted: dict[str, _Wanted] = {}
+    if keys.level is Level.PATIENT:
+        wanted.update(PatientID=keys.patient_id, IssuerOfPatientID=keys.issuer_of_patient_id)
+    wanted["StudyInstanceUID"] = list(keys.study_instance_uids)
+    if keys.level in (Level.SERIES, Level.IMAGE):
+        wanted["SeriesInstanceUID"] = list(keys.series_instance_uids)
+    if keys.level is Level.IMAGE:
+        wanted["SOPInstanceUID"] = list(keys.sop_instance_uids)
+    with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+        if not assoc.contexts:
+            raise AssociationFailed(f"{remote.ae_title} accepts no query in the Study Root model")
+        return _values(assoc, Level.STUDY if keys.level is Level.PATIENT else keys.level, wanted)
 
 
 def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], calling: AETitle) -> Content:
@@ -80,7 +99,7 @@ def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collectio
     return content
 
 
-def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None]) -> list[str]:
+def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wanted]) -> list[str]:
     """Of all matches the values of the last of the attributes. Raises AssociationFailed."""
     if not assoc.contexts:
         return []
