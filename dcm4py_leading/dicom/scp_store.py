@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
@@ -10,10 +11,10 @@ from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
+from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.store import ReceivedObject, store
-from dcm4py_leading.service.upstream import callers_of
 
 LOG = logging.getLogger(__name__)
 
@@ -40,9 +41,8 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
 def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     """Give an object to the retrieve that waits for it; None where it is to be stored."""
     device = assoc.runtime.device
-    calling = AETitle(assoc.calling_ae_title)
-    scp = device.archive.cstore_scu_of_cmove_scp.get(calling, calling)
-    callers = callers_of(device, scp)
+    scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
+    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, AETitle(scp))}
     originator, message_id = request.move_originator
     if not callers or (originator and originator not in callers):
         return None  # it comes from elsewhere, or somebody else lets it come
@@ -61,3 +61,11 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     reason = taken if isinstance(taken, str) else "the retrieve that it belongs to wants no more"
     LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
+
+
+def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
+    """As whom the AE asks that archive for what is not here, or no longer; none where it does not ask it."""
+    if scp in ae.settings.fallback_cmove_scps:
+        yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
+    if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
+        yield ae.calling_ae_title_for(scp)

@@ -8,8 +8,8 @@ from typing import Protocol
 from pydicom import Dataset
 
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.model.device import ApplicationEntity, Device
-from dcm4py_leading.model.values import AETitle, Level
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deliver import Stream
 from dcm4py_leading.service.forwards import Arrived, Missing
 
@@ -60,16 +60,6 @@ class Upstream(Protocol):
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """How many instances there are; None where nobody is to be asked, or it cannot be told."""
         ...
-
-
-def callers_of(device: Device, scp: AETitle) -> frozenset[AETitle]:
-    """As whom AEs of the device ask that archive for what is not here, or no longer; empty where none does."""
-    has_gone = any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values())
-    asking = [ae for ae in device.application_entities if scp in ae.settings.fallback_cmove_scps]
-    titles = {ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp) for ae in asking}
-    if has_gone:
-        titles.update(ae.calling_ae_title_for(scp) for ae in device.application_entities)
-    return frozenset(titles)
 
 
 def retrieve_identifier(keys: RetrieveKeys) -> Dataset:
