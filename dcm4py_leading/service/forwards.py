@@ -325,11 +325,12 @@ class Forwards:
         """Whether there are any, here or at other workers."""
         return bool(self._running) or self._elsewhere.are_running
 
-    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str:
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str | None:
         """Hand an object over to the retrieve that it belongs to.
 
         ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
-        retrieve wants no more; a text: why there is none.
+        retrieve wants no more; a text: why there is none, or why it cannot be told which; None: it names none, and none
+        waits for that study, so nobody asked for it.
         """
         if originator and message_id:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
@@ -344,8 +345,10 @@ class Forwards:
                 return forward.offer(arrived, is_claimed=True)
         if here:
             return here[0].offer(arrived)
-        taken = self._elsewhere.offer(there[0], arrived) if there else None
-        return f"it names no retrieve, and none waits for that study from {scp}" if taken is None else taken
+        if not there:
+            return None
+        taken = self._elsewhere.offer(there[0], arrived)
+        return f"it names no retrieve, and that of its study from {scp} has just ended" if taken is None else taken
 
     def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
         if waiting.slot == self._slot:
@@ -365,8 +368,13 @@ class Forwards:
         return [Waiting(self._slot, forward.originator, forward.message_id) for forward in fitting]
 
     def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
+        """Those that an object of that study may belong to; all of that archive where its study cannot be read."""
         with self._lock:
-            return [forward for forward in self._running if forward.scp == scp and forward.may_have(study_instance_uid)]
+            return [
+                forward
+                for forward in self._running
+                if forward.scp == scp and (not study_instance_uid or forward.may_have(study_instance_uid))
+            ]
 
 
 def _are_alike(forwards: Sequence[Forward]) -> bool:
