@@ -28,7 +28,7 @@ class Scene:
         self.seed, self._start_pacs, self._viewer = seed, start_pacs, viewer
 
     def start(self, script: Script, *, counts: int | None = None, here: int = 0, **settings: Any) -> None:
-        """Start everything with ``here`` objects that it sent unasked; the archive counts so many instances of the study."""
+        """Start everything; the archive counts so many instances of the study, and has sent ``here`` of them unasked."""
         row = Dataset()
         row.StudyInstanceUID, row.NumberOfStudyRelatedInstances = STUDY, counts
         self.pacs = self._start_pacs(self.seed.archive_port, move=script, find=has(row))
