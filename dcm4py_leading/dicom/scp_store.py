@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, Unscannable, encoding_of
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.upstream_find import upstream_ae
@@ -104,7 +104,7 @@ def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) 
     originator, _ = request.move_originator
     if not originator and not assoc.runtime.forwards.are_running:
         return False
-    ours = [ae for ae in assoc.runtime.device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    ours = [ae for ae in assoc.runtime.device.application_entities if scp in ae.settings.fallback_cmove_scps]
     return bool(ours) and (not originator or originator in {title for ae in ours for title in _calling_titles(ae, scp)})
 
 
@@ -147,23 +147,5 @@ def _arrived(assoc: AcceptedAssociation, request: Request) -> Arrived:
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
-        study_instance_uid=_study_of(data, request.transfer_syntax),
+        study_instance_uid=study_of(data, request.transfer_syntax),
     )
-
-
-def _study_of(data: Buffer, transfer_syntax_uid: str) -> str:
-    encoding = encoding_of(transfer_syntax_uid)
-    try:
-        spans = _spans(memoryview(data), encoding) if encoding is not None else {}
-    except Unscannable:
-        return ""
-    span = spans.get(_STUDY_INSTANCE_UID)
-    return "" if span is None else bytes(data[span[1] : span[2]]).decode("ascii", "replace").rstrip("\0 ")
-
-
-def _spans(view: memoryview, encoding: Encoding) -> Mapping[int, Span]:
-    return _layouts.scan(view, encoding, start=0, stop_before=_STUDY_INSTANCE_UID + 1)[0]
-
-
-_STUDY_INSTANCE_UID = 0x0020000D
-_layouts = Layouts()

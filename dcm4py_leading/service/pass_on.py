@@ -46,16 +46,17 @@ class StoreArchive(Protocol):
 def archive_behind(ae: ApplicationEntity) -> AETitle | None:
     """The archive that gets what is stored to the AE; None where it is stored here.
 
-    That is the one that alone answers the queries to the AE: dcmSpanningCFindSCP with policy REPLACE.
+    That is the one that answers the queries to the AE in place of this one, of several the first: dcmSpanningCFindSCP
+    with policy REPLACE.
     """
-    settings = ae.settings
-    return settings.spanning_cfind_scp if settings.spanning_cfind_scp_policy is SpanningPolicy.REPLACE else None
+    if ae.settings.spanning_cfind_scp_policy is not SpanningPolicy.REPLACE:
+        return None
+    return next(iter(ae.settings.spanning_cfind_scps), None)
 
 
 def archives_around(ae: ApplicationEntity) -> frozenset[AETitle]:
     """The archives that the AE stands in front of; what comes from one of them is not sent on."""
-    titles = (ae.settings.spanning_cfind_scp, ae.settings.fallback_cmove_scp)
-    return frozenset(title for title in titles if title is not None)
+    return frozenset((*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps))
 
 
 def pass_on(

@@ -29,7 +29,7 @@ from dcm4py_leading.service.forwarded import forwarded
 from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
-from dcm4py_leading.service.upstream import Upstream
+from dcm4py_leading.service.upstream import Arriving, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -99,15 +99,16 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     if upstream is not None and not runtime.hides_everything(request.local_ae):
         keys = led_keys(runtime, message, coercer, request.keys)
         if not _is_complete(instances, upstream, request.local_ae, keys):
+            arriving: Arriving | None = None
             try:
-                forward = upstream.fetch(request.local_ae, keys)
+                arriving = upstream.fetch(request.local_ae, keys)
             except ArchiveUnavailable as err:
                 if not instances:
                     raise
                 LOG.warning("what is here is sent, though it may not be all: %s", err)
-            else:
+            if arriving is not None:
                 return Retrieval(
-                    expected=0, contexts=(), objects=forwarded(common, forward), coercer=coercer, stream=forward
+                    expected=0, contexts=(), objects=forwarded(common, arriving), coercer=coercer, stream=arriving
                 )
     selections = _Selections(coercer)
     objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dcm4py_leading.dicom import upstream_retrieve
+from dcm4py_leading.dicom import upstream_exchange
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of
 from tests.fixtures.scripted import Viewer
@@ -28,7 +28,7 @@ class Scene:
         self.seed, self._start_pacs, self._viewer = seed, start_pacs, viewer
 
     def start(self, script: Script, *, counts: int | None = None, here: int = 0, **settings: Any) -> None:
-        """Start everything; the archive counts so many instances of the study, and has sent ``here`` of them unasked."""
+        """Start everything; the archive counts so many instances, and has sent ``here`` of them unasked."""
         row = Dataset()
         row.StudyInstanceUID, row.NumberOfStudyRelatedInstances = STUDY, counts
         self.pacs = self._start_pacs(self.seed.archive_port, move=script, find=has(row))
@@ -58,7 +58,7 @@ def scene(
     viewer: Callable[..., Viewer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
-    monkeypatch.setattr(upstream_retrieve, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(upstream_exchange, "_FIRST_PAUSE", 0.01)
     return Scene(seed, scripted_pacs, viewer(seed.viewer_port))
 
 
