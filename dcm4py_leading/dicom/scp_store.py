@@ -19,7 +19,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
 from dcm4py_leading.service.forwards import Arrived
-from dcm4py_leading.service.pass_on import archive_behind, archives_around, pass_on
+from dcm4py_leading.service.pass_on import archive_behind, never_passed_on_from, pass_on
 from dcm4py_leading.service.retrieve import StoreContext
 from dcm4py_leading.service.store import ReceivedObject, store
 
@@ -38,12 +38,10 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         if _is_taken(assoc, request, came_from, arrived):
             assoc.respond(request, status.SUCCESS)
             return status.SUCCESS, {"forwarded": came_from}
-    is_from_behind = came_from in archives_around(assoc.local_ae)
-    behind = archive_behind(assoc.local_ae)
-    if behind is not None and not is_from_behind:
-        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request))
-    if is_from_behind:
+    if came_from in never_passed_on_from(assoc.local_ae):
         _require_storage(assoc, came_from)
+    elif (behind := archive_behind(assoc.local_ae)) is not None:
+        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request))
     return _stored(assoc, request, request.data if arrived is None else [arrived.data])
 
 

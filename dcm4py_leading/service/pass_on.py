@@ -54,9 +54,10 @@ def archive_behind(ae: ApplicationEntity) -> AETitle | None:
     return next(iter(ae.settings.spanning_cfind_scps), None)
 
 
-def archives_around(ae: ApplicationEntity) -> frozenset[AETitle]:
-    """The archives that the AE stands in front of; what comes from one of them is not sent on."""
-    return frozenset((*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps))
+def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
+    """Who sends what the archives behind the AE have already: they themselves, and the AE to itself if told so."""
+    archives = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
+    return frozenset((*archives, ae.ae_title)) if archives else frozenset()
 
 
 def pass_on(

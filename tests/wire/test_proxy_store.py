@@ -492,9 +492,9 @@ def test_an_ae_that_only_retrieves_from_the_archive_stores_here(scene: Scene) ->
 
 
 @pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
-@pytest.mark.parametrize("calling", ["PACS", "PACSSTORE"])
+@pytest.mark.parametrize("calling", ["PACS", "PACSSTORE", "DCM4CHEE"])
 @pytest.mark.parametrize("originator", [None, MoveOriginator("WORKSTATION", 7)])
-def test_what_the_archive_sends_unasked_is_stored_here_not_sent_back(
+def test_what_the_archive_or_the_ae_itself_sends_unasked_is_stored_here_not_sent_back(
     scene: Scene, calling: str, originator: MoveOriginator | None
 ) -> None:
     scene.start(settings={"dcmCStoreSCUOfCMoveSCP": "PACSSTORE=PACS"})
