@@ -414,6 +414,36 @@ def test_two_viewers_of_the_same_study_get_each_object_once_also_where_objects_n
     two_viewers(scene, viewer, script)
 
 
+def test_what_could_belong_to_two_retrieves_of_different_things_is_refused_and_nothing_is_lost(scene: Scene) -> None:
+    """The archive still has it, and it comes by name in the end."""
+    both = threading.Barrier(2, timeout=20)
+    statuses: list[int | None] = []
+
+    def script(received: Received) -> None:
+        storing = received.pacs.storing(received)
+        both.wait()
+        statuses.append(storing.store(OBJECTS[0], is_named=False))
+        both.wait()
+        storing.release()
+        sends(OBJECTS)(received)
+
+    scene.start(script)
+    series = identifier("SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")
+    finals: list[Dataset] = []
+    threads = [
+        threading.Thread(target=lambda keys: finals.append(move(scene.seed.archive_port, keys)[-1][0]), args=(keys,))
+        for keys in (KEYS, series)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    await_rest(scene.seed)
+    assert statuses == [0xC000] * 2
+    assert [counts(final) for final in finals] == [(0x0000, 5, 0, 0)] * 2
+    assert scene.seed.objects == []
+
+
 def two_viewers(scene: Scene, viewer: StartViewer, script: Script) -> None:
     port = free_port()
     second = viewer(port)
