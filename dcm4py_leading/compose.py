@@ -184,6 +184,7 @@ def build_runtime(
             for ae in device.application_entities
             if ae.settings.fallback_cmove_scps
         },
+        externals=_externals_of(device, resolver.resolve, forwards),
         forwards=forwards,
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
@@ -204,9 +205,42 @@ def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: O
 
 
 def _upstream_of(ae: ApplicationEntity, resolve: Resolve, forwards: Forwards, count: InstanceCount | None) -> Upstream:
-    """From where the AE gets what is not here: of one archive nothing needs to be asked beforehand."""
-    upstreams = [UpstreamRetrieve(scp, ae, resolve, forwards, count) for scp in ae.settings.fallback_cmove_scps]
-    return upstreams[0] if len(upstreams) == 1 else SeveralUpstreams(upstreams)
+    """From where the AE gets what is not here."""
+    settings = ae.settings
+    return _as_one(
+        UpstreamRetrieve(
+            scp,
+            resolve,
+            forwards,
+            destination=settings.fallback_cmove_scp_destination or ae.ae_title,
+            calling=settings.fallback_cmove_scp_calling_aet,
+            retries=settings.fallback_cmove_scp_retries,
+            count=count,
+        )
+        for scp in settings.fallback_cmove_scps
+    )
+
+
+def _externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
+    """From where each AE gets the objects of a storage whose files are gone."""
+    storages = [storage for storage in _file_storages(device) if storage.external_retrieve_aets]
+
+    def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
+        destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
+        scps = storage.external_retrieve_aets
+        return _as_one(UpstreamRetrieve(scp, resolve, forwards, destination=destination) for scp in scps)
+
+    return {
+        ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}
+        for ae in device.application_entities
+        if storages
+    }
+
+
+def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
+    """Of one archive nothing needs to be asked beforehand."""
+    one, *others = upstreams
+    return SeveralUpstreams([one, *others]) if others else one
 
 
 def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom import status
@@ -15,7 +15,7 @@ from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
 from dcm4py_leading.errors import RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
 from dcm4py_leading.service.forwards import Arrived
@@ -102,8 +102,9 @@ def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) 
     originator, _ = request.move_originator
     if not originator and not assoc.runtime.forwards.are_running:
         return False
-    ours = [ae for ae in assoc.runtime.device.application_entities if scp in ae.settings.fallback_cmove_scps]
-    return bool(ours) and (not originator or originator in {title for ae in ours for title in _calling_titles(ae, scp)})
+    device = assoc.runtime.device
+    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, scp)}
+    return bool(callers) and (not originator or originator in callers)
 
 
 def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: Arrived) -> bool:
@@ -132,9 +133,12 @@ def _require_storage(assoc: AcceptedAssociation, came_from: AETitle) -> None:
         raise RequestError(reason, status=status.UNABLE_TO_PROCESS) from err
 
 
-def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
-    """As whom the AE asks the archive from which it gets what is not here."""
-    return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
+def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
+    """As whom the AE asks that archive for what is not here, or no longer; none where it does not ask it."""
+    if scp in ae.settings.fallback_cmove_scps:
+        yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
+    if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
+        yield ae.calling_ae_title_for(scp)
 
 
 def _arrived(assoc: AcceptedAssociation, request: Request) -> Arrived:

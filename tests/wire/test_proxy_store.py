@@ -24,31 +24,28 @@ from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.datasets import read_sample
 from tests.fixtures.links import CT, IMPLICIT
 from tests.fixtures.modality import Answer, Modality
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object
+from tests.fixtures.pacs import make_object
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scripted import LeadingScp, knows
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
+from tests.fixtures.storing_pacs import Script, Stored, StoringPacs, takes_all
 
 STUDY = "1.2.826.0.1.3680043.8.498.91"
 MR, SC = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
 EXPLICIT = str(ExplicitVRLittleEndian)
 NO_STORAGE = f"dn: dcmStorageID=fs1,{DEVICE}\nchangetype: delete"
-StartPacs = Callable[..., ScriptedPacs]
+StartPacs = Callable[..., StoringPacs]
 
 
-def takes_all(received: Received) -> None:
-    received.respond(0x0000)
-
-
-def aborts(received: Received) -> None:
-    received.abort()
+def aborts(stored: Stored) -> None:
+    stored.abort()
 
 
 def in_turn(*scripts: Script) -> Script:
     """One script for each object, the last one for all that follow."""
     left = list(scripts)
-    return lambda received: (left.pop(0) if len(left) > 1 else left[0])(received)
+    return lambda stored: (left.pop(0) if len(left) > 1 else left[0])(stored)
 
 
 def rule(seed: Seed, role: str, text: str, *, cn: str) -> None:
@@ -67,7 +64,7 @@ class Scene:
 
     def start(self, script: Script = takes_all, *, way_to_pacs: int = 0, settings: Any = None, **pacs: Any) -> None:
         """Start everything; ``settings`` are attributes of the device."""
-        self.pacs = self.start_pacs(self.seed.archive_port, store=script, **pacs)
+        self.pacs = self.start_pacs(self.seed.archive_port, script, **pacs)
         stand_in_front_of(self.seed, way_to_pacs or self.pacs.port, **(settings or {}))
         self.seed.start()
 
@@ -86,12 +83,12 @@ class Scene:
 
 
 @pytest.fixture
-def scene(seed: Seed, scripted_pacs: StartPacs) -> Scene:
-    return Scene(seed, scripted_pacs)
+def scene(seed: Seed, storing_pacs: StartPacs) -> Scene:
+    return Scene(seed, storing_pacs)
 
 
-def decoded(received: Received) -> Dataset:
-    return read_dataset(BytesIO(received.data), received.transfer_syntax_uid == IMPLICIT, True)
+def decoded(stored: Stored) -> Dataset:
+    return read_dataset(BytesIO(stored.data), stored.transfer_syntax_uid == IMPLICIT, True)
 
 
 def objects(count: int) -> list[Dataset]:
@@ -118,7 +115,7 @@ def test_what_is_sent_to_it_is_sent_on_as_it_is(scene: Scene) -> None:
     [(0x0000, ""), (0xB000, "Patient ID was changed"), (0xB007, ""), (0xA700, "no room left"), (0xC123, "not today")],
 )
 def test_its_status_and_error_comment_are_passed_on(scene: Scene, status: int, comment: str) -> None:
-    scene.start(lambda received: received.respond(status, comment=comment))
+    scene.start(lambda stored: stored.respond(status, comment=comment))
     assert scene.store(*objects(2)) == [Answer(status, comment)] * 2
     assert len(scene.pacs.associations) == 1
 
@@ -126,9 +123,9 @@ def test_its_status_and_error_comment_are_passed_on(scene: Scene, status: int, c
 def test_an_object_is_answered_after_the_archive_has_answered(scene: Scene) -> None:
     order: list[str] = []
 
-    def script(received: Received) -> None:
+    def script(stored: Stored) -> None:
         order.append("asked")
-        received.respond(0x0000)
+        stored.respond(0x0000)
 
     scene.start(script)
     with scene.modality() as modality:
@@ -146,7 +143,7 @@ def test_an_archive_that_is_down_is_named_and_gets_later_objects_when_it_is_back
         status, comment = modality.store(first)
         assert status == 0xC000
         assert comment.startswith("PACS at localhost")
-        back = scene.start_pacs(scene.seed.archive_port, store=takes_all, port=port)
+        back = scene.start_pacs(scene.seed.archive_port, port=port)
         assert modality.store(second) == Answer(0x0000)
     assert [received.sop_instance_uid for received in back.stores] == [second.SOPInstanceUID]
     assert scene.seed.objects == []
@@ -160,7 +157,7 @@ def test_an_archive_that_the_directory_does_not_know_is_named(scene: Scene) -> N
 
 def test_one_that_is_silent_is_given_up_and_asked_no_second_time(scene: Scene) -> None:
     scene.seed.set(CONNECTION, dcmResponseTimeout="300")
-    scene.start(in_turn(takes_all, lambda received: None))
+    scene.start(in_turn(takes_all, lambda stored: None))
     assert scene.store(*objects(2)) == [Answer(0x0000), Answer(0xC000, "PACS: no response in time")]
     assert len(scene.pacs.associations) == 1
     assert len(scene.pacs.stores) == 2
@@ -302,7 +299,7 @@ def test_of_an_object_that_does_not_come_to_its_end_the_archive_hears_nothing(sc
 
 def test_a_service_that_stops_does_not_wait_for_a_silent_archive(scene: Scene) -> None:
     is_there = threading.Event()
-    scene.start(in_turn(takes_all, lambda received: is_there.set()))
+    scene.start(in_turn(takes_all, lambda stored: is_there.set()))
     ended: list[BaseException] = []
 
     def send() -> None:
@@ -462,7 +459,7 @@ def test_a_line_tells_to_whom_an_object_was_sent_and_nothing_of_the_patient(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    scene.start(lambda received: received.respond(0xA700, comment="no room for Old^Name"))
+    scene.start(lambda stored: stored.respond(0xA700, comment="no room for Old^Name"))
     scene.store(*objects(1))
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("C-STORE from=")]
     assert "from=MODALITY to=DCM4CHEE status=0xA700 study=" in line
