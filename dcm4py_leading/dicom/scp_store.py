@@ -100,7 +100,7 @@ def _archive_of(assoc: AcceptedAssociation) -> AETitle:
 def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> bool:
     """Whether it is from an archive that may be sending what we asked for, and not for somebody else."""
     originator, _ = request.move_originator
-    if not originator and not assoc.runtime.forwards.are_running:
+    if not originator and not assoc.runtime.forwards.are_expected:
         return False
     device = assoc.runtime.device
     callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, scp)}

@@ -184,6 +184,25 @@ def test_an_object_whose_study_cannot_be_read_belongs_to_the_only_retrieve_from_
     assert uids(forward) == [".1"]
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_unasked(
+    tmp_path: Path, is_answered: bool
+) -> None:
+    now = 1000.0
+    forwards = Forwards(spool=Spool(tmp_path), clock=lambda: now)
+    forward = make_forward(1)
+    forwards.add(forward)
+    forward.end(failure=ArchiveUnavailable("PACS: aborted"), is_answer=is_answered)
+    forwards.remove(forward)
+    told = None if is_answered else f"it names no retrieve, and that of its study from {PACS} was given up"
+    assert forwards.take("", None, PACS, arrived(1)) == told
+    assert forwards.take("", None, PACS, arrived(1, OTHER)) is None
+    assert forwards.are_expected is not is_answered
+    now += 600
+    assert not forwards.are_expected
+    assert forwards.take("", None, PACS, arrived(1)) is None
+
+
 def test_of_different_retrieves_none_gets_an_object_that_names_none(forwards: Forwards) -> None:
     forwards.add(make_forward(1, asked="the study"))
     forwards.add(make_forward(2, asked="one series of it"))

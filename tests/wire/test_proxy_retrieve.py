@@ -14,7 +14,7 @@ from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.service.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.links import IMPLICIT, associate
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
+from tests.fixtures.pacs import Received, Script, ScriptedPacs, Storing, make_object, sends, uids_of
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of
 from tests.fixtures.scripted import Viewer
@@ -213,6 +213,21 @@ def test_an_object_of_a_retrieve_that_has_ended_is_refused_not_stored(
     assert statuses == [0xC000]
     assert scene.seed.objects == []
     assert "under way" in caplog.text
+
+
+def test_what_still_comes_after_a_retrieve_was_given_up_is_refused_though_it_names_none(scene: Scene) -> None:
+    storing: list[Storing] = []
+
+    def script(received: Received) -> None:
+        storing.append(received.pacs.storing(received))
+        storing[0].store(OBJECTS[0], is_named=False)
+        received.abort()
+
+    scene.start(script)
+    assert counts(scene.move()[0]) == (0xB000, 1, 1, 0)
+    assert storing[0].store(OBJECTS[1], is_named=False) == 0xC000
+    storing[0].release()
+    assert scene.seed.objects == []
 
 
 def test_an_object_that_somebody_else_lets_come_is_stored(scene: Scene) -> None:
