@@ -75,7 +75,7 @@ class Scene:
         self.seed.start()
 
     def store_here(self, number: int) -> None:
-        """A study of this archive itself."""
+        """A study of this archive itself, which the first of the others has sent unasked."""
         files = make_study(
             self._directory / str(number),
             patient_id="OLD",
@@ -84,7 +84,7 @@ class Scene:
             instances=1,
             attributes={"StudyDescription": "here"},
         )
-        assert store(self.seed.archive_port, files) == [0x0000]
+        assert store(self.seed.archive_port, files, calling=next(iter(self._ports))) == [0x0000]
 
     def find(self, level: str = "STUDY", model: Any = STUDY_FIND, **keys: Any) -> tuple[Dataset, list[tuple[str, str]]]:
         """C-FIND: the final response; of each match the end of its UID or the Patient ID, and who answered."""
