@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
@@ -54,6 +55,8 @@ from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spannin
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
+
+_KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,7 @@ def build_runtime(
     last_known: LastKnown,
     counts: ServiceCounts,
     forwards: Forwards,
+    proxy_cache: ProxyCache | None = None,
 ) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device
@@ -192,6 +196,7 @@ def build_runtime(
         options=site.options,
         resolve=resolver.resolve,
         release=find_scu.close,
+        proxy_cache=proxy_cache,
     )
 
 
@@ -224,6 +229,26 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
                 raise ConfigInvalid([problem]) from err
         storages[descriptor.storage_id] = storage
     return storages
+
+
+def open_proxy_cache(site: Site) -> ProxyCache | None:
+    """Where studies of other archives are kept that pass through, if any are (``--set proxy-keep``).
+
+    What cannot be opened costs a WARNING.
+    """
+    directory = site.data_dir / _KEPT
+    try:
+        if not site.options.proxy_keep:
+            throw_away(directory)
+            return None
+        cache = ProxyCache(directory, most_bytes=site.options.proxy_keep)
+    except StorageUnavailable as err:
+        LOG.warning("nothing is kept of what passes through: %s", err)
+        return None
+    counts = cache.counts()
+    most = site.options.proxy_keep
+    LOG.info("kept of other archives: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
+    return cache
 
 
 def _file_storages(device: Device) -> list[StorageDescriptor]:

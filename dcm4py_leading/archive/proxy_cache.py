@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -74,6 +74,15 @@ class CacheCounts:
     removed: int = 0
     """Studies removed to make room, or because the other archive has them otherwise now."""
 
+    def plus(self, other: CacheCounts) -> CacheCounts:
+        """With what another process of the same service has done: what is kept is the same."""
+        return replace(
+            other,
+            hits=self.hits + other.hits,
+            misses=self.misses + other.misses,
+            removed=self.removed + other.removed,
+        )
+
 
 class ProxyCache:
     """The kept studies. Safe under threads and processes. Methods raise StorageUnavailable where nothing else is said.
@@ -86,6 +95,8 @@ class ProxyCache:
         self._directory = directory
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
+        self._writing: set[int] = set()
+        """What this process writes."""
         self._hits = self._misses = self._removed = 0
         with _errors():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,7 +112,11 @@ class ProxyCache:
             raise
 
     def close(self) -> None:
-        """Close the database; studies that are being sent can still be read."""
+        """Close it; studies that are being sent can still be read, those that are being written here are removed."""
+        with suppress(StorageUnavailable), self._transaction() as db:
+            for pk in self._writing:
+                self._path(pk).unlink(missing_ok=True)
+                self._remove(db, pk)
         with self._lock:
             self._db.close()
 
@@ -179,7 +194,9 @@ class ProxyCache:
             pk = row.lastrowid
             assert pk is not None
             remove_unless_used(self._path(pk))  # a crash may have left a file whose row it took with it
-            return StudyWriter(self, pk, scp, study_instance_uid, StudyFile.create(self._path(pk)))
+            file = StudyFile.create(self._path(pk))
+            self._writing.add(pk)
+        return StudyWriter(self, pk, scp, study_instance_uid, file)
 
     def more_room(self, pk: int, least: int) -> int:
         """Let a study that is being written have ``least`` bytes more; how many it got."""
@@ -212,10 +229,12 @@ class ProxyCache:
                 (_State.COMPLETE, writer.size, writer.pk),
             ).rowcount:
                 raise StorageUnavailable("somebody has removed it")
+            self._writing.discard(writer.pk)
 
     def abandon(self, pk: int) -> None:
         """A study is not written any further, and its file is closed."""
         with self._transaction() as db:
+            self._writing.discard(pk)
             self._remove(db, pk)
 
     # -- room ---------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from dcm4py_leading.dicom.message import COMMANDS, cancel_request, get_request, 
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
 from dcm4py_leading.dicom.upstream_content import studies_of
+from dcm4py_leading.dicom.upstream_count import instances_of_study
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_get import open_for_get
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
@@ -74,6 +75,17 @@ class UpstreamRetrieve:
         self._forwards = forwards
         self._destination = ae.settings.fallback_cmove_scp_destination or ae.ae_title
         self._calling = ae.settings.fallback_cmove_scp_calling_aet
+
+    @property
+    def scps(self) -> tuple[AETitle, ...]:
+        """See `Upstream`."""
+        return (self._scp,)
+
+    def count_at(self, scp: AETitle, local_ae: ApplicationEntity, study_instance_uid: str) -> int | None:
+        """See `Upstream`. Raises ArchiveUnavailable."""
+        remote = upstream_ae(scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        return instances_of_study(local_ae, remote, study_instance_uid, calling)
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """See `Upstream`. Raises ArchiveUnavailable."""

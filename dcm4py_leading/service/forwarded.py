@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 
@@ -137,13 +137,15 @@ class Selections:
         return selection
 
 
-def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedObject]:
-    """The objects of a retrieve as they come. Raises ArchiveUnavailable.
+def forwarded(
+    common: RetrieveCoercion, forward: Forward, objects: Iterable[Arrived | Missing]
+) -> Iterator[RetrievedObject]:
+    """The ``objects`` of a retrieve as they come. Raises ArchiveUnavailable.
 
     Where its studies are not known beforehand, the leading archives are asked about each when its first object comes.
     """
     selections = Selections(common, forward.studies)
-    for arrived in forward:
+    for arrived in objects:
         if isinstance(arrived, Missing):
             yield MissingObject(arrived, forward)
         else:

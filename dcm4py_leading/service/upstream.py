@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import Level
+from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.forwards import Forward
 
 
@@ -23,6 +23,18 @@ class InstanceCount(Protocol):
 
 class Upstream(Protocol):
     """Asks the other archive; implemented by ``dicom/upstream_retrieve.py``."""
+
+    @property
+    def scps(self) -> Sequence[AETitle]:
+        """The archives that may be asked."""
+        ...
+
+    def count_at(self, scp: AETitle, local_ae: ApplicationEntity, study_instance_uid: str) -> int | None:
+        """How many instances of a study one of them has; None where it lets itself not be asked.
+
+        Raises ArchiveUnavailable when it gives no answer.
+        """
+        ...
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """Let it send what is asked for to us. Raises ArchiveUnavailable.
