@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from dcm4py_leading.archive.kept_study import KeptObject, StudyWriter
@@ -20,7 +20,8 @@ from dcm4py_leading.coercion.scan import Unscannable, encoding_of
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.forwards import Arrived, Missing
+from dcm4py_leading.service.deliver import Stream
+from dcm4py_leading.service.forwards import Arrived, Forward, Missing
 
 LOG = logging.getLogger(__name__)
 
@@ -32,39 +33,53 @@ _PATIENCE = 5.0
 _layouts = Layouts()
 
 
-class Passing(Protocol):
-    """A retrieve of another archive, as it is kept; `forwards.Forward` is one."""
+class Passing(Stream, Protocol):
+    """The objects of a retrieve of another archive; `forwards.Forward` is one."""
 
-    @property
-    def scp(self) -> str:
-        """The archive."""
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        """The objects as they come, then those that do not. Raises ArchiveUnavailable."""
         ...
 
-    @property
-    def has_all(self) -> bool:
-        """Whether it has ended, and nothing that was asked for is missing."""
-        ...
 
-    def __iter__(self) -> Iterator[Arrived | Missing]: ...
-
-
-def kept_in_passing(cache: ProxyCache | None, keys: RetrieveKeys, objects: Passing) -> Iterable[Arrived | Missing]:
-    """The objects of a retrieve as they come; kept, where they are all of one study, and are taken to their end."""
+def kept_in_passing(cache: ProxyCache | None, keys: RetrieveKeys, forward: Forward) -> Passing:
+    """The objects of a retrieve; kept, where they are all of one study and are taken to their end."""
     if cache is None or keys.level is not Level.STUDY or len(keys.study_instance_uids) != 1:
-        return objects
-    return _kept_in_passing(Keeping(cache, keys.study_instance_uids[0], objects.scp), objects)
+        return forward
+    return KeptInPassing(Keeping(cache, keys.study_instance_uids[0], forward.scp), forward)
 
 
-def _kept_in_passing(keeping: Keeping, objects: Passing) -> Iterator[Arrived | Missing]:
-    try:
-        for one in objects:
+class KeptInPassing:
+    """Objects that are kept when they are taken; see `Passing`."""
+
+    def __init__(self, keeping: Keeping, forward: Forward) -> None:
+        self._keeping = keeping
+        self._forward = forward
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        for one in self._forward:
             if isinstance(one, Arrived):
-                keeping.take(one)
+                self._keeping.take(one)
             yield one
-        if objects.has_all:
-            keeping.complete()
-    finally:
-        keeping.close()
+        if self._forward.has_all:
+            self._keeping.complete()
+
+    def remaining(self, ended: int) -> int:
+        """See `deliver.Stream`."""
+        return self._forward.remaining(ended)
+
+    @property
+    def is_ready(self) -> bool:
+        """See `deliver.Stream`."""
+        return self._forward.is_ready
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """See `deliver.Stream`."""
+        self._forward.watch(is_over)
+
+    def close(self) -> None:
+        """See `deliver.Stream`."""
+        self._forward.close()
+        self._keeping.close()
 
 
 class Keeping:

@@ -122,7 +122,7 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
                     contexts=(),
                     objects=forwarded(common, forward, passing),
                     coercer=coercer,
-                    stream=forward,
+                    stream=passing,
                 )
     selections = _Selections(coercer)
     objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]
