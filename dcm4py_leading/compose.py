@@ -50,9 +50,12 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.kept_upstream import KeptUpstream
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.several_upstreams import SeveralUpstreams
+from dcm4py_leading.service.upstream import InstanceCount, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -182,9 +185,9 @@ def build_runtime(
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: UpstreamRetrieve(scp, ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
+            ae.ae_title: _upstream_of(ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings), proxy_cache)
             for ae in device.application_entities
-            if (scp := ae.settings.fallback_cmove_scp) is not None
+            if ae.settings.fallback_cmove_scps
         },
         forwards=forwards,
         storages=storages,
@@ -196,16 +199,26 @@ def build_runtime(
         options=site.options,
         resolve=resolver.resolve,
         release=find_scu.close,
-        proxy_cache=proxy_cache,
     )
 
 
 def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
-    """What answers the queries to an AE: the embedded archive, or also the one that it stands in front of."""
-    other = ae.settings.spanning_cfind_scp
-    if other is None:
-        return own
-    return Spanning(own, UpstreamFind(other, ae, resolve, rules), ae.settings.spanning_cfind_scp_policy)
+    """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
+    others = [UpstreamFind(scp, ae, resolve, rules) for scp in ae.settings.spanning_cfind_scps]
+    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
+
+
+def _upstream_of(
+    ae: ApplicationEntity,
+    resolve: Resolve,
+    forwards: Forwards,
+    count: InstanceCount | None,
+    cache: ProxyCache | None,
+) -> Upstream:
+    """From where the AE gets what is not here: of one archive nothing needs to be asked beforehand."""
+    each = [UpstreamRetrieve(scp, ae, resolve, forwards, count) for scp in ae.settings.fallback_cmove_scps]
+    upstreams = each if cache is None else [KeptUpstream(upstream, cache) for upstream in each]
+    return upstreams[0] if len(upstreams) == 1 else SeveralUpstreams(upstreams)
 
 
 def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:

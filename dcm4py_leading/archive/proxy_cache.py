@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -122,15 +122,13 @@ class ProxyCache:
 
     # -- serving ------------------------------------------------------------------------------------------------
 
-    def find(self, scps: Sequence[str], study_instance_uid: str) -> KeptStudy | None:
-        """The study as one of these archives sent it, all of it; it is not removed while the caller has it."""
+    def find(self, scp: str, study_instance_uid: str) -> KeptStudy | None:
+        """The study as that archive sent it, all of it; it is not removed while the caller has it."""
         with self._transaction() as db:
-            for pk, scp, size in db.execute(
-                "SELECT pk, scp, size FROM study WHERE study_instance_uid = ? AND state = ? ORDER BY last_used DESC",
-                (study_instance_uid, _State.COMPLETE),
+            for pk, size in db.execute(
+                "SELECT pk, size FROM study WHERE (scp, study_instance_uid, state) = (?, ?, ?)",
+                (scp, study_instance_uid, _State.COMPLETE),
             ).fetchall():
-                if scp not in scps:
-                    continue
                 file = self._opened(pk, size)
                 if file is None:
                     self._remove(db, pk)

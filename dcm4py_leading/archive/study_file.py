@@ -89,6 +89,7 @@ class StudyFile:
     def close(self) -> None:
         """Let go of it. May be called again."""
         self._close()
+        self._descriptor = -1  # another file may get its number
 
 
 def remove_unless_used(path: Path) -> bool:

@@ -178,7 +178,7 @@ def _other_archives(device: Device) -> Iterator[Problem]:
                 yield Problem(dn=ae.dn, attribute=attribute, value=title, reason=reason)
         destination = ae.settings.fallback_cmove_scp_destination
         if (
-            ae.settings.fallback_cmove_scp is not None
+            ae.settings.fallback_cmove_scps
             and destination is not None
             and device.application_entity(destination) is None
         ):
@@ -188,9 +188,9 @@ def _other_archives(device: Device) -> Iterator[Problem]:
 
 def _other_archives_of(ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
     """Attribute and AE title of each archive that the AE asks on behalf of its clients."""
-    if (title := ae.settings.spanning_cfind_scp) is not None:
+    for title in ae.settings.spanning_cfind_scps:
         yield "dcmSpanningCFindSCP", title
-    if (title := ae.settings.fallback_cmove_scp) is not None:
+    for title in ae.settings.fallback_cmove_scps:
         yield "dcmFallbackCMoveSCP", title
 
 

@@ -144,6 +144,12 @@ class Association:
         return self._end is None and self.link.state is State.STA6
 
     @property
+    def has_input(self) -> bool:
+        """Whether `receive` would return or raise without waiting."""
+        self._take_in()
+        return self._waiting is not None or self._end is not None
+
+    @property
     def is_releasing(self) -> bool:
         """Whether the peer asked to release, and has no answer yet."""
         return isinstance(self._end, PeerReleases) and self.link.state is State.STA8

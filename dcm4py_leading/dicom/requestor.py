@@ -96,8 +96,15 @@ class RequestedAssociation:
         )
         accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
         abstract_syntaxes = {context.context_id: context.abstract_syntax for context in request.contexts}
+        roles = accepted.user.roles
         contexts = [
-            Context(result.context_id, abstract_syntaxes[result.context_id], result.transfer_syntax, True, False)
+            Context(
+                result.context_id,
+                (abstract_syntax := abstract_syntaxes[result.context_id]),
+                result.transfer_syntax,
+                as_scu=True,
+                as_scp=abstract_syntax in roles and roles[abstract_syntax].scp,
+            )
             for result in accepted.contexts
             if result.result == 0 and result.context_id in abstract_syntaxes
         ]
@@ -119,6 +126,11 @@ class RequestedAssociation:
     def is_open(self) -> bool:
         """Whether the peer is still there, and does not ask to release."""
         return self._association.is_open
+
+    @property
+    def has_input(self) -> bool:
+        """Whether `poll` would return or raise without waiting."""
+        return self._association.has_input
 
     def next_message_id(self) -> int:
         """A Message ID for the next request, from 1 to 65535 (PS3.7 E.1)."""

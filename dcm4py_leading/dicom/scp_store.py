@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
-from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, Unscannable, encoding_of
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
@@ -43,7 +41,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     """Give an object to the retrieve that waits for it; None where it is to be stored."""
     device = assoc.runtime.device
     scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
-    ours = [ae for ae in device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    ours = [ae for ae in device.application_entities if scp in ae.settings.fallback_cmove_scps]
     originator, message_id = request.move_originator
     if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
         return None  # it comes from elsewhere, or somebody else lets it come
@@ -53,7 +51,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         data=data,
-        study_instance_uid=_study_of(data, request.transfer_syntax),
+        study_instance_uid=study_of(data, request.transfer_syntax),
     )
     taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
     if taken is True:
@@ -67,21 +65,3 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
 def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
     """As whom the AE asks the archive from which it gets what is not here."""
     return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
-
-
-def _study_of(data: Buffer, transfer_syntax_uid: str) -> str:
-    encoding = encoding_of(transfer_syntax_uid)
-    try:
-        spans = _spans(memoryview(data), encoding) if encoding is not None else {}
-    except Unscannable:
-        return ""
-    span = spans.get(_STUDY_INSTANCE_UID)
-    return "" if span is None else bytes(data[span[1] : span[2]]).decode("ascii", "replace").rstrip("\0 ")
-
-
-def _spans(view: memoryview, encoding: Encoding) -> Mapping[int, Span]:
-    return _layouts.scan(view, encoding, start=0, stop_before=_STUDY_INSTANCE_UID + 1)[0]
-
-
-_STUDY_INSTANCE_UID = 0x0020000D
-_layouts = Layouts()

@@ -61,14 +61,14 @@ class AttributeSetType(enum.Enum):
 
 
 class SpanningPolicy(enum.Enum):
-    """dcmSpanningCFindSCPPolicy: how the matches of the other archive meet the own ones."""
+    """dcmSpanningCFindSCPPolicy: how the matches of the other archives meet the own ones."""
 
     SUPPLEMENT = "SUPPLEMENT"
     """Own ones first, then the others that are not among them."""
     MERGE = "MERGE"
-    """The other's first, then the own ones that are not among them."""
+    """The others' first, then the own ones that are not among them."""
     REPLACE = "REPLACE"
-    """The other's alone."""
+    """The others' alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +137,13 @@ class ArchiveSettings:
     """dcmDefaultCharacterSet: for data sets of peers that name no Specific Character Set."""
     retrieve_aets: tuple[AETitle, ...] = ()
     return_retrieve_aets: tuple[AETitle, ...] = ()
-    spanning_cfind_scp: AETitle | None = None
-    """dcmSpanningCFindSCP: the archive that is asked too when this one is queried."""
+    spanning_cfind_scps: tuple[AETitle, ...] = ()
+    """dcmSpanningCFindSCP: the archives that are asked too when this one is queried, in their order."""
     spanning_cfind_scp_policy: SpanningPolicy = SpanningPolicy.REPLACE
     spanning_cfind_scp_retrieve_aets: tuple[AETitle, ...] = ()
-    """dcmSpanningCFindSCPRetrieveAET; empty: the matches of the other archive name this AE, which forwards."""
-    fallback_cmove_scp: AETitle | None = None
-    """dcmFallbackCMoveSCP: the archive from which comes what is not here."""
+    """dcmSpanningCFindSCPRetrieveAET; empty: the matches of the other archives name this AE, which forwards."""
+    fallback_cmove_scps: tuple[AETitle, ...] = ()
+    """dcmFallbackCMoveSCP: the archives from which comes what is not here: from the first that has it."""
     fallback_cmove_scp_destination: AETitle | None = None
     """dcmFallbackCMoveSCPDestination: the AE of ours that receives it; None: the AE that was asked."""
     fallback_cmove_scp_calling_aet: AETitle | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 
@@ -23,9 +23,10 @@ from dcm4py_leading.service.encode import (
     object_errors,
     read_object,
 )
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forwards import Arrived, Missing
 from dcm4py_leading.service.outgoing import NotBytewise
 from dcm4py_leading.service.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.upstream import Arriving
 
 _BATCH = 1 << 20
 
@@ -35,13 +36,12 @@ class MissingObject:
 
     sop_class_uid = transfer_syntax_uid = ""
 
-    def __init__(self, missing: Missing, forward: Forward) -> None:
+    def __init__(self, missing: Missing) -> None:
         self.sop_instance_uid = missing.sop_instance_uid
-        self._forward = forward
+        self._reason = missing.reason
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        failure = self._forward.failure
-        raise SubOperationFailed(f"{self._forward.scp} did not send it" if failure is None else str(failure))
+        raise SubOperationFailed(self._reason)
 
 
 class ForwardedObject:
@@ -137,16 +137,14 @@ class Selections:
         return selection
 
 
-def forwarded(
-    common: RetrieveCoercion, forward: Forward, objects: Iterable[Arrived | Missing]
-) -> Iterator[RetrievedObject]:
-    """The ``objects`` of a retrieve as they come. Raises ArchiveUnavailable.
+def forwarded(common: RetrieveCoercion, arriving: Arriving) -> Iterator[RetrievedObject]:
+    """The objects of a retrieve as they come. Raises ArchiveUnavailable.
 
     Where its studies are not known beforehand, the leading archives are asked about each when its first object comes.
     """
-    selections = Selections(common, forward.studies)
-    for arrived in objects:
+    selections = Selections(common, arriving.studies)
+    for arrived in arriving:
         if isinstance(arrived, Missing):
-            yield MissingObject(arrived, forward)
+            yield MissingObject(arrived)
         else:
             yield ForwardedObject(common, selections, arrived)

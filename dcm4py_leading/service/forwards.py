@@ -45,6 +45,27 @@ class Missing:
     """An object that the other archive could not send; its UID is empty where the archive did not name it."""
 
     sop_instance_uid: str
+    reason: str
+
+
+class Carried(Protocol):
+    """The exchange with the other archive, where it is for the one who sends to carry it on: a C-GET.
+
+    Implemented by ``dicom/upstream_exchange.py``.
+    """
+
+    def carry_on(self, wait: float) -> None:
+        """Take in the next thing that comes, and hand it over; at the latest after ``wait`` seconds return."""
+        ...
+
+    @property
+    def has_input(self) -> bool:
+        """Whether `carry_on` would not wait."""
+        ...
+
+    def let_go(self) -> None:
+        """Nobody carries it on any more: it has to come to its end by itself."""
+        ...
 
 
 class Forward:
@@ -69,6 +90,8 @@ class Forward:
         self.message_id = message_id
         self.studies = studies
         self.asked = asked
+        self.carry: Carried | None = None
+        """How who sends gets the objects; None where they come by themselves."""
         self._patience = patience
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[Arrived] = deque()
@@ -154,12 +177,13 @@ class Forward:
         with self._changed:
             if self._has_ended:
                 return
-            missing = [Missing(uid) for uid in failed if uid not in self._seen]
+            reason = f"{self.scp} did not send it" if failure is None else str(failure)
+            missing = [Missing(uid, reason) for uid in failed if uid not in self._seen]
             unnamed = max((total or self._told) - self._came - len(missing), 0)
             unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
                 unnamed = max(unnamed, 1)  # or else it would be taken for complete
-            self._missing = [*missing, *[Missing("")] * unnamed]
+            self._missing = [*missing, *[Missing("", reason)] * unnamed]
             self._failure, self._has_ended = failure, True
             self._changed.notify_all()
 
@@ -177,6 +201,8 @@ class Forward:
 
     def _next(self) -> Arrived | None:
         """The next object; None when there is none, or nobody waits for it any more."""
+        if self.carry is not None:
+            self._last_sign = time.monotonic()  # until now nobody listened
         while True:
             with self._changed:
                 left = _LOOK
@@ -184,7 +210,10 @@ class Forward:
                     left = self._last_sign + self._patience - time.monotonic()
                 if left <= 0:
                     self.end(failure=ArchiveUnavailable(f"{self.scp}: nothing came in time"))
-                self._changed.wait_for(lambda: self._waiting or self._has_ended or self._is_closed, min(left, _LOOK))
+                if self.carry is None:
+                    self._changed.wait_for(
+                        lambda: self._waiting or self._has_ended or self._is_closed, min(left, _LOOK)
+                    )
                 if self._is_closed:
                     return None
                 if self._waiting:
@@ -196,6 +225,13 @@ class Forward:
             if self._is_over():
                 self._is_given_up = True
                 return None
+            if self.carry is not None:
+                self.carry.carry_on(min(left, _LOOK))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more objects will come than have come."""
+        return self._has_ended
 
     @property
     def failure(self) -> ArchiveUnavailable | None:
@@ -225,7 +261,7 @@ class Forward:
     @property
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""
-        return bool(self._waiting) or self._has_ended
+        return bool(self._waiting) or self._has_ended or (self.carry is not None and self.carry.has_input)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
         """See `deliver.Stream`."""
@@ -237,6 +273,8 @@ class Forward:
             self._is_closed = True
             self._waiting.clear()
             self._changed.notify_all()
+        if self.carry is not None:
+            self.carry.let_go()
 
 
 class Waiting(NamedTuple):

@@ -10,17 +10,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from dcm4py_leading.archive.kept_study import KeptObject, StudyWriter
 from dcm4py_leading.archive.proxy_cache import ProxyCache
-from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.layout import Layouts
 from dcm4py_leading.coercion.scan import Unscannable, encoding_of
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.deliver import Stream
 from dcm4py_leading.service.forwards import Arrived, Forward, Missing
 
 LOG = logging.getLogger(__name__)
@@ -33,27 +29,13 @@ _PATIENCE = 5.0
 _layouts = Layouts()
 
 
-class Passing(Stream, Protocol):
-    """The objects of a retrieve of another archive; `forwards.Forward` is one."""
-
-    def __iter__(self) -> Iterator[Arrived | Missing]:
-        """The objects as they come, then those that do not. Raises ArchiveUnavailable."""
-        ...
-
-
-def kept_in_passing(cache: ProxyCache | None, keys: RetrieveKeys, forward: Forward) -> Passing:
-    """The objects of a retrieve; kept, where they are all of one study and are taken to their end."""
-    if cache is None or keys.level is not Level.STUDY or len(keys.study_instance_uids) != 1:
-        return forward
-    return KeptInPassing(Keeping(cache, keys.study_instance_uids[0], forward.scp), forward)
-
-
 class KeptInPassing:
-    """Objects that are kept when they are taken; see `Passing`."""
+    """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
 
-    def __init__(self, keeping: Keeping, forward: Forward) -> None:
-        self._keeping = keeping
+    def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward) -> None:
+        self.studies = forward.studies
         self._forward = forward
+        self._keeping = Keeping(cache, study_instance_uid, forward.scp)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
         for one in self._forward:
@@ -62,6 +44,11 @@ class KeptInPassing:
             yield one
         if self._forward.has_all:
             self._keeping.complete()
+
+    @property
+    def has_ended(self) -> bool:
+        """See `Arriving`."""
+        return self._forward.has_ended
 
     def remaining(self, ended: int) -> int:
         """See `deliver.Stream`."""

@@ -26,12 +26,10 @@ from dcm4py_leading.service.encode import (
     proposed_transfer_syntaxes,
 )
 from dcm4py_leading.service.forwarded import forwarded
-from dcm4py_leading.service.keeping import kept_in_passing
-from dcm4py_leading.service.kept_instances import kept_instances
 from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
-from dcm4py_leading.service.upstream import Upstream
+from dcm4py_leading.service.upstream import Arriving, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -101,36 +99,21 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     if upstream is not None and not runtime.hides_everything(request.local_ae):
         keys = led_keys(runtime, message, coercer, request.keys)
         if not _is_complete(instances, upstream, request.local_ae, keys):
-            kept = kept_instances(runtime.proxy_cache, upstream, request.local_ae, keys)
-            if kept is not None:
-                return Retrieval(
-                    expected=len(kept.numbers),
-                    contexts=_store_contexts(kept.kinds),
-                    objects=kept.objects(common),
-                    coercer=coercer,
-                )
+            arriving: Arriving | None = None
             try:
-                forward = upstream.fetch(request.local_ae, keys)
+                arriving = upstream.fetch(request.local_ae, keys)
             except ArchiveUnavailable as err:
                 if not instances:
                     raise
                 LOG.warning("what is here is sent, though it may not be all: %s", err)
-            else:
-                passing = kept_in_passing(runtime.proxy_cache, keys, forward)
+            if arriving is not None:
                 return Retrieval(
-                    expected=0,
-                    contexts=(),
-                    objects=forwarded(common, forward, passing),
-                    coercer=coercer,
-                    stream=passing,
+                    expected=0, contexts=(), objects=forwarded(common, arriving), coercer=coercer, stream=arriving
                 )
     selections = _Selections(coercer)
     objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]
     return Retrieval(
-        expected=len(objects),
-        contexts=_store_contexts({(one.sop_class_uid, one.transfer_syntax_uid) for one in objects}),
-        objects=_asked(objects, coercer),
-        coercer=coercer,
+        expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, coercer), coercer=coercer
     )
 
 
@@ -157,8 +140,8 @@ def _study_date(instance: IndexedInstance) -> str | None:
     return first_text(decode(instance.encoded_attributes[1]), _STUDY_DATE)
 
 
-def _store_contexts(stored: Collection[tuple[str, str]]) -> tuple[StoreContext, ...]:
-    """For objects of these SOP classes, each with a transfer syntax."""
+def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:
+    stored = {(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in instances}
     wanted = {
         StoreContext(sop_class_uid, syntaxes)
         for sop_class_uid, transfer_syntax_uid in stored

@@ -11,7 +11,6 @@ from typing import Protocol
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.proxy_cache import ProxyCache
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -65,8 +64,6 @@ class Runtime:
     resolve: Callable[[AETitle], RemoteAE | None]
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
-    proxy_cache: ProxyCache | None = None
-    """What is kept of what has passed through; None: nothing."""
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     """What this configuration made of the matches of queries."""

@@ -57,7 +57,7 @@ def keep(cache: ProxyCache, study: str, *sizes: int, scp: str = PACS) -> None:
 
 
 def is_kept(cache: ProxyCache, study: str, scp: str = PACS) -> bool:
-    found = cache.find([scp], study)
+    found = cache.find(scp, study)
     if found is not None:
         found.close()
     return found is not None
@@ -68,7 +68,7 @@ def kept(cache: ProxyCache, *studies: str) -> list[str]:
 
 
 def use(cache: ProxyCache, study: str) -> None:
-    found = cache.find([PACS], study)
+    found = cache.find(PACS, study)
     assert found is not None
     cache.hit(found)
     found.close()
@@ -81,7 +81,7 @@ def files(directory: Path) -> dict[str, int]:
 def test_what_was_kept_is_found_as_it_came(opened: Open) -> None:
     cache = opened()
     keep(cache, "1.1", 10, 0, 20)
-    study = cache.find([OTHER_PACS, PACS], "1.1")
+    study = cache.find(PACS, "1.1")
     assert study is not None
     assert (study.scp, study.study_instance_uid) == (PACS, "1.1")
     assert study.objects[2] == KeptObject("1.1.1", "1.1.1.2", "1.2.3", "1.2.840.10008.1.2", 20)
@@ -93,7 +93,7 @@ def test_an_object_too_large_for_the_memory_is_read_in_place(opened: Open, monke
     monkeypatch.setattr(study_file, "_MOST_IN_MEMORY", 100)
     cache = opened(1 << 20)
     keep(cache, "1.1", 5000, 6000, 101)
-    study = cache.find([PACS], "1.1")
+    study = cache.find(PACS, "1.1")
     assert study is not None
     data = [study.read(number) for number in range(3)]
     study.close()
@@ -133,7 +133,7 @@ def test_a_study_that_is_kept_anew_takes_the_place_of_the_old_one(opened: Open, 
     cache = opened()
     keep(cache, "1.1", 10)
     keep(cache, "1.1", 10, 20)
-    study = cache.find([PACS], "1.1")
+    study = cache.find(PACS, "1.1")
     assert study is not None and len(study.objects) == 2
     study.close()
     assert (cache.counts().studies, list(files(directory).values())) == (1, [30])
@@ -176,7 +176,7 @@ def test_an_object_larger_than_the_limit_costs_no_other_study(opened: Open) -> N
 def test_what_is_being_sent_or_written_is_not_removed(opened: Open, directory: Path) -> None:
     cache, other = opened(100), opened(100)
     keep(cache, "1.1", 40)
-    study = cache.find([PACS], "1.1")
+    study = cache.find(PACS, "1.1")
     assert study is not None
     writer = begin(cache, "1.2", 40)
     third = begin(other, "1.3")
@@ -196,7 +196,7 @@ def test_what_the_other_archive_has_otherwise_now_is_not_found_but_sent_to_its_e
 ) -> None:
     cache = opened(100)
     keep(cache, "1.1", 40)
-    sent, asked = cache.find([PACS], "1.1"), cache.find([PACS], "1.1")
+    sent, asked = cache.find(PACS, "1.1"), cache.find(PACS, "1.1")
     assert sent is not None and asked is not None
     cache.drop(asked)
     assert not is_kept(cache, "1.1")

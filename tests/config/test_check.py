@@ -229,6 +229,19 @@ def test_other_archive_that_the_directory_does_not_have_is_a_warning(attribute):
     assert checked(*proxy(**{attribute: "PACS"}), others=trees.remote("PACS")) == []
 
 
+@pytest.mark.ldap("dcmSpanningCFindSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
+def test_each_of_several_other_archives_is_looked_up(attribute):
+    entries = proxy(**{attribute: "PACS_A\\PACS_B\\PACS_C"})
+    problems = checked(*entries, others=trees.remote("PACS_B"))
+    assert [(problem.severity, problem.dn, problem.attribute, problem.value) for problem in problems] == [
+        (Severity.WARNING, AE, attribute, title) for title in ("PACS_A", "PACS_C")
+    ]
+    (problem,) = checked(*proxy(**{attribute: "PACS\\DCM4CHEE"}), others=trees.remote("PACS"))
+    assert (problem.severity, problem.attribute, problem.value) == (Severity.ERROR, attribute, "DCM4CHEE")
+
+
 @pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
 def test_archive_of_another_calling_title_that_the_directory_does_not_have_is_a_warning():
     entries = tree(dcmCStoreSCUOfCMoveSCP="STORESCU=PACS")

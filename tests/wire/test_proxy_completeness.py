@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dcm4py_leading.dicom import upstream_retrieve
+from dcm4py_leading.dicom import upstream_exchange
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of
 from tests.fixtures.scripted import Viewer
@@ -58,7 +58,7 @@ def scene(
     viewer: Callable[..., Viewer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
-    monkeypatch.setattr(upstream_retrieve, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(upstream_exchange, "_FIRST_PAUSE", 0.01)
     return Scene(seed, scripted_pacs, viewer(seed.viewer_port))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dcm4py_leading.config.binding import Row, many, one
 from dcm4py_leading.config.converters import (
+    ae_titles,
     among,
     boolean,
     character_set,
@@ -50,10 +51,10 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmDefaultCharacterSet", "default_character_set", character_set),
     many("dcmRetrieveAET", "retrieve_aets", AETitle),
     many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),
-    one("dcmSpanningCFindSCP", "spanning_cfind_scp", AETitle),
+    one("dcmSpanningCFindSCP", "spanning_cfind_scps", ae_titles),
     one("dcmSpanningCFindSCPPolicy", "spanning_cfind_scp_policy", enumerated(SpanningPolicy)),
     many("dcmSpanningCFindSCPRetrieveAET", "spanning_cfind_scp_retrieve_aets", AETitle),
-    one("dcmFallbackCMoveSCP", "fallback_cmove_scp", AETitle),
+    one("dcmFallbackCMoveSCP", "fallback_cmove_scps", ae_titles),
     one("dcmFallbackCMoveSCPDestination", "fallback_cmove_scp_destination", AETitle),
     one("dcmFallbackCMoveSCPCallingAET", "fallback_cmove_scp_calling_aet", AETitle),
     one("dcmFallbackCMoveSCPLeadingCFindSCP", "fallback_cmove_scp_leading_cfind_scp", AETitle),
