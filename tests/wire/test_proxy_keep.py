@@ -6,9 +6,10 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from pydicom import Dataset
@@ -20,9 +21,9 @@ from dcm4py_leading.model.values import Level
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
 from tests.fixtures.peers_required import require
 from tests.fixtures.ports import free_port
-from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of
+from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of, stand_in_front_of_several
 from tests.fixtures.scripted import Viewer
-from tests.fixtures.scu import get, identifier, move
+from tests.fixtures.scu import STUDY_MOVE, associated, get, identifier, move
 from tests.fixtures.service import DEVICE, Seed
 from tests.fixtures.workers import Serve, until
 
@@ -72,11 +73,11 @@ class Scene:
         self.seed, self._start_pacs, self.viewer = seed, start_pacs, viewer
         self.store = Store(*OBJECTS)
 
-    def start(self, keep: str = "1M", **settings: str) -> None:
-        """Start everything; of what passes, ``keep`` is kept."""
+    def start(self, keep: str = "1M", *, beside: Mapping[str, int] = MappingProxyType({}), **settings: str) -> None:
+        """Start everything; of what passes, ``keep`` is kept. ``beside`` are the ports of further archives."""
         self.seed.options = parse_options([f"proxy-keep={keep}"])
         self.pacs = self._start_pacs(self.seed.archive_port, move=self.store.move, find=self.store.find)
-        stand_in_front_of(self.seed, self.pacs.port, **settings)
+        stand_in_front_of_several(self.seed, {"PACS": self.pacs.port, **beside}, **settings)
         self.seed.start()
 
     def restart(self, options: Options | None = None) -> None:
@@ -297,6 +298,50 @@ def test_a_retrieve_whose_viewer_goes_is_not_kept(scene: Scene, seed: Seed) -> N
     await_rest(seed)
     assert final.Status == 0xA702
     assert (scene.files, scene.counts.studies) == ([], 0)
+
+
+def test_a_cancelled_retrieve_is_not_kept(scene: Scene) -> None:
+    def halfway(objects: Sequence[Dataset]) -> Script:
+        def script(received: Received) -> None:
+            storing = received.pacs.storing(received)
+            for number, ds in enumerate(objects[:2], 1):
+                storing.store(ds)
+                received.respond(0xFF00, remaining=5 - number, completed=number, failed=0, warning=0)
+            received.await_cancel()
+            storing.release()
+            received.respond(0xFE00, remaining=3, completed=2, failed=0, warning=0)
+
+        return script
+
+    scene.store.send = halfway
+    scene.start(dcmSendPendingCMoveInterval="PT0.01S")
+    with associated(scene.seed.archive_port, [STUDY_MOVE]) as assoc:
+        statuses: list[int] = []
+        keys = identifier("STUDY", StudyInstanceUID=STUDY)
+        for status, _ in assoc.send_c_move(keys, "STORESCP", STUDY_MOVE):
+            if status.get("NumberOfCompletedSuboperations") == 2 and 0xFFFF not in statuses:
+                assoc.send_c_cancel(1, None, STUDY_MOVE)
+                statuses.append(0xFFFF)
+            statuses.append(status.Status)
+    await_rest(scene.seed)
+    assert statuses[-1] == 0xFE00
+    assert (scene.files, scene.counts.studies) == ([], 0)
+    scene.store.send = sends
+    assert scene.move() == ALL
+
+
+def test_of_several_archives_each_has_its_own_and_one_that_is_down_is_served_for(
+    scene: Scene, scripted_pacs: StartPacs
+) -> None:
+    second = Store(*(make_object(OTHER, number) for number in range(2)))
+    other = scripted_pacs(scene.seed.archive_port, move=second.move, find=second.find, ae_title="SECOND")
+    scene.start(beside={"SECOND": other.port})
+    for _ in range(2):
+        assert (scene.move(), scene.move(OTHER)) == (ALL, (0x0000, 2, 0))
+    assert (len(scene.pacs.moves), len(other.moves), scene.counts.studies) == (1, 1, 2)
+    scene.pacs.stop()
+    other.stop()
+    assert (scene.move(), scene.move(OTHER)) == (ALL, (0x0000, 2, 0))
 
 
 def test_two_viewers_at_once_get_all_and_the_study_is_kept_once(scene: Scene, seed: Seed, viewer: StartViewer) -> None:
