@@ -19,7 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from dcm4py_leading.archive.kept_study import KeptObject, KeptStudy, StudyWriter
-from dcm4py_leading.archive.study_file import StudyFile, remove_unless_used
+from dcm4py_leading.archive.study_file import StudyFile, locked, remove_unless_used
 from dcm4py_leading.errors import StorageUnavailable
 
 _DATABASE = "index.sqlite"
@@ -100,7 +100,8 @@ class ProxyCache:
         self._hits = self._misses = self._removed = 0
         with _errors():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._db = _connected(directory / _DATABASE)
+            with locked(directory):  # SQLite does not wait for others that make the same database
+                self._db = _connected(directory / _DATABASE)
         try:
             with self._transaction() as db:
                 for statement in _SCHEMA:
@@ -293,10 +294,11 @@ class ProxyCache:
 
 
 def throw_away(directory: Path) -> None:
-    """Remove a cache that nobody has open. Raises StorageUnavailable."""
+    """Remove a cache that nobody has open; others may do the same. Raises StorageUnavailable."""
     with _errors():
-        if (directory / _DATABASE).exists():
-            shutil.rmtree(directory)
+        while (directory / _DATABASE).exists() or any(directory.glob(f"*{_SUFFIX}")):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(directory)
 
 
 _NEXT_USE = "(SELECT coalesce(max(last_used), 0) + 1 FROM study)"
@@ -305,8 +307,12 @@ _NEXT_USE = "(SELECT coalesce(max(last_used), 0) + 1 FROM study)"
 def _connected(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the mode of this one
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        db.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
+            db.execute(f"PRAGMA {pragma}")
+    except BaseException:  # cleans up and raises on, whatever it was
+        db.close()
+        raise
     return db
 
 

@@ -10,6 +10,8 @@ import fcntl
 import mmap
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -90,6 +92,17 @@ class StudyFile:
         """Let go of it. May be called again."""
         self._close()
         self._descriptor = -1  # another file may get its number
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Within it, no other process is. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_unless_used(path: Path) -> bool:

@@ -282,6 +282,19 @@ def test_a_database_that_is_none_is_said(directory: Path, opened: Open) -> None:
     throw_away(directory)
 
 
+def test_processes_may_open_and_throw_away_at_the_same_time(directory: Path) -> None:
+    opens = (
+        "import sys; from pathlib import Path; from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away;"
+    )
+    for program in (
+        "cache = ProxyCache(Path(sys.argv[1]), most_bytes=1000); assert cache.counts().studies == 0",
+        "throw_away(Path(sys.argv[1]))",
+    ):
+        running = [subprocess.Popen([sys.executable, "-c", imports + program, str(directory)]) for _ in range(4)]
+        assert [process.wait() for process in running] == [0] * 4
+    assert not directory.exists()
+
+
 def test_only_its_own_user_may_read_what_is_kept(opened: Open, directory: Path) -> None:
     keep(opened(), "1.1", 10)
     assert directory.stat().st_mode & 0o777 == 0o700

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +17,11 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.dicom.link import Link
+from dcm4py_leading.dicom.state import Event
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import Level
+from tests.fixtures.links import REJECT
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
 from tests.fixtures.peers_required import require
 from tests.fixtures.ports import free_port
@@ -230,6 +234,35 @@ def test_while_the_archive_is_down_what_is_kept_is_sent_and_a_warning_says_so(
     assert "though it may not be all any more: PACS at localhost" in warning.getMessage()
     assert STUDY not in caplog.text
     assert scene.move(OTHER)[0] == 0xC000
+
+
+def test_an_archive_that_does_not_want_us_any_more_is_not_passed_over(scene: Scene) -> None:
+    scene.start()
+    scene.move()
+    scene.take()
+    scene.pacs.stop()
+
+    def reject(listening: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listening.accept()
+            except OSError:
+                return
+            link = Link(sock, is_requestor=False, maximum_length=16384)
+            link.receive(20)
+            link.send(Event.REJECT, REJECT)
+            link.linger(5)
+            link.close()
+
+    with socket.create_server(("127.0.0.1", scene.pacs.port)) as listening:
+        rejecting = threading.Thread(target=reject, args=(listening,))
+        rejecting.start()
+        try:
+            assert scene.move()[0] == 0xC000
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            rejecting.join(20)
+    assert scene.take() == []
 
 
 def aborts_after_two(objects: Sequence[Dataset]) -> Script:
