@@ -283,9 +283,7 @@ def test_a_database_that_is_none_is_said(directory: Path, opened: Open) -> None:
 
 
 def test_processes_may_open_and_throw_away_at_the_same_time(directory: Path) -> None:
-    opens = (
-        "import sys; from pathlib import Path; from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away;"
-    )
+    imports = "import sys; from pathlib import Path; from dcm4py_leading.archive.proxy_cache import *;"
     for program in (
         "cache = ProxyCache(Path(sys.argv[1]), most_bytes=1000); assert cache.counts().studies == 0",
         "throw_away(Path(sys.argv[1]))",
