@@ -189,6 +189,7 @@ def build_runtime(
             for ae in device.application_entities
             if ae.settings.fallback_cmove_scps
         },
+        externals=_externals_of(device, resolver.resolve, forwards),
         forwards=forwards,
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
@@ -215,10 +216,43 @@ def _upstream_of(
     count: InstanceCount | None,
     cache: ProxyCache | None,
 ) -> Upstream:
-    """From where the AE gets what is not here: of one archive nothing needs to be asked beforehand."""
-    each = [UpstreamRetrieve(scp, ae, resolve, forwards, count) for scp in ae.settings.fallback_cmove_scps]
-    upstreams = each if cache is None else [KeptUpstream(upstream, cache) for upstream in each]
-    return upstreams[0] if len(upstreams) == 1 else SeveralUpstreams(upstreams)
+    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
+    settings = ae.settings
+    upstreams = [
+        UpstreamRetrieve(
+            scp,
+            resolve,
+            forwards,
+            destination=settings.fallback_cmove_scp_destination or ae.ae_title,
+            calling=settings.fallback_cmove_scp_calling_aet,
+            retries=settings.fallback_cmove_scp_retries,
+            count=count,
+        )
+        for scp in settings.fallback_cmove_scps
+    ]
+    return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
+
+
+def _externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
+    """From where each AE gets the objects of a storage whose files are gone."""
+    storages = [storage for storage in _file_storages(device) if storage.external_retrieve_aets]
+
+    def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
+        destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
+        scps = storage.external_retrieve_aets
+        return _as_one(UpstreamRetrieve(scp, resolve, forwards, destination=destination) for scp in scps)
+
+    return {
+        ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}
+        for ae in device.application_entities
+        if storages
+    }
+
+
+def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
+    """Of one archive nothing needs to be asked beforehand."""
+    one, *others = upstreams
+    return SeveralUpstreams([one, *others]) if others else one
 
 
 def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:

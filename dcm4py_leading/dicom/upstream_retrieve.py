@@ -37,19 +37,25 @@ class UpstreamRetrieve:
     def __init__(
         self,
         scp: AETitle,
-        ae: ApplicationEntity,
         resolve: Resolve,
         forwards: Forwards,
+        *,
+        destination: AETitle,
+        calling: AETitle | None = None,
+        retries: int = 0,
         count: InstanceCount | None = None,
     ) -> None:
-        """``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, where the AE has it."""
+        """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
+
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one.
+        """
         self._scp = scp
         self._count = count
-        self._retries = ae.settings.fallback_cmove_scp_retries
+        self._retries = retries
         self._resolve = resolve
         self._forwards = forwards
-        self._destination = ae.settings.fallback_cmove_scp_destination or ae.ae_title
-        self._calling = ae.settings.fallback_cmove_scp_calling_aet
+        self._destination = destination
+        self._calling = calling
         self._no_get_until = 0.0
 
     @property

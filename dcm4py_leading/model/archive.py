@@ -102,6 +102,8 @@ class StorageDescriptor:
     on_storage_path_already_exists: OnStoragePathAlreadyExists = OnStoragePathAlreadyExists.RANDOM_PATH
     digest_algorithm: str | None = None
     read_only: bool = False
+    external_retrieve_aets: tuple[AETitle, ...] = ()
+    """dcmExternalRetrieveAET: other archives that have its objects; those whose files are gone come from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ class ArchiveSettings:
     """dcmFallbackCMoveSCPRetries: how often what is missing is asked for again; -1: without end."""
     fallback_cmove_scp_study_older_than: str | None = None
     """dcmFallbackCMoveSCPStudyOlderThan, YYYYMMDD: a study of an earlier date is fetched, even if it is here."""
+    external_retrieve_ae_destination: AETitle | None = None
+    """dcmExternalRetrieveAEDestination: the AE of ours that receives them; None: the AE that was asked."""
     person_name_component_order_insensitive_matching: bool = False
 
     def store_associations_to(self, ae_title: AETitle) -> int:

@@ -276,6 +276,30 @@ def test_objects_of_another_archive_that_would_arrive_elsewhere_are_an_error():
     assert checked(*proxy(dcmFallbackCMoveSCPDestination="VIEWER")) == []
 
 
+@pytest.mark.ldap("dcmExternalRetrieveAET")
+def test_archive_from_which_objects_are_fetched_back_is_looked_up():
+    def external(title):
+        storage = trees.storage(dcmExternalRetrieveAET=title)
+        return checked(trees.device(), trees.connection(), trees.ae(), storage, others=trees.remote("PACS"))
+
+    storage = trees.storage().dn
+    assert external("PACS") == []
+    assert told(external("GONE")) == [("WARNING", storage, "dcmExternalRetrieveAET")]
+    assert told(external("DCM4CHEE")) == [("ERROR", storage, "dcmExternalRetrieveAET")]
+
+
+@pytest.mark.ldap("dcmExternalRetrieveAEDestination")
+def test_objects_that_would_be_fetched_back_to_elsewhere_are_an_error():
+    def sent_to(destination, **attributes):
+        ae = trees.ae(dcmExternalRetrieveAEDestination=destination)
+        entries = trees.device(), trees.connection(), ae, trees.storage(**attributes)
+        return told(checked(*entries, others=[*trees.remote("PACS"), *trees.remote("VIEWER", name="viewer")]))
+
+    assert sent_to("DCM4CHEE", dcmExternalRetrieveAET="PACS") == []
+    assert sent_to("VIEWER", dcmExternalRetrieveAET="PACS") == [("ERROR", AE, "dcmExternalRetrieveAEDestination")]
+    assert sent_to("VIEWER") == []
+
+
 def test_legacy_rule_that_dcm4chee_ignores_is_a_warning_that_names_both_rules():
     problems = checked(*tree(), trees.rule("legacy"), trees.rule2("unconditional", AE))
     assert told(problems) == [("WARNING", f"cn=legacy,{DEVICE}", None)]

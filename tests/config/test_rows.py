@@ -61,6 +61,7 @@ SETTINGS = {
     "dcmFallbackCMoveSCPLeadingCFindSCP": ("QRSCP", "QRSCP"),
     "dcmFallbackCMoveSCPRetries": ("-1", -1),
     "dcmFallbackCMoveSCPStudyOlderThan": ("20200131", "20200131"),
+    "dcmExternalRetrieveAEDestination": ("DCM4CHEE", "DCM4CHEE"),
     "dcmPersonNameComponentOrderInsensitiveMatching": ("TRUE", True),
 }
 EXAMPLES = {
@@ -166,6 +167,7 @@ EXAMPLES = {
         "dcmOnStoragePathAlreadyExists": ("FAILURE", OnStoragePathAlreadyExists.FAILURE),
         "dcmDigestAlgorithm": ("MD5", "MD5"),
         "dcmReadOnly": ("TRUE", True),
+        "dcmExternalRetrieveAET": (["B", "A"], ("A", "B")),
     },
     "dcmQueryRetrieveView": {
         "dcmQueryRetrieveViewID": ("hideRejected", "hideRejected"),

@@ -11,8 +11,10 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.model.options import parse_options
+from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.datasets import make_study
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
+from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, uids_of
+from tests.fixtures.pacs_content import LEVELS, UNIQUE, finds, moves
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import QUERY_RULE, await_rest, stand_in_front_of_several
 from tests.fixtures.scripted import LeadingScp, Viewer, matches_keys
@@ -30,8 +32,6 @@ from tests.fixtures.scu import (
 from tests.fixtures.service import Seed
 
 ROOT = "1.2.826.0.1.3680043.8.498.61"
-LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
-UNIQUE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 StartPacs = Callable[..., ScriptedPacs]
 StartViewer = Callable[..., Viewer]
 
@@ -46,43 +46,6 @@ def of(number: int) -> Dataset:
     return identifier("STUDY", StudyInstanceUID=f"{ROOT}.{number}")
 
 
-def is_asked_for(ds: Dataset, keys: Dataset) -> bool:
-    for keyword in UNIQUE:
-        value = keys.get(keyword)
-        wanted = [value] if isinstance(value, str) else list(value or ())
-        if wanted not in ([], [""]) and ds[keyword].value not in wanted:
-            return False
-    return True
-
-
-def finds(objects: Sequence[Dataset]) -> Script:
-    """The script of an archive that has these objects, and tells them apart by unique keys."""
-
-    def script(received: Received) -> None:
-        keys = received.identifier
-        unique = UNIQUE[LEVELS.index(keys.QueryRetrieveLevel)]
-        rows = {ds[unique].value: ds for ds in objects if is_asked_for(ds, keys)}
-        for ds in rows.values():
-            row = identifier(keys.QueryRetrieveLevel)
-            for element in keys:
-                if element.keyword not in ("QueryRetrieveLevel", "StudyDescription"):
-                    setattr(row, element.keyword, ds.get(element.keyword))
-            row.StudyDescription = received.pacs.ae_title
-            received.respond(0xFF00, row)
-        received.respond(0x0000)
-
-    return script
-
-
-def moves(objects: Sequence[Dataset]) -> Script:
-    """The script of an archive that sends what it is asked for."""
-
-    def script(received: Received) -> None:
-        sends([ds for ds in objects if is_asked_for(ds, received.identifier)])(received)
-
-    return script
-
-
 class Scene:
     """Ours in front of PACS_A and PACS_B, and a viewer; nothing is coerced."""
 
@@ -92,11 +55,13 @@ class Scene:
         self._directory = directory
         self._ports: dict[str, int] = {}
         self.pacs: dict[str, ScriptedPacs] = {}
+        self.ways_to_us: dict[str, int] = {}
+        """Ports to which the archives send, if not to ours."""
 
     def has(self, title: str, objects: Sequence[Dataset], **scripts: Script) -> None:
         """Start an archive of these objects; ``scripts`` do what it does differently."""
         own: dict[str, Script] = {"find": finds(objects), "move": moves(objects), **scripts}
-        self.pacs[title] = self._start_pacs(self.seed.archive_port, ae_title=title, **own)
+        self.pacs[title] = self._start_pacs(self.ways_to_us.get(title, self.seed.archive_port), ae_title=title, **own)
         self._ports[title] = self.pacs[title].port
 
     def is_down(self, title: str) -> None:
@@ -461,6 +426,26 @@ def test_a_study_of_here_that_none_of_them_has_is_sent_from_here(scene: Scene) -
     scene.store_here(3)
     assert counts(scene.move(of(3))) == (0x0000, 1, 0)
     assert (scene.asked("PACS_A"), scene.asked("PACS_B")) == ((1, 0), (1, 0))
+
+
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.parametrize("cut_title", ["PACS_A", "PACS_B"])
+@pytest.mark.parametrize("cut", [1_000, 5_000, 20_000])
+def test_where_the_wire_from_one_is_cut_nothing_comes_twice_and_the_rest_is_named(
+    scene: Scene, cutting_relay: Callable[..., CuttingRelay], cut_title: str, cut: int
+) -> None:
+    both = [study(number, 10, size=4000) for number in (1, 2)]
+    scene.ways_to_us[cut_title] = free_port()
+    cutting_relay(scene.ways_to_us[cut_title], scene.seed.archive_port, [cut])
+    scene.has("PACS_A", both[0])
+    scene.has("PACS_B", [*both[0], *both[1]])
+    scene.start()
+    final = scene.move(identifier("PATIENT", PatientID="OLD"), PATIENT_MOVE)
+    received = scene.received
+    assert len(received) == len(set(received)) == final.NumberOfCompletedSuboperations
+    assert 10 <= len(received) < 20
+    assert set(scene.failed) == {*uids_of(both[0]), *uids_of(both[1])} - set(received)
+    assert counts(final) == (0xB000, len(received), 20 - len(received))
 
 
 # -- leading-first ---------------------------------------------------------------------------------------------------

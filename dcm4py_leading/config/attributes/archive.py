@@ -60,6 +60,7 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmFallbackCMoveSCPLeadingCFindSCP", "fallback_cmove_scp_leading_cfind_scp", AETitle),
     one("dcmFallbackCMoveSCPRetries", "fallback_cmove_scp_retries", integer(-1)),
     one("dcmFallbackCMoveSCPStudyOlderThan", "fallback_cmove_scp_study_older_than", date),
+    one("dcmExternalRetrieveAEDestination", "external_retrieve_ae_destination", AETitle),
     one(
         "dcmPersonNameComponentOrderInsensitiveMatching",
         "person_name_component_order_insensitive_matching",
@@ -99,6 +100,7 @@ STORAGE: tuple[Row, ...] = (
     # Java's names; the schema names the first two.
     one("dcmDigestAlgorithm", "digest_algorithm", among("MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512")),
     one("dcmReadOnly", "read_only", boolean),
+    many("dcmExternalRetrieveAET", "external_retrieve_aets", AETitle),
 )
 
 QUERY_RETRIEVE_VIEW: tuple[Row, ...] = (
