@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 
 from dcm4py_leading.archive.kept_study import KeptObject, StudyWriter
 from dcm4py_leading.archive.proxy_cache import ProxyCache
@@ -92,7 +93,10 @@ class Keeping:
                 return
             if not self._is_begun:
                 self._is_begun = True
-                threading.Thread(target=self._write_all, name="keeping a study", daemon=True).start()
+                context = copy_context()  # the log tells for which association it is kept
+                threading.Thread(
+                    target=context.run, args=(self._write_all,), name="keeping a study", daemon=True
+                ).start()
             has_room = self._changed.wait_for(
                 lambda: len(self._waiting) < _MOST_WAITING or self._is_given_up, self._patience
             )

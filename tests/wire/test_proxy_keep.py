@@ -18,10 +18,12 @@ from pydicom import Dataset
 from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.link import Link
+from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.dicom.state import Event
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import Level
-from tests.fixtures.links import REJECT
+from dcm4py_leading.service.encode import encoded
+from tests.fixtures.links import IMPLICIT, REJECT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
 from tests.fixtures.peers_required import require
 from tests.fixtures.ports import free_port
@@ -29,7 +31,7 @@ from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of, s
 from tests.fixtures.scripted import Viewer
 from tests.fixtures.scu import STUDY_MOVE, associated, get, identifier, move
 from tests.fixtures.service import DEVICE, Seed
-from tests.fixtures.workers import Serve, until
+from tests.fixtures.workers import Serve, kill, until
 
 STUDY, OTHER = "1.2.826.0.1.3680043.8.498.85", "1.2.826.0.1.3680043.8.498.86"
 OBJECTS = [make_object(STUDY, number, size=1000) for number in range(1, 6)]
@@ -492,6 +494,41 @@ def test_where_nothing_can_be_kept_everything_passes(scene: Scene, caplog: pytes
     scene.start()
     assert scene.move() == ALL
     assert "nothing is kept of what passes through" in caplog.text
+
+
+def test_what_killed_workers_have_half_written_goes_when_they_are_replaced(
+    seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, serve: Serve
+) -> None:
+    viewer(seed.viewer_port)
+    begun = threading.Event()
+
+    def halfway(objects: Sequence[Dataset]) -> Script:
+        def script(received: Received) -> None:
+            storing = received.pacs.storing(received)
+            storing.store(objects[0])
+            begun.set()
+            received.await_cancel()
+
+        return script
+
+    store = Store(*OBJECTS)
+    store.send = halfway
+    pacs = scripted_pacs(seed.archive_port, move=store.move, find=store.find)
+    stand_in_front_of(seed, pacs.port)
+    served = serve(2, options=("--set", "proxy-keep=1M"))
+    directory = seed.data_dir / "kept"
+    keys = encoded(identifier("STUDY", StudyInstanceUID=STUDY), IMPLICIT)
+    assoc, _ = associate(seed.archive_port, [(STUDY_MOVE, [IMPLICIT])])
+    assoc.send([(1, move_request(STUDY_MOVE, 1, "STORESCP"), keys)])
+    assert begun.wait(20)
+    until(lambda: any(directory.glob("*.study")))
+    killed = served.pids()
+    for pid in killed:
+        kill(pid)
+    assoc.link.close()
+    until(lambda: len(set(served.pids()) - set(killed)) == 2)
+    assert list(directory.glob("*.study")) == []
+    assert served.metric("dcm4py_proxy_kept_bytes") == 0
 
 
 def test_workers_share_what_is_kept(seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, serve: Serve) -> None:
