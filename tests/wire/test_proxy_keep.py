@@ -508,6 +508,7 @@ def test_what_killed_workers_have_half_written_goes_when_they_are_replaced(
             storing.store(objects[0])
             begun.set()
             received.await_cancel()
+            storing.abort()
 
         return script
 
