@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -22,14 +23,34 @@ class KeptObject(NamedTuple):
     """Of its data set, in bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class StudyState:
+    """What the other archive says of a study."""
+
+    instances: int
+    """How many it has."""
+    digest: str
+    """Stands for its patient and study attributes: it is another one when they are."""
+
+
 class KeptStudy:
     """Not removed until it is closed, or nobody has it any more. Reading is safe under threads."""
 
     def __init__(
-        self, pk: int, scp: str, study_instance_uid: str, file: StudyFile, objects: Sequence[KeptObject]
+        self,
+        pk: int,
+        scp: str,
+        study_instance_uid: str,
+        file: StudyFile,
+        objects: Sequence[KeptObject],
+        digest: str | None = None,
     ) -> None:
-        """``pk`` is its key in the cache, ``scp`` the archive that sent it; ``file`` has the objects in their order."""
+        """``pk`` is its key in the cache, ``scp`` the archive that sent it; ``file`` has the objects in their order.
+
+        ``digest`` is that of its `StudyState` when it was kept, where the archive told.
+        """
         self.pk = pk
+        self.digest = digest
         self.scp = scp
         self.study_instance_uid = study_instance_uid
         self.objects = tuple(objects)
@@ -73,6 +94,7 @@ class StudyWriter:
         self.study_instance_uid = study_instance_uid
         self.file = file
         self.objects: list[KeptObject] = []
+        self.digest: str | None = None
         self.size = 0
         """In bytes."""
         self._room = room
@@ -92,8 +114,12 @@ class StudyWriter:
         self.objects.append(one)
         self.size += one.length
 
-    def complete(self) -> None:
-        """These are all the objects; now they are brought to the disk, and found. Raises StorageUnavailable."""
+    def complete(self, digest: str | None = None) -> None:
+        """These are all the objects; now they are brought to the disk, and found. Raises StorageUnavailable.
+
+        ``digest`` is that of the `StudyState` now, where it is known.
+        """
+        self.digest = digest
         try:
             self.file.sync()
         except OSError as err:

@@ -35,6 +35,7 @@ _SCHEMA = (
         study_instance_uid TEXT NOT NULL,
         state INTEGER NOT NULL,
         size INTEGER NOT NULL,
+        digest TEXT,
         last_used INTEGER NOT NULL
     )
     """,
@@ -126,8 +127,8 @@ class ProxyCache:
     def find(self, scp: str, study_instance_uid: str) -> KeptStudy | None:
         """The study as that archive sent it, all of it; it is not removed while the caller has it."""
         with self._transaction() as db:
-            for pk, size in db.execute(
-                "SELECT pk, size FROM study WHERE (scp, study_instance_uid, state) = (?, ?, ?)",
+            for pk, size, digest in db.execute(
+                "SELECT pk, size, digest FROM study WHERE (scp, study_instance_uid, state) = (?, ?, ?)",
                 (scp, study_instance_uid, _State.COMPLETE),
             ).fetchall():
                 file = self._opened(pk, size)
@@ -139,7 +140,7 @@ class ProxyCache:
                     " FROM object WHERE study_fk = ? ORDER BY number",
                     (pk,),
                 )
-                return KeptStudy(pk, scp, study_instance_uid, file, tuple(KeptObject(*row) for row in rows))
+                return KeptStudy(pk, scp, study_instance_uid, file, [KeptObject(*row) for row in rows], digest)
         return None
 
     def _opened(self, pk: int, size: int) -> StudyFile | None:
@@ -224,8 +225,8 @@ class ProxyCache:
                 [(writer.pk, number, *one) for number, one in enumerate(writer.objects)],
             )
             if not db.execute(
-                f"UPDATE study SET state = ?, size = ?, last_used = {_NEXT_USE} WHERE pk = ?",
-                (_State.COMPLETE, writer.size, writer.pk),
+                f"UPDATE study SET state = ?, size = ?, digest = ?, last_used = {_NEXT_USE} WHERE pk = ?",
+                (_State.COMPLETE, writer.size, writer.digest, writer.pk),
             ).rowcount:
                 raise StorageUnavailable("somebody has removed it")
             self._writing.discard(writer.pk)

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from dcm4py_leading.archive.kept_study import StudyState
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu import Resolve
 from dcm4py_leading.dicom.upstream_content import Content, content_of, held_of, studies_of
-from dcm4py_leading.dicom.upstream_count import instances_of_study
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
+from dcm4py_leading.dicom.upstream_study import state_of_study
 from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
@@ -124,11 +125,11 @@ class UpstreamRetrieve:
         except AssociationFailed as err:
             raise ArchiveUnavailable(str(err)) from err
 
-    def count(self, local_ae: ApplicationEntity, study_instance_uid: str) -> int | None:
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
         """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
-        return instances_of_study(local_ae, remote, study_instance_uid, calling)
+        return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 
-from dcm4py_leading.archive.kept_study import KeptObject, StudyWriter
+from dcm4py_leading.archive.kept_study import KeptObject, StudyState, StudyWriter
 from dcm4py_leading.archive.proxy_cache import ProxyCache
 from dcm4py_leading.coercion.layout import Layouts
 from dcm4py_leading.coercion.scan import Unscannable, encoding_of
@@ -29,14 +29,17 @@ _PATIENCE = 5.0
 """Seconds that a delivery waits for the disk before the study is not kept."""
 _layouts = Layouts()
 
+StateOfStudy = Callable[[], StudyState | None]
+"""Asks the archive what it has of the study; None where that cannot be told."""
+
 
 class KeptInPassing:
     """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
 
-    def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward) -> None:
+    def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:
         self.studies = forward.studies
         self._forward = forward
-        self._keeping = Keeping(cache, study_instance_uid, forward.scp)
+        self._keeping = Keeping(cache, study_instance_uid, forward.scp, state)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
         for one in self._forward:
@@ -73,8 +76,17 @@ class KeptInPassing:
 class Keeping:
     """One study that is being kept. Who delivers the objects puts them in; a thread writes them."""
 
-    def __init__(self, cache: ProxyCache, study_instance_uid: str, scp: str, *, patience: float = _PATIENCE) -> None:
-        """``patience``: seconds that `take` waits at most."""
+    def __init__(
+        self,
+        cache: ProxyCache,
+        study_instance_uid: str,
+        scp: str,
+        state: StateOfStudy = lambda: None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """``state`` is asked when all objects have come. ``patience``: seconds that `take` waits at most."""
+        self._state = state
         self._cache = cache
         self._study_instance_uid = study_instance_uid
         self._scp = scp
@@ -158,7 +170,11 @@ class Keeping:
             writer.append(one, arrived.data)
         if self._is_given_up or not writer.objects:
             return
-        writer.complete()
+        state = self._state()
+        if state is not None and state.instances != len(writer.objects):
+            self._give_up(f"{state.instances} instances are there, {len(writer.objects)} came")
+            return
+        writer.complete(None if state is None else state.digest)
         study = ref(self._study_instance_uid)
         LOG.info("study %s of %s is kept: %d objects, %d bytes", study, self._scp, len(writer.objects), writer.size)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
-from dcm4py_leading.archive.kept_study import KeptStudy
+from dcm4py_leading.archive.kept_study import KeptStudy, StudyState
 from dcm4py_leading.archive.proxy_cache import ProxyCache
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
@@ -31,8 +32,8 @@ class OneUpstream(Protocol):
         """Which."""
         ...
 
-    def count(self, local_ae: ApplicationEntity, study_instance_uid: str) -> int | None:
-        """How many instances of a study it has; None where it lets itself not be asked.
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
+        """What it has of a study; None where it lets itself not be asked.
 
         Raises ArchiveUnavailable when it gives no answer.
         """
@@ -56,7 +57,7 @@ class KeptUpstream:
         """See `Upstream`: from what is kept, if that is all there is; else the archive sends, and that is kept.
 
         Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
-        another number of instances is kept no longer.
+        another number of instances, or says something else than when it was kept, is kept no longer.
         """
         uid = _study_of(keys)
         if uid is None:
@@ -65,7 +66,15 @@ class KeptUpstream:
         if kept is not None:
             return kept
         forward = self._upstream.fetch(local_ae, keys)
-        return KeptInPassing(self._cache, uid, forward) if keys.level is Level.STUDY else forward
+        if keys.level is not Level.STUDY:
+            return forward
+        return KeptInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
+
+    def _state(self, local_ae: ApplicationEntity, uid: str) -> StudyState | None:
+        try:
+            return self._upstream.state_of(local_ae, uid)
+        except ArchiveUnavailable:
+            return None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         """See `Upstream`: where the archive cannot be asked, what is kept of it counts."""
@@ -106,14 +115,16 @@ class KeptUpstream:
         """Whether the study is kept as the archive has it."""
         uid, kept = study.study_instance_uid, len(study.objects)
         try:
-            count = self._upstream.count(local_ae, uid)
+            state = self._upstream.state_of(local_ae, uid)
         except ArchiveUnavailable as err:
             LOG.warning("study %s is sent from what is kept, though it may not be all any more: %s", ref(uid), err)
             return True
-        if count is None:
+        if state is None:
             return False
-        if count != kept:
-            LOG.info("study %s of %s has %d instances now, %d were kept", ref(uid), study.scp, count, kept)
+        is_other = study.digest is not None and state.digest != study.digest
+        if state.instances != kept or is_other:
+            what = "other attributes" if is_other else f"{state.instances} instances, not {kept}"
+            LOG.info("study %s of %s is not what is kept: it has %s now", ref(uid), study.scp, what)
             _drop(self._cache, study)
             return False
         expected = self._upstream.instances_of(local_ae, keys)

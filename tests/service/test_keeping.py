@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.kept_study import KeptObject, KeptStudy
+from dcm4py_leading.archive.kept_study import KeptObject, KeptStudy, StudyState
 from dcm4py_leading.archive.proxy_cache import ProxyCache
 from dcm4py_leading.archive.study_file import StudyFile
 from dcm4py_leading.errors import ArchiveUnavailable
@@ -156,7 +156,7 @@ def forward_of(*objects: Arrived) -> Forward:
 def test_what_passes_is_kept_when_all_of_it_was_taken(cache: ProxyCache) -> None:
     forward = forward_of(arrived(1), arrived(2))
     forward.end(total=2)
-    passing = KeptInPassing(cache, STUDY, forward)
+    passing = KeptInPassing(cache, STUDY, forward, lambda: None)
     assert [one.sop_instance_uid for one in passing] == [f"{STUDY}.1.1", f"{STUDY}.1.2"]
     passing.close()
     await_writers()
@@ -194,12 +194,24 @@ def test_what_passes_is_not_kept_when_it_is_not_all(
     cache: ProxyCache, ends: Callable[[Forward, KeptInPassing], None]
 ) -> None:
     forward = forward_of(arrived(1), arrived(2))
-    passing = KeptInPassing(cache, STUDY, forward)
+    passing = KeptInPassing(cache, STUDY, forward, lambda: None)
     ends(forward, passing)
     passing.close()
     await_writers()
     assert kept(cache) is None
     assert (cache.counts().size, cache.counts().studies) == (0, 0)
+
+
+def test_what_the_archive_says_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
+    for state, digest in ((StudyState(1, "said"), "said"), (None, None)):
+        keeping = Keeping(cache, STUDY, PACS, lambda state=state: state)
+        keeping.take(arrived(1))
+        keeping.complete()
+        keeping.close()
+        await_writers()
+        study = kept(cache)
+        assert study is not None and study.digest == digest
+        study.close()
 
 
 def test_a_kept_object_that_cannot_be_read_is_missing_and_the_study_is_kept_no_longer(cache: ProxyCache) -> None:

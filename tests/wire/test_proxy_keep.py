@@ -45,6 +45,8 @@ class Store:
     def __init__(self, *objects: Dataset) -> None:
         self.objects = list(objects)
         self.tells_counts = True
+        self.more = 0
+        """How many instances more it tells than it has."""
         self.send: Callable[[Sequence[Dataset]], Script] = sends
 
     def find(self, received: Received) -> None:
@@ -60,7 +62,9 @@ class Store:
             row.StudyInstanceUID = keys.StudyInstanceUID
             setattr(row, unique, value)
             if level == "STUDY" and self.tells_counts:
-                row.NumberOfStudyRelatedInstances = len(chosen)
+                row.NumberOfStudyRelatedInstances = len(chosen) + self.more
+            if level == "STUDY":
+                row.PatientName = chosen[0].PatientName
             received.respond(0xFF00, row)
         received.respond(0x0000)
 
@@ -205,6 +209,26 @@ def test_a_study_that_has_grown_is_fetched_anew_and_kept_anew(scene: Scene, tell
     assert [scene.move(), scene.move()] == [(0x0000, 6, 0)] * 2
     assert scene.fetched == 2
     assert (scene.counts.studies, scene.counts.removed, len(scene.files)) == (1, 1, 1)
+
+
+def test_a_study_that_was_corrected_is_fetched_anew_and_kept_anew(scene: Scene) -> None:
+    scene.start()
+    scene.move()
+    scene.take()
+    scene.store.objects = [make_object(STUDY, number, PatientName="Right^Name") for number in range(1, 6)]
+    assert [scene.move(), scene.move()] == [ALL] * 2
+    assert {str(ds.PatientName) for ds in scene.viewer.received} == {"Right^Name"}
+    assert (scene.fetched, scene.counts.studies) == (2, 1)
+
+
+def test_a_study_of_which_the_archive_sends_less_than_it_has_is_not_kept(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.store.more = 2
+    scene.start()
+    assert scene.move() == ALL
+    assert (scene.files, scene.counts.size) == ([], 0)
+    assert "is not kept: 7 instances are there, 5 came" in caplog.text
 
 
 def test_a_study_that_the_archive_has_no_longer_is_not_served(scene: Scene) -> None:
