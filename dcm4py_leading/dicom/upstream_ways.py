@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import AssociationFailed, Context
 from dcm4py_leading.dicom.command import Command
-from dcm4py_leading.dicom.message import get_request, move_request
+from dcm4py_leading.dicom.message import COMMANDS, get_request, move_request
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
@@ -39,6 +39,11 @@ class Asking:
     assoc: RequestedAssociation
     context: Context
     request: Command
+
+    @property
+    def name(self) -> str:
+        """C-GET or C-MOVE."""
+        return COMMANDS[int(self.request[dimse.COMMAND_FIELD])]
 
     @property
     def is_get(self) -> bool:

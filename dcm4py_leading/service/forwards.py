@@ -261,7 +261,9 @@ class Forward:
     @property
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""
-        return bool(self._waiting) or self._has_ended or (self.carry is not None and self.carry.has_input)
+        while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
+            self.carry.carry_on(0)  # it may be no object
+        return bool(self._waiting) or self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
         """See `deliver.Stream`."""
