@@ -123,8 +123,8 @@ class KeptUpstream:
             return False
         is_other = study.digest is not None and state.digest != study.digest
         if state.instances != kept or is_other:
-            what = "other attributes" if is_other else f"{state.instances} instances, not {kept}"
-            LOG.info("study %s of %s is not what is kept: it has %s now", ref(uid), study.scp, what)
+            what = "other attributes" if is_other else f"{state.instances} instances and not {kept}"
+            LOG.info("study %s of %s is not kept any longer: it has %s", ref(uid), study.scp, what)
             _drop(self._cache, study)
             return False
         expected = self._upstream.instances_of(local_ae, keys)
