@@ -34,6 +34,10 @@ class AssociationFailed(Exception):
     """The association could not be opened, or ended before the answer. The message says what the peer did."""
 
 
+class AssociationRefused(AssociationFailed):
+    """The peer rejects it permanently: it does not want it of us."""
+
+
 class PeerReleases(AssociationFailed):
     """The peer asks to release."""
 

@@ -14,6 +14,7 @@ from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
+    AssociationRefused,
     Context,
     Message,
     MoveOriginator,
@@ -35,6 +36,7 @@ from dcm4py_leading.service.encode import PreparedObject
 
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
+_PERMANENT = 1  # PS3.8 9.3.4
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
 
@@ -239,7 +241,8 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
     except LinkEnded as err:
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
-        raise AssociationFailed(f"{where}: association rejected {answer}")
+        failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed
+        raise failure(f"{where}: association rejected {answer}")
     assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
     return answer
 

@@ -253,6 +253,13 @@ class Forward:
         return self._failure
 
     @property
+    def has_all(self) -> bool:
+        """Whether the other archive has sent all, as far as it tells, and all of it was taken out."""
+        with self._changed:
+            is_over = self._has_ended and not self._is_closed and not self._is_given_up
+            return is_over and self._failure is None and not self._missing and not self._waiting
+
+    @property
     def is_closed(self) -> bool:
         """Whether nobody wants the objects any more."""
         return self._is_closed
