@@ -133,8 +133,8 @@ class Exchange:
             self._forwards.add(self._forward)  # before the request: the first object may be faster than we
             self._is_awaited = True
         assoc, context = self._asking.assoc, self._asking.context
-        assoc.send(context, self._asking.request, encoded(self._keys, context.transfer_syntax))
         assoc.say_before_abort(context, cancel_request(self._forward.message_id))
+        assoc.send(context, self._asking.request, encoded(self._keys, context.transfer_syntax))
 
     def _break(self, failure: ArchiveUnavailable) -> None:
         self._is_over = True
