@@ -52,6 +52,8 @@ from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.several_upstreams import SeveralUpstreams
+from dcm4py_leading.service.upstream import InstanceCount, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -178,10 +180,11 @@ def build_runtime(
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: UpstreamRetrieve(scp, ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
+            ae.ae_title: _upstream_of(ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
             for ae in device.application_entities
-            if (scp := ae.settings.fallback_cmove_scp) is not None
+            if ae.settings.fallback_cmove_scps
         },
+        externals=_externals_of(device, resolver.resolve, forwards),
         forwards=forwards,
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
@@ -196,11 +199,48 @@ def build_runtime(
 
 
 def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
-    """What answers the queries to an AE: the embedded archive, or also the one that it stands in front of."""
-    other = ae.settings.spanning_cfind_scp
-    if other is None:
-        return own
-    return Spanning(own, UpstreamFind(other, ae, resolve, rules), ae.settings.spanning_cfind_scp_policy)
+    """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
+    others = [UpstreamFind(scp, ae, resolve, rules) for scp in ae.settings.spanning_cfind_scps]
+    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
+
+
+def _upstream_of(ae: ApplicationEntity, resolve: Resolve, forwards: Forwards, count: InstanceCount | None) -> Upstream:
+    """From where the AE gets what is not here."""
+    settings = ae.settings
+    return _as_one(
+        UpstreamRetrieve(
+            scp,
+            resolve,
+            forwards,
+            destination=settings.fallback_cmove_scp_destination or ae.ae_title,
+            calling=settings.fallback_cmove_scp_calling_aet,
+            retries=settings.fallback_cmove_scp_retries,
+            count=count,
+        )
+        for scp in settings.fallback_cmove_scps
+    )
+
+
+def _externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
+    """From where each AE gets the objects of a storage whose files are gone."""
+    storages = [storage for storage in _file_storages(device) if storage.external_retrieve_aets]
+
+    def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
+        destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
+        scps = storage.external_retrieve_aets
+        return _as_one(UpstreamRetrieve(scp, resolve, forwards, destination=destination) for scp in scps)
+
+    return {
+        ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}
+        for ae in device.application_entities
+        if storages
+    }
+
+
+def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
+    """Of one archive nothing needs to be asked beforehand."""
+    one, *others = upstreams
+    return SeveralUpstreams([one, *others]) if others else one
 
 
 def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "proxy.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("picture", ["### Archive", "### Proxy", "### Both"])
+@pytest.mark.parametrize("picture", ["### Archive", "### Proxy", "### Both", "### Several PACSes"])
 def test_every_picture_has_a_configuration_that_can_be_put_in_force(picture, monkeypatch):
     _, _, section = PAGE.partition(f"{picture}\n")
     (command,) = re.findall(r"^dcm4py-leading check .*$", section.partition("\n##")[0], re.MULTILINE)

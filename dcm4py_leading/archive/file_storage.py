@@ -95,6 +95,16 @@ class FileStorage:
         except OSError as err:
             raise self._unavailable(err) from err
 
+    def has(self, location: Location) -> bool:
+        """See `storage.Storage.has`."""
+        try:
+            os.stat(self._path(location.path))  # noqa: PTH116 - a Path costs more than the looking
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as err:
+            raise self._unavailable(err) from err
+        return True
+
     def delete(self, location: Location) -> None:
         """See `storage.Storage.delete`."""
         with self._errors():

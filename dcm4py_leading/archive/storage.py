@@ -76,6 +76,10 @@ class Storage(Protocol):
         """The stored object, to be read; unbuffered, with a file descriptor. Raises StorageUnavailable."""
         ...
 
+    def has(self, location: Location) -> bool:
+        """Whether the object is still there. Raises StorageUnavailable where that cannot be told."""
+        ...
+
     def delete(self, location: Location) -> None:
         """Remove a stored object; one that is gone already is no error. Raises StorageUnavailable."""
         ...

@@ -174,23 +174,41 @@ def _other_archives(device: Device) -> Iterator[Problem]:
     for ae in device.application_entities:
         for attribute, title in _other_archives_of(ae):
             if _is_of(device, title):
-                reason = "expected another archive: this is an AE of this device, which would ask itself"
-                yield Problem(dn=ae.dn, attribute=attribute, value=title, reason=reason)
+                yield _itself(ae.dn, attribute, title)
         destination = ae.settings.fallback_cmove_scp_destination
         if (
-            ae.settings.fallback_cmove_scp is not None
+            ae.settings.fallback_cmove_scps
             and destination is not None
             and device.application_entity(destination) is None
         ):
-            reason = "expected an AE of this device, which receives the objects and passes them on"
-            yield Problem(dn=ae.dn, attribute="dcmFallbackCMoveSCPDestination", value=destination, reason=reason)
+            yield _elsewhere(ae, "dcmFallbackCMoveSCPDestination", destination)
+    externals = [
+        (storage, title) for storage in device.archive.storages.values() for title in storage.external_retrieve_aets
+    ]
+    for storage, title in externals:
+        if _is_of(device, title):
+            yield _itself(storage.dn, "dcmExternalRetrieveAET", title)
+    for ae in device.application_entities:
+        destination = ae.settings.external_retrieve_ae_destination
+        if externals and destination is not None and device.application_entity(destination) is None:
+            yield _elsewhere(ae, "dcmExternalRetrieveAEDestination", destination)
+
+
+def _itself(dn: str, attribute: str, title: AETitle) -> Problem:
+    reason = "expected another archive: this is an AE of this device, which would ask itself"
+    return Problem(dn=dn, attribute=attribute, value=title, reason=reason)
+
+
+def _elsewhere(ae: ApplicationEntity, attribute: str, destination: AETitle) -> Problem:
+    reason = "expected an AE of this device, which receives the objects and passes them on"
+    return Problem(dn=ae.dn, attribute=attribute, value=destination, reason=reason)
 
 
 def _other_archives_of(ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
     """Attribute and AE title of each archive that the AE asks on behalf of its clients."""
-    if (title := ae.settings.spanning_cfind_scp) is not None:
+    for title in ae.settings.spanning_cfind_scps:
         yield "dcmSpanningCFindSCP", title
-    if (title := ae.settings.fallback_cmove_scp) is not None:
+    for title in ae.settings.fallback_cmove_scps:
         yield "dcmFallbackCMoveSCP", title
 
 
@@ -260,6 +278,10 @@ def _references(device: Device) -> Iterator[tuple[str, str, str]]:
         yield from _references_of(rule)
     for rule in device.archive.coercion_rules:
         yield from _references_of(rule)
+    for storage in device.archive.storages.values():
+        for title in storage.external_retrieve_aets:
+            if not _is_of(device, title):
+                yield storage.dn, "dcmExternalRetrieveAET", title
     for scp in device.archive.cstore_scu_of_cmove_scp.values():
         yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
 

@@ -160,6 +160,16 @@ def date(value: str) -> str:
     return value
 
 
+def ae_titles(value: str) -> tuple[AETitle, ...]:
+    """AE titles in their order, with a backslash between them, as DICOM separates values (PS3.5 6.2)."""
+    titles = [title.strip(" ") for title in value.split("\\")]
+    if not all(titles):
+        raise ValueError("expected an AE title of 1 to 16 characters, or several with a backslash between them")
+    if len(set(titles)) < len(titles):
+        raise ValueError("expected each AE title once")
+    return tuple(map(AETitle, titles))
+
+
 def masquerade(value: str) -> str:
     """dcmMasqueradeCallingAETitle: an AE title, for one called AE title if that stands before it in brackets."""
     value = value.strip()

@@ -10,7 +10,7 @@ import isodate
 
 from dcm4py_leading.config.attributes import archive, coercion, device
 from dcm4py_leading.config.binding import Row
-from dcm4py_leading.config.converters import milliseconds
+from dcm4py_leading.config.converters import ae_titles, milliseconds
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import Tag
@@ -69,6 +69,8 @@ def shown(row: Row, value: object) -> object:
     """A value of the model as JSON holds it, read by ``row``: durations in ISO 8601 or, as in the tree, in ms."""
     if isinstance(value, frozenset):
         return sorted((_plain(member) for member in value), key=str)
+    if row.convert is ae_titles and isinstance(value, tuple):
+        return "\\".join(value) or None
     if isinstance(value, tuple):
         return [_plain(member) for member in value]
     if row.convert is milliseconds:

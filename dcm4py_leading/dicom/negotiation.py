@@ -81,6 +81,15 @@ def is_storage(sop_class: str) -> bool:
     return service in (StorageServiceClass, ServiceClass)
 
 
+def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
+    """The SOP classes whose instances ``ae`` takes as SCP, with the transfer syntaxes of each."""
+    return {
+        str(capability.sop_class): tuple(map(str, capability.transfer_syntaxes))
+        for capability in ae.transfer_capabilities
+        if capability.transfer_role is TransferRole.SCP and is_storage(capability.sop_class)
+    }
+
+
 def is_served(capability: TransferCapability) -> bool:
     """Whether we do what the capability lists: verification and query/retrieve as SCP, storage in both roles."""
     if is_storage(capability.sop_class):

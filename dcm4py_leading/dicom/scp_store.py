@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
@@ -10,7 +11,7 @@ from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import RequestError
 from dcm4py_leading.log import ref
-from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.store import ReceivedObject, store
@@ -41,9 +42,9 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     """Give an object to the retrieve that waits for it; None where it is to be stored."""
     device = assoc.runtime.device
     scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
-    ours = [ae for ae in device.application_entities if ae.settings.fallback_cmove_scp == scp]
+    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, AETitle(scp))}
     originator, message_id = request.move_originator
-    if not ours or (originator and originator not in {title for ae in ours for title in _calling_titles(ae, scp)}):
+    if not callers or (originator and originator not in callers):
         return None  # it comes from elsewhere, or somebody else lets it come
     data = assoc.runtime.forwards.spool.collect(request.data)
     arrived = Arrived(
@@ -62,6 +63,9 @@ def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
 
 
-def _calling_titles(ae: ApplicationEntity, scp: str) -> tuple[str, ...]:
-    """As whom the AE asks the archive from which it gets what is not here."""
-    return (ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(AETitle(scp)),)
+def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
+    """As whom the AE asks that archive for what is not here, or no longer; none where it does not ask it."""
+    if scp in ae.settings.fallback_cmove_scps:
+        yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
+    if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
+        yield ae.calling_ae_title_for(scp)

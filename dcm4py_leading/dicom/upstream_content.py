@@ -1,14 +1,17 @@
 """What another archive has of what is to be retrieved from it, asked beforehand by C-FIND.
 
-None of it is needed: where the archive does not tell, the retrieve has to do without.
+Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
+do without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.normal import values_text
 from dcm4py_leading.archive.query import RetrieveKeys
@@ -16,73 +19,88 @@ from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import encoded_responses
 from dcm4py_leading.dicom.identifier import decode
+from dcm4py_leading.dicom.modality_sop_classes import companions, sop_classes_of
+from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
 _QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
-_SOP_CLASS_UID, _SOP_CLASSES_IN_STUDY = 0x00080016, 0x00080062
-_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-_MOST_STUDIES, _MOST_SERIES = 20, 200
+_MOST_STUDIES = 20
+_Wanted = str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """SOP classes of objects: those that there are, as far as is known, and those that may be among them."""
+
+    certain: frozenset[str] = frozenset()
+    """None where nothing is known."""
+    possible: frozenset[str] = frozenset()
+
+    def with_(self, certain: Iterable[str], possible: Iterable[str] = ()) -> Self:
+        """With these, too."""
+        return replace(self, certain=self.certain.union(certain), possible=self.possible.union(possible))
 
 
 def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
     """The studies of the patient of a retrieve at PATIENT level, else those that it names."""
     if keys.level is not Level.PATIENT or keys.patient_id is None:
         return keys.study_instance_uids
-    wanted = {"StudyInstanceUID": None, "PatientID": keys.patient_id, "IssuerOfPatientID": keys.issuer_of_patient_id}
     try:
-        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
-            return _values(assoc, Level.STUDY, wanted, _STUDY_INSTANCE_UID)
+        return held_of(local_ae, remote, keys, calling)
     except AssociationFailed:
         return ()
 
 
-def sop_classes_of(
-    local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], series: Sequence[str], calling: AETitle
-) -> Sequence[str]:
-    """The SOP classes in these studies, of which only ``series`` count, if any are named.
+def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+    """What there is of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
 
-    SOP Classes in Study (0008,0062) says it, where the archive has it; else those of one object of each series do,
-    which may be not all of them. Empty where it cannot be told.
+    Raises AssociationFailed, FindRefused.
     """
-    if not 0 < len(studies) <= _MOST_STUDIES:
-        return ()
-    found: set[str] = set()
+    wanted: dict[str, _Wanted] = {}
+    if keys.level is Level.PATIENT:
+        wanted.update(PatientID=keys.patient_id, IssuerOfPatientID=keys.issuer_of_patient_id)
+    wanted["StudyInstanceUID"] = list(keys.study_instance_uids)
+    if keys.level in (Level.SERIES, Level.IMAGE):
+        wanted["SeriesInstanceUID"] = list(keys.series_instance_uids)
+    if keys.level is Level.IMAGE:
+        wanted["SOPInstanceUID"] = list(keys.sop_instance_uids)
+    with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+        if not assoc.contexts:
+            raise AssociationFailed(f"{remote.ae_title} accepts no query in the Study Root model")
+        return _values(assoc, Level.STUDY if keys.level is Level.PATIENT else keys.level, wanted)
+
+
+def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], calling: AETitle) -> Content:
+    """The SOP classes of the objects of these studies.
+
+    SOP Classes in Study (0008,0062) tells them, where the archive has it; else the modalities of the series do, which
+    each archive has to tell (PS3.4 C.6.2.1.3), as far as ``local_ae`` takes what they make.
+    """
+    content, taken = Content(), storage_taken(local_ae)
+    if len(studies) > _MOST_STUDIES:
+        return content
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
             for study in studies:
-                classes = _classes_in_study(assoc, study) or _classes_of_samples(assoc, study, series)
-                if not classes:
-                    return ()
-                found.update(classes)
+                told = _values(assoc, Level.STUDY, {"StudyInstanceUID": study, "SOPClassesInStudy": None})
+                if told:
+                    content = content.with_(told)
+                    continue
+                for modality in set(_values(assoc, Level.SERIES, {"StudyInstanceUID": study, "Modality": None})):
+                    likely = taken.keys() & sop_classes_of(modality)
+                    if not likely:
+                        return Content()
+                    content = content.with_(likely, companions())
     except AssociationFailed:
-        return ()
-    return sorted(found)
+        return Content()
+    return content
 
 
-def _classes_in_study(assoc: RequestedAssociation, study: str) -> Sequence[str]:
-    wanted = {"StudyInstanceUID": study, "SOPClassesInStudy": None}
-    return _values(assoc, Level.STUDY, wanted, _SOP_CLASSES_IN_STUDY)
-
-
-def _classes_of_samples(assoc: RequestedAssociation, study: str, series: Sequence[str]) -> Collection[str]:
-    wanted: dict[str, str | None] = {"StudyInstanceUID": study, "SeriesInstanceUID": None}
-    series = series or _values(assoc, Level.SERIES, wanted, _SERIES_INSTANCE_UID)
-    if len(series) > _MOST_SERIES:
-        return ()
-    found: set[str] = set()
-    for uid in series:
-        wanted = {"StudyInstanceUID": study, "SeriesInstanceUID": uid, "SOPInstanceUID": None}
-        found.update(_values(assoc, Level.IMAGE, {**wanted, "SOPClassUID": None}, _SOP_CLASS_UID, most=1))
-    return found
-
-
-def _values(
-    assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None], tag: int, *, most: int | None = None
-) -> list[str]:
-    """Of up to ``most`` matches the values of an attribute. Raises AssociationFailed."""
+def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wanted]) -> list[str]:
+    """Of all matches the values of the last of the attributes. Raises AssociationFailed."""
     if not assoc.contexts:
         return []
     keys = Dataset()
@@ -90,13 +108,12 @@ def _values(
     for keyword, value in wanted.items():
         setattr(keys, keyword, value)
     context = assoc.contexts[0]
+    tag = tag_for_keyword(list(wanted)[-1])
+    assert tag is not None
     values: list[str] = []
-    with closing(encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, lambda: None)) as responses:
-        for number, response in enumerate(responses, 1):
-            try:
-                values += values_text(decode(response, context.transfer_syntax), tag)
-            except UNREADABLE as err:
-                raise AssociationFailed(f"{assoc.peer}: a response cannot be parsed") from err
-            if number == most:
-                break
+    for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, lambda: None):
+        try:
+            values += values_text(decode(response, context.transfer_syntax), tag)
+        except UNREADABLE as err:
+            raise AssociationFailed(f"{assoc.peer}: a response cannot be parsed") from err
     return values

@@ -7,13 +7,15 @@ is coerced. Here it sends to us, always.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
+from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu import Resolve
-from dcm4py_leading.dicom.upstream_content import sop_classes_of, studies_of
+from dcm4py_leading.dicom.upstream_content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_ways import Ways
@@ -34,19 +36,25 @@ class UpstreamRetrieve:
     def __init__(
         self,
         scp: AETitle,
-        ae: ApplicationEntity,
         resolve: Resolve,
         forwards: Forwards,
+        *,
+        destination: AETitle,
+        calling: AETitle | None = None,
+        retries: int = 0,
         count: InstanceCount | None = None,
     ) -> None:
-        """``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, where the AE has it."""
+        """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
+
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one.
+        """
         self._scp = scp
         self._count = count
-        self._retries = ae.settings.fallback_cmove_scp_retries
+        self._retries = retries
         self._resolve = resolve
         self._forwards = forwards
-        self._destination = ae.settings.fallback_cmove_scp_destination or ae.ae_title
-        self._calling = ae.settings.fallback_cmove_scp_calling_aet
+        self._destination = destination
+        self._calling = calling
         self._no_get_until = 0.0
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
@@ -63,9 +71,7 @@ class UpstreamRetrieve:
             calling=calling,
             destination=self._destination,
             message_id=message_id,
-            sop_classes=sop_classes_of(local_ae, remote, studies, keys.series_instance_uids, calling)
-            if may_get
-            else (),
+            content=content_of(local_ae, remote, studies, calling) if may_get else Content(),
             may_get=may_get,
         )
         try:
@@ -100,6 +106,17 @@ class UpstreamRetrieve:
             asking.assoc.abort()
             raise ArchiveUnavailable(str(err)) from err
         return forward
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """See `Upstream`. Raises ArchiveUnavailable."""
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        try:
+            return held_of(local_ae, remote, keys, calling)
+        except FindRefused as err:
+            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status) from err
+        except AssociationFailed as err:
+            raise ArchiveUnavailable(str(err)) from err
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""

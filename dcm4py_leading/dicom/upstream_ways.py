@@ -3,29 +3,33 @@
 For a C-GET it is we who have to know what will come: the presentation contexts in which the archive may send are
 proposed beforehand (PS3.4 C.4.3). So the archive is asked which SOP classes there are, and each is proposed with every
 transfer syntax that our AE takes, in a context for each: then the archive can send what it has as it has it. Where that
-is not known, or does not fit, it is asked by C-MOVE first. An archive that refuses one way is asked the other way.
+is not known, or does not fit, it is asked by C-MOVE first. An archive that refuses one way is asked the other way, and
+what has not come by C-GET is asked for by C-MOVE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import AssociationFailed, Context
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.message import get_request, move_request
-from dcm4py_leading.dicom.negotiation import is_storage
+from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from dcm4py_leading.dicom.upstream_content import Content
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.model.values import AETitle, Level, TransferRole
+from dcm4py_leading.model.values import AETitle, Level
 
 _PATIENT_ROOT = ("1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3")
 _STUDY_ROOT = ("1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3")
 """C-MOVE and C-GET."""
 _UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_ROOM = MAX_CONTEXTS - 2
+"""For storage, beside C-GET and C-MOVE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +58,10 @@ class Ways:
         calling: AETitle,
         destination: AETitle,
         message_id: int,
-        sop_classes: Sequence[str],
+        content: Content,
         may_get: bool,
     ) -> None:
-        """``sop_classes`` are those of the objects, empty where they are not known.
-
-        ``may_get`` is False where the archive is known to do no C-GET.
-        """
+        """``content`` is what will come; ``may_get`` is False where the archive is known to do no C-GET."""
         self._local_ae = local_ae
         self._remote = remote
         self._calling = calling
@@ -68,7 +69,7 @@ class Ways:
         self._move = move_request(move_uid, message_id, destination)
         self._get = get_request(self._get_uid, message_id)
         self._move_uid = move_uid
-        self._storage = _contexts_for(local_ae, sop_classes) if may_get else ()
+        self._storage = _contexts_for(local_ae, content) if may_get else ()
         self._left = {self._move_uid, self._get_uid} if may_get else {self._move_uid}
         self.does_get: bool | None = None
         """Whether the archive does C-GET; None where it has not been asked."""
@@ -77,12 +78,10 @@ class Ways:
         """The best way. Raises AssociationFailed."""
         if not self._storage:
             return self.other(None)
-        sop_classes = {sop_class for sop_class, _ in self._storage}
         both = [(self._get_uid, _UNCOMPRESSED), (self._move_uid, _UNCOMPRESSED), *self._storage]
-        assoc = self._open(both, sop_classes)
+        assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
         self.does_get = self._get_uid in {context.abstract_syntax for context in assoc.contexts}
-        # What it may not send in the role of an SCU, it would not send.
-        is_able = sop_classes <= {context.abstract_syntax for context in assoc.contexts if context.as_scp}
+        is_able = any(context.as_scp for context in assoc.contexts)  # else it agrees to send nothing
         order = (self._get_uid, self._move_uid)
         for sop_class_uid in order if is_able else reversed(order):
             asking = self._on(assoc, sop_class_uid)
@@ -135,27 +134,24 @@ class Ways:
         )
 
 
-def _contexts_for(local_ae: ApplicationEntity, sop_classes: Sequence[str]) -> Sequence[Proposal]:
-    """For each of them each transfer syntax that the AE takes; none where one is not taken, or they are too many."""
-    taken = _taken(local_ae)
-    if not all(sop_class in taken for sop_class in sop_classes):
+def _contexts_for(local_ae: ApplicationEntity, content: Content) -> Sequence[Proposal]:
+    """For what is certain each transfer syntax that the AE takes, a context for what is possible besides.
+
+    None where the AE does not take what is certain, or it does not fit.
+    """
+    taken = storage_taken(local_ae)
+    if not content.certain <= set(taken):
         return ()
-    contexts = [(sop_class, (syntax,)) for sop_class in sop_classes for syntax in taken[sop_class]]
-    return contexts if len(contexts) <= MAX_CONTEXTS - 2 else ()
+    certain: list[Proposal] = [(one, (syntax,)) for one in sorted(content.certain) for syntax in taken[one]]
+    possible = [(one, _uncompressed(taken[one])) for one in sorted(content.possible - content.certain) if one in taken]
+    return [*certain, *possible][:_ROOM] if len(certain) <= _ROOM else ()
 
 
-def _contexts_for_any(local_ae: ApplicationEntity) -> Iterable[Proposal]:
-    """As many SOP classes as there is room for, uncompressed where the AE takes that."""
-    proposals = [
-        (sop_class, tuple(syntax for syntax in _UNCOMPRESSED if syntax in syntaxes) or syntaxes)
-        for sop_class, syntaxes in _taken(local_ae).items()
-    ]
-    return proposals[: MAX_CONTEXTS - 1]
+def _contexts_for_any(local_ae: ApplicationEntity) -> Sequence[Proposal]:
+    """As many SOP classes as there is room for."""
+    return [(sop_class, _uncompressed(syntaxes)) for sop_class, syntaxes in storage_taken(local_ae).items()][:_ROOM]
 
 
-def _taken(local_ae: ApplicationEntity) -> dict[str, tuple[str, ...]]:
-    return {
-        str(capability.sop_class): tuple(map(str, capability.transfer_syntaxes))
-        for capability in local_ae.transfer_capabilities
-        if capability.transfer_role is TransferRole.SCP and is_storage(capability.sop_class)
-    }
+def _uncompressed(syntaxes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of them that are not compressed, if there are any."""
+    return tuple(syntax for syntax in _UNCOMPRESSED if syntax in syntaxes) or syntaxes

@@ -61,14 +61,14 @@ class AttributeSetType(enum.Enum):
 
 
 class SpanningPolicy(enum.Enum):
-    """dcmSpanningCFindSCPPolicy: how the matches of the other archive meet the own ones."""
+    """dcmSpanningCFindSCPPolicy: how the matches of the other archives meet the own ones."""
 
     SUPPLEMENT = "SUPPLEMENT"
     """Own ones first, then the others that are not among them."""
     MERGE = "MERGE"
-    """The other's first, then the own ones that are not among them."""
+    """The others' first, then the own ones that are not among them."""
     REPLACE = "REPLACE"
-    """The other's alone."""
+    """The others' alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,8 @@ class StorageDescriptor:
     on_storage_path_already_exists: OnStoragePathAlreadyExists = OnStoragePathAlreadyExists.RANDOM_PATH
     digest_algorithm: str | None = None
     read_only: bool = False
+    external_retrieve_aets: tuple[AETitle, ...] = ()
+    """dcmExternalRetrieveAET: other archives that have its objects; those whose files are gone come from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +139,13 @@ class ArchiveSettings:
     """dcmDefaultCharacterSet: for data sets of peers that name no Specific Character Set."""
     retrieve_aets: tuple[AETitle, ...] = ()
     return_retrieve_aets: tuple[AETitle, ...] = ()
-    spanning_cfind_scp: AETitle | None = None
-    """dcmSpanningCFindSCP: the archive that is asked too when this one is queried."""
+    spanning_cfind_scps: tuple[AETitle, ...] = ()
+    """dcmSpanningCFindSCP: the archives that are asked too when this one is queried, in their order."""
     spanning_cfind_scp_policy: SpanningPolicy = SpanningPolicy.REPLACE
     spanning_cfind_scp_retrieve_aets: tuple[AETitle, ...] = ()
-    """dcmSpanningCFindSCPRetrieveAET; empty: the matches of the other archive name this AE, which forwards."""
-    fallback_cmove_scp: AETitle | None = None
-    """dcmFallbackCMoveSCP: the archive from which comes what is not here."""
+    """dcmSpanningCFindSCPRetrieveAET; empty: the matches of the other archives name this AE, which forwards."""
+    fallback_cmove_scps: tuple[AETitle, ...] = ()
+    """dcmFallbackCMoveSCP: the archives from which comes what is not here: from the first that has it."""
     fallback_cmove_scp_destination: AETitle | None = None
     """dcmFallbackCMoveSCPDestination: the AE of ours that receives it; None: the AE that was asked."""
     fallback_cmove_scp_calling_aet: AETitle | None = None
@@ -154,6 +156,8 @@ class ArchiveSettings:
     """dcmFallbackCMoveSCPRetries: how often what is missing is asked for again; -1: without end."""
     fallback_cmove_scp_study_older_than: str | None = None
     """dcmFallbackCMoveSCPStudyOlderThan, YYYYMMDD: a study of an earlier date is fetched, even if it is here."""
+    external_retrieve_ae_destination: AETitle | None = None
+    """dcmExternalRetrieveAEDestination: the AE of ours that receives them; None: the AE that was asked."""
     person_name_component_order_insensitive_matching: bool = False
 
     def store_associations_to(self, ae_title: AETitle) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
+from types import MappingProxyType
 
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
+from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.part10 import encode_header
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.scan import Buffer, Encoding, Unscannable, encoding_of, scan
@@ -23,9 +25,10 @@ from dcm4py_leading.service.encode import (
     object_errors,
     read_object,
 )
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forwards import Arrived, Missing
 from dcm4py_leading.service.outgoing import NotBytewise
 from dcm4py_leading.service.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.upstream import Arriving
 
 _BATCH = 1 << 20
 
@@ -35,20 +38,27 @@ class MissingObject:
 
     sop_class_uid = transfer_syntax_uid = ""
 
-    def __init__(self, missing: Missing, forward: Forward) -> None:
+    def __init__(self, missing: Missing) -> None:
         self.sop_instance_uid = missing.sop_instance_uid
-        self._forward = forward
+        self._reason = missing.reason
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        failure = self._forward.failure
-        raise SubOperationFailed(f"{self._forward.scp} did not send it" if failure is None else str(failure))
+        raise SubOperationFailed(self._reason)
 
 
 class ForwardedObject:
     """An object that has arrived; see `deliver.RetrievedObject`."""
 
-    def __init__(self, common: RetrieveCoercion, selections: Selections, arrived: Arrived) -> None:
+    def __init__(
+        self,
+        common: RetrieveCoercion,
+        selections: Selections,
+        arrived: Arrived,
+        instance: IndexedInstance | None = None,
+    ) -> None:
+        """``instance`` is what the index has of it, where it was here."""
         self._common = common
+        self._instance = instance
         self._selections = selections
         self._arrived = arrived
         self.sop_class_uid = arrived.sop_class_uid
@@ -67,7 +77,7 @@ class ForwardedObject:
     def _cut_out(self, view: memoryview, encoding: Encoding) -> PreparedObject:
         with object_errors("cannot be coerced"):
             selection = self._selections.of(view, encoding, self.sop_class_uid)
-            cut = self._common.bytewise.reworked(view, 0, encoding, None, selection)
+            cut = self._common.bytewise.reworked(view, 0, encoding, self._instance, selection)
         self._common.coercer.count(cut.executed)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
@@ -87,7 +97,9 @@ class ForwardedObject:
         )
         ds = read_object(BytesIO(header + bytes(self._arrived.data)))
         with object_errors("cannot be coerced"):
-            reworked = self._common.rework(ds, None, self._common.coercer.select(ds, self.sop_class_uid))
+            selection = self._common.coercer.select(ds, self.sop_class_uid)
+            instance = None if selection.retrieve_as_received else self._instance
+            reworked = self._common.rework(ds, None if instance is None else instance.attributes, selection)
         self._common.coercer.count(reworked.executed)
         sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
         is_changed = reworked.changes or target != stored
@@ -137,14 +149,18 @@ class Selections:
         return selection
 
 
-def forwarded(common: RetrieveCoercion, forward: Forward) -> Iterator[RetrievedObject]:
-    """The objects of a retrieve as they come. Raises ArchiveUnavailable.
+def forwarded(
+    common: RetrieveCoercion, arriving: Arriving, known: Mapping[str, IndexedInstance] = MappingProxyType({})
+) -> Iterator[RetrievedObject]:
+    """The objects of a retrieve as they come; ``known`` are those that the index has, by SOP Instance UID.
+
+    Raises ArchiveUnavailable.
 
     Where its studies are not known beforehand, the leading archives are asked about each when its first object comes.
     """
-    selections = Selections(common, forward.studies)
-    for arrived in forward:
+    selections = Selections(common, arriving.studies)
+    for arrived in arriving:
         if isinstance(arrived, Missing):
-            yield MissingObject(arrived, forward)
+            yield MissingObject(arrived)
         else:
-            yield ForwardedObject(common, selections, arrived)
+            yield ForwardedObject(common, selections, arrived, known.get(arrived.sop_instance_uid))

@@ -45,6 +45,7 @@ class Missing:
     """An object that the other archive could not send; its UID is empty where the archive did not name it."""
 
     sop_instance_uid: str
+    reason: str
 
 
 class Carried(Protocol):
@@ -176,12 +177,13 @@ class Forward:
         with self._changed:
             if self._has_ended:
                 return
-            missing = [Missing(uid) for uid in failed if uid not in self._seen]
+            reason = f"{self.scp} did not send it" if failure is None else str(failure)
+            missing = [Missing(uid, reason) for uid in failed if uid not in self._seen]
             unnamed = max((total or self._told) - self._came - len(missing), 0)
             unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
                 unnamed = max(unnamed, 1)  # or else it would be taken for complete
-            self._missing = [*missing, *[Missing("")] * unnamed]
+            self._missing = [*missing, *[Missing("", reason)] * unnamed]
             self._failure, self._has_ended = failure, True
             self._changed.notify_all()
 
@@ -225,6 +227,11 @@ class Forward:
                 return None
             if self.carry is not None:
                 self.carry.carry_on(min(left, _LOOK))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more objects will come than have come."""
+        return self._has_ended
 
     @property
     def failure(self) -> ArchiveUnavailable | None:

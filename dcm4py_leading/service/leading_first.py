@@ -37,12 +37,12 @@ from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps import LeadingStep
-from dcm4py_leading.errors import CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.errors import CoercionFailed, DependencyError, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.query_archive import Asked, QueryArchive, key_of
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -97,15 +97,22 @@ class LeadingFirst:
         return matching if query.level is not Level.PATIENT else self._patients(matching)
 
     def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset]:
-        with closing(archive.matches(asked, fetch_size=fetch_size)) as found:
-            for match in found:
-                yield match.attributes
-        if self.named:
-            with closing(archive.matches(self._by_leading(asked), fetch_size=fetch_size)) as found:
-                for match in found:
-                    row = match.attributes
-                    if not matches(asked.query, row):
-                        yield row
+        """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
+        key = key_of(asked.query.level)
+        seen: set[bytes] = set()
+        failure: DependencyError | None = None
+        for question in (asked, self._by_leading(asked)) if self.named else (asked,):
+            with closing(archive.matches(question, fetch_size=fetch_size)) as found:
+                try:
+                    for match in found:
+                        identity = key(match)
+                        if identity not in seen:
+                            seen.add(identity)
+                            yield match.attributes
+                except DependencyError as err:
+                    failure = failure or err
+        if failure is not None:
+            raise failure
 
     def _by_leading(self, asked: Asked) -> Asked:
         return asked.regardless_of(self.led).of_studies(self.named)

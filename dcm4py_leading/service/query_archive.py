@@ -1,10 +1,11 @@
-"""What is asked of an archive by a query, and the archives that answer: the embedded one, another one, both.
+"""What is asked of an archive by a query, and the archives that answer: the embedded one, others, all as one.
 
 Nothing above this knows which it is.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,15 +116,21 @@ class Embedded:
 
 
 class Spanning:
-    """Two archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
+    """Several archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
 
-    When the other archive fails, what this one has is answered nevertheless, and the failure afterwards.
+    One is asked after the other. When any fails, what the others have is answered nevertheless, and the first failure
+    afterwards.
     """
 
-    def __init__(self, own: QueryArchive, other: QueryArchive, policy: SpanningPolicy) -> None:
-        self._own = own
-        self._other = other
-        self._policy = policy
+    def __init__(self, own: QueryArchive, others: Sequence[QueryArchive], policy: SpanningPolicy) -> None:
+        """``others`` in the order in which they are asked."""
+        match policy:
+            case SpanningPolicy.REPLACE:
+                self._archives: tuple[QueryArchive, ...] = tuple(others)
+            case SpanningPolicy.SUPPLEMENT:
+                self._archives = (own, *others)
+            case SpanningPolicy.MERGE:
+                self._archives = (*others, own)
 
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
         """See `QueryArchive`."""
@@ -129,19 +138,12 @@ class Spanning:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
         """See `QueryArchive`."""
-        match self._policy:
-            case SpanningPolicy.REPLACE:
-                first, second = self._other, None
-            case SpanningPolicy.SUPPLEMENT:
-                first, second = self._own, self._other
-            case SpanningPolicy.MERGE:
-                first, second = self._other, self._own
-        key = _key_of(asked.query.level)
+        key = key_of(asked.query.level)
         seen: set[bytes] = set()
         failure: DependencyError | None = None
-        for archive in (first, second):
-            if archive is None:
-                continue
+        for archive in self._archives:
+            if asked.is_over():
+                return
             with closing(archive.matches(asked, fetch_size=fetch_size)) as matches:
                 try:
                     for match in matches:
@@ -150,12 +152,14 @@ class Spanning:
                             seen.add(identity)
                             yield match
                 except DependencyError as err:
+                    if failure is not None:
+                        LOG.warning("%s", err)  # only the first is told to the client
                     failure = failure or err
         if failure is not None:
             raise failure
 
 
-def _key_of(level: Level) -> Callable[[Match], bytes]:
+def key_of(level: Level) -> Callable[[Match], bytes]:
     """What tells the entities of a level apart."""
     tags = (UNIQUE_KEYS[level],) if level is not Level.PATIENT else (PATIENT_ID, ISSUER_OF_PATIENT_ID)
 

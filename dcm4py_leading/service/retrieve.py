@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pydicom import Dataset
 
@@ -25,11 +26,12 @@ from dcm4py_leading.service.deliver import RetrievedObject, Stream
 from dcm4py_leading.service.encode import (
     proposed_transfer_syntaxes,
 )
+from dcm4py_leading.service.fetched_back import FetchedBack, gone
 from dcm4py_leading.service.forwarded import forwarded
 from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
-from dcm4py_leading.service.upstream import Upstream
+from dcm4py_leading.service.upstream import Arriving, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -99,21 +101,36 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     if upstream is not None and not runtime.hides_everything(request.local_ae):
         keys = led_keys(runtime, message, coercer, request.keys)
         if not _is_complete(instances, upstream, request.local_ae, keys):
+            arriving: Arriving | None = None
             try:
-                forward = upstream.fetch(request.local_ae, keys)
+                arriving = upstream.fetch(request.local_ae, keys)
             except ArchiveUnavailable as err:
                 if not instances:
                     raise
                 LOG.warning("what is here is sent, though it may not be all: %s", err)
-            else:
+            if arriving is not None:
                 return Retrieval(
-                    expected=0, contexts=(), objects=forwarded(common, forward), coercer=coercer, stream=forward
+                    expected=0, contexts=(), objects=forwarded(common, arriving), coercer=coercer, stream=arriving
                 )
-    selections = _Selections(coercer)
-    objects = [StoredInstance(common, instance, selections.of(instance)) for instance in instances]
-    return Retrieval(
-        expected=len(objects), contexts=_store_contexts(instances), objects=_asked(objects, coercer), coercer=coercer
-    )
+    return _stored(runtime, request.local_ae, common, instances)
+
+
+def _stored(
+    runtime: Runtime, local_ae: ApplicationEntity, common: RetrieveCoercion, instances: Sequence[IndexedInstance]
+) -> Retrieval:
+    """What is sent from here; objects whose files are gone are fetched back, where another archive has them."""
+    coercer, selections = common.coercer, _Selections(common.coercer)
+    missing = gone(runtime, local_ae, instances)
+    locations = {instance.location for instance in missing}
+    here = [instance for instance in instances if instance.location not in locations]
+    stored = _asked([StoredInstance(common, instance, selections.of(instance)) for instance in here], coercer)
+    contexts = _store_contexts(instances)
+    if not missing:
+        return Retrieval(expected=len(here), contexts=contexts, objects=stored, coercer=coercer)
+    back = FetchedBack(runtime.externals[local_ae.ae_title], local_ae, missing, len(here))
+    known = {str(instance.sop_instance_uid): instance for instance in missing}
+    objects = chain(stored, forwarded(common, back, known))
+    return Retrieval(expected=0, contexts=contexts, objects=objects, coercer=coercer, stream=back)
 
 
 def _is_complete(

@@ -50,6 +50,8 @@ class Runtime:
     """What answers the queries to each AE."""
     upstreams: Mapping[AETitle, Upstream]
     """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
+    externals: Mapping[AETitle, Mapping[str, Upstream]]
+    """From where an AE gets objects whose files are gone, by dcmStorageID; those that have dcmExternalRetrieveAET."""
     forwards: Forwards
     storages: Mapping[str, Storage]
     leading: LeadingLookup

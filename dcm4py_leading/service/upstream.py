@@ -1,8 +1,8 @@
-"""The archive from which objects come that are not here (dcmFallbackCMoveSCP), as a retrieve sees it."""
+"""The archives from which objects come that are not here (dcmFallbackCMoveSCP), as a retrieve sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pydicom import Dataset
@@ -10,7 +10,8 @@ from pydicom import Dataset
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.forwards import Forward
+from dcm4py_leading.service.deliver import Stream
+from dcm4py_leading.service.forwards import Arrived, Missing
 
 
 class InstanceCount(Protocol):
@@ -21,13 +22,38 @@ class InstanceCount(Protocol):
         ...
 
 
+class Arriving(Stream, Protocol):
+    """Objects on their way from other archives; to be closed."""
+
+    @property
+    def studies(self) -> frozenset[str]:
+        """Those that were asked for, where they are known."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more of them will come than have come."""
+        ...
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
+        ...
+
+
 class Upstream(Protocol):
-    """Asks the other archive; implemented by ``dicom/upstream_retrieve.py``."""
+    """Asks another archive, or several; implemented by ``dicom/upstream_retrieve.py``, `several_upstreams`."""
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
-        """Let it send what is asked for to us. Raises ArchiveUnavailable.
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
+        """Let it send what is asked for to us; None when it is known to have nothing of it.
 
-        What becomes of it, the forward tells; it has to be closed.
+        Raises ArchiveUnavailable.
+        """
+        ...
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """What it has of what is to be retrieved: UIDs of the level of the retrieve, at PATIENT level of the studies.
+
+        Raises ArchiveUnavailable.
         """
         ...
 

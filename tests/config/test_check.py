@@ -229,6 +229,19 @@ def test_other_archive_that_the_directory_does_not_have_is_a_warning(attribute):
     assert checked(*proxy(**{attribute: "PACS"}), others=trees.remote("PACS")) == []
 
 
+@pytest.mark.ldap("dcmSpanningCFindSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
+def test_each_of_several_other_archives_is_looked_up(attribute):
+    entries = proxy(**{attribute: "PACS_A\\PACS_B\\PACS_C"})
+    problems = checked(*entries, others=trees.remote("PACS_B"))
+    assert [(problem.severity, problem.dn, problem.attribute, problem.value) for problem in problems] == [
+        (Severity.WARNING, AE, attribute, title) for title in ("PACS_A", "PACS_C")
+    ]
+    (problem,) = checked(*proxy(**{attribute: "PACS\\DCM4CHEE"}), others=trees.remote("PACS"))
+    assert (problem.severity, problem.attribute, problem.value) == (Severity.ERROR, attribute, "DCM4CHEE")
+
+
 @pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
 def test_archive_of_another_calling_title_that_the_directory_does_not_have_is_a_warning():
     entries = tree(dcmCStoreSCUOfCMoveSCP="STORESCU=PACS")
@@ -261,6 +274,30 @@ def test_objects_of_another_archive_that_would_arrive_elsewhere_are_an_error():
     assert sent_to("DCM4CHEE") == []
     assert sent_to("VIEWER") == [("ERROR", AE, "dcmFallbackCMoveSCPDestination")]
     assert checked(*proxy(dcmFallbackCMoveSCPDestination="VIEWER")) == []
+
+
+@pytest.mark.ldap("dcmExternalRetrieveAET")
+def test_archive_from_which_objects_are_fetched_back_is_looked_up():
+    def external(title):
+        storage = trees.storage(dcmExternalRetrieveAET=title)
+        return checked(trees.device(), trees.connection(), trees.ae(), storage, others=trees.remote("PACS"))
+
+    storage = trees.storage().dn
+    assert external("PACS") == []
+    assert told(external("GONE")) == [("WARNING", storage, "dcmExternalRetrieveAET")]
+    assert told(external("DCM4CHEE")) == [("ERROR", storage, "dcmExternalRetrieveAET")]
+
+
+@pytest.mark.ldap("dcmExternalRetrieveAEDestination")
+def test_objects_that_would_be_fetched_back_to_elsewhere_are_an_error():
+    def sent_to(destination, **attributes):
+        ae = trees.ae(dcmExternalRetrieveAEDestination=destination)
+        entries = trees.device(), trees.connection(), ae, trees.storage(**attributes)
+        return told(checked(*entries, others=[*trees.remote("PACS"), *trees.remote("VIEWER", name="viewer")]))
+
+    assert sent_to("DCM4CHEE", dcmExternalRetrieveAET="PACS") == []
+    assert sent_to("VIEWER", dcmExternalRetrieveAET="PACS") == [("ERROR", AE, "dcmExternalRetrieveAEDestination")]
+    assert sent_to("VIEWER") == []
 
 
 def test_legacy_rule_that_dcm4chee_ignores_is_a_warning_that_names_both_rules():

@@ -110,6 +110,28 @@ def test_masquerade_with_and_without_called_ae_title(text, value):
     assert converters.masquerade(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "titles"), [("PACS", ("PACS",)), (" B\\A ", ("B", "A")), ("PACS A \\ PACS B", ("PACS A", "PACS B"))]
+)
+def test_ae_titles_keep_their_order(text, titles):
+    assert converters.ae_titles(text) == titles
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "several with a backslash"),
+        ("A\\", "several with a backslash"),
+        ("A\\\\B", "several with a backslash"),
+        ("A\\B\\A", "each AE title once"),
+        ("A\\ABCDEFGHIJKLMNOPQ", "1 to 16 characters"),
+    ],
+)
+def test_broken_list_of_ae_titles_is_refused(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        converters.ae_titles(text)
+
+
 @pytest.mark.parametrize("text", ["QRSCP]ARC", "[]ARC", "[QRSCP]", ""])
 def test_broken_masquerade_is_refused(text):
     with pytest.raises(ValueError, match="expected"):

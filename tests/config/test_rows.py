@@ -52,15 +52,16 @@ SETTINGS = {
     "dcmDefaultCharacterSet": ("ISO_IR 100", "ISO_IR 100"),
     "dcmRetrieveAET": (["B", "A "], ("A", "B")),
     "dcmReturnRetrieveAET": (["B", "A"], ("A", "B")),
-    "dcmSpanningCFindSCP": (" PACS ", "PACS"),
+    "dcmSpanningCFindSCP": (" PACS ", ("PACS",)),
     "dcmSpanningCFindSCPPolicy": ("MERGE", SpanningPolicy.MERGE),
     "dcmSpanningCFindSCPRetrieveAET": (["B", "A "], ("A", "B")),
-    "dcmFallbackCMoveSCP": ("PACS", "PACS"),
+    "dcmFallbackCMoveSCP": ("PACS_B\\ PACS_A", ("PACS_B", "PACS_A")),
     "dcmFallbackCMoveSCPDestination": ("DCM4CHEE", "DCM4CHEE"),
     "dcmFallbackCMoveSCPCallingAET": ("VIEWER", "VIEWER"),
     "dcmFallbackCMoveSCPLeadingCFindSCP": ("QRSCP", "QRSCP"),
     "dcmFallbackCMoveSCPRetries": ("-1", -1),
     "dcmFallbackCMoveSCPStudyOlderThan": ("20200131", "20200131"),
+    "dcmExternalRetrieveAEDestination": ("DCM4CHEE", "DCM4CHEE"),
     "dcmPersonNameComponentOrderInsensitiveMatching": ("TRUE", True),
 }
 EXAMPLES = {
@@ -166,6 +167,7 @@ EXAMPLES = {
         "dcmOnStoragePathAlreadyExists": ("FAILURE", OnStoragePathAlreadyExists.FAILURE),
         "dcmDigestAlgorithm": ("MD5", "MD5"),
         "dcmReadOnly": ("TRUE", True),
+        "dcmExternalRetrieveAET": (["B", "A"], ("A", "B")),
     },
     "dcmQueryRetrieveView": {
         "dcmQueryRetrieveViewID": ("hideRejected", "hideRejected"),

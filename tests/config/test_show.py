@@ -19,7 +19,7 @@ def test_defaults_and_inheritance_are_resolved_under_ldap_names():
     shown = described(
         trees.device(dcmSendPendingCMoveInterval="PT5S", dcmLeadingCFindSCPQueryCacheStaleTimeout="PT300S"),
         trees.connection(dcmIdleTimeout="0", dcmAARQTimeout="1500"),
-        trees.ae(dcmAcceptedCallingAETitle=["B", "A"]),
+        trees.ae(dcmAcceptedCallingAETitle=["B", "A"], dcmSpanningCFindSCP="PACS_B \\PACS_A"),
     )
     assert shown["dcmLeadingCFindSCPQueryCacheStaleTimeout"] == "PT5M"
     assert shown["dcmLeadingCFindSCPQueryCacheSize"] == 10
@@ -31,6 +31,8 @@ def test_defaults_and_inheritance_are_resolved_under_ldap_names():
     assert ae["dcmSendPendingCMoveInterval"] == "PT5S"
     assert ae["dcmOverwritePolicy"] == "NEVER"
     assert ae["dcmAcceptedCallingAETitle"] == ["A", "B"]
+    assert ae["dcmSpanningCFindSCP"] == "PACS_B\\PACS_A"
+    assert ae["dcmFallbackCMoveSCP"] is None
 
 
 def test_children_stand_under_their_object_class():

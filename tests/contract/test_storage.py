@@ -74,7 +74,9 @@ def test_failure_between_storage_and_index_leaves_no_object(storage: Storage) ->
 
 def test_deleted_object_is_gone_and_may_be_deleted_again(storage: Storage) -> None:
     location = put(storage, b"abc")
+    assert storage.has(location)
     storage.delete(location)
+    assert not storage.has(location)
     storage.delete(location)
     with pytest.raises(StorageUnavailable) as caught:
         storage.open(location)

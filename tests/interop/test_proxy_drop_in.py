@@ -21,6 +21,7 @@ from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory, Upstrea
 DEVICES = f"cn=Devices,cn=DICOM Configuration,{BASE_DN}"
 OUR_DEVICE = f"dicomDeviceName=dcm4py-leading,{DEVICES}"
 PROXY, PROXY_ARCHIVE = OUR_LDIF / "proxy.ldif", OUR_LDIF / "proxy-archive.ldif"
+PROXY_SEVERAL = OUR_LDIF / "proxy-several.ldif"
 ALREADY_EXISTS = 68
 STUDY = "1.2.826.0.1.3680043.8.498.81"
 LOCAL_STUDY = "1.2.826.0.1.3680043.8.498.82"
@@ -192,6 +193,25 @@ def test_with_an_archive_of_its_own_it_has_both_and_another_title_has_the_own_st
 
 
 @pytest.mark.peers
+@pytest.mark.ldap("dcmSpanningCFindSCP", "dcmFallbackCMoveSCP")
+def test_a_second_pacs_behind_the_same_title_is_asked_for_what_the_first_does_not_have(
+    scene: Scene, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path
+) -> None:
+    old_pacs = dcmqrscp(ae_title="OLD_PACS", destinations=[Peer(ae_title="LEADING", port=scene.port)])
+    for uid in (STUDY, LOCAL_STUDY):
+        name = tmp_path / f"old-{uid}"
+        old_pacs.store(make_study(name, patient_id="OLD", patient_name="Old^Name", study_uid=uid, instances=2))
+    for change in (PROXY_SEVERAL, on_port("old-pacs", old_pacs.port)):
+        changed = scene.slapd.ldapmodify(change)
+        assert changed.returncode == 0, changed.stderr
+    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+
+    assert scene.matches() == {(STUDY, *NEW, "LEADING"), (LOCAL_STUDY, *NEW, "LEADING")}
+    assert (scene.moved(STUDY), scene.moved(LOCAL_STUDY)) == (3, 2)
+    assert scene.delivered() == {(STUDY, *NEW), (LOCAL_STUDY, *NEW)}
+
+
+@pytest.mark.peers
 @pytest.mark.ldap("dcmOtherAETitle")
 def test_it_answers_under_the_title_of_the_pacs_too(scene: Scene) -> None:
     changed = scene.slapd.ldapmodify(
@@ -209,7 +229,7 @@ def test_it_answers_under_the_title_of_the_pacs_too(scene: Scene) -> None:
 def test_our_device_stands_beside_the_pacs_and_changes_nothing_of_it(directory: Slapd) -> None:
     before = entries_of(directory, "dcm4chee-arc")
 
-    for path in (PROXY, PROXY_ARCHIVE):
+    for path in (PROXY, PROXY_ARCHIVE, PROXY_SEVERAL):
         changed = directory.ldapmodify(path)
         assert changed.returncode == 0, changed.stderr
 

@@ -1,8 +1,9 @@
-"""Queries to two archives as one: who is asked first, what is told once, and what a failure costs."""
+"""Queries to several archives as one: who is asked first, what is told once, and what a failure costs."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import pytest
 from pydicom import Dataset
@@ -77,7 +78,7 @@ def test_the_policy_says_who_is_first_and_nothing_is_told_twice(
     policy: SpanningPolicy, expected: Sequence[tuple[str, str]]
 ) -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(2, 3, 2))
-    assert told(Spanning(own, other, policy), asked()) == expected
+    assert told(Spanning(own, [other], policy), asked()) == expected
     assert own.asked == (policy is not REPLACE)
 
 
@@ -86,20 +87,52 @@ def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: Sp
     own, other = Archive("own", *studies(1, 2)), Archive("other", error=ArchiveUnavailable("PACS is down"))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS is down"):
-        for match in Spanning(own, other, policy).matches(asked(), fetch_size=10):
+        for match in Spanning(own, [other], policy).matches(asked(), fetch_size=10):
             seen.append(match.attributes.StudyInstanceUID)
     assert seen == ["1.2.1", "1.2.2"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (SUPPLEMENT, [("1.2.1", "own"), ("1.2.2", "first"), ("1.2.3", "first"), ("1.2.4", "second")]),
+        (MERGE, [("1.2.2", "first"), ("1.2.3", "first"), ("1.2.4", "second"), ("1.2.1", "own")]),
+        (REPLACE, [("1.2.2", "first"), ("1.2.3", "first"), ("1.2.4", "second")]),
+    ],
+)
+def test_several_others_are_asked_in_their_order(policy: SpanningPolicy, expected: Sequence[tuple[str, str]]) -> None:
+    others = [Archive("first", *studies(2, 3)), Archive("second", *studies(3, 4, 2))]
+    assert told(Spanning(Archive("own", *studies(1)), others, policy), asked()) == expected
+
+
+def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before_the_failure() -> None:
+    first = Archive("first", *studies(1), error=ArchiveUnavailable("PACS_A is down", status=0xA700))
+    second = Archive("second", *studies(1, 2), error=ArchiveUnavailable("PACS_B is down"))
+    third = Archive("third", *studies(3))
+    seen = []
+    with pytest.raises(ArchiveUnavailable, match="PACS_A is down") as failure:
+        for match in Spanning(Archive("own"), [first, second, third], REPLACE).matches(asked(), fetch_size=10):
+            seen.append(match.attributes.StudyInstanceUID)
+    assert seen == ["1.2.1", "1.2.2", "1.2.3"]
+    assert failure.value.status == 0xA700
+
+
+def test_nobody_else_is_asked_when_the_client_waits_no_more() -> None:
+    first, second = Archive("first", *studies(1)), Archive("second", *studies(2))
+    query = replace(asked(), is_over=lambda: first.asked > 0)
+    assert told(Spanning(Archive("own"), [first, second], REPLACE), query) == [("1.2.1", "first")]
+    assert not second.asked
 
 
 def test_of_two_failures_the_first_is_told() -> None:
     own, other = Archive("own", error=IndexUnavailable("index")), Archive("other", error=ArchiveUnavailable("PACS"))
     with pytest.raises(IndexUnavailable, match="index"):
-        told(Spanning(own, other, SUPPLEMENT), asked())
+        told(Spanning(own, [other], SUPPLEMENT), asked())
 
 
 def test_an_archive_is_let_go_when_nobody_wants_more() -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(3))
-    matches = Spanning(own, other, SUPPLEMENT).matches(asked(), fetch_size=10)
+    matches = Spanning(own, [other], SUPPLEMENT).matches(asked(), fetch_size=10)
     next(matches)
     matches.close()
     assert own.is_closed and not other.asked
@@ -112,7 +145,7 @@ def test_patients_are_told_apart_by_their_issuer_too() -> None:
     own = Archive("own", patient(IssuerOfPatientID="A"))
     other = Archive("other", patient(IssuerOfPatientID="A"), patient(IssuerOfPatientID="B"))
     query = asked("PATIENT", InformationModel.PATIENT_ROOT)
-    matches = list(Spanning(own, other, SUPPLEMENT).matches(query, fetch_size=10))
+    matches = list(Spanning(own, [other], SUPPLEMENT).matches(query, fetch_size=10))
     assert [match.computed[0x00080054] for match in matches] == ["own", "other"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dcm4py_leading.config.binding import Row, many, one
 from dcm4py_leading.config.converters import (
+    ae_titles,
     among,
     boolean,
     character_set,
@@ -50,15 +51,16 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmDefaultCharacterSet", "default_character_set", character_set),
     many("dcmRetrieveAET", "retrieve_aets", AETitle),
     many("dcmReturnRetrieveAET", "return_retrieve_aets", AETitle),
-    one("dcmSpanningCFindSCP", "spanning_cfind_scp", AETitle),
+    one("dcmSpanningCFindSCP", "spanning_cfind_scps", ae_titles),
     one("dcmSpanningCFindSCPPolicy", "spanning_cfind_scp_policy", enumerated(SpanningPolicy)),
     many("dcmSpanningCFindSCPRetrieveAET", "spanning_cfind_scp_retrieve_aets", AETitle),
-    one("dcmFallbackCMoveSCP", "fallback_cmove_scp", AETitle),
+    one("dcmFallbackCMoveSCP", "fallback_cmove_scps", ae_titles),
     one("dcmFallbackCMoveSCPDestination", "fallback_cmove_scp_destination", AETitle),
     one("dcmFallbackCMoveSCPCallingAET", "fallback_cmove_scp_calling_aet", AETitle),
     one("dcmFallbackCMoveSCPLeadingCFindSCP", "fallback_cmove_scp_leading_cfind_scp", AETitle),
     one("dcmFallbackCMoveSCPRetries", "fallback_cmove_scp_retries", integer(-1)),
     one("dcmFallbackCMoveSCPStudyOlderThan", "fallback_cmove_scp_study_older_than", date),
+    one("dcmExternalRetrieveAEDestination", "external_retrieve_ae_destination", AETitle),
     one(
         "dcmPersonNameComponentOrderInsensitiveMatching",
         "person_name_component_order_insensitive_matching",
@@ -98,6 +100,7 @@ STORAGE: tuple[Row, ...] = (
     # Java's names; the schema names the first two.
     one("dcmDigestAlgorithm", "digest_algorithm", among("MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512")),
     one("dcmReadOnly", "read_only", boolean),
+    many("dcmExternalRetrieveAET", "external_retrieve_aets", AETitle),
 )
 
 QUERY_RETRIEVE_VIEW: tuple[Row, ...] = (

@@ -1,0 +1,201 @@
+"""Several archives from which objects come that are not here, as one: implements `upstream.Upstream` over others.
+
+Each is asked, in order, which of what is to be retrieved it has; it sends that, and the next one is asked for the rest.
+One that cannot be asked, or refuses before its first object, is passed over. Whether it had anything is not known then:
+so unless another has all that was named, its failure is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.forwards import Arrived, Missing
+from dcm4py_leading.service.upstream import Arriving, Upstream
+
+LOG = logging.getLogger(__name__)
+
+
+class SeveralUpstreams:
+    """Other archives, for the clients of one AE of ours."""
+
+    def __init__(self, upstreams: Sequence[Upstream]) -> None:
+        """``upstreams`` in the order in which they are asked."""
+        self._upstreams = upstreams
+
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
+        """See `Upstream`. Raises ArchiveUnavailable when the first part does not begin."""
+        arriving = _InTurn(self._upstreams, local_ae, keys)
+        return arriving if arriving.begin() else None
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """See `Upstream`: what any of them has."""
+        answers = [upstream.held(local_ae, keys) for upstream in self._upstreams]
+        return list(dict.fromkeys(uid for held in answers for uid in held))
+
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """See `Upstream`: dcmFallbackCMoveSCPLeadingCFindSCP is one for all of them."""
+        return self._upstreams[0].instances_of(local_ae, keys)
+
+
+class _InTurn:
+    """What one archive sends after the other; see `upstream.Arriving`."""
+
+    def __init__(self, upstreams: Sequence[Upstream], local_ae: ApplicationEntity, keys: RetrieveKeys) -> None:
+        self._local_ae = local_ae
+        self._keys = keys
+        self._waiting: list[tuple[Upstream, Sequence[str] | None]] = [(upstream, None) for upstream in upstreams]
+        """Those whose turn has not come, with what they have where that is known already."""
+        self._failure: ArchiveUnavailable | None = None
+        """Why the first one was passed over that was."""
+        self._is_patient_in_doubt = False
+        self._parts: tuple[Arriving, ...] = ()
+        self._of_part: Sequence[str] = ()
+        self._missing: Sequence[Missing] = ()
+        self._is_over: Callable[[], bool] = lambda: False
+        self._is_closed = False
+        self._wanted = list(_named(keys))
+        """UIDs of what no archive was asked to send so far."""
+        if keys.level is Level.PATIENT:
+            self._look_for_studies()
+        self.studies = frozenset(self._wanted if keys.level is Level.PATIENT else keys.study_instance_uids)
+
+    def begin(self) -> bool:
+        """Let the first one send; False when none has anything. Raises ArchiveUnavailable."""
+        if self._next_part():
+            return True
+        if self._failure is not None and self._is_in_doubt:
+            raise self._failure
+        return False
+
+    def _look_for_studies(self) -> None:
+        """The studies of a patient, of whom the retrieve does not name them: all archives are asked beforehand."""
+        found: dict[str, None] = {}
+        waiting: list[tuple[Upstream, Sequence[str] | None]] = []
+        for upstream, _ in self._waiting:
+            try:
+                held = upstream.held(self._local_ae, self._keys)
+            except ArchiveUnavailable as err:
+                self._is_patient_in_doubt = True
+                self._pass_over(err)
+                continue
+            waiting.append((upstream, held))
+            found.update(dict.fromkeys(held))
+        self._waiting, self._wanted = waiting, list(found)
+
+    def _next_part(self) -> bool:
+        """Let the next one send what it has of what is wanted still; False when none has."""
+        while self._wanted and self._waiting:
+            upstream, known = self._waiting.pop(0)
+            try:
+                there = upstream.held(self._local_ae, _only(self._keys, self._wanted)) if known is None else known
+                held = frozenset(there)
+                uids = [uid for uid in self._wanted if uid in held]
+                part = upstream.fetch(self._local_ae, _only(self._keys, uids)) if uids else None
+            except ArchiveUnavailable as err:
+                self._pass_over(err)
+                continue
+            if part is not None:
+                part.watch(self._is_over)
+                self._of_part, self._parts = uids, (*self._parts, part)
+                self._wanted = [uid for uid in self._wanted if uid not in held]
+                return True
+        return False
+
+    def _pass_over(self, err: ArchiveUnavailable) -> None:
+        LOG.warning("passed over: %s", err)
+        self._failure = self._failure or err
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Whether one that was passed over may have had what no other has."""
+        return self._failure is not None and (bool(self._wanted) or self._is_patient_in_doubt)
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        """See `Arriving`."""
+        has_come = False
+        is_going_on = bool(self._parts)
+        while is_going_on:
+            try:
+                for one in self._parts[-1]:
+                    has_come = True
+                    yield one
+            except ArchiveUnavailable as err:  # before its first object: another one may have them
+                self._pass_over(err)
+                self._parts[-1].close()
+                self._parts = self._parts[:-1]
+                self._wanted = [*self._of_part, *self._wanted]
+            if self._is_closed or self._is_over():
+                return
+            for part in self._parts:
+                part.close()  # its association is not kept open while the next one sends
+            is_going_on = self._next_part()
+        if self._failure is not None and self._is_in_doubt:
+            if not has_come:
+                raise self._failure
+            named = self._wanted if self._keys.level is Level.IMAGE else [""]
+            self._missing = [Missing(uid, str(self._failure)) for uid in named]
+            yield from self._missing
+
+    def remaining(self, ended: int) -> int:
+        """See `deliver.Stream`: of what is wanted still there is one object each at least."""
+        to_come = len(self._wanted) if self._waiting else len(self._missing)
+        return max(sum(part.remaining(0) for part in self._parts) + to_come - ended, 0)
+
+    @property
+    def is_ready(self) -> bool:
+        """See `deliver.Stream`."""
+        if not self._parts:
+            return True
+        part = self._parts[-1]
+        return part.is_ready and not (part.has_ended and self._may_go_on)
+
+    @property
+    def has_ended(self) -> bool:
+        """See `Arriving`."""
+        return not self._may_go_on and all(part.has_ended for part in self._parts)
+
+    @property
+    def _may_go_on(self) -> bool:
+        return bool(self._wanted and self._waiting)
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """See `deliver.Stream`."""
+        self._is_over = is_over
+        for part in self._parts:
+            part.watch(is_over)
+
+    def close(self) -> None:
+        """See `deliver.Stream`."""
+        self._is_closed = True
+        for part in self._parts:
+            part.close()
+
+
+def _named(keys: RetrieveKeys) -> Sequence[str]:
+    """The UIDs of the level of a retrieve."""
+    match keys.level:
+        case Level.PATIENT:
+            return ()
+        case Level.STUDY:
+            return keys.study_instance_uids
+        case Level.SERIES:
+            return keys.series_instance_uids
+        case Level.IMAGE:
+            return keys.sop_instance_uids
+
+
+def _only(keys: RetrieveKeys, uids: Sequence[str]) -> RetrieveKeys:
+    """The same of these entities only; of a patient, of these studies."""
+    match keys.level:
+        case Level.PATIENT | Level.STUDY:
+            return RetrieveKeys(level=Level.STUDY, study_instance_uids=tuple(uids))
+        case Level.SERIES:
+            return replace(keys, series_instance_uids=tuple(uids))
+        case Level.IMAGE:
+            return replace(keys, sop_instance_uids=tuple(uids))
