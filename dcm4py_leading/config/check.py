@@ -171,45 +171,37 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _other_archives(device: Device) -> Iterator[Problem]:
-    for ae in device.application_entities:
-        for attribute, title in _other_archives_of(ae):
-            if _is_of(device, title):
-                yield _itself(ae.dn, attribute, title)
-        destination = ae.settings.fallback_cmove_scp_destination
-        if (
-            ae.settings.fallback_cmove_scps
-            and destination is not None
-            and device.application_entity(destination) is None
-        ):
-            yield _elsewhere(ae, "dcmFallbackCMoveSCPDestination", destination)
-    externals = [
-        (storage, title) for storage in device.archive.storages.values() for title in storage.external_retrieve_aets
-    ]
-    for storage, title in externals:
+    for dn, attribute, title in _archives_asked(device):
         if _is_of(device, title):
-            yield _itself(storage.dn, "dcmExternalRetrieveAET", title)
+            reason = "expected another archive: this is an AE of this device, which would ask itself"
+            yield Problem(dn=dn, attribute=attribute, value=title, reason=reason)
     for ae in device.application_entities:
-        destination = ae.settings.external_retrieve_ae_destination
-        if externals and destination is not None and device.application_entity(destination) is None:
-            yield _elsewhere(ae, "dcmExternalRetrieveAEDestination", destination)
+        for attribute, destination in _destinations(device, ae):
+            if device.application_entity(destination) is None:
+                reason = "expected an AE of this device, which receives the objects and passes them on"
+                yield Problem(dn=ae.dn, attribute=attribute, value=destination, reason=reason)
 
 
-def _itself(dn: str, attribute: str, title: AETitle) -> Problem:
-    reason = "expected another archive: this is an AE of this device, which would ask itself"
-    return Problem(dn=dn, attribute=attribute, value=title, reason=reason)
+def _archives_asked(device: Device) -> Iterator[tuple[str, str, AETitle]]:
+    """DN, attribute and AE title of each archive that is asked on behalf of clients."""
+    for ae in device.application_entities:
+        for title in ae.settings.spanning_cfind_scps:
+            yield ae.dn, "dcmSpanningCFindSCP", title
+        for title in ae.settings.fallback_cmove_scps:
+            yield ae.dn, "dcmFallbackCMoveSCP", title
+    for storage in device.archive.storages.values():
+        for title in storage.external_retrieve_aets:
+            yield storage.dn, "dcmExternalRetrieveAET", title
 
 
-def _elsewhere(ae: ApplicationEntity, attribute: str, destination: AETitle) -> Problem:
-    reason = "expected an AE of this device, which receives the objects and passes them on"
-    return Problem(dn=ae.dn, attribute=attribute, value=destination, reason=reason)
-
-
-def _other_archives_of(ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
-    """Attribute and AE title of each archive that the AE asks on behalf of its clients."""
-    for title in ae.settings.spanning_cfind_scps:
-        yield "dcmSpanningCFindSCP", title
-    for title in ae.settings.fallback_cmove_scps:
-        yield "dcmFallbackCMoveSCP", title
+def _destinations(device: Device, ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
+    """Attribute and title of each AE to which other archives are let send on behalf of this one."""
+    settings = ae.settings
+    if settings.fallback_cmove_scps and settings.fallback_cmove_scp_destination is not None:
+        yield "dcmFallbackCMoveSCPDestination", settings.fallback_cmove_scp_destination
+    fetches_back = any(storage.external_retrieve_aets for storage in device.archive.storages.values())
+    if fetches_back and settings.external_retrieve_ae_destination is not None:
+        yield "dcmExternalRetrieveAEDestination", settings.external_retrieve_ae_destination
 
 
 def _is_of(device: Device, title: AETitle) -> bool:
@@ -268,20 +260,16 @@ def _named_aes(device: Device, source: ConfigSource, expand: Expand) -> Iterator
 
 def _references(device: Device) -> Iterator[tuple[str, str, str]]:
     """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are left out."""
+    for dn, attribute, title in _archives_asked(device):
+        if not _is_of(device, title):
+            yield dn, attribute, title
     for ae in device.application_entities:
-        for attribute, title in _other_archives_of(ae):
-            if not _is_of(device, title):
-                yield ae.dn, attribute, title
         if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
             yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
     for rule in (rule for ae in device.application_entities for rule in ae.coercion_rules):
         yield from _references_of(rule)
     for rule in device.archive.coercion_rules:
         yield from _references_of(rule)
-    for storage in device.archive.storages.values():
-        for title in storage.external_retrieve_aets:
-            if not _is_of(device, title):
-                yield storage.dn, "dcmExternalRetrieveAET", title
     for scp in device.archive.cstore_scu_of_cmove_scp.values():
         yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
 

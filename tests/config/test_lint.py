@@ -149,6 +149,8 @@ def test_what_the_schema_takes_and_the_service_does_not(line, value):
     [
         ("dcmLeadingCFindSCPQueryCacheStaleTimeout", "P1M"),
         ("dcmAECacheStaleTimeout", "rubbish"),
+        ("dcmSpanningCFindSCP", "PACS_A\\"),
+        ("dcmFallbackCMoveSCP", "PACS_A\\PACS_A"),
         ("dcmOverwritePolicy", "SOMETIMES"),
         ("dcmLeadingCFindSCPQueryCacheSize", "-1"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.model.options import parse_options
+from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.datasets import make_study
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, uids_of
 from tests.fixtures.pacs_content import LEVELS, UNIQUE, finds, moves
@@ -54,11 +55,13 @@ class Scene:
         self._directory = directory
         self._ports: dict[str, int] = {}
         self.pacs: dict[str, ScriptedPacs] = {}
+        self.ways_to_us: dict[str, int] = {}
+        """Ports to which the archives send, if not to ours."""
 
     def has(self, title: str, objects: Sequence[Dataset], **scripts: Script) -> None:
         """Start an archive of these objects; ``scripts`` do what it does differently."""
         own: dict[str, Script] = {"find": finds(objects), "move": moves(objects), **scripts}
-        self.pacs[title] = self._start_pacs(self.seed.archive_port, ae_title=title, **own)
+        self.pacs[title] = self._start_pacs(self.ways_to_us.get(title, self.seed.archive_port), ae_title=title, **own)
         self._ports[title] = self.pacs[title].port
 
     def is_down(self, title: str) -> None:
@@ -423,6 +426,26 @@ def test_a_study_of_here_that_none_of_them_has_is_sent_from_here(scene: Scene) -
     scene.store_here(3)
     assert counts(scene.move(of(3))) == (0x0000, 1, 0)
     assert (scene.asked("PACS_A"), scene.asked("PACS_B")) == ((1, 0), (1, 0))
+
+
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.parametrize("cut_title", ["PACS_A", "PACS_B"])
+@pytest.mark.parametrize("cut", [1_000, 5_000, 20_000])
+def test_where_the_wire_from_one_is_cut_nothing_comes_twice_and_the_rest_is_named(
+    scene: Scene, cutting_relay: Callable[..., CuttingRelay], cut_title: str, cut: int
+) -> None:
+    both = [study(number, 10, size=4000) for number in (1, 2)]
+    scene.ways_to_us[cut_title] = free_port()
+    cutting_relay(scene.ways_to_us[cut_title], scene.seed.archive_port, [cut])
+    scene.has("PACS_A", both[0])
+    scene.has("PACS_B", [*both[0], *both[1]])
+    scene.start()
+    final = scene.move(identifier("PATIENT", PatientID="OLD"), PATIENT_MOVE)
+    received = scene.received
+    assert len(received) == len(set(received)) == final.NumberOfCompletedSuboperations
+    assert 10 <= len(received) < 20
+    assert set(scene.failed) == {*uids_of(both[0]), *uids_of(both[1])} - set(received)
+    assert counts(final) == (0xB000, len(received), 20 - len(received))
 
 
 # -- leading-first ---------------------------------------------------------------------------------------------------
