@@ -37,6 +37,7 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.steps import LeadingStep
 from dcm4py_leading.errors import DependencyError, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
@@ -77,7 +78,7 @@ class LeadingFirst:
         both = archive.count(self.asked.of_studies(self.named))
         return None if by_leading is None or both is None else found + by_leading - both
 
-    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset]:
+    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Lull]:
         """What may match once it is coerced: what matches here, then what the leading archive named.
 
         At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
@@ -86,15 +87,20 @@ class LeadingFirst:
             yield from self._rows(self.asked, archive, fetch_size)
             return
         for row in self._rows(self.asked.at(Level.STUDY), archive, fetch_size):
-            yield _reduced(row, self.patient_attributes | {STUDY_INSTANCE_UID})
+            wanted = self.patient_attributes | {STUDY_INSTANCE_UID}
+            yield row if isinstance(row, Lull) else _reduced(row, wanted)
 
-    def kept(self, coerced: Iterable[Coerced]) -> Iterator[Dataset]:
+    def kept(self, coerced: Iterable[Coerced | Lull]) -> Iterator[Dataset | Lull]:
         """Those that match with the values of the leading archive; at PATIENT level each patient once."""
         query = self.asked.query
-        matching = (one.dataset for one in coerced if matches_as_led(query, one))
+        matching = (
+            one if isinstance(one, Lull) else one.dataset
+            for one in coerced
+            if isinstance(one, Lull) or matches_as_led(query, one)
+        )
         return matching if query.level is not Level.PATIENT else self._patients(matching)
 
-    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset]:
+    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Lull]:
         """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
         key = key_of(asked.query.level)
         seen: set[bytes] = set()
@@ -103,6 +109,9 @@ class LeadingFirst:
             with closing(archive.matches(question, fetch_size=fetch_size)) as found:
                 try:
                     for match in found:
+                        if isinstance(match, Lull):
+                            yield match
+                            continue
                         identity = key(match)
                         if identity not in seen:
                             seen.add(identity)
@@ -115,9 +124,12 @@ class LeadingFirst:
     def _by_leading(self, asked: Asked) -> Asked:
         return asked.regardless_of(self.led).of_studies(self.named)
 
-    def _patients(self, rows: Iterable[Dataset]) -> Iterator[Dataset]:
+    def _patients(self, rows: Iterable[Dataset | Lull]) -> Iterator[Dataset | Lull]:
         seen: set[tuple[str, str | None]] = set()
         for row in rows:
+            if isinstance(row, Lull):
+                yield row
+                continue
             patient_id = first_text(row, PATIENT_ID)
             if patient_id is not None:
                 identity = (patient_id, first_text(row, ISSUER_OF_PATIENT_ID))
