@@ -24,7 +24,8 @@ from dcm4py_leading.errors import DestinationUnavailable
 from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.encode import PreparedObject
-from dcm4py_leading.service.retrieve import Retrieval, RetrieveRequest, destination, retrieve
+from dcm4py_leading.service.retrieve import RetrieveRequest, destination, retrieve
+from dcm4py_leading.service.retrieve_archive import Retrieval
 from dcm4py_leading.service.tally import SubOperationTally
 
 

@@ -32,7 +32,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from dcm4py_leading.service.encode import PreparedObject
-from dcm4py_leading.service.retrieve import StoreContext
+from dcm4py_leading.service.retrieve_archive import StoreContext
 
 LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve import StoreContext
+from dcm4py_leading.service.retrieve_archive import StoreContext
 
 
 class StorageAssociation:

@@ -15,7 +15,7 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.pass_on import Answer
-from dcm4py_leading.service.retrieve import StoreContext
+from dcm4py_leading.service.retrieve_archive import StoreContext
 
 LOG = logging.getLogger(__name__)
 
