@@ -184,7 +184,7 @@ class RequestedAssociation:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
-    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> None:
+    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
         """See `Association.begin_store`."""
         self._association.begin_store(obj, message_id, originator)
 
@@ -198,6 +198,10 @@ class RequestedAssociation:
             self._association.release(seconds(self._local.arrp_timeout))
         else:
             self.abort()
+
+    def interrupt(self) -> None:
+        """Abort, from any thread; the one that uses it has to `abort` it besides."""
+        self._association.abort()
 
     def abort(self) -> None:
         """Abort, if it is still open, and let go of the socket."""

@@ -218,7 +218,9 @@ class Exchange:
 
     def _end(self, final: _Final) -> None:
         self._is_over = True
-        self._forward.end(failed=final.failed, failure=final.failure, total=final.total, least=final.least)
+        self._forward.end(
+            failed=final.failed, failure=final.failure, total=final.total, least=final.least, is_answer=True
+        )
 
     def _failure(self, code: int | None, response: Message) -> ArchiveUnavailable | None:
         if code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF):

@@ -84,7 +84,12 @@ class Ways:
         if not self._storage:
             return self.other(None)
         both = [(self._get_uid, _UNCOMPRESSED), (self._move_uid, _UNCOMPRESSED), *self._storage]
-        assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
+        try:
+            assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
+        except AssociationFailed:  # it may be the number of contexts, or the roles
+            self._left.discard(self._get_uid)
+            self.does_get = False
+            return self.other(None)
         self.does_get = self._get_uid in {context.abstract_syntax for context in assoc.contexts}
         is_able = any(context.as_scp for context in assoc.contexts)  # else it agrees to send nothing
         order = (self._get_uid, self._move_uid)

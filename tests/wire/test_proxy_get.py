@@ -123,21 +123,20 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
 
 
 @pytest.mark.parametrize(
-    ("find", "get", "grants_roles"),
+    "pacs",
     [
-        (TELLS_CLASSES, None, True),
-        (TELLS_CLASSES, gives(OBJECTS), False),
-        (has(), gives(OBJECTS), True),
-        (has(row(Modality="ODD")), gives(OBJECTS), True),
-        (has(row(SOPClassesInStudy=["1.2.3.4"])), gives(OBJECTS), True),
-        (None, gives(OBJECTS), True),
+        {"get": None},
+        {"grants_roles": False},
+        {"most_contexts": 3},
+        {"find": has()},
+        {"find": has(row(Modality="ODD"))},
+        {"find": has(row(SOPClassesInStudy=["1.2.3.4"]))},
+        {"find": None},
     ],
-    ids=["no C-GET", "no role", "nothing known", "odd modality", "SOP class not ours", "no C-FIND"],
+    ids=["no C-GET", "no role", "few contexts", "nothing known", "odd modality", "SOP class not ours", "no C-FIND"],
 )
-def test_it_is_asked_by_move_where_a_get_would_not_do(
-    scene: Scene, find: Script | None, get: Script | None, grants_roles: bool
-) -> None:
-    scene.start(find=find, get=get, grants_roles=grants_roles)
+def test_it_is_asked_by_move_where_a_get_would_not_do(scene: Scene, pacs: dict[str, Any]) -> None:
+    scene.start(**{"get": gives(OBJECTS), **pacs})
     assert scene.move() == (0x0000, 5, 0)
     assert scene.asked == (0, 1)
 
