@@ -188,6 +188,7 @@ def names_in_code() -> Mapping[str, list[Place]]:
     return found
 
 
+@cache
 def marked_tests() -> Mapping[str, list[Place]]:
     """Tests that show an attribute: those with the mark, and the examples of the tests whose mark is computed."""
     found: dict[str, list[Place]] = defaultdict(list)
@@ -230,11 +231,13 @@ def docs_lines(attribute: str) -> Iterator[Place]:
             yield Place(DOCS, number)
 
 
+@cache
 def constants(path: Path) -> Mapping[str, list[Place]]:
     """The texts in a module."""
     return _texts(path, ast.walk(parsed(path)))
 
 
+@cache
 def keys(path: Path) -> Mapping[str, list[Place]]:
     """The texts that are keys of a dict display in a module."""
     return _texts(path, (key for node in ast.walk(parsed(path)) if isinstance(node, ast.Dict) for key in node.keys))

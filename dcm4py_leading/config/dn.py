@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 Rdn = frozenset[tuple[str, str]]
 DnKey = tuple[Rdn, ...]
@@ -18,7 +19,13 @@ def dn_key(dn: str) -> DnKey:
 
     Raises ValueError for text that is no distinguished name.
     """
-    return tuple(frozenset(_assertion(part) for part in _split(rdn, "+")) for rdn in _split(dn, ","))
+    return tuple(map(_rdn, _split(dn, ",")))
+
+
+@lru_cache(maxsize=4096)
+def _rdn(text: str) -> Rdn:
+    """Most RDNs of a directory stand in many names."""
+    return frozenset(_assertion(part) for part in _split(text, "+"))
 
 
 def parent_dn(dn: str) -> str:
@@ -49,6 +56,9 @@ def escape_rdn_value(value: str) -> str:
 
 def _split(text: str, separator: str) -> Iterator[str]:
     """Split at each separator that is neither escaped nor quoted."""
+    if "\\" not in text and '"' not in text:
+        yield from text.split(separator)
+        return
     start = 0
     position = 0
     quoted = False

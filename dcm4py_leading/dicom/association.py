@@ -259,6 +259,14 @@ class Association:
         else:
             self._outbox += buffers
 
+    def say_before_abort(self, context_id: int, command: Command | None) -> None:
+        """Send a command without a data set when the association is aborted, as far as it can be; None: nothing."""
+        words = b""
+        if command is not None:
+            encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
+            words = b"".join(self._command(context_id, encoded))
+        self.link.last_words = words
+
     def send_each(self, context_id: int, command: Command, data_sets: Iterable[bytes]) -> None:
         """Send the same command with one data set after the other, with one system call. Raises as `send`."""
         buffers: list[Buffer] = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from pydicom import Dataset
 
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
@@ -16,10 +17,13 @@ from dcm4py_leading.dicom.association import AssociationFailed, Context, Message
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
+from dcm4py_leading.leading.settings import LULL, Lull
 from dcm4py_leading.service.encode import encoded
 
 _LOOK = 0.25
-"""Seconds between looks whether anybody still waits for responses that do not come."""
+"""Seconds without a response after which it is a lull, and between looks whether anybody still waits."""
+_OLD, _MANY = 1.0, 100
+"""Seconds that a match waits at most for further ones, unless so many come."""
 _GOODBYE = 5.0
 """Seconds that the peer gets to answer a C-CANCEL."""
 
@@ -55,61 +59,126 @@ def encoded_responses(
     sop_class_uid: str,
     identifier: Dataset,
     remaining: Callable[[], float | None],
-    is_over: Callable[[], bool] | None = None,
 ) -> Generator[bytes]:
     """The pending responses of one C-FIND in ``context``, as they came.
 
-    When it is closed before the last one, or ``is_over``, which is asked while nothing comes, says that nobody waits
-    for them, the C-FIND is cancelled (PS3.7 9.3.2.3), and what still comes is dropped. Raises as `find_responses`.
+    When it is closed before the last one, the C-FIND is cancelled (PS3.7 9.3.2.3), and what still comes is dropped.
+    ``remaining`` as in `find_responses`, and raises as that.
     """
+    message_id = _ask(assoc, context, sop_class_uid, identifier)
+    while True:
+        data = _pending(*assoc.receive(remaining()), message_id)
+        if data is None:
+            return
+        try:
+            yield bytes(data)
+        except GeneratorExit:
+            _cancel(assoc, context, message_id)
+            raise
+
+
+def awaited_responses(
+    assoc: RequestedAssociation,
+    context: Context,
+    sop_class_uid: str,
+    identifier: Dataset,
+    is_over: Callable[[], bool],
+) -> Generator[bytes | Lull]:
+    """As `encoded_responses`, for somebody who looks at them as they come: in between it tells of lulls.
+
+    Cancelled also when ``is_over``, which is asked while nothing comes, says that nobody waits for them.
+    dcmResponseTimeout bounds the wait for each.
+    """
+    message_id = _ask(assoc, context, sop_class_uid, identifier)
+    patience = seconds(assoc.connection.response_timeout) or math.inf
+    lulls = _Lulls()
+    silent = 0.0
+    while True:
+        began = time.monotonic()
+        received = None if lulls.is_due and not assoc.has_input else assoc.poll(min(_LOOK, patience - silent))
+        waited = time.monotonic() - began
+        try:
+            if received is not None:
+                data = _pending(*received, message_id)
+                if data is None:
+                    return
+                silent = 0.0
+                lulls.came(waited)
+                yield bytes(data)
+                continue
+            silent += waited
+            if is_over():
+                _cancel(assoc, context, message_id)
+                return
+            if silent >= patience:
+                raise AssociationFailed(f"{assoc.peer}: no response in time")
+            if lulls.begins():
+                yield LULL
+        except GeneratorExit:
+            _cancel(assoc, context, message_id)
+            raise
+
+
+class _Lulls:
+    """When those that wait are told of a lull: when nothing comes, and while little comes, before what came is old.
+
+    Only time that is spent in waiting for matches counts, not what is spent on them.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._waited = 0.0
+        self._is_told = False
+
+    def came(self, waited: float) -> None:
+        """A match has come, after so many seconds. When there are many, a page has been made of them."""
+        self._waited += waited
+        if self._count in (0, _MANY):
+            self._count, self._waited = 0, 0.0
+        self._count += 1
+        self._is_told = False
+
+    def begins(self) -> bool:
+        """Nothing comes at present: whether that is new."""
+        is_new, self._is_told = not self._is_told, True
+        self._count = 0
+        return is_new
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is a match that is not to wait any longer."""
+        return self._count > 0 and self._waited > _OLD
+
+
+def _ask(assoc: RequestedAssociation, context: Context, sop_class_uid: str, identifier: Dataset) -> int:
+    """Send the request; its Message ID. Raises AssociationFailed."""
     try:
         keys = encoded(identifier, context.transfer_syntax)
     except UNREADABLE as err:
         raise AssociationFailed(f"the query identifier cannot be encoded ({type(err).__name__})") from err
     message_id = assoc.next_message_id()
     assoc.send(context, find_request(sop_class_uid, message_id), keys)
-    while True:
-        received = assoc.receive(remaining()) if is_over is None else _received(assoc, remaining(), is_over)
-        if received is None:
-            _cancel(assoc, context, message_id)
-            return
-        response, data = received
-        if (
-            response.number(dimse.COMMAND_FIELD) != dimse.C_FIND_RQ | dimse.RESPONSE
-            or response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id
-        ):
-            raise AssociationFailed("a message came that is no response to our C-FIND")
-        code = response.number(dimse.STATUS)
-        if code == status.SUCCESS:
-            return
-        if code is None:
-            raise AssociationFailed("a C-FIND response came without a status")
-        if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
-            comment = response.text(dimse.ERROR_COMMENT)
-            raise FindRefused(f"C-FIND ended with status 0x{code:04X}{f': {comment}' if comment else ''}", code)
-        if data is None:
-            raise AssociationFailed("a pending C-FIND response came without an identifier")
-        try:
-            yield data
-        except GeneratorExit:
-            _cancel(assoc, context, message_id)
-            raise
+    return message_id
 
 
-def _received(
-    assoc: RequestedAssociation, timeout: float | None, is_over: Callable[[], bool]
-) -> tuple[Message, bytes | None] | None:
-    """The next response; None when nobody waits for it. Raises AssociationFailed."""
-    bounds = [bound for bound in (timeout, seconds(assoc.connection.response_timeout)) if bound is not None]
-    ends_at = time.monotonic() + min(bounds) if bounds else math.inf
-    while (left := ends_at - time.monotonic()) > 0:
-        received = assoc.poll(min(left, _LOOK))
-        if received is not None:
-            response, data = received
-            return response, None if data is None else bytes(data)
-        if is_over():
-            return None
-    raise AssociationFailed(f"{assoc.peer}: no response in time")
+def _pending(response: Message, data: Buffer | None, message_id: int) -> Buffer | None:
+    """The identifier of a pending response; None at the end. Raises AssociationFailed, FindRefused."""
+    if (
+        response.number(dimse.COMMAND_FIELD) != dimse.C_FIND_RQ | dimse.RESPONSE
+        or response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id
+    ):
+        raise AssociationFailed("a message came that is no response to our C-FIND")
+    code = response.number(dimse.STATUS)
+    if code == status.SUCCESS:
+        return None
+    if code is None:
+        raise AssociationFailed("a C-FIND response came without a status")
+    if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
+        comment = response.text(dimse.ERROR_COMMENT)
+        raise FindRefused(f"C-FIND ended with status 0x{code:04X}{f': {comment}' if comment else ''}", code)
+    if data is None:
+        raise AssociationFailed("a pending C-FIND response came without an identifier")
+    return data
 
 
 def _cancel(assoc: RequestedAssociation, context: Context, message_id: int) -> None:

@@ -81,6 +81,8 @@ class Link:
         self._patience: float | None = None
         self._is_torn = False
         self._writing = threading.Lock()
+        self.last_words = b""
+        """P-DATA-TF PDUs that `abort` sends first."""
 
     @property
     def state(self) -> State:
@@ -296,10 +298,11 @@ class Link:
         try:
             can_tell = is_free and not self._is_torn
             if can_tell and self._machine.state not in (State.STA1, State.STA2, State.STA4, State.STA13):
+                words = self.last_words if self._machine.state is State.STA6 else b""
                 action = self._machine.on(Event.ABORT)
                 if action.sends_abort is not None:
                     self._set_timeout(socket.SO_SNDTIMEO, 0.1)
-                    self._socket.send(pdu.encode(Abort(action.sends_abort, 0)))
+                    self._socket.send(words + pdu.encode(Abort(action.sends_abort, 0)))
             self._socket.shutdown(socket.SHUT_RDWR)
         except (OSError, NotAllowed):  # it is gone already, or the thread that reads was faster
             return

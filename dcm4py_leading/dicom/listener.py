@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.negotiation import KnownCapabilities
+from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.scp_echo import echo
 from dcm4py_leading.dicom.scp_find import find_matches
 from dcm4py_leading.dicom.scp_retrieve import get, move
@@ -104,6 +105,7 @@ class Listeners:
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
+        self._opened = Opened()
         self._lock = threading.Lock()  # of the two above
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
@@ -147,7 +149,8 @@ class Listeners:
 
     def _run(self, association: AcceptedAssociation) -> None:
         try:
-            association.run(on_end=lambda: self._has_ended(association))
+            with self._opened.by_this_thread():
+                association.run(on_end=lambda: self._has_ended(association))
         finally:
             self._forget(association)
 
@@ -182,19 +185,27 @@ class Listeners:
             return len(self._open)
 
     def stop(self, drain_seconds: float) -> None:
-        """Close the listeners, let requests under way end for ``drain_seconds``, abort every association."""
+        """Close the listeners, let requests under way end for ``drain_seconds``, abort every association.
+
+        Those too that were opened to other systems for these requests: nothing of them is left.
+        """
         self._apply({}, frozenset(self._listeners))
         deadline = time.monotonic() + drain_seconds
         while True:
             with self._lock:
                 running = dict(self._associations)
-            if not running:
+            if not running and not self._opened.has_threads:
                 return
-            for association, thread in running.items():
-                if not association.is_busy or time.monotonic() > deadline:
+            is_late = time.monotonic() > deadline
+            for association in running:
+                if is_late or not association.is_busy:
                     association.abort()
+            if is_late:
+                self._opened.abort()
+            for thread in running.values():
                 with contextlib.suppress(RuntimeError):  # not started yet
                     thread.join(0.02)
+            self._opened.join(0.02)
 
 
 class Rebinding:

@@ -22,6 +22,7 @@ from dcm4py_leading.dicom.association import (
 )
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dicom.opened import register
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
     AssociateReject,
@@ -30,6 +31,7 @@ from dcm4py_leading.dicom.pdu import (
     UserInformation,
     numbered,
 )
+from dcm4py_leading.dicom.state import NotAllowed
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
@@ -83,6 +85,7 @@ class RequestedAssociation:
         except OSError as err:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
+        register(link)
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
             calling_ae_title=calling or local_ae.calling_ae_title_for(remote.ae_title),
@@ -140,6 +143,10 @@ class RequestedAssociation:
     def send(self, context: Context, command: Command, data: bytes | None = None) -> None:
         """Send one DIMSE request. Raises AssociationFailed."""
         self._association.send([(context.context_id, command, data)])
+
+    def say_before_abort(self, context: Context, command: Command | None) -> None:
+        """A request, as a C-CANCEL-RQ, that the peer is to get also when the association is aborted; None: none."""
+        self._association.say_before_abort(context.context_id, command)
 
     def receive(self, timeout: float | None = None) -> tuple[Message, bytes | None]:
         """The next DIMSE response and its data set.
@@ -238,7 +245,8 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
         raise AssociationFailed(f"{where}: no answer to the association request in time") from err
     except PeerAborted as err:
         raise AssociationFailed(f"{where}: association aborted") from err
-    except LinkEnded as err:
+    except (LinkEnded, NotAllowed) as err:
+        link.close()
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
         failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed

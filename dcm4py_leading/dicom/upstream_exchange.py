@@ -8,7 +8,6 @@ thread to thread, and what is not delivered yet is not received yet.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.association import AssociationFailed, Message
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, store_response
+from dcm4py_leading.dicom.opened import spawn
 from dcm4py_leading.dicom.upstream_ways import Asking, Ways
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.log import ref
@@ -118,8 +118,7 @@ class Exchange:
 
     def _follow_in_background(self) -> None:
         self._forward.carry = None
-        name = f"{self._asking.name} responses of {self._forward.scp}"
-        threading.Thread(target=self._follow, name=name, daemon=True).start()
+        spawn(self._follow, f"{self._asking.name} responses of {self._forward.scp}")
 
     def _follow(self) -> None:
         """Receive the responses until the last one, or until nobody waits for it."""
@@ -134,8 +133,9 @@ class Exchange:
         if not self._asking.is_get and not self._is_awaited:
             self._forwards.add(self._forward)  # before the request: the first object may be faster than we
             self._is_awaited = True
-        context = self._asking.context
-        self._asking.assoc.send(context, self._asking.request, encoded(self._keys, context.transfer_syntax))
+        assoc, context = self._asking.assoc, self._asking.context
+        assoc.say_before_abort(context, cancel_request(self._forward.message_id))
+        assoc.send(context, self._asking.request, encoded(self._keys, context.transfer_syntax))
 
     def _break(self, failure: ArchiveUnavailable) -> None:
         self._is_over = True
@@ -152,6 +152,7 @@ class Exchange:
                 return
             self._gives_up_at = time.monotonic() + _GOODBYE
             self._asking.assoc.send(self._asking.context, cancel_request(self._forward.message_id))
+            self._asking.assoc.say_before_abort(self._asking.context, None)
         if self._gives_up_at is not None and time.monotonic() > self._gives_up_at:
             raise AssociationFailed(f"{self._forward.scp} does not heed a C-CANCEL")
         if self._again_at is not None:

@@ -11,11 +11,12 @@ from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, declare_defa
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.coercion.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed, Context
-from dcm4py_leading.dicom.find_exchange import FindRefused, encoded_responses
+from dcm4py_leading.dicom.find_exchange import FindRefused, awaited_responses
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
 from dcm4py_leading.errors import ArchiveUnavailable, ConfigError
+from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
@@ -40,7 +41,7 @@ class UpstreamFind:
         """See `QueryArchive`: it has to be asked for the matches themselves."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`. Raises ArchiveUnavailable, CoercionFailed."""
         remote = upstream_ae(self._ae_title, self._resolve)
         ae, sop_class_uid = asked.local_ae, asked.sop_class_uid
@@ -49,12 +50,13 @@ class UpstreamFind:
             proposals = [(sop_class_uid, (EXPLICIT_VR_LITTLE_ENDIAN,)), (sop_class_uid, (IMPLICIT_VR_LITTLE_ENDIAN,))]
             with RequestedAssociation(ae, remote, proposals) as assoc:
                 context = _context(assoc, self._ae_title)
-                with closing(
-                    encoded_responses(assoc, context, sop_class_uid, keys, lambda: None, asked.is_over)
-                ) as responses:
+                with closing(awaited_responses(assoc, context, sop_class_uid, keys, asked.is_over)) as responses:
                     try:
                         for response in responses:
-                            yield self._match(response, context, asked, remote)
+                            if isinstance(response, Lull):
+                                yield response
+                            else:
+                                yield self._match(response, context, asked, remote)
                     except GeneratorExit:
                         responses.close()
                         assoc.release()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from typing import TypeVar
 
 from dcm4py_leading.errors import Dcm4pyError
 
 T = TypeVar("T")
+
+
+class Lull(enum.Enum):
+    """Stands among rows where the next one is long in coming: whoever waits may have those that have come."""
+
+    LULL = "lull"
+
+
+LULL = Lull.LULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +49,8 @@ class LeadingSettings:
     association_idle: timedelta = timedelta(seconds=10)
     """How long an association is kept that nobody uses."""
 
-    def pages(self, rows: Iterable[T]) -> Iterator[tuple[T, ...]]:
-        """``rows`` as they come, in a small first page and full ones after it.
+    def pages(self, rows: Iterable[T | Lull]) -> Iterator[tuple[T, ...]]:
+        """``rows`` as they come, in a small first page and full ones after it; a lull ends a page that is not empty.
 
         What came before an error is a page, before the error is raised.
         """
@@ -51,8 +60,11 @@ class LeadingSettings:
         failure: Dcm4pyError | None = None
         while failure is None:
             try:
-                for row in islice(source, size):
-                    page.append(row)
+                for row in source:
+                    if not isinstance(row, Lull):
+                        page.append(row)
+                    if len(page) == size or (page and isinstance(row, Lull)):
+                        break
             except Dcm4pyError as err:
                 failure = err
             if not page:

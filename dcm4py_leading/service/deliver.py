@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -176,7 +177,9 @@ class _Delivering:
                     self._error = self._error or err
 
         threads = [
-            threading.Thread(target=send, args=(one,), name=f"C-STORE association {number}", daemon=True)
+            threading.Thread(
+                target=copy_context().run, args=(send, one), name=f"C-STORE association {number}", daemon=True
+            )
             for number, one in enumerate(to)
         ]
         for thread in threads:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import (
     ALWAYS_KEPT,
     ISSUER_OF_PATIENT_ID,
@@ -29,16 +28,16 @@ from dcm4py_leading.archive.keys import (
 )
 from dcm4py_leading.archive.matching import matches
 from dcm4py_leading.archive.normal import first_text
-from dcm4py_leading.archive.query import Condition, Query, RetrieveKeys, Value
+from dcm4py_leading.archive.query import Query
 from dcm4py_leading.coercion.chain import Coerced
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps import LeadingStep
-from dcm4py_leading.errors import CoercionFailed, DependencyError, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.errors import DependencyError, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
@@ -79,7 +78,7 @@ class LeadingFirst:
         both = archive.count(self.asked.of_studies(self.named))
         return None if by_leading is None or both is None else found + by_leading - both
 
-    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset]:
+    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Lull]:
         """What may match once it is coerced: what matches here, then what the leading archive named.
 
         At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
@@ -88,15 +87,20 @@ class LeadingFirst:
             yield from self._rows(self.asked, archive, fetch_size)
             return
         for row in self._rows(self.asked.at(Level.STUDY), archive, fetch_size):
-            yield _reduced(row, self.patient_attributes | {STUDY_INSTANCE_UID})
+            wanted = self.patient_attributes | {STUDY_INSTANCE_UID}
+            yield row if isinstance(row, Lull) else _reduced(row, wanted)
 
-    def kept(self, coerced: Iterable[Coerced]) -> Iterator[Dataset]:
+    def kept(self, coerced: Iterable[Coerced | Lull]) -> Iterator[Dataset | Lull]:
         """Those that match with the values of the leading archive; at PATIENT level each patient once."""
         query = self.asked.query
-        matching = (one.dataset for one in coerced if _matches_as_led(query, one))
+        matching = (
+            one if isinstance(one, Lull) else one.dataset
+            for one in coerced
+            if isinstance(one, Lull) or matches_as_led(query, one)
+        )
         return matching if query.level is not Level.PATIENT else self._patients(matching)
 
-    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset]:
+    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Lull]:
         """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
         key = key_of(asked.query.level)
         seen: set[bytes] = set()
@@ -105,6 +109,9 @@ class LeadingFirst:
             with closing(archive.matches(question, fetch_size=fetch_size)) as found:
                 try:
                     for match in found:
+                        if isinstance(match, Lull):
+                            yield match
+                            continue
                         identity = key(match)
                         if identity not in seen:
                             seen.add(identity)
@@ -117,9 +124,12 @@ class LeadingFirst:
     def _by_leading(self, asked: Asked) -> Asked:
         return asked.regardless_of(self.led).of_studies(self.named)
 
-    def _patients(self, rows: Iterable[Dataset]) -> Iterator[Dataset]:
+    def _patients(self, rows: Iterable[Dataset | Lull]) -> Iterator[Dataset | Lull]:
         seen: set[tuple[str, str | None]] = set()
         for row in rows:
+            if isinstance(row, Lull):
+                yield row
+                continue
             patient_id = first_text(row, PATIENT_ID)
             if patient_id is not None:
                 identity = (patient_id, first_text(row, ISSUER_OF_PATIENT_ID))
@@ -136,7 +146,7 @@ def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: A
     about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
     """
     keys, query = asked.keys, asked.query
-    scp = _leading_cfind_scp(runtime, message, asked.sop_class_uid)
+    scp = leading_cfind_scp(runtime, message, asked.sop_class_uid)
     if scp is None:
         return None
     demanded = {condition.tag for condition in query.conditions}
@@ -151,9 +161,9 @@ def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: A
         if SPECIFIC_CHARACTER_SET in keys:
             asked_for[SPECIFIC_CHARACTER_SET] = keys[SPECIFIC_CHARACTER_SET]
         try:
-            named = _named_studies(coercer, scp, asked_for)
+            named = named_studies(coercer, scp, asked_for)
         except LeadingUnavailable as err:
-            _tell(err)
+            tell(err)
             return None
     return LeadingFirst(
         asked=replace(asked, wanted=asked.wanted | demanded | _patient_attributes(runtime)),
@@ -163,67 +173,16 @@ def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: A
     )
 
 
-def instances_of_patient(
-    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys, found: Sequence[IndexedInstance]
-) -> Sequence[IndexedInstance]:
-    """The instances of a retrieve that names a patient, who is known by the leading archive's Patient ID.
-
-    ``found`` are those that have it in the index. Studies that the leading archive names come in, and studies that
-    will not have that Patient ID when they are sent stay out.
-    """
-    if keys.patient_id is None:
-        return found
-    identity = {PATIENT_ID: keys.patient_id, ISSUER_OF_PATIENT_ID: keys.issuer_of_patient_id}
-    named = _studies_of_patient(runtime, message, coercer, keys)
-    if named is None:
-        return found
-    if named:
-        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
-        known = {_identity(instance) for instance in found}
-        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
-    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
-    return _of_patient(coercer, Query(level=Level.PATIENT, conditions=conditions), found)
-
-
-def led_keys(runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys) -> RetrieveKeys:
-    """The keys of a retrieve for another archive, which does not know the leading archive's Patient ID.
-
-    The studies that the leading archive names stand for the patient; so old and new identity never come together.
-    """
-    named = _studies_of_patient(runtime, message, coercer, keys)
-    if not named:
-        return keys
-    level = Level.STUDY if keys.level is Level.PATIENT else keys.level
-    return replace(keys, level=level, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
-
-
-def _studies_of_patient(
-    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys
-) -> Sequence[str] | None:
-    """The studies of the patient that a retrieve names, by the leading archive; None where it is not to be asked, or
-    gives no answer."""
-    scp = _leading_cfind_scp(runtime, message, None) if keys.patient_id is not None else None
-    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
+def leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | None) -> AETitle | None:
+    """The archive that `leading_rule` asks; None: there is none to ask."""
+    led = leading_rule(runtime, message, sop_class_uid)
+    if led is None:
         return None
-    asked_for = Dataset()
-    for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
-        if text is not None:
-            asked_for.add_new(tag, "LO", text)
-    if keys.study_instance_uids:
-        asked_for.StudyInstanceUID = list(keys.study_instance_uids)
-    try:
-        named = _named_studies(coercer, scp, asked_for)
-    except LeadingTooManyMatches as err:
-        _tell(err)
-        return ()
-    except LeadingUnavailable as err:
-        _tell(err)
-        return None
-    return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
+    return next(step.leading_cfind_scp for step in led[1].steps if isinstance(step, LeadingStep))
 
 
-def _leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | None) -> AETitle | None:
-    """The archive that the first rule about these messages asks, going by the peers; None: there is none to ask."""
+def leading_rule(runtime: Runtime, message: Message, sop_class_uid: str | None) -> tuple[Context, CompiledRule] | None:
+    """The first rule about these messages that asks an archive, going by the peers; None: there is none to ask."""
     local_ae = message.local_ae.ae_title
     if not runtime.options.of(local_ae).leading_first:
         return None
@@ -244,25 +203,25 @@ def _leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | 
         on_peers = [condition for condition in compiled.conditions if condition.peer is not None]
         if not all(condition.holds(context, nothing) for condition in on_peers):
             continue
-        for step in compiled.steps:
-            if isinstance(step, LeadingStep):
-                return step.leading_cfind_scp
+        if any(isinstance(step, LeadingStep) for step in compiled.steps):
+            return context, compiled
     return None
 
 
-def _named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:
+def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:
     """The studies that match in the leading archive. Raises LeadingUnavailable, LeadingTooManyMatches of it."""
     answers = coercer.find_by_keys(scp, keys, frozenset({Tag(STUDY_INSTANCE_UID)}), limit=MOST_STUDIES)
     uids = (first_text(answer, STUDY_INSTANCE_UID) for answer in answers)
     return list(dict.fromkeys(uid for uid in uids if uid is not None))
 
 
-def _tell(err: LeadingUnavailable) -> None:
+def tell(err: LeadingUnavailable) -> None:
+    """Log that matching is as without the leading archive."""
     too_broad = isinstance(err, LeadingTooManyMatches)
     LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
 
 
-def _matches_as_led(query: Query, coerced: Coerced) -> bool:
+def matches_as_led(query: Query, coerced: Coerced) -> bool:
     """Whether it matches with what the leading archive says of it.
 
     What other steps did to it does not count: the keys were coerced in the other direction before they were matched.
@@ -277,41 +236,6 @@ def _matches_as_led(query: Query, coerced: Coerced) -> bool:
         if isinstance(done.step, LeadingStep):
             apply(ds, [change for change in done.changes if change.path[0] in tags])
     return matches(query, ds)
-
-
-def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
-    """The instances that match ``query`` with what the leading archive says of them."""
-    samples = {_kind(instance): instance for instance in instances}
-    selected = {}
-    for kind, instance in samples.items():
-        attributes = instance.attributes
-        selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
-    coercer.prefetch([(selection, samples[kind].study_instance_uid) for kind, (_, selection) in selected.items()])
-    belongs: dict[tuple[str, ...], bool] = {}
-    for kind, (attributes, selection) in selected.items():
-        try:
-            belongs[kind] = _matches_as_led(query, coercer.coerce(attributes, selection))
-        except CoercionFailed:
-            belongs[kind] = True  # the sub-operation will fail for the same reason, and tell
-    return [instance for instance in instances if belongs[_kind(instance)]]
-
-
-def _only_leading(selection: Selection) -> Selection:
-    """The selection without what is not asked of a leading archive."""
-
-    def reduced(rule: CompiledRule) -> CompiledRule:
-        return replace(rule, steps=tuple(step for step in rule.steps if isinstance(step, LeadingStep)))
-
-    return replace(selection, verdicts=tuple(replace(v, rule=reduced(v.rule)) for v in selection.verdicts))
-
-
-def _kind(instance: IndexedInstance) -> tuple[str, ...]:
-    """What rules and leading archives may tell apart: a condition rarely is on what differs within a series."""
-    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_class_uid)
-
-
-def _identity(instance: IndexedInstance) -> tuple[str, ...]:
-    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
 
 
 def _patient_attributes(runtime: Runtime) -> frozenset[int]:

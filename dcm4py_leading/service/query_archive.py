@@ -20,6 +20,7 @@ from dcm4py_leading.archive.matching import limited_to_studies, without
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
+from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
@@ -92,8 +93,8 @@ class QueryArchive(Protocol):
         """How many match, counted up to ``most``; None where only the matches themselves tell."""
         ...
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
-        """The matches, as they come; to be closed by who wants no more of them.
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+        """The matches, as they come, and lulls among them; to be closed by who wants no more of them.
 
         Raises StatusError, with what the other archive answered where there is one.
         """
@@ -110,7 +111,7 @@ class Embedded:
         """See `QueryArchive`."""
         return self._index.count(asked.query, most=most)
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
@@ -136,7 +137,7 @@ class Spanning:
         """See `QueryArchive`."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
         key = key_of(asked.query.level)
         seen: set[bytes] = set()
@@ -147,6 +148,9 @@ class Spanning:
             with closing(archive.matches(asked, fetch_size=fetch_size)) as matches:
                 try:
                     for match in matches:
+                        if isinstance(match, Lull):
+                            yield match
+                            continue
                         identity = key(match)
                         if identity not in seen:
                             seen.add(identity)

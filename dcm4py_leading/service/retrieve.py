@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from pydicom import Dataset
@@ -28,7 +29,7 @@ from dcm4py_leading.service.encode import (
 )
 from dcm4py_leading.service.fetched_back import FetchedBack, gone
 from dcm4py_leading.service.forwarded import forwarded
-from dcm4py_leading.service.leading_first import instances_of_patient, led_keys
+from dcm4py_leading.service.led_retrieve import instances_of_patient, led_keys, studies_of_patient
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
 from dcm4py_leading.service.upstream import Arriving, Upstream
@@ -93,25 +94,28 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     )
     coercer = Coercer(runtime, message)
     instances: Sequence[IndexedInstance] = ()
+    named: Sequence[str] | None = None
     if not runtime.hides_everything(request.local_ae):
         found = runtime.index.instances(request.keys)
-        instances = instances_of_patient(runtime, message, coercer, request.keys, found)
+        named = studies_of_patient(runtime, message, coercer, request.keys)
+        instances = instances_of_patient(runtime, coercer, request.keys, named, found)
     common = RetrieveCoercion(runtime, request.local_ae, coercer)
     upstream = runtime.upstreams.get(request.local_ae.ae_title)
     if upstream is not None and not runtime.hides_everything(request.local_ae):
-        keys = led_keys(runtime, message, coercer, request.keys)
-        if not _is_complete(instances, upstream, request.local_ae, keys):
-            arriving: Arriving | None = None
-            try:
+        held = partial(upstream.held, request.local_ae)
+        arriving: Arriving | None = None
+        try:
+            keys = led_keys(runtime, message, coercer, request.keys, named, held)
+            if keys is not None and not _is_complete(instances, upstream, request.local_ae, keys):
                 arriving = upstream.fetch(request.local_ae, keys)
-            except ArchiveUnavailable as err:
-                if not instances:
-                    raise
-                LOG.warning("what is here is sent, though it may not be all: %s", err)
-            if arriving is not None:
-                return Retrieval(
-                    expected=0, contexts=(), objects=forwarded(common, arriving), coercer=coercer, stream=arriving
-                )
+        except ArchiveUnavailable as err:
+            if not instances:
+                raise
+            LOG.warning("what is here is sent, though it may not be all: %s", err)
+        if arriving is not None:
+            return Retrieval(
+                expected=0, contexts=(), objects=forwarded(common, arriving), coercer=coercer, stream=arriving
+            )
     return _stored(runtime, request.local_ae, common, instances)
 
 

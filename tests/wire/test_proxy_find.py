@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.dicom import find_exchange
+from dcm4py_leading.dicom.command import STATUS
 from dcm4py_leading.dicom.message import find_request
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.service.encode import encoded
@@ -18,7 +20,7 @@ from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import QUERY_RULE, await_rest, stand_in_front_of
-from tests.fixtures.scripted import LeadingScp, Viewer, matches_keys
+from tests.fixtures.scripted import LeadingScp, Viewer, knows, matches_keys
 from tests.fixtures.scu import PATIENT_FIND, PATIENT_MOVE, STUDY_FIND, associated, find, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, Seed
 
@@ -228,6 +230,80 @@ def test_what_is_here_is_retrieved_from_here(scene: Scene, viewer: Callable[...,
     assert (final.Status, len(station.received)) == (0x0000, 1)
     assert scene.pacs.moves == []
     assert scene.find()[1] == [("1", "here")]
+
+
+# -- slow answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "coerced", "leading-first", "beside what is here"])
+def test_what_has_come_is_answered_while_the_archive_goes_on_looking(
+    scene: Scene, leading_scp: Callable[..., LeadingScp], kind: str
+) -> None:
+    go_on = threading.Event()
+
+    def script(received: Received) -> None:
+        for match in ROWS[:3]:
+            received.respond(0xFF00, match)
+        assert go_on.wait(20)
+        has(*ROWS[3:])(received)
+
+    seed = scene.seed
+    leading = leading_scp(seed.leading_port, matches_keys(*ROWS))
+    if kind in ("coerced", "leading-first"):
+        seed.change(QUERY_RULE)
+    if kind == "leading-first":
+        seed.options = parse_options(["leading-first=true"])
+    scene.start(script, **({"dcmSpanningCFindSCPPolicy": "SUPPLEMENT"} if kind == "beside what is here" else {}))
+    keys = identifier("STUDY", StudyInstanceUID="", PatientID="OLD", StudyDescription="")
+    seen: list[int | None] = []
+    assoc, _ = associate(seed.archive_port, [(STUDY_FIND, [IMPLICIT])])
+    assoc.send([(1, find_request(STUDY_FIND, 1), encoded(keys, IMPLICIT))])
+    for number in range(6):
+        if number == 3:
+            go_on.set()
+        seen.append(assoc.receive(20).number(STATUS))
+    assoc.release(20)
+    assert seen == [0xFF00] * 5 + [0x0000]
+    assert len([query for query in leading.queries if query.get("StudyInstanceUID")]) == (
+        2 if kind in ("coerced", "leading-first") else 0
+    )
+
+
+def test_of_a_fast_archive_nothing_is_asked_but_full_pages(
+    scene: Scene, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_exchange, "_LOOK", 20.0)  # however slow this machine is
+    monkeypatch.setattr(find_exchange, "_OLD", 20.0)
+    rows = [row(number) for number in range(1, 1001)]
+    leading = leading_scp(scene.seed.leading_port, knows(*rows))
+    scene.seed.change(QUERY_RULE)
+    scene.start(has(*rows))
+    assert len(scene.find()[1]) == 1000
+    assert len(leading.queries) == 11
+
+
+def test_a_match_does_not_get_old_while_others_come_one_by_one(
+    scene: Scene, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_exchange, "_LOOK", 20.0)  # there is no pause between them
+    monkeypatch.setattr(find_exchange, "_OLD", 0.0)
+    seen = threading.Semaphore(0)
+
+    def script(received: Received) -> None:
+        for number, match in enumerate(ROWS):
+            if number > 1:
+                assert seen.acquire(timeout=20)
+            received.respond(0xFF00, match)
+        received.respond(0x0000)
+
+    scene.start(script)
+    assoc, _ = associate(scene.seed.archive_port, [(STUDY_FIND, [IMPLICIT])])
+    assoc.send([(1, find_request(STUDY_FIND, 1), encoded(KEYS, IMPLICIT))])
+    for _ in ROWS:
+        assert assoc.receive(20).number(STATUS) == 0xFF00
+        seen.release()
+    assert assoc.receive(20).number(STATUS) == 0x0000
+    assoc.release(20)
 
 
 # -- leading-first ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+"""What this process has opened on behalf of its peers: associations of ours, and threads that follow them.
+
+A stop of the service ends all of it, whatever other systems do or fail to do. What is opened finds its owner by the
+context of the thread, so that those who ask other systems need not know of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from weakref import WeakSet
+
+from dcm4py_leading.dicom.link import Link
+
+
+class Opened:
+    """What one service has opened. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._links: WeakSet[Link] = WeakSet()
+        self._threads: set[threading.Thread] = set()
+        self._is_over = False
+
+    @contextmanager
+    def by_this_thread(self) -> Iterator[None]:
+        """What this thread opens inside the block belongs to it, and what its `spawn`ed threads open."""
+        token = _owner.set(self)
+        try:
+            yield
+        finally:
+            _owner.reset(token)
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether any spawned thread is still running."""
+        return bool(self._running())
+
+    def join(self, seconds: float) -> None:
+        """Wait for each spawned thread so long."""
+        for thread in self._running():
+            thread.join(seconds)
+
+    def abort(self) -> None:
+        """Abort all associations, and from now on each new one."""
+        with self._lock:
+            self._is_over = True
+            links = list(self._links)
+        for link in links:
+            link.abort()
+
+    def _add(self, link: Link) -> bool:
+        with self._lock:
+            self._links.add(link)
+            return not self._is_over
+
+    def _running(self) -> Collection[threading.Thread]:
+        with self._lock:
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            return self._threads
+
+    def _start(self, thread: threading.Thread) -> None:
+        with self._lock:
+            thread.start()
+            self._threads = {other for other in self._threads if other.is_alive()} | {thread}
+
+
+_owner: ContextVar[Opened | None] = ContextVar("opened", default=None)
+
+
+def register(link: Link) -> None:
+    """A connection of ours, before anything is sent on it. Aborts it when the service stops already."""
+    owner = _owner.get()
+    if owner is not None and not owner._add(link):
+        link.abort()
+
+
+def spawn(work: Callable[[], None], name: str) -> None:
+    """Do it in another thread, for the same peer."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
+    owner = _owner.get()
+    if owner is None:
+        thread.start()
+    else:
+        owner._start(thread)

@@ -1,0 +1,57 @@
+"""What was opened for peers ends with the service."""
+
+from __future__ import annotations
+
+import threading
+
+from dcm4py_leading.dicom.link import Link
+from dcm4py_leading.dicom.opened import Opened, register, spawn
+from tests.fixtures.links import tcp_pair
+
+
+def opened_link() -> tuple[Link, Link]:
+    one, other = tcp_pair()
+    link = Link(one, is_requestor=True, maximum_length=0)
+    register(link)
+    return link, Link(other, is_requestor=False, maximum_length=0)
+
+
+def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_threads() -> None:
+    opened = Opened()
+    peers: list[Link] = []
+    links: list[Link] = []
+    go_on = threading.Event()
+
+    def open_one() -> None:
+        link, peer = opened_link()
+        links.append(link)
+        peers.append(peer)
+
+    def work() -> None:
+        open_one()
+        go_on.wait(20)
+        open_one()
+
+    with opened.by_this_thread():
+        open_one()
+        spawn(work, "work")
+    assert opened.has_threads
+    opened.abort()
+    go_on.set()
+    opened.join(20)
+    assert not opened.has_threads
+    assert len(peers) == 3
+    assert [peer.has_input() for peer in peers] == [True] * 3
+    for link in (*links, *peers):
+        link.close()
+
+
+def test_what_belongs_to_nobody_or_to_another_service_stays() -> None:
+    stopped, other = Opened(), Opened()
+    with other.by_this_thread():
+        ends = [*opened_link()]
+    ends += opened_link()
+    stopped.abort()
+    assert not any(end.has_input() for end in ends)
+    for end in ends:
+        end.close()
