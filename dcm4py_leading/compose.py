@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
@@ -49,6 +50,7 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.kept_upstream import KeptUpstream
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 from dcm4py_leading.service.runtime import Runtime
@@ -56,6 +58,8 @@ from dcm4py_leading.service.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.upstream import InstanceCount, Upstream
 
 LOG = logging.getLogger(__name__)
+
+_KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,7 @@ def build_runtime(
     last_known: LastKnown,
     counts: ServiceCounts,
     forwards: Forwards,
+    proxy_cache: ProxyCache | None = None,
 ) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
     device = checked.snapshot.device
@@ -180,7 +185,7 @@ def build_runtime(
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: _upstream_of(ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings))
+            ae.ae_title: _upstream_of(ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings), proxy_cache)
             for ae in device.application_entities
             if ae.settings.fallback_cmove_scps
         },
@@ -204,10 +209,16 @@ def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: O
     return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
-def _upstream_of(ae: ApplicationEntity, resolve: Resolve, forwards: Forwards, count: InstanceCount | None) -> Upstream:
-    """From where the AE gets what is not here."""
+def _upstream_of(
+    ae: ApplicationEntity,
+    resolve: Resolve,
+    forwards: Forwards,
+    count: InstanceCount | None,
+    cache: ProxyCache | None,
+) -> Upstream:
+    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
     settings = ae.settings
-    return _as_one(
+    upstreams = [
         UpstreamRetrieve(
             scp,
             resolve,
@@ -218,7 +229,8 @@ def _upstream_of(ae: ApplicationEntity, resolve: Resolve, forwards: Forwards, co
             count=count,
         )
         for scp in settings.fallback_cmove_scps
-    )
+    ]
+    return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
 
 
 def _externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
@@ -264,6 +276,26 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
                 raise ConfigInvalid([problem]) from err
         storages[descriptor.storage_id] = storage
     return storages
+
+
+def open_proxy_cache(site: Site) -> ProxyCache | None:
+    """Where studies of other archives are kept that pass through, if any are (``--set proxy-keep``).
+
+    What cannot be opened costs a WARNING.
+    """
+    directory = site.data_dir / _KEPT
+    try:
+        if not site.options.proxy_keep:
+            throw_away(directory)
+            return None
+        cache = ProxyCache(directory, most_bytes=site.options.proxy_keep)
+    except StorageUnavailable as err:
+        LOG.warning("nothing is kept of what passes through: %s", err)
+        return None
+    counts = cache.counts()
+    most = site.options.proxy_keep
+    LOG.info("kept of other archives: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
+    return cache
 
 
 def _file_storages(device: Device) -> list[StorageDescriptor]:

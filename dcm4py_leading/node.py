@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Checked, Site, build_runtime, leading_settings, listening_connections, open_storages
+from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.compose import (
+    Checked,
+    Site,
+    build_runtime,
+    leading_settings,
+    listening_connections,
+    open_proxy_cache,
+    open_storages,
+)
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
@@ -58,17 +67,15 @@ class Node:
         self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
+        self._proxy_cache = open_proxy_cache(site)
         try:
             storages = open_storages(device, {}, self._index)
-            runtime = build_runtime(
-                checked, site, self._index, storages, self._last_known, self._counts, self._forwards
-            )
+            runtime = self._runtime(checked, storages)
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder, bind=bind, others=others, report=report)
             self._listeners.bind(listening_connections(device)).commit()
         except BaseException:  # cleans up and raises on, whatever it was
-            self._last_known.close()
-            self._index.close()
+            self._close()
             raise
 
     @property
@@ -80,15 +87,25 @@ class Node:
         """Get everything for ``checked`` that can fail. Raises ConfigInvalid; one change at a time."""
         device = checked.snapshot.device
         storages = open_storages(device, self._holder.current.storages, self._index)
-        runtime = build_runtime(
-            checked, self._site, self._index, storages, self._last_known, self._counts, self._forwards
-        )
+        runtime = self._runtime(checked, storages)
         try:
             rebinding = self._listeners.bind(listening_connections(device))
         except BaseException:  # cleans up and raises on, whatever it was
             runtime.close()
             raise
         return Change(self._holder, runtime, rebinding)
+
+    def _runtime(self, checked: Checked, storages: Mapping[str, Storage]) -> Runtime:
+        return build_runtime(
+            checked,
+            self._site,
+            self._index,
+            storages,
+            self._last_known,
+            self._counts,
+            self._forwards,
+            self._proxy_cache,
+        )
 
     def measure(self) -> Measured:
         """What this process has done and how it is; of failed reloads it knows nothing."""
@@ -103,6 +120,7 @@ class Node:
             loaded_at=runtime.snapshot.loaded_at,
             is_last_reload_good=True,
             directory=self._site.directory_state,
+            kept=None if self._proxy_cache is None else self._proxy_cache.counts(),
         )
 
     def open_associations(self) -> int:
@@ -129,7 +147,12 @@ class Node:
         """Stop listening, let associations end, close the index."""
         self._listeners.stop(drain_seconds)
         self._holder.current.close()
+        self._close()
+
+    def _close(self) -> None:
         self._last_known.close()
+        if self._proxy_cache is not None:
+            self._proxy_cache.close()
         self._index.close()
 
 

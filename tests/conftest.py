@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.orthanc",
     "tests.fixtures.scripted",
     "tests.fixtures.pacs",
+    "tests.fixtures.storing_pacs",
     "tests.fixtures.cutting",
     "tests.fixtures.service",
     "tests.fixtures.workers",

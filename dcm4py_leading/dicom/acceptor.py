@@ -15,6 +15,7 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
+    Context,
     Message,
     PeerReleases,
     seconds,
@@ -31,6 +32,7 @@ from dcm4py_leading.dicom.pdu import (
     UserInformation,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed
+from dcm4py_leading.dicom.upstream_store import UpstreamStore
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, RequestError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection
 from dcm4py_leading.service.encode import PreparedObject
@@ -82,6 +84,8 @@ class AcceptedAssociation:
         """AE title of the peer."""
         self.is_busy = False
         """Whether a request is being served."""
+        self.onward: UpstreamStore | None = None
+        """Where its objects are sent on to, once one was."""
 
     @property
     def remote_peer(self) -> Peer:
@@ -126,6 +130,8 @@ class AcceptedAssociation:
                 if has_answer:
                     link.linger(seconds(connection.aa_timeout) or 1.0)
                 link.close()
+                if self.onward is not None:
+                    self.onward.close()
 
     def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
@@ -211,6 +217,8 @@ class AcceptedAssociation:
         self._is_aborted = True
         if self._link is not None:
             self._link.abort()
+        if self.onward is not None:
+            self.onward.interrupt()
 
     def is_relational(self, sop_class_uid: str) -> bool:
         """Whether relational queries or retrieval was negotiated for this SOP class."""
@@ -290,6 +298,11 @@ class AcceptedAssociation:
     def is_cancelled(self, request: Request) -> bool:
         """Whether `is_over` because of a C-CANCEL (PS3.7 9.3.2.3)."""
         return self._association.is_cancelled(request.message_id)
+
+    @property
+    def contexts(self) -> Sequence[Context]:
+        """What was accepted."""
+        return tuple(self._association.contexts.values())
 
     @property
     def is_open(self) -> bool:

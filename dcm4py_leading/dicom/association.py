@@ -11,7 +11,14 @@ from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
-from dcm4py_leading.dicom.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse, data_header, fragments
+from dcm4py_leading.dicom.pdu import (
+    MalformedPdu,
+    ReleaseRequest,
+    ReleaseResponse,
+    data_header,
+    fragments,
+    only_fragment,
+)
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
 from dcm4py_leading.service.encode import PreparedObject
 
@@ -25,6 +32,10 @@ _PDV_OVERHEAD = 6
 
 class AssociationFailed(Exception):
     """The association could not be opened, or ended before the answer. The message says what the peer did."""
+
+
+class AssociationRefused(AssociationFailed):
+    """The peer rejects it permanently: it does not want it of us."""
 
 
 class PeerReleases(AssociationFailed):
@@ -52,7 +63,8 @@ class Message:
 
     def number(self, element: int) -> int | None:
         """A number of the command set."""
-        return dimse.number(self.command, element)
+        value = self.command.get(element)
+        return value if isinstance(value, int) else None
 
     def text(self, element: int) -> str:
         """A text of the command set."""
@@ -213,6 +225,8 @@ class Association:
                 self._end = AssociationFailed(str(err))
                 raise self._end from err
             if isinstance(told, memoryview):
+                if (one := only_fragment(told)) is not None:
+                    return one
                 try:
                     self._fragments.extend(fragments(told))
                 except MalformedPdu as err:

@@ -30,6 +30,7 @@ _HEADER = struct.Struct("<HHL")
 _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
+_MOST_LENGTHS, _MOST_OF_A_LENGTH = 256, 4
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
 _STORE_HEADERS = ((0, COMMAND_FIELD, 2, C_STORE_RQ, 0, MESSAGE_ID, 2), (0, PRIORITY, 2, 0, 0, DATA_SET_TYPE, 2, 1))
 
@@ -79,25 +80,66 @@ _text_element = lru_cache(maxsize=4096)(_new_text_element)
 
 def decode(data: bytes | bytearray | memoryview) -> Received:
     """The command set; elements that are not in use here are left out. Raises MalformedCommand."""
+    command: dict[int, int | bytes] | None = None
+    known = _layouts.get(len(data), ())
+    for layout in known:
+        command = layout.read(data)
+        if command is not None:
+            break
+    else:
+        command, layout = _read(data)
+        if len(_layouts) >= _MOST_LENGTHS:
+            _layouts.clear()
+        _layouts[len(data)] = (layout, *known[: _MOST_OF_A_LENGTH - 1])
+    if not isinstance(command.get(COMMAND_FIELD), int):
+        raise MalformedCommand("the command set has no Command Field")
+    return command
+
+
+class _Layout:
+    """Where the elements of a command set are: most are like one that came before, of the same length."""
+
+    def __init__(self, form: str, headers: list[bytes], numbers: list[int | None]) -> None:
+        self._struct = struct.Struct(form)
+        self._headers = tuple(headers)
+        self._numbers = numbers
+
+    def read(self, data: bytes | bytearray | memoryview) -> dict[int, int | bytes] | None:
+        """The command set; None where it is laid out in another way."""
+        parts = self._struct.unpack(data)
+        if parts[::2] != self._headers:
+            return None
+        return {number: part for number, part in zip(self._numbers, parts[1::2], strict=True) if number is not None}
+
+
+_layouts: dict[int, tuple[_Layout, ...]] = {}
+
+
+def _read(data: bytes | bytearray | memoryview) -> tuple[dict[int, int | bytes], _Layout]:
     command: dict[int, int | bytes] = {}
+    headers: list[bytes] = []
+    numbers: list[int | None] = []
+    form = "<"
     at, size = 0, len(data)
     try:
         while at < size:
             group, number, length = _HEADER.unpack_from(data, at)
-            at += 8
+            headers.append(bytes(data[at : at + _HEADER.size]))
+            at += _HEADER.size
             following = at + length
             if group or following > size:
                 raise MalformedCommand("an element is not of group 0000 or ends outside of the command set")
-            if length == 2 and number not in _TEXTS:
+            is_number = length == 2 and number not in _TEXTS
+            if is_number:
                 command[number] = _U16.unpack_from(data, at)[0]
             elif number in _TEXTS:
                 command[number] = bytes(data[at:following])
+            form += "8sH" if is_number else f"8s{length}s"
+            numbers.append(number if number in command else None)
             at = following
     except struct.error as err:
         raise MalformedCommand("the command set ends early") from err
-    if not isinstance(command.get(COMMAND_FIELD), int):
-        raise MalformedCommand("the command set has no Command Field")
-    return command
+    return command, _Layout(form, headers, numbers)
 
 
 def number(command: Received, element: int) -> int | None:

@@ -216,6 +216,15 @@ def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         at = following
 
 
+def only_fragment(body: memoryview) -> tuple[int, int, memoryview] | None:
+    """The presentation data value of a P-DATA-TF that has only one, as most have; else None. See `fragments`."""
+    size = len(body)
+    if size < 6:
+        return None
+    length, context_id, control = _PDV_HEADER.unpack_from(body)
+    return (context_id, control, body[6:]) if length + 4 == size else None
+
+
 def data_header(context_id: int, control: int, length: int) -> bytes:
     """What precedes ``length`` bytes of a message that make one P-DATA-TF with one presentation data value."""
     return _DATA_HEADER.pack(P_DATA_TF, length + 6, length + 2, context_id, control)

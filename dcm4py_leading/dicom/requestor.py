@@ -14,6 +14,7 @@ from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
+    AssociationRefused,
     Context,
     Message,
     MoveOriginator,
@@ -37,6 +38,7 @@ from dcm4py_leading.service.encode import PreparedObject
 
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
+_PERMANENT = 1  # PS3.8 9.3.4
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
 
@@ -189,7 +191,7 @@ class RequestedAssociation:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
-    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator) -> None:
+    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
         """See `Association.begin_store`."""
         self._association.begin_store(obj, message_id, originator)
 
@@ -203,6 +205,10 @@ class RequestedAssociation:
             self._association.release(seconds(self._local.arrp_timeout))
         else:
             self.abort()
+
+    def interrupt(self) -> None:
+        """Abort, from any thread; the one that uses it has to `abort` it besides."""
+        self._association.abort()
 
     def abort(self) -> None:
         """Abort, if it is still open, and let go of the socket."""
@@ -243,7 +249,8 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
         link.close()
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
-        raise AssociationFailed(f"{where}: association rejected {answer}")
+        failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed
+        raise failure(f"{where}: association rejected {answer}")
     assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
     return answer
 

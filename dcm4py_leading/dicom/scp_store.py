@@ -3,64 +3,134 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.message import Request
-from dcm4py_leading.errors import RequestError
+from dcm4py_leading.dicom.negotiation import is_storage
+from dcm4py_leading.dicom.upstream_find import upstream_ae
+from dcm4py_leading.dicom.upstream_store import UpstreamStore
+from dcm4py_leading.errors import RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.encode import proposed_transfer_syntaxes
 from dcm4py_leading.service.forwards import Arrived
+from dcm4py_leading.service.pass_on import archive_behind, never_passed_on_from, pass_on
+from dcm4py_leading.service.retrieve import StoreContext
 from dcm4py_leading.service.store import ReceivedObject, store
 
 LOG = logging.getLogger(__name__)
 
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-STORE: success is answered when the object is safely on disk and in the index."""
-    if assoc.runtime.forwards.are_running or request.move_originator[0]:
-        passed = _passed_on(assoc, request)
-        if passed is not None:
-            return passed
+    """C-STORE: to the retrieve that waits for the object, else on to the archive behind the AE, else to the disk.
+
+    Success is answered when the retrieve has taken it, the archive has it, or it is safely on disk and in the index.
+    """
+    came_from = _archive_of(assoc)
+    arrived = None
+    if _may_be_awaited(assoc, request, came_from):
+        arrived = _arrived(assoc, request)
+        if _is_taken(assoc, request, came_from, arrived):
+            assoc.respond(request, status.SUCCESS)
+            return status.SUCCESS, {"forwarded": came_from}
+    if came_from in never_passed_on_from(assoc.local_ae):
+        _require_storage(assoc, came_from)
+    elif (behind := archive_behind(assoc.local_ae)) is not None:
+        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request))
+    return _stored(assoc, request, request.data if arrived is None else [arrived.data])
+
+
+def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]) -> Outcome:
     received = ReceivedObject(
         sop_class_uid=request.sop_class_uid,
         sop_instance_uid=request.sop_instance_uid,
         transfer_syntax_uid=request.transfer_syntax,
         sending=assoc.remote_peer,
         receiving=assoc.local_peer,
-        data=request.data,
+        data=data,
     )
     outcome = store(assoc.runtime, assoc.local_ae, received)
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
 
 
-def _passed_on(assoc: AcceptedAssociation, request: Request) -> Outcome | None:
-    """Give an object to the retrieve that waits for it; None where it is to be stored."""
-    device = assoc.runtime.device
-    scp = device.archive.cstore_scu_of_cmove_scp.get(AETitle(assoc.calling_ae_title), assoc.calling_ae_title)
-    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, AETitle(scp))}
-    originator, message_id = request.move_originator
-    if not callers or (originator and originator not in callers):
-        return None  # it comes from elsewhere, or somebody else lets it come
-    data = assoc.runtime.forwards.spool.collect(request.data)
-    arrived = Arrived(
-        sop_class_uid=request.sop_class_uid,
-        sop_instance_uid=request.sop_instance_uid,
-        transfer_syntax_uid=request.transfer_syntax,
-        data=data,
-        study_instance_uid=study_of(data, request.transfer_syntax),
+def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
+    if assoc.onward is None:
+        remote = upstream_ae(behind, assoc.runtime.resolve)
+        assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
+    answer, coercer = pass_on(
+        assoc.runtime,
+        assoc.local_ae,
+        arrived,
+        sending=assoc.remote_peer,
+        receiving=assoc.local_peer,
+        behind=assoc.runtime.peer_of(behind),
+        to=assoc.onward,
     )
+    assoc.respond(request, answer.status, error_comment=answer.error_comment)
+    return answer.status, {
+        "study": ref(arrived.study_instance_uid),
+        "passed_on": behind,
+        "transcoded": int(answer.is_transcoded),
+        "leading": coercer,
+    }
+
+
+def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:
+    """What the objects of the association may need on another one."""
+    return [
+        StoreContext(context.abstract_syntax, syntaxes)
+        for context in assoc.contexts
+        if context.as_scp and is_storage(context.abstract_syntax)
+        for syntaxes in proposed_transfer_syntaxes(context.transfer_syntax)
+    ]
+
+
+def _archive_of(assoc: AcceptedAssociation) -> AETitle:
+    """The archive that the peer is, also where it stores under another AE title (dcmCStoreSCUOfCMoveSCP)."""
+    calling = AETitle(assoc.calling_ae_title)
+    return assoc.runtime.device.archive.cstore_scu_of_cmove_scp.get(calling, calling)
+
+
+def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> bool:
+    """Whether it is from an archive that may be sending what we asked for, and not for somebody else."""
+    originator, _ = request.move_originator
+    if not originator and not assoc.runtime.forwards.are_expected:
+        return False
+    device = assoc.runtime.device
+    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, scp)}
+    return bool(callers) and (not originator or originator in callers)
+
+
+def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: Arrived) -> bool:
+    """Give an object to the retrieve that waits for it; False where nobody asked for it.
+
+    What belongs to a retrieve that is over is refused, and so is what could belong to several: the archive has it, and
+    counts it as failed. Raises RequestError.
+    """
+    originator, message_id = request.move_originator
     taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
     if taken is True:
-        assoc.respond(request, status.SUCCESS)
-        return status.SUCCESS, {"forwarded": scp}
-    reason = taken if isinstance(taken, str) else "the retrieve that it belongs to wants no more"
+        return True
+    if taken is None and not originator:
+        return False
+    reason = taken or "the retrieve that it belongs to is over, or wants no more"
     LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
+
+
+def _require_storage(assoc: AcceptedAssociation, came_from: AETitle) -> None:
+    """Objects of the archive behind are not sent back to it. Raises RequestError where they cannot stay here either."""
+    try:
+        assoc.runtime.storage_for(assoc.local_ae)
+    except StorageUnavailable as err:
+        reason = f"nobody asked {came_from} for it, and here is no storage"
+        raise RequestError(reason, status=status.UNABLE_TO_PROCESS) from err
 
 
 def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
@@ -69,3 +139,15 @@ def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iter
         yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
     if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
         yield ae.calling_ae_title_for(scp)
+
+
+def _arrived(assoc: AcceptedAssociation, request: Request) -> Arrived:
+    """The object, received to its end. Raises StorageUnavailable."""
+    data = assoc.runtime.forwards.spool.collect(request.data)
+    return Arrived(
+        sop_class_uid=request.sop_class_uid,
+        sop_instance_uid=request.sop_instance_uid,
+        transfer_syntax_uid=request.transfer_syntax,
+        data=data,
+        study_instance_uid=study_of(data, request.transfer_syntax),
+    )

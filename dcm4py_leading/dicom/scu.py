@@ -15,9 +15,9 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
-from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.pool import AssociationPool
-from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
+from dcm4py_leading.dicom.requestor import RequestedAssociation
+from dcm4py_leading.dicom.storage_association import StorageAssociation
 from dcm4py_leading.errors import (
     CoercionFailed,
     ConfigError,
@@ -31,7 +31,7 @@ from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.encode import PreparedObject, proposed_transfer_syntaxes
+from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.retrieve import StoreContext
 
 LOG = logging.getLogger(__name__)
@@ -227,33 +227,31 @@ class StoreSCU:
         contexts: Sequence[StoreContext],
         originator: MoveOriginator,
     ) -> None:
-        self._local_ae = local_ae
+        self._association = StorageAssociation(local_ae, remote, contexts)
         self._remote = remote
-        self._wanted = contexts
         self._originator = originator
-        self._assoc: RequestedAssociation | None = None
         self._under_way: int | None = None
         """Message ID of the C-STORE whose response is due."""
         self._settled: int | None = None
         """That response, where it had to be taken early: the next object needs another association."""
-        self._proposed: frozenset[tuple[str, str]] = frozenset()
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         """See `service.deliver.Destination`."""
-        if self._assoc is not None and self._under_way is not None:
-            if (sop_class_uid, transfer_syntax_uid) in self._proposed:
+        current = self._association.current
+        if current is not None and self._under_way is not None:
+            if self._association.has_proposed(sop_class_uid, transfer_syntax_uid):
                 # The response that is due will tell whether the peer is still there.
-                return self._assoc.transfer_syntaxes(sop_class_uid)
+                return current.transfer_syntaxes(sop_class_uid)
             self._settled = self._response(self._under_way)
-        return self._association_for(sop_class_uid, transfer_syntax_uid).transfer_syntaxes(sop_class_uid)
+        return self._opened_for(sop_class_uid, transfer_syntax_uid).transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """See `service.deliver.Destination`."""
-        assoc = self._assoc or self._association_for(obj.sop_class_uid, obj.transfer_syntax_uid)
+        assoc = self._association.current or self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         try:
             assoc.begin_store(obj, message_id, self._originator)
         except AssociationFailed as err:
-            self._drop(assoc)
+            self._association.drop()
             raise SubOperationFailed(f"the destination {err}") from err
         self._under_way = message_id
 
@@ -266,37 +264,24 @@ class StoreSCU:
 
     def _response(self, message_id: int) -> int | None:
         self._under_way = None
-        if self._assoc is None:
+        current = self._association.current
+        if current is None:
             return None
-        code = self._assoc.end_store(message_id)
+        code = current.end_store(message_id)
         if code is None:
             LOG.warning("%s gave no response to a C-STORE: association dropped", self._remote.ae_title)
-            self._drop(self._assoc)
+            self._association.drop()
         return code
 
-    def _drop(self, assoc: RequestedAssociation) -> None:
-        assoc.abort()
-        self._assoc = None
-
-    def _association_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
-        is_proposed = (sop_class_uid, transfer_syntax_uid) in self._proposed
-        if self._assoc is not None and self._assoc.is_open and is_proposed:
-            return self._assoc
-        self.close()
-        wanted = {StoreContext(sop_class_uid, only) for only in proposed_transfer_syntaxes(transfer_syntax_uid)}
-        self._wanted = (*self._wanted, *sorted(wanted.difference(self._wanted), key=lambda c: c.transfer_syntax_uids))
-        proposals, self._proposed = _proposals(self._wanted, first=sop_class_uid)
+    def _opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
         try:
-            self._assoc = RequestedAssociation(self._local_ae, self._remote, proposals, for_storage=True)
+            return self._association.opened_for(sop_class_uid, transfer_syntax_uid)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"move destination {err}") from err
-        return self._assoc
 
     def close(self) -> None:
         """Release the association, if there is one."""
-        if self._assoc is not None:
-            self._assoc.release()
-            self._assoc = None
+        self._association.close()
 
     def __enter__(self) -> Self:
         return self
@@ -305,15 +290,3 @@ class StoreSCU:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _proposals(wanted: Sequence[StoreContext], first: str) -> tuple[list[Proposal], frozenset[tuple[str, str]]]:
-    """Contexts to propose, those of SOP class ``first`` before the others, as many as an association can hold."""
-    proposals: list[Proposal] = []
-    proposed: set[tuple[str, str]] = set()
-    for context in sorted(wanted, key=lambda context: context.sop_class_uid != first):
-        if len(proposals) == MAX_CONTEXTS:
-            break
-        proposals.append((context.sop_class_uid, context.transfer_syntax_uids))
-        proposed.update((context.sop_class_uid, syntax) for syntax in context.transfer_syntax_uids)
-    return proposals, frozenset(proposed)

@@ -154,21 +154,39 @@ TABLE: Mapping[tuple[Event, State], str] = _table()
 """Name of the action by event and state."""
 
 
+def _transitions(*, is_requestor: bool) -> dict[State, dict[int, tuple[Action, State]]]:
+    collision = _S.STA9 if is_requestor else _S.STA10
+    transitions: dict[State, dict[int, tuple[Action, State]]] = {state: {} for state in State}
+    for (event, state), name in TABLE.items():
+        transitions[state][event] = ACTIONS[name], collision if name == "AR-8" else _NEXT[name]
+    return transitions
+
+
+_TRANSITIONS = {is_requestor: _transitions(is_requestor=is_requestor) for is_requestor in (True, False)}
+
+
 class Machine:
     """Where one association stands."""
 
     def __init__(self, *, is_requestor: bool) -> None:
-        self._is_requestor = is_requestor
+        self._transitions = _TRANSITIONS[is_requestor]
         self.state = State.STA1
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state, self._row = state, self._transitions[state]
 
     def on(self, event: Event) -> Action:
         """Go to the next state, and say what is to be done. Raises NotAllowed."""
         try:
-            name = TABLE[event, self.state]
+            action, state = self._row[event]
         except KeyError:
             raise NotAllowed(f"{event.name} in state {self.state.name} ({self.state.value})") from None
-        if name == "AR-8":
-            self.state = State.STA9 if self._is_requestor else State.STA10
-        else:
-            self.state = _NEXT[name]
-        return ACTIONS[name]
+        if state is not self._state:
+            self.state = state
+        return action

@@ -22,7 +22,7 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.arriving import study_of
 from dcm4py_leading.dicom.association import AssociationFailed, Message
 from dcm4py_leading.dicom.identifier import decode
-from dcm4py_leading.dicom.message import COMMANDS, cancel_request, store_response
+from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.opened import spawn
 from dcm4py_leading.dicom.upstream_ways import Asking, Ways
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
@@ -81,6 +81,8 @@ class Exchange:
         self._pause = _FIRST_PAUSE
         self._again_at: float | None = None
         self._final = _Final()
+        self._earlier: tuple[Asking, _Final] | None = None
+        """The other way, and how it ended, where it can be gone again."""
         self._gives_up_at: float | None = None
         self._is_awaited = False
         self._is_over = False
@@ -116,8 +118,7 @@ class Exchange:
 
     def _follow_in_background(self) -> None:
         self._forward.carry = None
-        name = f"{COMMANDS[int(self._asking.request[dimse.COMMAND_FIELD])]} responses of {self._forward.scp}"
-        spawn(self._follow, name)
+        spawn(self._follow, f"{self._asking.name} responses of {self._forward.scp}")
 
     def _follow(self) -> None:
         """Receive the responses until the last one, or until nobody waits for it."""
@@ -201,9 +202,15 @@ class Exchange:
         is_complete = final.failure is None and not final.failed and not counts[dimse.FAILED]
         if not is_wanted or (is_complete and self._forward.came >= final.least):
             self._end(final)
-        elif self._may_ask_otherwise(code, final) and self._is_asked_otherwise(final.failure):
             return
-        elif self._retries:
+        is_refused = code in _UNREACHED and not final.failed and not final.total
+        if (self._asking.is_get or (is_refused and not self._forward.came)) and self._is_asked_otherwise(final):
+            return
+        if is_refused and self._earlier is not None:
+            # By this way nothing can be had: the other one has the last word.
+            self._asking, earlier = self._earlier
+            final = final if earlier.failure else earlier
+        if self._retries:
             self._retries -= self._retries > 0
             self._again_at, self._final = time.monotonic() + self._pause, final
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
@@ -212,38 +219,36 @@ class Exchange:
 
     def _end(self, final: _Final) -> None:
         self._is_over = True
-        self._forward.end(failed=final.failed, failure=final.failure, total=final.total, least=final.least)
+        self._forward.end(
+            failed=final.failed, failure=final.failure, total=final.total, least=final.least, is_answer=True
+        )
 
     def _failure(self, code: int | None, response: Message) -> ArchiveUnavailable | None:
         if code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF):
             return None
-        name = COMMANDS[int(self._asking.request[dimse.COMMAND_FIELD])]
         comment = response.text(dimse.ERROR_COMMENT)
         text = "no status" if code is None else f"0x{code:04X}"
         return ArchiveUnavailable(
-            f"{self._forward.scp}: {name} ended with status {text}{f': {comment}' if comment else ''}",
+            f"{self._forward.scp}: {self._asking.name} ended with status {text}{f': {comment}' if comment else ''}",
             status=code or None,
         )
 
-    def _may_ask_otherwise(self, code: int | None, final: _Final) -> bool:
-        """Whether another way may bring more.
+    def _is_asked_otherwise(self, final: _Final) -> bool:
+        """By C-GET a part may be missing that does not fit our presentation contexts.
 
-        By C-GET a part may be missing that does not fit our presentation contexts. A C-MOVE may be refused as a whole
-        because the archive does not know our AE; not each says that it is the move destination.
+        A C-MOVE may be refused because the archive does not know our AE; not each says that it is the move destination.
         """
-        if self._asking.is_get:
-            return True
-        return code in _UNREACHED and not final.failed and not final.total and not self._forward.came
-
-    def _is_asked_otherwise(self, failure: ArchiveUnavailable | None) -> bool:
-        asked = COMMANDS[int(self._asking.request[dimse.COMMAND_FIELD])]
-        why = failure or f"{self._forward.scp} did not send everything by {asked}"
+        before = self._asking
+        why = final.failure or f"{self._forward.scp} did not send everything by {before.name}"
         try:
-            self._asking = self._ways.other(self._asking.assoc)
+            self._asking = self._ways.other(before.assoc)
         except AssociationFailed as err:
             LOG.info("%s; nor can it be asked otherwise: %s", why, err)
             return False
-        LOG.info("%s: asked by %s", why, COMMANDS[int(self._asking.request[dimse.COMMAND_FIELD])])
+        LOG.info("%s: asked by %s", why, self._asking.name)
+        if self._asking.assoc is before.assoc:
+            least = max(final.least, final.total)
+            self._earlier = before, _Final(failed=final.failed, failure=final.failure, least=least)
         self._forward.again()
         self._begin()
         return True

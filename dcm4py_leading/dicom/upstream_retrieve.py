@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from dcm4py_leading.archive.kept_study import StudyState
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused
@@ -18,6 +19,7 @@ from dcm4py_leading.dicom.scu import Resolve
 from dcm4py_leading.dicom.upstream_content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
+from dcm4py_leading.dicom.upstream_study import state_of_study
 from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
@@ -56,6 +58,11 @@ class UpstreamRetrieve:
         self._destination = destination
         self._calling = calling
         self._no_get_until = 0.0
+
+    @property
+    def scp(self) -> AETitle:
+        """Which archive it is."""
+        return self._scp
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """See `Upstream`. Raises ArchiveUnavailable."""
@@ -117,6 +124,12 @@ class UpstreamRetrieve:
             raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status) from err
         except AssociationFailed as err:
             raise ArchiveUnavailable(str(err)) from err
+
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
+        """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""

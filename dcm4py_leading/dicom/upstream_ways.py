@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import AssociationFailed, Context
 from dcm4py_leading.dicom.command import Command
-from dcm4py_leading.dicom.message import get_request, move_request
+from dcm4py_leading.dicom.message import COMMANDS, get_request, move_request
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.requestor import Proposal, RequestedAssociation
@@ -39,6 +39,11 @@ class Asking:
     assoc: RequestedAssociation
     context: Context
     request: Command
+
+    @property
+    def name(self) -> str:
+        """C-GET or C-MOVE."""
+        return COMMANDS[int(self.request[dimse.COMMAND_FIELD])]
 
     @property
     def is_get(self) -> bool:
@@ -79,7 +84,12 @@ class Ways:
         if not self._storage:
             return self.other(None)
         both = [(self._get_uid, _UNCOMPRESSED), (self._move_uid, _UNCOMPRESSED), *self._storage]
-        assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
+        try:
+            assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
+        except AssociationFailed:  # it may be the number of contexts, or the roles
+            self._left.discard(self._get_uid)
+            self.does_get = False
+            return self.other(None)
         self.does_get = self._get_uid in {context.abstract_syntax for context in assoc.contexts}
         is_able = any(context.as_scp for context in assoc.contexts)  # else it agrees to send nothing
         order = (self._get_uid, self._move_uid)

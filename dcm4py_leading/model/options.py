@@ -32,6 +32,8 @@ class Options:
     """leading-page-size: studies in one C-FIND to the leading archive."""
     leading_deadline: timedelta = timedelta(seconds=15)
     """leading-deadline: how long one request waits for leading archives in all."""
+    proxy_keep: int = 0
+    """proxy-keep: how many bytes of studies are kept that have passed through from another archive; 0: nothing."""
     compat_5_35: bool = False
     """``--compat 5.35``: a version-2 rule that matches switches legacy rules off, as in dcm4chee-arc 5.35."""
 
@@ -85,6 +87,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _size(text: str) -> int:
+    number, factor = (text[:-1], _FACTORS[text[-1:]]) if text[-1:] in _FACTORS else (text, 1)
+    if not (number.isascii() and number.isdecimal()) or int(number) * factor > _MOST_BYTES:
+        raise ValueError("expected a number of bytes, or one with K, M, G or T for powers of 1024, such as 20G")
+    return int(number) * factor
+
+
+_FACTORS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_MOST_BYTES = 1 << 60
+
 _AE_OPTIONS: Mapping[str, Callable[[str], object]] = {
     "leading-first": _boolean,
     "original-attributes-on-retrieve": _boolean,
@@ -93,4 +105,5 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "last-known-max-age": parse_duration,
     "leading-page-size": _count,
     "leading-deadline": parse_duration,
+    "proxy-keep": _size,
 }

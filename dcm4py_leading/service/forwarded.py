@@ -12,7 +12,7 @@ from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.part10 import encode_header
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, declare_default
 from dcm4py_leading.coercion.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.errors import SubOperationFailed
@@ -68,11 +68,23 @@ class ForwardedObject:
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         arrived = self._arrived
         target = choose_transfer_syntax(arrived.transfer_syntax_uid, accepted)
-        encoding = encoding_of(arrived.transfer_syntax_uid)
-        if target == arrived.transfer_syntax_uid and encoding is not None:
-            with suppress(NotBytewise):
-                return self._cut_out(memoryview(arrived.data), encoding)
+        if target == arrived.transfer_syntax_uid:
+            if not self._common.coercer.has_rules:
+                return self._as_it_is()
+            encoding = encoding_of(arrived.transfer_syntax_uid)
+            if encoding is not None:
+                with suppress(NotBytewise):
+                    return self._cut_out(memoryview(arrived.data), encoding)
         return self._whole(target)
+
+    def _as_it_is(self) -> PreparedObject:
+        return PreparedObject(
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+            transfer_syntax_uid=self.transfer_syntax_uid,
+            length=len(self._arrived.data),
+            source=_batches((), memoryview(self._arrived.data)),
+        )
 
     def _cut_out(self, view: memoryview, encoding: Encoding) -> PreparedObject:
         with object_errors("cannot be coerced"):
@@ -127,6 +139,7 @@ class Selections:
     def __init__(self, common: RetrieveCoercion, studies: Collection[str]) -> None:
         """``studies`` are those that were asked for: leading archives are asked about all of them at once."""
         self._coercer = common.coercer
+        self._default_character_set = common.local_ae.settings.default_character_set
         self._studies = [UID(uid) for uid in studies]
         self._known: dict[tuple[str, Encoding, bytes], Selection] = {}
         self._tags = frozenset({SPECIFIC_CHARACTER_SET, *self._coercer.reads})
@@ -144,6 +157,7 @@ class Selections:
         selection = self._known.get(key)
         if selection is None:
             ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian) if cut else Dataset()
+            declare_default(ds, self._default_character_set)
             selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
             self._coercer.prefetch([(selection, uid) for uid in self._studies])
         return selection

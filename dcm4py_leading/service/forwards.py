@@ -23,6 +23,8 @@ _OF_A_WORKER = 1000
 """Message IDs of one worker, of which there are at most 64."""
 _MOST_WAITING = 4
 """Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
+_LATE = 600.0
+"""Seconds in which an archive may go on sending what nobody waits for any more."""
 _LOOK = 0.25
 """Seconds between looks whether anybody still waits for objects that do not come."""
 
@@ -105,6 +107,7 @@ class Forward:
         self._missing: list[Missing] = []
         self._failure: ArchiveUnavailable | None = None
         self._has_ended = False
+        self._is_answered = False
         self._is_closed = False
         self._is_given_up = False
         self._last_sign = time.monotonic()
@@ -112,6 +115,10 @@ class Forward:
     def may_have(self, study_instance_uid: str) -> bool:
         """Whether objects of that study can have been asked for."""
         return not self.studies or study_instance_uid in self.studies
+
+    def fits(self, scp: str, study_instance_uid: str) -> bool:
+        """Whether an object of that study from that archive may belong to it; its study is empty if unreadable."""
+        return self.scp == scp and (not study_instance_uid or self.may_have(study_instance_uid))
 
     # -- the other archive's side -------------------------------------------------------------------------------
 
@@ -168,13 +175,15 @@ class Forward:
         failure: ArchiveUnavailable | None = None,
         total: int = 0,
         least: int = 0,
+        is_answer: bool = False,
     ) -> None:
         """The final response, or why there is none.
 
         ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none;
-        ``least`` is how many objects there are at least, whatever it says.
+        ``least`` is how many objects there are at least, whatever it says. ``is_answer``: there is that response.
         """
         with self._changed:
+            self._is_answered = self._is_answered or is_answer
             if self._has_ended:
                 return
             reason = f"{self.scp} did not send it" if failure is None else str(failure)
@@ -234,9 +243,21 @@ class Forward:
         return self._has_ended
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the other archive has ended it; else it may go on sending."""
+        return self._is_answered
+
+    @property
     def failure(self) -> ArchiveUnavailable | None:
         """Why the other archive did not fulfil the retrieve, if it did not."""
         return self._failure
+
+    @property
+    def has_all(self) -> bool:
+        """Whether the other archive has sent all, as far as it tells, and all of it was taken out."""
+        with self._changed:
+            is_over = self._has_ended and not self._is_closed and not self._is_given_up
+            return is_over and self._failure is None and not self._missing and not self._waiting
 
     @property
     def is_closed(self) -> bool:
@@ -254,7 +275,9 @@ class Forward:
     @property
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""
-        return bool(self._waiting) or self._has_ended or (self.carry is not None and self.carry.has_input)
+        while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
+            self.carry.carry_on(0)  # it may be no object
+        return bool(self._waiting) or self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
         """See `deliver.Stream`."""
@@ -322,8 +345,16 @@ class Forwards:
     The Message ID of each says at which worker it waits.
     """
 
-    def __init__(self, *, slot: int = 0, elsewhere: Elsewhere | None = None, start: int = 0, spool: Spool) -> None:
-        """``slot`` is the number of this worker, ``spool`` takes the objects that come.
+    def __init__(
+        self,
+        *,
+        slot: int = 0,
+        elsewhere: Elsewhere | None = None,
+        start: int = 0,
+        spool: Spool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``slot`` is the number of this worker, ``spool`` takes the objects that come, ``clock`` counts seconds.
 
         ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
         what the one before this asked for.
@@ -333,6 +364,9 @@ class Forwards:
         self._elsewhere = elsewhere or Nowhere()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
+        self._clock = clock
+        self._given_up: list[tuple[float, Forward]] = []
+        """Those that ended before the other archive had ended them, and when: it may still be sending."""
         self._last_number = start
 
     def next_message_id(self) -> int:
@@ -356,6 +390,8 @@ class Forwards:
         """Objects do not find it any more."""
         with self._lock:
             self._running = [other for other in self._running if other is not forward]
+            if not forward.is_answered and forward.carry is None:
+                self._given_up.append((self._clock(), forward))
             self._elsewhere.report(len(self._running))
 
     @property
@@ -363,11 +399,19 @@ class Forwards:
         """Whether there are any, here or at other workers."""
         return bool(self._running) or self._elsewhere.are_running
 
-    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str:
+    @property
+    def are_expected(self) -> bool:
+        """Whether objects may come for any that runs, here or at other workers, or was given up here lately."""
+        with self._lock:
+            self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
+        return self.are_running or bool(self._given_up)
+
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str | None:
         """Hand an object over to the retrieve that it belongs to.
 
         ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
-        retrieve wants no more; a text: why there is none.
+        retrieve wants no more; a text: why there is none, or why it cannot be told which; None: it names none, and none
+        waits for that study, nor was one of it given up lately, so nobody asked for it.
         """
         if originator and message_id:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
@@ -382,8 +426,11 @@ class Forwards:
                 return forward.offer(arrived, is_claimed=True)
         if here:
             return here[0].offer(arrived)
-        taken = self._elsewhere.offer(there[0], arrived) if there else None
-        return f"it names no retrieve, and none waits for that study from {scp}" if taken is None else taken
+        if not there:
+            was_given_up = any(one.fits(scp, arrived.study_instance_uid) for _, one in self._given_up)
+            return f"it names no retrieve, and that of its study from {scp} was given up" if was_given_up else None
+        taken = self._elsewhere.offer(there[0], arrived)
+        return f"it names no retrieve, and that of its study from {scp} has just ended" if taken is None else taken
 
     def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
         if waiting.slot == self._slot:
@@ -404,7 +451,7 @@ class Forwards:
 
     def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
         with self._lock:
-            return [forward for forward in self._running if forward.scp == scp and forward.may_have(study_instance_uid)]
+            return [forward for forward in self._running if forward.fits(scp, study_instance_uid)]
 
 
 def _are_alike(forwards: Sequence[Forward]) -> bool:

@@ -126,7 +126,7 @@ def _stored(
     coercer, selections = common.coercer, _Selections(common.coercer)
     missing = gone(runtime, local_ae, instances)
     locations = {instance.location for instance in missing}
-    here = [instance for instance in instances if instance.location not in locations]
+    here = [instance for instance in instances if instance.location not in locations] if missing else instances
     stored = _asked([StoredInstance(common, instance, selections.of(instance)) for instance in here], coercer)
     contexts = _store_contexts(instances)
     if not missing:

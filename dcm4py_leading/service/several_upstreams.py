@@ -1,8 +1,8 @@
 """Several archives from which objects come that are not here, as one: implements `upstream.Upstream` over others.
 
 Each is asked, in order, which of what is to be retrieved it has; it sends that, and the next one is asked for the rest.
-One that cannot be asked, or refuses before its first object, is passed over. Whether it had anything is not known then:
-so unless another has all that was named, its failure is told.
+One that cannot be asked, or that sends nothing of it, is passed over. Whether it had anything is not known then: so
+unless another has all that was named, its failure is told.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class _InTurn:
         self._is_patient_in_doubt = False
         self._parts: tuple[Arriving, ...] = ()
         self._of_part: Sequence[str] = ()
+        self._failed: list[tuple[Sequence[str], Sequence[Missing]]] = []
+        """What came to nothing, and the objects that were named."""
         self._missing: Sequence[Missing] = ()
         self._is_over: Callable[[], bool] = lambda: False
         self._is_closed = False
@@ -121,26 +123,48 @@ class _InTurn:
         has_come = False
         is_going_on = bool(self._parts)
         while is_going_on:
+            part, failed, has_sent = self._parts[-1], list[Missing](), False
             try:
-                for one in self._parts[-1]:
-                    has_come = True
+                for one in part:
+                    if isinstance(one, Missing) and not has_sent:
+                        failed.append(one)
+                        continue
+                    has_come = has_sent = True
                     yield one
-            except ArchiveUnavailable as err:  # before its first object: another one may have them
-                self._pass_over(err)
-                self._parts[-1].close()
-                self._parts = self._parts[:-1]
-                self._wanted = [*self._of_part, *self._wanted]
+            except ArchiveUnavailable as err:
+                self._put_back(err, ())
             if self._is_closed or self._is_over():
                 return
-            for part in self._parts:
-                part.close()  # its association is not kept open while the next one sends
+            if failed:
+                self._put_back(ArchiveUnavailable(failed[0].reason), failed)
+            part.close()  # its association is not kept open while the next one sends
             is_going_on = self._next_part()
-        if self._failure is not None and self._is_in_doubt:
-            if not has_come:
-                raise self._failure
-            named = self._wanted if self._keys.level is Level.IMAGE else [""]
-            self._missing = [Missing(uid, str(self._failure)) for uid in named]
-            yield from self._missing
+        self._missing = [*self._named_by_none(), *self._unknown(has_come)]
+        yield from self._missing
+
+    def _put_back(self, err: ArchiveUnavailable, failed: Sequence[Missing]) -> None:
+        """The last part came to nothing; another one may have it. ``failed`` are the objects that were named."""
+        self._pass_over(err)
+        self._parts = self._parts[:-1]
+        self._wanted = [*self._of_part, *self._wanted]
+        if failed:
+            self._failed.append((self._of_part, failed))
+
+    def _named_by_none(self) -> Iterator[Missing]:
+        """Objects that one could not send, and no other one has anything of."""
+        for uids, failed in self._failed:
+            if set(uids) <= set(self._wanted):
+                self._wanted = [uid for uid in self._wanted if uid not in uids]
+                yield from failed
+
+    def _unknown(self, has_come: bool) -> Iterator[Missing]:
+        """What one that was passed over may have. Raises ArchiveUnavailable where that is all."""
+        if self._failure is None or not self._is_in_doubt:
+            return
+        if not has_come and not self._failed:
+            raise self._failure
+        for uid in self._wanted if self._keys.level is Level.IMAGE else [""]:
+            yield Missing(uid, str(self._failure))
 
     def remaining(self, ended: int) -> int:
         """See `deliver.Stream`: of what is wanted still there is one object each at least."""

@@ -1,9 +1,13 @@
-"""Objects on their way through, where they are too large for the memory: in files that have no name."""
+"""Objects on their way through: in memory that is used again, or where they are too large, in files without a name.
+
+To get new pages from the system for each object takes longer than to fill them.
+"""
 
 from __future__ import annotations
 
 import mmap
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,28 +16,56 @@ from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
 _MOST_IN_MEMORY = 16 << 20
-"""Bytes."""
+_LEAST = 1 << 17
+_MOST_KEPT = 32 << 20
+"""Bytes; of memory that is kept to be used again."""
 
 
 class Spool:
-    """Collects objects. What it puts on the disk goes with the last view of it, at the latest with the process."""
+    """Collects objects. What it puts on the disk goes with the last view of it, at the latest with the process.
+
+    Safe under threads.
+    """
 
     def __init__(self, directory: Path, *, most_in_memory: int = _MOST_IN_MEMORY) -> None:
         """``directory`` should not be in memory itself; objects up to ``most_in_memory`` bytes are."""
         self._directory = directory
         self._most_in_memory = most_in_memory
+        self._lock = threading.Lock()
+        self._kept: list[bytearray] = []
 
-    def collect(self, parts: Iterable[Buffer]) -> Buffer:
+    def collect(self, parts: Iterable[Buffer]) -> memoryview:
         """The parts as one; each is good until the next one. Raises StorageUnavailable."""
-        held: list[bytes] = []
-        size = 0
+        buffer = self._take()
+        view, size = memoryview(buffer), 0
         source = iter(parts)
         for part in source:
-            held.append(bytes(part))
-            size += len(part)
-            if size > self._most_in_memory:
-                return self._on_disk(held, source)
-        return b"".join(held)
+            end = size + len(part)
+            if end > self._most_in_memory:
+                whole = self._on_disk([bytes(view[:size]), bytes(part)], source)
+                self._keep(buffer)
+                return whole
+            if end > len(view):
+                view.release()
+                buffer.extend(bytes(max(end, _LEAST, len(buffer) * 2) - len(buffer)))
+                view = memoryview(buffer)
+            view[size:end] = part
+            size = end
+        self._keep(buffer)
+        return view[:size]
+
+    def _take(self) -> bytearray:
+        """One of which there is no view any more, or a new one."""
+        with self._lock:
+            for number, buffer in enumerate(self._kept):
+                if not _is_in_view(buffer):
+                    return self._kept.pop(number)
+        return bytearray()
+
+    def _keep(self, buffer: bytearray) -> None:
+        with self._lock:
+            if sum(map(len, self._kept)) + len(buffer) <= _MOST_KEPT:
+                self._kept.append(buffer)
 
     def _on_disk(self, begun: list[bytes], rest: Iterable[Buffer]) -> memoryview:
         try:
@@ -45,6 +77,15 @@ class Spool:
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except OSError as err:
             raise StorageUnavailable(f"no room for an object on its way through: {err.strerror}") from err
+
+
+def _is_in_view(buffer: bytearray) -> bool:
+    try:
+        buffer.append(0)
+    except BufferError:  # what has a view cannot be resized
+        return True
+    del buffer[-1]
+    return False
 
 
 def _write(descriptor: int, part: Buffer) -> None:

@@ -40,11 +40,15 @@ from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes
 class RetrieveCoercion:
     """What becomes of the objects of one retrieve. For one thread at a time."""
 
-    def __init__(self, runtime: Runtime, local_ae: ApplicationEntity, coercer: Coercer) -> None:
+    def __init__(
+        self, runtime: Runtime, local_ae: ApplicationEntity, coercer: Coercer, *, source: str | None = None
+    ) -> None:
+        """``source`` is who sent the objects, where they are coerced as received: then what they had is told."""
         self.runtime = runtime
         self.local_ae = local_ae
         self.coercer = coercer
-        tells = runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
+        tells = source is not None or runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
+        self._source = source or ""
         self._tells_original_attributes = tells
         self.buffers = Buffers()
         self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
@@ -69,7 +73,7 @@ class RetrieveCoercion:
             raise
         changes += coerced.changes
         if changes and self._tells_original_attributes:
-            told = add_original_attributes(ds, coerced, self.local_ae, source="", previous=previous)
+            told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
             changes += [told] if told is not None else []
         return Reworked(changes=tuple(changes), executed=coerced.executed)
 

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.config.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
@@ -56,6 +57,9 @@ class Measured:
     directory: DirectoryState | None = None
     """None where the configuration is not that of a live directory."""
 
+    kept: CacheCounts | None = None
+    """Of what passes through from other archives; None where nothing is kept."""
+
     def plus(self, other: Measured) -> Measured:
         """With what another process of the same service has done: counts are added; the rest is ours."""
         return replace(
@@ -68,11 +72,16 @@ class Measured:
             workers=self.workers + other.workers,
             worker_restarts=self.worker_restarts + other.worker_restarts,
             directory=_seen(self.directory, other.directory),
+            kept=_kept_together(self.kept, other.kept),
         )
 
 
 def _seen(ours: DirectoryState | None, other: DirectoryState | None) -> DirectoryState | None:
     return ours if ours is None or other is None else ours.newer(other)
+
+
+def _kept_together(ours: CacheCounts | None, other: CacheCounts | None) -> CacheCounts | None:
+    return other or ours if ours is None or other is None else ours.plus(other)
 
 
 class Metered(Protocol):
@@ -116,6 +125,8 @@ class _ServiceCollector(Collector):
         yield from _configuration(measured)
         if measured.directory is not None:
             yield from _directory(measured.directory)
+        if measured.kept is not None:
+            yield from _kept(measured.kept)
 
 
 def _lookups(counts: LookupCounts) -> Iterator[Metric]:
@@ -240,4 +251,18 @@ def _directory(state: DirectoryState) -> Iterator[Metric]:
         "dcm4py_configuration_last_good",
         "1 while the configuration in force is the one that was kept on disk, else 0.",
         state.is_last_good,
+    )
+
+
+def _kept(counts: CacheCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily("dcm4py_proxy_kept_bytes", "Bytes of studies of other archives that are kept.", counts.size)
+    yield GaugeMetricFamily("dcm4py_proxy_kept_studies", "Studies of other archives that are kept.", counts.studies)
+    yield CounterMetricFamily("dcm4py_proxy_kept_hits", "Retrieves from what is kept.", value=counts.hits)
+    yield CounterMetricFamily(
+        "dcm4py_proxy_kept_misses", "Retrieves of a study, or of a part, that is not kept.", value=counts.misses
+    )
+    yield CounterMetricFamily(
+        "dcm4py_proxy_kept_removed",
+        "Kept studies removed to make room, or because the other archive has them otherwise now.",
+        value=counts.removed,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
 from dcm4py_leading.leading.breaker import BreakerState
@@ -36,6 +38,7 @@ def measured_to_json(measured: Measured) -> Json:
         "fingerprint": measured.fingerprint,
         "loadedAt": measured.loaded_at.isoformat(),
         "directory": None if measured.directory is None else measured.directory.to_json(),
+        "kept": None if measured.kept is None else asdict(measured.kept),
     }
 
 
@@ -62,6 +65,7 @@ def measured_from_json(value: Json) -> Measured:
         loaded_at=datetime.fromisoformat(value["loadedAt"]),
         is_last_reload_good=True,
         directory=None if value["directory"] is None else DirectoryState.from_json(value["directory"]),
+        kept=None if value["kept"] is None else CacheCounts(**value["kept"]),
     )
 
 

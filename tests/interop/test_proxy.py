@@ -75,7 +75,7 @@ class Scene:
         )
 
 
-@pytest.fixture(params=["orthanc", "dcmqrscp"])
+@pytest.fixture(params=["orthanc", "dcmqrscp", "dcmqrscp without C-GET"])
 def scene(
     request: pytest.FixtureRequest,
     seed: Seed,
@@ -93,7 +93,8 @@ def scene(
         pacs = orthanc(ae_title="PACS", destinations=[us], settings={"DicomPort": port})
         leading = dcmqrscp(port=seed.leading_port)
     else:
-        pacs = dcmqrscp(ae_title="PACS", port=port, destinations=[us])
+        options = ("--disable-get",) if "without" in request.param else ()
+        pacs = dcmqrscp(ae_title="PACS", port=port, destinations=[us], options=options)
         leading = orthanc(ae_title="QRSCP", settings={"DicomPort": seed.leading_port})
     seed.change(QUERY_RULE)
     stand_in_front_of(seed, port)

@@ -166,11 +166,20 @@ def test_a_viewer_retrieves_them_with_the_attributes_of_the_leading_archive(scen
 
 
 @pytest.mark.peers
-def test_what_nobody_asked_for_is_refused(scene: Scene, tmp_path: Path) -> None:
+def test_what_a_modality_stores_goes_to_the_pacs(scene: Scene, tmp_path: Path) -> None:
+    files = make_study(tmp_path / "new", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
+    assert storescu(scene.port, files, called_ae_title="LEADING").returncode == 0
+    assert scene.pacs.instance_count() == 6
+    assert scene.matches() == {(STUDY, *NEW, "LEADING"), (LOCAL_STUDY, *NEW, "LEADING")}
+
+
+@pytest.mark.peers
+def test_what_the_pacs_sends_unasked_is_refused(scene: Scene, tmp_path: Path) -> None:
     files = make_study(tmp_path / "unasked", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
-    refused = storescu(scene.port, files[:1], called_ae_title="LEADING")
-    assert refused.returncode != 0
-    assert scene.matches() == {(STUDY, *NEW, "LEADING")}
+    refused = storescu(scene.port, files[:1], called_ae_title="LEADING", calling_ae_title="DCM4CHEE")
+    assert refused.status == 0xC000
+    assert "nobody asked DCM4CHEE for it, and here is no storage" in refused.output
+    assert scene.pacs.instance_count() == 3
 
 
 @pytest.mark.peers

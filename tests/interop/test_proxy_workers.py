@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.fixtures.datasets import make_study
-from tests.fixtures.dcmtk import StoreScp, movescu
+from tests.fixtures.dcmtk import StoreScp, movescu, storescu
 from tests.fixtures.orthanc import Orthanc
 from tests.fixtures.ports import free_port
 from tests.fixtures.processes import Peer
@@ -51,5 +51,22 @@ def test_objects_find_their_retrieve_at_whichever_worker_they_arrive(
         assert outcome.status == 0x0000 and outcome.final is not None
         assert outcome.final.completed == 3
     assert len(viewer.datasets()) == 3 * RETRIEVES
+    assert "Traceback" not in served.told()
+    assert seed.objects == []
+
+
+def test_modalities_store_into_the_pacs_through_whichever_worker(
+    seed: Seed, serve: Serve, orthanc: Callable[..., Orthanc], tmp_path: Path
+) -> None:
+    port = free_port()
+    stand_in_front_of(seed, port)
+    pacs = orthanc(ae_title="PACS", settings={"DicomPort": port})
+    served = serve(3)
+    for number in range(6):
+        files = make_study(
+            tmp_path / str(number), patient_id="OLD", patient_name="Old^Name", study_uid=f"{STUDY}.{number}"
+        )
+        assert storescu(seed.archive_port, files, called_ae_title="DCM4CHEE").returncode == 0
+    assert pacs.instance_count() == 18
     assert "Traceback" not in served.told()
     assert seed.objects == []

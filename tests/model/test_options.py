@@ -30,6 +30,12 @@ def test_without_settings_everything_is_as_documented() -> None:
         ("leading-page-size=1", "leading_page_size", 1),
         ("leading-page-size=1000", "leading_page_size", 1000),
         ("leading-deadline=PT0.5S", "leading_deadline", timedelta(seconds=0.5)),
+        ("proxy-keep=0", "proxy_keep", 0),
+        ("proxy-keep=1234", "proxy_keep", 1234),
+        ("proxy-keep=3K", "proxy_keep", 3 << 10),
+        ("proxy-keep=500M", "proxy_keep", 500 << 20),
+        ("proxy-keep=20G", "proxy_keep", 20 << 30),
+        ("proxy-keep=1T", "proxy_keep", 1 << 40),
     ],
 )
 def test_setting_of_the_service(text: str, name: str, value: object) -> None:
@@ -102,6 +108,13 @@ def test_compat_stands_beside_the_settings(compat_5_35: bool) -> None:
         ("leading-deadline=15", "'leading-deadline=15': expected an ISO 8601 duration"),
         ("leading-deadline=-PT1S", "cannot be negative"),
         ("last-known-max-age=P1M", "months"),
+        ("proxy-keep=", "expected a number of bytes"),
+        ("proxy-keep=G", "expected a number of bytes"),
+        ("proxy-keep=-1", "expected a number of bytes"),
+        ("proxy-keep=1.5G", "expected a number of bytes"),
+        ("proxy-keep=20g", "expected a number of bytes"),
+        ("proxy-keep=9999999T", "expected a number of bytes"),
+        ("HERE:proxy-keep=1G", "unknown setting 'proxy-keep'"),
     ],
 )
 def test_wrong_setting_is_refused_with_the_reason(text: str, reason: str) -> None:

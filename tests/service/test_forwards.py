@@ -168,12 +168,39 @@ def test_of_retrieves_of_the_same_each_gets_an_object_that_names_none_once(forwa
 
 
 @pytest.mark.parametrize(("scp", "study"), [(PACS, OTHER), ("ELSE", STUDY)])
-def test_an_object_that_names_none_belongs_to_none_of_another_study_or_archive(
+def test_nobody_asked_for_an_object_that_names_no_retrieve_of_another_study_or_archive(
     forwards: Forwards, scp: str, study: str
 ) -> None:
     forwards.add(make_forward(1))
-    told = forwards.take("", None, scp, arrived(1, study))
-    assert told == f"it names no retrieve, and none waits for that study from {scp}"
+    assert forwards.take("", None, scp, arrived(1, study)) is None
+
+
+def test_an_object_whose_study_cannot_be_read_belongs_to_the_only_retrieve_from_there(forwards: Forwards) -> None:
+    forward = make_forward(1)
+    forwards.add(forward)
+    assert forwards.take("", None, "ELSE", arrived(1, "")) is None
+    assert forwards.take("", None, PACS, arrived(1, "")) is True
+    forward.end()
+    assert uids(forward) == [".1"]
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_unasked(
+    tmp_path: Path, is_answered: bool
+) -> None:
+    now = 1000.0
+    forwards = Forwards(spool=Spool(tmp_path), clock=lambda: now)
+    forward = make_forward(1)
+    forwards.add(forward)
+    forward.end(failure=ArchiveUnavailable("PACS: aborted"), is_answer=is_answered)
+    forwards.remove(forward)
+    told = None if is_answered else f"it names no retrieve, and that of its study from {PACS} was given up"
+    assert forwards.take("", None, PACS, arrived(1)) == told
+    assert forwards.take("", None, PACS, arrived(1, OTHER)) is None
+    assert forwards.are_expected is not is_answered
+    now += 600
+    assert not forwards.are_expected
+    assert forwards.take("", None, PACS, arrived(1)) is None
 
 
 def test_of_different_retrieves_none_gets_an_object_that_names_none(forwards: Forwards) -> None:

@@ -23,12 +23,18 @@ class Archive:
     """Has these UIDs, and sends one object of each; what it does besides is told by ``failure``."""
 
     def __init__(
-        self, title: str, *uids: str, is_down: bool = False, failure: ArchiveUnavailable | None = None
+        self,
+        title: str,
+        *uids: str,
+        is_down: bool = False,
+        failure: ArchiveUnavailable | None = None,
+        failed: Sequence[str] = (),
     ) -> None:
         self._title = AETitle(title)
         self._uids = uids
         self._is_down = is_down
         self._failure = failure
+        self._failed = failed
         self.held_for: list[RetrieveKeys] = []
         self.fetched: list[RetrieveKeys] = []
         self.forwards: list[Forward] = []
@@ -49,10 +55,10 @@ class Archive:
             patience=20,
         )
         self.forwards.append(forward)
-        if self._failure is None:
+        if self._failure is None and not self._failed:
             for uid in keys.sop_instance_uids or keys.series_instance_uids or keys.study_instance_uids:
                 forward.offer(arrived(f"{self._title}:{uid}"))
-        forward.end(failure=self._failure)
+        forward.end(failure=self._failure, failed=self._failed)
         return forward
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
@@ -159,6 +165,15 @@ def test_one_that_refuses_before_its_first_object_leaves_it_to_the_next_that_has
     with pytest.raises(ArchiveUnavailable, match="it is down"):
         told(fetch(studies("1"), refusing, second))
     assert all(forward.is_closed for forward in refusing.forwards)
+
+
+def test_one_that_can_send_none_of_it_leaves_it_to_the_next_that_has_it() -> None:
+    without = Archive("A", "1", failed=["1.1", "1.2"])
+    assert told(fetch(studies("1"), without, Archive("B", "1"))) == ["B:1"]
+    assert told(fetch(studies("1", "2"), without, Archive("B", "2"))) == ["B:2", "[1.1]", "[1.2]"]
+    assert told(fetch(studies("1"), without)) == ["[1.1]", "[1.2]"]
+    both = Archive("A", "1", "2", failed=["1.1", "2.1"])
+    assert told(fetch(studies("1", "2"), both, Archive("B", "2"))) == ["B:2", "[A did not send it]"]
 
 
 def test_what_is_left_is_counted_as_far_as_it_is_known() -> None:

@@ -28,7 +28,7 @@ class Scene:
         self.seed, self._start_pacs, self._viewer = seed, start_pacs, viewer
 
     def start(self, script: Script, *, counts: int | None = None, here: int = 0, **settings: Any) -> None:
-        """Start everything with ``here`` objects stored here; the archive counts so many instances of the study."""
+        """Start everything; the archive counts so many instances, and has sent ``here`` of them unasked."""
         row = Dataset()
         row.StudyInstanceUID, row.NumberOfStudyRelatedInstances = STUDY, counts
         self.pacs = self._start_pacs(self.seed.archive_port, move=script, find=has(row))
@@ -37,7 +37,7 @@ class Scene:
         for ds in OBJECTS[:here]:
             ds.file_meta = FileMetaDataset()
             ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-            assert store(self.seed.archive_port, [ds]) == [0x0000]
+            assert store(self.seed.archive_port, [ds], calling="PACS") == [0x0000]
 
     def move(self) -> tuple[int, ...]:
         """C-MOVE of the study to the viewer: status, completed, failed."""

@@ -51,7 +51,7 @@ class Scene:
         self.seed.start()
 
     def store_here(self, *numbers: int) -> None:
-        """Studies of this archive itself."""
+        """Studies of this archive itself, which the other one has sent unasked: so they stay with any policy."""
         for number in numbers:
             files = make_study(
                 self._directory / str(number),
@@ -61,7 +61,7 @@ class Scene:
                 instances=1,
                 attributes={"StudyDescription": "here"},
             )
-            assert store(self.seed.archive_port, files) == [0x0000]
+            assert store(self.seed.archive_port, files, calling="PACS") == [0x0000]
 
     def find(self, keys: Dataset = KEYS) -> tuple[Dataset, list[tuple[str, str]]]:
         """C-FIND: the final response; number and description of each study."""

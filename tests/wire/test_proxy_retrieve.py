@@ -14,7 +14,7 @@ from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.service.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.links import IMPLICIT, associate
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
+from tests.fixtures.pacs import Received, Script, ScriptedPacs, Storing, make_object, sends, uids_of
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of
 from tests.fixtures.scripted import Viewer
@@ -215,6 +215,21 @@ def test_an_object_of_a_retrieve_that_has_ended_is_refused_not_stored(
     assert "under way" in caplog.text
 
 
+def test_what_still_comes_after_a_retrieve_was_given_up_is_refused_though_it_names_none(scene: Scene) -> None:
+    storing: list[Storing] = []
+
+    def script(received: Received) -> None:
+        storing.append(received.pacs.storing(received))
+        storing[0].store(OBJECTS[0], is_named=False)
+        received.abort()
+
+    scene.start(script)
+    assert counts(scene.move()[0]) == (0xB000, 1, 1, 0)
+    assert storing[0].store(OBJECTS[1], is_named=False) == 0xC000
+    storing[0].release()
+    assert scene.seed.objects == []
+
+
 def test_an_object_that_somebody_else_lets_come_is_stored(scene: Scene) -> None:
     statuses: list[int | None] = []
 
@@ -233,19 +248,17 @@ def test_an_object_that_somebody_else_lets_come_is_stored(scene: Scene) -> None:
 
 
 def test_objects_that_name_no_retrieve_are_known_by_caller_and_study(scene: Scene) -> None:
-    statuses: list[int | None] = []
-
     def script(received: Received) -> None:
         storing = received.pacs.storing(received)
         for ds in (*OBJECTS, make_object(OTHER, 1)):
-            statuses.append(storing.store(ds, is_named=False))
+            assert storing.store(ds, is_named=False) == 0x0000
         storing.release()
         received.respond(0x0000, completed=5, failed=0, warning=0)
 
     scene.start(script)
     assert counts(scene.move()[0]) == (0x0000, 5, 0, 0)
     assert scene.received == uids_of(OBJECTS)
-    assert statuses == [0x0000] * 5 + [0xC000]
+    assert len(scene.seed.objects) == 1  # that of the other study: nobody asked for it
 
 
 @pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
@@ -414,6 +427,36 @@ def test_two_viewers_of_the_same_study_get_each_object_once_also_where_objects_n
         received.respond(0x0000, completed=5, failed=0, warning=0)
 
     two_viewers(scene, viewer, script)
+
+
+def test_what_could_belong_to_two_retrieves_of_different_things_is_refused_and_nothing_is_lost(scene: Scene) -> None:
+    """The archive still has it, and it comes by name in the end."""
+    both = threading.Barrier(2, timeout=20)
+    statuses: list[int | None] = []
+
+    def script(received: Received) -> None:
+        storing = received.pacs.storing(received)
+        both.wait()
+        statuses.append(storing.store(OBJECTS[0], is_named=False))
+        both.wait()
+        storing.release()
+        sends(OBJECTS)(received)
+
+    scene.start(script)
+    series = identifier("SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")
+    finals: list[Dataset] = []
+    threads = [
+        threading.Thread(target=lambda keys: finals.append(move(scene.seed.archive_port, keys)[-1][0]), args=(keys,))
+        for keys in (KEYS, series)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    await_rest(scene.seed)
+    assert statuses == [0xC000] * 2
+    assert [counts(final) for final in finals] == [(0x0000, 5, 0, 0)] * 2
+    assert scene.seed.objects == []
 
 
 def two_viewers(scene: Scene, viewer: StartViewer, script: Script) -> None:

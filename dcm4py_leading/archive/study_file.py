@@ -1,0 +1,121 @@
+"""A file that has the data sets of one study, one behind the other.
+
+It is locked by who writes or reads it (flock(2)), which ends with the process at the latest. So one that is in use is
+not removed, and one that a crash left half written is known by its lock: it has none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from dcm4py_leading.coercion.scan import Buffer
+
+_MOST_IN_MEMORY = 16 << 20
+"""Bytes; a larger data set is mapped."""
+
+
+class StudyFile:
+    """An open and locked file, to its `close` or until nobody has it any more. Reading is safe under threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._close = weakref.finalize(self, os.close, descriptor)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """A new one, for this writer only. Raises OSError."""
+        file = cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        fcntl.flock(file._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file
+
+    @classmethod
+    def open(cls, path: Path) -> Self | None:
+        """One to be read, by others too; None where it is being written or removed. Raises OSError."""
+        file = cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        try:
+            fcntl.flock(file._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
+
+    @property
+    def size(self) -> int:
+        """In bytes. Raises OSError."""
+        return os.fstat(self._descriptor).st_size
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be written before the file system is nearly full: a fiftieth of it stays free for others.
+
+        Raises OSError.
+        """
+        system = os.fstatvfs(self._descriptor)
+        return max(system.f_bavail - system.f_blocks // 50, 0) * system.f_frsize
+
+    def append(self, data: Buffer) -> None:
+        """Write it behind what is there. Raises OSError."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def share(self) -> None:
+        """Let others read it, from now on. Raises OSError."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def sync(self) -> None:
+        """Bring it to the disk. Raises OSError."""
+        os.fsync(self._descriptor)
+
+    def read(self, offset: int, length: int) -> Buffer:
+        """So many bytes from ``offset`` on; good also when the file is closed. Raises OSError."""
+        if length > _MOST_IN_MEMORY:
+            before = offset % mmap.ALLOCATIONGRANULARITY
+            mapping = mmap.mmap(self._descriptor, before + length, access=mmap.ACCESS_READ, offset=offset - before)
+            return memoryview(mapping)[before:]
+        data = os.pread(self._descriptor, length, offset)
+        while len(data) < length:
+            more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            if not more:
+                raise OSError("the file ends early")
+            data += more
+        return data
+
+    def close(self) -> None:
+        """Let go of it. May be called again."""
+        self._close()
+        self._descriptor = -1  # another file may get its number
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Within it, no other process is. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_unless_used(path: Path) -> bool:
+    """Remove the file; False where it is being written or read. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
