@@ -152,9 +152,16 @@ def _contexts_for(local_ae: ApplicationEntity, content: Content) -> Sequence[Pro
     taken = storage_taken(local_ae)
     if not content.certain <= set(taken):
         return ()
-    certain: list[Proposal] = [(one, (syntax,)) for one in sorted(content.certain) for syntax in taken[one]]
+    certain: list[Proposal] = [
+        (one, (syntax,)) for one in sorted(content.certain) for syntax in sorted(taken[one], key=_as_preferred)
+    ]
     possible = [(one, _uncompressed(taken[one])) for one in sorted(content.possible - content.certain) if one in taken]
     return [*certain, *possible][:_ROOM] if len(certain) <= _ROOM else ()
+
+
+def _as_preferred(syntax: str) -> int:
+    """Some archives send in the first that is accepted: Implicit VR loses the VRs of private elements."""
+    return {EXPLICIT_VR_LITTLE_ENDIAN: 0, IMPLICIT_VR_LITTLE_ENDIAN: 2}.get(syntax, 1)
 
 
 def _contexts_for_any(local_ae: ApplicationEntity) -> Sequence[Proposal]:

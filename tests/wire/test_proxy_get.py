@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.dicom import upstream_exchange
 from dcm4py_leading.dicom.message import move_request
@@ -119,7 +120,10 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
     (ours,) = [ae for ae in scene.seed.service._node.snapshot.device.application_entities if ae.ae_title == "DCM4CHEE"]
     taken = storage_taken(ours)[CT]
     assert len(taken) > 3
-    assert sorted(c.transfer_syntaxes for c in contexts) == sorted((syntax,) for syntax in taken)
+    proposed = [c.transfer_syntaxes for c in contexts]
+    assert sorted(proposed) == sorted((syntax,) for syntax in taken)
+    # The first is what an archive sends in that does not choose.
+    assert (proposed[0], proposed[-1]) == ((ExplicitVRLittleEndian,), (ImplicitVRLittleEndian,))
 
 
 @pytest.mark.parametrize(
