@@ -31,12 +31,10 @@ from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
-from dcm4py_leading.dicom.instance_count import AskedCount
 from dcm4py_leading.dicom.negotiation import is_served
-from dcm4py_leading.dicom.scu import FindSCU, Resolve
+from dcm4py_leading.dicom.other_archives import archive_of, count_of, externals_of, upstream_of
+from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
-from dcm4py_leading.dicom.upstream_find import UpstreamFind
-from dcm4py_leading.dicom.upstream_retrieve import UpstreamRetrieve
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -45,17 +43,14 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
-from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
+from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.forwards import Forwards
-from dcm4py_leading.service.kept_upstream import KeptUpstream
 from dcm4py_leading.service.own_find import OwnFindRules
-from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
+from dcm4py_leading.service.query_archive import Embedded
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.several_upstreams import SeveralUpstreams
-from dcm4py_leading.service.upstream import InstanceCount, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -181,15 +176,15 @@ def build_runtime(
         rules=checked.rules,
         index=index,
         archives={
-            ae.ae_title: _archive_of(ae, Embedded(index), resolver.resolve, own_find)
+            ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find)
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: _upstream_of(ae, resolver.resolve, forwards, _count_of(ae, find_scu, settings), proxy_cache)
+            ae.ae_title: upstream_of(ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache)
             for ae in device.application_entities
             if ae.settings.fallback_cmove_scps
         },
-        externals=_externals_of(device, resolver.resolve, forwards),
+        externals=externals_of(device, resolver.resolve, forwards),
         forwards=forwards,
         storages=storages,
         leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
@@ -201,63 +196,6 @@ def build_runtime(
         resolve=resolver.resolve,
         release=find_scu.close,
     )
-
-
-def _archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
-    """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
-    others = [UpstreamFind(scp, ae, resolve, rules) for scp in ae.settings.spanning_cfind_scps]
-    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
-
-
-def _upstream_of(
-    ae: ApplicationEntity,
-    resolve: Resolve,
-    forwards: Forwards,
-    count: InstanceCount | None,
-    cache: ProxyCache | None,
-) -> Upstream:
-    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
-    settings = ae.settings
-    upstreams = [
-        UpstreamRetrieve(
-            scp,
-            resolve,
-            forwards,
-            destination=settings.fallback_cmove_scp_destination or ae.ae_title,
-            calling=settings.fallback_cmove_scp_calling_aet,
-            retries=settings.fallback_cmove_scp_retries,
-            count=count,
-        )
-        for scp in settings.fallback_cmove_scps
-    ]
-    return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
-
-
-def _externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
-    """From where each AE gets the objects of a storage whose files are gone."""
-    storages = [storage for storage in _file_storages(device) if storage.external_retrieve_aets]
-
-    def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
-        destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
-        scps = storage.external_retrieve_aets
-        return _as_one(UpstreamRetrieve(scp, resolve, forwards, destination=destination) for scp in scps)
-
-    return {
-        ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}
-        for ae in device.application_entities
-        if storages
-    }
-
-
-def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
-    """Of one archive nothing needs to be asked beforehand."""
-    one, *others = upstreams
-    return SeveralUpstreams([one, *others]) if others else one
-
-
-def _count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:
-    scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
-    return None if scp is None else AskedCount(scp, find_scu, settings.deadline)
 
 
 def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:
