@@ -69,7 +69,7 @@ class ForwardedObject:
         arrived = self._arrived
         target = choose_transfer_syntax(arrived.transfer_syntax_uid, accepted)
         if target == arrived.transfer_syntax_uid:
-            if not self._common.coercer.has_rules:
+            if self._instance is None and not self._common.coercer.has_rules:
                 return self._as_it_is()
             encoding = encoding_of(arrived.transfer_syntax_uid)
             if encoding is not None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
+from dcm4py_leading.archive.database import _MIGRATIONS, HEAD
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.tables import metadata
 from dcm4py_leading.errors import IndexUnavailable
@@ -20,6 +22,10 @@ def test_migrations_make_the_tables_of_the_metadata(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_what_is_taken_for_the_newest_revision_is_the_newest() -> None:
+    assert ScriptDirectory(str(_MIGRATIONS)).get_heads() == [HEAD]
 
 
 def test_index_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
-"""``serve --workers N``, with real processes: shared listeners, one configuration, what a crash costs, limits."""
+"""``serve --workers N``, with real processes: shared listeners, one configuration, limits."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -15,9 +13,9 @@ from tests.fixtures.datasets import make_study
 from tests.fixtures.ports import free_port
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, REJECTED, RELEASE, RELEASED, RawAssociation
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
-from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
+from tests.fixtures.scu import identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
-from tests.fixtures.workers import Serve, Served, is_alive, kill, until
+from tests.fixtures.workers import Serve, Served, echoes, kill, occupy, until
 
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 
@@ -27,22 +25,6 @@ def running() -> Iterator[ExitStack]:
     """Connections that are closed after the test."""
     with ExitStack() as stack:
         yield stack
-
-
-def echoes(port: int) -> bool:
-    with associated(port, [VERIFICATION]) as assoc:
-        return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
-
-
-def occupy(seed: Seed, served: Served, running: ExitStack) -> list[RawAssociation]:
-    """Associations, open in every worker."""
-    opened = []
-    for _ in range(200):
-        opened.append(running.enter_context(closing(RawAssociation(seed.archive_port))))
-        assert opened[-1].receive()[0] == ACCEPTED
-        if all(worker["associations"] for worker in served.state()["workers"]):
-            return opened
-    raise AssertionError("one worker took all of 200 associations")
 
 
 def test_all_workers_take_associations_and_their_sum_is_told(seed: Seed, serve: Serve, running: ExitStack) -> None:
@@ -97,64 +79,6 @@ def test_a_worker_started_later_has_the_configuration_in_force_and_not_a_newer_o
     until(lambda: len(served.pids()) == 2 and victim not in served.pids())
     occupy(seed, served, running)
     assert other in served.pids()
-
-
-def test_a_killed_worker_costs_its_own_associations_only_and_is_replaced(
-    seed: Seed, serve: Serve, running: ExitStack
-) -> None:
-    served = serve(2)
-    occupy(seed, served, running)
-    victim, other = served.state()["workers"]
-    kill(victim["pid"])
-    until(lambda: served.metric("dcm4py_worker_restarts_total") == 1 and served.metric("dcm4py_workers") == 2)
-    assert served.state()["associations"] == other["associations"]
-    assert served.http.get("/health/ready").status_code == 200
-    assert f"ERROR assoc=- dcm4py_leading.workers.process: worker 0 ended: {signal.SIGKILL.name}" in (
-        served.told().replace("signal ", "")
-    )
-    assert echoes(seed.archive_port)
-
-
-def test_a_worker_that_hangs_is_left_out_of_the_metrics(seed: Seed, serve: Serve) -> None:
-    served = serve(2)
-    victim, _ = served.pids()
-
-    os.kill(victim, signal.SIGSTOP)
-    try:
-        assert served.metric("dcm4py_workers") == 1
-    finally:
-        os.kill(victim, signal.SIGCONT)
-    until(lambda: served.metric("dcm4py_workers") == 2)
-    assert f"no answer from the worker with process id {victim}" in served.told()
-
-
-def test_a_worker_that_hangs_blocks_no_reload_and_no_end(seed: Seed, serve: Serve) -> None:
-    served = serve(2)
-    victim, _ = served.pids()
-    os.kill(victim, signal.SIGSTOP)
-    refused = served.http.post("/dcm4chee-arc/ctrl/reload", timeout=100)
-    assert refused.status_code == 409
-    assert "not every worker can take the configuration" in refused.text
-    until(lambda: victim not in served.pids() and served.metric("dcm4py_workers") == 2)
-    assert served.http.post("/dcm4chee-arc/ctrl/reload", timeout=100).status_code == 204
-
-    os.kill(served.pids()[0], signal.SIGSTOP)
-    served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(100) == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_end_of_the_supervisor_is_that_of_the_workers(
-    seed: Seed, serve: Serve, running: ExitStack, number: signal.Signals
-) -> None:
-    served = serve(2)
-    occupy(seed, served, running)
-    pids = served.pids()
-    served.process.send_signal(number)
-    assert served.process.wait(40) == (0 if number is signal.SIGTERM else -number)
-    if number is signal.SIGTERM:
-        assert not any(map(is_alive, pids))
-    until(lambda: not any(map(is_alive, pids)))
 
 
 @pytest.mark.ldap("dcmLimitOpenAssociations")
