@@ -87,6 +87,14 @@ def scene(seed: Seed, storing_pacs: StartPacs) -> Scene:
     return Scene(seed, storing_pacs)
 
 
+def await_ends() -> None:
+    """Wait until no association with us is left, and so none of ours that belongs to one."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("association from"):
+            thread.join(20)
+            assert not thread.is_alive(), thread.name
+
+
 def decoded(stored: Stored) -> Dataset:
     return read_dataset(BytesIO(stored.data), stored.transfer_syntax_uid == IMPLICIT, True)
 
@@ -178,7 +186,7 @@ def test_500_objects_cost_one_association_which_ends_with_theirs(scene: Scene) -
     assert scene.store(*sent) == [Answer(0x0000)] * 500
     assert scene.got == [ds.SOPInstanceUID for ds in sent]
     assert len(scene.pacs.associations) == 1
-    scene.seed.service.stop(5)
+    await_ends()
     assert scene.pacs.released == 1
 
 
@@ -292,7 +300,7 @@ def test_of_an_object_that_does_not_come_to_its_end_the_archive_hears_nothing(sc
         modality.store_bytes(torn(), 2000, "1.2.3")
     modality.association.link.close()
     assert scene.store(second) == [Answer(0x0000)]
-    scene.seed.service.stop(5)
+    await_ends()
     assert scene.got == [first.SOPInstanceUID, second.SOPInstanceUID]
     assert scene.pacs.released == 2
 
