@@ -31,6 +31,8 @@ _LONGEST_OF_ANY = 1 << 26
 """The end of what a peer may send that was offered any length: it costs as much memory."""
 _PATIENCE_OF_ABORT = 1.0
 """Seconds that another thread gets to finish what it is sending."""
+_PATIENCE_WITH_WORDS = 0.2
+"""Seconds that `Link.abort` waits for such a thread, where there is something to be said before."""
 _INVALID = 0
 """What stands for a PDU whose header is wrong."""
 _BUFFERS_AT_ONCE = 1024
@@ -293,8 +295,8 @@ class Link:
     def abort(self) -> None:
         """Send an A-ABORT if the association still stands, and end the connection; for any thread."""
         # A thread that is stuck in sending is not waited for: there is no place for an A-ABORT in half a PDU, which
-        # it might even complete.
-        is_free = self._writing.acquire(blocking=False)
+        # it might even complete. One that has just sent the request gets the time to return.
+        is_free = self._writing.acquire(timeout=_PATIENCE_WITH_WORDS if self.last_words else 0)
         try:
             can_tell = is_free and not self._is_torn
             if can_tell and self._machine.state not in (State.STA1, State.STA2, State.STA4, State.STA13):
