@@ -166,10 +166,12 @@ def test_a_viewer_retrieves_them_with_the_attributes_of_the_leading_archive(scen
 
 
 @pytest.mark.peers
-def test_what_a_modality_stores_goes_to_the_pacs(scene: Scene, tmp_path: Path) -> None:
+def test_what_a_modality_stores_goes_to_the_pacs_as_it_is(scene: Scene, tmp_path: Path) -> None:
     files = make_study(tmp_path / "new", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
     assert storescu(scene.port, files, called_ae_title="LEADING").returncode == 0
     assert scene.pacs.instance_count() == 6
+    there = [scene.pacs.instance(one) for one in scene.pacs.rest("GET", "/instances")]
+    assert {(ds.PatientID, str(ds.PatientName)) for ds in there} == {OLD}
     assert scene.matches() == {(STUDY, *NEW, "LEADING"), (LOCAL_STUDY, *NEW, "LEADING")}
 
 
