@@ -18,7 +18,7 @@ from dcm4py_leading.dicom.message import find_request, get_request, move_request
 from dcm4py_leading.service.encode import encoded
 from tests.fixtures.datasets import make_study
 from tests.fixtures.links import CT, IMPLICIT, associate
-from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends
+from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends
 from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scripted import Viewer, silent_listener
 from tests.fixtures.scu import STUDY_FIND, STUDY_GET, STUDY_MOVE, identifier, store
@@ -106,10 +106,11 @@ def start(
     *,
     move: Script | None = None,
     find: Script | None = None,
+    get: Script | None = None,
     **settings: str,
 ) -> None:
     """The service in front of an archive with these scripts."""
-    pacs = scripted_pacs(hanging.seed.archive_port, move=move, find=find)
+    pacs = scripted_pacs(hanging.seed.archive_port, move=move, find=find, get=get)
     stand_in_front_of(hanging.seed, pacs.port, **settings)
     hanging.seed.start()
 
@@ -125,6 +126,23 @@ def test_a_stop_does_not_wait_for_an_archive_that_hangs(
 ) -> None:
     viewer(hanging.seed.viewer_port)
     start(hanging, scripted_pacs, move=sends_and_hangs(hanging, count))
+    hanging.ask(*MOVE)
+    hanging.stop(after=1)
+    assert hanging.cancelled.get(timeout=20)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_stop_does_not_wait_for_an_archive_that_hangs_in_a_get(
+    hanging: Hanging, scripted_pacs: StartPacs, viewer: StartViewer, count: int
+) -> None:
+    def script(received: Received) -> None:
+        for ds in OBJECTS[:count]:
+            received.store(ds)
+        hanging.hangs.release()
+        hanging.cancelled.put(received.await_cancel())
+
+    viewer(hanging.seed.viewer_port)
+    start(hanging, scripted_pacs, find=has(identifier("STUDY", SOPClassesInStudy=[CT])), get=script)
     hanging.ask(*MOVE)
     hanging.stop(after=1)
     assert hanging.cancelled.get(timeout=20)
