@@ -18,7 +18,7 @@ from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
-from dcm4py_leading.service.forwards import Arrived
+from dcm4py_leading.service.forward import Arrived
 from dcm4py_leading.service.pass_on import archive_behind, never_passed_on_from, pass_on
 from dcm4py_leading.service.retrieve_archive import StoreContext
 from dcm4py_leading.service.store import ReceivedObject, store

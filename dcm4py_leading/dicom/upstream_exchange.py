@@ -28,7 +28,8 @@ from dcm4py_leading.dicom.upstream_ways import Asking, Ways
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forwards import Arrived, Forward, Forwards
+from dcm4py_leading.service.forward import Arrived, Forward
+from dcm4py_leading.service.forwards import Forwards
 
 LOG = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class _Final:
 
 
 class Exchange:
-    """One retrieve; implements `service.forwards.Carried`. It belongs to one thread at a time."""
+    """One retrieve; implements `service.forward.Carried`. It belongs to one thread at a time."""
 
     def __init__(
         self,

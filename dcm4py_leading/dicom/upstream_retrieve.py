@@ -24,7 +24,8 @@ from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.forwards import Forward, Forwards
+from dcm4py_leading.service.forward import Forward
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.upstream import InstanceCount, retrieve_identifier
 
 _NO_PATIENCE = timedelta(seconds=60)

@@ -25,7 +25,7 @@ from dcm4py_leading.service.encode import (
     object_errors,
     read_object,
 )
-from dcm4py_leading.service.forwards import Arrived, Missing
+from dcm4py_leading.service.forward import Arrived, Missing
 from dcm4py_leading.service.outgoing import NotBytewise
 from dcm4py_leading.service.stored_instance import RetrieveCoercion
 from dcm4py_leading.service.upstream import Arriving

@@ -1,296 +1,25 @@
-"""Retrieves that another archive fulfils: its objects arrive by C-STORE at an AE of ours, and go on to who asked us.
+"""Retrieves that other archives fulfil by C-STORE to an AE of ours: which object belongs to which.
 
-An object belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives
-name none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for
-the same: then it does not matter which of them gets it, as long as each gets it once.
+It belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives name
+none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for the
+same: then it does not matter which of them gets it, as long as each gets it once.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
-from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.forward import Arrived, Forward
 from dcm4py_leading.service.spool import Spool
 
 _OF_A_WORKER = 1000
 """Message IDs of one worker, of which there are at most 64."""
-_MOST_WAITING = 4
-"""Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
 _LATE = 600.0
 """Seconds in which an archive may go on sending what nobody waits for any more."""
-_LOOK = 0.25
-"""Seconds between looks whether anybody still waits for objects that do not come."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """An object as it came."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    data: Buffer
-    """Its data set."""
-    study_instance_uid: str = ""
-    """Of the data set; empty where it cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """An object that the other archive could not send; its UID is empty where the archive did not name it."""
-
-    sop_instance_uid: str
-    reason: str
-
-
-class Carried(Protocol):
-    """The exchange with the other archive, where it is for the one who sends to carry it on: a C-GET.
-
-    Implemented by ``dicom/upstream_exchange.py``.
-    """
-
-    def carry_on(self, wait: float) -> None:
-        """Take in the next thing that comes, and hand it over; at the latest after ``wait`` seconds return."""
-        ...
-
-    @property
-    def has_input(self) -> bool:
-        """Whether `carry_on` would not wait."""
-        ...
-
-    def let_go(self) -> None:
-        """Nobody carries it on any more: it has to come to its end by itself."""
-        ...
-
-
-class Forward:
-    """One retrieve that another archive fulfils. Objects are put in by who receives, and taken out by who sends."""
-
-    def __init__(
-        self,
-        *,
-        scp: AETitle,
-        originator: AETitle,
-        message_id: int,
-        studies: frozenset[str],
-        patience: float | None,
-        asked: Hashable = None,
-    ) -> None:
-        """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
-
-        ``asked`` is equal for retrieves of the same objects, and None where that is not known.
-        """
-        self.scp = scp
-        self.originator = originator
-        self.message_id = message_id
-        self.studies = studies
-        self.asked = asked
-        self.carry: Carried | None = None
-        """How who sends gets the objects; None where they come by themselves."""
-        self._patience = patience
-        self._changed = threading.Condition(threading.RLock())
-        self._waiting: deque[Arrived] = deque()
-        self._seen: set[str] = set()
-        self._came = 0
-        """How many objects were taken, those that had come before among them."""
-        self._repeated = 0
-        self._is_over: Callable[[], bool] = lambda: False
-        self._told = 0
-        """How many objects there are in all, by the other archive's last response."""
-        self._missing: list[Missing] = []
-        self._failure: ArchiveUnavailable | None = None
-        self._has_ended = False
-        self._is_answered = False
-        self._is_closed = False
-        self._is_given_up = False
-        self._last_sign = time.monotonic()
-
-    def may_have(self, study_instance_uid: str) -> bool:
-        """Whether objects of that study can have been asked for."""
-        return not self.studies or study_instance_uid in self.studies
-
-    def fits(self, scp: str, study_instance_uid: str) -> bool:
-        """Whether an object of that study from that archive may belong to it; its study is empty if unreadable."""
-        return self.scp == scp and (not study_instance_uid or self.may_have(study_instance_uid))
-
-    # -- the other archive's side -------------------------------------------------------------------------------
-
-    def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
-        """Hand an object over, waiting until there is room; False when nobody wants it any more.
-
-        One that came before is not sent again, unless it ``is_claimed`` just now.
-        """
-        if not is_claimed and not self.claim(arrived.sop_instance_uid):
-            with self._changed:
-                self._repeated += 1
-                self._came += 1
-                return not self._is_closed
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._is_closed)
-            if self._is_closed or self._has_ended:
-                self._seen.discard(arrived.sop_instance_uid)
-                return False
-            self._last_sign = time.monotonic()
-            self._came += 1
-            self._waiting.append(arrived)
-            self._changed.notify_all()
-            return True
-
-    def claim(self, sop_instance_uid: str) -> bool:
-        """Whether the object has not come before, and is this retrieve's from now on."""
-        with self._changed:
-            is_new = sop_instance_uid not in self._seen
-            self._seen.add(sop_instance_uid)
-            return is_new
-
-    def tell(self, total: int) -> None:
-        """A pending response: how many sub-operations there are in all."""
-        with self._changed:
-            self._told = max(self._told, total)
-            self._last_sign = time.monotonic()
-
-    def again(self) -> None:
-        """The other archive is asked once more, for all of it: what has come already will be passed over."""
-        with self._changed:
-            self._came = self._repeated = self._told = 0
-            self._last_sign = time.monotonic()
-
-    @property
-    def came(self) -> int:
-        """How many different objects have come."""
-        with self._changed:
-            return len(self._seen)
-
-    def end(
-        self,
-        *,
-        failed: Sequence[str] = (),
-        failure: ArchiveUnavailable | None = None,
-        total: int = 0,
-        least: int = 0,
-        is_answer: bool = False,
-    ) -> None:
-        """The final response, or why there is none.
-
-        ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none;
-        ``least`` is how many objects there are at least, whatever it says. ``is_answer``: there is that response.
-        """
-        with self._changed:
-            self._is_answered = self._is_answered or is_answer
-            if self._has_ended:
-                return
-            reason = f"{self.scp} did not send it" if failure is None else str(failure)
-            missing = [Missing(uid, reason) for uid in failed if uid not in self._seen]
-            unnamed = max((total or self._told) - self._came - len(missing), 0)
-            unnamed = max(unnamed, least - len(self._seen) - len(missing))
-            if failure is not None and not missing:
-                unnamed = max(unnamed, 1)  # or else it would be taken for complete
-            self._missing = [*missing, *[Missing("", reason)] * unnamed]
-            self._failure, self._has_ended = failure, True
-            self._changed.notify_all()
-
-    # -- our side -----------------------------------------------------------------------------------------------
-
-    def __iter__(self) -> Iterator[Arrived | Missing]:
-        """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
-        while (arrived := self._next()) is not None:
-            yield arrived
-        if self._is_closed or self._is_given_up:
-            return
-        if self._failure is not None and not self._seen and not any(one.sop_instance_uid for one in self._missing):
-            raise self._failure
-        yield from self._missing
-
-    def _next(self) -> Arrived | None:
-        """The next object; None when there is none, or nobody waits for it any more."""
-        if self.carry is not None:
-            self._last_sign = time.monotonic()  # until now nobody listened
-        while True:
-            with self._changed:
-                left = _LOOK
-                if not self._waiting and not self._has_ended and not self._is_closed and self._patience is not None:
-                    left = self._last_sign + self._patience - time.monotonic()
-                if left <= 0:
-                    self.end(failure=ArchiveUnavailable(f"{self.scp}: nothing came in time"))
-                if self.carry is None:
-                    self._changed.wait_for(
-                        lambda: self._waiting or self._has_ended or self._is_closed, min(left, _LOOK)
-                    )
-                if self._is_closed:
-                    return None
-                if self._waiting:
-                    arrived = self._waiting.popleft()
-                    self._changed.notify_all()
-                    return arrived
-                if self._has_ended:
-                    return None
-            if self._is_over():
-                self._is_given_up = True
-                return None
-            if self.carry is not None:
-                self.carry.carry_on(min(left, _LOOK))
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether no more objects will come than have come."""
-        return self._has_ended
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the other archive has ended it; else it may go on sending."""
-        return self._is_answered
-
-    @property
-    def failure(self) -> ArchiveUnavailable | None:
-        """Why the other archive did not fulfil the retrieve, if it did not."""
-        return self._failure
-
-    @property
-    def has_all(self) -> bool:
-        """Whether the other archive has sent all, as far as it tells, and all of it was taken out."""
-        with self._changed:
-            is_over = self._has_ended and not self._is_closed and not self._is_given_up
-            return is_over and self._failure is None and not self._missing and not self._waiting
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nobody wants the objects any more."""
-        return self._is_closed
-
-    def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`."""
-        with self._changed:
-            known = len(self._seen) + len(self._missing)
-            if not self._has_ended:
-                known = max(known, self._told - self._repeated)
-        return max(known - ended, 0)
-
-    @property
-    def is_ready(self) -> bool:
-        """See `deliver.Stream`."""
-        while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
-            self.carry.carry_on(0)  # it may be no object
-        return bool(self._waiting) or self._has_ended
-
-    def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
-        self._is_over = is_over
-
-    def close(self) -> None:
-        """See `deliver.Stream`."""
-        with self._changed:
-            self._is_closed = True
-            self._waiting.clear()
-            self._changed.notify_all()
-        if self.carry is not None:
-            self.carry.let_go()
 
 
 class Waiting(NamedTuple):
@@ -389,10 +118,11 @@ class Forwards:
     def remove(self, forward: Forward) -> None:
         """Objects do not find it any more."""
         with self._lock:
-            self._running = [other for other in self._running if other is not forward]
-            if not forward.is_answered and forward.carry is None:
+            left = [other for other in self._running if other is not forward]
+            if len(left) < len(self._running) and not forward.is_answered:
                 self._given_up.append((self._clock(), forward))
-            self._elsewhere.report(len(self._running))
+            self._running = left
+            self._elsewhere.report(len(left))
 
     @property
     def are_running(self) -> bool:

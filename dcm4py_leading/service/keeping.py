@@ -18,7 +18,7 @@ from dcm4py_leading.coercion.layout import Layouts
 from dcm4py_leading.coercion.scan import Unscannable, encoding_of
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forward import Arrived, Forward, Missing
 
 LOG = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forward import Arrived, Forward, Missing
 from dcm4py_leading.service.keeping import KeptInPassing
 from dcm4py_leading.service.upstream import Arriving
 

@@ -19,8 +19,8 @@ from dcm4py_leading.model.values import AETitle, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.forward import Arrived
 from dcm4py_leading.service.forwarded import ForwardedObject, Selections
-from dcm4py_leading.service.forwards import Arrived
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_instance import RetrieveCoercion
 

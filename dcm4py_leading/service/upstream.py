@@ -11,7 +11,7 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deliver import Stream
-from dcm4py_leading.service.forwards import Arrived, Missing
+from dcm4py_leading.service.forward import Arrived, Missing
 
 
 class InstanceCount(Protocol):

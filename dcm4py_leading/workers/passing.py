@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.forwards import Arrived, Forwards, Waiting
+from dcm4py_leading.service.forward import Arrived
+from dcm4py_leading.service.forwards import Forwards, Waiting
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)

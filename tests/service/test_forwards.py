@@ -9,7 +9,8 @@ import pytest
 
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.forwards import Arrived, Forward, Forwards, Missing
+from dcm4py_leading.service.forward import Arrived, Forward, Missing
+from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.spool import Spool
 
 PACS, US = AETitle("PACS"), AETitle("DCM4CHEE")

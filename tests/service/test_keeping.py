@@ -16,7 +16,7 @@ from dcm4py_leading.archive.study_file import StudyFile
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forward import Arrived, Forward, Missing
 from dcm4py_leading.service.keeping import Keeping, KeptInPassing
 from dcm4py_leading.service.kept_upstream import FromCache
 from tests.fixtures.pacs import make_object

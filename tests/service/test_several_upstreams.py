@@ -10,7 +10,7 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.forwards import Arrived, Forward, Missing
+from dcm4py_leading.service.forward import Arrived, Forward, Missing
 from dcm4py_leading.service.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.upstream import Arriving
 from tests.fixtures.rules import application_entity
