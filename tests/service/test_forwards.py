@@ -204,6 +204,15 @@ def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_una
     assert forwards.take("", None, PACS, arrived(1)) is None
 
 
+def test_nothing_is_expected_of_a_retrieve_whose_objects_did_not_come_by_themselves(tmp_path: Path) -> None:
+    forwards = Forwards(spool=Spool(tmp_path))
+    forward = make_forward(1)
+    forward.end(failure=ArchiveUnavailable("PACS: aborted"))
+    forwards.remove(forward)  # by C-GET; it was never added
+    assert not forwards.are_expected
+    assert forwards.take("", None, PACS, arrived(1)) is None
+
+
 def test_of_different_retrieves_none_gets_an_object_that_names_none(forwards: Forwards) -> None:
     forwards.add(make_forward(1, asked="the study"))
     forwards.add(make_forward(2, asked="one series of it"))
