@@ -238,11 +238,6 @@ class Forward:
         return self._is_answered
 
     @property
-    def failure(self) -> ArchiveUnavailable | None:
-        """Why the other archive did not fulfil the retrieve, if it did not."""
-        return self._failure
-
-    @property
     def has_all(self) -> bool:
         """Whether the other archive has sent all, as far as it tells, and all of it was taken out."""
         with self._changed:

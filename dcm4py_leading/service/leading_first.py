@@ -35,13 +35,13 @@ from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.steps import LeadingStep
-from dcm4py_leading.errors import DependencyError, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.errors import LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.query_archive import Asked, QueryArchive, key_of
+from dcm4py_leading.service.query_archive import Asked, QueryArchive, each_once
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -102,24 +102,11 @@ class LeadingFirst:
 
     def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Lull]:
         """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
-        key = key_of(asked.query.level)
-        seen: set[bytes] = set()
-        failure: DependencyError | None = None
-        for question in (asked, self._by_leading(asked)) if self.named else (asked,):
-            with closing(archive.matches(question, fetch_size=fetch_size)) as found:
-                try:
-                    for match in found:
-                        if isinstance(match, Lull):
-                            yield match
-                            continue
-                        identity = key(match)
-                        if identity not in seen:
-                            seen.add(identity)
-                            yield match.attributes
-                except DependencyError as err:
-                    failure = failure or err
-        if failure is not None:
-            raise failure
+        questions = (asked, self._by_leading(asked)) if self.named else (asked,)
+        answers = (archive.matches(one, fetch_size=fetch_size) for one in questions)
+        with closing(each_once(answers, asked)) as found:
+            for match in found:
+                yield match if isinstance(match, Lull) else match.attributes
 
     def _by_leading(self, asked: Asked) -> Asked:
         return asked.regardless_of(self.led).of_studies(self.named)

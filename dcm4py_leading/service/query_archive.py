@@ -6,7 +6,7 @@ Nothing above this knows which it is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
@@ -139,31 +139,39 @@ class Spanning:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
-        key = key_of(asked.query.level)
-        seen: set[bytes] = set()
-        failure: DependencyError | None = None
-        for archive in self._archives:
-            if asked.is_over():
-                return
-            with closing(archive.matches(asked, fetch_size=fetch_size)) as matches:
-                try:
-                    for match in matches:
-                        if isinstance(match, Lull):
-                            yield match
-                            continue
-                        identity = key(match)
-                        if identity not in seen:
-                            seen.add(identity)
-                            yield match
-                except DependencyError as err:
-                    if failure is not None:
-                        LOG.warning("%s", err)  # only the first is told to the client
-                    failure = failure or err
-        if failure is not None:
-            raise failure
+        yield from each_once((archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked)
 
 
-def key_of(level: Level) -> Callable[[Match], bytes]:
+def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Generator[Match | Lull]:
+    """Each entity once of the ``answers``, which are asked for in turn until the client waits no more.
+
+    The first failure is raised when all of them have been given, further ones are told in the log.
+    """
+    key = _key_of(asked.query.level)
+    seen: set[bytes] = set()
+    failure: DependencyError | None = None
+    for answer in answers:
+        if asked.is_over():
+            return
+        with closing(answer) as matches:
+            try:
+                for match in matches:
+                    if isinstance(match, Lull):
+                        yield match
+                        continue
+                    identity = key(match)
+                    if identity not in seen:
+                        seen.add(identity)
+                        yield match
+            except DependencyError as err:
+                if failure is not None:
+                    LOG.warning("%s", err)  # only the first is told to the client
+                failure = failure or err
+    if failure is not None:
+        raise failure
+
+
+def _key_of(level: Level) -> Callable[[Match], bytes]:
     """What tells the entities of a level apart."""
     tags = (UNIQUE_KEYS[level],) if level is not Level.PATIENT else (PATIENT_ID, ISSUER_OF_PATIENT_ID)
 
