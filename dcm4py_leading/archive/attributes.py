@@ -16,11 +16,11 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
-from dcm4py_leading.archive.normal import element_of
-from dcm4py_leading.archive.plain import is_plain
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Span
 from dcm4py_leading.coercion.update import update
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.dataset.normal import element_of
+from dcm4py_leading.dataset.plain import is_plain
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Span
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 _WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit
 from pydicom import Dataset
 
 from dcm4py_leading.archive import file_system, in_flight
-from dcm4py_leading.archive.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.archive.path_format import PathFormat, compile_path_format, random_digits
 from dcm4py_leading.archive.storage import Location
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.part10 import media_storage_sop_instance_uid
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ConfigInvalid, Problem, StorageUnavailable
 from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, StorageDescriptor
 

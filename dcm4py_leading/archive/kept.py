@@ -30,10 +30,10 @@ from dcm4py_leading.archive.keys import (
     keys_of,
     normal,
 )
-from dcm4py_leading.archive.plain import compared_text, is_plain
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.plain import compared_text, is_plain
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.model.archive import AttributeFilter, Entity
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import Level

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.normal import first_text, normal_date, normal_name, normal_number, normal_time
+from dcm4py_leading.dataset.normal import first_text, normal_date, normal_name, normal_number, normal_time
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import Level
 

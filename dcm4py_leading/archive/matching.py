@@ -19,8 +19,8 @@ from dcm4py_leading.archive.keys import (
     Key,
     compared_values,
 )
-from dcm4py_leading.archive.normal import values_text
 from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
+from dcm4py_leading.dataset.normal import values_text
 
 _KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 _COLLECTED = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})

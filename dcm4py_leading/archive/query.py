@@ -25,7 +25,7 @@ from dcm4py_leading.archive.keys import (
     UNIQUE_KEYS,
     Comparison,
 )
-from dcm4py_leading.archive.normal import (
+from dcm4py_leading.dataset.normal import (
     PADDING,
     first_text,
     normal_date,

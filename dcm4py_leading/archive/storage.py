@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model.archive import StorageDescriptor
 
 

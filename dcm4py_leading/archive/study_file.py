@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 
 _MOST_IN_MEMORY = 16 << 20
 """Bytes; a larger data set is mapped."""

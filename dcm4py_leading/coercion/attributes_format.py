@@ -42,7 +42,7 @@ from dcm4py_leading.coercion.java_date_format import compile_date_format
 from dcm4py_leading.coercion.java_number_format import compile_number_format
 from dcm4py_leading.coercion.java_string import java_hash, md5_base32, url_encoded
 from dcm4py_leading.coercion.temporal import parse_duration, parse_moment, parse_period
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 
 _TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 _NULL = "null"  # what MessageFormat makes of an argument that is null

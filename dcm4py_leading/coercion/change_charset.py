@@ -9,15 +9,15 @@ from pydicom import Dataset
 from pydicom.charset import python_encoding
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
-from dcm4py_leading.coercion.charset import (
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     CharacterSet,
     character_set,
     specific_character_set,
     unified,
 )
-from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.errors import CoercionFailed
 
 _DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})

@@ -14,10 +14,10 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.attributes_format import AttributesFormat
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.codes import Issuer
 

@@ -20,7 +20,10 @@ from pydicom.dataelem import DataElement, RawDataElement
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
 from dcm4py_leading.coercion.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
-from dcm4py_leading.coercion.charset import (
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     CharacterSet,
     character_set,
@@ -28,10 +31,7 @@ from dcm4py_leading.coercion.charset import (
     specific_character_set,
     unified,
 )
-from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.tags import All, Tags
-from dcm4py_leading.coercion.unreadable import UNREADABLE
-from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import CoercionFailed
 
 _INTEGER_FORMATS = {"US": "<H", "SS": "<h", "UL": "<L", "SL": "<l", "UV": "<Q", "SV": "<q"}

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.changes import Change, set_to
-from dcm4py_leading.coercion.charset import (
+from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
     specific_character_set,

@@ -11,7 +11,6 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of
 from dcm4py_leading.coercion.changes import Change, TagPath, set_to
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.issuer import (
     ISSUER_OF_PATIENT_ID,
@@ -22,6 +21,7 @@ from dcm4py_leading.coercion.issuer import (
 )
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.device import DeviceDescription
 

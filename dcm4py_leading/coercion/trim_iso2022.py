@@ -11,9 +11,9 @@ from typing import ClassVar
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, CharacterSet, character_set, specific_character_set
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.tags import Tags
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, CharacterSet, character_set, specific_character_set
 
 _SINGLE_BYTE = ("13", "100", "101", "109", "110", "126", "127", "138", "144", "148", "166")
 # PS3.3 C.12.1.1.2, tables C.12-2 and C.12-3. dcm4chee also trims IR 203 (Latin-9), which nothing here can read.

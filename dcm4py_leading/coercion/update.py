@@ -10,7 +10,7 @@ from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
 from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 PATIENT_ID_GROUP = (0x00100020, 0x00100021, 0x00100024, 0x00101002)

@@ -20,16 +20,16 @@ from lxml import etree
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change
-from dcm4py_leading.coercion.charset import (
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.native_model import PIXEL_DATA, Tree, from_native, to_native
+from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
     specific_character_set,
     unified,
 )
-from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.native_model import PIXEL_DATA, Tree, from_native, to_native
-from dcm4py_leading.coercion.tags import All, Tags
-from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
 from dcm4py_leading.model.values import TransferRole

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from dcm4py_leading import log
-from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import (
     Association,

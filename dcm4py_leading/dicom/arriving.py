@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.scan import Buffer, Unscannable, encoding_of
+from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.scan import Buffer, Unscannable, encoding_of
 
 _STUDY_INSTANCE_UID = 0x0020000D
 _layouts = Layouts()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout

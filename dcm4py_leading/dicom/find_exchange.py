@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterator
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.scan import Buffer
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import AssociationFailed, Context, Message, seconds

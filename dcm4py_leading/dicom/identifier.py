@@ -13,8 +13,8 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID as PydicomUID
 
-from dcm4py_leading.coercion.scan import Unscannable, encoding_of, scan
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.scan import Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch, StatusError
 from dcm4py_leading.service.encode import encoded

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from dcm4py_leading.archive.normal import first_text
+from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.model.device import ApplicationEntity

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import NoReturn
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import pdu
 from dcm4py_leading.dicom.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
 from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State

@@ -9,8 +9,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from dcm4py_leading.archive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.arriving import study_of

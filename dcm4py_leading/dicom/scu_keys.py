@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.charset import (
+from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
     specific_character_set,

@@ -13,9 +13,9 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from dcm4py_leading.archive.normal import values_text
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.normal import values_text
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import encoded_responses
 from dcm4py_leading.dicom.identifier import decode

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.normal import values_text
-from dcm4py_leading.coercion.scan import Buffer
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.normal import values_text
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.arriving import study_of

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.kept_study import StudyState
-from dcm4py_leading.archive.normal import first_text, values_text
+from dcm4py_leading.dataset.normal import first_text, values_text
 from dcm4py_leading.dicom.association import AssociationFailed, AssociationRefused
 from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
 from dcm4py_leading.dicom.requestor import RequestedAssociation

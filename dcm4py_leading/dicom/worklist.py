@@ -10,9 +10,9 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.coercion.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.coercion.question import WorklistQuestion
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import UTF_8, declare_default, decode_text
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses
 from dcm4py_leading.dicom.requestor import RequestedAssociation

@@ -19,8 +19,8 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.filewriter import dcmwrite
 
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, decode_text
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, decode_text
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID, AETitle, Tag
 

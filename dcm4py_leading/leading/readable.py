@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.charset import declare_default, decode_text
 from dcm4py_leading.coercion.question import LeadingAnswer
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import declare_default, decode_text
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.leading.uid_list import Page

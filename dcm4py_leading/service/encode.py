@@ -18,8 +18,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.coercion.scan import Buffer
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))

@@ -19,7 +19,6 @@ from pydicom.dataset import FileDataset
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.charset import declare_default
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.explain import Explanation, explained_elements, explained_rules, explained_steps
 from dcm4py_leading.coercion.question import LeadingQuestion
@@ -27,6 +26,7 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.dataset.charset import declare_default
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.log import ref

@@ -11,10 +11,10 @@ from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
-from dcm4py_leading.archive.part10 import encode_header
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET, declare_default
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.dataset.part10 import encode_header
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.deliver import RetrievedObject

@@ -14,8 +14,8 @@ from contextvars import copy_context
 
 from dcm4py_leading.archive.kept_study import KeptObject, StudyState, StudyWriter
 from dcm4py_leading.archive.proxy_cache import ProxyCache
-from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.scan import Unscannable, encoding_of
+from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.scan import Unscannable, encoding_of
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.forward import Arrived, Forward, Missing

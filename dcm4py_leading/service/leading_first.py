@@ -27,14 +27,14 @@ from dcm4py_leading.archive.keys import (
     keys_of,
 )
 from dcm4py_leading.archive.matching import matches
-from dcm4py_leading.archive.normal import first_text
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.coercion.chain import Coerced
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.steps import LeadingStep
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.errors import LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import Lull

@@ -10,7 +10,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.coercion.chain import coercion, questions, run
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -18,6 +17,7 @@ from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps import STUDY_INSTANCE_UID, LeadingStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.remembered import RememberedCoercion, RememberedCoercions

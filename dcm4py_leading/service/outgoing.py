@@ -24,14 +24,14 @@ from pydicom.filewriter import write_dataset
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.layout import Layouts
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.repeatable import is_repeatable
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.splice import Edits
 from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
+from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
 
 _PIXEL_RELATED = 0x7FE00000

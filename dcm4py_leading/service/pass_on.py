@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dcm4py_leading.coercion.scan import Buffer
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity

@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index import Index, Match
 from dcm4py_leading.archive.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.matching import limited_to_studies, without
 from dcm4py_leading.archive.query import Query
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.layout import Ranges
-from dcm4py_leading.coercion.scan import Buffer, Span
-from dcm4py_leading.coercion.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.layout import Ranges
+from dcm4py_leading.dataset.scan import Buffer, Span
+from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from pydicom.datadict import dictionary_VR
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.archive.index import Match
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Span, Unscannable, scan
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Span, Unscannable, scan
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.encode import encoded
 

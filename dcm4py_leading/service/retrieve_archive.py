@@ -17,11 +17,11 @@ from pydicom import Dataset
 from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import LEVELS
-from dcm4py_leading.archive.normal import first_text
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.coercion.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.normal import first_text
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.deliver import RetrievedObject, Stream

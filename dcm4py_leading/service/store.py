@@ -10,14 +10,14 @@ from typing import BinaryIO
 from pydicom import Dataset
 
 from dcm4py_leading.archive.attributes import read_elements
-from dcm4py_leading.archive.integrity import verify_data_set
 from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.part10 import encode_header, read_header
 from dcm4py_leading.archive.storage import Incoming, Location
-from dcm4py_leading.coercion.charset import declare_default
-from dcm4py_leading.coercion.scan import Buffer, Span, encoding_of
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.charset import declare_default
+from dcm4py_leading.dataset.integrity import verify_data_set
+from dcm4py_leading.dataset.part10 import encode_header, read_header
+from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
 BUFFER = 1 << 20
@@ -35,7 +35,7 @@ class Buffers:
 
 
 class StoredBytes:
-    """A DICOM file that this service wrote (`archive.part10`).
+    """A DICOM file that this service wrote (`dataset.part10`).
 
     One of up to `BUFFER` octets is read. Of a larger one, ``view`` is a map, of which only the head gets touched; the
     rest is read piece by piece when it is sent.

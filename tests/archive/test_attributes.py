@@ -6,7 +6,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 
 from dcm4py_leading.archive.attributes import decode, encode, merged, selected
-from dcm4py_leading.archive.part10 import read_header
+from dcm4py_leading.dataset.part10 import read_header
 from tests.fixtures.datasets import CHARACTER_SETS, COMPRESSED, RADIOTHERAPY, REPORTS, UNCOMPRESSED, sample_path
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *REPORTS, *CHARACTER_SETS, *RADIOTHERAPY} - {"rtstruct.dcm"})

@@ -10,8 +10,8 @@ import pytest
 
 from dcm4py_leading.archive import file_system
 from dcm4py_leading.archive.file_storage import FileStorage
-from dcm4py_leading.archive.part10 import encode_header
 from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.errors import ConfigInvalid, StorageUnavailable
 from tests.fixtures.archive import make_descriptor, make_header
 

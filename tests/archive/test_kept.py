@@ -17,12 +17,12 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.integrity import verify_data_set
 from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.part10 import read_header
-from dcm4py_leading.coercion.scan import Span, encoding_of
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
+from dcm4py_leading.dataset.integrity import verify_data_set
+from dcm4py_leading.dataset.part10 import read_header
+from dcm4py_leading.dataset.scan import Span, encoding_of
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.archive import AttributeFilter, Entity
 from dcm4py_leading.model.values import Level

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcm4py_leading.coercion.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import association as module
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import Association, AssociationFailed, Message, MoveOriginator, PeerReleases

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.dicom.association import MoveOriginator
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.model.device import Connection, RemoteAE

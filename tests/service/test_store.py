@@ -8,7 +8,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dcm4py_leading.archive import attributes, kept, part10
+from dcm4py_leading.archive import attributes, kept
+from dcm4py_leading.dataset import part10
 from dcm4py_leading.errors import IndexUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.service import store as store_module
 from tests.fixtures.archive import find

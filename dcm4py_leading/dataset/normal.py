@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 
 PADDING = " \0"
 _TIME = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, scan
-from dcm4py_leading.coercion.splice import buffers_of, pieces_of
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
+from dcm4py_leading.dataset.splice import buffers_of, pieces_of
 
 BEFORE = b"in front of the data set"
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, scan
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, scan
 
 _MOST_KNOWN = 8
 _MOST_KEYS = 256

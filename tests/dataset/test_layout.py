@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcm4py_leading.coercion import layout
-from dcm4py_leading.coercion.layout import Layouts
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Unscannable, scan
+from dcm4py_leading.dataset import layout
+from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 
 STOP = 0x00200000
 

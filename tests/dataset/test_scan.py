@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Encoding, Span, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscannable, encoding_of, scan
 from tests.fixtures.encoded import ENCODINGS, data_sets, encoded
 from tests.fixtures.samples import sample_files
 

@@ -10,8 +10,8 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
 from dcm4py_leading import __version__
-from dcm4py_leading.coercion.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
-from dcm4py_leading.coercion.unreadable import UNREADABLE
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject
 
 IMPLEMENTATION_CLASS_UID = "2.25.75081376102063671794799070006276009994"

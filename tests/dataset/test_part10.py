@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydicom.filereader import data_element_generator
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.archive.integrity import verify
-from dcm4py_leading.archive.part10 import encode_header, read_header
+from dcm4py_leading.dataset.integrity import verify
+from dcm4py_leading.dataset.part10 import encode_header, read_header
 from dcm4py_leading.errors import InvalidObject
 from tests.fixtures.datasets import (
     CHARACTER_SETS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
-from dcm4py_leading.coercion.scan import Buffer, Span
+from dcm4py_leading.dataset.scan import Buffer, Span
 
 Edits = Sequence[tuple[int, bytes | None]]
 """Elements of the top level by tag, in order: encoded as they are to be, header included, or None where they go."""

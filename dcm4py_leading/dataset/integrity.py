@@ -16,7 +16,7 @@ from typing import Protocol
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from dcm4py_leading.coercion.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import InvalidObject
 
 _TRANSFER_SYNTAX_UID = 0x00020010
