@@ -30,6 +30,7 @@ from dcm4py_leading.dicom.pdu import (
     AssociateRequest,
     ReleaseResponse,
     UserInformation,
+    remember,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
@@ -47,8 +48,6 @@ Outcome = tuple[int, Mapping[str, object]]
 
 _BETWEEN_LOOKS = 0.002
 """Seconds."""
-_USERNAME_AND_PASSCODE = 2
-"""User identity types up to this one get an empty server response (PS3.7 D.3.3.7.2)."""
 
 
 class AcceptedAssociation:
@@ -172,6 +171,7 @@ class AcceptedAssociation:
         )
         if isinstance(verdict, Rejection):
             return verdict
+        remember(request)
         self.local_ae = verdict
         user = request.user
         negotiated = negotiate(self._capabilities.of(self.runtime.device, verdict), user, request.contexts)
@@ -179,8 +179,6 @@ class AcceptedAssociation:
         assert self._link is not None
         most = _shorter(user.maximum_length, self.connection.send_pdu_length)
         self._association = Association(self._link, negotiated.contexts, most)
-        identity = user.identity
-        answers_identity = identity and identity.wants_response and identity.kind <= _USERNAME_AND_PASSCODE
         return AssociateAccept(
             called_ae_title=request.called_ae_title,
             calling_ae_title=request.calling_ae_title,
@@ -193,8 +191,9 @@ class AcceptedAssociation:
                 asynchronous_operations=None if user.asynchronous_operations is None else (1, 1),
                 roles=negotiated.roles,
                 extended=self._extended,
-                identity_response=b"" if answers_identity else None,
+                # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
             ),
+            reserved=request.reserved,
         )
 
     def _serve(self, link: Link) -> bool:

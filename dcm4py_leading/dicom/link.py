@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
 from typing import NoReturn
 
 from dcm4py_leading.dataset.scan import Buffer
@@ -236,11 +235,18 @@ class Link:
         needed = pdu.HEADER_LENGTH
         if available >= pdu.HEADER_LENGTH:
             needed += _HEADER.unpack_from(self._buffer, self._start)[1]
-        if needed > len(self._buffer):
-            larger = memoryview(bytearray(needed + _READ_AHEAD))
-            larger[:available] = self._buffer[self._start : self._end]
-            self._buffer = larger
-        elif self._start + needed > len(self._buffer) or self._end == len(self._buffer):
+        size = len(self._buffer)
+        if needed > size:
+            # Memory for what has come, and as much again: a length that is only announced costs nothing.
+            if available < size:
+                needed = size
+            else:
+                larger = memoryview(bytearray(min(needed + _READ_AHEAD, 4 * size)))
+                larger[:available] = self._buffer[self._start : self._end]
+                self._buffer = larger
+                self._start, self._end = 0, available
+                return
+        if self._start + needed > len(self._buffer) or self._end == len(self._buffer):
             self._buffer[:available] = self._buffer[self._start : self._end]
         else:
             return
@@ -359,24 +365,20 @@ class Link:
 
 
 def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
-    """One system call, unless the system takes less than all."""
-    if len(buffers) <= _BUFFERS_AT_ONCE:
-        total = sum(map(len, buffers))
-        sent = sock.sendmsg(buffers)
-        if sent == total:
-            return
-        rest = _after(buffers, sent)
-    else:
-        rest = [memoryview(buffer) for buffer in buffers]
-    while rest:
-        sent = sock.sendmsg(list(islice(rest, _BUFFERS_AT_ONCE)))
-        rest = _after(rest, sent)
-
-
-def _after(buffers: Sequence[Buffer], sent: int) -> list[memoryview]:
-    for number, buffer in enumerate(buffers):
-        if sent < len(buffer):
-            first = memoryview(buffer)[sent:]
-            return [first, *(memoryview(other) for other in buffers[number + 1 :])]
-        sent -= len(buffer)
-    return []
+    """One system call, unless there are many buffers or the system takes less than all."""
+    at, part = 0, None
+    while at < len(buffers):
+        batch = buffers[at : at + _BUFFERS_AT_ONCE]
+        if part is not None:
+            batch = [part, *batch[1:]]
+            part = None
+        sent = sock.sendmsg(batch)
+        if sent == sum(map(len, batch)):
+            at += len(batch)
+            continue
+        for buffer in batch:
+            if sent < len(buffer):
+                part = memoryview(buffer)[sent:]
+                break
+            sent -= len(buffer)
+            at += 1
