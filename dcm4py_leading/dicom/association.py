@@ -153,6 +153,11 @@ class Association:
         self._take_in()
         return self.link.state not in (State.STA6, State.STA8) or not isinstance(self._end, PeerReleases | None)
 
+    @property
+    def lost_by(self) -> str:
+        """What ended the association, as far as has been seen; empty while it stands."""
+        return "" if self._end is None else str(self._end)
+
     def is_cancelled(self, message_id: int) -> bool:
         """Whether a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
         return message_id in self._cancelled
@@ -233,6 +238,8 @@ class Association:
             command = dimse.decode(parts)
         except MalformedCommand as err:
             raise self._misbehaves(str(err)) from err
+        if not isinstance(command.get(dimse.DATA_SET_TYPE), int):
+            raise self._misbehaves("the command set has no Command Data Set Type")
         self._is_data_due = dimse.has_data_set(command)
         self._data_context_id = context_id
         return Message(context, command)

@@ -103,8 +103,6 @@ def decode(data: bytes | bytearray | memoryview) -> Received:
             _layouts[len(data)] = (_Layout(headers, numbers), *known[: _MOST_OF_A_LENGTH - 1])
     if not isinstance(command.get(COMMAND_FIELD), int):
         raise MalformedCommand("the command set has no Command Field")
-    if not isinstance(command.get(DATA_SET_TYPE), int):
-        raise MalformedCommand("the command set has no Command Data Set Type")
     return command
 
 

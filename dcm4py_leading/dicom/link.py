@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import pdu
+from dcm4py_leading.dicom.foreign import protocol_of
 from dcm4py_leading.dicom.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
 from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State
 
@@ -59,6 +60,14 @@ class PeerAborted(LinkEnded):
     """The peer sent an A-ABORT."""
 
 
+class SpeaksOtherwise(LinkEnded):
+    """The first octets of the peer are of another protocol."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(f"the peer speaks {protocol}")
+        self.protocol = protocol
+
+
 class LinkTimeout(Exception):
     """Nothing came in time, or the peer does not take what is sent."""
 
@@ -80,6 +89,7 @@ class Link:
         self._start = self._end = 0
         self._timeouts: dict[int, float | None] = {}
         self._patience: float | None = None
+        self._foreign: str | None = None
         self._is_torn = False
         self._writing = threading.Lock()
         self.last_words = b""
@@ -165,7 +175,7 @@ class Link:
             except OSError as err:
                 self._is_gone(f"connection lost: {err.strerror or type(err).__name__}")
             if count == 0:
-                self._is_gone("connection closed by the peer")
+                self._is_gone("connection lost: closed by the peer")
             if not self._is_complete():
                 if ends_at is not None and time.monotonic() > ends_at:
                     raise LinkTimeout("the message did not come to its end in time")
@@ -173,6 +183,8 @@ class Link:
                     self._set_timeout(socket.SO_RCVTIMEO, self._patience)
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
         if not self._is_valid(pdu_type, length):
+            if self._machine.state is State.STA2:
+                self._foreign = protocol_of(bytes(self._buffer[self._start : self._start + pdu.HEADER_LENGTH]))
             self._start = self._end
             return _INVALID, self._buffer[:0]
         body_start = self._start + pdu.HEADER_LENGTH
@@ -331,6 +343,8 @@ class Link:
                 self._writing.release()
             self.linger(1.0)
         self.close()
+        if self._foreign is not None:
+            raise SpeaksOtherwise(self._foreign)
         raise LinkEnded("the peer does not keep to the protocol: aborted")
 
     def linger(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
+from dcm4py_leading.dicom.foreign import ForeignPeers
 from dcm4py_leading.dicom.negotiation import KnownCapabilities
 from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.scp_echo import echo
@@ -102,6 +103,7 @@ class Listeners:
         self._others = others
         self._report = report
         self._capabilities = KnownCapabilities()
+        self._foreign = ForeignPeers()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
@@ -131,7 +133,10 @@ class Listeners:
     def _listener(self, address: Address, connection: Connection) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock, remote_address, address, self.holder, HANDLERS, self._takes_a_place, self._capabilities
+                *(sock, remote_address, address, self.holder, HANDLERS),
+                takes_a_place=self._takes_a_place,
+                capabilities=self._capabilities,
+                foreign=self._foreign,
             )
             thread = threading.Thread(
                 target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True

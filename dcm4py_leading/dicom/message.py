@@ -20,8 +20,12 @@ COMMANDS: Mapping[int, str] = {
 }
 _ERROR_COMMENT_LENGTH = 64
 _N_SERVICES: Mapping[int, str] = {
-    **{0x0100: "N-EVENT-REPORT", 0x0110: "N-GET", 0x0120: "N-SET"},
-    **{0x0130: "N-ACTION", 0x0140: "N-CREATE", 0x0150: "N-DELETE"},
+    0x0100: "N-EVENT-REPORT",
+    0x0110: "N-GET",
+    0x0120: "N-SET",
+    0x0130: "N-ACTION",
+    0x0140: "N-CREATE",
+    0x0150: "N-DELETE",
 }
 
 
@@ -41,9 +45,9 @@ class Request:
     """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None where it has none."""
     abstract_syntax: str
     transfer_syntax: str
-    has_data_set: bool
     data: Iterator[memoryview]
     """The data set as it comes; each piece is good until the next one."""
+    has_data_set: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,10 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
             assoc.respond_pending(request, page)
             count += len(page)
     if over:
+        details = {"matches": count, "ended": assoc.ended_by(request)}
         if not assoc.is_cancelled(request):
-            return status.CANCEL, {"matches": count, "peer": "gone"}
+            return status.UNABLE_TO_PROCESS, details
         assoc.respond(request, status.CANCEL)
-        return status.CANCEL, {"matches": count}
+        return status.CANCEL, details
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

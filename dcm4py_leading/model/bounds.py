@@ -10,6 +10,38 @@ from __future__ import annotations
 
 from typing import Final
 
+# -- On the wire
+
+SENT_PDU_LEAST_BYTES: Final = 1024
+"""Shortest maximum length of a P-DATA-TF that a peer may announce to be sent data sets.
+
+Beyond: below it, its C-FIND, C-MOVE and C-GET end with C000; an association of ours with it is aborted."""
+
+COMMAND_BYTES: Final = 65_536
+"""Length of a command set.
+
+Beyond: the association is aborted."""
+
+REMEMBERED_CONTEXT_BYTES: Final = 1024
+"""Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
+
+Beyond: it is decoded each time."""
+
+REMEMBERED_CONTEXTS_BYTES: Final = 2_097_152
+"""All presentation contexts that are remembered decoded, and as much for the answers to them.
+
+Beyond: all are forgotten, and decoded again."""
+
+FOREIGN_PEERS: Final = 1000
+"""Hosts that speak TLS, HTTP or the like on a DICOM port and whose connections are counted.
+
+Beyond: all are forgotten, and told again when they come."""
+
+REMEMBERED_COMMAND_BYTES: Final = 1024
+"""Length of a command set whose layout is remembered.
+
+Beyond: it is decoded element by element each time."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5

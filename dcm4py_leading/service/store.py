@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,9 +17,9 @@ from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.charset import declare_default
 from dcm4py_leading.dataset.integrity import verify_data_set
 from dcm4py_leading.dataset.part10 import encode_header, read_header
-from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of
+from dcm4py_leading.dataset.scan import Buffer, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
+from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StatusError, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
@@ -28,6 +29,7 @@ from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 
+_STUDY_INSTANCE_UID = 0x0020000D
 _PIXELS = 0x7FE00000
 _COPIED_BYTES = 1 << 16
 
@@ -63,8 +65,8 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     storage = runtime.storage_for(ae)
     keeper = runtime.index.keeper(runtime.device.archive.attribute_filters)
     coercer = _coercer(runtime, ae, received)
-    with storage.receive() as incoming:
-        file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
+    file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
+    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for chunk in received.data:
             incoming.write(chunk)
@@ -86,12 +88,28 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
         if found is not None:
             return _keep(runtime, ae, received, incoming, keeper, found)
     assert coerced is not None
-    with storage.receive() as incoming:
-        incoming.write(_file_header(received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID)))
+    file_header = _file_header(received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID))
+    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+        incoming.write(file_header)
         incoming.write(encode_data_set(coerced, received.transfer_syntax_uid, received.transfer_syntax_uid))
         with incoming.reader() as file:
             header = read_header(file)
         return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
+
+
+@contextmanager
+def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> Iterator[None]:
+    """Give a refusal the study of the object, where its head tells it."""
+    try:
+        yield
+    except StatusError as err:
+        encoding = encoding_of(transfer_syntax_uid)
+        if encoding is not None and not err.study_instance_uid:
+            with suppress(StorageUnavailable, Unscannable), incoming.mapped() as data:
+                spans, _ = scan(data, encoding, start=start, stop_before=_STUDY_INSTANCE_UID + 1)
+                _, value, end = spans.get(_STUDY_INSTANCE_UID, (0, 0, 0))
+                err.study_instance_uid = bytes(data[value:end]).decode("ascii", "replace").rstrip("\0 ")
+        raise
 
 
 @dataclass(frozen=True, slots=True)
