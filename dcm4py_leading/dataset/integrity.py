@@ -19,6 +19,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.vr import LONG_VRS
 from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.model import bounds
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PIXEL_DATA = 0x7FE00010
@@ -194,6 +195,7 @@ class _Walk:
     def __init__(self, source: _Source, *, implicit: bool, order: str) -> None:
         self._source = source
         self._implicit = implicit
+        self._count = 0
         self._tag = struct.Struct(f"{order}HH")
         self._short = struct.Struct(f"{order}H")
         self._long = struct.Struct(f"{order}L")
@@ -201,8 +203,12 @@ class _Walk:
     def top_level(self) -> None:
         if self._source.is_at_end():
             raise InvalidObject("the data set is empty")
-        while not self._source.is_at_end():
+        for _ in range(bounds.DATA_SET_ELEMENTS):
+            if self._source.is_at_end():
+                return
             self.element()
+        if not self._source.is_at_end():
+            raise InvalidObject(f"the data set has more than {bounds.DATA_SET_ELEMENTS} elements")
 
     def element(self) -> None:
         """One element of the top level."""
@@ -212,6 +218,9 @@ class _Walk:
         self._value(element, depth=0)
 
     def _header(self) -> _Element:
+        self._count += 1
+        if self._count > bounds.DATA_SET_NESTED_ELEMENTS:
+            raise InvalidObject(f"the data set has more than {bounds.DATA_SET_NESTED_ELEMENTS} elements and items")
         head = self._source.read(8)
         group, number = self._tag.unpack(head[:4])
         tag = group << 16 | number

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pydicom.uid import UID
 
 from dcm4py_leading.dataset.vr import HAS_LONG_LENGTH
+from dcm4py_leading.model import bounds
 
 Buffer = bytes | bytearray | memoryview
 
@@ -24,6 +25,7 @@ _ITEM_DELIMITATION = 0xFFFEE00D
 _ITEM = 0xFFFEE000
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 64
+_EACH_ELEMENT = range(bounds.DATA_SET_ELEMENTS)
 
 
 class Unscannable(ValueError):
@@ -91,7 +93,9 @@ def _scan_explicit(
     is_long = HAS_LONG_LENGTH
     spans: dict[int, Span] = {}
     last = -1
-    while at < size:
+    for _ in _EACH_ELEMENT:
+        if at >= size:
+            break
         group, number, vr, length = header(data, at)
         tag = group << 16 | number
         if tag >= stop_before:
@@ -119,6 +123,9 @@ def _scan_explicit(
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    else:
+        if at < size:
+            raise Unscannable("more elements than any data set needs")
     return spans, at
 
 
@@ -126,7 +133,9 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
     header = _IMPLICIT_HEADER.unpack_from
     spans: dict[int, Span] = {}
     last = -1
-    while at < size:
+    for _ in _EACH_ELEMENT:
+        if at >= size:
+            break
         group, number, length = header(data, at)
         tag = group << 16 | number
         if tag >= stop_before:
@@ -140,6 +149,9 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    else:
+        if at < size:
+            raise Unscannable("more elements than any data set needs")
     return spans, at
 
 
