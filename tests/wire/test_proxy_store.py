@@ -318,7 +318,7 @@ def test_a_service_that_stops_does_not_wait_for_a_silent_archive(scene: Scene) -
 
     modality = threading.Thread(target=send)
     modality.start()
-    assert is_there.wait(20)
+    assert is_there.wait(60)
     scene.seed.service.stop(0)
     modality.join(20)
     assert not modality.is_alive() and len(ended) == 1
