@@ -19,6 +19,8 @@ from pydicom.uid import (
 )
 
 from dcm4py_leading.dicom.association import MoveOriginator
+from dcm4py_leading.dicom.pdu import ReleaseRequest
+from dcm4py_leading.dicom.state import Event
 from dcm4py_leading.service.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.datasets import read_sample
@@ -246,11 +248,8 @@ def test_one_that_the_archive_ends_between_two_objects_is_opened_again(scene: Sc
         if is_aborted:
             idle.abort()
         else:
-            releasing = threading.Thread(target=idle.release, args=(20,))
-            releasing.start()
+            idle.link.send(Event.RELEASE, ReleaseRequest())  # who reads there gets the answer
         assert modality.store(second) == Answer(0x0000)
-        if not is_aborted:
-            releasing.join(20)
     assert scene.got == [first.SOPInstanceUID, second.SOPInstanceUID]
     assert len(scene.pacs.associations) == 2
 
