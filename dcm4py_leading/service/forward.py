@@ -131,7 +131,7 @@ class Forward:
             self._last_sign = time.monotonic()
 
     def refuse_stranger(self, sop_instance_uid: str) -> None:
-        """An object came for it that nobody asked for: failed only where the other archive counts it, or counts none."""
+        """An object came for it that nobody asked for: failed only where that archive counts it, or counts none."""
         with self._changed:
             self._strangers.add(sop_instance_uid)
             self._last_sign = time.monotonic()
