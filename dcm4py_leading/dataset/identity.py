@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dcm4py_leading.dataset.integrity import values_of_whole
 from dcm4py_leading.dataset.layout import Layouts
@@ -55,7 +56,7 @@ def identity_of(data: Buffer, transfer_syntax_uid: str) -> Identity:
     is_in_order = values is not None
     if values is None:
         values = values_of_whole(data, transfer_syntax_uid, _NAMES)
-    of = {tag: _one_of(tag, values.get(tag, ())) for tag in _NAMES}
+    of = {tag: _one_of(tag, tuple(values.get(tag, ()))) for tag in _NAMES}
     return Identity(
         sop_class_uid=of[_SOP_CLASS_UID],
         sop_instance_uid=of[_SOP_INSTANCE_UID],
@@ -81,7 +82,8 @@ def _values_in_order(view: memoryview, transfer_syntax_uid: str) -> Mapping[int,
     return {tag: (bytes(view[spans[tag][1] : spans[tag][2]]),) for tag in _NAMES if tag in spans}
 
 
-def _one_of(tag: int, values: Collection[bytes]) -> str:
+@lru_cache(maxsize=1024)
+def _one_of(tag: int, values: tuple[bytes, ...]) -> str:
     """The value as text. Raises ObjectMismatch."""
     name = _NAMES[tag]
     distinct = {value.strip(_PADDING) for value in values}
