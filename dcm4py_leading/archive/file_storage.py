@@ -306,6 +306,17 @@ def check_descriptor(descriptor: StorageDescriptor) -> None:
     _digest_name(descriptor)
 
 
+def has_files(descriptor: StorageDescriptor) -> bool:
+    """Whether there are files where a `FileStorage` would have its objects. Raises ConfigInvalid."""
+    root = _root(descriptor)
+    for folder, folders, files in os.walk(root):
+        if files:
+            return True
+        if Path(folder) == root and _INCOMING in folders:
+            folders.remove(_INCOMING)
+    return False
+
+
 def _root(descriptor: StorageDescriptor) -> Path:
     uri = urlsplit(descriptor.uri)
     path = unquote(uri.path)
