@@ -15,6 +15,7 @@ from dcm4py_leading.dataset.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses
+from dcm4py_leading.dicom.negotiation import MODALITY_WORKLIST_FIND
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -27,7 +28,6 @@ from dcm4py_leading.errors import CoercionFailed, ConfigError, WorklistUnavailab
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 
-MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 MOST_ITEMS = 100
 """More for the keys of one object mean that they were not matched."""
 
