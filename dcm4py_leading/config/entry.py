@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol, Self
 
 from dcm4py_leading.config.dn import DnKey, dn_key
+from dcm4py_leading.model.bounds import LISTED_AES
 
 CONFIGURATION_CN = "DICOM Configuration"
 """cn of the dicomConfigurationRoot, as dcm4che names it."""
@@ -82,12 +83,8 @@ class ConfigSource(Protocol):
 
     def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
         """The DNs of the dicomNetworkAE of these titles; of all AEs where ``ae_titles`` is None, but of none where the
-        directory has more than `MOST_LISTED_AES`."""
+        directory has more than `model.bounds.LISTED_AES`."""
         ...
-
-
-MOST_LISTED_AES = 2000
-"""A list of all AEs only serves to say which title was probably meant, so it is not read of a large directory."""
 
 
 def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) -> dict[str, tuple[str, ...]]:
@@ -98,4 +95,4 @@ def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) ->
             for title in {title.strip() for title in entry.values("dicomAETitle")}:
                 if ae_titles is None or title in ae_titles:
                     found[title] = (*found.get(title, ()), entry.dn)
-    return found if ae_titles is not None or len(found) <= MOST_LISTED_AES else {}
+    return found if ae_titles is not None or len(found) <= LISTED_AES else {}

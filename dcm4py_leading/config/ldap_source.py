@@ -17,11 +17,12 @@ import ldap3
 from ldap3.utils.conv import escape_filter_chars
 
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
-from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, MOST_LISTED_AES, Entry, dns_by_title, text_of
+from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, dns_by_title, text_of
 from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.model.bounds import LISTED_AES
 
 T = TypeVar("T")
 
@@ -207,7 +208,7 @@ class DirectorySession:
         wanted = "(objectClass=dicomNetworkAE)" if ae_titles is None else f"(&(objectClass=dicomNetworkAE)(|{titles}))"
         if ae_titles is not None and not titles:
             return ()
-        most = MOST_LISTED_AES if ae_titles is None else None
+        most = LISTED_AES if ae_titles is None else None
         return self.search(f"{DEVICES_RDN},{self.root()}", wanted, ("objectClass", "dicomAETitle"), most=most)
 
     def root(self) -> str:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from dcm4py_leading.coercion.conditions import MATCH_SECONDS
 from dcm4py_leading.coercion.java_regex import compile_java_regex
 from dcm4py_leading.config.dn import parent_dn
 from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem, Severity
+from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule2
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import AETitle, TransferRole
@@ -240,7 +240,7 @@ def _about_others(match: re.Match[str], directory: _Titles) -> str | None:
 def _matches(match: re.Match[str], title: str, *, ignores_case: bool = False) -> bool:
     value = f"(?i:{match['value']})" if ignores_case else match["value"]
     try:
-        return compile_java_regex(value).fullmatch(title, timeout=MATCH_SECONDS) is not None
+        return compile_java_regex(value).fullmatch(title, timeout=CONDITION_MATCH_SECONDS) is not None
     except (ValueError, TimeoutError):
         return True  # that it is no pattern, or a slow one, is told elsewhere
 
