@@ -9,7 +9,14 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.named_titles import archives_asked, is_of, named_aes, warning
+from dcm4py_leading.config.named_titles import (
+    LEADING_ARC,
+    archives_asked,
+    is_of,
+    named_aes,
+    rules_with_their_aes,
+    warning,
+)
 from dcm4py_leading.config.placeholders import Expand, unchanged
 from dcm4py_leading.errors import Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2
@@ -36,7 +43,7 @@ def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> l
         *_views(device),
         *_other_archives(device),
         *_hidden_rules(device),
-        *named_aes(device, source, expand),
+        *named_aes(device, _references(device), source, expand),
     ]
 
 
@@ -225,3 +232,33 @@ def _hides(rule: AnyRule, legacy: AnyRule) -> bool:
         and set(rule.properties) <= set(legacy.properties)
         and (not rule.sop_classes or (bool(legacy.sop_classes) and legacy.sop_classes <= rule.sop_classes))
     )
+
+
+# AE titles of other systems.
+
+
+def _references(device: Device) -> Iterator[tuple[str, str, str]]:
+    """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are
+    left out."""
+    for dn, attribute, title in archives_asked(device):
+        if not is_of(device, title):
+            yield dn, attribute, title
+    for ae in device.application_entities:
+        if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
+            yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
+    for rules, _ in rules_with_their_aes(device):
+        for rule in rules:
+            yield from _references_of(rule)
+    for scp in device.archive.cstore_scu_of_cmove_scp.values():
+        yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
+
+
+def _references_of(rule: AnyRule) -> Iterator[tuple[str, str, str]]:
+    if isinstance(rule, CoercionRule2):
+        if rule.uri.startswith(LEADING_ARC):
+            yield rule.dn, "dcmURI", rule.uri
+        return
+    if rule.leading_cfind_scp is not None:
+        yield rule.dn, "dcmLeadingCFindSCP", rule.leading_cfind_scp
+    if rule.merge_mwl_scp is not None:
+        yield rule.dn, "dcmMergeMWLSCP", rule.merge_mwl_scp

@@ -19,11 +19,11 @@ from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem, Severity
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
-from dcm4py_leading.model.coercion import AnyRule, CoercionRule2
+from dcm4py_leading.model.coercion import AnyRule
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import AETitle, TransferRole
 
-_LEADING_ARC = "leading-arc:"
+LEADING_ARC = "leading-arc:"
 _CONDITION = re.compile(r"(?P<end>Sending|Receiving)ApplicationEntityTitle!?=(?P<value>.+)", re.DOTALL)
 _LITERAL = re.compile(r"[\w -]{1,16}", re.ASCII)
 """A value that is no pattern: it can be looked up."""
@@ -34,12 +34,17 @@ def warning(dn: str, attribute: str | None, value: str | None, reason: str) -> P
     return Problem(dn=dn, attribute=attribute, value=value, reason=reason, severity=Severity.WARNING)
 
 
-def named_aes(device: Device, source: ConfigSource, expand: Expand) -> Iterator[Problem]:
-    """All problems of AE titles that the device names. Raises ConfigUnavailable when one cannot be looked up."""
+def named_aes(
+    device: Device, references: Iterable[tuple[str, str, str]], source: ConfigSource, expand: Expand
+) -> Iterator[Problem]:
+    """All problems of AE titles that the device names. Raises ConfigUnavailable when one cannot be looked up.
+
+    ``references``: DN, attribute and value of each title of another system that is asked.
+    """
     directory = _Titles(device, source)
     yield from _own_titles(device, directory)
-    yield from _referenced(device, directory, expand)
-    for rules, own in _rules_with_their_aes(device):
+    yield from _referenced(device, references, directory, expand)
+    for rules, own in rules_with_their_aes(device):
         for rule in rules:
             yield from _conditions(rule, own, directory)
     yield from _accepted(device, directory)
@@ -119,11 +124,13 @@ def is_of(device: Device, title: AETitle) -> bool:
     return any(ae.ae_title == title for ae in device.application_entities)
 
 
-def _referenced(device: Device, directory: _Titles, expand: Expand) -> Iterator[Problem]:
+def _referenced(
+    device: Device, references: Iterable[tuple[str, str, str]], directory: _Titles, expand: Expand
+) -> Iterator[Problem]:
     found: dict[AETitle, tuple[Severity, str] | None] = {}
-    for dn, attribute, value in _references(device):
+    for dn, attribute, value in references:
         try:
-            title = AETitle(value.removeprefix(_LEADING_ARC))
+            title = AETitle(value.removeprefix(LEADING_ARC))
         except ValueError as err:
             yield Problem(dn=dn, attribute=attribute, value=value, reason=str(err))
             continue
@@ -134,38 +141,11 @@ def _referenced(device: Device, directory: _Titles, expand: Expand) -> Iterator[
             yield Problem(dn=dn, attribute=attribute, value=value, reason=reason, severity=severity)
 
 
-def _references(device: Device) -> Iterator[tuple[str, str, str]]:
-    """DN, attribute and value of each AE title of another system; those of which `check` says that they are our own are
-    left out."""
-    for dn, attribute, title in archives_asked(device):
-        if not is_of(device, title):
-            yield dn, attribute, title
-    for ae in device.application_entities:
-        if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
-            yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
-    for rules, _ in _rules_with_their_aes(device):
-        for rule in rules:
-            yield from _references_of(rule)
-    for scp in device.archive.cstore_scu_of_cmove_scp.values():
-        yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
-
-
-def _rules_with_their_aes(device: Device) -> Iterator[tuple[tuple[AnyRule, ...], tuple[str, ...]]]:
+def rules_with_their_aes(device: Device) -> Iterator[tuple[tuple[AnyRule, ...], tuple[str, ...]]]:
     """Rules, and the titles of our AEs for which they hold."""
     for ae in device.application_entities:
         yield ae.coercion_rules, (ae.ae_title,)
     yield device.archive.coercion_rules, tuple(ae.ae_title for ae in device.application_entities)
-
-
-def _references_of(rule: AnyRule) -> Iterator[tuple[str, str, str]]:
-    if isinstance(rule, CoercionRule2):
-        if rule.uri.startswith(_LEADING_ARC):
-            yield rule.dn, "dcmURI", rule.uri
-        return
-    if rule.leading_cfind_scp is not None:
-        yield rule.dn, "dcmLeadingCFindSCP", rule.leading_cfind_scp
-    if rule.merge_mwl_scp is not None:
-        yield rule.dn, "dcmMergeMWLSCP", rule.merge_mwl_scp
 
 
 def _objection(device: Device, title: AETitle, directory: _Titles, expand: Expand) -> tuple[Severity, str] | None:
