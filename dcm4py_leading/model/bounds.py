@@ -41,6 +41,11 @@ REMOTE_AE_TITLES: Final = 10_000
 
 Beyond: the oldest is forgotten, and looked up again."""
 
+LISTED_AES: Final = 2_000
+"""AEs of the directory that are listed to find the one that a misspelt title means.
+
+Beyond: nothing is suggested; a title that stands alone in a condition is looked up all the same."""
+
 UNREACHABLE_QUESTIONS: Final = 10_000
 """Questions to leading archives that failed and are not asked again at once.
 
