@@ -47,10 +47,9 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
             assoc.respond_pending(request, page)
             count += len(page)
     if over:
-        details = {"matches": count, "ended": assoc.ended_by(request)}
         if not assoc.is_cancelled(request):
-            return status.UNABLE_TO_PROCESS, details
+            return status.UNABLE_TO_PROCESS, {"matches": count, "ended": assoc.ended_by(request)}
         assoc.respond(request, status.CANCEL)
-        return status.CANCEL, details
+        return status.CANCEL, {"matches": count, "ended": "cancelled"}
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}
