@@ -9,7 +9,8 @@ which holds when there is no value. ``!`` turns a condition round, so it is true
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_o
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.java_regex import compile_java_regex
 from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 
 _PEERS: dict[str, Callable[[Context], str | None]] = {
     "SendingHostname": lambda context: context.sending.host,
@@ -27,11 +29,11 @@ _PEERS: dict[str, Callable[[Context], str | None]] = {
     "ReceivingApplicationEntityTitle": lambda context: context.receiving.ae_title,
 }
 
-MATCH_SECONDS = 0.5
-"""How long one value may take to match; a regular expression can take for ever."""
+Test = Callable[[str, Context, float], bool]
+"""Whether one value is what the condition wants; the last argument is how many seconds that may take.
 
-Test = Callable[[str, Context], bool]
-"""Whether one value is what the condition wants."""
+Raises CoercionFailed when it takes longer.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,13 @@ class Condition:
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
     def holds(self, context: Context, ds: Dataset) -> bool:
-        """Whether the condition is true for this message and data set."""
+        """Whether the condition is true for this message and data set.
+
+        Raises CoercionFailed, with the condition, when that cannot be told in the time that it may take.
+        """
         if self.peer is not None:
             value = self.peer(context)
-            found = value is not None and self.test is not None and self.test(value, context)
+            found = value is not None and self.test is not None and self.test(value, context, CONDITION_MATCH_SECONDS)
         elif self.is_sequence:
             found = self._holds_for_sequence(ds)
         else:
@@ -71,8 +76,12 @@ class Condition:
             if self.test is None:
                 found = not any(values)
             else:
-                found = any(self.test(value, context) for value in values if value)
+                found = self._any_matches([value for value in values if value], context, self.test)
         return found is not self.negated
+
+    def _any_matches(self, values: Sequence[str], context: Context, test: Test) -> bool:
+        ends_at = time.monotonic() + CONDITION_MATCH_SECONDS  # of all of them: there may be thousands
+        return any(test(value, context, ends_at - time.monotonic()) for value in values)
 
     def _values(self, ds: Dataset) -> Iterator[str]:
         for item in _items_at(ds, self.path[:-1]):
@@ -110,17 +119,18 @@ class Code:
         return (value, item.get("CodingSchemeDesignator"), version) == (self.value, self.scheme, self.version)
 
 
-_CODE = re.compile(
-    r'\(\s*(?P<value>[^,()"|]+?)\s*,\s*(?P<scheme>[^,()"|\[\]]+?)\s*(\[\s*(?P<version>[^\]]+?)\s*\]\s*)?'
-    r'(,\s*"[^"]*"\s*)?\)'
-)
+# No two neighbours take the same character, or a long text would take for ever; blanks are stripped afterwards.
+_CODE = re.compile(r'\((?P<value>[^,()"|]+),(?P<scheme>[^,()"|\[\]]+)(\[(?P<version>[^\]]+)\]\s*)?(,\s*"[^"]*"\s*)?\)')
 
 
 def _parse_codes(text: str) -> tuple[Code, ...] | None:
     codes: list[Code] = []
     at = 0
     while match := _CODE.match(text, at):
-        codes.append(Code(value=match["value"], scheme=match["scheme"], version=match["version"]))
+        value, scheme, version = (text and text.strip() for text in match.group("value", "scheme", "version"))
+        if "" in (value, scheme, version):
+            return None
+        codes.append(Code(value=value, scheme=scheme, version=version))
         at = match.end()
         if at == len(text):
             return tuple(codes)
@@ -182,16 +192,18 @@ def _compile_test(wanted: str) -> Test:
         return _PREDICATES[wanted]
     pattern = compile_java_regex(wanted)
 
-    def matches(value: str, _: Context) -> bool:
+    def matches(value: str, _: Context, seconds: float) -> bool:
         try:
-            return pattern.fullmatch(value, timeout=MATCH_SECONDS) is not None
-        except TimeoutError as err:
-            raise CoercionFailed(f"a condition takes more than {MATCH_SECONDS} s to match: {wanted}") from err
+            if seconds > 0:
+                return pattern.fullmatch(value, timeout=seconds) is not None
+        except TimeoutError:
+            pass
+        raise CoercionFailed(f"a condition takes more than {CONDITION_MATCH_SECONDS} s to match: {wanted}")
 
     return matches
 
 
-def _is_estonian_personal_code(value: str, _: Context) -> bool:
+def _is_estonian_personal_code(value: str, _: Context, __: float) -> bool:
     """Isikukood: century and sex, date of birth, serial number, check digit of EVS 585."""
     if not re.fullmatch(r"[1-6][0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{4}", value, re.ASCII):
         return False
@@ -203,7 +215,7 @@ def _is_estonian_personal_code(value: str, _: Context) -> bool:
     return digits[10] == 0
 
 
-def _is_current_date(value: str, context: Context) -> bool:
+def _is_current_date(value: str, context: Context, _: float) -> bool:
     return value == _date(context.now())
 
 
