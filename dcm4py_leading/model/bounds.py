@@ -27,12 +27,24 @@ WORKLIST_ITEMS: Final = 100
 
 Beyond: the archive did not match the keys; the step of the rule fails."""
 
+# -- Data directory
+
+START_OF_ANOTHER_SERVICE_SECONDS: Final = 60.0
+"""Waiting for another service that starts on the same data directory.
+
+Beyond: this one does not start."""
+
 # -- Remembered
 
 REMOTE_AE_TITLES: Final = 10_000
 """AE titles whose look-up in the directory is remembered, those that are not there included.
 
 Beyond: the oldest is forgotten, and looked up again."""
+
+LISTED_AES: Final = 2_000
+"""AEs of the directory that are listed to find the one that a misspelt title means.
+
+Beyond: nothing is suggested; a title that stands alone in a condition is looked up all the same."""
 
 UNREACHABLE_QUESTIONS: Final = 10_000
 """Questions to leading archives that failed and are not asked again at once.
