@@ -98,7 +98,7 @@ def _make_native(ds: Dataset, transfer_syntax_uid: str) -> set[int]:
     if is_encapsulated(element):
         changed |= _decode(ds, _bytes_of(element), transfer_syntax_uid)
     elif element is not None and element.value and transfer_syntax_uid not in _NATIVE:
-        changed |= _pass_on(ds, _bytes_of(element))
+        changed |= _pass_on(ds, _bytes_of(element), transfer_syntax_uid)
     for tag in _ONLY_WHEN_ENCAPSULATED:
         if tag in ds:
             del ds[tag]
@@ -106,10 +106,12 @@ def _make_native(ds: Dataset, transfer_syntax_uid: str) -> set[int]:
     return changed
 
 
-def _pass_on(ds: Dataset, value: bytes) -> set[int]:
+def _pass_on(ds: Dataset, value: bytes, transfer_syntax_uid: str) -> set[int]:
     """Native pixel data, though the transfer syntax is a compressed one. Raises SubOperationFailed."""
     image = image_pixel(ds)
     if len(value) not in (image.native_length, image.native_length + image.native_length % 2):
+        if value.startswith(_ITEM):  # fragments, though their length is given
+            return _decode(ds, value, transfer_syntax_uid)
         raise SubOperationFailed(
             f"the pixel data is not encapsulated, and has {len(value)} bytes where {image.native_length} make the image"
         )

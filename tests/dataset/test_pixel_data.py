@@ -550,6 +550,14 @@ def test_native_pixel_data_of_another_length_is_refused() -> None:
         decompress(ds, JPEG_LOSSLESS)
 
 
+@pytest.mark.parametrize("syntax", [JPEG_2000])
+def test_fragments_in_an_element_of_defined_length_are_decoded(syntax: str) -> None:
+    frame = picture().astype("u1")
+    ds = in_jpeg_2000(image([frame]), [frame])
+    ds["PixelData"].is_undefined_length = False
+    assert native_of(ds).PixelData == padded(frame.tobytes())
+
+
 # -- what cannot be -------------------------------------------------------------------------------------------------
 
 
