@@ -69,7 +69,8 @@ class AcceptedAssociation:
         listen_address: tuple[str, int],
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
-        takes_a_place: Callable[[AcceptedAssociation], int],
+        takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
+        is_admitted: Callable[[AcceptedAssociation], None],
         capabilities: KnownCapabilities,
         foreign: ForeignPeers,
     ) -> None:
@@ -78,6 +79,8 @@ class AcceptedAssociation:
         self._holder = holder
         self._handlers = handlers
         self._takes_a_place = takes_a_place
+        self._is_admitted = is_admitted
+        self._gives_way = False
         self._capabilities = capabilities
         self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
@@ -138,7 +141,8 @@ class AcceptedAssociation:
             except SpeaksOtherwise as err:
                 self._foreign.tell(self.remote_address, err.protocol)
             except (LinkEnded, AssociationFailed, NotAllowed) as err:
-                LOG.info("association with %s ended: %s", self.name, err)
+                level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
+                LOG.log(level, "association with %s ended: %s", self.name, err)
             finally:
                 on_end()
                 if has_answer:
@@ -167,6 +171,7 @@ class AcceptedAssociation:
             on_rejection()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
+        self._is_admitted(self)
         link.send(Event.ACCEPT, verdict)
         link.set_send_timeout(seconds(self.connection.send_timeout))
         LOG.info("association from %s at %s to %s", self.name, self.remote_address, called)
@@ -177,13 +182,10 @@ class AcceptedAssociation:
             return Rejection(AssociateReject(1, 2, 2), "protocol version not supported")
         if request.application_context != APPLICATION_CONTEXT:
             return Rejection(AssociateReject(1, 1, 2), "application context name not supported")
-        verdict = admit(
-            self.runtime.device,
-            self.connection,
-            request.called_ae_title,
-            request.calling_ae_title,
-            self._takes_a_place(self),
-        )
+        place = self._takes_a_place(self)
+        if isinstance(place, Rejection):
+            return place
+        verdict = admit(self.runtime.device, self.connection, request.called_ae_title, request.calling_ae_title, place)
         if isinstance(verdict, Rejection):
             return verdict
         remember(request)
@@ -237,6 +239,11 @@ class AcceptedAssociation:
             self._link.abort()
         if self.onward is not None:
             self.onward.interrupt()
+
+    def give_way(self) -> None:
+        """End a connection that has no association; see `unadmitted.Connection`."""
+        self._gives_way = True
+        self.abort()
 
     def is_relational(self, sop_class_uid: str) -> bool:
         """Whether relational queries or retrieval was negotiated for this SOP class."""
