@@ -7,20 +7,17 @@ names itself; UTF-8 where that cannot hold the text.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.normal import element_of
 from dcm4py_leading.dataset.plain import is_plain
-from dcm4py_leading.dataset.scan import Buffer, Encoding, Span
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 _WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})
@@ -52,16 +49,12 @@ def encode(ds: Dataset) -> bytes:
     needed = unified(local, (element for element in ds if element.tag != SPECIFIC_CHARACTER_SET))
     if needed != local:
         ds[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = False
-    buffer.is_little_endian = True
-    write_dataset(buffer, ds)
-    return buffer.getvalue()
+    return write(ds, EXPLICIT_LITTLE)
 
 
 def decode(data: bytes) -> Dataset:
     """What `encode` wrote."""
-    return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+    return read(data, EXPLICIT_LITTLE)
 
 
 def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
@@ -72,7 +65,7 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
             return uids
     wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
     parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
-    return read_dataset(BytesIO(parts), encoding.is_implicit_vr, encoding.is_little_endian)
+    return read(parts, encoding)
 
 
 def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:

@@ -13,13 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
@@ -29,6 +25,7 @@ from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
@@ -213,7 +210,7 @@ class BytewiseCoercion:
     ) -> _Outcome:
         """Decode the elements in ``cut``, do to them what is to be done, and compare."""
         self.decoded += 1
-        ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian)
+        ds = read(cut, encoding)
         attributes = None
         if instance is not None:
             attributes = instance.attributes
@@ -222,10 +219,7 @@ class BytewiseCoercion:
         reworked = self._rework(ds, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
-        buffer = DicomBytesIO()
-        buffer.is_implicit_VR, buffer.is_little_endian = encoding.is_implicit_vr, encoding.is_little_endian
-        write_dataset(buffer, ds)
-        after = buffer.getvalue()
+        after = write(ds, encoding)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
         try:
             old, _ = scan(cut, encoding)

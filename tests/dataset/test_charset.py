@@ -9,7 +9,9 @@ from pydicom.data import get_charset_files, get_testdata_file
 from pydicom.filewriter import dcmwrite
 
 from dcm4py_leading.coercion.update import update
-from dcm4py_leading.dataset.charset import can_encode, character_set, declare_default, decode_text
+from dcm4py_leading.dataset.charset import character_set
+from dcm4py_leading.dataset.data_sets import declare_default, decode_text
+from dcm4py_leading.dataset.text import can_encode
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 PYDICOM_FILES = sorted(Path(path).name for path in get_charset_files("chr*.dcm"))
