@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
 
 from dcm4py_leading.dataset.character_sets import (
@@ -18,8 +18,8 @@ from dcm4py_leading.dataset.character_sets import (
     is_default,
     keeps,
 )
-from dcm4py_leading.dataset.text import encode, is_decodable, marks_only_escapes
-from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.dataset.text import TEXT_VRS, encode, is_decodable, marks_only_escapes
+from dcm4py_leading.dataset.text_values import text_element, texts_of, vr_of
 from dcm4py_leading.errors import UnencodableText
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -54,11 +54,15 @@ def specific_character_set(codes: CharacterSet) -> DataElement:
 
 
 def elements_of(ds: Dataset) -> Iterator[DataElement]:
-    """The elements of ``ds`` that are decoded, as all text is; the others are left alone."""
+    """The elements of ``ds`` that have been parsed, and those of text, which are decoded; none is changed."""
     for tag in sorted(ds.keys()):
         element: object = ds.get_item(tag, keep_deferred=True)
-        if isinstance(element, DataElement) and tag != SPECIFIC_CHARACTER_SET:
+        if tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if isinstance(element, DataElement):
             yield element
+        elif isinstance(element, RawDataElement) and element.value and (vr := vr_of(element, ds)) in TEXT_VRS:
+            yield text_element(tag, vr, element.value, character_set(ds))
 
 
 def unified(local: CharacterSet, new: Iterable[DataElement], kept: Iterable[DataElement] = ()) -> CharacterSet:

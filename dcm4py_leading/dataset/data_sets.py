@@ -11,12 +11,11 @@ from typing import Literal
 
 from pydicom import Dataset
 from pydicom.charset import default_encoding
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element
-from pydicom.hooks import raw_element_vr
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
@@ -29,7 +28,7 @@ from dcm4py_leading.dataset.charset import (
 )
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, scan
 from dcm4py_leading.dataset.text import TEXT_VRS
-from dcm4py_leading.dataset.text_values import octets_of, text_element
+from dcm4py_leading.dataset.text_values import octets_of, text_element, vr_of
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import UnencodableText
 
@@ -77,7 +76,7 @@ def decode_text(ds: Dataset, inherited: CharacterSet = ()) -> None:
     for tag in sorted(ds.keys()):
         unread: object = ds.get_item(tag, keep_deferred=True)
         if isinstance(unread, RawDataElement):
-            vr = _vr_of(unread, ds)
+            vr = vr_of(unread, ds)
             if vr in TEXT_VRS and unread.value is not None:
                 ds[tag] = text_element(tag, vr, unread.value, codes)
             elif vr == "SQ":
@@ -88,22 +87,6 @@ def decode_text(ds: Dataset, inherited: CharacterSet = ()) -> None:
         if isinstance(unread, DataElement) and unread.VR == "SQ":
             for item in unread.value or ():
                 decode_text(item, codes)
-
-
-def _vr_of(element: RawDataElement, ds: Dataset) -> str:
-    """The VR that pydicom takes it for."""
-    if element.VR not in (None, "UN"):
-        return str(element.VR)
-    if not element.tag.is_private:
-        if element.VR == "UN" and (element.value is None or len(element.value) >= 0xFFFF):
-            return "UN"
-        try:
-            return dictionary_VR(element.tag)
-        except KeyError:
-            return "UN"
-    found: dict[str, str] = {}
-    raw_element_vr(element, found, ds=ds)
-    return found["VR"]
 
 
 def _terms(octets: bytes) -> list[str]:

@@ -248,7 +248,7 @@ class _Extended:
             return g0 if g0.graphic_set.width == 1 else self._g0
         for one in (g0, g1, *self._candidates):
             if one is not None and char in one.graphic_set.codes:
-                if one.graphic_set.codes[char] == b"\\" and self._delimiters:
+                if self._delimiters and not one.is_g1 and one.graphic_set.codes[char] == b"\\" != char.encode():
                     continue  # the yen sign would be read as a delimiter
                 return one
         return None

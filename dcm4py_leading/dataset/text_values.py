@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pydicom import config
-from pydicom.dataelem import DataElement
+from pydicom import Dataset, config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.hooks import raw_element_vr
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
@@ -83,3 +85,19 @@ def texts_of(elements: Iterable[DataElement]) -> Iterator[tuple[DataElement, str
                     yield from texts_of(one for one in nested if isinstance(one, DataElement))
         elif is_text(element):
             yield element, text_of(element)
+
+
+def vr_of(element: RawDataElement, ds: Dataset) -> str:
+    """The VR that pydicom takes it for."""
+    if element.VR not in (None, "UN"):
+        return str(element.VR)
+    if not element.tag.is_private:
+        if element.VR == "UN" and (element.value is None or len(element.value) >= 0xFFFF):
+            return "UN"
+        try:
+            return dictionary_VR(element.tag)
+        except KeyError:
+            return "UN"
+    found: dict[str, str] = {}
+    raw_element_vr(element, found, ds=ds)
+    return found["VR"]
