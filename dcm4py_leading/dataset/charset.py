@@ -8,6 +8,7 @@ from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from dcm4py_leading.dataset.character_sets import (
     EXTENSIONS,
@@ -104,11 +105,20 @@ def carries(text: str, old: CharacterSet, new: CharacterSet) -> bool:
 
 def lost(ds: Dataset, codes: CharacterSet) -> str | None:
     """The keyword of an attribute of ``ds`` whose text could not be written in ``codes``; None where all can."""
+    tags = unwritable(ds, codes)
+    return (keyword_for_tag(tags[0]) or str(tags[0])) if tags else None
+
+
+def unwritable(ds: Dataset, codes: CharacterSet) -> list[BaseTag]:
+    """The elements at the top of ``ds`` that have text, perhaps in items, which could not be written in ``codes``."""
     local = character_set(ds)
-    for element, text in texts_of(elements_of(ds)):
-        if not (carries(text, local, codes) and _encodes(text, codes, element.VR)):
-            return _named(element)
-    return None
+    return [
+        top.tag
+        for top in elements_of(ds)
+        if any(
+            not (carries(text, local, codes) and _encodes(text, codes, element.VR)) for element, text in texts_of([top])
+        )
+    ]
 
 
 def described(codes: CharacterSet) -> str:
