@@ -155,12 +155,13 @@ class _Level:
         )
         if parts.character_set and not plain:
             return None
+        has_romaji = b"13" in character_set
         pieces: dict[int, bytes] = {}
         values: dict[int, tuple[bytes, bytes]] = {}
         for tag, element in parts.elements.items():
             look = _look if len(element) <= _MAX_REMEMBERED_BYTES else _look.__wrapped__
             vr, value, piece, plain = look(tag, element, parts.is_implicit_vr)
-            if plain:
+            if plain and not (has_romaji and (b"~" in value or b"\\" in value)):
                 pieces[tag] = piece
                 values[tag] = (vr, value)
         odd = parts.elements.keys() - pieces.keys()
