@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.dataset.data_sets import decode_text, write
+from dcm4py_leading.dataset.pixel_data import decompress
 from dcm4py_leading.dataset.scan import Buffer, Encoding
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
@@ -105,9 +106,9 @@ def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
     Raises SubOperationFailed.
     """
     source, syntax = UID(stored), UID(target)
-    if source.is_encapsulated and not syntax.is_encapsulated and "PixelData" in ds:
-        with object_errors("cannot decompress"):
-            ds.decompress(generate_instance_uid=False)
+    if source.is_encapsulated and not syntax.is_encapsulated:
+        with object_errors("cannot be decompressed"):
+            decompress(ds, stored)
         source = ExplicitVRLittleEndian
     with object_errors("cannot encode"):
         if source.is_little_endian != syntax.is_little_endian:
