@@ -5,15 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, empty_value_for_VR
-from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID as PydicomUID
 
+from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.deflate import inflated
 from dcm4py_leading.dataset.elements import DataSet, Elements, Items, Oddity
 from dcm4py_leading.dataset.encoder import encode
@@ -59,7 +58,7 @@ def decode_identifier(request: Request) -> Dataset:
         else:
             universal.append((BaseTag(tag), vr))
     try:
-        identifier = read_dataset(BytesIO(b"".join(valued)), encoding.is_implicit_vr, encoding.is_little_endian)
+        identifier = read(b"".join(valued), encoding)
         _parse(identifier)
         # Most keys have no value, and take pydicom 20 us each.
         for tag, vr in universal:
@@ -165,8 +164,11 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
 
 
 def decode(encoded: bytes, transfer_syntax: str) -> Dataset:
-    """The data set; its values are parsed when they are looked at. Raises one of UNREADABLE, or zlib.error."""
+    """The data set, its text decoded; other values are parsed when they are looked at.
+
+    Raises one of UNREADABLE, or zlib.error.
+    """
     syntax = PydicomUID(transfer_syntax)
     if syntax.is_deflated:
         encoded = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, _LONGEST_RESPONSE)
-    return read_dataset(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
+    return read(encoded, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))
