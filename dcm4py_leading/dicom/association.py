@@ -21,7 +21,7 @@ from dcm4py_leading.dicom.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
-from dcm4py_leading.model import bounds
+from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES
 from dcm4py_leading.service.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
@@ -107,7 +107,7 @@ class Association:
                     context.transfer_syntax, context
                 )
         most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
-        self.takes_data_sets = most >= bounds.SENT_PDU_LEAST_BYTES
+        self.takes_data_sets = most >= SENT_PDU_LEAST_BYTES
         """Whether the peer takes P-DATA-TF long enough to be sent data sets."""
         # Of even length, as PS3.8 E.1 has it, whatever the peer announces, if that leaves room for two octets.
         self._fragment_length = max(most - _PDV_OVERHEAD, 1) & ~1 or 1
@@ -246,8 +246,8 @@ class Association:
             if control & _LAST:
                 break
             if ends_at is None:
-                ends_at = time.monotonic() + bounds.COMMAND_SECONDS
-            if len(parts) > bounds.COMMAND_BYTES:
+                ends_at = time.monotonic() + COMMAND_SECONDS
+            if len(parts) > COMMAND_BYTES:
                 raise self._misbehaves("a command without end")
         context = self.contexts.get(context_id)
         if context is None:
