@@ -26,6 +26,7 @@ class Oddity(enum.Enum):
     UNKNOWN_VR = "a VR that is none"
     OTHER_FORM = "an element with VR among those without, or the other way round"
     ODD_LENGTH = "a value of odd length"
+    ZLIB_HEADER = "a zlib header before the deflated data set"
     PADDING = "octets of zero behind the last element"
 
 
@@ -57,6 +58,14 @@ class Element(NamedTuple):
     """Empty where it has none, or none that is known: that of the data dictionary is meant."""
     value: Value
 
+
+IDENTITY = frozenset(
+    (
+        *(0x00080016, 0x00080018, 0x00080050, 0x0020000D, 0x0020000E),
+        *(0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040),
+    )
+)
+"""Tags of what tells whose an object is, and which: of these nobody may choose between two values."""
 
 Value = Buffer | Items | Fragments
 Elements = dict[int, Element]

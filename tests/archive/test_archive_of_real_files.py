@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
@@ -12,7 +13,6 @@ from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.query import parse_retrieve
 from dcm4py_leading.archive.storing import StoreOutcome
 from dcm4py_leading.dataset.integrity import verify
-from dcm4py_leading.dataset.part10 import read_header
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_descriptor, make_identifier, store
@@ -45,7 +45,7 @@ class Archive:
             with incoming.mapped() as data:
                 verify(data)
             with incoming.reader() as file:
-                header = read_header(file)
+                header = pydicom.dcmread(file, stop_before_pixels=True)
             outcome = store(self.index, header, incoming.finish(header))
             if outcome.stored:
                 incoming.keep()

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import pydicom
 import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 
 from dcm4py_leading.archive.attributes import decode, encode, merged, selected
-from dcm4py_leading.dataset.part10 import read_header
 from tests.fixtures.datasets import CHARACTER_SETS, COMPRESSED, RADIOTHERAPY, REPORTS, UNCOMPRESSED, sample_path
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *REPORTS, *CHARACTER_SETS, *RADIOTHERAPY} - {"rtstruct.dcm"})
@@ -14,7 +14,7 @@ SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *REPORTS, *CHARACTER_SETS, *RADIOT
 
 def header(name: str) -> Dataset:
     with sample_path(name).open("rb") as file:
-        return read_header(file)
+        return pydicom.dcmread(file, stop_before_pixels=True)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
-from dcm4py_leading.dataset.integrity import verify_data_set
-from dcm4py_leading.dataset.part10 import read_header
+from dcm4py_leading.dataset.integrity import plain_spans
 from dcm4py_leading.dataset.scan import Span, encoding_of
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.archive import AttributeFilter, Entity
@@ -54,9 +53,13 @@ FILES = [
 
 
 def cut(data: bytes, syntax: str, keeper: Keeper, *, start: int = 0) -> Levels | None:
-    spans: Mapping[int, Span] | None = verify_data_set(data, syntax, start=start)
+    spans: Mapping[int, Span] | None = plain_spans(data, syntax, start=start)
     encoding = encoding_of(syntax)
     return None if spans is None or encoding is None else keeper.cut(memoryview(data), spans, encoding)
+
+
+def file_header(file: BytesIO) -> pydicom.FileDataset:
+    return pydicom.dcmread(file, stop_before_pixels=True)
 
 
 def start_of(data: bytes) -> int:
@@ -67,7 +70,7 @@ def start_of(data: bytes) -> int:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
     data = path.read_bytes()
-    header = read_header(BytesIO(data))
+    header = file_header(BytesIO(data))
     syntax = str(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     for filters in ({}, quickstart_filters(), everything(header)):
         keeper = Keeper(filters)
@@ -76,7 +79,7 @@ def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
         except InvalidObject:
             return
         if found is not None:
-            assert found == keeper.take(read_header(BytesIO(data)))
+            assert found == keeper.take(file_header(BytesIO(data)))
             assert cut(data, syntax, keeper, start=start_of(data)) == found
 
 
@@ -84,7 +87,7 @@ def test_common_objects_are_cut() -> None:
     keeper = Keeper(quickstart_filters())
     for name in ("CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "JPEG2000.dcm", "test-SR.dcm", "rtdose.dcm"):
         data = sample_path(name).read_bytes()
-        header = read_header(BytesIO(data))
+        header = file_header(BytesIO(data))
         assert cut(data, str(header.file_meta.TransferSyntaxUID), keeper, start=start_of(data)) is not None, name
 
 
@@ -176,7 +179,7 @@ def header_of(data: bytes, syntax: str) -> FileDataset:
     write_dataset(file, meta)
     group = file.getvalue()
     length = b"\x02\x00\x00\x00UL\x04\x00" + len(group).to_bytes(4, "little")
-    return read_header(BytesIO(bytes(128) + b"DICM" + length + group + data))
+    return file_header(BytesIO(bytes(128) + b"DICM" + length + group + data))
 
 
 def test_levels_above_the_instance_are_worked_out_once_for_a_series() -> None:

@@ -12,7 +12,7 @@ from pydicom.filereader import data_element_generator
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.integrity import verify
-from dcm4py_leading.dataset.part10 import encode_header, read_header
+from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.errors import InvalidObject
 from tests.fixtures.datasets import (
     CHARACTER_SETS,
@@ -135,22 +135,9 @@ def test_private_transfer_syntax_is_taken_as_explicit_little_endian() -> None:
 
 
 def test_header_names_what_was_received_and_by_whom_it_was_sent() -> None:
-    header = read_header(file_of(b"\x08\x00\x18\x00UI\x06\x001.2.34", sop_instance_uid="1.2.34"))
+    header = pydicom.dcmread(file_of(b"\x08\x00\x18\x00UI\x06\x001.2.34", sop_instance_uid="1.2.34"))
     assert header.file_meta.MediaStorageSOPInstanceUID == "1.2.34"
     assert header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert header.file_meta.SourceApplicationEntityTitle == "MODALITY"
     assert header.file_meta.ImplementationClassUID.startswith("2.25.")
     assert header.SOPInstanceUID == "1.2.34"
-
-
-@pytest.mark.parametrize("name", ["CT_small.dcm", "JPEG2000.dcm", "image_dfl.dcm", "MR_small_bigendian.dcm"])
-def test_header_stops_at_the_pixel_data(name: str) -> None:
-    with sample_path(name).open("rb") as file:
-        header = read_header(file)
-    assert "PixelData" not in header
-    assert header.Rows > 0
-
-
-def test_header_of_a_file_that_is_not_dicom_is_refused() -> None:
-    with pytest.raises(InvalidObject):
-        read_header(BytesIO(b"x" * 500))
