@@ -6,12 +6,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dcm4py_leading.archive.data_directory import DataDirectory
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
@@ -26,12 +27,13 @@ from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.named_titles import archives_asked
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
-from dcm4py_leading.dicom.negotiation import is_served
+from dcm4py_leading.dicom.negotiation import is_asked, is_served
 from dcm4py_leading.dicom.other_archives import archive_of, count_of, externals_of, upstream_of
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
@@ -43,7 +45,7 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
-from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
@@ -68,6 +70,8 @@ class Site:
     style_sheet_folders: tuple[Path, ...] = ()
     """Where style sheets of rules may be; DATA_DIR/temp, which ${jboss.server.temp.url} is, in any case."""
     options: Options = field(default_factory=Options)
+    may_be_new: bool = False
+    """Begin with an empty index, even where a storage has files."""
 
     @property
     def expand(self) -> Expand:
@@ -216,6 +220,27 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
     return storages
 
 
+def use_data_directory(site: Site, checked: Checked) -> DataDirectory:
+    """Take part in the data directory, and look at its index and the storages once: what is wrong is told here.
+
+    Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
+    """
+    device = checked.snapshot.device
+    directory = DataDirectory(site.data_dir, f"device {device.device_name}")
+    try:
+        with closing(directory.open_index(_file_storages(device), may_be_new=site.may_be_new)) as index:
+            open_storages(device, {}, index)
+            for storage_id in sorted(index.storage_ids() - device.archive.storages.keys()):
+                LOG.warning(
+                    "the index has objects in storage %s, which device %s does not have: they cannot be delivered",
+                    *(storage_id, device.device_name),
+                )
+    except BaseException:  # cleans up and raises on, whatever it was
+        directory.close()
+        raise
+    return directory
+
+
 def open_proxy_cache(site: Site) -> ProxyCache | None:
     """Where studies of other archives are kept that pass through, if any are (``--set proxy-keep``).
 
@@ -292,7 +317,12 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
 
 def unserved_lines(device: Device) -> Iterable[str]:
     """For each AE one line that names the transfer capabilities that are not served."""
+    asks_archives = next(archives_asked(device), None) is not None
+
+    def is_used(capability: TransferCapability) -> bool:
+        return is_served(capability) or is_asked(capability, asks_archives=asks_archives)
+
     for ae in device.application_entities:
-        names = unserved_capabilities(ae, is_served)
+        names = unserved_capabilities(ae, is_used)
         if names:
             yield f"AE {ae.ae_title}: transfer capabilities not served: {', '.join(names)}"

@@ -8,6 +8,7 @@ which holds when there is no value. ``!`` turns a condition round, so it is true
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from datetime import datetime
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_of, vr_of
+from dcm4py_leading.coercion.attribute_path import is_attribute, items_of, parse_tag, values_of, vr_of
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.java_regex import compile_java_regex
 from dcm4py_leading.errors import CoercionFailed
@@ -153,6 +154,8 @@ def compile_condition(text: str) -> Condition:
         if not wanted:
             raise ValueError(f"{key} needs a value to compare with")
         return Condition(text=text, negated=negated, peer=peer, test=_compile_test(wanted))
+    if meant := _meant_peer(key):
+        raise ValueError(f"unknown attribute {key!r}: did you mean {meant}?")
     path = tuple(parse_tag(name) for name in key.split("."))
     for tag, name in zip(path[:-1], key.split("."), strict=False):
         if vr_of(tag) not in ("SQ", None):
@@ -167,6 +170,15 @@ def compile_condition(text: str) -> Condition:
     if wanted and codes is None:
         raise ValueError('a sequence is compared with codes such as (113000, DCM, "Of Interest")|(113001, DCM)')
     return Condition(text=text, negated=negated, path=path, codes=codes or (), is_sequence=True)
+
+
+def _meant_peer(key: str) -> str | None:
+    """The key of a peer that was probably meant by one that is no attribute either: ReceivingAETitle, CalledAET."""
+    if is_attribute(key.partition(".")[0]):
+        return None
+    whole = re.sub(r"AE(T(itle)?)?$", "ApplicationEntityTitle", key, flags=re.IGNORECASE)
+    whole = re.sub(r"^(Called|Destination)", "Receiving", re.sub(r"^(Calling|Source)", "Sending", whole))
+    return next(iter(difflib.get_close_matches(whole, _PEERS, n=1, cutoff=0.85)), None)
 
 
 def compile_conditions(properties: tuple[str, ...]) -> tuple[Condition, ...]:

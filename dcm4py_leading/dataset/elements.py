@@ -78,8 +78,8 @@ class DataSet:
 
     elements: Elements
     oddities: set[Oddity] = field(default_factory=set)
-    conflicting: set[int] = field(default_factory=set)
-    """Tags of the top level that came again with another value."""
+    conflicting: dict[int, Value] = field(default_factory=dict)
+    """Elements of the top level that came again with another value: that, by tag."""
 
     def value(self, tag: int) -> bytes:
         """The value of an element; empty where it is absent, or a sequence."""

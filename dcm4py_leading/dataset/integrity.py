@@ -7,7 +7,7 @@ top level. What is not plain may still be understood; `reading` tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pydicom._dicom_dict import DicomDictionary
 
@@ -55,6 +55,21 @@ def plain_spans(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> Ma
     except (Unscannable, InvalidObject):
         return None
     return spans or None
+
+
+def values_of_whole(data: Buffer, transfer_syntax_uid: str, tags: Collection[int]) -> Mapping[int, Sequence[bytes]]:
+    """The values of the top level elements of these tags; two where one stands there again with another value.
+
+    ``tags`` are those of UIDs and IDs. Raises InvalidObject as `verify`.
+    """
+    ds = read_data_set(data, transfer_syntax_uid)
+    if not ds.elements:
+        raise InvalidObject("the data set is empty")
+    values = {tag: [ds.value(tag)] for tag in tags if tag in ds.elements}
+    for tag in values.keys() & ds.conflicting.keys():
+        other = ds.conflicting[tag]
+        values[tag].append(b"" if isinstance(other, tuple) else bytes(other))
+    return values
 
 
 def _nested(data: Buffer, encoding: Encoding, spans: Mapping[int, Span]) -> list[tuple[int, int]]:

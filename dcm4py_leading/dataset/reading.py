@@ -29,6 +29,7 @@ _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _DELIMITATIONS = (_ITEM_DELIMITATION, _SEQUENCE_DELIMITATION)
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 64
+_COMPARED = 1 << 12
 _ITEMS_OR_VALUE = (b"", b"SQ", b"UN")
 _LIKELY_GROUPS = range(0x0002, 0x0100)
 
@@ -139,7 +140,7 @@ class _Reader:
         self._size = end
         self._left = -1 if most_elements is None else most_elements
         self._oddities: set[Oddity] = set()
-        self._conflicting: set[int] = set()
+        self._conflicting: dict[int, Value] = {}
         self._in_other_form = 0
 
     def top_level(self, form: _Form, wanted: Collection[int] | None) -> DataSet:
@@ -223,8 +224,8 @@ class _Reader:
             known = elements.setdefault(tag, element)
             if known is not element:
                 self._oddities.add(Oddity.TWICE)
-                if depth == 0 and known.value != element.value:
-                    self._conflicting.add(tag)
+                if depth == 0 and _unpadded(known.value) != _unpadded(element.value):
+                    self._conflicting.setdefault(tag, element.value)
         if is_delimited:
             raise InvalidObject(f"an item has no end at byte {at - self._start}")
         return _ordered(elements, is_ascending), at, count
@@ -424,6 +425,11 @@ class _Reader:
             raise InvalidObject(f"{what} was expected at byte {at - self._start}")
         length: int = form.long(self._data, at + 4)[0]
         return tag, length
+
+
+def _unpadded(value: Value) -> object:
+    """The value as it is compared; a long one, which is no text to compare, as it is."""
+    return value if isinstance(value, tuple) or len(value) > _COMPARED else bytes(value).rstrip(b" \0")
 
 
 def _ordered(elements: Elements, is_ascending: bool) -> Elements:

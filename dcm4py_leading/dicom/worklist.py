@@ -15,6 +15,7 @@ from dcm4py_leading.dataset.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses
+from dcm4py_leading.dicom.negotiation import MODALITY_WORKLIST_FIND
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -28,7 +29,6 @@ from dcm4py_leading.model.bounds import WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 
-MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 _SCHEDULED_PROCEDURE_STEP_SEQUENCE = 0x00400100
 # PS3.4 K.6.1.2. Inside the sequence every SCP must return the first eight and may return the others.
 _SCHEDULED_STEP_RETURN_KEYS = (

@@ -10,6 +10,40 @@ from __future__ import annotations
 
 from typing import Final
 
+# -- Connections, in each process
+
+UNADMITTED_CONNECTIONS: Final = 256
+"""Connections to DICOM ports that have no association yet, or none any more; an eighth of the file descriptors, if that
+is less.
+
+Beyond: the oldest of the address that has most of them is ended."""
+
+OPEN_ASSOCIATIONS: Final = 4096
+"""Associations of peers, where dcmLimitOpenAssociations does not allow fewer; a quarter of the file descriptors that
+the others leave, if that is less.
+
+Beyond: rejected, transient, local limit exceeded."""
+
+HTTP_CONNECTIONS: Final = 64
+"""Connections to the control port; a sixteenth of the file descriptors, if that is less.
+
+Beyond: the one that has been without a request for longest is ended."""
+
+HTTP_ANSWER_SECONDS: Final = 120.0
+"""Answering one HTTP request, whose client may read slowly.
+
+Beyond: its connection may be ended when there are too many."""
+
+HTTP_THREADS: Final = 4
+"""HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
+
+Beyond: they wait."""
+
+HTTP_WAITING_REQUESTS: Final = 32
+"""HTTP requests of one kind that wait.
+
+Beyond: 503 with Retry-After."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5
@@ -27,12 +61,24 @@ WORKLIST_ITEMS: Final = 100
 
 Beyond: the archive did not match the keys; the step of the rule fails."""
 
+# -- Data directory
+
+START_OF_ANOTHER_SERVICE_SECONDS: Final = 60.0
+"""Waiting for another service that starts on the same data directory.
+
+Beyond: this one does not start."""
+
 # -- Remembered
 
 REMOTE_AE_TITLES: Final = 10_000
 """AE titles whose look-up in the directory is remembered, those that are not there included.
 
 Beyond: the oldest is forgotten, and looked up again."""
+
+LISTED_AES: Final = 2_000
+"""AEs of the directory that are listed to find the one that a misspelt title means.
+
+Beyond: nothing is suggested; a title that stands alone in a condition is looked up all the same."""
 
 UNREACHABLE_QUESTIONS: Final = 10_000
 """Questions to leading archives that failed and are not asked again at once.

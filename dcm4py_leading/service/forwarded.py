@@ -68,17 +68,15 @@ class ForwardedObject:
         arrived = self._arrived
         target = choose_transfer_syntax(arrived.transfer_syntax_uid, accepted)
         if target == arrived.transfer_syntax_uid:
+            if arrived.is_in_order and self._instance is None and not self._common.coercer.has_rules:
+                return self._as_it_is()
             encoding = encoding_of(arrived.transfer_syntax_uid)
-            if encoding is not None:
+            if encoding is not None and arrived.is_in_order:
                 with suppress(NotBytewise):
-                    if self._instance is None and not self._common.coercer.has_rules:
-                        return self._as_it_is(encoding)
                     return self._cut_out(memoryview(arrived.data), encoding)
         return self._whole(accepted, target)
 
-    def _as_it_is(self, encoding: Encoding) -> PreparedObject:
-        """Raises NotBytewise."""
-        self._common.bytewise.require_plain(memoryview(self._arrived.data), encoding)
+    def _as_it_is(self) -> PreparedObject:
         return PreparedObject(
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,

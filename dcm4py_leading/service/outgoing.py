@@ -182,13 +182,6 @@ class BytewiseCoercion:
         if len(shape.recipes) < _MOST_REMEMBERED:
             shape.recipes[shape.key(cut, own)] = recipe
 
-    def require_plain(self, view: memoryview, encoding: Encoding) -> None:
-        """Raises NotBytewise where a data set is not plain: it may not leave as it is."""
-        try:
-            self._tails.scan(view, encoding, start=0, stop_before=_END)
-        except Unscannable as err:
-            raise NotBytewise from err
-
     # -- what concerns whom -------------------------------------------------------------------------------------
 
     def _plan(self, selection: Selection) -> _Plan:

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID
 
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.deflate import deflated
 from dcm4py_leading.dataset.elements import IDENTITY, Element, Elements, Fragments, Items
 from dcm4py_leading.dataset.encoder import encode
+from dcm4py_leading.dataset.pixel_data import decompress
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements, first_unreadable, name_of, to_pydicom
 from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.dataset.scan import DEFLATED, EXPLICIT_LITTLE, Buffer, encoding_of, is_encapsulated
@@ -28,6 +27,8 @@ from dcm4py_leading.service.encode import object_errors
 
 _PIXELS = 0x7FE00000
 _PIXEL_DATA = 0x7FE00010
+_WHEN_ENCAPSULATED = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003, _PIXEL_DATA))
+"""Pixel Data, and the elements that tell where its frames are (PS3.3 C.7.6.3)."""
 
 
 class WholeObject:
@@ -40,7 +41,7 @@ class WholeObject:
         read = read_data_set(self._data, transfer_syntax_uid)
         self._before = read.elements
         self._is_odd = bool(read.oddities)
-        self._conflicting = read.conflicting & IDENTITY
+        self._conflicting = read.conflicting.keys() & IDENTITY
         self._changed: set[int] = set()
         self.elements: Elements = dict(read.elements)
         """As they are now."""
@@ -90,13 +91,11 @@ class WholeObject:
         return [deflated(b"".join(pieces))] if target in DEFLATED else pieces
 
     def _decompress(self) -> None:
-        element = self.elements.get(_PIXEL_DATA)
-        has_fragments = any(map(_has_fragments, self.elements.values()))
-        if has_fragments or (element is not None and not self.is_emptied):
-            with object_errors("cannot be decompressed"):
-                self._take(_decompress(self.dataset, self.transfer_syntax_uid))
-        elif element is None and self.transfer_syntax_uid in _REFERENCED:
+        if self.transfer_syntax_uid in _REFERENCED:
             raise SubOperationFailed("its pixel data is elsewhere, which only its own transfer syntax can tell")
+        if any(map(_has_fragments, self.elements.values())) or not _WHEN_ENCAPSULATED.isdisjoint(self.elements):
+            with object_errors("cannot be decompressed"):
+                self._take(decompress(self.dataset, self.transfer_syntax_uid))
 
     def _take(self, tags: Iterable[int]) -> None:
         edits = encoded_elements(self.dataset, tags)
@@ -139,11 +138,3 @@ def _has_fragments(element: Element) -> bool:
     if isinstance(element.value, Items):
         return any(_has_fragments(inner) for item in element.value.items for inner in item.elements.values())
     return isinstance(element.value, Fragments)
-
-
-def _decompress(ds: Dataset, transfer_syntax_uid: str) -> frozenset[int]:
-    """Make pixel data native; the tags of what may have changed."""
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    ds.decompress(generate_instance_uid=False)
-    return frozenset(int(tag) for tag in ds.keys() if tag.group == 0x0028 or tag == _PIXEL_DATA)
