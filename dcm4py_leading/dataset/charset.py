@@ -14,6 +14,8 @@ from pydicom.charset import convert_encodings, custom_encoders, decode_bytes, en
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, TEXT_VR_DELIMS, PersonName
 
+from dcm4py_leading.dataset.vr import dictionary_vr
+
 SPECIFIC_CHARACTER_SET = 0x00080005
 UTF_8 = "ISO_IR 192"
 
@@ -22,7 +24,6 @@ CharacterSet = tuple[str, ...]
 
 _DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _WITHOUT_CODE_EXTENSIONS = frozenset({UTF_8, "GB18030", "GBK"})
-_BINARY_VR = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 
 
 def character_set(ds: Dataset) -> CharacterSet:
@@ -118,6 +119,12 @@ def _texts(element: DataElement) -> Iterator[str]:
             yield from re.split("[=^]", str(value)) if element.VR == "PN" else (str(value),)
 
 
+def _may_be_text(tag: int, vr: str | None) -> bool:
+    """Whether an element that nobody has looked at may hold text; others need not be readable."""
+    known = vr if vr not in (None, "UN") else dictionary_vr(tag)
+    return not known or known == "SQ" or known in CUSTOMIZABLE_CHARSET_VR
+
+
 def decode_text(ds: Dataset) -> None:
     """Turn all text of ``ds`` into Unicode, so that it is encoded anew when ``ds`` is written.
 
@@ -126,7 +133,7 @@ def decode_text(ds: Dataset) -> None:
     """
     for tag in list(ds.keys()):
         unread: object = ds.get_item(tag)
-        if isinstance(unread, RawDataElement) and unread.VR in _BINARY_VR:
+        if isinstance(unread, RawDataElement) and not _may_be_text(int(tag), unread.VR):
             continue
         element = ds[tag]
         if element.VR == "SQ":

@@ -27,7 +27,6 @@ class Oddity(enum.Enum):
     OTHER_FORM = "an element with VR among those without, or the other way round"
     ODD_LENGTH = "a value of odd length"
     ZLIB_HEADER = "a zlib header before the deflated data set"
-    PADDING = "octets of zero behind the last element"
 
 
 class Fragments(NamedTuple):

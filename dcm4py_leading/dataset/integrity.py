@@ -12,29 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pydicom._dicom_dict import DicomDictionary
 
 from dcm4py_leading.dataset.reading import parse, read_data_set
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import InvalidObject
 
-_TRANSFER_SYNTAX_UID = 0x00020010
-_DATA_SET = 0x00030000
 _UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
-
-
-def verify(data: Buffer) -> None:
-    """Check the bytes of a DICOM file of any transfer syntax.
-
-    Raises InvalidObject when it ends early or does not follow the encoding rules as far as anybody understands it.
-    """
-    if bytes(data[128:132]) != b"DICM":
-        raise InvalidObject("not a DICOM file")
-    try:
-        spans, start = scan(data, EXPLICIT_LITTLE, start=132, stop_before=_DATA_SET)
-        _, value, following = spans[_TRANSFER_SYNTAX_UID]
-    except (Unscannable, KeyError) as err:
-        raise InvalidObject("the file names no transfer syntax") from err
-    syntax = bytes(data[value:following]).decode("ascii", "replace").rstrip("\0 ")
-    if plain_spans(data, syntax, start=start) is None and not read_data_set(data, syntax, start=start).elements:
-        raise InvalidObject("the data set is empty")
 
 
 def plain_spans(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> Mapping[int, Span] | None:
@@ -60,7 +41,7 @@ def plain_spans(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> Ma
 def values_of_whole(data: Buffer, transfer_syntax_uid: str, tags: Collection[int]) -> Mapping[int, Sequence[bytes]]:
     """The values of the top level elements of these tags; two where one stands there again with another value.
 
-    ``tags`` are those of UIDs and IDs. Raises InvalidObject as `verify`.
+    ``tags`` are those of UIDs and IDs. Raises InvalidObject.
     """
     ds = read_data_set(data, transfer_syntax_uid)
     if not ds.elements:

@@ -169,12 +169,11 @@ class _Reader:
         is_implicit = form.is_implicit
         while at < end:
             if end - at < 8:
-                at = self._padding(at, end, depth, is_delimited=is_delimited)
-                break
+                raise InvalidObject(f"the data set ends early, within an element at byte {at - self._start}")
             group, number, vr, length = head(data, at)
             tag = group << 16 | number
             # Most are as follows; the rest of the loop would do the same with them.
-            if is_plain and tag > last:
+            if is_plain and is_ascending and tag > last:
                 if is_implicit:
                     is_simple = group != 0xFFFE and vr not in HAS_LONG_LENGTH and dictionary_vr(tag) != "SQ"
                     vr, length = b"", form.long(data, at + 4)[0]
@@ -229,13 +228,6 @@ class _Reader:
         if is_delimited:
             raise InvalidObject(f"an item has no end at byte {at - self._start}")
         return _ordered(elements, is_ascending), at, count
-
-    def _padding(self, at: int, end: int, depth: int, *, is_delimited: bool) -> int:
-        """Fewer octets than a header has, behind the last element."""
-        if depth or is_delimited or any(self._data[at:end]):
-            raise InvalidObject(f"the data set ends early, within an element at byte {at - self._start}")
-        self._oddities.add(Oddity.PADDING)
-        return end
 
     def _stray_delimiter(self, at: int, tag: int, form: _Form) -> None:
         self._count(at)
