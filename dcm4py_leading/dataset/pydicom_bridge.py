@@ -5,22 +5,20 @@ where elements come back from there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
+from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Items
 from dcm4py_leading.dataset.encoder import encode, vr_of
 from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.dataset.vr import padding
+from dcm4py_leading.dataset.vr import TEXT_VRS, padding
+from dcm4py_leading.errors import UnencodableText
 
 _BULK = 1 << 16
 _CONTEXT = (0x00080005, 0x00280100, 0x00280103, 0x00283002, 0x54001004)
@@ -38,9 +36,11 @@ def name_of(tag: int) -> str:
 
 
 def to_pydicom(elements: Elements) -> Dataset:
-    """The elements as pydicom has them. Values are read when they are looked at, which may raise one of UNREADABLE."""
-    small = {tag: element for tag, element in elements.items() if not _is_bulk(element)}
-    ds = read_dataset(BytesIO(b"".join(encode(small, EXPLICIT_LITTLE))), False, True)
+    """The elements as pydicom has them. Text is decoded, other values are read when they are looked at, which may
+    raise one of UNREADABLE.
+    """
+    small = {tag: element for tag, element in elements.items() if not _is_bulk(element, elements)}
+    ds = read(b"".join(encode(small, EXPLICIT_LITTLE)), EXPLICIT_LITTLE)
     for tag, element in elements.items():
         if tag not in small:
             value, length = _raw(element)
@@ -49,11 +49,13 @@ def to_pydicom(elements: Elements) -> Dataset:
     return ds
 
 
-def _is_bulk(element: Element) -> bool:
+def _is_bulk(element: Element, within: Elements) -> bool:
     """Whether an element is not worth another copy."""
     if isinstance(element.value, Items):
         return False
-    return isinstance(element.value, Fragments) or len(element.value) >= _BULK
+    if isinstance(element.value, Fragments):
+        return True
+    return len(element.value) >= _BULK and vr_of(element, (within,)) not in TEXT_VRS
 
 
 def _raw(element: Element) -> tuple[bytes, int]:
@@ -72,7 +74,7 @@ def _raw(element: Element) -> tuple[bytes, int]:
 def encoded_elements(ds: Dataset, tags: Iterable[int]) -> dict[int, Element | None]:
     """Those elements of ``ds`` as they have become, None where there is none any more.
 
-    What nobody has looked at in it is not there: it is as it was. Raises UnreadableElement.
+    What nobody has looked at in it is not there: it is as it was. Raises UnreadableElement, UnencodableText.
     """
     found: dict[int, Element | None] = {}
     for tag in sorted(tags):
@@ -88,12 +90,10 @@ def _encoded(ds: Dataset, tag: int, element: DataElement) -> Element:
     elements: dict[BaseTag, DataElement | RawDataElement]
     elements = {BaseTag(other): ds.get_item(other) for other in _CONTEXT if other in ds}
     part = Dataset(elements | {BaseTag(tag): element})
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = False, True
     try:
-        write_dataset(buffer, part)
-        encoded = parse(buffer.getvalue(), EXPLICIT_LITTLE).elements
-        return encoded[tag]
+        return parse(write(part, EXPLICIT_LITTLE), EXPLICIT_LITTLE).elements[tag]
+    except UnencodableText:
+        raise
     except UNREADABLE as err:
         raise UnreadableElement(f"{name_of(tag)} ({type(err).__name__})") from err
 

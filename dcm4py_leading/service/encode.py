@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dcm4py_leading.dataset.data_sets import write
 from dcm4py_leading.dataset.deflate import deflated
 from dcm4py_leading.dataset.pydicom_bridge import UnreadableElement
-from dcm4py_leading.dataset.scan import DEFLATED, Buffer
+from dcm4py_leading.dataset.scan import DEFLATED, Buffer, Encoding
 from dcm4py_leading.dataset.soundness import Unsound
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import InvalidObject, SubOperationFailed
+from dcm4py_leading.errors import InvalidObject, SubOperationFailed, UnencodableText
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
@@ -71,7 +70,7 @@ def object_errors(what: str) -> Iterator[None]:
     """Turn what an odd object raises, in pydicom and its plug-ins too, into SubOperationFailed, without values."""
     try:
         yield
-    except (InvalidObject, UnreadableElement, Unsound) as err:  # their messages have no values
+    except (InvalidObject, UnencodableText, UnreadableElement, Unsound) as err:  # their messages have no values
         raise SubOperationFailed(f"{what}: {err}") from err
     except _ODD as err:
         raise SubOperationFailed(f"{what} ({type(err).__name__})") from err
@@ -80,9 +79,5 @@ def object_errors(what: str) -> Iterator[None]:
 def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:
     """A data set without bulk data, such as an identifier, in that transfer syntax. Raises one of UNREADABLE."""
     syntax = UID(transfer_syntax_uid)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = syntax.is_implicit_VR
-    buffer.is_little_endian = syntax.is_little_endian
-    write_dataset(buffer, ds)
-    data = buffer.getvalue()
+    data = write(ds, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))
     return deflated(data) if transfer_syntax_uid in DEFLATED else data

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from io import BytesIO
 from types import MappingProxyType
 
 from pydicom import Dataset
-from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import declare_default, read
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.model.values import UID
@@ -136,7 +135,7 @@ class Selections:
         key = (sop_class_uid, encoding, cut)
         selection = self._known.get(key)
         if selection is None:
-            ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian) if cut else Dataset()
+            ds = read(cut, encoding) if cut else Dataset()
             declare_default(ds, self._default_character_set)
             selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
             self._coercer.prefetch([(selection, uid) for uid in self._studies])

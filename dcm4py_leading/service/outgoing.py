@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
-from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
@@ -26,7 +24,8 @@ from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQU
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
+from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
@@ -218,7 +217,8 @@ class BytewiseCoercion:
     ) -> _Outcome:
         """Decode the elements in ``cut``, do to them what is to be done, and compare."""
         self.decoded += 1
-        ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian)
+        ds = read(cut, encoding)
+        local = character_set(ds)
         attributes = None
         if instance is not None:
             attributes = instance.attributes
@@ -234,7 +234,7 @@ class BytewiseCoercion:
             raise NotBytewise from err
         # What was only looked at keeps its bytes, whatever pydicom would make of them.
         edits: list[tuple[int, bytes | None]] = []
-        for tag, element in encoded_elements(ds, changed_tags(ds, old, reworked.changes)).items():
+        for tag, element in encoded_elements(ds, changed_tags(ds, old, reworked.changes, local)).items():
             before = cut[old[tag][0] : old[tag][2]] if tag in old else None
             after = None if element is None else encoded_element(element, encoding, {})
             if after != before:

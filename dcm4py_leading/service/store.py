@@ -14,7 +14,7 @@ from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage import Incoming, Location
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.dataset.charset import declare_default
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.integrity import plain_spans
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of

@@ -13,16 +13,23 @@ from functools import cached_property
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.character_sets import CharacterSet, keeps
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.deflate import deflated
 from dcm4py_leading.dataset.elements import IDENTITY, Element, Elements, Fragments, Items
 from dcm4py_leading.dataset.encoder import encode
 from dcm4py_leading.dataset.pixel_data import decompress
-from dcm4py_leading.dataset.pydicom_bridge import encoded_elements, first_unreadable, name_of, to_pydicom
+from dcm4py_leading.dataset.pydicom_bridge import (
+    UnreadableElement,
+    encoded_elements,
+    first_unreadable,
+    name_of,
+    to_pydicom,
+)
 from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.dataset.scan import DEFLATED, EXPLICIT_LITTLE, Buffer, encoding_of, is_encapsulated
-from dcm4py_leading.dataset.soundness import Unsound, require_sound
-from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.dataset.soundness import require_sound
+from dcm4py_leading.errors import SubOperationFailed, UnencodableText
 from dcm4py_leading.service.encode import object_errors
 
 _PIXELS = 0x7FE00000
@@ -43,13 +50,16 @@ class WholeObject:
         self._is_odd = bool(read.oddities)
         self._conflicting = read.conflicting.keys() & IDENTITY
         self._changed: set[int] = set()
+        self._local: CharacterSet = ()
         self.elements: Elements = dict(read.elements)
         """As they are now."""
 
     @cached_property
     def dataset(self) -> Dataset:
         """The same for pydicom, as they were read; who changes it calls `take_over`."""
-        return to_pydicom(self._before)
+        ds = to_pydicom(self._before)
+        self._local = character_set(ds)
+        return ds
 
     def header(self) -> Dataset:
         """The elements before the pixel data as they are now, for pydicom."""
@@ -75,7 +85,7 @@ class WholeObject:
     def take_over(self, changes: Sequence[Change]) -> None:
         """Take over what `dataset` has become by these changes, and nothing else. Raises UnreadableElement."""
         if changes:
-            self._take(changed_tags(self.dataset, self._before.keys(), changes))
+            self._take(changed_tags(self.dataset, self._before.keys(), changes, self._local))
 
     def encoded(self, target: str) -> list[Buffer]:
         """The data set in that transfer syntax, in pieces. Raises SubOperationFailed."""
@@ -120,16 +130,20 @@ def coercing(ds: Dataset) -> Iterator[None]:
             yield
     except SubOperationFailed as err:
         tag = first_unreadable(ds)
-        if tag is None or isinstance(err.__cause__, Unsound):
+        if tag is None or isinstance(err.__cause__, (UnencodableText, UnreadableElement)):
             raise
         raise SubOperationFailed(f"{err}: {name_of(tag)} cannot be read") from err
 
 
-def changed_tags(ds: Dataset, before: Iterable[int], changes: Iterable[Change]) -> set[int]:
-    """The tags of the top level of what the changes, and what goes with them, may have made different in ``ds``."""
+def changed_tags(ds: Dataset, before: Iterable[int], changes: Iterable[Change], local: CharacterSet) -> set[int]:
+    """The tags of the top level of what the changes, and what goes with them, may have made different in ``ds``.
+
+    ``before`` are the tags that it had, ``local`` is the character set.
+    """
     paths = {change.path for change in changes}
     added = ds.keys() - set(before)
-    if (SPECIFIC_CHARACTER_SET,) in paths:  # all text is encoded anew
+    # Where the new set extends the old one, text that nothing touches says what it said.
+    if (SPECIFIC_CHARACTER_SET,) in paths and not keeps(local, character_set(ds)):
         return {int(tag) for tag in ds.keys() | set(before)}
     return {path[0] for path in paths} | {SPECIFIC_CHARACTER_SET} | {int(tag) for tag in added}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
@@ -25,7 +24,7 @@ from tests.fixtures.datasets import (
     make_instance,
     sample_path,
 )
-from tests.fixtures.part10 import verify
+from tests.fixtures.part10 import read_header, verify
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *MULTI_FRAME, *REPORTS, *RADIOTHERAPY, *CHARACTER_SETS})
 
@@ -45,7 +44,7 @@ class Archive:
             with incoming.mapped() as data:
                 verify(data)
             with incoming.reader() as file:
-                header = pydicom.dcmread(file, stop_before_pixels=True)
+                header = read_header(file)
             outcome = store(self.index, header, incoming.finish(header))
             if outcome.stored:
                 incoming.keep()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pydicom
 import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
@@ -8,13 +7,14 @@ from pydicom.tag import Tag
 
 from dcm4py_leading.archive.attributes import decode, encode, merged, selected
 from tests.fixtures.datasets import CHARACTER_SETS, COMPRESSED, RADIOTHERAPY, REPORTS, UNCOMPRESSED, sample_path
+from tests.fixtures.part10 import read_header
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *REPORTS, *CHARACTER_SETS, *RADIOTHERAPY} - {"rtstruct.dcm"})
 
 
 def header(name: str) -> Dataset:
     with sample_path(name).open("rb") as file:
-        return pydicom.dcmread(file, stop_before_pixels=True)
+        return read_header(file)
 
 
 @pytest.mark.parametrize(

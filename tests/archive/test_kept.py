@@ -27,6 +27,7 @@ from dcm4py_leading.model.archive import AttributeFilter, Entity
 from dcm4py_leading.model.values import Level
 from tests.fixtures.archive import make_filter
 from tests.fixtures.datasets import sample_path
+from tests.fixtures.part10 import read_header
 from tests.fixtures.slapd import OUR_LDIF
 
 IMAGE_TAGS = (0x00080008, 0x00080012, 0x00080013, 0x00200032, 0x00201041, 0x00204000, 0x00280010, 0x0040A043)
@@ -58,10 +59,6 @@ def cut(data: bytes, syntax: str, keeper: Keeper, *, start: int = 0) -> Levels |
     return None if spans is None or encoding is None else keeper.cut(memoryview(data), spans, encoding)
 
 
-def file_header(file: BytesIO) -> pydicom.FileDataset:
-    return pydicom.dcmread(file, stop_before_pixels=True)
-
-
 def start_of(data: bytes) -> int:
     return 144 + int.from_bytes(data[140:144], "little")
 
@@ -70,7 +67,7 @@ def start_of(data: bytes) -> int:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
     data = path.read_bytes()
-    header = file_header(BytesIO(data))
+    header = read_header(BytesIO(data))
     syntax = str(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     for filters in ({}, quickstart_filters(), everything(header)):
         keeper = Keeper(filters)
@@ -79,7 +76,7 @@ def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
         except InvalidObject:
             return
         if found is not None:
-            assert found == keeper.take(file_header(BytesIO(data)))
+            assert found == keeper.take(read_header(BytesIO(data)))
             assert cut(data, syntax, keeper, start=start_of(data)) == found
 
 
@@ -87,7 +84,7 @@ def test_common_objects_are_cut() -> None:
     keeper = Keeper(quickstart_filters())
     for name in ("CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "JPEG2000.dcm", "test-SR.dcm", "rtdose.dcm"):
         data = sample_path(name).read_bytes()
-        header = file_header(BytesIO(data))
+        header = read_header(BytesIO(data))
         assert cut(data, str(header.file_meta.TransferSyntaxUID), keeper, start=start_of(data)) is not None, name
 
 
@@ -179,7 +176,7 @@ def header_of(data: bytes, syntax: str) -> FileDataset:
     write_dataset(file, meta)
     group = file.getvalue()
     length = b"\x02\x00\x00\x00UL\x04\x00" + len(group).to_bytes(4, "little")
-    return file_header(BytesIO(bytes(128) + b"DICM" + length + group + data))
+    return read_header(BytesIO(bytes(128) + b"DICM" + length + group + data))
 
 
 def test_levels_above_the_instance_are_worked_out_once_for_a_series() -> None:
