@@ -85,7 +85,7 @@ def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
         ds = parse(data, encoding, most_elements=bounds.IDENTIFIER_ELEMENTS)
     except InvalidObject as err:
         raise IdentifierMismatch(f"the identifier: {err}") from err
-    if _may_be_cut(data, encoding, ds):
+    if _may_be_cut(data, ds):
         raise IdentifierMismatch("the identifier ends within the header of an element")
     if ds.conflicting:
         which = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in sorted(ds.conflicting)[:5])
@@ -108,10 +108,8 @@ def _plain(data: bytes, encoding: Encoding) -> Mapping[int, Span] | None:
     return spans if spans and _is_flat(data, encoding, spans) else None
 
 
-def _may_be_cut(data: bytes, encoding: Encoding, ds: DataSet) -> bool:
+def _may_be_cut(data: bytes, ds: DataSet) -> bool:
     """Whether what was read as an oddity may be the first octets of an element that is not there."""
-    if Oddity.PADDING in ds.oddities and not encoding.is_little_endian:
-        return True
     return Oddity.UNKNOWN_VR in ds.oddities and data[-4:-2] in LONG_VRS
 
 
