@@ -26,12 +26,13 @@ from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.named_titles import archives_asked
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
-from dcm4py_leading.dicom.negotiation import is_served
+from dcm4py_leading.dicom.negotiation import is_asked, is_served
 from dcm4py_leading.dicom.other_archives import archive_of, count_of, externals_of, upstream_of
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
@@ -43,7 +44,7 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
-from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
@@ -292,7 +293,12 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
 
 def unserved_lines(device: Device) -> Iterable[str]:
     """For each AE one line that names the transfer capabilities that are not served."""
+    asks_archives = next(archives_asked(device), None) is not None
+
+    def is_used(capability: TransferCapability) -> bool:
+        return is_served(capability) or is_asked(capability, asks_archives=asks_archives)
+
     for ae in device.application_entities:
-        names = unserved_capabilities(ae, is_served)
+        names = unserved_capabilities(ae, is_used)
         if names:
             yield f"AE {ae.ae_title}: transfer capabilities not served: {', '.join(names)}"

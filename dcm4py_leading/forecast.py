@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from dcm4py_leading.coercion.rules import compile_rules, warnings
 from dcm4py_leading.coercion.schemes import Environment
@@ -17,7 +16,6 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldif import LdifFile
 from dcm4py_leading.config.lint import Finding, lint, locate
 from dcm4py_leading.config.loader import load_remote_ae
-from dcm4py_leading.config.named_titles import unknown_titles
 from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule
@@ -70,7 +68,7 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
     own_titles = ae_titles(source.read_device(site.device_name)) | ae_titles(changed.read_device(site.device_name))
     titles = (ae_titles(entries_before) | ae_titles(directory)) - own_titles
     return Forecast(
-        findings=(*findings, *locate(appeared, files), *unknown_titles(files, _is_title_of(changed))),
+        findings=(*findings, *locate(appeared, files)),
         mended=tuple(problem for problem in old_problems if problem not in new_problems),
         differences=(*own, *_remote_differences(titles, source, changed, site)),
         is_comparable=old is not None and new is not None,
@@ -96,14 +94,6 @@ def _checked(site: Site) -> tuple[Device | None, tuple[Problem, ...]]:
     except ConfigInvalid as err:
         return None, err.problems
     return snapshot.device, snapshot.problems
-
-
-def _is_title_of(source: ConfigSource) -> Callable[[str], bool]:
-    @cache
-    def is_title(title: str) -> bool:
-        return bool(source.read_ae(title))
-
-    return is_title
 
 
 def _remote_differences(

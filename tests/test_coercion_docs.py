@@ -59,7 +59,9 @@ def test_an_example_loads_and_every_rule_of_it_does_something(tmp_path: Path, qu
     rules = found.rules[AETitle("DCM4CHEE")]
     assert rules
     assert all(rule.steps for rule in rules)
-    assert found.snapshot.problems == quickstart.snapshot.problems
+    # The examples name systems of their own, which no directory has.
+    others = [p for p in found.snapshot.problems if "has no dicomNetworkAE that" not in p.reason]
+    assert others == list(quickstart.snapshot.problems)
 
 
 def test_the_examples_load_together(tmp_path: Path) -> None:

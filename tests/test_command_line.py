@@ -168,3 +168,11 @@ def test_the_bind_password_is_never_shown(tmp_path: Path) -> None:
     result = run("check", "--ldap-url", url, "--bind-dn", "cn=admin", "--bind-password-file", str(password))
     assert result.exit_code == 3
     assert "S3CRET" not in result.output
+
+
+def test_check_does_not_call_our_own_leading_query_unserved() -> None:
+    told = run("check", "--ldif", QUICKSTART, "--ldif", LEADING).stdout
+    assert "FIND SCU" not in told
+    proxy = run("check", "--ldif", str(OUR_LDIF / "proxy.ldif"), "--device", "dcm4py-leading").stdout
+    assert "not served" not in proxy
+    assert "are refused" not in proxy

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import bounds_docs
 from scripts.config_docs import TARGET, document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,11 @@ def test_paths_are_told_from_other_code():
 
 def test_configuration_reference_is_up_to_date():
     assert TARGET.read_text("utf-8") == document(), "run scripts/config_docs.py"
+
+
+def test_table_of_bounds_is_up_to_date():
+    page = bounds_docs.PAGE.read_text("utf-8")
+    assert page == bounds_docs.page(page), "run scripts/bounds_docs.py"
 
 
 @pytest.mark.parametrize("command", ["scripts/demo", "scripts/test"])

@@ -89,7 +89,11 @@ def test_missing_ae_title_is_told_at_its_line(quickstart):
         ("ReceivingApplicationEntityTitle=DCM4CHEE", False),
         ("ReceivingApplicationEntityTitle=STORESPC", True),
         ("ReceivingApplicationEntityTitle=STORE.*", False),
-        ("SendingApplicationEntityTitle=MODALITY", False),
+        ("ReceivingApplicationEntityTitle=STORE*", True),
+        ("ReceivingApplicationEntityTitle=storescp", True),
+        ("ReceivingApplicationEntityTitle!=VIEWER2", True),
+        ("SendingApplicationEntityTitle=DCM4CHEE", False),
+        ("SendingApplicationEntityTitle=MODALITY", True),  # the rule is for what we send
     ],
 )
 def test_receiver_that_the_directory_lacks_is_told(leading, value, is_told):

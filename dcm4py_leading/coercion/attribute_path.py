@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator
 
 from pydicom import Dataset
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
 
 def parse_tag(name: str) -> int:
     """The tag that ``name`` means. Raises ValueError."""
+    tag = _tag_of(name)
+    if tag is None:
+        near = difflib.get_close_matches(name, keyword_dict, n=1, cutoff=0.8)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown attribute {name!r}: expected a DICOM keyword or eight hexadecimal digits{hint}")
+    return tag
+
+
+def is_attribute(name: str) -> bool:
+    """Whether `parse_tag` knows the name."""
+    return _tag_of(name) is not None
+
+
+def _tag_of(name: str) -> int | None:
     tag = tag_for_keyword(name) if name else None  # some retired attributes have an empty keyword
-    if tag is not None:
-        return tag
-    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
+    if tag is None and re.fullmatch(r"[0-9A-Fa-f]{8}", name):
         return int(name, 16)
-    raise ValueError(f"unknown attribute {name!r}: expected a DICOM keyword or eight hexadecimal digits")
+    return tag
 
 
 def vr_of(tag: int) -> str | None:

@@ -8,17 +8,20 @@ which holds when there is no value. ``!`` turns a condition round, so it is true
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, values_of, vr_of
+from dcm4py_leading.coercion.attribute_path import is_attribute, items_of, parse_tag, values_of, vr_of
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.java_regex import compile_java_regex
 from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 
 _PEERS: dict[str, Callable[[Context], str | None]] = {
     "SendingHostname": lambda context: context.sending.host,
@@ -27,11 +30,11 @@ _PEERS: dict[str, Callable[[Context], str | None]] = {
     "ReceivingApplicationEntityTitle": lambda context: context.receiving.ae_title,
 }
 
-MATCH_SECONDS = 0.5
-"""How long one value may take to match; a regular expression can take for ever."""
+Test = Callable[[str, Context, float], bool]
+"""Whether one value is what the condition wants; the last argument is how many seconds that may take.
 
-Test = Callable[[str, Context], bool]
-"""Whether one value is what the condition wants."""
+Raises CoercionFailed when it takes longer.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +63,13 @@ class Condition:
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
     def holds(self, context: Context, ds: Dataset) -> bool:
-        """Whether the condition is true for this message and data set."""
+        """Whether the condition is true for this message and data set.
+
+        Raises CoercionFailed, with the condition, when that cannot be told in the time that it may take.
+        """
         if self.peer is not None:
             value = self.peer(context)
-            found = value is not None and self.test is not None and self.test(value, context)
+            found = value is not None and self.test is not None and self.test(value, context, CONDITION_MATCH_SECONDS)
         elif self.is_sequence:
             found = self._holds_for_sequence(ds)
         else:
@@ -71,8 +77,12 @@ class Condition:
             if self.test is None:
                 found = not any(values)
             else:
-                found = any(self.test(value, context) for value in values if value)
+                found = self._any_matches([value for value in values if value], context, self.test)
         return found is not self.negated
+
+    def _any_matches(self, values: Sequence[str], context: Context, test: Test) -> bool:
+        ends_at = time.monotonic() + CONDITION_MATCH_SECONDS  # of all of them: there may be thousands
+        return any(test(value, context, ends_at - time.monotonic()) for value in values)
 
     def _values(self, ds: Dataset) -> Iterator[str]:
         for item in _items_at(ds, self.path[:-1]):
@@ -110,17 +120,18 @@ class Code:
         return (value, item.get("CodingSchemeDesignator"), version) == (self.value, self.scheme, self.version)
 
 
-_CODE = re.compile(
-    r'\(\s*(?P<value>[^,()"|]+?)\s*,\s*(?P<scheme>[^,()"|\[\]]+?)\s*(\[\s*(?P<version>[^\]]+?)\s*\]\s*)?'
-    r'(,\s*"[^"]*"\s*)?\)'
-)
+# No two neighbours take the same character, or a long text would take for ever; blanks are stripped afterwards.
+_CODE = re.compile(r'\((?P<value>[^,()"|]+),(?P<scheme>[^,()"|\[\]]+)(\[(?P<version>[^\]]+)\]\s*)?(,\s*"[^"]*"\s*)?\)')
 
 
 def _parse_codes(text: str) -> tuple[Code, ...] | None:
     codes: list[Code] = []
     at = 0
     while match := _CODE.match(text, at):
-        codes.append(Code(value=match["value"], scheme=match["scheme"], version=match["version"]))
+        value, scheme, version = (text and text.strip() for text in match.group("value", "scheme", "version"))
+        if "" in (value, scheme, version):
+            return None
+        codes.append(Code(value=value, scheme=scheme, version=version))
         at = match.end()
         if at == len(text):
             return tuple(codes)
@@ -143,6 +154,8 @@ def compile_condition(text: str) -> Condition:
         if not wanted:
             raise ValueError(f"{key} needs a value to compare with")
         return Condition(text=text, negated=negated, peer=peer, test=_compile_test(wanted))
+    if meant := _meant_peer(key):
+        raise ValueError(f"unknown attribute {key!r}: did you mean {meant}?")
     path = tuple(parse_tag(name) for name in key.split("."))
     for tag, name in zip(path[:-1], key.split("."), strict=False):
         if vr_of(tag) not in ("SQ", None):
@@ -157,6 +170,15 @@ def compile_condition(text: str) -> Condition:
     if wanted and codes is None:
         raise ValueError('a sequence is compared with codes such as (113000, DCM, "Of Interest")|(113001, DCM)')
     return Condition(text=text, negated=negated, path=path, codes=codes or (), is_sequence=True)
+
+
+def _meant_peer(key: str) -> str | None:
+    """The key of a peer that was probably meant by one that is no attribute either: ReceivingAETitle, CalledAET."""
+    if is_attribute(key.partition(".")[0]):
+        return None
+    whole = re.sub(r"AE(T(itle)?)?$", "ApplicationEntityTitle", key, flags=re.IGNORECASE)
+    whole = re.sub(r"^(Called|Destination)", "Receiving", re.sub(r"^(Calling|Source)", "Sending", whole))
+    return next(iter(difflib.get_close_matches(whole, _PEERS, n=1, cutoff=0.85)), None)
 
 
 def compile_conditions(properties: tuple[str, ...]) -> tuple[Condition, ...]:
@@ -182,16 +204,18 @@ def _compile_test(wanted: str) -> Test:
         return _PREDICATES[wanted]
     pattern = compile_java_regex(wanted)
 
-    def matches(value: str, _: Context) -> bool:
+    def matches(value: str, _: Context, seconds: float) -> bool:
         try:
-            return pattern.fullmatch(value, timeout=MATCH_SECONDS) is not None
-        except TimeoutError as err:
-            raise CoercionFailed(f"a condition takes more than {MATCH_SECONDS} s to match: {wanted}") from err
+            if seconds > 0:
+                return pattern.fullmatch(value, timeout=seconds) is not None
+        except TimeoutError:
+            pass
+        raise CoercionFailed(f"a condition takes more than {CONDITION_MATCH_SECONDS} s to match: {wanted}")
 
     return matches
 
 
-def _is_estonian_personal_code(value: str, _: Context) -> bool:
+def _is_estonian_personal_code(value: str, _: Context, __: float) -> bool:
     """Isikukood: century and sex, date of birth, serial number, check digit of EVS 585."""
     if not re.fullmatch(r"[1-6][0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{4}", value, re.ASCII):
         return False
@@ -203,7 +227,7 @@ def _is_estonian_personal_code(value: str, _: Context) -> bool:
     return digits[10] == 0
 
 
-def _is_current_date(value: str, context: Context) -> bool:
+def _is_current_date(value: str, context: Context, _: float) -> bool:
     return value == _date(context.now())
 
 

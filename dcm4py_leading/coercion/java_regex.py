@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import regex
 
-MAX_LENGTH = 1024
-"""Characters in a pattern; longer ones are refused."""
+from dcm4py_leading.model.bounds import REGULAR_EXPRESSION_CHARACTERS
 
 _LINE_TERMINATORS = r"\n\r\x85\u2028\u2029"
 _CLASSES = {
@@ -42,8 +41,8 @@ def compile_java_regex(pattern: str) -> regex.Pattern[str]:
 
     Raises ValueError that names what is wrong, or what Python cannot do.
     """
-    if len(pattern) > MAX_LENGTH:
-        raise ValueError(f"regular expression longer than {MAX_LENGTH} characters")
+    if len(pattern) > REGULAR_EXPRESSION_CHARACTERS:
+        raise ValueError(f"regular expression longer than {REGULAR_EXPRESSION_CHARACTERS} characters")
     translated = "".join(_Translation(pattern))
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # Python's own plans for nested classes

@@ -10,6 +10,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.steps import RetrieveAsReceived
+from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 
 __all__ = ["Context", "Peer", "Selection", "Verdict", "select_rules"]
@@ -54,7 +55,8 @@ def select_rules(
     """The rules that apply to a message with ``ds``, out of ``rules`` in their order (`rules.rules_for`).
 
     Of the legacy rules the first that matches, of the version-2 rules all. ``compat_5_35``: as in dcm4chee-arc 5.35,
-    no legacy rule when a version-2 rule matches.
+    no legacy rule when a version-2 rule matches. Raises CoercionFailed, with the rule, when it cannot be told whether
+    one applies.
     """
     verdicts: list[Verdict] = []
     first_legacy: CompiledRule | None = None
@@ -90,7 +92,10 @@ def _decided_by(compiled: CompiledRule, context: Context, ds: Dataset) -> str | 
         return f"dicomTransferRole={rule.transfer_role.value}"
     if rule.sop_classes and context.sop_class not in rule.sop_classes:
         return f"dcmSOPClass={' '.join(sorted(rule.sop_classes))}"
-    for condition in compiled.conditions:
-        if not condition.holds(context, ds):
-            return f"dcmProperty={condition.text}"
+    try:
+        for condition in compiled.conditions:
+            if not condition.holds(context, ds):
+                return f"dcmProperty={condition.text}"
+    except CoercionFailed as err:
+        raise CoercionFailed(f"rule {rule.cn}: {err}") from err
     return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
-from dcm4py_leading.config.entry import ConfigSource, Entry
+from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title
 from dcm4py_leading.config.ldif import AddEntry, DeleteEntry, LdifFile, Record, RenameEntry
 from dcm4py_leading.config.schema import dn_fault
 
@@ -94,13 +94,23 @@ class ChangedSource:
         return ()
 
     def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
-        """The device of the AE, with its connections and AEs."""
-        for entry in self._entries:
-            if ae_title in ae_titles([entry]):
-                return self._below(entry.key[1:])
-        elsewhere = self._source.read_ae(ae_title)
-        # An AE that the changes took away, or renamed.
-        return () if any(entry.key[0] in self._devices for entry in elsewhere) else elsewhere
+        """The devices of the AE, with their connections and AEs."""
+        here = [
+            found for entry in self._entries if ae_title in ae_titles([entry]) for found in self._below(entry.key[1:])
+        ]
+        # Without the AEs that the changes took away, or renamed.
+        elsewhere = (entry for entry in self._source.read_ae(ae_title) if not self._is_changed(entry.key))
+        return (*here, *elsewhere)
+
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """The DNs of the AEs of these titles, or of all."""
+        found = dns_by_title(self._entries, ae_titles)
+        for title, dns in self._source.ae_dns(ae_titles).items():
+            found[title] = (*found.get(title, ()), *(dn for dn in dns if not self._is_changed(dn_key(dn))))
+        return {title: dns for title, dns in found.items() if dns}
+
+    def _is_changed(self, key: DnKey) -> bool:
+        return not self._devices.isdisjoint(key)
 
     def _below(self, key: DnKey) -> tuple[Entry, ...]:
         return tuple(entry for entry in self._entries if entry.key[-len(key) :] == key)

@@ -9,9 +9,16 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.loader import load_remote_ae
+from dcm4py_leading.config.named_titles import (
+    LEADING_ARC,
+    archives_asked,
+    is_of,
+    named_aes,
+    rules_with_their_aes,
+    warning,
+)
 from dcm4py_leading.config.placeholders import Expand, unchanged
-from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
+from dcm4py_leading.errors import Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2
 from dcm4py_leading.model.device import (
     ApplicationEntity,
@@ -22,7 +29,6 @@ from dcm4py_leading.model.device import (
 )
 from dcm4py_leading.model.values import AETitle
 
-_LEADING_ARC = "leading-arc:"
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "*"})
 
 
@@ -37,7 +43,7 @@ def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> l
         *_views(device),
         *_other_archives(device),
         *_hidden_rules(device),
-        *_named_aes(device, source, expand),
+        *named_aes(device, _references(device), source, expand),
     ]
 
 
@@ -48,10 +54,6 @@ def unserved_capabilities(ae: ApplicationEntity, is_served: Callable[[TransferCa
         for capability in ae.transfer_capabilities
         if not is_served(capability)
     )
-
-
-def _warning(dn: str, attribute: str | None, value: str | None, reason: str) -> Problem:
-    return Problem(dn=dn, attribute=attribute, value=value, reason=reason, severity=Severity.WARNING)
 
 
 def _cache(device: Device) -> Iterator[Problem]:
@@ -72,10 +74,10 @@ def _connections(device: Device) -> Iterator[Problem]:
     for connection in device.connections:
         if connection.installed and connection.protocol is not ConnectionProtocol.DICOM:
             protocol = connection.protocol.value
-            yield _warning(connection.dn, "dcmProtocol", protocol, f"skipped: {protocol} is not served, only DICOM")
+            yield warning(connection.dn, "dcmProtocol", protocol, f"skipped: {protocol} is not served, only DICOM")
         elif connection.installed and connection.is_tls:
             suites = ", ".join(connection.tls_cipher_suites)
-            yield _warning(connection.dn, "dicomTLSCipherSuite", suites, "skipped: TLS is not served yet")
+            yield warning(connection.dn, "dicomTLSCipherSuite", suites, "skipped: TLS is not served yet")
     served = [connection for connection in device.connections if connection.is_served]
     for one, other in combinations(served, 2):
         # Port 0 lets the system choose: never the same twice.
@@ -99,7 +101,7 @@ def _reachability(device: Device) -> Iterator[Problem]:
         return
     for ae in unreachable:
         reason = "nobody can call this AE, because none of its connections is served"
-        yield _warning(ae.dn, "dicomNetworkConnectionReference", None, reason)
+        yield warning(ae.dn, "dicomNetworkConnectionReference", None, reason)
 
 
 def _addresses_overlap(one: Connection, other: Connection) -> bool:
@@ -133,11 +135,13 @@ def _storages(device: Device) -> Iterator[Problem]:
                 yield Problem(dn=ae.dn, attribute="dcmObjectStorageID", value=storage_id, reason=reason)
         if not ae.settings.object_storage_ids:
             used.update(storages)
-            if len(storages) > 1 and ae.association_acceptor:
+            if len(storages) > 1 and _stores_here(ae):
                 reason = "objects sent to this AE are refused: the device has several dcmStorage, and the AE names none"
-                yield _warning(ae.dn, "dcmObjectStorageID", None, reason)
-    if not storages:
-        yield _warning(device.dn, None, None, "objects sent to this device are refused: it has no dcmStorage")
+                yield warning(ae.dn, "dcmObjectStorageID", None, reason)
+    refusing = [ae.ae_title for ae in device.application_entities if _stores_here(ae)]
+    if refusing and not storages:
+        reason = f"objects sent to {', '.join(refusing)} are refused: the device has no dcmStorage"
+        yield warning(device.dn, None, None, reason)
     for storage in storages.values():
         scheme = urlsplit(storage.uri).scheme.lower()
         if scheme == "file":
@@ -145,6 +149,11 @@ def _storages(device: Device) -> Iterator[Problem]:
         reason = "expected a file: URI; other storage is not supported yet"
         severity = Severity.ERROR if storage.storage_id in used else Severity.WARNING
         yield Problem(dn=storage.dn, attribute="dcmURI", value=storage.uri, reason=reason, severity=severity)
+
+
+def _stores_here(ae: ApplicationEntity) -> bool:
+    """Whether what is sent to the AE is kept here, and not passed on to the archive behind it."""
+    return ae.installed and ae.association_acceptor and ae.settings.archive_behind is None
 
 
 def _views(device: Device) -> Iterator[Problem]:
@@ -160,7 +169,7 @@ def _views(device: Device) -> Iterator[Problem]:
             reason = (
                 "this AE answers no matches: the view shows only rejected instances, and rejection is not built yet"
             )
-            yield _warning(ae.dn, "dcmQueryRetrieveViewID", view_id, reason)
+            yield warning(ae.dn, "dcmQueryRetrieveViewID", view_id, reason)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -171,8 +180,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _other_archives(device: Device) -> Iterator[Problem]:
-    for dn, attribute, title in _archives_asked(device):
-        if _is_of(device, title):
+    for dn, attribute, title in archives_asked(device):
+        if is_of(device, title):
             reason = "expected another archive: this is an AE of this device, which would ask itself"
             yield Problem(dn=dn, attribute=attribute, value=title, reason=reason)
     for ae in device.application_entities:
@@ -180,18 +189,6 @@ def _other_archives(device: Device) -> Iterator[Problem]:
             if device.application_entity(destination) is None:
                 reason = "expected an AE of this device, which receives the objects and passes them on"
                 yield Problem(dn=ae.dn, attribute=attribute, value=destination, reason=reason)
-
-
-def _archives_asked(device: Device) -> Iterator[tuple[str, str, AETitle]]:
-    """DN, attribute and AE title of each archive that is asked on behalf of clients."""
-    for ae in device.application_entities:
-        for title in ae.settings.spanning_cfind_scps:
-            yield ae.dn, "dcmSpanningCFindSCP", title
-        for title in ae.settings.fallback_cmove_scps:
-            yield ae.dn, "dcmFallbackCMoveSCP", title
-    for storage in device.archive.storages.values():
-        for title in storage.external_retrieve_aets:
-            yield storage.dn, "dcmExternalRetrieveAET", title
 
 
 def _destinations(device: Device, ae: ApplicationEntity) -> Iterator[tuple[str, AETitle]]:
@@ -202,12 +199,6 @@ def _destinations(device: Device, ae: ApplicationEntity) -> Iterator[tuple[str, 
     fetches_back = any(storage.external_retrieve_aets for storage in device.archive.storages.values())
     if fetches_back and settings.external_retrieve_ae_destination is not None:
         yield "dcmExternalRetrieveAEDestination", settings.external_retrieve_ae_destination
-
-
-def _is_of(device: Device, title: AETitle) -> bool:
-    """Whether the directory finds an AE of the device by this title: by its dcmOtherAETitle none is found, and there it
-    may have the title of the archive in front of which it is."""
-    return any(ae.ae_title == title for ae in device.application_entities)
 
 
 # Coercion rules.
@@ -230,7 +221,7 @@ def _hidden_rules(device: Device) -> Iterator[Problem]:
             "dcm4chee ignores this rule where a version-2 rule matches too, which is always the case"
             f" {', '.join(where)}; here this rule is applied first, and those after it"
         )
-        yield _warning(dn, None, None, reason)
+        yield warning(dn, None, None, reason)
 
 
 def _hides(rule: AnyRule, legacy: AnyRule) -> bool:
@@ -243,57 +234,31 @@ def _hides(rule: AnyRule, legacy: AnyRule) -> bool:
     )
 
 
-def _named_aes(device: Device, source: ConfigSource, expand: Expand) -> Iterator[Problem]:
-    """AE titles of other systems. One that is missing may be added later, so it is a WARNING only."""
-    found: dict[AETitle, str | None] = {}
-    for dn, attribute, value in _references(device):
-        try:
-            title = AETitle(value.removeprefix(_LEADING_ARC))
-        except ValueError as err:
-            yield Problem(dn=dn, attribute=attribute, value=value, reason=str(err))
-            continue
-        if title not in found:
-            found[title] = _why_not_callable(device, title, source, expand)
-        if (reason := found[title]) is not None:
-            yield _warning(dn, attribute, value, reason)
+# AE titles of other systems.
 
 
 def _references(device: Device) -> Iterator[tuple[str, str, str]]:
-    """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are left out."""
-    for dn, attribute, title in _archives_asked(device):
-        if not _is_of(device, title):
+    """DN, attribute and value of each AE title of another system; those that `_other_archives` refuses are
+    left out."""
+    for dn, attribute, title in archives_asked(device):
+        if not is_of(device, title):
             yield dn, attribute, title
     for ae in device.application_entities:
         if (leading := ae.settings.fallback_cmove_scp_leading_cfind_scp) is not None:
             yield ae.dn, "dcmFallbackCMoveSCPLeadingCFindSCP", leading
-    for rule in (rule for ae in device.application_entities for rule in ae.coercion_rules):
-        yield from _references_of(rule)
-    for rule in device.archive.coercion_rules:
-        yield from _references_of(rule)
+    for rules, _ in rules_with_their_aes(device):
+        for rule in rules:
+            yield from _references_of(rule)
     for scp in device.archive.cstore_scu_of_cmove_scp.values():
         yield device.dn, "dcmCStoreSCUOfCMoveSCP", scp
 
 
 def _references_of(rule: AnyRule) -> Iterator[tuple[str, str, str]]:
     if isinstance(rule, CoercionRule2):
-        if rule.uri.startswith(_LEADING_ARC):
+        if rule.uri.startswith(LEADING_ARC):
             yield rule.dn, "dcmURI", rule.uri
         return
     if rule.leading_cfind_scp is not None:
         yield rule.dn, "dcmLeadingCFindSCP", rule.leading_cfind_scp
     if rule.merge_mwl_scp is not None:
         yield rule.dn, "dcmMergeMWLSCP", rule.merge_mwl_scp
-
-
-def _why_not_callable(device: Device, title: AETitle, source: ConfigSource, expand: Expand) -> str | None:
-    if _is_of(device, title):
-        return "names an AE of this device, which would ask itself"
-    try:
-        ae = load_remote_ae(source.read_ae(title), title, expand)
-    except ConfigInvalid as err:
-        return "the AE cannot be called: " + "; ".join(str(problem) for problem in err.problems)
-    if ae is None:
-        return "the directory has no dicomNetworkAE of this title"
-    if not ae.connections:
-        return "the AE cannot be called: it has no installed DICOM connection with a port"
-    return None

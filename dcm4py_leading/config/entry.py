@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, Self
 
 from dcm4py_leading.config.dn import DnKey, dn_key
+from dcm4py_leading.model.bounds import LISTED_AES
 
 CONFIGURATION_CN = "DICOM Configuration"
 """cn of the dicomConfigurationRoot, as dcm4che names it."""
@@ -75,7 +76,23 @@ class ConfigSource(Protocol):
         ...
 
     def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
-        """The dicomDevice that holds the first dicomNetworkAE of that title, with the connections and AEs below it;
-        empty if there is none. Found by a subtree search below cn=Devices; the Unique AE Titles Registry only
-        reserves names."""
+        """Each dicomDevice that holds a dicomNetworkAE of that title, with the connections and AEs below it; empty if
+        there is none. Found by a subtree search below cn=Devices; the Unique AE Titles Registry only reserves names.
+        There should be one device; of several, the first is the one that is used."""
         ...
+
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """The DNs of the dicomNetworkAE of these titles; of all AEs where ``ae_titles`` is None, but of none where the
+        directory has more than `model.bounds.LISTED_AES`."""
+        ...
+
+
+def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) -> dict[str, tuple[str, ...]]:
+    """What `ConfigSource.ae_dns` says, out of entries that are at hand."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        if entry.is_a("dicomNetworkAE"):
+            for title in {title.strip() for title in entry.values("dicomAETitle")}:
+                if ae_titles is None or title in ae_titles:
+                    found[title] = (*found.get(title, ()), entry.dn)
+    return found if ae_titles is not None or len(found) <= LISTED_AES else {}

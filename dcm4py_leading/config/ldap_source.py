@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +17,12 @@ import ldap3
 from ldap3.utils.conv import escape_filter_chars
 
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
-from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, text_of
+from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, dns_by_title, text_of
 from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.model.bounds import LISTED_AES
 
 T = TypeVar("T")
 
@@ -127,6 +128,10 @@ class LdapSource:
         """The device of the AE, with its connections and AEs."""
         return self.first_answer(lambda directory: directory.ae_parts(ae_title))
 
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """The DNs of the AEs of these titles, or of all."""
+        return self.first_answer(lambda directory: dns_by_title(directory.aes(ae_titles), ae_titles))
+
     def open_session(self) -> Session:
         """A session with the first server that takes one; whoever asks for it closes it. Raises ConfigUnavailable."""
         reasons = []
@@ -187,13 +192,24 @@ class DirectorySession:
         return f"dicomDeviceName={escape_rdn_value(device_name)},{DEVICES_RDN},{self.root()}"
 
     def ae_parts(self, ae_title: str) -> tuple[Entry, ...]:
-        """The device of the first dicomNetworkAE of that title, with its connections and AEs; none if there is none."""
-        wanted = f"(&(objectClass=dicomNetworkAE)(dicomAETitle={escape_filter_chars(ae_title)}))"
-        for ae in self.search(f"{DEVICES_RDN},{self.root()}", wanted):
-            # dicomAETitle is caseExact, but not every server compares so.
-            if ae_title in (title.strip() for title in ae.values("dicomAETitle")):
-                return self.search(parent_dn(ae.dn), _AE_PARTS_FILTER)
-        return ()
+        """The devices of the dicomNetworkAEs of that title, with their connections and AEs; none if there is none."""
+        found: list[Entry] = []
+        for dns in dns_by_title(self.aes([ae_title]), [ae_title]).values():
+            for dn in dns:
+                found += self.search(parent_dn(dn), _AE_PARTS_FILTER)
+        return tuple(found)
+
+    def aes(self, ae_titles: Collection[str] | None) -> tuple[Entry, ...]:
+        """The dicomNetworkAEs of these titles, by title alone; of all where ``ae_titles`` is None.
+
+        A server that compares without case may add others.
+        """
+        titles = "".join(f"(dicomAETitle={escape_filter_chars(title)})" for title in ae_titles or ())
+        wanted = "(objectClass=dicomNetworkAE)" if ae_titles is None else f"(&(objectClass=dicomNetworkAE)(|{titles}))"
+        if ae_titles is not None and not titles:
+            return ()
+        most = LISTED_AES if ae_titles is None else None
+        return self.search(f"{DEVICES_RDN},{self.root()}", wanted, ("objectClass", "dicomAETitle"), most=most)
 
     def root(self) -> str:
         """DN of the dicomConfigurationRoot. Raises ConfigInvalid when there is none to be seen."""
@@ -237,8 +253,9 @@ class DirectorySession:
         attributes: Sequence[str] = (ldap3.ALL_ATTRIBUTES,),
         *,
         scope: Scope = "SUBTREE",
+        most: int | None = None,
     ) -> tuple[Entry, ...]:
-        """All entries of the subtree that match; none if there is no base."""
+        """All entries of the subtree that match; none if there is no base. After more than ``most`` no more pages."""
         entries: list[Entry] = []
         cookie: bytes | None = None
         while True:
@@ -255,7 +272,7 @@ class DirectorySession:
             _check(self.url, result, f"refuses the search below {base}")
             entries.extend(self._entry(found) for found in response)
             cookie = result.get("controls", {}).get(_PAGED_RESULTS, {}).get("value", {}).get("cookie")
-            if not cookie:
+            if not cookie or (most is not None and len(entries) > most):
                 return tuple(entries)
 
     def _entry(self, found: Mapping[str, Any]) -> Entry:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dcm4py_leading.config.directory import Directory
-from dcm4py_leading.config.dn import DnKey, dn_key, rdn_values
-from dcm4py_leading.config.entry import DEVICES_RDN, Entry
+from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
+from dcm4py_leading.config.entry import DEVICES_RDN, Entry, dns_by_title
 from dcm4py_leading.config.ldif import read_ldif
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 
@@ -64,18 +64,24 @@ class LdifSource:
         return ()
 
     def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
-        """The device of the AE, with its connections and AEs."""
+        """The devices of the AE, with their connections and AEs."""
         entries = self.entries()
-        for entry in entries:
-            # dicomAETitle is caseExact.
-            if (
-                entry.is_a("dicomNetworkAE")
-                and _is_device(entry.key[1:])
-                and ae_title in (title.strip() for title in entry.values("dicomAETitle"))
-            ):
-                below = _subtree(entries, entry.key[1:])
-                return tuple(found for found in below if any(found.is_a(name) for name in _AE_CLASSES))
-        return ()
+        devices = [
+            parent_dn(dn) for dns in dns_by_title(self._aes(), [ae_title]).values() for dn in dns
+        ]  # dicomAETitle is caseExact
+        return tuple(
+            found
+            for dn in devices
+            for found in _subtree(entries, dn_key(dn))
+            if any(found.is_a(name) for name in _AE_CLASSES)
+        )
+
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """The DNs of the AEs of these titles, or of all."""
+        return dns_by_title(self._aes(), ae_titles)
+
+    def _aes(self) -> Iterator[Entry]:
+        return (entry for entry in self.entries() if entry.is_a("dicomNetworkAE") and _is_device(entry.key[1:]))
 
     def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
         """The entry at ``dn``, and what is below it if wanted; empty if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -96,6 +96,10 @@ class Recorder:
                 raise
         return self._aes[ae_title]
 
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """As the source says; it is not kept."""
+        return self._source.ae_dns(ae_titles)
+
     @property
     def recording(self) -> Recording:
         """What has been read so far."""
@@ -125,6 +129,10 @@ class Replay:
         if self._source is not None and ae_title not in self._recording.aes:
             return self._source.read_ae(ae_title)
         return self._recording.aes.get(ae_title, ())
+
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """As the source says; without one, nothing is known."""
+        return {} if self._source is None else self._source.ae_dns(ae_titles)
 
 
 def record(source: ConfigSource, *, like: Recording, device_name: str) -> Recording:

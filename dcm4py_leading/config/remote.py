@@ -16,15 +16,13 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand, unchanged
 from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.model.bounds import REMOTE_AE_TITLES
 from dcm4py_leading.model.device import RemoteAE
 
 _log = logging.getLogger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=30)
 """How long a known answer serves unasked once the directory was found to be down: each attempt costs a timeout."""
-
-_MOST_ANSWERS = 10_000
-"""How many AEs are remembered: whoever may call can ask for titles without end, and "not there" is an answer too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class RemoteAEResolver:
         *,
         expand: Expand = unchanged,
         clock: Callable[[], float] = time.monotonic,
-        most_answers: int = _MOST_ANSWERS,
+        most_answers: int = REMOTE_AE_TITLES,
     ) -> None:
         self._source = source
         self._fresh_seconds = float("inf") if stale_after is None else stale_after.total_seconds()

@@ -14,10 +14,8 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 """Names of attributes; vendor data is octets of unknown content. dcmKeyStorePinProperty only names a property."""
-_OPTION = re.compile(
-    r"[^=]*(pass(word|wd|phrase)|secret|credential|private[-_.]?key|access[-_.]?key|token)[^=]*=", re.I
-)
-"""NAME=VALUE, as the dcmProperty of a storage has them."""
+_OPTION = re.compile(r"pass(word|wd|phrase)|secret|credential|private[-_.]?key|access[-_.]?key|token", re.IGNORECASE)
+"""The name in NAME=VALUE, as the dcmProperty of a storage has them."""
 _USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
 _RULES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
 
@@ -30,12 +28,17 @@ def without_secrets(entry: Entry) -> Entry:
         entry.dn,
         {
             entry.spell(name): [
-                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if is_rule or _OPTION.match(value) is None
+                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if is_rule or not _is_secret_option(value)
             ]
             for name in entry
             if not is_secret(name)
         },
     )
+
+
+def _is_secret_option(text: str) -> bool:
+    name, separator, _ = text.partition("=")
+    return bool(separator) and _OPTION.search(name) is not None
 
 
 def is_secret(attribute: str) -> bool:

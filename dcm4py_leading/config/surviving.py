@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self, TypeVar
@@ -166,6 +166,10 @@ class SurvivingSource:
             return kept
         self._last_good.keep_ae(ae_title, entries)
         return entries
+
+    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
+        """As the directory says; nothing while we start without it. Raises ConfigUnavailable."""
+        return {} if self._is_starting_without_directory() else self._asked(lambda: self._directory.ae_dns(ae_titles))
 
     def read_directory(self, device_name: str) -> tuple[Entry, ...]:
         """The device as the directory says, and nobody else. Raises ConfigUnavailable, ConfigInvalid."""

@@ -17,6 +17,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.vr import LONG_VRS
 from dcm4py_leading.errors import InvalidObject
 
 _TRANSFER_SYNTAX_UID = 0x00020010
@@ -25,7 +26,6 @@ _ITEM = 0xFFFEE000
 _ITEM_DELIMITATION = 0xFFFEE00D
 _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
-_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _MAX_DEPTH = 64
 _CHUNK = 1 << 16
 
@@ -219,7 +219,7 @@ class _Walk:
         # As pydicom does: some writers switch to implicit VR inside of sequences, where it would be a VR in capitals.
         if self._implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
             return _Element(tag, None, self._long.unpack(head[4:])[0])
-        if vr in _LONG_VRS:
+        if vr in LONG_VRS:
             return _Element(tag, vr, self._long.unpack(self._source.read(4))[0])
         return _Element(tag, vr, self._short.unpack(head[6:])[0])
 

@@ -31,7 +31,7 @@ GET = {
     "1.2.840.10008.5.1.4.1.2.1.3": InformationModel.PATIENT_ROOT,
     "1.2.840.10008.5.1.4.1.2.2.3": InformationModel.STUDY_ROOT,
 }
-
+MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 
 ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 3, 4
 """Results of a presentation context (PS3.8 table 9-18)."""
@@ -97,6 +97,13 @@ def is_served(capability: TransferCapability) -> bool:
     service_is_scp = capability.transfer_role is TransferRole.SCP
     known = capability.sop_class in (FIND | MOVE | GET)
     return service_is_scp and (known or uid_to_service_class(capability.sop_class) is VerificationServiceClass)
+
+
+def is_asked(capability: TransferCapability, *, asks_archives: bool) -> bool:
+    """Whether the capability is one that we use: queries to a leading archive or worklist; where an archive stands
+    behind, retrieval from it."""
+    known = {*FIND, MODALITY_WORKLIST_FIND, *((*MOVE, *GET) if asks_archives else ())}
+    return capability.transfer_role is TransferRole.SCU and capability.sop_class in known
 
 
 class Capabilities:

@@ -15,6 +15,7 @@ from dcm4py_leading.dataset.charset import UTF_8, declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses
+from dcm4py_leading.dicom.negotiation import MODALITY_WORKLIST_FIND
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -24,12 +25,9 @@ from dcm4py_leading.dicom.scu import (
     as_it_is,
 )
 from dcm4py_leading.errors import CoercionFailed, ConfigError, WorklistUnavailable
+from dcm4py_leading.model.bounds import WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
-
-MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
-MOST_ITEMS = 100
-"""More for the keys of one object mean that they were not matched."""
 
 _SCHEDULED_PROCEDURE_STEP_SEQUENCE = 0x00400100
 # PS3.4 K.6.1.2. Inside the sequence every SCP must return the first eight and may return the others.
@@ -125,8 +123,8 @@ def _responses(
 ) -> Iterator[Dataset]:
     """The worklist items, a bounded number of them. Raises AssociationFailed."""
     for number, item in enumerate(find_responses(assoc, MODALITY_WORKLIST_FIND, identifier, remaining)):
-        if number == MOST_ITEMS:
-            raise AssociationFailed(f"it answers with more than {MOST_ITEMS} worklist items")
+        if number == WORKLIST_ITEMS:
+            raise AssociationFailed(f"it answers with more than {WORKLIST_ITEMS} worklist items")
         yield item
 
 

@@ -10,8 +10,7 @@ from datetime import timedelta
 from cachetools import LRUCache
 
 from dcm4py_leading.errors import LeadingUnavailable
-
-_MOST_REMEMBERED = 10_000
+from dcm4py_leading.model.bounds import UNREACHABLE_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class RetryPause:
     def __init__(self, pause: timedelta, clock: Callable[[], float]) -> None:
         self._pause = pause.total_seconds()
         self._clock = clock
-        self._failures: LRUCache[Hashable, _Failure] = LRUCache(_MOST_REMEMBERED)
+        self._failures: LRUCache[Hashable, _Failure] = LRUCache(UNREACHABLE_QUESTIONS)
         self._lock = threading.Lock()
 
     def resting(self, question: Hashable) -> LeadingUnavailable | None:

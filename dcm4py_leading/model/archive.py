@@ -160,6 +160,17 @@ class ArchiveSettings:
     """dcmExternalRetrieveAEDestination: the AE of ours that receives them; None: the AE that was asked."""
     person_name_component_order_insensitive_matching: bool = False
 
+    @property
+    def archive_behind(self) -> AETitle | None:
+        """The archive that gets what is stored to the AE; None where it is stored here.
+
+        That is the one that answers the queries to the AE in place of this one, of several the first:
+        dcmSpanningCFindSCP with policy REPLACE.
+        """
+        if self.spanning_cfind_scp_policy is not SpanningPolicy.REPLACE:
+            return None
+        return next(iter(self.spanning_cfind_scps), None)
+
     def store_associations_to(self, ae_title: AETitle) -> int:
         """How many associations to that C-STORE SCP carry one retrieve: what is said of it, else of all, else one."""
         counts = {text.rpartition(":")[0]: int(text.rpartition(":")[2]) for text in self.multiple_store_associations}

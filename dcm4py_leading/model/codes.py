@@ -9,10 +9,9 @@ from typing import Self
 _HL7_ESCAPE = re.compile(r"\\([FSTRE])\\")
 _HL7_SEPARATORS = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
 
+# No two neighbours take the same character, or a long text would take for ever; blanks are stripped afterwards.
 _CODE = re.compile(
-    r"\(\s*(?P<value>[^,]+?)\s*,"
-    r"\s*(?P<scheme>[^,\[\]]*?)\s*(?:\[\s*(?P<version>[^\]]+?)\s*\]\s*)?,"
-    r'\s*"(?P<meaning>[^"]+)"\s*\)'
+    r'\((?P<value>[^,]+),(?P<scheme>[^,\[\]]*)(?:\[(?P<version>[^\]]+)\]\s*)?,\s*"(?P<meaning>[^"]+)"\s*\)'
 )
 
 
@@ -83,10 +82,14 @@ class Code:
     def parse(cls, text: str) -> Self:
         """Read ``(VALUE, SCHEME, "MEANING")`` or ``(VALUE, SCHEME[VERSION], "MEANING")``. Raises ValueError."""
         match = _CODE.fullmatch(text.strip())
-        if match is None:
+        if match is None or not match["value"].strip():
             raise ValueError('expected a code such as (121181, DCM, "DICOM Object Catalog")')
+        version = match["version"]
         code = cls(
-            value=match["value"], scheme=match["scheme"] or None, version=match["version"], meaning=match["meaning"]
+            value=match["value"].strip(),
+            scheme=match["scheme"].strip() or None,
+            version=version and (version.strip() or None),
+            meaning=match["meaning"],
         )
         if code.scheme is None and not code.is_urn:
             raise ValueError("a code that is no URN needs a coding scheme: (VALUE, SCHEME, MEANING)")

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
@@ -44,14 +43,8 @@ class StoreArchive(Protocol):
 
 
 def archive_behind(ae: ApplicationEntity) -> AETitle | None:
-    """The archive that gets what is stored to the AE; None where it is stored here.
-
-    That is the one that answers the queries to the AE in place of this one, of several the first: dcmSpanningCFindSCP
-    with policy REPLACE.
-    """
-    if ae.settings.spanning_cfind_scp_policy is not SpanningPolicy.REPLACE:
-        return None
-    return next(iter(ae.settings.spanning_cfind_scps), None)
+    """The archive that gets what is stored to the AE; None where it is stored here."""
+    return ae.settings.archive_behind
 
 
 def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:

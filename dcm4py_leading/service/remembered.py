@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
-
-MOST_MATCHES = 10_000
-MOST_BYTES = 16_384
-"""Of the elements of one match before and after; a longer one is not remembered."""
+from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES, COERCED_MATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class RememberedCoercions:
     The keys say which coercion it is: of whose messages, and the elements that it may look at or change.
     """
 
-    def __init__(self, most: int = MOST_MATCHES) -> None:
+    def __init__(self, most: int = COERCED_MATCHES) -> None:
         self._lock = threading.Lock()
         self._most = most
         self._known: OrderedDict[bytes, RememberedCoercion] = OrderedDict()
@@ -63,7 +60,7 @@ class RememberedCoercions:
         size = len(key) + sum(len(element) for element in coercion.edited.values() if element is not None)
         with self._lock:
             self._known.pop(key, None)
-            if size > MOST_BYTES:
+            if size > COERCED_MATCH_BYTES:
                 return
             self._known[key] = coercion
             if len(self._known) > self._most:
@@ -84,7 +81,7 @@ class RememberedAnswers:
     Bounded, for one configuration; the least recently used goes first. One lock.
     """
 
-    def __init__(self, most: int = MOST_MATCHES) -> None:
+    def __init__(self, most: int = COERCED_MATCHES) -> None:
         self._lock = threading.Lock()
         self._most = most
         self._known: OrderedDict[Hashable, RememberedAnswer] = OrderedDict()
@@ -101,7 +98,7 @@ class RememberedAnswers:
         """Keep the answer in place of an earlier one."""
         with self._lock:
             self._known.pop(key, None)
-            if len(answer.encoded) > MOST_BYTES:
+            if len(answer.encoded) > COERCED_MATCH_BYTES:
                 return
             self._known[key] = answer
             if len(self._known) > self._most:

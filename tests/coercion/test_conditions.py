@@ -170,9 +170,38 @@ def test_condition_says_what_it_reads() -> None:
 
 
 def test_a_regular_expression_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conditions, "MATCH_SECONDS", 0.05)
+    monkeypatch.setattr(conditions, "CONDITION_MATCH_SECONDS", 0.05)
     condition = compile_condition("PatientID=(a|aa)+b")
     ds = Dataset()
     ds.PatientID = "a" * 60
     with pytest.raises(CoercionFailed, match="takes more than"):
         condition.holds(context(), ds)
+
+
+def test_the_time_is_that_of_all_values_of_a_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conditions, "CONDITION_MATCH_SECONDS", 0.0)
+    ds = Dataset()
+    ds.OtherPatientIDs = ["A", "B"]
+    with pytest.raises(CoercionFailed, match="takes more than"):
+        compile_condition("OtherPatientIDs=B").holds(context(), ds)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["({}", "({}A,B", "(A,{}B", "(A,B[{}", "(A,B[C]{}", '(A,B,{}"', "(A,B)|{}("],
+)
+def test_a_list_of_codes_is_read_in_linear_time(form: str) -> None:
+    # At 200,000 blanks what is quadratic takes minutes, and the test the limit of one.
+    with pytest.raises(ValueError, match="codes such as"):
+        compile_condition("ProcedureCodeSequence=" + form.format(" " * 200_000))
+
+
+def test_blanks_around_the_parts_of_a_code_do_not_count() -> None:
+    spaced = compile_condition('ProcedureCodeSequence=( A , B [ 1 ] , "C" )|(D,E )')
+    assert spaced.codes == compile_condition("ProcedureCodeSequence=(A,B[1])|(D,E)").codes
+
+
+@pytest.mark.parametrize("codes", ["( ,B)", "(A, )", "(A,B[ ])"])
+def test_a_code_without_value_scheme_or_version_is_refused(codes: str) -> None:
+    with pytest.raises(ValueError, match="codes such as"):
+        compile_condition(f"ProcedureCodeSequence={codes}")

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.coercion.java_regex import MAX_LENGTH, compile_java_regex
+from dcm4py_leading.coercion.java_regex import compile_java_regex
+from dcm4py_leading.model.bounds import REGULAR_EXPRESSION_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_pattern_means_what_it_means_in_java(pattern: str, text: str, matches: b
         ("*a", "nothing to repeat"),
         ("a\\", "single backslash"),
         ("(?<=a+)b", "look-behind"),
-        ("a" * (MAX_LENGTH + 1), "longer"),
+        ("a" * (REGULAR_EXPRESSION_CHARACTERS + 1), "longer"),
     ],
 )
 def test_what_cannot_be_translated_is_refused_by_name(pattern: str, named: str) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.coercion import conditions
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.coercion.select import Selection, select_rules
+from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import UID, TransferRole
 from tests.fixtures.rules import (
@@ -112,3 +114,11 @@ def test_retrieve_as_received_of_a_version_2_rule_counts_beside_a_legacy_rule() 
     as_received = version_2_rule("as-received", uri="retrieve-as-received:")
     assert selected(legacy_rule("first"), as_received).retrieve_as_received
     assert not selected(legacy_rule("first"), version_2_rule()).retrieve_as_received
+
+
+def test_a_condition_that_takes_for_ever_is_a_failure_of_its_rule_and_no_mismatch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conditions, "CONDITION_MATCH_SECONDS", 0.05)
+    with pytest.raises(CoercionFailed, match="rule slow: a condition takes more than"):
+        selected(legacy_rule("slow", properties=("PatientID=(a|aa)+b",)), ds=data_set(PatientID="a" * 60))

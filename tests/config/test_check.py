@@ -349,3 +349,126 @@ def test_capabilities_that_are_not_served_are_named():
     (ae,) = device.application_entities
     names = unserved_capabilities(ae, lambda capability: capability.sop_class == CT)
     assert set(names) == {"MPPS SCP", "1.2 SCU"}
+
+
+# AE titles that conditions name, and titles of two devices.
+
+
+def rule_for(*conditions, **attributes):
+    return trees.rule("R", dcmLeadingCFindSCP="QRSCP", dcmProperty=list(conditions), **attributes)
+
+
+VIEWER = trees.remote("STORESCP", name="viewer")
+QRSCP = trees.remote("QRSCP", name="leading")
+
+
+def reasons(*conditions, others=(*VIEWER, *QRSCP), **attributes):
+    return [problem.reason for problem in checked(*tree(), rule_for(*conditions, **attributes), others=others)]
+
+
+@pytest.mark.ldap("dcmProperty")
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "ReceivingApplicationEntityTitle=STORESCP",
+        "ReceivingApplicationEntityTitle!=STORESCP",
+        "ReceivingApplicationEntityTitle=STORE.*",
+        "ReceivingApplicationEntityTitle=VIEWER[0-9]|STORESCP",
+        "SendingApplicationEntityTitle=DCM4CHEE",
+        "PatientID=storescp",
+    ],
+)
+def test_condition_on_an_ae_that_is_there_is_no_problem(condition):
+    assert reasons(condition) == []
+
+
+@pytest.mark.ldap("dcmProperty")
+@pytest.mark.parametrize("value", ["VIEWER2", "STORE*", "STORESCP1|STORESCP2", "STORE.SCP"])
+def test_condition_on_a_receiver_that_the_directory_lacks_is_a_warning(value):
+    for mark in ("=", "!="):
+        text = f"ReceivingApplicationEntityTitle{mark}{value}"
+        (problem,) = checked(*tree(), rule_for(text), others=(*VIEWER, *QRSCP))
+        assert problem.severity is Severity.WARNING
+        assert (problem.attribute, problem.value) == ("dcmProperty", text)
+        assert problem.reason == f"the directory has no dicomNetworkAE that {value} matches"
+
+
+@pytest.mark.ldap("dcmProperty")
+@pytest.mark.parametrize("value", ["storescp", "StoreSCP", "store.*"])
+def test_condition_that_differs_by_case_names_the_title_that_is_meant(value):
+    (reason,) = reasons(f"ReceivingApplicationEntityTitle={value}")
+    assert reason.endswith("it differs only by case from STORESCP")
+
+
+def test_condition_on_our_own_end_is_held_against_our_own_titles():
+    (reason,) = reasons("SendingApplicationEntityTitle=dcm4chee")
+    assert reason.endswith("it differs only by case from DCM4CHEE")
+    (reason,) = reasons("SendingApplicationEntityTitle=STORESCP")
+    assert reason == "no AE of this device for which the rule holds matches STORESCP"
+
+
+def test_caller_that_the_directory_lacks_is_a_warning_that_asks_for_the_spelling():
+    given = {"dcmDIMSE": "C_FIND_RSP", "dicomTransferRole": "SCU"}
+    (reason,) = reasons("SendingApplicationEntityTitle=VIEWER2", **given)
+    assert reason.endswith("which a caller need not be in: is it spelt so?")
+    (reason,) = reasons("SendingApplicationEntityTitle=storescp", **given)
+    assert reason.endswith("it differs only by case from STORESCP")
+
+
+@pytest.mark.ldap("dcmAcceptedMoveDestination")
+@pytest.mark.ldap("dcmAcceptedCallingAETitle")
+def test_accepted_titles_are_looked_up_too():
+    entries = trees.device(), trees.connection(), trees.storage()
+    ae = trees.ae(
+        dcmAcceptedMoveDestination=["STORESCP", "storescp", "GONE"], dcmAcceptedCallingAETitle=["MODALITY", "storescp"]
+    )
+    found = [(p.attribute, p.value, "by case" in p.reason) for p in checked(*entries, ae, others=VIEWER)]
+    assert found == [
+        ("dcmAcceptedMoveDestination", "GONE", False),
+        ("dcmAcceptedMoveDestination", "storescp", True),
+        ("dcmAcceptedCallingAETitle", "storescp", True),
+    ]
+
+
+@pytest.mark.ldap("dcmLeadingCFindSCP")
+def test_named_ae_that_differs_by_case_says_so():
+    rule = trees.rule("R", dcmLeadingCFindSCP="qrscp")
+    (problem,) = checked(*tree(), rule, others=QRSCP)
+    assert problem.reason.endswith("it differs only by case from QRSCP")
+
+
+def test_two_devices_with_the_title_that_a_rule_asks_are_an_error_with_both_dns():
+    twice = trees.remote("QRSCP", name="aaa-other")
+    (problem,) = checked(*tree(), trees.rule("R", dcmLeadingCFindSCP="QRSCP"), others=(*twice, *QRSCP))
+    assert (problem.severity, problem.value) == (Severity.ERROR, "QRSCP")
+    assert all(entries[2].dn in problem.reason for entries in (twice, QRSCP))
+
+
+def test_two_devices_with_the_title_of_the_archive_behind_are_an_error():
+    ae = trees.ae(dcmSpanningCFindSCP="PACS", dcmFallbackCMoveSCP="PACS")
+    others = (*trees.remote("PACS", name="one"), *trees.remote("PACS", name="two"))
+    found = checked(trees.device(), trees.connection(), ae, others=others)
+    assert [(p.severity, p.attribute) for p in found] == [
+        (Severity.ERROR, "dcmSpanningCFindSCP"),
+        (Severity.ERROR, "dcmFallbackCMoveSCP"),
+    ]
+
+
+def test_two_devices_with_a_title_that_a_condition_names_or_that_is_ours_are_a_warning():
+    twice = trees.remote("STORESCP", name="other")
+    (reason,) = reasons("ReceivingApplicationEntityTitle=STORESCP", others=(*VIEWER, *twice, *QRSCP))
+    assert all(entries[2].dn in reason for entries in (twice, VIEWER))
+    (problem,) = checked(*tree(), others=trees.remote("DCM4CHEE", name="foreign"))
+    assert problem.severity is Severity.WARNING
+    assert f"dicomDeviceName=foreign,{trees.DEVICES}" in problem.reason and AE in problem.reason
+
+
+def test_large_directory_is_not_listed_for_a_hint():
+    many = [entries[2] for number in range(2001) if (entries := trees.remote(f"A{number}", name=f"d{number}"))]
+    (reason,) = reasons("ReceivingApplicationEntityTitle=storescp", others=(*many, *VIEWER, *QRSCP))
+    assert reason == "the directory has no dicomNetworkAE that storescp matches"
+
+
+def test_ae_that_passes_on_what_is_stored_to_it_refuses_nothing():
+    ae = trees.ae(dcmSpanningCFindSCP="PACS")
+    assert checked(trees.device(), trees.connection(), ae, others=trees.remote("PACS")) == []

@@ -15,9 +15,10 @@ from pydicom import Dataset
 from pynetdicom import AE, build_context, evt
 
 from dcm4py_leading.coercion.question import WorklistQuestion
-from dcm4py_leading.dicom.worklist import MOST_ITEMS, WorklistSCU, worklist_identifier
+from dcm4py_leading.dicom.worklist import WorklistSCU, worklist_identifier
 from dcm4py_leading.errors import ConfigUnavailable, WorklistUnavailable
 from dcm4py_leading.model.archive import ArchiveSettings
+from dcm4py_leading.model.bounds import WORKLIST_ITEMS
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.ports import free_port
@@ -142,14 +143,14 @@ def test_an_error_after_an_item_is_no_answer(worklist: Callable[..., Worklist], 
 
 
 def test_a_worklist_that_does_not_match_is_no_answer(worklist: Callable[..., Worklist]) -> None:
-    scp = worklist(answering(*(data_set(AccessionNumber=str(number)) for number in range(MOST_ITEMS + 1))))
-    with pytest.raises(WorklistUnavailable, match=f"more than {MOST_ITEMS} worklist items"):
+    scp = worklist(answering(*(data_set(AccessionNumber=str(number)) for number in range(WORKLIST_ITEMS + 1))))
+    with pytest.raises(WorklistUnavailable, match=f"more than {WORKLIST_ITEMS} worklist items"):
         ask(scp.port)
 
 
 def test_as_many_items_as_are_allowed_are_an_answer(worklist: Callable[..., Worklist]) -> None:
-    scp = worklist(answering(*(data_set(AccessionNumber=str(number)) for number in range(MOST_ITEMS))))
-    assert len(ask(scp.port)) == MOST_ITEMS
+    scp = worklist(answering(*(data_set(AccessionNumber=str(number)) for number in range(WORKLIST_ITEMS))))
+    assert len(ask(scp.port)) == WORKLIST_ITEMS
 
 
 def test_a_peer_that_aborts_gives_no_answer(worklist: Callable[..., Worklist]) -> None:

@@ -46,13 +46,14 @@ def served_for(slapd: Slapd, work: Callable[[], object]) -> Served:
 
 def test_a_load_reads_our_device_and_the_aes_that_its_rules_name(large: Slapd, site: Site) -> None:
     device = site.source.read_device(site.device_name)
-    leading = site.source.read_ae("QRSCP")
+    named = [site.source.read_ae(title) for title in ("QRSCP", "STORESCP")]
 
     loaded = served_for(large, lambda: check(site))
 
-    # The root and our device, page by page; the root again, the AE of that title, its device.
-    assert loaded.searches == 1 + math.ceil(len(device) / PAGE) + 3
-    assert loaded.entries == (1 + len(device)) + (1 + 1 + len(leading))
+    # The root and our device, page by page; the root again, whoever has our titles; for each title that the rule
+    # names the root again, the AE of that title, its device.
+    assert loaded.searches == 1 + math.ceil(len(device) / PAGE) + 2 + 2 * 3
+    assert loaded.entries == (1 + len(device)) + (1 + 1) + sum(1 + 1 + len(found) for found in named)
     assert served_for(large, lambda: check(site)) == loaded
 
 
@@ -98,5 +99,5 @@ def test_the_measurement_tells_what_it_measured(tmp_path: Path) -> None:
 
     # The quickstart's 370 entries, the rule; a device has a connection, an AE its reservation and two capabilities.
     assert result.entries == 370 + 1 + 4 * 2 + 10 * 4
-    assert (result.devices, result.aes, result.searches_per_load) == (4, 10, 6)
+    assert (result.devices, result.aes, result.searches_per_load) == (4, 10, 11)
     assert result.reload_median <= result.reload_worst

@@ -67,3 +67,10 @@ def test_forms_of_a_code(text, code):
 def test_what_is_no_code_is_refused(text):
     with pytest.raises(ValueError, match="code"):
         Code.parse(text)
+
+
+@pytest.mark.parametrize("form", ["({}", "({}A,B", "(A,{}B", "(A,B[{}", "(A,B[C]{}", '(A,B,{}"'])
+def test_a_code_is_read_in_linear_time(form):
+    # At 200,000 blanks what is quadratic takes minutes, and the test the limit of one.
+    with pytest.raises(ValueError, match="expected a code"):
+        Code.parse(form.format(" " * 200_000) + "x")

@@ -1,0 +1,55 @@
+"""Bounds of what others may make us hold, read or wait for: the one place where they are stated.
+
+Each has its unit at the end of its name: BYTES, SECONDS, or what is counted. The text below says what is bounded, in
+the words of whoever reads docs/operations.md, and after "Beyond:" what happens then; `scripts/bounds_docs.py` makes a
+table there of all of it. A bound is far above what real peers need. What an administrator may want to choose is an
+attribute of the directory or an option instead.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- Rules
+
+CONDITION_MATCH_SECONDS: Final = 0.5
+"""Matching all values of an attribute against the regular expression of one condition.
+
+Beyond: the rule cannot be judged; the request fails with 0110, and the log names the rule."""
+
+REGULAR_EXPRESSION_CHARACTERS: Final = 1024
+"""Length of a regular expression in a rule.
+
+Beyond: the configuration is refused, with the entry and the attribute."""
+
+WORKLIST_ITEMS: Final = 100
+"""Worklist items in the answer for one object.
+
+Beyond: the archive did not match the keys; the step of the rule fails."""
+
+# -- Remembered
+
+REMOTE_AE_TITLES: Final = 10_000
+"""AE titles whose look-up in the directory is remembered, those that are not there included.
+
+Beyond: the oldest is forgotten, and looked up again."""
+
+LISTED_AES: Final = 2_000
+"""AEs of the directory that are listed to find the one that a misspelt title means.
+
+Beyond: nothing is suggested; a title that stands alone in a condition is looked up all the same."""
+
+UNREACHABLE_QUESTIONS: Final = 10_000
+"""Questions to leading archives that failed and are not asked again at once.
+
+Beyond: the oldest is forgotten, and asked again."""
+
+COERCED_MATCHES: Final = 10_000
+"""Matches of queries whose coercion is remembered.
+
+Beyond: the one not used for longest is forgotten, and coerced again."""
+
+COERCED_MATCH_BYTES: Final = 16_384
+"""Length of such a match, before and after.
+
+Beyond: it is not remembered."""
