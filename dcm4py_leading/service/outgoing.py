@@ -110,7 +110,8 @@ class BytewiseCoercion:
             instance = None
         if instance is not None:
             upper, own = instance.encoded_attributes[:-1], instance.encoded_attributes[-1]
-            own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
+            if own:
+                own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
         try:
             spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)

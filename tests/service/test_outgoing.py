@@ -188,7 +188,8 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     edited = data.draw(changed_copies(ds, texts))
     syntax = encoding_syntax(encoding)
     charset = data.draw(st.sampled_from([None, "ISO_IR 100"]))
-    tells = data.draw(st.booleans())
+    tells, are_copies = data.draw(st.booleans()), data.draw(st.booleans())
+    policies = {entity: data.draw(st.sampled_from(UpdatePolicy)) for entity in Entity}
     applied, answer = data.draw(rules()), data.draw(answers())
     with TemporaryDirectory() as name:
         path = write_object(Path(name) / "object", content, syntax)
@@ -202,6 +203,8 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 charset=charset,
                 tells_original_attributes=tells,
                 environment=devices,
+                policies=policies,
+                are_copies=are_copies,
             )
             stored = retrieve.instance(instance)
             with path.open("rb") as file:
@@ -324,7 +327,7 @@ def test_objects_that_no_rule_is_about_are_decoded_once_and_stay_as_they_are(tmp
 
 
 def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path) -> None:
-    retrieve = Retrieve(tmp_path)
+    retrieve = Retrieve(tmp_path, are_copies=True)
     made = series(tmp_path, 3, SpecificCharacterSet="ISO_IR 100", AcquisitionContextDescription="Señora")
     instances = [instance for instance, _ in made]
     latin_2 = instances[2].encoded_attributes[3].replace(b"ISO_IR 100", b"ISO_IR 101")
@@ -333,8 +336,8 @@ def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path
     assert [one[0x00400556][1] for one in out] == ["Señora", "Señora", "Seńora"]
 
 
-def test_an_instance_that_was_edited_in_the_index_costs_one_decoding_and_is_merged(tmp_path: Path) -> None:
-    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+def test_a_copy_that_says_something_else_than_the_index_costs_one_decoding_and_is_updated(tmp_path: Path) -> None:
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, are_copies=True)
     instances = series(tmp_path, 6)
     for number in (2, 4):
         instance, ds = instances[number]
