@@ -25,6 +25,7 @@ from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, encoding_of
 from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.outgoing import NotBytewise
