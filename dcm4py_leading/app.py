@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, in_force, leading_settings
+from dcm4py_leading.compose import Site, check, in_force, leading_settings, use_data_directory
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
@@ -76,7 +76,13 @@ class Service:
         With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
         self.configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
-        self._node = Node(site, self.configuration.in_force)
+        self._data_directory = use_data_directory(site, self.configuration.in_force)
+        try:
+            self._node = Node(site, self.configuration.in_force)
+        except BaseException:  # cleans up and raises on, whatever it was
+            self._data_directory.close()
+            raise
+        self._data_directory.share()
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
@@ -113,3 +119,4 @@ class Service:
         """Stop listening, let associations end, close the index."""
         self.configuration.stop()
         self._node.stop(drain_seconds)
+        self._data_directory.close()

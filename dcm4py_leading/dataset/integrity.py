@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,7 @@ _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 64
 _CHUNK = 1 << 16
+_LONGEST_FOUND = 1 << 10
 
 
 class _Source(Protocol):
@@ -66,13 +67,28 @@ def verify_data_set(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -
         spans = _spans_of_whole(data, encoding, start)
         if spans is not None:
             return spans
+    _walk(data, transfer_syntax_uid, start).top_level()
+    return None
+
+
+def values_of_whole(data: Buffer, transfer_syntax_uid: str, tags: Collection[int]) -> Mapping[int, Sequence[bytes]]:
+    """The values of the top level elements of these tags, each as often as it stands in the data set.
+
+    ``tags`` are those of UIDs and IDs. Raises InvalidObject as `verify`.
+    """
+    walk = _walk(data, transfer_syntax_uid, 0)
+    walk.wanted = frozenset(tags)
+    walk.top_level()
+    return walk.found
+
+
+def _walk(data: Buffer, transfer_syntax_uid: str, start: int) -> _Walk:
     syntax = UID(transfer_syntax_uid)
     if not syntax.is_transfer_syntax:  # private, or newer than pydicom: explicit VR little endian (PS3.5 10)
         syntax = ExplicitVRLittleEndian
     source = _Inflated(data, start) if syntax.is_deflated else _Plain(data, start)
     is_implicit = syntax.is_implicit_VR and not syntax.is_deflated
-    _Walk(source, implicit=is_implicit, order="<" if syntax.is_little_endian else ">").top_level()
-    return None
+    return _Walk(source, implicit=is_implicit, order="<" if syntax.is_little_endian else ">")
 
 
 def _spans_of_whole(data: Buffer, encoding: Encoding, start: int) -> Mapping[int, Span] | None:
@@ -197,6 +213,8 @@ class _Walk:
         self._tag = struct.Struct(f"{order}HH")
         self._short = struct.Struct(f"{order}H")
         self._long = struct.Struct(f"{order}L")
+        self.wanted: frozenset[int] = frozenset()
+        self.found: dict[int, list[bytes]] = {}
 
     def top_level(self) -> None:
         if self._source.is_at_end():
@@ -209,7 +227,12 @@ class _Walk:
         element = self._header()
         if element.tag >> 16 == 0xFFFE:
             raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position}")
-        self._value(element, depth=0)
+        if element.tag in self.wanted:
+            if element.length > _LONGEST_FOUND:
+                raise InvalidObject(f"a UID or ID of more than {_LONGEST_FOUND} bytes")
+            self.found.setdefault(element.tag, []).append(self._source.read(element.length))
+        else:
+            self._value(element, depth=0)
 
     def _header(self) -> _Element:
         head = self._source.read(8)
