@@ -28,6 +28,7 @@ from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQU
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
@@ -189,7 +190,8 @@ class BytewiseCoercion:
         known = self._concerns.get(key)
         if known is None:
             above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
-            touched = plan.touched | self._always | above
+            grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
+            touched = plan.touched | self._always | above | grouped
             if any(_has_several_vrs(tag) for tag in touched.union(own)):
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))

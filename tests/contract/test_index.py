@@ -128,7 +128,7 @@ def test_who_says_nothing_of_himself_is_none_of_several(index: Index) -> None:
 def test_a_patient_who_loses_the_last_study_leaves_the_id_to_others(index: Index) -> None:
     for number, name in enumerate(("Doe^John", "Roe^Jane", "Poe^Jim"), 1):
         header = make_header(f"1.{number}", f"1.{number}.1", "1.9", PatientName=name)
-        store(index, header, mismatch=RelationalMismatchPolicy.OVERWRITE)
+        store(index, header, overwrite=OverwritePolicy.ALWAYS, mismatch=RelationalMismatchPolicy.OVERWRITE)
         assert people(index) == [(name, 1)]
 
 
