@@ -90,9 +90,10 @@ def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) 
 def merged(levels: Sequence[bytes]) -> Dataset:
     """One data set of the attributes of an entity and of those above it, given from the top down.
 
-    It has the character set of the lowest one, or UTF-8 where that cannot hold the text of all.
+    What several levels keep is that of the lowest one which has a value: the nearest to the object. The data set has
+    the character set of the lowest one, or UTF-8 where that cannot hold the text of all.
     """
     ds = decode(levels[-1])
     for upper in reversed(levels[:-1]):
-        update(ds, decode(upper), UpdatePolicy.OVERWRITE)
+        update(ds, decode(upper), UpdatePolicy.SUPPLEMENT)
     return ds

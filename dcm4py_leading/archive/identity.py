@@ -63,6 +63,24 @@ def are_two_people(
     return any(differ) and not is_correction
 
 
+class EachPersonOnce:
+    """Patients as several sources answer them: told once each, but two people under one ID are two."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str | None], list[Dataset]] = {}
+
+    def is_new(self, patient: Dataset) -> bool:
+        """Whether nobody was told who may be the same; from now on this one is. Without a Patient ID nobody is."""
+        patient_id = first_text(patient, PATIENT_ID)
+        if patient_id is None:
+            return True
+        told = self._told.setdefault((patient_id, first_text(patient, ISSUER_OF_PATIENT_ID)), [])
+        if not all(are_two_people(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
+            return False
+        told.append(patient)
+        return True
+
+
 def likeness(kept: Dataset, own: Dataset) -> int:
     """How much of name, birth date and sex is the same; 0 where nothing is but that it is absent."""
     pairs = ((name_of(kept), name_of(own)), (_birth_date(kept), _birth_date(own)), (_sex(kept), _sex(own)))

@@ -23,8 +23,10 @@ OF_INSTANCES = frozenset(
 
 def kept_once(device: Device) -> Iterator[Problem]:
     """A WARNING for each attribute filter of patient, study or series that keeps attributes of instances."""
-    for entity, attribute_filter in device.archive.attribute_filters.items():
-        kept = sorted(tag for tag in attribute_filter.tags if tag in OF_INSTANCES)
+    filters = device.archive.attribute_filters
+    rest = OF_INSTANCES - set(filters[Entity.INSTANCE].tags if Entity.INSTANCE in filters else ())
+    for entity, attribute_filter in filters.items():
+        kept = sorted(tag for tag in attribute_filter.tags if tag in rest)
         if entity is Entity.INSTANCE or not kept:
             continue
         names = ", ".join(f"{keyword_for_tag(tag)} ({tag:08X})" for tag in kept)

@@ -29,13 +29,17 @@ class KeptAttributes:
     """What a configuration lets the index do to objects."""
 
     def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
         self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)
         self._policies = {
             level: policy
             for level in LEVELS
             if level is not Level.IMAGE and (policy := keeper.update_policy(level)) is not UpdatePolicy.PRESERVE
         }
+        below: frozenset[int] = frozenset()
+        self._tags: dict[Level, frozenset[int]] = {}
+        for level in reversed(LEVELS):
+            self._tags[level] = keeper.tags[level] - below  # what is kept nearer to the object is that object's own
+            below |= keeper.tags[level]
 
     def that_count(self, instance: IndexedInstance) -> IndexedInstance:
         """The instance with the attributes of those levels alone that may change an object."""
@@ -53,4 +57,4 @@ class KeptAttributes:
         for level, policy in self._policies.items():
             if level is Level.PATIENT and self._two_people(attributes, ds):
                 continue
-            apply(plan_update_with_identifier_groups(ds, attributes, policy, only=self._keeper.tags[level]))
+            apply(plan_update_with_identifier_groups(ds, attributes, policy, only=self._tags[level]))
