@@ -22,7 +22,9 @@ from tests.fixtures.slapd import Upstream
 STUDY = "1.2.826.0.1.3680043.8.498.51"
 JOHN = {"PatientName": "Doe^John", "PatientBirthDate": "19700101", "PatientSex": "M"}
 JANE = {"PatientName": "Roe^Jane", "PatientBirthDate": "19800202", "PatientSex": "F"}
-PATIENT_FILTER, SERIES_FILTER = (f"dcmEntity={entity},{DEVICE}" for entity in ("Patient", "Series"))
+PATIENT_FILTER, SERIES_FILTER, INSTANCE_FILTER = (
+    f"dcmEntity={entity},{DEVICE}" for entity in ("Patient", "Series", "Instance")
+)
 
 
 class Scene:
@@ -195,8 +197,10 @@ def acquired(objects: Sequence[Dataset]) -> list[str]:
 
 
 def keep_acquisition_of_a_series(seed: Seed, policy: str) -> None:
-    """As upstream's stock filter does."""
-    seed.change(f"dn: {SERIES_FILTER}\nchangetype: modify\nadd: dcmTag\ndcmTag: 00080022\ndcmTag: 00080032\n-")
+    """As upstream's stock filters do."""
+    for action, filter_dn in (("add", SERIES_FILTER), ("delete", INSTANCE_FILTER)):
+        tags = "dcmTag: 00080022\ndcmTag: 00080032"
+        seed.change(f"dn: {filter_dn}\nchangetype: modify\n{action}: dcmTag\n{tags}\n-")
     seed.set(SERIES_FILTER, dcmAttributeUpdatePolicy=policy)
 
 
@@ -218,13 +222,13 @@ def test_an_instance_gets_what_its_series_has_where_the_policy_says_so(scene: Sc
 def test_the_stock_filters_of_upstream_change_nothing_of_an_instance(scene: Scene, upstream: Upstream) -> None:
     source = LdifSource(upstream.stock_content)
     device, _ = load_device(source.read_device("dcm4chee-arc"), "dcm4chee-arc")
-    series = device.archive.attribute_filters[Entity.SERIES]
-    assert {0x00080022, 0x00080032} <= set(series.tags)
-    scene.seed.set(
-        SERIES_FILTER,
-        dcmTag=[f"{tag:08X}" for tag in series.tags],
-        dcmAttributeUpdatePolicy=series.attribute_update_policy.value,
-    )
+    assert {0x00080022, 0x00080032} <= set(device.archive.attribute_filters[Entity.SERIES].tags)
+    for entity, stock in device.archive.attribute_filters.items():
+        scene.seed.set(
+            f"dcmEntity={entity.value},{DEVICE}",
+            dcmTag=[f"{tag:08X}" for tag in stock.tags],
+            dcmAttributeUpdatePolicy=stock.attribute_update_policy.value,
+        )
     scene.seed.start()
     stored = scene.store(1, *TIMES)
     received = scene.got(StudyInstanceUID=f"{STUDY}.1")
