@@ -176,7 +176,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return replace(ENVIRONMENT, devices=environment(tmp_path_factory.mktemp("sheets")).devices)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes(
     devices: Environment, data: st.DataObject
