@@ -23,5 +23,5 @@ pytest_plugins = [
 def pytest_configure() -> None:
     """The process-wide setting of the service; warnings are errors here. How long an example takes proves nothing."""
     log.quieten_pydicom()
-    settings.register_profile("suite")
+    settings.register_profile("suite", deadline=None)
     settings.load_profile("suite")
