@@ -8,8 +8,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydicom import Dataset
 from sqlalchemy import create_engine, text
 
+from dcm4py_leading.archive.attributes import encode
 from dcm4py_leading.archive.database import _MIGRATIONS, HEAD
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.tables import metadata
@@ -62,7 +64,7 @@ def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 def test_an_index_with_studies_is_brought_up_to_date_from_each_revision(tmp_path: Path) -> None:
     scripts = ScriptDirectory(str(_MIGRATIONS))
-    for revision in ("0001", "0002", "0003"):
+    for revision in ("0001", "0002", "0003", "0004"):
         engine = create_engine(f"sqlite:///{tmp_path / revision}.sqlite")
         config = Config()
         config.set_main_option("script_location", scripts.dir)
@@ -86,3 +88,23 @@ def test_an_index_with_studies_is_brought_up_to_date_from_each_revision(tmp_path
             indexes = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix_patient_patient_name%'"
             assert connection.scalar(text(indexes)) == 3
         engine.dispose()
+
+
+def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    Index.open(url).close()
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PatientName = "Straße^Anne"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        insert = text("INSERT INTO patient (patient_name, patient_id, attributes) VALUES (:name, :id, :attributes)")
+        connection.execute(insert, {"name": "strasse^anne", "id": "strasse", "attributes": encode(ds)})
+        connection.execute(insert, {"name": "as it was", "id": "2", "attributes": b"plain"})
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    Index.open(url).close()
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT patient_name, patient_id FROM patient ORDER BY pk")).all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [("straße^anne", "strasse"), ("as it was", "2")]
