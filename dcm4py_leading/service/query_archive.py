@@ -14,8 +14,9 @@ from typing import Protocol, Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
+from dcm4py_leading.archive.identity import EachPersonOnce
 from dcm4py_leading.archive.index import Index, Match
-from dcm4py_leading.archive.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, UNIQUE_KEYS
+from dcm4py_leading.archive.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.matching import limited_to_studies, without
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
@@ -147,8 +148,7 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
 
     The first failure is raised when all of them have been given, further ones are told in the log.
     """
-    key = _key_of(asked.query.level)
-    seen: set[bytes] = set()
+    is_new = _once(asked.query.level)
     failure: DependencyError | None = None
     for answer in answers:
         if asked.is_over():
@@ -159,9 +159,7 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
                     if isinstance(match, Lull):
                         yield match
                         continue
-                    identity = key(match)
-                    if identity not in seen:
-                        seen.add(identity)
+                    if is_new(match):
                         yield match
             except DependencyError as err:
                 if failure is not None:
@@ -171,14 +169,22 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
         raise failure
 
 
-def _key_of(level: Level) -> Callable[[Match], bytes]:
-    """What tells the entities of a level apart."""
-    tags = (UNIQUE_KEYS[level],) if level is not Level.PATIENT else (PATIENT_ID, ISSUER_OF_PATIENT_ID)
+def _once(level: Level) -> Callable[[Match], bool]:
+    """Tells of each match whether it is the first of its entity."""
+    if level is Level.PATIENT:
+        once = EachPersonOnce()
+        return lambda match: once.is_new(match.attributes)
+    seen: set[bytes] = set()
+    tag = UNIQUE_KEYS[level]
 
-    def key(match: Match) -> bytes:
-        return b"\\".join(_value_of(match, tag) for tag in tags)
+    def is_new(match: Match) -> bool:
+        identity = _value_of(match, tag)
+        if identity in seen:
+            return False
+        seen.add(identity)
+        return True
 
-    return key
+    return is_new
 
 
 def _value_of(match: Match, tag: int) -> bytes:
