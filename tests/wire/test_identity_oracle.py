@@ -20,6 +20,7 @@ from tests.fixtures.identity import (
     IDENTITY,
     KINDS,
     NAME,
+    OF_THE_STUDY,
     PATIENT_ID,
     STUDY_UID,
     SYNTAXES,
@@ -63,6 +64,10 @@ class World:
                 syntax = self.random.choice(SYNTAXES)
                 obj = random_object(self.random, own, f"{series}.{serial}", series, kind, syntax)
                 self.objects[obj.uid] = obj
+
+    def objects_of(self, study: str) -> list[RandomObject]:
+        """The objects of a study."""
+        return [obj for obj in self.objects.values() if obj.study_uid == study]
 
     def allow_syntaxes(self) -> None:
         """Let the AE take and send all of `SYNTAXES`."""
@@ -128,7 +133,7 @@ class World:
     def find(self) -> None:
         """C-FIND of studies by random keys; each match is checked."""
         study = self.random.choice(self.studies)
-        own = next(obj.own for obj in self.objects.values() if obj.study_uid == study)
+        own = self.objects_of(study)[0].own
         key = self.random.choice([tag for tag in (STUDY_UID, PATIENT_ID, NAME, ACCESSION) if tag in own])
         query = identifier("STUDY")
         for tag, vr in IDENTITY.items():
@@ -137,7 +142,7 @@ class World:
         _, matches = find(self.seed.archive_port, query, calling="STORESCP")
         for match in matches:
             uid = str(match.StudyInstanceUID)
-            objects = [obj for obj in self.objects.values() if obj.study_uid == uid]
+            objects = self.objects_of(uid)
             for tag in IDENTITY:
                 allowed = set(self.leading.believable[uid].get(tag, ())).union(*(obj.said(tag) for obj in objects))
                 value = str(match.get(tag).value or "") if tag in match else ""
@@ -157,7 +162,8 @@ class World:
         wrong = []
         for tag in IDENTITY:
             values = found.get(tag, [])
-            allowed = obj.said(tag) | believable.get(tag, set())
+            sources = self.objects_of(obj.study_uid) if tag in OF_THE_STUDY else [obj]
+            allowed = believable.get(tag, set()).union(*(source.said(tag) for source in sources))
             if len(values) > 1 or (not values and tag == STUDY_UID):
                 wrong.append(f"{obj.kind}: ({tag:08X}) is there {len(values)} times: {values}")
             if not set(values) <= allowed | {""}:
@@ -222,7 +228,7 @@ class CarelessPacs:
         """Answer each query with what is known of the studies."""
         for uid in uids_of(received.identifier, self._world.studies):
             row = Dataset()
-            own = next(obj.own for obj in self._world.objects.values() if obj.study_uid == uid)
+            own = self._world.objects_of(uid)[0].own
             for tag, value in own.items():
                 row.add_new(tag, IDENTITY[tag], value)
             row.SOPClassesInStudy = CT
