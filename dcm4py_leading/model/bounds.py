@@ -13,8 +13,8 @@ from typing import Final
 # -- Connections, in each process
 
 UNADMITTED_CONNECTIONS: Final = 256
-"""Connections to DICOM ports that have no association yet, or none any more; an eighth of the file descriptors, if that
-is less.
+"""Connections to DICOM ports that have no association yet, or none any more; a sixteenth of the file descriptors, if
+that is less.
 
 Beyond: the oldest of the address that has most of them is ended."""
 
@@ -43,6 +43,57 @@ HTTP_WAITING_REQUESTS: Final = 32
 """HTTP requests of one kind that wait.
 
 Beyond: 503 with Retry-After."""
+
+# -- Answers of other systems
+
+COMMAND_SECONDS: Final = 10.0
+"""A command set, from its first fragment to its last, of whoever sends it.
+
+Beyond: the association is aborted."""
+
+ANSWER_BYTES: Final = 16_777_216
+"""Length of the data set of one answer to a C-FIND, C-MOVE or C-GET of ours.
+
+Beyond: the association is aborted; the archive counts as one that does not answer."""
+
+ARRIVING_SECONDS: Final = 60.0
+"""An answer or object of another system, before it is looked at how fast it comes.
+
+Beyond: see the next row."""
+
+ARRIVING_BYTES_A_SECOND: Final = 512
+"""How fast it comes at least, on average; the deadline of a lookup counts besides.
+
+Beyond: below it, the association is aborted; an object is failed, an archive counts as one that does not answer."""
+
+FIND_ANSWERS: Final = 1_000_000
+"""Matches of another archive to one C-FIND.
+
+Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
+
+# -- The directory
+
+DIRECTORY_BYTES: Final = 268_435_456
+"""All that a server tells in one read, whatever length a message announces.
+
+Beyond: the server counts as one that is down."""
+
+DIRECTORY_ENTRIES: Final = 200_000
+"""Entries that a server tells in answer to one search, over all its pages.
+
+Beyond: the server counts as one that is down."""
+
+# -- What waits for a peer
+
+DESTINATION_TIMEOUTS: Final = 3
+"""Objects in a row, on each association of a C-MOVE, to which the destination gives no response in time.
+
+Beyond: the other objects fail at once."""
+
+FIND_SNAPSHOT_SECONDS: Final = 900.0
+"""Reading the matches of one C-FIND from the index, which cannot shrink its write-ahead log meanwhile.
+
+Beyond: the C-FIND ends with A700."""
 
 # -- Rules
 
