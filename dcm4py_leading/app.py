@@ -75,7 +75,13 @@ class Service:
 
         With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
-        self.configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
+        self.configuration = Configuration(
+            site,
+            lambda new: self._node.prepare(new).commit(),
+            now=now,
+            looked_up=lambda: [self._node.looked_up()],
+            forget=lambda titles: self._node.forget_aes(titles),
+        )
         self._node = Node(site, self.configuration.in_force)
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
@@ -91,7 +97,9 @@ class Service:
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        return {**self.configuration.state(), "associations": self._node.open_associations()}
+        measured = self._node.measure()
+        state = self.configuration.state(measured.lookups, measured.contacts)
+        return {**state, "associations": measured.open_associations}
 
     def measure(self) -> Measured:
         """See `web.metrics.Metered`."""

@@ -96,6 +96,8 @@ def _finish(
 ) -> Outcome:
     tally = delivery.tally
     assoc.runtime.counts.count_transcoded(delivery.transcoded)
+    sent = tally.completed + tally.warning
+    assoc.runtime.counts.count_objects(assoc.local_ae.ae_title, sent=sent, failed=tally.failed)
     code = status.CANCEL if delivery.cancelled else tally.final_status()
     failed = None
     if tally.failed_sop_instance_uids:

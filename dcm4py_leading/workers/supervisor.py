@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from pathlib import Path
 from dcm4py_leading import log
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, open_storages
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import bind_listener
@@ -61,7 +62,9 @@ class Supervisor:
         makes ``site`` in another process. With a ``pace`` the directory is followed. Raises ConfigError,
         IndexUnavailable, OSError, WorkerSilent.
         """
-        self._configuration = Configuration(site, self._put, now=now)
+        self._configuration = Configuration(
+            site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
+        )
         device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
         with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
@@ -149,14 +152,21 @@ class Supervisor:
                 LOG.warning("%s: no answer from the worker with process id %s: %s", kind.value, worker.pid, err)
         return answers
 
+    def _looked_up(self) -> Sequence[Recording]:
+        return [Recording.from_json(answer) for _, answer in self._each(self._serving(), Kind.LOOKED_UP)]
+
+    def _forget_aes(self, ae_titles: Iterable[str]) -> None:
+        self._each(self._serving(), Kind.FORGET, list(ae_titles))
+
     def is_ready(self) -> bool:
         """Whether a worker serves."""
         return bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
+        measured = self._measured()
         return {
-            **self._configuration.state(),
+            **self._configuration.state(measured.lookups, measured.contacts),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -171,6 +181,10 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
+        measured = self._measured()
+        return replace(measured, is_degraded=measured.is_degraded or bool(measured.contacts.troubles))
+
+    def _measured(self) -> Measured:
         snapshot = self._configuration.in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
