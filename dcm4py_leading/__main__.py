@@ -16,6 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -211,9 +212,10 @@ def main() -> None:
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
-def serve(site: Site, http: str, drain: float, workers: int, watch: float | None) -> None:
+@option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
+def serve(site: Site, http: str, drain: float, workers: int, watch: float | None, new_index: bool) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
-    site = surviving(site)
+    site = replace(surviving(site), may_be_new=new_index)
     if CONTROL_FD in os.environ:
         names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
         control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)

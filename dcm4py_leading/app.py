@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, in_force, leading_settings
+from dcm4py_leading.compose import Site, check, in_force, leading_settings, use_data_directory
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
@@ -82,7 +82,13 @@ class Service:
             looked_up=lambda: [self._node.looked_up()],
             forget=lambda titles: self._node.forget_aes(titles),
         )
-        self._node = Node(site, self.configuration.in_force)
+        self._data_directory = use_data_directory(site, self.configuration.in_force)
+        try:
+            self._node = Node(site, self.configuration.in_force)
+        except BaseException:  # cleans up and raises on, whatever it was
+            self._data_directory.close()
+            raise
+        self._data_directory.share()
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
@@ -121,3 +127,4 @@ class Service:
         """Stop listening, let associations end, close the index."""
         self.configuration.stop()
         self._node.stop(drain_seconds)
+        self._data_directory.close()

@@ -6,12 +6,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dcm4py_leading.archive.data_directory import DataDirectory
 from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
@@ -70,6 +71,8 @@ class Site:
     style_sheet_folders: tuple[Path, ...] = ()
     """Where style sheets of rules may be; DATA_DIR/temp, which ${jboss.server.temp.url} is, in any case."""
     options: Options = field(default_factory=Options)
+    may_be_new: bool = False
+    """Begin with an empty index, even where a storage has files."""
 
     @property
     def expand(self) -> Expand:
@@ -238,6 +241,27 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
                 raise ConfigInvalid([problem]) from err
         storages[descriptor.storage_id] = storage
     return storages
+
+
+def use_data_directory(site: Site, checked: Checked) -> DataDirectory:
+    """Take part in the data directory, and look at its index and the storages once: what is wrong is told here.
+
+    Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
+    """
+    device = checked.snapshot.device
+    directory = DataDirectory(site.data_dir, f"device {device.device_name}")
+    try:
+        with closing(directory.open_index(_file_storages(device), may_be_new=site.may_be_new)) as index:
+            open_storages(device, {}, index)
+            for storage_id in sorted(index.storage_ids() - device.archive.storages.keys()):
+                LOG.warning(
+                    "the index has objects in storage %s, which device %s does not have: they cannot be delivered",
+                    *(storage_id, device.device_name),
+                )
+    except BaseException:  # cleans up and raises on, whatever it was
+        directory.close()
+        raise
+    return directory
 
 
 def open_proxy_cache(site: Site) -> ProxyCache | None:

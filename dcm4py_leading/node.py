@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dcm4py_leading import log
-from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.compose import (
     Checked,
@@ -54,7 +54,7 @@ class Node:
         report: Callable[[int], None] = lambda _: None,
         forwards: Forwards | None = None,
     ) -> None:
-        """Open index and storages, bind and serve every listener.
+        """Open the index, which is there, and the storages, bind and serve every listener.
 
         ``bind``, ``others`` and ``report`` are those of `Listeners`; ``forwards`` knows those of other workers.
 
@@ -67,7 +67,7 @@ class Node:
         self._counts = ServiceCounts()
         self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
-        self._index = Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")
+        self._index = open_index(site.data_dir, may_upgrade=False)
         self._proxy_cache = open_proxy_cache(site)
         try:
             storages = open_storages(device, {}, self._index)

@@ -37,14 +37,22 @@ class Database:
         self._reading_engine = engine if is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """Connect to a SQLAlchemy URL and bring the tables up to date. Raises IndexUnavailable."""
+    def open(cls, url: str, *, may_upgrade: bool = True) -> Database:
+        """Connect to a SQLAlchemy URL and bring the tables up to date, if that ``may`` be. Raises IndexUnavailable."""
         with _errors():
-            engine = _engine(url)
+            engine = _engine(url, may_be_made=may_upgrade)
         database = cls(engine)
         try:
-            with database.writing() as connection:
-                upgrade(connection)
+            with database.writing() if may_upgrade else database.reading() as connection:
+                if is_current(connection):
+                    pass
+                elif may_upgrade:
+                    upgrade(connection)
+                else:
+                    raise IndexUnavailable(
+                        "the index is not there, or of another version, and cannot be brought up to date while "
+                        "another service uses its data directory: stop that one first"
+                    )
         except BaseException:  # cleans up and raises on, whatever it was
             database.close()
             raise
@@ -86,11 +94,14 @@ class Database:
             self._writer = connection
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the tables are those of the newest revision."""
+    revision = text("SELECT version_num FROM alembic_version")
+    return inspect(connection).has_table("alembic_version") and connection.scalars(revision).all() == [HEAD]
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the tables up to the newest revision, in the transaction of ``connection``."""
-    revision = text("SELECT version_num FROM alembic_version")
-    if inspect(connection).has_table("alembic_version") and connection.scalars(revision).all() == [HEAD]:
-        return
     # Loading it is a sixth of what a process takes to start, and mostly there is nothing to do.
     from alembic import command
     from alembic.config import Config
@@ -105,14 +116,17 @@ def upgrade(connection: Connection) -> None:
         raise IndexUnavailable(f"the tables of the index cannot be brought up to date: {err}") from err
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, may_be_made: bool) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, max_overflow=-1, hide_parameters=True)
     if parsed.database in (None, "", ":memory:"):
         raise IndexUnavailable("the index needs a file, as in sqlite:////var/lib/dcm4py/index.sqlite")
     # It holds patient data; SQLite gives its other files the mode of this one.
-    Path(str(parsed.database)).touch(mode=0o600)
+    if may_be_made:
+        Path(str(parsed.database)).touch(mode=0o600)
+    else:
+        Path(str(parsed.database)).stat()
     engine = create_engine(parsed, max_overflow=-1, hide_parameters=True, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -126,7 +126,7 @@ class FileStorage:
         try:
             if not final.samefile(temporary):
                 return
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         with temporary.open("rb") as file:
             # One that is not whole did not reach the disk before a power cut, so it was not indexed either.
@@ -257,18 +257,31 @@ class IncomingFile:
             except FileNotFoundError:
                 storage._make_directories(storage._inside(path).parent)
                 continue
-            except FileExistsError:
-                match storage.descriptor.on_storage_path_already_exists:
-                    case OnStoragePathAlreadyExists.NOOP:
-                        return path
-                    case OnStoragePathAlreadyExists.FAILURE:
-                        raise
-                    case OnStoragePathAlreadyExists.RANDOM_PATH:
-                        path = "".join([*path.rpartition("/")[:2], random_digits()])
+            except (FileExistsError, NotADirectoryError) as err:
+                path = self._other_place(path, err)
+                if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    return path
                 continue
             self._final = path
             return path
         raise StorageUnavailable(f"storage {storage.descriptor.storage_id}: no free path found")
+
+    def _other_place(self, path: str, taken: OSError) -> str:
+        """What to try when ``path`` is taken, or leads through a file, as dcmOnStoragePathAlreadyExists says.
+
+        Raises ``taken``.
+        """
+        policy = self._storage.descriptor.on_storage_path_already_exists
+        if policy is OnStoragePathAlreadyExists.NOOP and self._storage._inside(path).is_file():
+            return path
+        if policy is not OnStoragePathAlreadyExists.RANDOM_PATH:
+            raise taken
+        elements = path.split("/")
+        for number in range(1, len(elements)):
+            if self._storage._inside("/".join(elements[:number])).is_file():
+                elements[number - 1] = random_digits()
+                return "/".join(elements)
+        return "/".join([*elements[:-1], random_digits()])
 
     def keep(self) -> None:
         """See `storage.Incoming.keep`."""
@@ -291,6 +304,17 @@ def check_descriptor(descriptor: StorageDescriptor) -> None:
     _root(descriptor)
     _path_format(descriptor)
     _digest_name(descriptor)
+
+
+def has_files(descriptor: StorageDescriptor) -> bool:
+    """Whether there are files where a `FileStorage` would have its objects. Raises ConfigInvalid."""
+    root = _root(descriptor)
+    for folder, folders, files in os.walk(root):
+        if files:
+            return True
+        if Path(folder) == root and _INCOMING in folders:
+            folders.remove(_INCOMING)
+    return False
 
 
 def _root(descriptor: StorageDescriptor) -> Path:

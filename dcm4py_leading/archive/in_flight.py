@@ -9,16 +9,21 @@ that it is stored.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
+LOG = logging.getLogger(__name__)
+
 _MAX_NAME_BYTES = 255
 _MARK = "="
 _LONG = ".to"
+_OURS = re.compile(rf"[0-9a-f]{{16}}({_MARK}.*)?", re.DOTALL)
 
 
 def temporary_file(directory: str) -> tuple[int, str]:
@@ -60,11 +65,16 @@ def forget(temporary: str) -> None:
 def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
     """Remove what no living process has in flight; before that, ``settle`` each that may have got its place.
 
+    What cannot be ours is left alone, with a WARNING: it may be an object that an older version has put there.
     ``settle`` takes the file and the place. Raises OSError, and what ``settle`` raises.
     """
+    foreign = 0
     for path in list(directory.iterdir()):
         if path.is_symlink():
             continue  # goes with its file
+        if _OURS.fullmatch(path.name) is None or not path.is_file():
+            foreign += path.exists()
+            continue
         try:
             with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,6 +86,8 @@ def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
                 forget(str(path))
         except (BlockingIOError, FileNotFoundError):
             continue  # another process is receiving it, or done
+    if foreign:
+        LOG.warning("%s: %d files or directories that are not in flight are left alone", directory, foreign)
 
 
 def _place(path: Path) -> str | None:

@@ -74,9 +74,12 @@ class Index:
         self._keeper = Keeper({})
 
     @classmethod
-    def open(cls, url: str) -> Index:
-        """Open the database of a SQLAlchemy URL, made or brought up to date where needed. Raises IndexUnavailable."""
-        return cls(Database.open(url))
+    def open(cls, url: str, *, may_upgrade: bool = True) -> Index:
+        """Open the database of a SQLAlchemy URL, made or brought up to date where needed, if that ``may`` be.
+
+        Raises IndexUnavailable.
+        """
+        return cls(Database.open(url, may_upgrade=may_upgrade))
 
     def close(self) -> None:
         """Close the database."""
@@ -121,6 +124,11 @@ class Index:
         """Whether that instance is known to be at that location. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             return is_stored(connection, sop_instance_uid, storage_id, path)
+
+    def storage_ids(self, *, most_looked_at: int = 1000) -> frozenset[str]:
+        """The storages where objects are, by a look at so many of them, evenly spread. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            return forms.storage_ids(connection, most_looked_at)
 
     def count(self, query: Query, *, most: int | None = None) -> int:
         """How many entities match, counted up to ``most``. Raises IndexUnavailable."""

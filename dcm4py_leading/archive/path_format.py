@@ -23,7 +23,10 @@ class PathFormat:
     format: AttributesFormat
 
     def path(self, attributes: Dataset, now: datetime) -> str:
-        """The relative path, elements parted by ``/``; none of them is empty, ``.`` or ``..``."""
+        """The relative path, elements parted by ``/``; none of them is empty or begins with a dot.
+
+        What begins with a dot is hidden, leads upwards, or is where a storage has its files in flight.
+        """
         whole = self.format.render(attributes, now, clean=_clean)
         elements = [_element(text) for text in whole.split("/") if text]
         return "/".join(elements) or "_"
@@ -42,6 +45,6 @@ def _clean(value: str) -> str:
 
 
 def _element(text: str) -> str:
-    if set(text) == {"."} and len(text) <= 2:
-        return "_" * len(text)
-    return text.replace("\0", "_").encode()[:_MAX_ELEMENT_BYTES].decode(errors="ignore")
+    shown = text.lstrip(".")
+    visible = "_" * (len(text) - len(shown)) + shown
+    return visible.replace("\0", "_").encode()[:_MAX_ELEMENT_BYTES].decode(errors="ignore")

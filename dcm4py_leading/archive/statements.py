@@ -77,6 +77,11 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
 
 
+FIRST_AND_LAST_INSTANCE = select(func.min(instance.c.pk), func.max(instance.c.pk))
+STORAGE_FROM = select(instance.c.storage_id).where(instance.c.pk >= bindparam("pk")).order_by(instance.c.pk).limit(1)
+"""Of the first instance whose primary key is not less."""
+
+
 @lru_cache(maxsize=8)
 def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     columns: list[ColumnElement[object]] = []

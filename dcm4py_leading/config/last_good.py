@@ -2,11 +2,13 @@
 
 One file with the device and the devices that its rules refer to, and one for each remote AE that was looked up. They
 are LDIF, so that ``--ldif`` reads them too, under mode 0600 and without secrets. Each is replaced as a whole, so that
-several processes can share them.
+several processes can share them, and has a digest, so that one that was damaged, or changed by hand, is not taken for
+what the directory said.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -94,6 +96,7 @@ class LastGood:
             if not self._is_ours(header):
                 _log.warning("%s was kept of another device or directory, and is not used", path)
                 return None
+            _verify(path, header)
             source = self._device_source if path == self._device_file else LdifSource([path])
             source.entries()
         except (OSError, ValueError, ConfigError) as err:
@@ -107,11 +110,16 @@ class LastGood:
         return is_same and str(header.get("device")).casefold() == self._device_name.casefold()
 
     def _write(self, path: Path, entries: Iterable[Entry]) -> None:
-        header = {"device": self._device_name, "directory": list(self._directory), "keptAt": self._now().isoformat()}
         try:
             # Parents first, and the same text whatever the order in which the server told them.
             ordered = sorted(entries, key=lambda entry: (len(entry.key), entry.dn))
             text = to_ldif(without_secrets(entry) for entry in ordered)
+            header = {
+                "device": self._device_name,
+                "directory": list(self._directory),
+                "keptAt": self._now().isoformat(),
+                "sha256": _digest(text.encode()),
+            }
             if not _holds(path, header, text):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _replace(path, f"# {json.dumps(header)}\n{text}".encode())
@@ -136,6 +144,17 @@ def _header(path: Path) -> dict[str, object] | None:
     if not isinstance(header, dict):
         raise ValueError("its first line does not say of what it was kept")
     return header
+
+
+def _verify(path: Path, header: Mapping[str, object]) -> None:
+    """Raise ValueError for a file that is not as it was kept; an older version gave it no digest. Raises OSError."""
+    digest = header.get("sha256")
+    if digest is not None and digest != _digest(path.read_bytes().partition(b"\n")[2]):
+        raise ValueError("it is damaged, or was changed by hand: its text is not that of its digest")
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def _holds(path: Path, header: Mapping[str, object], text: str) -> bool:

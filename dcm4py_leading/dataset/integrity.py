@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.vr import LONG_VRS
 from dcm4py_leading.errors import InvalidObject
 
 _TRANSFER_SYNTAX_UID = 0x00020010
@@ -25,9 +26,9 @@ _ITEM = 0xFFFEE000
 _ITEM_DELIMITATION = 0xFFFEE00D
 _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
-_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _MAX_DEPTH = 64
 _CHUNK = 1 << 16
+_LONGEST_FOUND = 1 << 10
 
 
 class _Source(Protocol):
@@ -66,13 +67,28 @@ def verify_data_set(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -
         spans = _spans_of_whole(data, encoding, start)
         if spans is not None:
             return spans
+    _walk(data, transfer_syntax_uid, start).top_level()
+    return None
+
+
+def values_of_whole(data: Buffer, transfer_syntax_uid: str, tags: Collection[int]) -> Mapping[int, Sequence[bytes]]:
+    """The values of the top level elements of these tags, each as often as it stands in the data set.
+
+    ``tags`` are those of UIDs and IDs. Raises InvalidObject as `verify`.
+    """
+    walk = _walk(data, transfer_syntax_uid, 0)
+    walk.wanted = frozenset(tags)
+    walk.top_level()
+    return walk.found
+
+
+def _walk(data: Buffer, transfer_syntax_uid: str, start: int) -> _Walk:
     syntax = UID(transfer_syntax_uid)
     if not syntax.is_transfer_syntax:  # private, or newer than pydicom: explicit VR little endian (PS3.5 10)
         syntax = ExplicitVRLittleEndian
     source = _Inflated(data, start) if syntax.is_deflated else _Plain(data, start)
     is_implicit = syntax.is_implicit_VR and not syntax.is_deflated
-    _Walk(source, implicit=is_implicit, order="<" if syntax.is_little_endian else ">").top_level()
-    return None
+    return _Walk(source, implicit=is_implicit, order="<" if syntax.is_little_endian else ">")
 
 
 def _spans_of_whole(data: Buffer, encoding: Encoding, start: int) -> Mapping[int, Span] | None:
@@ -197,6 +213,8 @@ class _Walk:
         self._tag = struct.Struct(f"{order}HH")
         self._short = struct.Struct(f"{order}H")
         self._long = struct.Struct(f"{order}L")
+        self.wanted: frozenset[int] = frozenset()
+        self.found: dict[int, list[bytes]] = {}
 
     def top_level(self) -> None:
         if self._source.is_at_end():
@@ -209,7 +227,12 @@ class _Walk:
         element = self._header()
         if element.tag >> 16 == 0xFFFE:
             raise InvalidObject(f"unexpected item or delimiter at byte {self._source.position}")
-        self._value(element, depth=0)
+        if element.tag in self.wanted:
+            if element.length > _LONGEST_FOUND:
+                raise InvalidObject(f"a UID or ID of more than {_LONGEST_FOUND} bytes")
+            self.found.setdefault(element.tag, []).append(self._source.read(element.length))
+        else:
+            self._value(element, depth=0)
 
     def _header(self) -> _Element:
         head = self._source.read(8)
@@ -219,7 +242,7 @@ class _Walk:
         # As pydicom does: some writers switch to implicit VR inside of sequences, where it would be a VR in capitals.
         if self._implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
             return _Element(tag, None, self._long.unpack(head[4:])[0])
-        if vr in _LONG_VRS:
+        if vr in LONG_VRS:
             return _Element(tag, vr, self._long.unpack(self._source.read(4))[0])
         return _Element(tag, vr, self._short.unpack(head[6:])[0])
 

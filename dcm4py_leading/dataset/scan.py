@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from pydicom.uid import UID
 
+from dcm4py_leading.dataset.vr import HAS_LONG_LENGTH
+
 Buffer = bytes | bytearray | memoryview
 
 Span = tuple[int, int, int]
@@ -21,12 +23,6 @@ _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _ITEM_DELIMITATION = 0xFFFEE00D
 _ITEM = 0xFFFEE000
 _UNDEFINED = 0xFFFFFFFF
-_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-_SHORT_VRS = (
-    *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL"),
-    *(b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
-)
-_HAS_LONG_LENGTH = dict.fromkeys(_LONG_VRS, True) | dict.fromkeys(_SHORT_VRS, False)
 _MAX_DEPTH = 64
 
 
@@ -47,17 +43,21 @@ EXPLICIT_LITTLE = Encoding(False, True)
 EXPLICIT_BIG = Encoding(False, False)
 
 
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+"""Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, and A.7: JPIP Referenced Deflate)."""
+
+
 @lru_cache(maxsize=256)
 def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     """The encoding of a data set in this transfer syntax; None where it is deflated and can only be inflated first.
 
     A syntax that pydicom does not know is taken for Explicit VR Little Endian (PS3.5 10).
     """
+    if transfer_syntax_uid in DEFLATED:
+        return None
     syntax = UID(transfer_syntax_uid)
     if not syntax.is_transfer_syntax or syntax.is_private:
         return EXPLICIT_LITTLE
-    if syntax.is_deflated:
-        return None
     return Encoding(syntax.is_implicit_VR, syntax.is_little_endian)
 
 
@@ -88,7 +88,7 @@ def _scan_explicit(
 ) -> tuple[dict[int, Span], int]:
     header = _HEADERS[encoding.is_little_endian].unpack_from
     long_length = _LENGTHS[encoding.is_little_endian].unpack_from
-    is_long = _HAS_LONG_LENGTH
+    is_long = HAS_LONG_LENGTH
     spans: dict[int, Span] = {}
     last = -1
     while at < size:
@@ -172,11 +172,11 @@ def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: in
         if encoding.is_implicit_vr:
             length = _item_header(data, encoding, at)[1]
             value = at + 8
-        elif vr not in _HAS_LONG_LENGTH:
+        elif vr not in HAS_LONG_LENGTH:
             raise Unscannable("an element has no VR")
         else:
             value = at + 8
-            if _HAS_LONG_LENGTH[vr]:
+            if HAS_LONG_LENGTH[vr]:
                 length = _LENGTHS[encoding.is_little_endian].unpack_from(data, value)[0]
                 value = at + 12
                 within = IMPLICIT_LITTLE if vr == b"UN" else encoding

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Outcome
-from dcm4py_leading.dicom.arriving import study_of
+from dcm4py_leading.dicom.arriving import arrived as arrived_object
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.upstream_find import upstream_ae
@@ -34,14 +34,14 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     came_from = _archive_of(assoc)
     arrived = None
     if _may_be_awaited(assoc, request, came_from):
-        arrived = _arrived(assoc, request)
+        arrived = _awaited(assoc, request, came_from)
         if _is_taken(assoc, request, came_from, arrived):
             assoc.respond(request, status.SUCCESS)
             return status.SUCCESS, {"forwarded": came_from}
     if came_from in never_passed_on_from(assoc.local_ae):
         _require_storage(assoc, came_from)
     elif (behind := archive_behind(assoc.local_ae)) is not None:
-        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request))
+        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request, is_asked_for=False))
     return _stored(assoc, request, request.data if arrived is None else [arrived.data])
 
 
@@ -142,13 +142,21 @@ def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iter
         yield ae.calling_ae_title_for(scp)
 
 
-def _arrived(assoc: AcceptedAssociation, request: Request) -> Arrived:
-    """The object, received to its end. Raises StorageUnavailable."""
+def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arrived:
+    """As `_arrived`; the retrieve for which it came counts what it cannot be."""
+    try:
+        return _arrived(assoc, request, is_asked_for=True)
+    except RequestError as err:
+        originator, message_id = request.move_originator
+        reason = f"{scp} sent what cannot be taken: {err}"
+        assoc.runtime.forwards.refuse(originator, message_id, scp, request.sop_instance_uid, reason)
+        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), scp, err)
+        raise
+
+
+def _arrived(assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool) -> Arrived:
+    """The object, received to its end. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
     data = assoc.runtime.forwards.spool.collect(request.data)
-    return Arrived(
-        sop_class_uid=request.sop_class_uid,
-        sop_instance_uid=request.sop_instance_uid,
-        transfer_syntax_uid=request.transfer_syntax,
-        data=data,
-        study_instance_uid=study_of(data, request.transfer_syntax),
+    return arrived_object(
+        request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, data, is_asked_for=is_asked_for
     )

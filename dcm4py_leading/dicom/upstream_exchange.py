@@ -19,16 +19,16 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.arriving import study_of
+from dcm4py_leading.dicom.arriving import arrived
 from dcm4py_leading.dicom.association import AssociationFailed, Message
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.opened import spawn
 from dcm4py_leading.dicom.upstream_ways import Asking, Ways
-from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
+from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.forward import Arrived, Forward
+from dcm4py_leading.service.forward import Forward
 from dcm4py_leading.service.forwards import Forwards
 
 LOG = logging.getLogger(__name__)
@@ -175,19 +175,21 @@ class Exchange:
 
     def _take(self, request: Message, data: Buffer) -> None:
         """An object that came by C-GET."""
-        arrived = Arrived(
-            sop_class_uid=request.text(dimse.AFFECTED_SOP_CLASS_UID),
-            sop_instance_uid=request.text(dimse.AFFECTED_SOP_INSTANCE_UID),
-            transfer_syntax_uid=request.context.transfer_syntax,
-            data=data,
-            study_instance_uid=study_of(data, request.context.transfer_syntax),
-        )
-        study = arrived.study_instance_uid
-        if study and not self._forward.may_have(study):
-            LOG.warning("object from %s, study %s, is refused: nobody asked for it", self._forward.scp, ref(study))
-            code = status.UNABLE_TO_PROCESS
-        else:
-            code = status.SUCCESS if self._forward.offer(arrived) else status.UNABLE_TO_PROCESS
+        uid = request.text(dimse.AFFECTED_SOP_INSTANCE_UID)
+        try:
+            obj = arrived(request.text(dimse.AFFECTED_SOP_CLASS_UID), uid, request.context.transfer_syntax, data)
+            is_stranger = not self._forward.wants(obj)
+            if is_stranger:
+                study = ref(obj.study_instance_uid)
+                LOG.warning(
+                    "object %s of study %s from %s is refused: nobody asked for it", ref(uid), study, self._forward.scp
+                )
+                self._forward.refuse_stranger(uid)
+            code = status.UNABLE_TO_PROCESS if is_stranger or not self._forward.offer(obj) else status.SUCCESS
+        except RequestError as err:
+            LOG.warning("object %s from %s is refused: %s", ref(uid), self._forward.scp, err)
+            self._forward.refuse(uid, f"{self._forward.scp} sent what cannot be taken: {err}")
+            code = err.status
         self._asking.assoc.send(request.context, store_response(request, code))
 
     def _ended(self, response: Message, data: bytes | None) -> None:

@@ -25,7 +25,7 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.forward import Forward
+from dcm4py_leading.service.forward import Arrived, Forward
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.upstream import InstanceCount, retrieve_identifier
 
@@ -105,6 +105,7 @@ class UpstreamRetrieve:
             studies=frozenset(studies),
             patience=seconds(patience),
             asked=keys,
+            is_asked_for=partial(_is_asked_for, keys),
         )
         exchange = Exchange(
             asking,
@@ -150,3 +151,15 @@ class UpstreamRetrieve:
         if self._count is None or keys.level is not Level.STUDY:
             return None
         return self._count(local_ae, keys.study_instance_uids)
+
+
+def _is_asked_for(keys: RetrieveKeys, arrived: Arrived) -> bool:
+    """Whether a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
+    if keys.level is Level.PATIENT:
+        return arrived.patient_id == (keys.patient_id or "").strip()
+    wanted = (
+        (keys.study_instance_uids, arrived.study_instance_uid),
+        (keys.series_instance_uids, arrived.series_instance_uid),
+        (keys.sop_instance_uids, arrived.sop_instance_uid),
+    )
+    return all(not uids or uid in uids for uids, uid in wanted)

@@ -27,6 +27,13 @@ WORKLIST_ITEMS: Final = 100
 
 Beyond: the archive did not match the keys; the step of the rule fails."""
 
+# -- Data directory
+
+START_OF_ANOTHER_SERVICE_SECONDS: Final = 60.0
+"""Waiting for another service that starts on the same data directory.
+
+Beyond: this one does not start."""
+
 # -- Remembered
 
 REMOTE_AE_TITLES: Final = 10_000

@@ -27,9 +27,12 @@ class Arrived:
     sop_instance_uid: str
     transfer_syntax_uid: str
     data: Buffer
-    """Its data set."""
-    study_instance_uid: str = ""
-    """Of the data set; empty where it cannot be read."""
+    """Its data set, whole."""
+    study_instance_uid: str
+    series_instance_uid: str = ""
+    patient_id: str = ""
+    is_in_order: bool = False
+    """Whether each element stands in it once and in its place; else it is not cut out by tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,12 @@ class Forward:
         studies: frozenset[str],
         patience: float | None,
         asked: Hashable = None,
+        is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
     ) -> None:
         """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
 
-        ``asked`` is equal for retrieves of the same objects, and None where that is not known.
+        ``asked`` is equal for retrieves of the same objects, and None where that is not known. ``is_asked_for`` tells
+        of an object whether it was asked for where the ``studies`` are not known.
         """
         self.scp = scp
         self.originator = originator
@@ -91,6 +96,11 @@ class Forward:
         self._came = 0
         """How many objects were taken, those that had come before among them."""
         self._repeated = 0
+        self._refused: dict[str, str] = {}
+        """SOP Instance UIDs of what came and could not be taken, and why."""
+        self._strangers: set[str] = set()
+        """Those of what came and nobody had asked for."""
+        self._is_asked_for = is_asked_for
         self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
         """How many objects there are in all, by the other archive's last response."""
@@ -102,15 +112,29 @@ class Forward:
         self._is_given_up = False
         self._last_sign = time.monotonic()
 
-    def may_have(self, study_instance_uid: str) -> bool:
-        """Whether objects of that study can have been asked for."""
-        return not self.studies or study_instance_uid in self.studies
+    def wants(self, arrived: Arrived) -> bool:
+        """Whether the object is one that was asked for."""
+        return arrived.study_instance_uid in self.studies if self.studies else self._is_asked_for(arrived)
 
     def fits(self, scp: str, study_instance_uid: str) -> bool:
-        """Whether an object of that study from that archive may belong to it; its study is empty if unreadable."""
-        return self.scp == scp and (not study_instance_uid or self.may_have(study_instance_uid))
+        """Whether an object of that study from that archive may belong to it; empty: of whatever study."""
+        is_study = not study_instance_uid or not self.studies or study_instance_uid in self.studies
+        return self.scp == scp and is_study
 
     # -- the other archive's side -------------------------------------------------------------------------------
+
+    def refuse(self, sop_instance_uid: str, reason: str) -> None:
+        """An object came for it that cannot be taken: failed, whatever the other archive counts, unless it comes again
+        and can be."""
+        with self._changed:
+            self._refused[sop_instance_uid] = reason
+            self._last_sign = time.monotonic()
+
+    def refuse_stranger(self, sop_instance_uid: str) -> None:
+        """An object came for it that nobody asked for: failed only where that archive counts it, or counts none."""
+        with self._changed:
+            self._strangers.add(sop_instance_uid)
+            self._last_sign = time.monotonic()
 
     def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
         """Hand an object over, waiting until there is room; False when nobody wants it any more.
@@ -177,8 +201,10 @@ class Forward:
             if self._has_ended:
                 return
             reason = f"{self.scp} did not send it" if failure is None else str(failure)
-            missing = [Missing(uid, reason) for uid in failed if uid not in self._seen]
-            unnamed = max((total or self._told) - self._came - len(missing), 0)
+            reasons = dict.fromkeys(failed, reason) | self._refused
+            missing = [Missing(uid, why) for uid, why in reasons.items() if uid not in self._seen]
+            counted = total or self._told or self._came + len(self._strangers)
+            unnamed = max(counted - self._came - len(missing), 0)
             unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
                 unnamed = max(unnamed, 1)  # or else it would be taken for complete

@@ -72,7 +72,7 @@ class ForwardedObject:
             if self._instance is None and not self._common.coercer.has_rules:
                 return self._as_it_is()
             encoding = encoding_of(arrived.transfer_syntax_uid)
-            if encoding is not None:
+            if encoding is not None and arrived.is_in_order:
                 with suppress(NotBytewise):
                     return self._cut_out(memoryview(arrived.data), encoding)
         return self._whole(target)

@@ -50,6 +50,10 @@ class Elsewhere(Protocol):
         """As `Forward.offer`; None where there is no such retrieve."""
         ...
 
+    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+        """As `Forward.refuse`, where there is such a retrieve."""
+        ...
+
 
 class Nowhere:
     """There are no other workers."""
@@ -66,6 +70,9 @@ class Nowhere:
     def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
         """Nobody to offer to."""
         return None
+
+    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+        """Nobody to tell."""
 
 
 class Forwards:
@@ -147,7 +154,7 @@ class Forwards:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
             return f"{originator} has no retrieve {message_id} of that study under way" if taken is None else taken
-        here = self._fitting(scp, arrived.study_instance_uid)
+        here = [forward for forward in self._fitting(scp, arrived.study_instance_uid) if forward.wants(arrived)]
         there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
         if len(here) + len(there) > 1 and (there or not _are_alike(here)):
             return f"it names no retrieve, and {len(here) + len(there)} wait for that study from {scp}"
@@ -168,11 +175,42 @@ class Forwards:
         return self._elsewhere.offer(waiting, arrived)
 
     def offer_here(self, originator: str, message_id: int, arrived: Arrived) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve of that study in this process."""
+        """As `Forward.offer`; None where there is no such retrieve in this process, or it asked for something else."""
+        found = self._named(originator, message_id)
+        if found is None:
+            return None
+        if not found.wants(arrived):
+            found.refuse_stranger(arrived.sop_instance_uid)
+            return None
+        return found.offer(arrived)
+
+    def refuse(self, originator: str, message_id: int | None, scp: str, sop_instance_uid: str, reason: str) -> None:
+        """What came for a retrieve cannot be taken, and its study is not known; see `take`.
+
+        Where it names no retrieve, and several wait for that archive, the other archive's own count has to do.
+        """
+        if originator and message_id:
+            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            if waiting.slot == self._slot:
+                self.refuse_here(originator, message_id, sop_instance_uid, reason)
+            else:
+                self._elsewhere.refuse(waiting, sop_instance_uid, reason)
+            return
+        here, there = self._fitting(scp, ""), self._elsewhere.waiting(scp, "")
+        if len(here) == 1 and not there:
+            here[0].refuse(sop_instance_uid, reason)
+        elif len(there) == 1 and not here:
+            self._elsewhere.refuse(there[0], sop_instance_uid, reason)
+
+    def refuse_here(self, originator: str, message_id: int, sop_instance_uid: str, reason: str) -> None:
+        """As `Forward.refuse`, where there is such a retrieve in this process."""
+        found = self._named(originator, message_id)
+        if found is not None:
+            found.refuse(sop_instance_uid, reason)
+
+    def _named(self, originator: str, message_id: int) -> Forward | None:
         with self._lock:
-            found = next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
-        study = arrived.study_instance_uid
-        return None if found is None or (study and not found.may_have(study)) else found.offer(arrived)
+            return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
     def waiting_here(self, scp: str, study_instance_uid: str) -> list[Waiting]:
         """Those that wait in this process for objects of that study from that archive."""

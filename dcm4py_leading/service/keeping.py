@@ -14,20 +14,16 @@ from contextvars import copy_context
 
 from dcm4py_leading.archive.kept_study import KeptObject, StudyState, StudyWriter
 from dcm4py_leading.archive.proxy_cache import ProxyCache
-from dcm4py_leading.dataset.layout import Layouts
-from dcm4py_leading.dataset.scan import Unscannable, encoding_of
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.forward import Arrived, Forward, Missing
 
 LOG = logging.getLogger(__name__)
 
-_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _MOST_WAITING = 4
 """Objects that are not written yet, for each retrieve."""
 _PATIENCE = 5.0
 """Seconds that a delivery waits for the disk before the study is not kept."""
-_layouts = Layouts()
 
 StateOfStudy = Callable[[], StudyState | None]
 """Asks the archive what it has of the study; None where that cannot be told."""
@@ -188,19 +184,9 @@ class Keeping:
             return arrived
 
     def _series_of(self, arrived: Arrived) -> str:
-        """Raises StorageUnavailable where it cannot be told, or the object is one of another study."""
-        encoding = encoding_of(arrived.transfer_syntax_uid)
-        view = memoryview(arrived.data)
-        try:
-            if encoding is None:
-                raise Unscannable
-            spans, _ = _layouts.scan(view, encoding, start=0, stop_before=_SERIES_INSTANCE_UID + 1)
-            study, series = (
-                bytes(view[spans[tag][1] : spans[tag][2]]).decode("ascii").rstrip("\0 ")
-                for tag in (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
-            )
-        except (Unscannable, KeyError, UnicodeDecodeError):
-            raise StorageUnavailable("of an object the study or series cannot be told") from None
-        if study != self._study_instance_uid:
+        """Raises StorageUnavailable where the object is not to be kept: it would not be cut out as it arrived."""
+        if not arrived.is_in_order or not arrived.series_instance_uid:
+            raise StorageUnavailable("an object has no series, or its elements are not in order")
+        if arrived.study_instance_uid != self._study_instance_uid:
             raise StorageUnavailable("an object of another study came")
-        return series
+        return arrived.series_instance_uid

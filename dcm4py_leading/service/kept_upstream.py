@@ -13,7 +13,8 @@ from typing import Protocol
 from dcm4py_leading.archive.kept_study import KeptStudy, StudyState
 from dcm4py_leading.archive.proxy_cache import ProxyCache
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
+from dcm4py_leading.dataset.identity import identity_of
+from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
@@ -152,16 +153,21 @@ class FromCache:
             kept = self._study.objects[number]
             try:
                 data = self._study.read(number)
-            except StorageUnavailable as err:
+                identity = identity_of(data, kept.transfer_syntax_uid)
+            except (StorageUnavailable, InvalidObject, ObjectMismatch) as err:
                 self._is_broken = True
-                yield Missing(kept.sop_instance_uid, str(err))
+                is_damaged = not isinstance(err, StorageUnavailable)
+                yield Missing(kept.sop_instance_uid, f"a kept object is damaged: {err}" if is_damaged else str(err))
                 continue
             yield Arrived(
                 sop_class_uid=kept.sop_class_uid,
                 sop_instance_uid=kept.sop_instance_uid,
                 transfer_syntax_uid=kept.transfer_syntax_uid,
                 data=data,
-                study_instance_uid=self._study.study_instance_uid,
+                study_instance_uid=identity.study_instance_uid,
+                series_instance_uid=identity.series_instance_uid,
+                patient_id=identity.patient_id,
+                is_in_order=identity.is_in_order,
             )
 
     def remaining(self, ended: int) -> int:

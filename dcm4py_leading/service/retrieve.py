@@ -69,4 +69,4 @@ def _archive_of(runtime: Runtime, ae: ApplicationEntity) -> RetrieveArchive:
     """The archive that the AE is to its clients."""
     own = Embedded(runtime)
     upstream = runtime.upstreams.get(ae.ae_title)
-    return own if upstream is None else Spanning(own, Behind(runtime, upstream))
+    return own if upstream is None else Spanning(own, Behind(runtime, upstream), runtime.storages)

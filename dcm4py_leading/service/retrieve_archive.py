@@ -158,13 +158,17 @@ class Spanning:
     When the other one fails, what is here is sent nevertheless.
     """
 
-    def __init__(self, own: Embedded, other: Behind) -> None:
+    def __init__(self, own: Embedded, other: Behind, storages: Collection[str]) -> None:
+        """``storages`` are those of this device, by dcmStorageID."""
         self._own = own
+        self._storages = storages
         self._other = other
 
     def retrieve(self, wanted: Wanted) -> Retrieval | None:
         """See `RetrieveArchive`."""
-        here = self._own.instances(wanted)
+        indexed = self._own.instances(wanted)
+        # What lies in a storage that this device has not is not here: the other one may have it.
+        here = [instance for instance in indexed if instance.location.storage_id in self._storages]
         retrieval: Retrieval | None = None
         try:
             retrieval = self._other.rest(wanted, here)
@@ -172,7 +176,7 @@ class Spanning:
             if not here:
                 raise
             LOG.warning("what is here is sent, though it may not be all: %s", err)
-        return retrieval or self._own.of(here, wanted.common)
+        return retrieval or self._own.of(indexed, wanted.common)
 
 
 def _study_date(instance: IndexedInstance) -> str | None:

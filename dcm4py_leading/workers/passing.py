@@ -65,6 +65,10 @@ class Passing:
                     waiting = forwards.waiting_here(asked["scp"], asked["study"])
                     _send(connection, {"waiting": [[one.originator, one.message_id] for one in waiting]})
                     return
+                if asked["kind"] == "refuse":
+                    forwards.refuse_here(asked["originator"], asked["messageID"], asked["sopInstance"], asked["reason"])
+                    _send(connection, {})
+                    return
                 data = forwards.spool.collect(_pieces(connection, asked["size"]))
                 arrived = Arrived(
                     sop_class_uid=asked["sopClass"],
@@ -72,6 +76,9 @@ class Passing:
                     transfer_syntax_uid=asked["transferSyntax"],
                     data=data,
                     study_instance_uid=asked["study"],
+                    series_instance_uid=asked["series"],
+                    patient_id=asked["patient"],
+                    is_in_order=asked["isInOrder"],
                 )
                 taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
                 _send(connection, {"taken": taken})
@@ -110,11 +117,27 @@ class Passing:
             "sopInstance": arrived.sop_instance_uid,
             "transferSyntax": arrived.transfer_syntax_uid,
             "study": arrived.study_instance_uid,
+            "series": arrived.series_instance_uid,
+            "patient": arrived.patient_id,
+            "isInOrder": arrived.is_in_order,
             "size": len(arrived.data),
         }
         answer = self._ask(waiting.slot, content, arrived.data)
         taken: bool | None = None if answer is None else answer["taken"]
         return taken
+
+    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+        """See `Elsewhere`."""
+        if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
+            return
+        content = {
+            "kind": "refuse",
+            "originator": waiting.originator,
+            "messageID": waiting.message_id,
+            "sopInstance": sop_instance_uid,
+            "reason": reason,
+        }
+        self._ask(waiting.slot, content, b"")
 
     def _ask(self, slot: int, content: Mapping[str, Any], data: bytes | bytearray | memoryview) -> Any:
         """The answer; None where that worker cannot be asked."""

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import logging
 import socket
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
-from pathlib import Path
 
 from dcm4py_leading import log
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, open_storages
+from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, use_data_directory
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
@@ -32,6 +28,7 @@ from dcm4py_leading.web.explain import Told
 from dcm4py_leading.web.metrics import Measured
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
+from dcm4py_leading.workers.passing_folder import PassingFolder
 from dcm4py_leading.workers.process import Shared, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
 
@@ -67,14 +64,15 @@ class Supervisor:
         )
         device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
-        with closing(Index.open(f"sqlite:///{site.data_dir / 'index.sqlite'}")) as index:
-            open_storages(device, {}, index)
-        self._sockets = _bind(listening_connections(device), {})
+        self._data_directory = use_data_directory(site, self._configuration.in_force)
+        try:
+            self._sockets = _bind(listening_connections(device), {})
+        except BaseException:  # cleans up and raises on, whatever it was
+            self._data_directory.close()
+            raise
         self._slots = Slots.create(workers)
-        self._passing = tempfile.TemporaryDirectory(prefix="dcm4py-")
-        self._shared = Shared(
-            associations=self._slots, forwards=Slots.create(workers), passing=Path(self._passing.name)
-        )
+        self._passing = PassingFolder()
+        self._shared = Shared(associations=self._slots, forwards=Slots.create(workers), passing=self._passing.path)
         self._workers = [WorkerProcess(self._shared, slot, command_line, self._begin) for slot in range(workers)]
         try:
             for worker in self._workers:
@@ -84,6 +82,7 @@ class Supervisor:
         except BaseException:  # cleans up and raises on, whatever it was
             self.stop(0)
             raise
+        self._data_directory.share()
         in_force(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
@@ -242,7 +241,8 @@ class Supervisor:
             worker.join(drain_seconds + _STOP_SECONDS)
         self._slots.close()
         self._shared.forwards.close()
-        self._passing.cleanup()
+        self._passing.remove()
+        self._data_directory.close()
 
 
 Answer = Callable[[float], Json]

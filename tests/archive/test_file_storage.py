@@ -13,6 +13,7 @@ from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.errors import ConfigInvalid, StorageUnavailable
+from dcm4py_leading.model.archive import OnStoragePathAlreadyExists
 from tests.fixtures.archive import make_descriptor, make_header
 
 
@@ -48,7 +49,7 @@ def test_directories_that_become_empty_go(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_crash_are_removed_but_not_what_another_process_receives(tmp_path: Path) -> None:
     running = FileStorage(make_descriptor(tmp_path))
-    (tmp_path / ".incoming" / "leftover").write_bytes(b"half an object")
+    (tmp_path / ".incoming" / ("0" * 16)).write_bytes(b"half an object")
     with running.receive() as incoming:
         incoming.write(b"abc")
         FileStorage(make_descriptor(tmp_path))
@@ -122,6 +123,60 @@ def test_object_that_a_living_process_is_about_to_index_stays(tmp_path: Path) ->
         FileStorage(make_descriptor(tmp_path), is_indexed=lambda *location: False)
         incoming.keep()
     assert files(tmp_path) == [tmp_path / location.path]
+
+
+def test_what_cannot_be_in_flight_is_left_alone_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    incoming = tmp_path / ".incoming"
+    (incoming / "1.2.3").mkdir(parents=True)
+    (incoming / "1.2.3" / "4").write_bytes(b"stored by an older version")
+    (incoming / "1.2.4").write_bytes(b"stored by an older version")
+    FileStorage(make_descriptor(tmp_path), is_indexed=lambda *location: False)
+    assert sorted(files(tmp_path)) == [incoming / "1.2.3" / "4", incoming / "1.2.4"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "2 files or directories" in caplog.text
+
+
+@pytest.mark.ldap("dcmStoragePathFormat")
+@pytest.mark.parametrize("form", ["{00100020}/{00080018}", "{00100020}/{0020000D}/{00080018}", "{00100020}"])
+def test_no_value_puts_an_object_among_those_in_flight(tmp_path: Path, form: str) -> None:
+    descriptor = make_descriptor(tmp_path, storage_path_format=form)
+    storage = FileStorage(descriptor)
+    with storage.receive() as incoming:
+        incoming.write(b"abc")
+        location = incoming.finish(make_header(PatientID=".incoming"))
+        incoming.keep()
+    FileStorage(descriptor, is_indexed=lambda *location: False)
+    assert location.path.startswith("_incoming")
+    assert (tmp_path / location.path).read_bytes() == b"abc"
+
+
+@pytest.mark.ldap("dcmOnStoragePathAlreadyExists")
+@pytest.mark.parametrize("values", [("", "B"), ("B", "")], ids=["through a file", "to a directory"])
+@pytest.mark.parametrize("policy", OnStoragePathAlreadyExists)
+def test_a_path_that_is_both_a_file_and_a_directory(
+    tmp_path: Path, values: tuple[str, str], policy: OnStoragePathAlreadyExists
+) -> None:
+    descriptor = make_descriptor(
+        tmp_path, storage_path_format="{00100020}/{00100010}", on_storage_path_already_exists=policy
+    )
+    storage = FileStorage(descriptor)
+
+    def stored(name: str) -> Location:
+        with storage.receive() as incoming:
+            incoming.write(name.encode())
+            location = incoming.finish(make_header(PatientID="A", PatientName=name))
+            incoming.keep()
+        return location
+
+    first = stored(values[0])
+    if policy is OnStoragePathAlreadyExists.RANDOM_PATH:
+        second = stored(values[1])
+        assert (tmp_path / second.path).read_bytes() == values[1].encode()
+    else:
+        with pytest.raises(StorageUnavailable):
+            stored(values[1])
+        assert len(files(tmp_path)) == 1
+    assert (tmp_path / first.path).read_bytes() == values[0].encode()
 
 
 def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import stat
@@ -108,7 +109,15 @@ def test_file_of_another_directory_is_not_used_one_server_in_common_is_enough(ma
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda text: "", lambda text: "# {}", lambda text: text + "\nrubbish", lambda text: text.replace("#", "")],
+    [
+        lambda text: "",
+        lambda text: "# {}",
+        lambda text: text + "\nrubbish",
+        lambda text: text.replace("#", ""),
+        lambda text: text.replace("11112", "11113"),
+        lambda text: text[: len(text) // 2].rpartition("\n\n")[0] + "\n",
+    ],
+    ids=["empty", "no header", "no LDIF", "no comment", "another value", "an end too early"],
 )
 def test_damaged_file_is_told_and_not_used(make, folder, damage, caplog):
     make().keep_devices([TREE])
@@ -116,6 +125,18 @@ def test_damaged_file_is_told_and_not_used(make, folder, damage, caplog):
     path.write_text(damage(path.read_text()))
     assert make().device("dcm4chee-arc") is None
     assert "device.ldif" in caplog.text
+
+
+def test_file_of_an_older_version_has_no_digest_and_is_used(make, folder):
+    make().keep_devices([TREE])
+    path = folder / "device.ldif"
+    header, _, text = path.read_text().partition("\n")
+    known = json.loads(header.removeprefix("#"))
+    del known["sha256"]
+    path.write_text(f"# {json.dumps(known)}\n{text}")
+    assert make().device("dcm4chee-arc") is not None
+    make().keep_devices([TREE])
+    assert "sha256" in path.read_text()
 
 
 def test_same_content_is_written_once(make, folder):

@@ -177,13 +177,37 @@ def test_nobody_asked_for_an_object_that_names_no_retrieve_of_another_study_or_a
     assert forwards.take("", None, scp, arrived(1, study)) is None
 
 
-def test_an_object_whose_study_cannot_be_read_belongs_to_the_only_retrieve_from_there(forwards: Forwards) -> None:
+def test_what_came_and_cannot_be_taken_has_failed_whatever_the_archive_counts(forwards: Forwards) -> None:
     forward = make_forward(1)
     forwards.add(forward)
-    assert forwards.take("", None, "ELSE", arrived(1, "")) is None
-    assert forwards.take("", None, PACS, arrived(1, "")) is True
-    forward.end()
-    assert uids(forward) == [".1"]
+    assert forwards.take(US, 1, PACS, arrived(1)) is True
+    forwards.refuse(US, 1, PACS, "1.2.1.2", "it is cut")
+    forwards.refuse("", None, PACS, "1.2.1.3", "it is empty")  # the only one that waits for that archive
+    forwards.refuse(US, 2, PACS, "1.2.1.4", "it is cut")  # no such retrieve
+    forward.end(total=3)
+    assert uids(forward) == ["1.2.1.1", "[1.2.1.2]", "[1.2.1.3]"]
+    assert not forward.has_all
+
+
+def test_what_could_not_be_taken_at_first_and_came_again_has_not_failed() -> None:
+    forward = make_forward()
+    forward.refuse("1.2.1.1", "it is cut")
+    forward.again()
+    assert forward.offer(arrived(1))
+    forward.end(total=1)
+    assert uids(forward) == ["1.2.1.1"]
+
+
+@pytest.mark.parametrize(("total", "failed"), [(0, 1), (1, 0), (2, 1)])
+def test_an_object_of_another_study_counts_where_the_archive_counts_it_or_counts_nothing(
+    forwards: Forwards, total: int, failed: int
+) -> None:
+    forward = make_forward(1)
+    forwards.add(forward)
+    assert forwards.take(US, 1, PACS, arrived(1)) is True
+    assert forwards.take(US, 1, PACS, arrived(1, OTHER)) == f"{US} has no retrieve 1 of that study under way"
+    forward.end(total=total)
+    assert uids(forward) == ["1.2.1.1", *["[]"] * failed]
 
 
 @pytest.mark.parametrize("is_answered", [True, False])

@@ -66,7 +66,13 @@ class Archive:
 
 
 def arrived(uid: str) -> Arrived:
-    return Arrived(sop_class_uid="1.2", sop_instance_uid=uid, transfer_syntax_uid="1.2.840.10008.1.2", data=b"")
+    return Arrived(
+        sop_class_uid="1.2",
+        sop_instance_uid=uid,
+        transfer_syntax_uid="1.2.840.10008.1.2",
+        data=b"",
+        study_instance_uid="1.2.3",
+    )
 
 
 def studies(*uids: str) -> RetrieveKeys:

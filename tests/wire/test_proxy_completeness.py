@@ -15,7 +15,7 @@ from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object
 from tests.fixtures.proxy import await_rest, stand_in_front_of
 from tests.fixtures.scripted import Viewer
 from tests.fixtures.scu import identifier, move, store
-from tests.fixtures.service import Seed
+from tests.fixtures.service import AE, DEVICE, Seed
 
 STUDY = "1.2.826.0.1.3680043.8.498.83"
 OBJECTS = [make_object(STUDY, number, StudyDate="20200131") for number in range(1, 5)]
@@ -80,6 +80,20 @@ def half_at_first() -> Script:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPRetries")
+def test_what_lies_in_a_storage_that_the_device_has_not_is_not_here(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.start(sends(OBJECTS), counts=4, here=4, dcmFallbackCMoveSCPLeadingCFindSCP="PACS")
+    scene.seed.service.stop(5)
+    storage = f"dcmStorageID=fs1,{DEVICE}"
+    scene.seed.change(f"dn: {storage}\nchangetype: modrdn\nnewrdn: dcmStorageID=fs2\ndeleteoldrdn: 1")
+    scene.seed.set(AE, dcmObjectStorageID="fs2")
+    scene.seed.start()
+    assert "objects in storage fs1, which device dcm4chee-arc does not have" in caplog.text
+    assert scene.move() == (0x0000, 4, 0)
+    assert len(scene.received) == 4
+
+
 def test_what_it_could_not_send_is_asked_for_again_and_nothing_is_sent_twice(scene: Scene) -> None:
     scene.start(half_at_first(), dcmFallbackCMoveSCPRetries="1")
     assert scene.move() == (0x0000, 4, 0)

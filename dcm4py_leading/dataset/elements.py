@@ -1,0 +1,78 @@
+"""Data sets as trees of elements, of which no value is decoded: what is odd about them is read as others read it.
+
+The elements of a tree are in order, and each is there once. Values are in little endian, whatever they came in, and
+are views of the bytes that were read where nothing had to be swapped.
+
+What DCMTK and dcm4che take is taken, and told as an `Oddity`. Of an element that comes twice, the first one counts, as
+it does for DCMTK; where the second one says something else, `DataSet.conflicting` has its tag, for those who must not
+choose.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dcm4py_leading.dataset.scan import Buffer
+
+
+class Oddity(enum.Enum):
+    """What is against the encoding rules and does no harm."""
+
+    OUT_OF_ORDER = "tags that do not ascend"
+    TWICE = "an element twice"
+    STRAY_DELIMITER = "a delimitation item of no item or sequence"
+    UNKNOWN_VR = "a VR that is none"
+    OTHER_FORM = "an element with VR among those without, or the other way round"
+    ODD_LENGTH = "a value of odd length"
+    PADDING = "octets of zero behind the last element"
+
+
+class Fragments(NamedTuple):
+    """Encapsulated pixel data (PS3.5 A.4): the Basic Offset Table, and the fragments."""
+
+    fragments: tuple[Buffer, ...]
+
+
+class Items(NamedTuple):
+    """The value of a sequence (PS3.5 7.5)."""
+
+    items: tuple[Item, ...]
+    is_undefined_length: bool
+
+
+class Item(NamedTuple):
+    """One item of a sequence."""
+
+    elements: Elements
+    is_undefined_length: bool
+
+
+class Element(NamedTuple):
+    """One element."""
+
+    tag: int
+    vr: bytes
+    """Empty where it has none, or none that is known: that of the data dictionary is meant."""
+    value: Value
+
+
+Value = Buffer | Items | Fragments
+Elements = dict[int, Element]
+"""By tag, in order."""
+
+
+@dataclass(slots=True)
+class DataSet:
+    """What was read."""
+
+    elements: Elements
+    oddities: set[Oddity] = field(default_factory=set)
+    conflicting: set[int] = field(default_factory=set)
+    """Tags of the top level that came again with another value."""
+
+    def value(self, tag: int) -> bytes:
+        """The value of an element; empty where it is absent, or a sequence."""
+        element = self.elements.get(tag)
+        return b"" if element is None or isinstance(element.value, tuple) else bytes(element.value)
