@@ -243,14 +243,18 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
     return storages
 
 
-def use_data_directory(site: Site, checked: Checked) -> DataDirectory:
+def use_data_directory(
+    site: Site, checked: Checked, *, before_index: Callable[[], None] = lambda: None
+) -> DataDirectory:
     """Take part in the data directory, and look at its index and the storages once: what is wrong is told here.
 
-    Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
+    ``before_index`` is called when nobody else has the directory, and before the index is made or brought up to date;
+    it may raise ConfigInvalid. Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
     """
     device = checked.snapshot.device
     directory = DataDirectory(site.data_dir, f"device {device.device_name}")
     try:
+        before_index()
         with closing(directory.open_index(_file_storages(device), may_be_new=site.may_be_new)) as index:
             open_storages(device, {}, index)
             for storage_id in sorted(index.storage_ids() - device.archive.storages.keys()):

@@ -247,7 +247,8 @@ class Configuration:
         for name, entries in groupby(sorted(authors, key=lambda author: author.name), key=lambda author: author.name):
             found = list(entries)
             last = max(author.at for author in found)
-            LOG.info("changed by %s, last at %s: %s", name, last.isoformat(), "; ".join(author.dn for author in found))
+            when = last.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
+            LOG.info("changed by %s, last at %s: %s", name, when, "; ".join(author.dn for author in found))
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:

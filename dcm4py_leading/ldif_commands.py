@@ -26,7 +26,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> None:
     """Add the group to the command line; ``source_options`` decorates a command that takes a SOURCE."""
 
-    @main.group(name="ldif")
+    @main.group(name="ldif", short_help="Check, mend and forecast LDIF before it is imported.")
     def ldif_group() -> None:
         """LDIF that is to be given to ldapmodify: check it, mend it, see what it would do."""
 

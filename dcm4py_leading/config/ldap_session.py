@@ -23,7 +23,7 @@ from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.errors import ConfigUnavailable
 
 T = TypeVar("T")
-Scope = Literal["BASE", "SUBTREE"]
+Scope = Literal["BASE", "LEVEL", "SUBTREE"]
 
 _log = logging.getLogger(__name__)
 

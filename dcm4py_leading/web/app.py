@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dcm4py_leading import log
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
+from dcm4py_leading.model.values import UID
 from dcm4py_leading.web.explain import Explainer, explain_route
 from dcm4py_leading.web.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.metrics import Metered, metrics_route
@@ -58,12 +60,20 @@ def create_app(control: Control) -> Starlette:
         body = {"status": working if is_ready else "DOWN", **state}
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
+    def log_reference(request: Request) -> Response:
+        try:
+            uid = UID(request.path_params["uid"])
+        except ValueError as err:
+            return JSONResponse({"errorMessage": f"UID: {err}"}, status_code=400)
+        return JSONResponse({"reference": log.ref(uid)})
+
     return Starlette(
         routes=[
             Route("/dcm4chee-arc/ctrl/reload", reload, methods=["POST"]),
             Route("/dcm4chee-arc/ctrl/status", status),
             Route("/health/live", live),
             Route("/health/ready", ready),
+            Route("/log-reference/{uid:path}", log_reference),
             metrics_route(control),
             *leading_cache_routes(control),
             explain_route(control),
