@@ -29,6 +29,7 @@ from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.ldif_commands import add_ldif_commands
+from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.service_commands import add_service_commands
 from dcm4py_leading.source_options import (
     CONTEXT_SETTINGS,
@@ -57,7 +58,7 @@ def main() -> None:
     """
 
 
-class _Seconds(click.ParamType[float]):
+class _Seconds(click.ParamType):  # type: ignore[type-arg]
     """A number of seconds above 0."""
 
     name = "seconds"
@@ -91,10 +92,20 @@ class _Seconds(click.ParamType[float]):
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
+@option(
+    "--http-host",
+    "http_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the control port may be asked, besides localhost and this machine's.",
+)
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
-def serve(site: Site, http: str, drain: float, workers: int, watch: float | None, new_index: bool) -> None:
+def serve(
+    site: Site, http: str, drain: float, workers: int, watch: float | None, http_hosts: tuple[str, ...], new_index: bool
+) -> None:
     """Run the service on the device of SOURCE. SIGHUP reloads, SIGTERM drains and stops."""
     site = replace(surviving(site), may_be_new=new_index)
+    ask_for_more()
     if CONTROL_FD in os.environ:
         names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
         control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
@@ -106,31 +117,32 @@ def serve(site: Site, http: str, drain: float, workers: int, watch: float | None
     wishes: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
-    web_socket = bind_http(host.strip("[]"), int(port))
-    try:
-        is_new = not site.data_dir.exists()
-        site.data_dir.mkdir(parents=True, exist_ok=True)
-        LOG.info("data directory %s%s", site.data_dir, " (made)" if is_new else "")
-        pace = None if watch is None else Pace.every(watch)
-        if workers == 1:
-            service: Service | Supervisor = Service(site, pace=pace)
-        else:
-            service = Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
-    except OSError as err:
-        fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
-    web = None
-    try:
-        web = HttpServer(create_app(service), host.strip("[]"), int(port), sock=web_socket)
+    with contextlib.ExitStack() as running:
+        web_socket = bind_http(host.strip("[]"), int(port))
+        running.callback(web_socket.close)
+        service = _started(site, workers, None if watch is None else Pace.every(watch))
+        running.callback(service.stop, drain)
+        web = HttpServer(create_app(service, hosts=(host, *http_hosts)), host.strip("[]"), int(port), sock=web_socket)
+        running.callback(web.stop)
         web.start()
         _say_ready(f"ready, control on http://{host}:{web.port}")
         with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
                 with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                     service.reload()
-    finally:
-        if web is not None:
-            web.stop()
-        service.stop(drain)
+
+
+def _started(site: Site, workers: int, pace: Pace | None) -> Service | Supervisor:
+    """The running service, in its data directory, which is made where there is none."""
+    try:
+        is_new = not site.data_dir.exists()
+        site.data_dir.mkdir(parents=True, exist_ok=True)
+        LOG.info("data directory %s%s", site.data_dir, " (made)" if is_new else "")
+        if workers == 1:
+            return Service(site, pace=pace)
+        return Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
+    except OSError as err:
+        fail(f"{err.filename or site.data_dir}: {err.strerror or err}", PROBLEMS)
 
 
 def _say_ready(message: str) -> None:

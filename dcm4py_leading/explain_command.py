@@ -18,7 +18,14 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
 from dcm4py_leading.service_commands import exchange
-from dcm4py_leading.source_options import DEFAULT_SERVICE, PROBLEMS, option, service_option, source_options
+from dcm4py_leading.source_options import (
+    DEFAULT_SERVICE,
+    PROBLEMS,
+    is_source_typed,
+    option,
+    service_option,
+    source_options,
+)
 from dcm4py_leading.web.explain import FAILED_HEADER
 
 
@@ -75,11 +82,16 @@ def add_explain_command(main: click.Group) -> None:
                 explanation = explain_file(site, file, wanted, leading)
                 as_text = json.dumps(to_json(explanation), indent=2, ensure_ascii=False) if as_json else None
                 told, has_failed = as_text or to_text(explanation), explanation.has_failed
-            elif study is not None and file is None and leading in ("ask", "none"):
+            elif (
+                study is not None
+                and file is None
+                and leading in ("ask", "none")
+                and not (http is None and is_source_typed())
+            ):
                 parameters["leading"] = leading
                 told, has_failed = _explain_stored(study, http or DEFAULT_SERVICE, parameters, as_json=as_json)
             else:
-                raise WrongQuestion("give FILE and a SOURCE, or --study without FILE and without --leading FILE")
+                raise WrongQuestion("give FILE and a SOURCE, or --study without FILE, SOURCE and --leading FILE")
         except WrongQuestion as err:
             raise click.UsageError(str(err)) from err
         click.echo(told)
@@ -91,4 +103,4 @@ def _explain_stored(study: str, http: str, parameters: Mapping[str, str], *, as_
     body, headers = exchange(http, "GET", path, accept="application/json" if as_json else "text/plain")
     if as_json:
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    return body, headers.get(FAILED_HEADER) == "true"
+    return body, headers.get(FAILED_HEADER.lower()) == "true"

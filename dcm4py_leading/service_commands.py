@@ -7,6 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from email.message import Message
 from http import HTTPStatus
 from typing import Any
 
@@ -87,15 +88,15 @@ def add_service_commands(main: click.Group) -> None:
 
 
 def exchange(http: str, method: str, path: str, accept: str = "application/json") -> tuple[str, Mapping[str, str]]:
-    """Body and headers of the answer; ends the program where there is none, or an error."""
+    """Body and headers, by name in lower case, of the answer; ends the program where there is none, or an error."""
     try:
         request = urllib.request.Request(http + path, method=method, headers={"Accept": accept})
         with urllib.request.urlopen(request, timeout=60) as response:
-            return response.read().decode(), dict(response.headers)
+            return response.read().decode(), _lower(response.headers)
     except urllib.error.HTTPError as err:
         body = err.read().decode()
         if path == "/health/ready" and err.code == HTTPStatus.SERVICE_UNAVAILABLE and body.startswith("{"):
-            return body, dict(err.headers)
+            return body, _lower(err.headers)
         try:
             message = json.loads(body)["errorMessage"]
         except (ValueError, KeyError, TypeError):
@@ -104,6 +105,10 @@ def exchange(http: str, method: str, path: str, accept: str = "application/json"
     except (urllib.error.URLError, OSError) as err:
         reason = getattr(err, "reason", err)
         fail(f"{http}: {getattr(reason, 'strerror', None) or reason}: is the service running there?", UNREACHABLE)
+
+
+def _lower(headers: Message[str, str]) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _configuration(state: Mapping[str, Any]) -> str:

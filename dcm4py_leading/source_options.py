@@ -272,6 +272,12 @@ def _chosen(given: Mapping[str, Any]) -> str | None:
     return chosen[0] if chosen else None
 
 
+def is_source_typed() -> bool:
+    """Whether the SOURCE is on the command line, and not in the environment alone."""
+    context = click.get_current_context()
+    return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _SOURCES)
+
+
 def _password(bind_dn: str | None, file: Path | None) -> str | None:
     """The password of the bind DN. Raises ValueError where there is none."""
     password = os.environ.get("DCM4PY_BIND_PASSWORD")

@@ -212,7 +212,7 @@ def to_json(explanation: Explanation) -> dict[str, object]:
                 "conditions": list(rule.conditions),
                 "matched": rule.matched,
                 "decidedBy": rule.decided_by,
-                "found": rule.found,
+                **({} if rule.found is None else {"found": rule.found}),
                 "ignoredUpstreamBecauseOf": rule.hidden_upstream_by,
             }
             for rule in explanation.rules

@@ -264,7 +264,6 @@ class _Explaining:
         self._ds = ds
         self._basis = basis
         self._context = _context(ds, wanted, self._ae, basis)
-        self._notes += _move_notes(self._ae, self._context, basis)
         self._withheld: set[Question] = set()
 
     def result(self, indexed: Dataset | None) -> Explanation:
@@ -294,7 +293,7 @@ class _Explaining:
                 steps=explained_steps(selection, start, executed, withheld=self._withheld, has_failed=True),
                 elements=(),
                 failure=str(err),
-                notes=tuple(self._notes),
+                notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
             )
         if self._context.dimse is not Dimse.C_STORE_RQ:
             if "QueryRetrieveLevel" in before:
@@ -309,7 +308,7 @@ class _Explaining:
             rules=told,
             steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
-            notes=tuple(self._notes),
+            notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
         )
 
     def _is_telling_originals(self) -> bool:
