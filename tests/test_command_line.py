@@ -226,7 +226,7 @@ def test_list_of_commands_is_not_cut(group: list[str]) -> None:
 
 
 def test_settings_are_named_in_the_help() -> None:
-    told = " ".join(run("serve", "-h").stdout.split())
+    told = "".join(run("serve", "-h").stdout.split())
     for name in SETTINGS:
         assert name in told
 
