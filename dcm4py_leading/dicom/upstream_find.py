@@ -7,7 +7,8 @@ from contextlib import closing
 
 from dcm4py_leading.archive.attributes import encode
 from dcm4py_leading.archive.index import Match
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed, Context
