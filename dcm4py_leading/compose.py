@@ -332,7 +332,9 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
         LOG.info("%s", line)
     idle = sum(found.status is not Status.YES for found in snapshot.present)
     if idle:
-        LOG.info("not or not wholly acted on: %d attributes or kinds of entries, which the command check names", idle)
+        LOG.info(
+            "%d attributes or kinds of entries are not acted on, or only in part: the command check names them", idle
+        )
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,

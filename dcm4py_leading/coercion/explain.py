@@ -111,7 +111,7 @@ def _found(verdict: Verdict, context: Context, ds: Dataset | None) -> str | None
     if verdict.decided_by is None or ds is None:
         return None
     if verdict.decided_by.startswith("dcmSOPClass="):
-        return context.sop_class or "unknown"
+        return "unknown" if context.sop_class == "" else context.sop_class
     for condition in verdict.rule.conditions:
         if verdict.decided_by == f"dcmProperty={condition.text}":
             return condition.found_in(context, ds)

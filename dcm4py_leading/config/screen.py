@@ -33,7 +33,7 @@ def _connections(connections: Sequence[Connection]) -> Iterator[str]:
     yield ""
     yield "PORTS"
     for connection in connections:
-        where = f"{connection.hostname}:{connection.port or '-'}"
+        where = f"{connection.hostname}:{'-' if connection.port is None else connection.port}"
         address, port = connection.listen_address if connection.is_served else ("", 0)
         served = f"listens on {address}:{port}" if address else "not served"
         yield f"  {where:<28} {served}  ({connection.cn or connection.dn})"
@@ -116,7 +116,8 @@ def _cache(device: Device) -> Iterator[str]:
     stale = archive.leading_cfind_scp_query_cache_stale_timeout
     yield ""
     yield "LEADING CACHE"
-    size = archive.leading_cfind_scp_query_cache_size or "any number of"
+    most = archive.leading_cfind_scp_query_cache_size
+    size = "any number of" if most == 0 else most
     yield f"  {size} studies, asked again {_after(stale)}"
 
 
