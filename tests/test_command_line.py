@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 
 import click
@@ -308,3 +309,21 @@ def test_http_port_in_use_is_told_before_anything_is_made(tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert f"cannot listen on {http} for HTTP: Address already in use" in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_port_without_tls_is_told_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def answer() -> None:
+            accepted, _ = plain.accept()
+            with accepted:
+                accepted.recv(100)
+                accepted.sendall(b"this is no TLS, whatever else it may be\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        result = run("check", "--ldap-url", f"ldaps://127.0.0.1:{plain.getsockname()[1]}/dc=dcm4che,dc=org")
+        answering.join(30)
+    assert result.exit_code == 3
+    assert "cannot make TLS: the port does not speak TLS" in result.stderr
+    assert "',)" not in result.stderr

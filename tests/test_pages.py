@@ -25,7 +25,8 @@ SHELL = [
 ]
 OURS = [(page, line) for page, line in SHELL if line.startswith("dcm4py-leading ")]
 LOCAL = [line for _, line in OURS if " --ldif ldif/" in line and " serve " not in line]
-LDIF = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```ldif\n(.*?)^```", PAGES["docs/recipes.md"], re.MULTILINE | re.DOTALL)
+_RECIPE = re.compile(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```ldif\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LDIF = _RECIPE.findall(PAGES["docs/recipes.md"])
 QUICKSTART, LEADING = OUR_LDIF / "quickstart.ldif", OUR_LDIF / "leading-cfind-scp.ldif"
 CONTENTS = ["recipes", "troubleshooting", "configuration", "coercion", "operations", "proxy"]
 
