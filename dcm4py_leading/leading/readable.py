@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.dataset.charset import undecodable
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.leading.uid_list import Page
 from dcm4py_leading.model.values import UID, AETitle, Tag
@@ -37,6 +38,8 @@ def page_of(
         else:
             try:
                 found[uid] = _study_attributes(response, return_keys, default_character_set)
+            except LeadingUnreadable as err:
+                found[uid] = LeadingUnreadable(f"{scp} {err}")
             except UNREADABLE as err:
                 found[uid] = LeadingUnavailable(f"{scp} answered with what cannot be read: {type(err).__name__}")
     return Page(
@@ -47,7 +50,10 @@ def page_of(
 
 
 def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character_set: str | None) -> StudyAttributes:
-    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read."""
+    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read.
+
+    Raises LeadingUnreadable, one of UNREADABLE.
+    """
     declare_default(response, default_character_set)
     decode_text(response)
     study = Dataset()
@@ -56,4 +62,6 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
             study[tag] = response[tag]
     for _ in study.iterall():
         pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
+    if (attribute := undecodable(study)) is not None:
+        raise LeadingUnreadable(f"answered with {attribute} in another character set than it declares")
     return study
