@@ -276,6 +276,7 @@ class AcceptedAssociation:
             outcome, details = self._refuse(request, err)
         self._association.forget_cancelled()
         self.is_busy = False
+        self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
         LOG.info(
             "%s from=%s to=%s status=0x%04X%s ms=%d",
             request.command,

@@ -17,6 +17,7 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
 from dcm4py_leading.errors import ArchiveUnavailable, ConfigError
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -30,8 +31,11 @@ _RETRIEVE_AE_TITLE = 0x00080054
 class UpstreamFind:
     """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
 
-    def __init__(self, ae_title: AETitle, ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules) -> None:
-        """``rules`` are those for queries that we send, and their responses."""
+    def __init__(
+        self, ae_title: AETitle, ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ) -> None:
+        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go."""
+        self._contacts = contacts
         self._ae_title = ae_title
         self._resolve = resolve
         self._rules = rules
@@ -44,6 +48,10 @@ class UpstreamFind:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`. Raises ArchiveUnavailable, CoercionFailed."""
+        with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
+            yield from self._matches(asked)
+
+    def _matches(self, asked: Asked) -> Generator[Match | Lull]:
         remote = upstream_ae(self._ae_title, self._resolve)
         ae, sop_class_uid = asked.local_ae, asked.sop_class_uid
         keys = self._rules(Dimse.C_FIND_RQ, ae, remote, sop_class_uid, asked.identifier())

@@ -22,6 +22,7 @@ from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_study import state_of_study
 from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.forward import Arrived, Forward
@@ -46,11 +47,14 @@ class UpstreamRetrieve:
         calling: AETitle | None = None,
         retries: int = 0,
         count: InstanceCount | None = None,
+        contacts: Contacts | None = None,
     ) -> None:
         """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
 
-        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one.
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one;
+        ``contacts`` is told whether the archive answers.
         """
+        self._contacts = contacts or Contacts()
         self._scp = scp
         self._count = count
         self._retries = retries
@@ -67,6 +71,10 @@ class UpstreamRetrieve:
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """See `Upstream`. Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "retrieve"):
+            return self._fetch(local_ae, keys)
+
+    def _fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         message_id = self._forwards.next_message_id()
@@ -118,6 +126,10 @@ class UpstreamRetrieve:
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         """See `Upstream`. Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            return self._held(local_ae, keys)
+
+    def _held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
@@ -129,9 +141,10 @@ class UpstreamRetrieve:
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
         """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
-        remote = upstream_ae(self._scp, self._resolve)
-        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
-        return state_of_study(local_ae, remote, study_instance_uid, calling)
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            remote = upstream_ae(self._scp, self._resolve)
+            calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+            return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""
