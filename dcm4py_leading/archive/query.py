@@ -107,6 +107,12 @@ class RetrieveKeys:
     series_instance_uids: tuple[str, ...] = ()
     sop_instance_uids: tuple[str, ...] = ()
 
+    @property
+    def is_hierarchical(self) -> bool:
+        """Whether it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
+        return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
+
 
 def parse_query(identifier: Dataset, model: InformationModel, *, relational: bool) -> Query:
     """Read the identifier of a C-FIND.
@@ -133,6 +139,15 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
         ),
         computed=frozenset(tag for tag in computed if _is_computed_at(tag, level)),
     )
+
+
+def matched_hierarchically(identifier: Dataset, model: InformationModel) -> frozenset[int] | None:
+    """The attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None where the identifier can be none."""
+    try:
+        query = parse_query(identifier, model, relational=False)
+    except IdentifierMismatch:
+        return None
+    return frozenset(condition.tag for condition in query.conditions)
 
 
 @lru_cache(maxsize=32)

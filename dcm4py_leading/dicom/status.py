@@ -14,5 +14,7 @@ PROCESSING_FAILURE = 0x0110
 """PS3.7 C.4.1"""
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 """PS3.7 C.5.6"""
+NOT_OF_SOP_CLASS = 0xA900
+"""PS3.4 C.4.1.1.4, C.4.2.1.5: the identifier does not match the SOP class."""
 UNABLE_TO_PROCESS = 0xC000
 """PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5"""

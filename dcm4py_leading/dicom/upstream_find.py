@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from operator import attrgetter
+
+from pydicom import Dataset
 
 from dcm4py_leading.archive.attributes import encode
 from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.query import matched_hierarchically
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed, Context
 from dcm4py_leading.dicom.find_exchange import FindRefused, awaited_responses
 from dcm4py_leading.dicom.identifier import decode
+from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.requestor import RequestedAssociation
-from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Resolve
+from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND, Resolve
+from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.errors import ArchiveUnavailable, ConfigError
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.coercion import Dimse
@@ -44,13 +50,24 @@ class UpstreamFind:
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`. Raises ArchiveUnavailable, CoercionFailed."""
         remote = upstream_ae(self._ae_title, self._resolve)
-        ae, sop_class_uid = asked.local_ae, asked.sop_class_uid
-        keys = self._rules(Dimse.C_FIND_RQ, ae, remote, sop_class_uid, asked.identifier())
+        ae = asked.local_ae
+        keys = self._rules(Dimse.C_FIND_RQ, ae, remote, asked.sop_class_uid, asked.identifier())
+        sop_class_uid = _model_for(keys, asked)
+        models = [asked.sop_class_uid] if sop_class_uid is None else dict.fromkeys((sop_class_uid, asked.sop_class_uid))
+        relational = models if sop_class_uid is None else ()
         try:
-            proposals = [(sop_class_uid, (EXPLICIT_VR_LITTLE_ENDIAN,)), (sop_class_uid, (IMPLICIT_VR_LITTLE_ENDIAN,))]
-            with RequestedAssociation(ae, remote, proposals) as assoc:
+            proposals = [
+                (model, (syntax,))
+                for model in models
+                for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+            ]
+            with RequestedAssociation(ae, remote, proposals, relational=relational) as assoc:
                 context = _context(assoc, self._ae_title)
-                with closing(awaited_responses(assoc, context, sop_class_uid, keys, asked.is_over)) as responses:
+                if relational and not _may_be_relational(assoc, context, ae):
+                    raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
+                with closing(
+                    awaited_responses(assoc, context, context.abstract_syntax, keys, asked.is_over)
+                ) as responses:
                     try:
                         for response in responses:
                             if isinstance(response, Lull):
@@ -96,9 +113,27 @@ def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
     return remote
 
 
+def _model_for(keys: Dataset, asked: Asked) -> str | None:
+    """The SOP class in which the keys are a hierarchical query: the one in which they came, else Study Root; or None.
+
+    Below the level PATIENT, Patient Root takes one Patient ID and no other key of the patient (PS3.4 C.4.1.2.1). Study
+    Root takes all of them at level STUDY.
+    """
+    wanted = {condition.tag for condition in asked.query.conditions if condition.tag in keys}
+    for uid in (asked.sop_class_uid, STUDY_ROOT_FIND):
+        matched = matched_hierarchically(keys, FIND[uid])
+        if matched is not None and wanted <= matched:
+            return uid
+    return None
+
+
+def _may_be_relational(assoc: RequestedAssociation, context: Context, local_ae: ApplicationEntity) -> bool:
+    """Where we take such queries without negotiation, we also ask them so."""
+    return assoc.is_relational(context.abstract_syntax) or local_ae.settings.relational_query_negotiation_lenient
+
+
 def _context(assoc: RequestedAssociation, ae_title: AETitle) -> Context:
-    by_syntax = {context.transfer_syntax: context for context in assoc.contexts}
-    for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
-        if syntax in by_syntax:
-            return by_syntax[syntax]
+    """Of the model that was proposed first, in Explicit VR if possible."""
+    if assoc.contexts:
+        return min(assoc.contexts, key=attrgetter("context_id"))
     raise ArchiveUnavailable(f"{ae_title} accepts no query in this information model")

@@ -16,6 +16,7 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu import Resolve
+from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upstream_content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
@@ -81,10 +82,14 @@ class UpstreamRetrieve:
             message_id=message_id,
             content=content_of(local_ae, remote, studies, calling) if may_get else Content(),
             may_get=may_get,
+            is_relational=not keys.is_hierarchical,
         )
         try:
             asking = ways.first()
         except AssociationFailed as err:
+            if ways.is_refused_as_relational:
+                reason = f"{self._scp} grants no relational retrieval"
+                raise ArchiveUnavailable(reason, status=NOT_OF_SOP_CLASS) from err
             raise ArchiveUnavailable(str(err)) from err
         if ways.does_get is False:
             self._no_get_until = time.monotonic() + _FOR_A_WHILE

@@ -73,7 +73,7 @@ class Asked:
             identifier.StudyInstanceUID = None  # leading archives are asked by it
         if self.studies is not None:
             own = identifier.get("StudyInstanceUID")
-            named = {own} if isinstance(own, str) else set(own or ())
+            named = {own} - {""} if isinstance(own, str) else set(own or ())
             identifier.StudyInstanceUID = [uid for uid in self.studies if not named or uid in named]
         identifier.QueryRetrieveLevel = self.query.level.value
         return identifier
