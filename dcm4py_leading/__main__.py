@@ -38,6 +38,7 @@ from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Dcm4pyError, Problem
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
@@ -212,10 +213,20 @@ def main() -> None:
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
+@option(
+    "--http-host",
+    "http_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the control port may be asked, besides localhost and this machine's.",
+)
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
-def serve(site: Site, http: str, drain: float, workers: int, watch: float | None, new_index: bool) -> None:
+def serve(
+    site: Site, http: str, drain: float, workers: int, watch: float | None, http_hosts: tuple[str, ...], new_index: bool
+) -> None:
     """Run the service. SIGHUP reloads, SIGTERM drains and stops."""
     site = replace(surviving(site), may_be_new=new_index)
+    ask_for_more()
     if CONTROL_FD in os.environ:
         names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
         control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
@@ -238,7 +249,7 @@ def serve(site: Site, http: str, drain: float, workers: int, watch: float | None
         fail(f"{site.data_dir}: {err.strerror or err}", PROBLEMS)
     web = None
     try:
-        web = HttpServer(create_app(service), host.strip("[]"), int(port))
+        web = HttpServer(create_app(service, hosts=(host, *http_hosts)), host.strip("[]"), int(port))
         web.start()
         click.echo(f"ready, control on http://{host}:{web.port}", err=True)
         with heartbeat(site, service.reload):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import secrets
 import sys
+import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -83,6 +85,40 @@ def configure(level: str) -> None:
     root.setLevel(level)
     if root.isEnabledFor(logging.DEBUG):
         logging.getLogger(__name__).warning("log level DEBUG: the log may hold patient data")
+
+
+class Repeated:
+    """Tells what may happen thousands of times a second: the first time, then once a minute with a count.
+
+    Safe under threads. Each kind of thing that is told has one of its own.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, *, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``seconds`` are at least between two lines, by ``clock``."""
+        self._logger = logger
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = -math.inf
+        self._untold = 0
+
+    def warning(self, message: str, *args: object) -> None:
+        """Log at WARNING, or count."""
+        self.log(logging.WARNING, message, *args)
+
+    def log(self, level: int, message: str, *args: object) -> None:
+        """Log at ``level``, or count."""
+        with self._lock:
+            now = self._clock()
+            if now < self._next:
+                self._untold += 1
+                return
+            self._next = now + self._seconds
+            untold, self._untold = self._untold, 0
+        more = f" (and {untold} times more since it was last told)" if untold else ""
+        self._logger.log(level, message + more, *args)
 
 
 def quieten_pydicom() -> None:

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.web.explain import explain_route
+from dcm4py_leading.web.rooms import Room
 from dcm4py_leading.web.server import HttpServer
 from tests.fixtures.datasets import make_instance
 from tests.fixtures.ports import free_port
@@ -341,7 +342,9 @@ def test_patient_data_stays_on_stdout(seed: Seed, stale: Path, tmp_path: Path) -
 def http(seed: Seed, stale: Path) -> Iterator[str]:
     """The URL of a service that has stored the object."""
     seed.lead()
-    web = HttpServer(Starlette(routes=[explain_route(seed.start())]), "127.0.0.1", 0)
+    web = HttpServer(
+        Starlette(routes=[explain_route(seed.start(), Room("test", threads=2, waiting=8))]), "127.0.0.1", 0
+    )
     web.start()
     store(seed.archive_port, [stale])
     yield f"http://127.0.0.1:{web.port}"

@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import NoReturn
@@ -304,7 +305,8 @@ class Link:
                 action = self._machine.on(Event.ABORT)
                 if action.sends_abort is not None:
                     self._set_timeout(socket.SO_SNDTIMEO, 0.1)
-                    self._socket.send(words + pdu.encode(Abort(action.sends_abort, 0)))
+                    with suppress(BlockingIOError):  # a peer that takes nothing gets none, but the end
+                        self._socket.send(words + pdu.encode(Abort(action.sends_abort, 0)))
             self._socket.shutdown(socket.SHUT_RDWR)
         except (OSError, NotAllowed):  # it is gone already, or the thread that reads was faster
             return

@@ -10,6 +10,40 @@ from __future__ import annotations
 
 from typing import Final
 
+# -- Connections, in each process
+
+UNADMITTED_CONNECTIONS: Final = 256
+"""Connections to DICOM ports that have no association yet, or none any more; an eighth of the file descriptors, if that
+is less.
+
+Beyond: the oldest of the address that has most of them is ended."""
+
+OPEN_ASSOCIATIONS: Final = 4096
+"""Associations of peers, where dcmLimitOpenAssociations does not allow fewer; a quarter of the file descriptors that
+the others leave, if that is less.
+
+Beyond: rejected, transient, local limit exceeded."""
+
+HTTP_CONNECTIONS: Final = 64
+"""Connections to the control port; a sixteenth of the file descriptors, if that is less.
+
+Beyond: the one that has been without a request for longest is ended."""
+
+HTTP_ANSWER_SECONDS: Final = 120.0
+"""Answering one HTTP request, whose client may read slowly.
+
+Beyond: its connection may be ended when there are too many."""
+
+HTTP_THREADS: Final = 4
+"""HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
+
+Beyond: they wait."""
+
+HTTP_WAITING_REQUESTS: Final = 32
+"""HTTP requests of one kind that wait.
+
+Beyond: 503 with Retry-After."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5

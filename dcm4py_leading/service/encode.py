@@ -18,6 +18,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dcm4py_leading.dataset.pixel_data import decompress
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
@@ -104,9 +105,9 @@ def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
     Raises SubOperationFailed.
     """
     source, syntax = UID(stored), UID(target)
-    if source.is_encapsulated and not syntax.is_encapsulated and "PixelData" in ds:
-        with object_errors("cannot decompress"):
-            ds.decompress(generate_instance_uid=False)
+    if source.is_encapsulated and not syntax.is_encapsulated:
+        with object_errors("cannot be decompressed"):
+            decompress(ds, stored)
         source = ExplicitVRLittleEndian
     with object_errors("cannot encode"):
         if source.is_little_endian != syntax.is_little_endian:

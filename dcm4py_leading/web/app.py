@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
+from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.explain import Explainer, explain_route
 from dcm4py_leading.web.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.metrics import Metered, metrics_route
+from dcm4py_leading.web.origin import OwnOrigin
+from dcm4py_leading.web.rooms import Room
 
 
 class Control(Explainer, LeadingAnswers, Metered, Protocol):
@@ -33,8 +37,12 @@ class Control(Explainer, LeadingAnswers, Metered, Protocol):
         ...
 
 
-def create_app(control: Control) -> Starlette:
-    """The ASGI application."""
+def create_app(control: Control, *, hosts: Collection[str] = ()) -> Starlette:
+    """The ASGI application. ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`."""
+    quick = Room("the control port", threads=HTTP_THREADS, waiting=HTTP_WAITING_REQUESTS)
+    health = Room("/health/ready", threads=HTTP_THREADS, waiting=HTTP_WAITING_REQUESTS)
+    asking = Room("/explain", threads=HTTP_THREADS, waiting=HTTP_WAITING_REQUESTS)
+    changing = Room("ctrl/reload", threads=1, waiting=HTTP_WAITING_REQUESTS)
 
     def reload(_: Request) -> Response:
         try:
@@ -48,7 +56,7 @@ def create_app(control: Control) -> Starlette:
     def status(_: Request) -> Response:
         return JSONResponse({"status": "STARTED" if control.is_ready() else "STOPPED"})
 
-    def live(_: Request) -> Response:
+    async def live(_: Request) -> Response:  # without a thread: it answers as long as the process does
         return JSONResponse({"status": "UP"})
 
     def ready(_: Request) -> Response:
@@ -60,14 +68,15 @@ def create_app(control: Control) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/dcm4chee-arc/ctrl/reload", reload, methods=["POST"]),
-            Route("/dcm4chee-arc/ctrl/status", status),
+            Route("/dcm4chee-arc/ctrl/reload", changing.serves(reload), methods=["POST"]),
+            Route("/dcm4chee-arc/ctrl/status", health.serves(status)),
             Route("/health/live", live),
-            Route("/health/ready", ready),
-            metrics_route(control),
-            *leading_cache_routes(control),
-            explain_route(control),
-        ]
+            Route("/health/ready", health.serves(ready)),
+            metrics_route(control, quick),
+            *leading_cache_routes(control, quick),
+            explain_route(control, asking),
+        ],
+        middleware=[Middleware(OwnOrigin, hosts=hosts)],
     )
 
 

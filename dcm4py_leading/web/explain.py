@@ -13,6 +13,7 @@ from starlette.routing import Route
 from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
+from dcm4py_leading.web.rooms import Room
 
 FAILED_HEADER = "X-Coercion-Failed"
 """``true`` when something could not be done as the rules say."""
@@ -43,7 +44,7 @@ class Explainer(Protocol):
         ...
 
 
-def explain_route(explainer: Explainer) -> Route:
+def explain_route(explainer: Explainer, room: Room) -> Route:
     """The route, with the query parameters of the command line: dimse, role, sop-class, ..., leading=ask|none."""
 
     def explain(request: Request) -> Response:
@@ -65,4 +66,4 @@ def explain_route(explainer: Explainer) -> Route:
             return PlainTextResponse(told.as_text, headers=headers)
         return JSONResponse(told.as_json, headers=headers)
 
-    return Route("/explain/{study}", explain)
+    return Route("/explain/{study}", room.serves(explain))

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.web.rooms import Room
 
 
 class LeadingAnswers(Protocol):
@@ -25,7 +26,7 @@ class LeadingAnswers(Protocol):
         ...
 
 
-def leading_cache_routes(answers: LeadingAnswers) -> list[Route]:
+def leading_cache_routes(answers: LeadingAnswers, room: Room) -> list[Route]:
     """The routes. Study Instance UIDs are told as they are: an administrator needs them to drop one."""
 
     def list_studies(_: Request) -> Response:
@@ -43,10 +44,10 @@ def leading_cache_routes(answers: LeadingAnswers) -> list[Route]:
         return JSONResponse({"dropped": answers.drop_answers(study_instance_uid)})
 
     return [
-        Route("/leading-cache", list_studies, methods=["GET"]),
-        Route("/leading-cache", drop_all, methods=["DELETE"]),
+        Route("/leading-cache", room.serves(list_studies), methods=["GET"]),
+        Route("/leading-cache", room.serves(drop_all), methods=["DELETE"]),
         # A path, so that an empty study is a wrong one, and not redirected to where all are dropped.
-        Route("/leading-cache/{study:path}", drop, methods=["DELETE"]),
+        Route("/leading-cache/{study:path}", room.serves(drop), methods=["DELETE"]),
     ]
 
 

@@ -28,6 +28,7 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import Key
+from dcm4py_leading.web.rooms import Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Metered(Protocol):
         ...
 
 
-def metrics_route(metered: Metered) -> Route:
+def metrics_route(metered: Metered, room: Room) -> Route:
     """The route; in the text format, or in OpenMetrics for who prefers it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_ServiceCollector(metered))
@@ -101,7 +102,7 @@ def metrics_route(metered: Metered) -> Route:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
-    return Route("/metrics", metrics)
+    return Route("/metrics", room.serves(metrics))
 
 
 class _ServiceCollector(Collector):

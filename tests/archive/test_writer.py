@@ -78,7 +78,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     def slow(*args: object) -> StoreOutcome:
         if not begun.is_set():
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
         return real(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer, "store", slow)
@@ -99,7 +99,7 @@ def store_at_once(
     with ThreadPoolExecutor(len(others) + 1) as pool, traced(index) as trace:
         with held_up(monkeypatch) as begun:
             first = pool.submit(store, index, make_header("1.9", "1.9.1", "1.9.1.1"))
-            assert begun.wait(10)
+            assert begun.wait(60)
             futures = [
                 pool.submit(
                     store,

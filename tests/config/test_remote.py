@@ -133,13 +133,13 @@ def test_a_slow_directory_does_not_hold_up_known_aes(source, clock):
 
     def slow(ae_title):
         asked.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return read_ae(ae_title)
 
     source.read_ae = slow
     other = threading.Thread(target=resolver.resolve, args=("NOBODY",))
     other.start()
-    assert asked.wait(10)
+    assert asked.wait(60)
     assert resolver.resolve("QRSCP") is not None
     go_on.set()
     other.join(10)
@@ -157,7 +157,7 @@ def together(count, call):
     ready = threading.Barrier(count)
 
     def run():
-        ready.wait(10)
+        ready.wait(60)
         try:
             outcomes.append(call())
         except ConfigUnavailable as err:

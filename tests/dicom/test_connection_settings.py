@@ -66,7 +66,7 @@ class Peer:
                     user=replace(USER, maximum_length=LONGEST),
                 ),
             )
-            self.let_go.wait(20)
+            self.let_go.wait(60)
             with sock:
                 self.pdu_lengths = _pdu_lengths(sock)
 

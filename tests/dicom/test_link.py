@@ -65,7 +65,7 @@ def in_thread(call: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 
 def ended(thread: threading.Thread) -> bool:
-    thread.join(20)
+    thread.join(60)
     return not thread.is_alive()
 
 
@@ -337,6 +337,17 @@ def test_an_abort_ends_the_wait_of_another_thread(pair: Pair) -> None:
     assert ended(thread)
     assert isinstance(outcome[0], LinkEnded)
     assert read_all(peer) == encode(Abort(0, 0))
+
+
+def test_an_abort_ends_the_connection_though_the_peer_takes_nothing(pair: Pair) -> None:
+    one, other = pair(4096)
+    link, _ = linked(one, other)
+    with pytest.raises(BlockingIOError):
+        while True:
+            one.send(bytes(4096), socket.MSG_DONTWAIT)
+    link.abort()
+    with pytest.raises(LinkEnded):
+        link.receive(60)
 
 
 def test_an_abort_ends_the_sending_of_another_thread(pair: Pair) -> None:

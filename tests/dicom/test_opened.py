@@ -29,7 +29,7 @@ def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_thr
 
     def work() -> None:
         open_one()
-        go_on.wait(20)
+        go_on.wait(60)
         open_one()
 
     with opened.by_this_thread():

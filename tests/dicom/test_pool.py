@@ -10,7 +10,7 @@ import pytest
 from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import AssociationFailed
 
-WAIT = 20.0
+WAIT = 60.0
 """Seconds until a test that hangs fails."""
 SECOND = timedelta(seconds=1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,8 @@ def archive(seed: Seed, tmp_path: Path) -> Iterator[Seed]:
     """Ours, with three studies of the patients OLD-1 and OLD-2 and leading-first on."""
     seed.lead()
     seed.change(QUERY_RULE)
-    service = Service(replace(seed.site, options=parse_options(["leading-first=true"])))
+    seed.options = parse_options(["leading-first=true"])
+    service = Service(seed.site)
     for number, patient in enumerate(("OLD-1", "OLD-1", "OLD-2")):
         files = make_study(
             tmp_path / f"old{number}", patient_id=patient, patient_name="Old^Name", study_uid=f"{STUDY}.{number}"

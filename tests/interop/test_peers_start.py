@@ -6,8 +6,12 @@ import pydicom
 import pytest
 
 from tests.fixtures import datasets
-from tests.fixtures.dcmtk import Rejection, dcmsend, echoscu, findscu, getscu, movescu, storescu
+from tests.fixtures.dcmtk import DcmQrScp, Rejection, StoreScp, dcmsend, echoscu, findscu, getscu, movescu, storescu
+from tests.fixtures.directories import SERVERS, start_directory
+from tests.fixtures.orthanc import Orthanc
+from tests.fixtures.outside import nothing_outside_changes
 from tests.fixtures.ports import free_port
+from tests.fixtures.slapd import OUR_CONFIG_SCHEMA, OUR_LDIF, Slapd, require_slapd
 
 pytestmark = pytest.mark.peers
 
@@ -174,3 +178,38 @@ def test_refused_connection_has_no_status():
 
     assert (echo.status, echo.rejection) == (None, None)
     assert echo.returncode != 0
+
+
+# -- what they leave alone -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_directory_changes_nothing_outside_its_folder(server, request, tmp_path):
+    with nothing_outside_changes(), start_directory(server, "ours", request, tmp_path) as directory:
+        assert directory.ldapsearch(scope="base")
+        directory.stop()
+        directory.start()
+
+
+def test_a_slapd_on_slapd_d_changes_nothing_outside_its_folder(tmp_path):
+    require_slapd()
+    content = [OUR_LDIF / "quickstart.ldif"]
+    with (
+        nothing_outside_changes(),
+        Slapd(tmp_path, config_schema=OUR_CONFIG_SCHEMA, content=content) as directory,
+    ):
+        assert directory.ldapsearch(scope="base")
+
+
+@pytest.mark.parametrize("kind", [DcmQrScp, Orthanc])
+def test_an_archive_changes_nothing_outside_its_folder(kind, study, tmp_path):
+    with nothing_outside_changes(), kind(tmp_path) as archive:
+        archive.store(study)
+        found = findscu(archive.port, called_ae_title=archive.ae_title, level="STUDY", keys=IN_STUDY)
+        assert len(found.matches) == 1
+
+
+def test_a_viewer_changes_nothing_outside_its_folder(study, tmp_path):
+    with nothing_outside_changes(), StoreScp(tmp_path) as viewer:
+        assert dcmsend(viewer.port, study, called_ae_title="STORESCP").status == 0x0000
+        assert len(viewer.received()) == 2

@@ -245,7 +245,7 @@ def test_sighup_reloads_and_sigterm_stops(start_archive: StartArchive) -> None:
             break
     assert after["fingerprint"] != before["fingerprint"]
     os.kill(archive.process.pid, signal.SIGTERM)
-    assert archive.process._popen.wait(20) == 0
+    assert archive.process._popen.wait(60) == 0
 
 
 def test_the_reload_command_tells_a_bad_tree(start_archive: StartArchive) -> None:

@@ -18,7 +18,7 @@ from tests.fixtures.rules import data_set
 
 UIDS = [UID(f"1.2.{n}") for n in range(1, 41)]
 A, B, C = UIDS[:3]
-WAIT = 20.0
+WAIT = 60.0
 """Seconds until a test that hangs fails."""
 
 

@@ -197,7 +197,7 @@ def test_one_answer_serves_threads_with_different_character_sets() -> None:
         )
         answer = asking.get_many(LEADING, AE, [A])[A]
         assert isinstance(answer, Dataset)
-        together.wait(20)
+        together.wait(60)
         update(ds, answer, UpdatePolicy.MERGE)
         return str(from_the_wire(ds).PatientName)
 

@@ -157,12 +157,12 @@ def test_an_object_given_back_last_of_all_is_taken_by_an_association_that_had_no
     class Late(Peer):
         def begin_store(self, obj: PreparedObject, message_id: int) -> None:
             has_begun.set()
-            assert others_are_done.wait(10)
+            assert others_are_done.wait(60)
             raise DestinationUnavailable("the association is gone")
 
     class Quick(Peer):
         def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-            assert has_begun.wait(10)
+            assert has_begun.wait(60)
             super().begin_store(obj, message_id)
 
         def end_store(self, message_id: int) -> int | None:

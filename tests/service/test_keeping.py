@@ -108,7 +108,7 @@ def test_where_the_disk_is_too_slow_the_delivery_goes_on(
     append = StudyFile.append
 
     def hangs(file: StudyFile, data: bytes) -> None:
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         append(file, data)
 
     monkeypatch.setattr(StudyFile, "append", hangs)

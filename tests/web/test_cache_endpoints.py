@@ -11,6 +11,7 @@ import pytest
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.web.leading_cache import leading_cache_routes
+from dcm4py_leading.web.rooms import Room
 from tests.fixtures.http import served
 
 KNOWN, UNKNOWN = (
@@ -42,7 +43,7 @@ def service() -> Service:
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    with served(*leading_cache_routes(service)) as client:
+    with served(*leading_cache_routes(service, Room("test", threads=2, waiting=8))) as client:
         yield client
 
 

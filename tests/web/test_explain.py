@@ -15,6 +15,7 @@ from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.web.explain import FAILED_HEADER, Told, explain_route
+from dcm4py_leading.web.rooms import Room
 from dcm4py_leading.web.server import HttpServer
 from tests.fixtures.rules import RETRIEVE
 
@@ -44,7 +45,9 @@ def client() -> Iterator[Client]:
     with ExitStack() as running:
 
         def serve(service: Service) -> httpx.Client:
-            web = HttpServer(Starlette(routes=[explain_route(service)]), "127.0.0.1", 0)
+            web = HttpServer(
+                Starlette(routes=[explain_route(service, Room("test", threads=2, waiting=8))]), "127.0.0.1", 0
+            )
             web.start()
             running.callback(web.stop)
             return running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{web.port}", trust_env=False))

@@ -21,6 +21,7 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.web.metrics import Measured, cumulative_buckets, metrics_route
+from dcm4py_leading.web.rooms import Room
 from tests.fixtures.http import served
 
 QRSCP, OURS = AETitle("QRSCP"), AETitle("DCM4CHEE")
@@ -46,7 +47,7 @@ class Service:
 
 
 def scrape(measured: Measured, accept: str = "*/*") -> httpx.Response:
-    with served(metrics_route(Service(measured))) as http:
+    with served(metrics_route(Service(measured), Room("test", threads=2, waiting=8))) as http:
         return http.get("/metrics", headers={"Accept": accept})
 
 
@@ -144,7 +145,7 @@ def test_what_is_kept_of_other_archives_is_told() -> None:
 
 def test_a_scrape_tells_the_moment_and_not_the_start() -> None:
     service = Service(IDLE)
-    with served(metrics_route(service)) as http:
+    with served(metrics_route(service, Room("test", threads=2, waiting=8))) as http:
         assert "dcm4py_open_associations 0.0" in http.get("/metrics").text
         service.measured = replace(IDLE, open_associations=1)
         assert "dcm4py_open_associations 1.0" in http.get("/metrics").text

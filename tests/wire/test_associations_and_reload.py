@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.dicom.pdu import AssociateReject
 from dcm4py_leading.errors import ConfigInvalid
 from tests.fixtures.datasets import make_study
+from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.ports import free_port
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import STUDY_FIND, STUDY_MOVE, VERIFICATION, associated, find, get, identifier, move, store
@@ -23,10 +25,10 @@ STUDY = "1.2.826.0.1.3680043.8.498.41"
 
 
 def rejection(seed: Seed, **settings: Any) -> tuple[int, int, int]:
-    with associated(seed.archive_port, [VERIFICATION], **settings) as assoc:
-        assert assoc.is_rejected
-        answer = assoc.acceptor.primitive
-        return (answer.result, answer.result_source, answer.diagnostic)
+    assoc, answer = associate(seed.archive_port, [(VERIFICATION, [IMPLICIT])], **settings)
+    assoc.link.close()
+    assert isinstance(answer, AssociateReject)
+    return (answer.result, answer.source, answer.reason)
 
 
 def echoes(port: int, **settings: Any) -> bool:
@@ -100,7 +102,7 @@ def test_a_reload_during_a_retrieve_leaves_it_on_what_it_began_with(
     reloaded = threading.Event()
 
     def wait_for_the_reload(_: Any) -> int:
-        reloaded.wait(20)
+        reloaded.wait(60)
         return 0x0000
 
     station = viewer(seed.viewer_port, script=wait_for_the_reload)

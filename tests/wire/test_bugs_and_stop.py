@@ -74,7 +74,7 @@ def test_a_stop_lets_a_retrieve_end_and_drops_idle_associations(
     stopping = threading.Event()
 
     def wait_for_the_stop(_: Any) -> int:
-        stopping.wait(20)
+        stopping.wait(60)
         return 0x0000
 
     station = viewer(seed.viewer_port, script=wait_for_the_stop)
@@ -83,7 +83,7 @@ def test_a_stop_lets_a_retrieve_end_and_drops_idle_associations(
         associated(seed.archive_port, [STUDY_MOVE]) as assoc,
     ):
         responses = assoc.send_c_move(identifier("STUDY", StudyInstanceUID=STUDY), "STORESCP", STUDY_MOVE)
-        assert station.asked.wait(20)
+        assert station.asked.wait(60)
         stopper = threading.Thread(target=service.stop, args=(20,))
         stopper.start()
         idle.join(10)

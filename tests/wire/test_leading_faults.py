@@ -61,7 +61,7 @@ class Scene:
         self._running = running
         running.callback(self._last_known.close)
         running.callback(self.never.set)
-        self.look(deadline=timedelta(seconds=20))
+        self.look(deadline=timedelta(seconds=60))
 
     def look(self, **settings: Any) -> None:
         """Start over with these settings and an empty cache; the last known answers stay."""
@@ -166,14 +166,14 @@ def ends_with_a700(scene: Scene, event: Any) -> Iterator[tuple[int, Dataset | No
 
 
 def stays_silent(scene: Scene, event: Any) -> Iterator[tuple[int, Dataset | None]]:
-    scene.never.wait(20)
+    scene.never.wait(60)
     yield 0x0000, None
 
 
 def answers_slowly(scene: Scene, event: Any) -> Iterator[tuple[int, Dataset | None]]:
     for _ in range(3):
         yield 0xFF00, data_set(StudyInstanceUID=A)
-        scene.never.wait(20)
+        scene.never.wait(60)
 
 
 FAULTS = [
@@ -192,7 +192,7 @@ FAULTS = [
 def test_fault_costs_one_query_and_the_next_is_answered(
     scene: Scene, fault: Callable[[Scene, Any], Any], outcome: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.look(deadline=timedelta(seconds=0.3 if fault in (stays_silent, answers_slowly) else 20))
+    scene.look(deadline=timedelta(seconds=0.3 if fault in (stays_silent, answers_slowly) else 60))
     scene.serve(lambda event: fault(scene, event))
     with caplog.at_level(logging.WARNING, logger="dcm4py_leading"):
         (looked,) = scene.ask(A)
@@ -202,7 +202,7 @@ def test_fault_costs_one_query_and_the_next_is_answered(
     assert scene.queries == 1
     assert len([record for record in caplog.records if record.name.startswith("dcm4py_leading")]) == 1
     scene.behave()
-    scene.look(deadline=timedelta(seconds=20))
+    scene.look(deadline=timedelta(seconds=60))
     (looked,) = scene.ask(A)
     assert looked.outcome.value == "miss"
     assert isinstance(looked.answer, Dataset) and looked.answer.PatientName == "Right^0"
@@ -214,7 +214,7 @@ def test_last_known_answer_is_served_through_a_fault(scene: Scene, fault: Callab
     scene.serve()
     scene.ask(A)
     scene.script = lambda event: fault(scene, event)
-    scene.look(deadline=timedelta(seconds=20))
+    scene.look(deadline=timedelta(seconds=60))
     (looked,) = scene.ask(A)
     assert looked.outcome.value == "stale-served"
     assert isinstance(looked.answer, Dataset) and looked.answer.PatientName == "Right^0"
@@ -242,7 +242,7 @@ def test_archive_that_takes_connections_and_says_nothing_is_given_up_at_the_dead
 def test_archive_that_is_down_is_refused_by_the_breaker_and_its_recovery_noticed_at_the_first_probe(
     scene: Scene,
 ) -> None:
-    scene.look(deadline=timedelta(seconds=20), breaker_pause=timedelta(milliseconds=1))
+    scene.look(deadline=timedelta(seconds=60), breaker_pause=timedelta(milliseconds=1))
     assert [scene.outcome(uid) for uid in UIDS[:5]] == ["failed"] * 3 + ["refused-by-breaker"] * 2
     (probing,) = scene.background
     scene.serve()
@@ -289,7 +289,7 @@ def test_association_that_the_archive_releases_is_let_go(scene: Scene) -> None:
     (theirs,) = leading._server.active_associations
     theirs.bind(evt.EVT_RELEASED, lambda event: released.set())
     theirs.release()
-    assert released.wait(20)
+    assert released.wait(60)
     assert scene.outcome(B) == "miss"
     assert scene.associations == 2
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,8 @@ class Scene:
         """Start the archive with the rules of retrieve and query, and leading-first."""
         self.seed.lead()
         self.seed.change(QUERY_RULE)
-        site = replace(self.seed.site, options=parse_options(settings or ["leading-first=true"]))
-        self._running.append(Service(site))
+        self.seed.options = parse_options(settings or ["leading-first=true"])
+        self._running.append(Service(self.seed.site))
 
     def measure(self) -> Measured:
         """What the service counted."""

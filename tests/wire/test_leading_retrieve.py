@@ -332,7 +332,7 @@ def test_a_leading_archive_that_accepts_and_never_answers_is_given_up_too(
     done = threading.Event()
 
     def never(event: Any) -> Iterator[tuple[int, Dataset | None]]:
-        done.wait(20)
+        done.wait(60)
         yield 0x0000, None
 
     leading_scp(seed.leading_port, never)

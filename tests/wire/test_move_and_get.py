@@ -217,7 +217,7 @@ def test_a_lost_response_is_a_failed_sub_operation(archive: Seed, viewer: StartV
     def never_the_first(_: Any) -> int:
         if not first.is_set():
             first.set()
-            release.wait(20)
+            release.wait(60)
         return 0x0000
 
     viewer(archive.viewer_port, script=never_the_first)
@@ -261,12 +261,12 @@ def test_pending_responses_of_a_c_get(archive: Seed, value: str, count: int) -> 
 
 def test_a_cancelled_move_stops_and_says_what_remains(archive: Seed, viewer: StartViewer) -> None:
     go_on = threading.Event()
-    station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(20) and 0x0000) or 0x0000)
+    station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(60) and 0x0000) or 0x0000)
     with associated(archive.archive_port, [STUDY_MOVE]) as assoc:
         responses = assoc.send_c_move(identifier("STUDY", StudyInstanceUID=STUDY), "STORESCP", STUDY_MOVE, msg_id=5)
 
         def cancel() -> None:
-            station.asked.wait(20)
+            station.asked.wait(60)
             assoc.send_c_cancel(5, 1)
             threading.Timer(0.3, go_on.set).start()  # the cancel is on its way
 
@@ -288,7 +288,7 @@ def test_a_retrieve_goes_over_as_many_associations_as_are_configured(seed: Seed,
     all_are_asked = threading.Barrier(3)
 
     def wait_for_the_others(_: Any) -> int:
-        all_are_asked.wait(20)
+        all_are_asked.wait(60)
         return 0x0000
 
     station = viewer(seed.viewer_port, script=wait_for_the_others)
@@ -299,7 +299,7 @@ def test_a_retrieve_goes_over_as_many_associations_as_are_configured(seed: Seed,
 
 def test_a_caller_that_leaves_stops_the_move(archive: Seed, viewer: StartViewer) -> None:
     go_on = threading.Event()
-    station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(20) and 0x0000) or 0x0000)
+    station = viewer(archive.viewer_port, script=lambda _: (go_on.wait(60) and 0x0000) or 0x0000)
     with associated(archive.archive_port, [STUDY_MOVE]) as assoc:
         assoc.send_c_move(identifier("STUDY", StudyInstanceUID=STUDY), "STORESCP", STUDY_MOVE)
         threading.Timer(0.5, go_on.set).start()

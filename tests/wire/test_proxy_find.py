@@ -134,7 +134,7 @@ def test_a_cancel_is_passed_on_while_the_archive_is_silent(scene: Scene) -> None
 
     scene.start(script)
     with associated(scene.seed.archive_port, [STUDY_FIND]) as assoc:
-        thread = threading.Thread(target=lambda: begun.wait(20) and assoc.send_c_cancel(1, None, STUDY_FIND))
+        thread = threading.Thread(target=lambda: begun.wait(60) and assoc.send_c_cancel(1, None, STUDY_FIND))
         thread.start()
         statuses = [status.Status for status, _ in assoc.send_c_find(KEYS, STUDY_FIND)]
         thread.join()
@@ -155,10 +155,10 @@ def test_a_client_that_goes_ends_the_query_there(scene: Scene) -> None:
     scene.start(script)
     assoc, _ = associate(scene.seed.archive_port, [(STUDY_FIND, [IMPLICIT])])
     assoc.send([(1, find_request(STUDY_FIND, 1), encoded(KEYS, IMPLICIT))])
-    assert begun.wait(20)
+    assert begun.wait(60)
     assoc.abort()
     assoc.link.close()
-    assert over.wait(20)
+    assert over.wait(60)
     assert cancelled == [True]
 
 
@@ -244,7 +244,7 @@ def test_what_has_come_is_answered_while_the_archive_goes_on_looking(
     def script(received: Received) -> None:
         for match in ROWS[:3]:
             received.respond(0xFF00, match)
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         has(*ROWS[3:])(received)
 
     seed = scene.seed
@@ -292,7 +292,7 @@ def test_a_match_does_not_get_old_while_others_come_one_by_one(
     def script(received: Received) -> None:
         for number, match in enumerate(ROWS):
             if number > 1:
-                assert seen.acquire(timeout=20)
+                assert seen.acquire(timeout=60)
             received.respond(0xFF00, match)
         received.respond(0x0000)
 

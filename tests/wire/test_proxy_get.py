@@ -229,7 +229,7 @@ def test_an_archive_that_is_silent_is_given_up(scene: Scene) -> None:
 
     def script(received: Received) -> None:
         received.store(OBJECTS[0])
-        over.wait(20)
+        over.wait(60)
 
     scene.seed.set(CONNECTION, dcmRetrieveTimeout="300")
     scene.start(get=script)
@@ -329,10 +329,10 @@ def test_a_client_that_goes_in_the_middle_ends_the_retrieve_there(scene: Scene) 
     scene.start(get=script)
     assoc, _ = associate(scene.seed.archive_port, [(STUDY_MOVE, [IMPLICIT])])
     assoc.send([(1, move_request(STUDY_MOVE, 1, "STORESCP"), encoded(KEYS, IMPLICIT))])
-    assert asked.wait(20)
+    assert asked.wait(60)
     assoc.abort()
     assoc.link.close()
-    assert over.wait(20)
+    assert over.wait(60)
     await_rest(scene.seed)
     assert cancelled == [True]
 
@@ -346,7 +346,7 @@ def test_a_c_get_of_the_viewer_passes_on_what_comes(scene: Scene) -> None:
 
 
 def test_two_viewers_of_the_same_study_get_each_object_once(scene: Scene, viewer: Callable[..., Viewer]) -> None:
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     def script(received: Received) -> None:
         both.wait()

@@ -61,7 +61,7 @@ class Hanging:
     def stop(self, *, after: int) -> None:
         """Stop without any patience, after so many hang; nothing of any request is left then."""
         for _ in range(after):
-            assert self.hangs.acquire(timeout=20)
+            assert self.hangs.acquire(timeout=60)
         stopping = threading.Thread(target=self.seed.service.stop, args=(0,))
         stopping.start()
         stopping.join(20)
@@ -128,7 +128,7 @@ def test_a_stop_does_not_wait_for_an_archive_that_hangs(
     start(hanging, scripted_pacs, move=sends_and_hangs(hanging, count))
     hanging.ask(*MOVE)
     hanging.stop(after=1)
-    assert hanging.cancelled.get(timeout=20)
+    assert hanging.cancelled.get(timeout=60)
 
 
 @pytest.mark.parametrize("count", [0, 2])
@@ -145,7 +145,7 @@ def test_a_stop_does_not_wait_for_an_archive_that_hangs_in_a_get(
     start(hanging, scripted_pacs, find=has(identifier("STUDY", SOPClassesInStudy=[CT])), get=script)
     hanging.ask(*MOVE)
     hanging.stop(after=1)
-    assert hanging.cancelled.get(timeout=20)
+    assert hanging.cancelled.get(timeout=60)
 
 
 @pytest.mark.parametrize("request_", [MOVE, GET], ids=["C-MOVE", "C-GET"])
@@ -156,7 +156,7 @@ def test_a_stop_does_not_wait_for_a_viewer_and_an_archive_that_hang(
     start(hanging, scripted_pacs, move=sends_and_hangs(hanging, 5))
     hanging.ask(*request_)
     hanging.stop(after=2 if request_ is MOVE else 1)
-    assert hanging.cancelled.get(timeout=20)
+    assert hanging.cancelled.get(timeout=60)
 
 
 def test_a_stop_does_not_wait_for_a_viewer_that_hangs_while_the_archive_waits_for_room(
@@ -175,7 +175,7 @@ def test_a_stop_does_not_wait_for_a_viewer_that_hangs_before_the_association(
         start(hanging, scripted_pacs, move=sends_and_hangs(hanging, 1))
         hanging.ask(*MOVE)
         hanging.stop(after=1)
-    assert hanging.cancelled.get(timeout=20)
+    assert hanging.cancelled.get(timeout=60)
 
 
 @pytest.mark.parametrize("request_", [MOVE, FIND], ids=["C-MOVE", "C-FIND"])

@@ -209,7 +209,7 @@ def test_garbage_on_the_port_ends_only_that_connection(seed: Seed) -> None:
     one_that_ends_early = b"\x01\x00\x00\x00\xff\xff" + bytes(100)
     with associated(seed.archive_port, [VERIFICATION]) as assoc:
         for garbage in (b"GET / HTTP/1.1\r\n\r\n", not_an_association_request, one_that_ends_early):
-            with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=10) as sock:
+            with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=60) as sock:
                 sock.sendall(garbage)
                 sock.settimeout(15)
                 while sock.recv(1000):
@@ -221,7 +221,7 @@ def test_garbage_on_the_port_ends_only_that_connection(seed: Seed) -> None:
 def test_a_peer_that_connects_and_says_nothing_is_dropped(seed: Seed) -> None:
     seed.set(f"cn=dicom,{DEVICE}", dcmAARQTimeout="200")
     seed.start()
-    with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=60) as sock:
         assert sock.recv(100) == b""
 
 
@@ -229,7 +229,7 @@ def test_a_peer_that_connects_and_says_nothing_is_dropped(seed: Seed) -> None:
 def test_a_rejected_peer_that_does_not_hang_up_is_dropped(seed: Seed) -> None:
     seed.set(CONNECTION, dcmAATimeout="100")
     seed.start()
-    with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", seed.archive_port), timeout=60) as sock:
         sock.sendall(encode(REQUEST))  # of an AE title that is not there
         answer = b""
         while piece := sock.recv(100):

@@ -143,7 +143,7 @@ def during_a_c_move(seed: Seed) -> Iterator[Association]:
     left = threading.Event()
 
     def wait(_: Any) -> int:
-        left.wait(20)
+        left.wait(60)
         return 0x0000
 
     station = Viewer(seed.viewer_port, script=wait)
@@ -151,7 +151,7 @@ def during_a_c_move(seed: Seed) -> Iterator[Association]:
         assoc, _ = associate(seed.archive_port, [(MOVE, [IMPLICIT])])
         query = encoded(identifier("STUDY", StudyInstanceUID=STUDY))
         assoc.send([(1, request(MOVE, dimse.C_MOVE_RQ, destination="STORESCP"), query)])
-        assert station.asked.wait(20)
+        assert station.asked.wait(60)
         yield _Releasing(assoc, left)  # type: ignore[misc]
     finally:
         left.set()

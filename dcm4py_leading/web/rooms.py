@@ -1,0 +1,52 @@
+"""Threads for HTTP requests, apart for each kind: what waits for another system keeps no health check waiting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dcm4py_leading.log import Repeated
+
+LOG = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Room:
+    """So many requests of one kind are served at once, and so many wait; the others are refused with 503."""
+
+    def __init__(self, what: str, *, threads: int, waiting: int) -> None:
+        """``what`` names the kind, for the log."""
+        self._what = what
+        self._threads = threads
+        self._most = threads + waiting
+        self._limiter: CapacityLimiter | None = None
+        self._count = 0
+        self._refused = Repeated(LOG)
+
+    def serves(self, handler: Handler) -> Endpoint:
+        """The endpoint that runs ``handler`` here."""
+
+        async def endpoint(request: Request) -> Response:
+            if self._count >= self._most:
+                self._refused.warning("HTTP: a request to %s was refused, as %d are waiting", self._what, self._count)
+                return JSONResponse(
+                    {"errorMessage": f"too many requests to {self._what} at once"},
+                    status_code=503,
+                    headers={"Retry-After": "5"},
+                )
+            if self._limiter is None:  # it belongs to the event loop, which is there now
+                self._limiter = CapacityLimiter(self._threads)
+            self._count += 1
+            try:
+                return await run_sync(handler, request, limiter=self._limiter)
+            finally:
+                self._count -= 1
+
+        return endpoint
