@@ -327,9 +327,9 @@ class AcceptedAssociation:
         response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
         self._association.send([(request.context_id, response, data)], is_urgent=is_urgent)
 
-    def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
+    def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
-        self._association.send_each(request.context_id, response_to(request, status.PENDING), identifiers)
+        self._association.send_each(request.context_id, response_to(request, code), identifiers)
 
     # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
 

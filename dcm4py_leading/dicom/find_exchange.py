@@ -83,11 +83,13 @@ def awaited_responses(
     sop_class_uid: str,
     identifier: Dataset,
     is_over: Callable[[], bool],
+    on_unsupported: Callable[[], None],
 ) -> Generator[bytes | Lull]:
     """As `encoded_responses`, for somebody who looks at them as they come: in between it tells of lulls.
 
     Cancelled also when ``is_over``, which is asked while nothing comes, says that nobody waits for them.
-    dcmResponseTimeout bounds the wait for each.
+    ``on_unsupported`` is called when a response says that a key is not supported. dcmResponseTimeout bounds the wait
+    for each.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     patience = seconds(assoc.connection.response_timeout) or math.inf
@@ -102,6 +104,8 @@ def awaited_responses(
                 data = _pending(*received, message_id)
                 if data is None:
                     return
+                if received[0].number(dimse.STATUS) == status.PENDING_WITH_UNSUPPORTED_KEYS:
+                    on_unsupported()
                 silent = 0.0
                 lulls.came(waited)
                 yield bytes(data)

@@ -65,8 +65,9 @@ class UpstreamFind:
                 context = _context(assoc, self._ae_title)
                 if relational and not _may_be_relational(assoc, context, ae):
                     raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
+                model = context.abstract_syntax
                 with closing(
-                    awaited_responses(assoc, context, context.abstract_syntax, keys, asked.is_over)
+                    awaited_responses(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
                 ) as responses:
                     try:
                         for response in responses:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 from pydicom import Dataset
@@ -24,6 +24,7 @@ from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.key_support import KeySupport
 
 LOG = logging.getLogger(__name__)
 
@@ -46,6 +47,10 @@ class Asked:
     """The only studies that count."""
     is_over: Callable[[], bool] = lambda: False
     """Whether the client waits no more; asked while another archive does not answer."""
+    are_supported: bool = True
+    """Whether the archive here supports all keys."""
+    support: KeySupport = field(default_factory=KeySupport)
+    """The same of all archives that have been asked."""
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
         """The same, of these studies only; its level is STUDY or below."""
@@ -113,6 +118,8 @@ class Embedded:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
+        if not asked.are_supported:
+            asked.support.lacks_one()
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
 
