@@ -144,7 +144,9 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
             for condition in _conditions(identifier, tag, comparison)
         ),
         unmatched=frozenset(
-            tag for tag in valued - comparisons.keys() - _NO_KEYS if not _matches_everything(identifier[tag])
+            tag
+            for tag in valued - comparisons.keys() - _NO_KEYS
+            if tag & 0xFFFF and not _matches_everything(identifier[tag])  # a group length is no key
         ),
         computed=frozenset(tag for tag in computed if _is_computed_at(tag, level)),
     )
