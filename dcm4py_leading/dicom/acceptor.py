@@ -61,7 +61,8 @@ class AcceptedAssociation:
         listen_address: tuple[str, int],
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
-        takes_a_place: Callable[[AcceptedAssociation], int],
+        takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
+        is_admitted: Callable[[AcceptedAssociation], None],
         capabilities: KnownCapabilities,
     ) -> None:
         self._socket = sock
@@ -69,6 +70,8 @@ class AcceptedAssociation:
         self._holder = holder
         self._handlers = handlers
         self._takes_a_place = takes_a_place
+        self._is_admitted = is_admitted
+        self._gives_way = False
         self._capabilities = capabilities
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
@@ -124,7 +127,8 @@ class AcceptedAssociation:
                 LOG.info("association with %s aborted: %s", self.calling_ae_title or self.remote_address, err)
                 link.abort()
             except (LinkEnded, AssociationFailed, NotAllowed) as err:
-                LOG.info("association with %s ended: %s", self.calling_ae_title or self.remote_address, err)
+                level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
+                LOG.log(level, "association with %s ended: %s", self.calling_ae_title or self.remote_address, err)
             finally:
                 on_end()
                 if has_answer:
@@ -153,6 +157,7 @@ class AcceptedAssociation:
             on_rejection()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
+        self._is_admitted(self)
         link.send(Event.ACCEPT, verdict)
         link.set_send_timeout(seconds(self.connection.send_timeout))
         LOG.info("association from %s at %s to %s", self.calling_ae_title, self.remote_address, called)
@@ -163,13 +168,10 @@ class AcceptedAssociation:
             return Rejection(AssociateReject(1, 2, 2), "protocol version not supported")
         if request.application_context != APPLICATION_CONTEXT:
             return Rejection(AssociateReject(1, 1, 2), "application context name not supported")
-        verdict = admit(
-            self.runtime.device,
-            self.connection,
-            request.called_ae_title,
-            request.calling_ae_title,
-            self._takes_a_place(self),
-        )
+        place = self._takes_a_place(self)
+        if isinstance(place, Rejection):
+            return place
+        verdict = admit(self.runtime.device, self.connection, request.called_ae_title, request.calling_ae_title, place)
         if isinstance(verdict, Rejection):
             return verdict
         self.local_ae = verdict
@@ -219,6 +221,11 @@ class AcceptedAssociation:
             self._link.abort()
         if self.onward is not None:
             self.onward.interrupt()
+
+    def give_way(self) -> None:
+        """End a connection that has no association; see `unadmitted.Connection`."""
+        self._gives_way = True
+        self.abort()
 
     def is_relational(self, sop_class_uid: str) -> bool:
         """Whether relational queries or retrieval was negotiated for this SOP class."""

@@ -11,13 +11,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
-from dcm4py_leading.dicom.negotiation import KnownCapabilities
+from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection
 from dcm4py_leading.dicom.opened import Opened
+from dcm4py_leading.dicom.pdu import AssociateReject
 from dcm4py_leading.dicom.scp_echo import echo
 from dcm4py_leading.dicom.scp_find import find_matches
 from dcm4py_leading.dicom.scp_retrieve import get, move
 from dcm4py_leading.dicom.scp_store import store_object
+from dcm4py_leading.dicom.unadmitted import Unadmitted
 from dcm4py_leading.errors import ConfigInvalid, Problem
+from dcm4py_leading.log import Repeated
+from dcm4py_leading.model.descriptors import shares
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.service.runtime import RuntimeHolder
 
@@ -48,6 +52,7 @@ class _Listener:
 
     def __init__(self, sock: socket.socket, accept: Callable[[socket.socket, str], None]) -> None:
         sock.setblocking(False)
+        self._failures = Repeated(LOG)
         self._socket = sock
         self._accept = accept
         self._wake, self._woken = socket.socketpair()
@@ -68,7 +73,7 @@ class _Listener:
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another process was faster, or the peer is gone again
             except OSError as err:  # out of descriptors: those who have a connection come first
-                LOG.error("cannot accept a connection: %s", err.strerror)
+                self._failures.log(logging.ERROR, "cannot accept a connection: %s", err.strerror)
                 time.sleep(0.1)
                 continue
             self._accept(accepted, address[0])
@@ -106,7 +111,9 @@ class Listeners:
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
         self._opened = Opened()
-        self._lock = threading.Lock()  # of the two above
+        self._lock = threading.Lock()  # of associations and those that are open
+        self._shares = shares()
+        self._unadmitted = Unadmitted(self._shares.unadmitted)
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
         """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
@@ -131,8 +138,16 @@ class Listeners:
     def _listener(self, address: Address, connection: Connection) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock, remote_address, address, self.holder, HANDLERS, self._takes_a_place, self._capabilities
+                sock,
+                remote_address,
+                address,
+                self.holder,
+                HANDLERS,
+                self._takes_a_place,
+                self._unadmitted.remove,
+                self._capabilities,
             )
+            self._unadmitted.add(association)
             thread = threading.Thread(
                 target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True
             )
@@ -154,19 +169,23 @@ class Listeners:
         finally:
             self._forget(association)
 
-    def _takes_a_place(self, association: AcceptedAssociation) -> int:
-        """It asks to be admitted: how many are open in all processes, it included."""
+    def _takes_a_place(self, association: AcceptedAssociation) -> int | Rejection:
+        """It asks to be admitted: how many are open in all processes, it included; or why there is no place."""
         with self._lock:
             self._open.add(association)
             self._report(len(self._open))
+            if len(self._open) > self._shares.admitted:
+                return Rejection(AssociateReject(2, 3, 2), f"there is room for {self._shares.admitted} associations")
             return len(self._open) + self._others()
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
+        self._unadmitted.enter(association)  # until the peer has closed the connection
         with self._lock:
             self._open.discard(association)
             self._report(len(self._open))
 
     def _forget(self, association: AcceptedAssociation) -> None:
+        self._unadmitted.remove(association)
         with self._lock:
             self._associations.pop(association, None)
 

@@ -13,8 +13,8 @@ from typing import Final
 # -- Connections, in each process
 
 UNADMITTED_CONNECTIONS: Final = 256
-"""Connections to DICOM ports that have no association yet, or none any more; an eighth of the file descriptors, if that
-is less.
+"""Connections to DICOM ports that have no association yet, or none any more; a sixteenth of the file descriptors, if
+that is less.
 
 Beyond: the oldest of the address that has most of them is ended."""
 

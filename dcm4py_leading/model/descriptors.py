@@ -31,7 +31,7 @@ class Shares:
     @classmethod
     def of(cls, descriptors: int) -> Self:
         """Those of a process that may have so many descriptors."""
-        unadmitted = max(min(UNADMITTED_CONNECTIONS, descriptors // 8), 4)
+        unadmitted = max(min(UNADMITTED_CONNECTIONS, descriptors // 16), 4)
         http = max(min(HTTP_CONNECTIONS, descriptors // 16), 4)
         admitted = (descriptors - _FOR_OURSELVES - unadmitted - http) // _EACH
         return cls(unadmitted=unadmitted, admitted=max(min(OPEN_ASSOCIATIONS, admitted), 1), http=http)
