@@ -171,6 +171,10 @@ class WorklistUnavailable(DependencyError):
     """The modality worklist SCP gave no usable answer."""
 
 
+class UnencodableText(Dcm4pyError, ValueError):
+    """A data set cannot hold all of its text in one character set. Names the attribute, never the text."""
+
+
 class CoercionFailed(DependencyError):
     """A step of a coercion rule cannot be carried out; what happens next is the rule's dcmCoercionOnFailure."""
 

@@ -7,20 +7,28 @@ names itself; UTF-8 where that cannot hold the text.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.update import update
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.dataset.character_sets import CharacterSet, normalized
+from dcm4py_leading.dataset.charset import (
+    SPECIFIC_CHARACTER_SET,
+    character_set,
+    elements_of,
+    specific_character_set,
+    unified,
+    unwritable,
+)
+from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.normal import element_of
 from dcm4py_leading.dataset.plain import is_plain
-from dcm4py_leading.dataset.scan import Buffer, Encoding, Span
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span
+from dcm4py_leading.dataset.text import is_decodable
+from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.errors import UnencodableText
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 _WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})
@@ -49,19 +57,15 @@ def selected(ds: Dataset, tags: Collection[int]) -> Dataset:
 def encode(ds: Dataset) -> bytes:
     """The bytes to keep. May change the character set of ``ds``."""
     local = character_set(ds)
-    needed = unified(local, (element for element in ds if element.tag != SPECIFIC_CHARACTER_SET))
+    needed = unified(local, elements_of(ds))
     if needed != local:
         ds[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = False
-    buffer.is_little_endian = True
-    write_dataset(buffer, ds)
-    return buffer.getvalue()
+    return write(ds, EXPLICIT_LITTLE)
 
 
 def decode(data: bytes) -> Dataset:
     """What `encode` wrote."""
-    return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+    return read(data, EXPLICIT_LITTLE)
 
 
 def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
@@ -72,7 +76,7 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
             return uids
     wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
     parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
-    return read_dataset(BytesIO(parts), encoding.is_implicit_vr, encoding.is_little_endian)
+    return read(parts, encoding)
 
 
 def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
@@ -90,9 +94,41 @@ def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) 
 def merged(levels: Sequence[bytes]) -> Dataset:
     """One data set of the attributes of an entity and of those above it, given from the top down.
 
-    It has the character set of the lowest one, or UTF-8 where that cannot hold the text of all.
+    It has the character set of the lowest one, or UTF-8 where that cannot hold the text of all. Where there is text
+    that cannot be decoded, it has the set that this is declared to be in, if need be with code extensions; what that
+    cannot hold is left out.
     """
-    ds = decode(levels[-1])
-    for upper in reversed(levels[:-1]):
-        update(ds, decode(upper), UpdatePolicy.OVERWRITE)
+    read = [decode(level) for level in levels]
+    _bring_into_one_set(read)
+    ds = read[-1]
+    for upper in reversed(read[:-1]):
+        update(ds, upper, UpdatePolicy.OVERWRITE)
     return ds
+
+
+def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
+    """Where text cannot be decoded and the levels name different sets, let all name one that is true for it."""
+    if len({normalized(character_set(ds)) for ds in levels}) == 1:
+        return
+    declared = [ds for ds in levels if any(not is_decodable(text) for _, text in texts_of(elements_of(ds)))]
+    if not declared:
+        return
+    codes = next((found for ds in declared if (found := _common_set(ds, levels)) is not None), None)
+    codes = character_set(declared[0]) if codes is None else codes
+    for ds in levels:
+        for tag in unwritable(ds, codes):
+            del ds[tag]
+        if codes:
+            ds[SPECIFIC_CHARACTER_SET] = specific_character_set(codes)
+        elif SPECIFIC_CHARACTER_SET in ds:
+            del ds[SPECIFIC_CHARACTER_SET]
+
+
+def _common_set(declaring: Dataset, levels: Sequence[Dataset]) -> CharacterSet | None:
+    """The set of ``declaring``, extended if need be, if all levels can be written in it."""
+    others = [element for ds in levels if ds is not declaring for element in elements_of(ds)]
+    try:
+        codes = unified(character_set(declaring), others, elements_of(declaring))
+    except UnencodableText:
+        return None
+    return None if any(unwritable(ds, codes) for ds in levels) else codes

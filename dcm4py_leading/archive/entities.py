@@ -15,6 +15,7 @@ from dcm4py_leading.archive.keys import column_values
 from dcm4py_leading.archive.prepared import Prepared
 from dcm4py_leading.archive.tables import TABLES, instance, patient, series, study
 from dcm4py_leading.coercion.update import update
+from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.values import Level
 
@@ -194,7 +195,12 @@ class _Entities:
         """Update the attributes of an entity with those of a further object, by the policy of its filter."""
         self._attributes[level] = attributes
         ds, new = decode(attributes), decode(self._new.levels[level].encoded)
-        if update(ds, new, self._keeper.update_policy(level), only=self._keeper.tags[level]):
+        try:
+            changes = update(ds, new, self._keeper.update_policy(level), only=self._keeper.tags[level])
+        except CoercionFailed as err:
+            LOG.warning("the index keeps what it had of study %s: %s", ref(self._new.study_instance_uid), err)
+            return
+        if changes:
             table = TABLES[level]
             kept = Kept(encode(ds), column_values(ds, level))
             self._attributes[level] = kept.encoded

@@ -10,11 +10,9 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
-from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.attributes import encode, selected
 from dcm4py_leading.archive.keys import (
@@ -31,6 +29,7 @@ from dcm4py_leading.archive.keys import (
     normal,
 )
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.plain import compared_text, is_plain
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
@@ -156,12 +155,13 @@ class _Level:
         )
         if parts.character_set and not plain:
             return None
+        has_romaji = b"13" in character_set
         pieces: dict[int, bytes] = {}
         values: dict[int, tuple[bytes, bytes]] = {}
         for tag, element in parts.elements.items():
             look = _look if len(element) <= _MAX_REMEMBERED_BYTES else _look.__wrapped__
             vr, value, piece, plain = look(tag, element, parts.is_implicit_vr)
-            if plain:
+            if plain and not (has_romaji and (b"~" in value or b"\\" in value)):
                 pieces[tag] = piece
                 values[tag] = (vr, value)
         odd = parts.elements.keys() - pieces.keys()
@@ -198,7 +198,7 @@ class _Parts:
         parts = {tag: element for tag, element in self.elements.items() if tag in tags}
         parts[SPECIFIC_CHARACTER_SET] = self.character_set
         parts.setdefault(_PIXEL_REPRESENTATION, self.pixel_representation)
-        return read_dataset(BytesIO(b"".join(parts[tag] for tag in sorted(parts))), self.is_implicit_vr, True)
+        return read(b"".join(parts[tag] for tag in sorted(parts)), Encoding(self.is_implicit_vr, True))
 
 
 @lru_cache(maxsize=8192)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.attributes_format import AttributesFormat, compile_format, random_digits
+from dcm4py_leading.dataset.text import storable
 
 __all__ = ["PathFormat", "compile_path_format", "random_digits"]
 
@@ -41,7 +42,7 @@ def compile_path_format(text: str) -> PathFormat:
 
 
 def _clean(value: str) -> str:
-    return _UNSAFE.sub("_", value)
+    return _UNSAFE.sub("_", storable(value))
 
 
 def _element(text: str) -> str:

@@ -32,6 +32,7 @@ from dcm4py_leading.dataset.normal import (
     normal_date,
     normal_name_group,
     normal_number,
+    spellings,
     time_span,
     values_text,
 )
@@ -332,8 +333,8 @@ def _name_groups(text: str) -> list[NameGroup]:
 def _alternatives(group: str) -> tuple[Value | Wildcard, ...]:
     """``DOE^*`` also matches DOE, whose further components are empty."""
     pattern = re.sub(r"\*+", "*", normal_name_group(group))
-    alternatives = [_text(pattern)]
+    patterns = [pattern]
     while pattern.endswith("^*"):
         pattern = pattern.removesuffix("^*").rstrip("^")
-        alternatives.append(_text(pattern))
-    return tuple(alternatives)
+        patterns.append(pattern)
+    return tuple(_text(spelling) for pattern in patterns for spelling in spellings(pattern))

@@ -6,25 +6,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pydicom import Dataset
-from pydicom.charset import python_encoding
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, STAND_ALONE, CharacterSet
 from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
-    CharacterSet,
     character_set,
+    described,
+    lost,
     specific_character_set,
-    unified,
 )
 from dcm4py_leading.errors import CoercionFailed
 
 _DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
-_STAND_ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})
-"""They allow no code extensions (PS3.3 C.12.1.1.2)."""
-# pydicom knows some misspelt ones besides the defined terms; they are read, and not written.
-_DEFINED = frozenset(python_encoding) - {"ISO_IR 6", "ISO 2022 GBK", "ISO 2022 58"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +45,17 @@ class ChangeCharsetStep:
     def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
         """Specific Character Set, which has all text encoded anew; nothing when it is that already.
 
-        Raises CoercionFailed when the set lacks a character of the text.
+        Raises CoercionFailed when the set lacks a character of the text, or text is not in the set that it is declared
+        to be in.
         """
         # dcm4chee writes a question mark for what the new set cannot encode; a name is not to be lost in silence.
         if character_set(ds) == self.codes:
             return []
-        if unified(self.codes, ds) != self.codes:
-            codes = "\\".join(self.codes) or "the default repertoire"
-            raise CoercionFailed(f"{self.name}: there is text that {codes} cannot encode")
+        if (attribute := lost(ds, self.codes)) is not None:
+            raise CoercionFailed(
+                f"{self.name}: {attribute} cannot be decoded in {described(character_set(ds))},"
+                f" or not encoded in {described(self.codes)}"
+            )
         if self.codes:
             return [set_to(specific_character_set(self.codes))]
         return [removed(SPECIFIC_CHARACTER_SET)]
@@ -76,9 +75,9 @@ def compile_change_charset(specific: str) -> ChangeCharsetStep:
         codes = tuple(_with_code_extensions(code) for code in codes)
     for number, code in enumerate(codes):
         # Only the first may be left out: it means the default repertoire.
-        if code not in _DEFINED or (number > 0 and not code):
+        if code not in DEFINED_TERMS or (number > 0 and not code):
             raise ValueError(f"unknown character set {code!r}")
-        if len(codes) > 1 and code in _STAND_ALONE:
+        if len(codes) > 1 and code in STAND_ALONE:
             raise ValueError(f"{code} allows no code extensions: it stands alone")
     return ChangeCharsetStep(codes=codes)
 
@@ -86,4 +85,4 @@ def compile_change_charset(specific: str) -> ChangeCharsetStep:
 def _with_code_extensions(code: str) -> str:
     """ISO_IR 100 among several means ISO 2022 IR 100, to dcm4che too."""
     extended = code.replace("ISO_IR ", "ISO 2022 IR ", 1)
-    return extended if extended in _DEFINED else code
+    return extended if extended in DEFINED_TERMS else code

@@ -12,6 +12,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import values_of
+from dcm4py_leading.dataset.text import TEXT_VRS, shown
 
 _EMPTY = "(empty)"
 
@@ -86,14 +87,20 @@ def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:
         model: dict[str, object] = element.to_json_dict(None, 0)
     except (ValueError, TypeError, OverflowError):
         # A number that is none: shown as it stands.
-        return {"vr": str(element.VR), "Value": values}
+        return {"vr": str(element.VR), "Value": list(map(shown, values))}
     numbers = model.get("Value")
     if isinstance(numbers, list):
         # PS3.18 F.2.2: NaN and infinities are strings.
         model["Value"] = [str(n) if isinstance(n, float) and not math.isfinite(n) else n for n in numbers]
+    if element.VR in TEXT_VRS and isinstance(numbers, list):
+        model["Value"] = [
+            {group: shown(text) for group, text in one.items()} if isinstance(one, dict) else shown(one) if one else one
+            for one in numbers
+        ]
     return {**model, "vr": str(element.VR)}
 
 
 def _printable(text: str) -> str:
     """``text`` with line ends and control characters escaped: a value must not steer the terminal."""
+    text = shown(text)
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -6,6 +6,8 @@ import hashlib
 from functools import lru_cache
 from urllib.parse import quote_plus
 
+from dcm4py_leading.dataset.text import storable
+
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"
 
 
@@ -25,7 +27,7 @@ def java_hash(text: str) -> str:
 
 def md5_base32(text: str) -> str:
     """MD5 of the UTF-8 in 26 digits of base 32, the least significant first."""
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    digest = hashlib.md5(storable(text).encode(), usedforsecurity=False).digest()
     # dcm4che loses the first byte of either half; files must be found where it put them.
     low, high = (int.from_bytes(half[1:]) << 8 for half in (digest[:8], digest[8:]))
     number = high << 64 | low

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pydicom import Dataset, config
-from pydicom.charset import python_encoding
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 
@@ -23,15 +22,14 @@ from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, rem
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
 from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
-    CharacterSet,
     character_set,
+    lost,
     parse_character_set,
     specific_character_set,
-    unified,
 )
-from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import CoercionFailed
 
 _INTEGER_FORMATS = {"US": "<H", "SS": "<h", "UL": "<L", "SL": "<l", "UV": "<Q", "SV": "<q"}
@@ -102,9 +100,15 @@ class MergeAttribute:
         """
         try:
             wanted = _known_codes(text) if text else ()
-            possible = unified(wanted, ds)
-        except UNREADABLE as err:
+        except ValueError as err:
             raise self._failed() from err
+        possible = wanted
+        if lost(ds, wanted) is not None:
+            possible = (UTF_8,)
+            if wanted and (attribute := lost(ds, possible)) is not None:
+                raise CoercionFailed(
+                    f"merge-attrs: {attribute} cannot be decoded in the character set that is declared"
+                )
         if wanted:
             return [set_to(specific_character_set(possible))] if possible != character_set(ds) else []
         if possible != wanted or SPECIFIC_CHARACTER_SET not in ds:
@@ -210,7 +214,7 @@ def _check_value(tag: int, form: AttributesFormat) -> None:
 def _known_codes(text: str) -> CharacterSet:
     codes = parse_character_set(text)
     for code in codes:
-        if code not in python_encoding:
+        if folded(code) not in DEFINED_TERMS:
             raise ValueError(f"unknown Specific Character Set {code!r}")
     return codes
 

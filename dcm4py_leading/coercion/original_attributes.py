@@ -12,10 +12,14 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.coercion.changes import Change, set_to
 from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
+    carries,
     character_set,
+    codes_of,
+    elements_of,
     specific_character_set,
     unified,
 )
+from dcm4py_leading.dataset.text_values import texts_of
 
 ORIGINAL_ATTRIBUTES_SEQUENCE = 0x04000561
 _NEVER = frozenset({ORIGINAL_ATTRIBUTES_SEQUENCE, SPECIFIC_CHARACTER_SET, 0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -47,7 +51,12 @@ def original_attributes(
         return None
     item = Dataset()
     local = character_set(ds)
-    if (needed := unified(local, modified)) != local:
+    was = codes_of(previous[SPECIFIC_CHARACTER_SET]) if SPECIFIC_CHARACTER_SET in previous else local
+    if not all(carries(text, was, local) for _, text in texts_of(elements_of(modified))):
+        needed = was or ("ISO_IR 6",)
+    else:
+        needed = unified(local, elements_of(modified))
+    if needed != local:
         item[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
     item.SourceOfPreviousValues = source_of_previous_values
     item.AttributeModificationDateTime = now.strftime("%Y%m%d%H%M%S.%f")

@@ -15,6 +15,7 @@ from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
+from dcm4py_leading.dataset.text import storable
 
 _PATIENT_ID = 0x00100020
 _ISSUER_OF_PATIENT_ID = 0x00100021
@@ -53,7 +54,7 @@ def patient_id_hash(ds: Dataset) -> str:
         cx += f"^^^{issuer}"
     if type_code:
         cx += f"^{_escaped(type_code)}"
-    return str(_name_based_uuid(cx.encode()))
+    return str(_name_based_uuid(storable(cx).encode()))
 
 
 def _escaped(text: str) -> str:

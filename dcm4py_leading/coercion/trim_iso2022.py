@@ -13,10 +13,11 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.changes import Change, removed, set_to
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.tags import Tags
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, CharacterSet, character_set, specific_character_set
+from dcm4py_leading.dataset.character_sets import CharacterSet, normalized
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, lost, specific_character_set
 
-_SINGLE_BYTE = ("13", "100", "101", "109", "110", "126", "127", "138", "144", "148", "166")
-# PS3.3 C.12.1.1.2, tables C.12-2 and C.12-3. dcm4chee also trims IR 203 (Latin-9), which nothing here can read.
+_SINGLE_BYTE = ("13", "100", "101", "109", "110", "126", "127", "138", "144", "148", "166", "203")
+# PS3.3 C.12.1.1.2, tables C.12-2 and C.12-3.
 _PLAIN: dict[CharacterSet, CharacterSet] = {
     ("ISO 2022 IR 6",): (),
     **{(f"ISO 2022 IR {number}",): (f"ISO_IR {number}",) for number in _SINGLE_BYTE},
@@ -40,9 +41,9 @@ class TrimISO2022Step:
         return frozenset({SPECIFIC_CHARACTER_SET})
 
     def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
-        """The plain set in place of a single one of ISO 2022; None when there is nothing to trim."""
-        codes = character_set(ds)
-        if codes not in _PLAIN:
+        """The plain set in place of a single one of ISO 2022; None when there is none, or text that needs it."""
+        codes = normalized(character_set(ds))
+        if codes not in _PLAIN or lost(ds, _PLAIN[codes]) is not None:
             return None
         plain = _PLAIN[codes]
         # The default repertoire is meant by an absent attribute, and must not be by an empty one (type 1C).

@@ -10,7 +10,17 @@ from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
 from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set, unified
+from dcm4py_leading.dataset.character_sets import CharacterSet
+from dcm4py_leading.dataset.charset import (
+    SPECIFIC_CHARACTER_SET,
+    carries,
+    character_set,
+    elements_of,
+    specific_character_set,
+    unified,
+)
+from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.errors import CoercionFailed, UnencodableText
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 PATIENT_ID_GROUP = (0x00100020, 0x00100021, 0x00100024, 0x00101002)
@@ -27,8 +37,9 @@ def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[
     """Update ``ds`` with the attributes of ``new``, or with those whose tag is in ``only``; ``new`` is not changed.
 
     A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and
-    carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets UTF-8.
-    Returns what was changed, and nothing else.
+    carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets another,
+    see `with_character_set`. Text that could not be decoded is carried over only where it is declared as it was.
+    Returns what was changed, and nothing else. Raises CoercionFailed.
     """
     changes = plan_update(ds, new, policy, only=only)
     apply(ds, changes)
@@ -36,10 +47,18 @@ def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[
 
 
 def plan_update(
-    ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None
+    ds: Dataset,
+    new: Dataset,
+    policy: UpdatePolicy,
+    *,
+    only: Collection[int] | None = None,
+    declared: CharacterSet | None = None,
 ) -> list[Change]:
-    """The changes that `update` makes, without making them."""
-    return with_character_set(ds, _merged(ds, new, policy, only))
+    """The changes that `update` makes, without making them.
+
+    ``declared`` is the character set that ``new`` is of, where it does not name it itself.
+    """
+    return with_character_set(ds, _merged(ds, new, policy, only, declared))
 
 
 def plan_update_with_identifier_groups(
@@ -52,7 +71,7 @@ def plan_update_with_identifier_groups(
     mixed in. When both are the same, each attribute follows the policy.
     """
     # dcm4chee updates them one by one, and may leave our issuer beside the other's ID.
-    merged = {change.tag: change for change in _merged(ds, new, policy, only)}
+    merged = {change.tag: change for change in _merged(ds, new, policy, only, None)}
     for group in IDENTIFIER_GROUPS:
         identifier, members = group[0], group[1:]
         if _same(_get(ds, identifier), _get(new, identifier)):
@@ -66,9 +85,17 @@ def plan_update_with_identifier_groups(
 
 
 def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
-    """The changes, headed by one of Specific Character Set when that of ``ds`` cannot encode their text."""
+    """The changes, headed by one of Specific Character Set when that of ``ds`` cannot encode their text.
+
+    It becomes UTF-8 where all other text of ``ds`` can be decoded, else it gets code extensions. Raises CoercionFailed.
+    """
     local = character_set(ds)
-    needed = unified(local, (c.element for c in changes if c.kind is ChangeKind.SET and c.element is not None))
+    new = [c.element for c in changes if c.kind is ChangeKind.SET and c.element is not None]
+    gone = {c.tag for c in changes if len(c.path) == 1}
+    try:
+        needed = unified(local, new, (element for element in elements_of(ds) if element.tag not in gone))
+    except UnencodableText as err:
+        raise CoercionFailed(str(err)) from err
     return list(changes) if needed == local else [set_to(specific_character_set(needed)), *changes]
 
 
@@ -89,15 +116,26 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str | PersonName) and not str(value).strip(" \0"))
 
 
-def _merged(ds: Dataset, new: Dataset, policy: UpdatePolicy, only: Collection[int] | None) -> list[Change]:
+def _merged(
+    ds: Dataset,
+    new: Dataset,
+    policy: UpdatePolicy,
+    only: Collection[int] | None,
+    declared: CharacterSet | None,
+) -> list[Change]:
     changes: list[Change] = []
+    theirs, ours = character_set(new) if declared is None else declared, character_set(ds)
     for tag in sorted(new.keys()):
         if tag == SPECIFIC_CHARACTER_SET or tag.element == 0 or (only is not None and tag not in only):
             continue
         change = _change(_get(ds, tag), new[tag], policy)
-        if change is not None:
+        if change is not None and (change.element is None or _is_carried(change.element, theirs, ours)):
             changes.append(change)
     return changes
+
+
+def _is_carried(element: DataElement, theirs: CharacterSet, ours: CharacterSet) -> bool:
+    return all(carries(text, theirs, ours) for _, text in texts_of([element]))
 
 
 def _change(local: DataElement | None, new: DataElement, policy: UpdatePolicy) -> Change | None:

@@ -27,10 +27,11 @@ from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
+    elements_of,
     specific_character_set,
     unified,
 )
-from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.errors import CoercionFailed, UnencodableText
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
 from dcm4py_leading.model.values import TransferRole
 
@@ -73,8 +74,11 @@ class XsltStep:
             raise CoercionFailed(f"xslt {self.style_sheet.path}: {err}") from None
         if PIXEL_DATA & new.keys():
             raise CoercionFailed(f"xslt {self.style_sheet.path}: expected it to leave Pixel Data alone")
-        _encodable_items(new)
-        return plan_update(ds, new, UpdatePolicy.OVERWRITE)
+        try:
+            _encodable_items(new)
+        except UnencodableText as err:
+            raise CoercionFailed(f"xslt {self.style_sheet.path}: {err}") from err
+        return plan_update(ds, new, UpdatePolicy.OVERWRITE, declared=character_set(ds))
 
 
 def compile_xslt(
@@ -243,6 +247,6 @@ def _encodable_items(ds: Dataset) -> None:
             continue
         for item in element.value:
             local = character_set(item)
-            if local and (needed := unified(local, item)) != local:
+            if local and (needed := unified(local, elements_of(item))) != local:
                 item[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
             _encodable_items(item)

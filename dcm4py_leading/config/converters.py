@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from dcm4py_leading.config.dn import dn_key
+from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, declaration
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import AETitle, parse_duration
 
@@ -113,20 +114,15 @@ def distinguished_name(value: str) -> str:
     return value.strip()
 
 
-_ONE_SET = (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166)
-_CHARACTER_SETS = frozenset(
-    {f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in _ONE_SET}
-    | {f"ISO 2022 IR {number}" for number in (58, 87, 149, 159)}
-    | {"ISO_IR 192", "GB18030", "GBK"}
-)
-"""Defined terms of Specific Character Set (PS3.3 C.12.1.1.2) that can be decoded here: all but that of Latin 9."""
+_CHARACTER_SETS = DEFINED_TERMS - {""} | {"ISO_IR 6"}
 
 
 def character_set(value: str) -> str:
     """dcmDefaultCharacterSet: a defined term, or several with a backslash between them, of which the first may be
     empty."""
     first, *more = (code.strip() for code in value.split("\\"))
-    if not (first in _CHARACTER_SETS or (not first and more)) or not _CHARACTER_SETS.issuperset(more):
+    is_defined = (first in _CHARACTER_SETS or (not first and more)) and _CHARACTER_SETS.issuperset(more)
+    if not is_defined or not declaration((first, *more)).is_known:
         raise ValueError("expected a defined term of Specific Character Set, such as ISO_IR 100 or ISO_IR 192")
     return "\\".join((first, *more))
 

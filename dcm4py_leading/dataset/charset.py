@@ -1,35 +1,43 @@
-"""Specific Character Set (0008,0005): which one a data set has, and what that can encode (PS3.3 C.12.1.1.2, PS3.5 6.1).
-
-pydicom encodes text when a data set is written, in the set that it names then; text that was read and not looked at
-stays bytes and is written as it is. So before a data set gets another set, its text has to be decoded.
-"""
+"""Specific Character Set (0008,0005): which one a data set has, and which one it needs (PS3.3 C.12.1.1.2)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, MutableSequence
+from collections.abc import Iterable, Iterator
 
 from pydicom import Dataset
-from pydicom.charset import convert_encodings, custom_encoders, decode_bytes, encode_string, python_encoding
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, TEXT_VR_DELIMS, PersonName
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+
+from dcm4py_leading.dataset.character_sets import (
+    EXTENSIONS,
+    UTF_8,
+    CharacterSet,
+    declaration,
+    extended,
+    is_default,
+    keeps,
+)
+from dcm4py_leading.dataset.text import TEXT_VRS, encode, is_decodable, marks_only_escapes
+from dcm4py_leading.dataset.text_values import text_element, texts_of, vr_of
+from dcm4py_leading.errors import UnencodableText
 
 SPECIFIC_CHARACTER_SET = 0x00080005
-UTF_8 = "ISO_IR 192"
 
-CharacterSet = tuple[str, ...]
-"""Values of Specific Character Set; empty: the default repertoire."""
-
-_DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
-_WITHOUT_CODE_EXTENSIONS = frozenset({UTF_8, "GB18030", "GBK"})
-_BINARY_VR = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+Texts = Iterable[tuple[DataElement, str]]
 
 
 def character_set(ds: Dataset) -> CharacterSet:
-    """The set that ``ds`` names itself; empty when it names none, which means the default repertoire."""
+    """The set that ``ds`` names itself, as it is spelt there; empty when it names none: the default repertoire."""
     if SPECIFIC_CHARACTER_SET not in ds:
         return ()
-    value = ds[SPECIFIC_CHARACTER_SET].value
+    return codes_of(ds[SPECIFIC_CHARACTER_SET])
+
+
+def codes_of(element: DataElement | None) -> CharacterSet:
+    """What an element (0008,0005) names; empty where it is absent or empty."""
+    value = None if element is None else element.value
     codes = (value,) if isinstance(value, str) else tuple(value or ())
     return codes if any(codes) else ()
 
@@ -39,102 +47,106 @@ def parse_character_set(text: str) -> CharacterSet:
     return tuple(code.strip() for code in text.split("\\"))
 
 
-def declare_default(ds: Dataset, default: str | None) -> None:
-    """Let a data set that names no character set name ``default`` (dcmDefaultCharacterSet).
-
-    Its text is taken as written in that set, so this has to come before any of it is read.
-    """
-    if default is None or character_set(ds):
-        return
-    codes = parse_character_set(default)
-    _read_as(ds, convert_encodings(list(codes)))
-    ds[SPECIFIC_CHARACTER_SET] = specific_character_set(codes)
-
-
-def _read_as(ds: Dataset, encodings: MutableSequence[str]) -> None:
-    is_implicit_vr, is_little_endian = ds.original_encoding
-    ds.set_original_encoding(is_implicit_vr, is_little_endian, encodings)
-    for tag in list(ds.keys()):
-        element = ds.get_item(tag)
-        if isinstance(element, DataElement) and element.VR == "SQ":
-            for item in element.value:
-                if not character_set(item):
-                    _read_as(item, encodings)
-
-
 def specific_character_set(codes: CharacterSet) -> DataElement:
     """The element (0008,0005) that names ``codes``."""
-    return DataElement(SPECIFIC_CHARACTER_SET, "CS", codes[0] if len(codes) == 1 else list(codes))
+    value = codes[0] if len(codes) == 1 else MultiValue(str, codes)
+    # Validation would warn of a term that some peer has spelt in its own way.
+    return DataElement(SPECIFIC_CHARACTER_SET, "CS", value, already_converted=True)
 
 
-def unified(local: CharacterSet, new: Iterable[DataElement]) -> CharacterSet:
-    """The character set that a data set needs once it has the ``new`` elements: ``local`` if it can, else UTF-8."""
+def elements_of(ds: Dataset) -> Iterator[DataElement]:
+    """The elements of ``ds`` that have been parsed, and those of text, which are decoded; none is changed."""
+    for tag in sorted(ds.keys()):
+        element: object = ds.get_item(tag, keep_deferred=True)
+        if tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if isinstance(element, DataElement):
+            yield element
+        elif isinstance(element, RawDataElement) and element.value and (vr := vr_of(element, ds)) in TEXT_VRS:
+            yield text_element(tag, vr, element.value, character_set(ds))
+
+
+def unified(local: CharacterSet, new: Iterable[DataElement], kept: Iterable[DataElement] = ()) -> CharacterSet:
+    """The character set that a data set needs which has ``kept`` elements in ``local``, and gets ``new`` ones.
+
+    ``local`` if it can encode them, else UTF-8. Where ``kept`` has text that cannot be decoded as ``local`` declares,
+    its octets would lose what little they say in UTF-8; then it is ``local`` with code extensions. Octets in ``new``
+    are in ``local`` too. Raises UnencodableText, which names the attribute that is in the way.
+    """
     # dcm4chee refuses to merge different sets; here text is Unicode between reading and writing.
-    if all(can_encode(text, local) for element in new for text in _texts(element)):
+    texts = list(texts_of(new))
+    lacking = [(element, text) for element, text in texts if not _encodes(text, local, element.VR)]
+    if not lacking:
         return local
-    return (UTF_8,)
+    undecodable = [(element, text) for element, text in (*texts_of(kept), *texts) if not carries(text, local, (UTF_8,))]
+    if not undecodable:
+        return (UTF_8,)
+    if all(carries(text, local, extended(local, ()) or ()) for _, text in undecodable):
+        for codes in _extensions(local, lacking):
+            if all(_encodes(text, codes, element.VR) for element, text in lacking):
+                return codes
+    undeclared, cause = _named(undecodable[0][0]), _named(lacking[0][0])
+    hint = "; dcmDefaultCharacterSet may tell the right one" if is_default(local) else ""
+    raise UnencodableText(
+        f"{cause} is not in {described(local)}, and {undeclared}, which cannot be decoded in it, keeps it from being"
+        f" changed{hint}"
+    )
 
 
-def can_encode(text: str, codes: CharacterSet) -> bool:
-    """Whether ``text`` can be written in ``codes`` and read back the same."""
-    if text.isascii():
+def carries(text: str, old: CharacterSet, new: CharacterSet) -> bool:
+    """Whether the octets in ``text`` that could not be decoded in ``old`` say in ``new`` what they said, if any."""
+    if is_decodable(text):
         return True
-    if not all(code in _DEFAULT_REPERTOIRE or code in python_encoding for code in codes):
-        return False
-    if not codes or set(codes) <= _DEFAULT_REPERTOIRE:
-        return False
-    if codes[0] in _DEFAULT_REPERTOIRE and any("\x80" <= char <= "\xff" for char in text):
-        return False  # pydicom would write it as Latin-1, without the escape sequence
-    if codes[0] in _WITHOUT_CODE_EXTENSIONS:
-        codes = codes[:1]
-    encodings = [python_encoding[code] for code in codes]
-    strict = ["ascii" if code in _DEFAULT_REPERTOIRE else python_encoding[code] for code in codes]
-    if not all(any(_encodes(char, encoding) for encoding in strict) for char in text):
-        return False
-    return decode_bytes(encode_string(text, encodings), encodings, TEXT_VR_DELIMS) == text
+    has_escapes = bool(declaration(old).escapes), bool(declaration(new).escapes)
+    if marks_only_escapes(text) and not any(has_escapes):
+        return True  # of no meaning in both
+    return keeps(old, new) and (has_escapes[0] == has_escapes[1] or "\udc1b" not in text)
 
 
-def _encodes(char: str, encoding: str) -> bool:
+def lost(ds: Dataset, codes: CharacterSet) -> str | None:
+    """The keyword of an attribute of ``ds`` whose text could not be written in ``codes``; None where all can."""
+    tags = unwritable(ds, codes)
+    return (keyword_for_tag(tags[0]) or str(tags[0])) if tags else None
+
+
+def unwritable(ds: Dataset, codes: CharacterSet) -> list[BaseTag]:
+    """The elements at the top of ``ds`` that have text, perhaps in items, which could not be written in ``codes``."""
+    local = character_set(ds)
+    return [
+        top.tag
+        for top in elements_of(ds)
+        if any(
+            not (carries(text, local, codes) and _encodes(text, codes, element.VR)) for element, text in texts_of([top])
+        )
+    ]
+
+
+def described(codes: CharacterSet) -> str:
+    """The set for people to read."""
+    return "\\".join(codes) or "the default repertoire"
+
+
+def _extensions(local: CharacterSet, texts: Texts) -> Iterator[CharacterSet]:
+    """Extensions of ``local`` that may have what the texts need, the shortest first."""
+    for term in EXTENSIONS:
+        if codes := extended(local, [term]):
+            yield codes
+    terms: list[str] = []
+    for element, text in texts:
+        for char in text:
+            if not _encodes(char, extended(local, terms) or (), element.VR):
+                terms += [one for one in EXTENSIONS if _encodes(char, extended(local, [one]) or (), element.VR)][:1]
+    if codes := extended(local, terms):
+        yield codes
+
+
+def _encodes(text: str, codes: CharacterSet, vr: str) -> bool:
     try:
-        if encoding in custom_encoders:
-            custom_encoders[encoding](char, errors="strict")
-        else:
-            char.encode(encoding)
-    except UnicodeError:
+        encode(text, codes, vr)
+    except UnicodeEncodeError:
         return False
     return True
 
 
-def _texts(element: DataElement) -> Iterator[str]:
-    """Every piece of text of an element that is encoded by itself, in items that name no set of their own too."""
-    if element.VR == "SQ":
-        for item in element.value:
-            if not character_set(item):
-                for nested in item:
-                    yield from _texts(nested)
-    elif element.VR in CUSTOMIZABLE_CHARSET_VR and element.value is not None:
-        values = [element.value] if isinstance(element.value, str | bytes | PersonName) else element.value
-        for value in values:
-            yield from re.split("[=^]", str(value)) if element.VR == "PN" else (str(value),)
-
-
-def decode_text(ds: Dataset) -> None:
-    """Turn all text of ``ds`` into Unicode, so that it is encoded anew when ``ds`` is written.
-
-    Items that name their own set keep it and stay as they are. Text in UN elements cannot be told from other bytes
-    and is left alone.
-    """
-    for tag in list(ds.keys()):
-        unread: object = ds.get_item(tag)
-        if isinstance(unread, RawDataElement) and unread.VR in _BINARY_VR:
-            continue
-        element = ds[tag]
-        if element.VR == "SQ":
-            for item in element.value:
-                if not character_set(item):
-                    decode_text(item)
-        elif element.VR == "PN" and element.value:
-            # A PersonName keeps the bytes of its first encoding; a new one does not know them.
-            values = [element.value] if isinstance(element.value, str | PersonName) else element.value
-            names = [PersonName(str(value)) for value in values]
-            element.value = names[0] if len(names) == 1 else names
+def _named(element: DataElement) -> str:
+    return keyword_for_tag(element.tag) or str(element.tag)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import product
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
+from dcm4py_leading.dataset.text import storable
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 
 PADDING = " \0"
+_FORMS_OF_I = "ıİ"
+_CAPITAL_SHARP_S = "ẞ"
+_SHARP_S = "ß"
+_MOST_SHARP_S = 3
 _TIME = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?")
 
 
@@ -30,7 +36,10 @@ def element_of(ds: Dataset, tag: int) -> DataElement | None:
 
 
 def values_text(ds: Dataset, tag: int) -> list[str]:
-    """The values of an attribute as text without padding; empty values are left out, unreadable ones are none."""
+    """The values of an attribute as text without padding; empty values are left out, unreadable ones are none.
+
+    Octets that cannot be decoded are each a character of its own; see `text.storable`.
+    """
     element = element_of(ds, tag)
     if element is None or element.value is None:
         return []
@@ -38,7 +47,7 @@ def values_text(ds: Dataset, tag: int) -> list[str]:
     if isinstance(value, bytes) or element.VR == "SQ":
         return []
     values: Iterable[object] = [value] if isinstance(value, str | PersonName) or element.VM <= 1 else value
-    texts = [str(v).strip(PADDING) for v in values]
+    texts = [storable(str(v).strip(PADDING)) for v in values]
     return [text for text in texts if text]
 
 
@@ -83,5 +92,34 @@ def normal_name(text: str) -> tuple[str, str, str]:
 
 def normal_name_group(text: str) -> str:
     """One component group, case folded, without blanks around and empty components behind."""
+    if text.isascii():
+        components = [" ".join(part.split()) for part in text.split("^")]
+        return "^".join(components).rstrip("^").lower()
     components = [" ".join(part.split()) for part in unicodedata.normalize("NFC", text).split("^")]
-    return "^".join(components).rstrip("^").casefold()
+    return "".join(map(_folded, "^".join(components).rstrip("^")))
+
+
+def _folded(char: str) -> str:
+    """Simple case folding: one character stays one, for each of which a ``?`` stands in a key.
+
+    All forms of i are one, since Turkish has them in other pairs than others. What a letter sharp s is beside itself,
+    `spellings` knows.
+    """
+    if char in _FORMS_OF_I:
+        return "i"
+    if char == _CAPITAL_SHARP_S:
+        return _SHARP_S
+    folded = char.casefold()
+    return folded if len(folded) == 1 else char.lower() if len(char.lower()) == 1 else char
+
+
+def spellings(folded: str) -> list[str]:
+    """The normal forms that count as ``folded``, itself first: a sharp s and a double s are the same letter.
+
+    Of more than a few of them, it is all or none.
+    """
+    parts = re.split("(ß|ss)", folded)
+    if len(parts) > 2 * _MOST_SHARP_S + 1:
+        return list(dict.fromkeys([folded, folded.replace("ß", "ss"), folded.replace("ss", "ß")]))
+    other = {"ß": "ss", "ss": "ß"}
+    return list(map("".join, product(*[(part, other[part]) if at % 2 else (part,) for at, part in enumerate(parts)])))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import zlib
 from functools import lru_cache
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, empty_value_for_VR
-from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID as PydicomUID
 
-from dcm4py_leading.dataset.scan import Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.data_sets import read
+from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch, StatusError
@@ -89,8 +88,11 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
 
 
 def decode(encoded: bytes, transfer_syntax: str) -> Dataset:
-    """The data set; its values are parsed when they are looked at. Raises one of UNREADABLE, or zlib.error."""
+    """The data set, its text decoded; other values are parsed when they are looked at.
+
+    Raises one of UNREADABLE, or zlib.error.
+    """
     syntax = PydicomUID(transfer_syntax)
     if syntax.is_deflated:
         encoded = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, _LONGEST)
-    return read_dataset(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
+    return read(encoded, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))

@@ -11,7 +11,8 @@ from pydicom import Dataset
 from dcm4py_leading.archive.attributes import encode
 from dcm4py_leading.archive.index import Match
 from dcm4py_leading.archive.query import matched_hierarchically
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed, Context

@@ -11,7 +11,8 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.question import WorklistQuestion
-from dcm4py_leading.dataset.charset import UTF_8, declare_default, decode_text
+from dcm4py_leading.dataset.character_sets import UTF_8
+from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import find_responses

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
-from pydicom import Dataset, dcmread
-from pydicom.dataelem import DataElement
-from pydicom.filewriter import dcmwrite
+from pydicom import Dataset
 
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, decode_text
+from dcm4py_leading.dataset.character_sets import UTF_8
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set
+from dcm4py_leading.dataset.data_sets import read, write
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID, AETitle, Tag
@@ -29,7 +29,6 @@ T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
 FILE_NAME = "leading-last-known.sqlite"
-_UTF_8 = "ISO_IR 192"
 _MOST_PARAMETERS = 500
 """SQLite takes at least 999 in a statement."""
 _SCHEMA = """
@@ -183,33 +182,26 @@ class LastKnown:
 
 
 def _encode(study: StudyAttributes) -> tuple[str | None, bytes] | None:
-    """Its character set, and all of it in UTF-8; None when pydicom cannot write it."""
-    names = study.get("SpecificCharacterSet")
-    character_set = None if names is None else names if isinstance(names, str) else "\\".join(names)
+    """Its character set, and all of it in UTF-8; None when it cannot be written."""
+    codes = character_set(study)
     copy = Dataset()
-    # A copy of its elements, too: when pydicom writes a name, it keeps the bytes with the name.
     copy.update(deepcopy(study))
-    copy[SPECIFIC_CHARACTER_SET] = DataElement(SPECIFIC_CHARACTER_SET, "CS", _UTF_8)
-    buffer = BytesIO()
+    copy[SPECIFIC_CHARACTER_SET] = specific_character_set((UTF_8,))
     try:
-        dcmwrite(buffer, copy, implicit_vr=False, little_endian=True, enforce_file_format=False)
+        return "\\".join(codes) if SPECIFIC_CHARACTER_SET in study else None, write(copy, EXPLICIT_LITTLE)
     except UNREADABLE:
         return None
-    return character_set, buffer.getvalue()
 
 
-def _decode(attributes: bytes, character_set: str | None) -> StudyAttributes | None:
+def _decode(attributes: bytes, codes: str | None) -> StudyAttributes | None:
     try:
-        file = dcmread(BytesIO(attributes), force=True)
-        study = Dataset()
-        study.update(file)
-        decode_text(study)
+        study = read(attributes, EXPLICIT_LITTLE)
         for _ in study.iterall():
             pass  # decoded here, since it may be shared between threads
     except UNREADABLE:
         return None
-    if character_set is None:
-        del study.SpecificCharacterSet
+    if codes is None:
+        del study[SPECIFIC_CHARACTER_SET]
     else:
-        study.SpecificCharacterSet = character_set.split("\\") if "\\" in character_set else character_set
+        study[SPECIFIC_CHARACTER_SET] = specific_character_set(tuple(codes.split("\\")))
     return study

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
-from dcm4py_leading.dataset.charset import declare_default, decode_text
+from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.query import StudyAttributes

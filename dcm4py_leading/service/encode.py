@@ -14,12 +14,11 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dcm4py_leading.dataset.data_sets import decode_text, write
 from dcm4py_leading.dataset.pixel_data import decompress
-from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.scan import Buffer, Encoding
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
 
@@ -85,7 +84,9 @@ def read_object(file: BinaryIO) -> Dataset:
     buffered = BufferedReader(file) if isinstance(file, FileIO) else file
     try:
         with object_errors("cannot be parsed"):
-            return pydicom.dcmread(buffered)
+            ds = pydicom.dcmread(buffered)
+            decode_text(ds)
+            return ds
     finally:
         if isinstance(buffered, BufferedReader) and buffered is not file:
             buffered.detach()  # `file` stays open
@@ -118,11 +119,7 @@ def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
 def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:
     """A data set without bulk data, such as an identifier, in that transfer syntax. Raises one of UNREADABLE."""
     syntax = UID(transfer_syntax_uid)
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = syntax.is_implicit_VR
-    buffer.is_little_endian = syntax.is_little_endian
-    write_dataset(buffer, ds)
-    data = buffer.getvalue()
+    data = write(ds, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))
     return deflated(data) if syntax.is_deflated else data
 
 

@@ -26,7 +26,7 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.coercion.update import plan_update
-from dcm4py_leading.dataset.charset import declare_default
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.log import ref

@@ -8,11 +8,11 @@ from io import BytesIO
 from types import MappingProxyType
 
 from pydicom import Dataset
-from pydicom.filereader import read_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, declare_default
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.data_sets import declare_default, read
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import SubOperationFailed
@@ -156,7 +156,7 @@ class Selections:
         key = (sop_class_uid, encoding, cut)
         selection = self._known.get(key)
         if selection is None:
-            ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian) if cut else Dataset()
+            ds = read(cut, encoding) if cut else Dataset()
             declare_default(ds, self._default_character_set)
             selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
             self._coercer.prefetch([(selection, uid) for uid in self._studies])

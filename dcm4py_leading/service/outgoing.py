@@ -13,13 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
@@ -28,7 +24,9 @@ from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQU
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.character_sets import keeps
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
+from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
@@ -213,7 +211,8 @@ class BytewiseCoercion:
     ) -> _Outcome:
         """Decode the elements in ``cut``, do to them what is to be done, and compare."""
         self.decoded += 1
-        ds = read_dataset(BytesIO(cut), encoding.is_implicit_vr, encoding.is_little_endian)
+        ds = read(cut, encoding)
+        local = character_set(ds)
         attributes = None
         if instance is not None:
             attributes = instance.attributes
@@ -222,20 +221,19 @@ class BytewiseCoercion:
         reworked = self._rework(ds, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
-        buffer = DicomBytesIO()
-        buffer.is_implicit_VR, buffer.is_little_endian = encoding.is_implicit_vr, encoding.is_little_endian
-        write_dataset(buffer, ds)
-        after = buffer.getvalue()
+        after = write(ds, encoding)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
         try:
             old, _ = scan(cut, encoding)
             new, _ = scan(after, encoding)
         except Unscannable as err:
             raise NotBytewise from err
-        # What was only looked at keeps its bytes, whatever pydicom would make of them.
+        # Where the new set extends the old one, text that nothing touches says what it said.
+        rewrites = recodes and not keeps(local, character_set(ds))
+        # What was only looked at keeps its bytes, whatever would be made of them.
         affected = {change.path[0] for change in reworked.changes} | {SPECIFIC_CHARACTER_SET, *new.keys() - old.keys()}
         edits: list[tuple[int, bytes | None]] = []
-        for tag in sorted(old.keys() | new.keys()) if recodes else sorted(affected):
+        for tag in sorted(old.keys() | new.keys()) if rewrites else sorted(affected):
             before = cut[old[tag][0] : old[tag][2]] if tag in old else None
             element = after[new[tag][0] : new[tag][2]] if tag in new else None
             if element != before:

@@ -13,7 +13,7 @@ from dcm4py_leading.archive.attributes import read_elements
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.storage import Incoming, Location
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.dataset.charset import declare_default
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.integrity import verify_data_set
 from dcm4py_leading.dataset.part10 import encode_header, read_header
 from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of

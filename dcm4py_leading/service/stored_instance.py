@@ -17,7 +17,7 @@ from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.update import plan_update
-from dcm4py_leading.dataset.charset import declare_default
+from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.scan import Encoding, encoding_of
 from dcm4py_leading.errors import CoercionFailed, StorageUnavailable
 from dcm4py_leading.model.coercion import UpdatePolicy

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.filewriter import dcmwrite
 
 from dcm4py_leading.coercion.chain import Answer, Coerced, LeadingQuestion, Question, coercion, run
+from dcm4py_leading.dataset import data_sets
+from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.archive import AttributeSet, AttributeSetType
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -107,13 +108,11 @@ def described(encoding: Encoding, **values: object) -> Dataset:
 
 
 def written(ds: Dataset) -> bytes:
-    buffer = BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=True, little_endian=True, force_encoding=True)
-    return buffer.getvalue()
+    return data_sets.write(ds, IMPLICIT_LITTLE)
 
 
 def read(data: bytes) -> Dataset:
-    return dcmread(BytesIO(data), force=True)
+    return data_sets.read(data, IMPLICIT_LITTLE)
 
 
 def without_character_set(data: bytes) -> bytes:
@@ -222,8 +221,9 @@ def codecs_of(codes: str) -> tuple[str, ...]:
 )
 def test_bytes_are_those_of_the_set_that_is_named(ours: Encoding, theirs: Encoding) -> None:
     outcome = coerced(written(described(ours, InstitutionName=ours.text)), written(described(theirs)))
-    again = read(written(outcome.dataset))
-    (codec,) = codecs_of(codes_of(again))
+    data = written(outcome.dataset)
+    (codec,) = codecs_of(codes_of(read(data)))
+    again = dcmread(BytesIO(data), force=True)
     for tag, text in ((STUDY_DESCRIPTION, theirs.text), (INSTITUTION_NAME, ours.text)):
         assert again.get_item(tag).value.rstrip(b" ") == text.encode(codec)
 

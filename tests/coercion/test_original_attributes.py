@@ -3,17 +3,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from io import BytesIO
 from typing import Any
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.dataelem import DataElement
-from pydicom.filewriter import dcmwrite
 
 from dcm4py_leading.coercion.chain import coercion, run
 from dcm4py_leading.coercion.changes import Change, ChangeKind, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE, original_attributes
+from dcm4py_leading.dataset.data_sets import read, write
+from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
 from dcm4py_leading.model.coercion import UpdatePolicy
 from tests.fixtures.datasets import read_sample
 from tests.fixtures.rules import LEADING, data_set, legacy_rule, selected, version_2_rule
@@ -38,9 +38,7 @@ def told_in(ds: Dataset, previous: Previous) -> Dataset:
 
 
 def rewritten(ds: Dataset) -> Dataset:
-    buffer = BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=True, little_endian=True, force_encoding=True)
-    return dcmread(BytesIO(buffer.getvalue()), force=True)
+    return read(write(ds, IMPLICIT_LITTLE), IMPLICIT_LITTLE)
 
 
 def test_item_tells_who_changed_what_when_and_why() -> None:

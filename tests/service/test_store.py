@@ -8,8 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dcm4py_leading.archive import attributes, kept
-from dcm4py_leading.dataset import part10
+from dcm4py_leading.dataset import data_sets, part10
 from dcm4py_leading.errors import IndexUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.service import store as store_module
 from tests.fixtures.archive import find
@@ -49,8 +48,7 @@ def test_pydicom_reads_nothing_of_a_further_object_of_a_series(
         raise AssertionError
 
     monkeypatch.setattr(part10.pydicom, "dcmread", fail)
-    for module in (attributes, kept):
-        monkeypatch.setattr(module, "read_dataset", fail)
+    monkeypatch.setattr(data_sets, "read_dataset", fail)
     assert ingest.store(received(2)).what == "new"
     assert len(files(seed)) == 2
 
