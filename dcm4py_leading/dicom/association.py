@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from dcm4py_leading.dicom.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
+from dcm4py_leading.model.bounds import COMMAND_SECONDS
 from dcm4py_leading.service.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
@@ -84,6 +86,14 @@ def seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
+def _until(ends_at: float, timeout: float | None) -> float:
+    """Seconds until then, at most ``timeout``. Raises LinkTimeout when it is over."""
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise LinkTimeout("the message did not come to its end in time")
+    return left if timeout is None else min(left, timeout)
+
+
 class Association:
     """See the module. One thread receives; `send` may be called by others besides."""
 
@@ -125,13 +135,13 @@ class Association:
                 return message
             self._cancel(message)
 
-    def data(self, timeout: float | None) -> Iterator[memoryview]:
+    def data(self, timeout: float | None, *, ends_at: float | None = None) -> Iterator[memoryview]:
         """The data set of the message that was received last, piece by piece; each is good until the next one.
 
-        ``timeout`` in seconds for each. Raises as `receive`.
+        ``timeout`` in seconds for each; all have to come until ``ends_at`` of the monotonic clock. Raises as `receive`.
         """
         while self._is_data_due:
-            context_id, control, value = self._fragment(timeout)
+            context_id, control, value = self._fragment(timeout if ends_at is None else _until(ends_at, timeout))
             if control & _COMMAND or context_id != self._data_context_id:
                 raise self._misbehaves("something else came where a data set was due")
             self._is_data_due = not control & _LAST
@@ -193,13 +203,22 @@ class Association:
         for _ in self.data(timeout):
             pass
         parts = bytearray()
+        ends_at: float | None = None
         while True:
-            context_id, control, value = self._fragment(timeout)
+            if ends_at is None:
+                context_id, control, value = self._fragment(timeout)
+            else:
+                try:
+                    context_id, control, value = self._fragment(_until(ends_at, None))
+                except LinkTimeout as err:
+                    raise self._misbehaves("a command that does not come to its end") from err
             if not control & _COMMAND:
                 raise self._misbehaves("a data set came where a command was due")
             parts += value
             if control & _LAST:
                 break
+            if ends_at is None:
+                ends_at = time.monotonic() + COMMAND_SECONDS
             if len(parts) > _LONGEST_COMMAND:
                 raise self._misbehaves("a command without end")
         context = self.contexts.get(context_id)

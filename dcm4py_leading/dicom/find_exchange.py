@@ -6,6 +6,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from itertools import count
 
 from pydicom import Dataset
 
@@ -18,6 +19,7 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.leading.settings import LULL, Lull
+from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
 _LOOK = 0.25
@@ -66,10 +68,11 @@ def encoded_responses(
     ``remaining`` as in `find_responses`, and raises as that.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
-    while True:
+    for number in count(1):
         data = _pending(*assoc.receive(remaining()), message_id)
         if data is None:
             return
+        _check_number(number, assoc, context, message_id)
         try:
             yield bytes(data)
         except GeneratorExit:
@@ -94,7 +97,7 @@ def awaited_responses(
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     patience = seconds(assoc.connection.response_timeout) or math.inf
     lulls = _Lulls()
-    silent = 0.0
+    silent, number = 0.0, 0
     while True:
         began = time.monotonic()
         received = None if lulls.is_due and not assoc.has_input else assoc.poll(min(_LOOK, patience - silent))
@@ -106,7 +109,8 @@ def awaited_responses(
                     return
                 if received[0].number(dimse.STATUS) == status.PENDING_WITH_UNSUPPORTED_KEYS:
                     on_unsupported()
-                silent = 0.0
+                silent, number = 0.0, number + 1
+                _check_number(number, assoc, context, message_id)
                 lulls.came(waited)
                 yield bytes(data)
                 continue
@@ -121,6 +125,13 @@ def awaited_responses(
         except GeneratorExit:
             _cancel(assoc, context, message_id)
             raise
+
+
+def _check_number(number: int, assoc: RequestedAssociation, context: Context, message_id: int) -> None:
+    """Raise AssociationFailed, and let the peer know, when there are more matches than anybody has."""
+    if number > bounds.FIND_ANSWERS:
+        _cancel(assoc, context, message_id)
+        raise AssociationFailed(f"{assoc.peer}: more than {bounds.FIND_ANSWERS} matches")
 
 
 class _Lulls:

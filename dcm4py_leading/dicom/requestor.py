@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dataset.scan import Buffer
@@ -21,6 +21,7 @@ from dcm4py_leading.dicom.association import (
     seconds,
 )
 from dcm4py_leading.dicom.command import Command
+from dcm4py_leading.dicom.incoming import joined, paced
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.opened import register
 from dcm4py_leading.dicom.pdu import (
@@ -40,13 +41,9 @@ __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
 _PERMANENT = 1  # PS3.8 9.3.4
 _RELATIONAL = b"\x01"
+T = TypeVar("T")
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
-
-
-def joined(parts: Iterable[memoryview]) -> bytes:
-    """The parts as one, in memory; each is good until the next one."""
-    return b"".join([bytes(part) for part in parts])
 
 
 class RequestedAssociation:
@@ -163,13 +160,14 @@ class RequestedAssociation:
         ``timeout`` in seconds. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
         """
         bound = _shorter(seconds(self._local.response_timeout), timeout)
+        ends_at = None if bound is None else time.monotonic() + bound
         try:
             message = self._association.receive(bound)
-            data = joined(self._association.data(bound))
         except LinkTimeout as err:
             raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
+        data = self._collected(joined, self._association.data(bound, ends_at=ends_at))
         return message, data or None
 
     @property
@@ -190,11 +188,14 @@ class RequestedAssociation:
             return None
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
-        try:
-            data = collect(self._association.data(seconds(self._local.response_timeout)))
-        except (LinkTimeout, AssociationFailed) as err:
-            raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end") from err
+        data = self._collected(collect, self._association.data(seconds(self._local.response_timeout)))
         return message, data or None
+
+    def _collected(self, collect: Callable[[Iterable[memoryview]], T], parts: Iterable[memoryview]) -> T:
+        try:
+            return collect(paced(parts))
+        except (LinkTimeout, AssociationFailed) as err:
+            raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end: {err}") from err
 
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""

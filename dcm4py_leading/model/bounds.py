@@ -44,6 +44,33 @@ HTTP_WAITING_REQUESTS: Final = 32
 
 Beyond: 503 with Retry-After."""
 
+# -- Answers of other systems
+
+COMMAND_SECONDS: Final = 10.0
+"""A command set, from its first fragment to its last, of whoever sends it.
+
+Beyond: the association is aborted."""
+
+ANSWER_BYTES: Final = 16_777_216
+"""Length of the data set of one answer to a C-FIND, C-MOVE or C-GET of ours.
+
+Beyond: the association is aborted; the archive counts as one that does not answer."""
+
+ARRIVING_SECONDS: Final = 60.0
+"""An answer or object of another system, before it is looked at how fast it comes.
+
+Beyond: see the next row."""
+
+ARRIVING_BYTES_A_SECOND: Final = 512
+"""How fast it comes at least, on average; the deadline of a lookup counts besides.
+
+Beyond: below it, the association is aborted; an object is failed, an archive counts as one that does not answer."""
+
+FIND_ANSWERS: Final = 1_000_000
+"""Matches of another archive to one C-FIND.
+
+Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5
