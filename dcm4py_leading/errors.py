@@ -91,10 +91,17 @@ class StatusError(Dcm4pyError):
 
     status: int = 0x0110
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, comment: str = "") -> None:
+        """``comment`` is the Error Comment of a peer: it may hold anything, and is passed on, but never logged."""
         super().__init__(message)
+        self.comment = comment
         if status is not None:
             self.status = status
+
+    @property
+    def told(self) -> str:
+        """What whoever asked is told."""
+        return f"{self}: {self.comment}" if self.comment else str(self)
 
 
 class RequestError(StatusError):

@@ -277,7 +277,7 @@ class AcceptedAssociation:
             code = status.PROCESSING_FAILURE
         comment = "internal error"
         if isinstance(err, StatusError | ConfigUnavailable):
-            comment = str(err)
+            comment = err.told if isinstance(err, StatusError) else str(err)
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
             LOG.log(level, "%s from %s: %s", request.command, self.calling_ae_title, err)
         if isinstance(err, StatusError):

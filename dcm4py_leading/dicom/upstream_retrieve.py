@@ -129,7 +129,7 @@ class UpstreamRetrieve:
         try:
             return held_of(local_ae, remote, keys, calling)
         except FindRefused as err:
-            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status) from err
+            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status, comment=err.comment) from err
         except AssociationFailed as err:
             raise ArchiveUnavailable(str(err)) from err
 

@@ -10,9 +10,14 @@ from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.leading.query import StudyAttributes
+from dcm4py_leading.leading.query import StudyAttributes, UnreadableAnswer
 from dcm4py_leading.leading.uid_list import Page
 from dcm4py_leading.model.values import UID, AETitle, Tag
+
+_OF_ONE_VALUE = frozenset(
+    {0x00080050, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x0020000D, 0x00200010}
+)
+"""Accession Number, what tells the patient, Study Instance UID, Study ID."""
 
 
 def page_of(
@@ -30,7 +35,14 @@ def page_of(
     has_stranger = False
     for response in responses:
         uid = known.get(str(response.get("StudyInstanceUID", "")))
-        if uid is None:
+        if isinstance(response, UnreadableAnswer):
+            if uid is None and len(asked_for) == 1 and "StudyInstanceUID" not in response:
+                uid = asked_for[0]  # what else
+            if uid is None:
+                has_stranger = True  # whichever it is: each is asked for by itself
+            else:
+                found[uid] = LeadingUnavailable(f"{scp} answered with what cannot be read")
+        elif uid is None:
             has_stranger = True
         elif uid in found:
             twice.add(uid)
@@ -56,4 +68,14 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
             study[tag] = response[tag]
     for _ in study.iterall():
         pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
+    _require_sound(study)
     return study
+
+
+def _require_sound(study: Dataset) -> None:
+    """Raises ValueError where what tells who it is has two values, or a value has no form in which it can be sent."""
+    for element in study:
+        if element.tag in _OF_ONE_VALUE and element.VM > 1:
+            raise ValueError(f"{element.keyword} has {element.VM} values")
+        if isinstance(element.value, bytes) and element.VR == "UN" and element.keyword:
+            raise ValueError(f"{element.keyword} is not what its VR says")
