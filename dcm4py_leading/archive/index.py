@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.writer import Writer
+from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
+from dcm4py_leading.model.bounds import FIND_SNAPSHOT_SECONDS
 from dcm4py_leading.model.values import UID, Level
 
 _MAX_PAGE = 1000
@@ -140,11 +143,14 @@ class Index:
 
         What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
         always. All of them show one state of the index, and nobody is kept from storing meanwhile; the caller should
-        not leave the iterator half read for long. Raises IndexUnavailable.
+        not leave the iterator half read for long. Raises IndexUnavailable, also when it takes too long to read them.
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
+        began = time.monotonic()
         with self._database.reading() as connection:
             for page in forms.pages(connection, query, fetch_size):
+                if time.monotonic() - began > FIND_SNAPSHOT_SECONDS:
+                    raise IndexUnavailable(f"the matches of a query were not read in {FIND_SNAPSHOT_SECONDS:.0f} s")
                 yield from _matches(connection, query, page)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:

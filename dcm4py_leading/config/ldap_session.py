@@ -17,10 +17,12 @@ from ldap3.core.exceptions import LDAPException
 from ldap3.operation.search import search_operation
 from ldap3.protocol.controls import build_control
 from ldap3.utils.asn1 import decode_message_fast
+from pyasn1.error import PyAsn1Error
 
 from dcm4py_leading.config.bounded import Overrun, within
 from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.model.bounds import DIRECTORY_BYTES
 
 T = TypeVar("T")
 Scope = Literal["BASE", "SUBTREE"]
@@ -28,6 +30,8 @@ Scope = Literal["BASE", "SUBTREE"]
 _log = logging.getLogger(__name__)
 
 _SUCCESS = 0
+_UNDECODABLE = (RecursionError, ValueError, LookupError, TypeError, struct.error, PyAsn1Error)
+"""What ldap3 raises for messages that are not as RFC 4511 has them, such as BER nested without end."""
 _decode: Callable[[bytes], Mapping[str, Any]] = decode_message_fast
 
 
@@ -89,12 +93,22 @@ class Session:
                 raise ConfigUnavailable(f"{self.url}: the server refuses StartTLS")
         self.at("bind")
         # The fourth member holds the request, with the password: left alone.
-        _, result, *_ = connection.bind()
+        with self._decoding():
+            _, result, *_ = connection.bind()
         if result["result"] != _SUCCESS:
             message = f" ({result['message']})" if result.get("message") else ""
             raise ConfigUnavailable(
                 f"{self.url}: the server refuses the bind as {self._access.name}: {result['description']}{message}"
             )
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except _UNDECODABLE as err:
+            raise ConfigUnavailable(
+                f"{self.url}: cannot {self._step}: the answer cannot be decoded ({type(err).__name__})"
+            ) from err
 
     def _connected(self, tls: _VerifyingTls | None) -> ldap3.Connection:
         """To the first address that answers."""
@@ -137,6 +151,7 @@ class Session:
         )
         try:
             connection.open()
+            connection.socket = _Metered(connection.socket)
         except BaseException:  # cleans up and raises on, whatever it was
             _shut(connection)
             raise
@@ -146,9 +161,10 @@ class Session:
         """Result and response of one search request. Raises LDAPException, OSError."""
         self.at(f"search below {base}")
         assert self._connection is not None
-        _, result, response, _ = self._connection.search(
-            base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options
-        )
+        with self._decoding():
+            _, result, response, _ = self._connection.search(
+                base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options
+            )
         return result, response
 
     def changes(self, base: str, control: tuple[str, bytes]) -> Iterator[int]:
@@ -160,7 +176,9 @@ class Session:
         self.at(f"listen for changes below {base}")
         connection = self._connection
         assert connection is not None
-        # The answers to what was asked before had a bound; silence is what is expected here.
+        # The answers to what was asked before had bounds; silence is what is expected here, for as long as it lasts.
+        if isinstance(connection.socket, _Metered):
+            connection.socket = connection.socket.plain
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         request = search_operation(
@@ -256,6 +274,25 @@ def _shut(connection: ldap3.Connection) -> None:
             connection.socket.close()
 
 
+class _Metered:
+    """A socket from which no more is received than a directory may tell: ldap3 takes whatever length is announced."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.plain = sock
+        self._left = DIRECTORY_BYTES
+
+    def recv(self, size: int) -> bytes:
+        """Raises OSError beyond the bound."""
+        data = self.plain.recv(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(f"the server tells more than {DIRECTORY_BYTES} bytes")
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+
 class _VerifyingTls(ldap3.Tls):
     """Certificate and host name verified by the standard library, in the handshake; ldap3's own check is a later
     step of its own, and leaves the socket open when it fails."""
@@ -267,9 +304,13 @@ class _VerifyingTls(ldap3.Tls):
 
     def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
         self._session.at("make TLS")
-        connection.socket = self._context.wrap_socket(
-            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=self._session.url.host
+        is_metered = isinstance(connection.socket, _Metered)
+        made = self._context.wrap_socket(
+            connection.socket.plain if is_metered else connection.socket,
+            do_handshake_on_connect=do_handshake,
+            server_hostname=self._session.url.host,
         )
+        connection.socket = _Metered(made) if is_metered else made
 
 
 def _tls_context(url: LdapUrl, access: Access) -> ssl.SSLContext:

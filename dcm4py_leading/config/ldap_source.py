@@ -22,7 +22,7 @@ from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
-from dcm4py_leading.model.bounds import LISTED_AES
+from dcm4py_leading.model.bounds import DIRECTORY_ENTRIES, LISTED_AES
 
 T = TypeVar("T")
 
@@ -271,6 +271,8 @@ class DirectorySession:
                 return ()
             _check(self.url, result, f"refuses the search below {base}")
             entries.extend(self._entry(found) for found in response)
+            if len(entries) > DIRECTORY_ENTRIES:
+                raise ConfigUnavailable(f"{self.url}: more than {DIRECTORY_ENTRIES} entries below {base}")
             cookie = result.get("controls", {}).get(_PAGED_RESULTS, {}).get("value", {}).get("cookie")
             if not cookie or (most is not None and len(entries) > most):
                 return tuple(entries)

@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused, answers_of
+from dcm4py_leading.dicom.link import LinkTimeout
 from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.storage_association import StorageAssociation
@@ -29,6 +30,7 @@ from dcm4py_leading.errors import (
 )
 from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle, Tag
@@ -244,6 +246,8 @@ class StoreSCU:
         """Message ID of the C-STORE whose response is due."""
         self._settled: int | None = None
         """That response, where it had to be taken early: the next object needs another association."""
+        self._timeouts = 0
+        """C-STOREs in a row to which no response came in time."""
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         """See `service.deliver.Destination`."""
@@ -261,6 +265,8 @@ class StoreSCU:
         try:
             assoc.begin_store(obj, message_id, self._originator)
         except AssociationFailed as err:
+            if isinstance(err.__cause__, LinkTimeout):
+                self._timeouts += 1
             self._association.drop()
             raise SubOperationFailed(f"the destination {err}") from err
         self._under_way = message_id
@@ -278,12 +284,19 @@ class StoreSCU:
         if current is None:
             return None
         code = current.end_store(message_id)
-        if code is None:
+        if code is not None:
+            self._timeouts = 0
+        else:
+            self._timeouts += current.is_open  # else it has ended the association, which takes no time
             LOG.warning("%s gave no response to a C-STORE: association dropped", self._remote.ae_title)
             self._association.drop()
         return code
 
     def _opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
+        if self._timeouts >= DESTINATION_TIMEOUTS:
+            raise DestinationUnavailable(
+                f"move destination {self._remote.ae_title}: no response in time to {self._timeouts} objects in a row"
+            )
         try:
             return self._association.opened_for(sop_class_uid, transfer_syntax_uid)
         except AssociationFailed as err:

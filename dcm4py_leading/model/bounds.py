@@ -71,6 +71,30 @@ FIND_ANSWERS: Final = 1_000_000
 
 Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
 
+# -- The directory
+
+DIRECTORY_BYTES: Final = 268_435_456
+"""All that a server tells in one read, whatever length a message announces.
+
+Beyond: the server counts as one that is down."""
+
+DIRECTORY_ENTRIES: Final = 200_000
+"""Entries that a server tells in answer to one search, over all its pages.
+
+Beyond: the server counts as one that is down."""
+
+# -- What waits for a peer
+
+DESTINATION_TIMEOUTS: Final = 3
+"""Objects in a row, on each association of a C-MOVE, to which the destination gives no response in time.
+
+Beyond: the other objects fail at once."""
+
+FIND_SNAPSHOT_SECONDS: Final = 900.0
+"""Reading the matches of one C-FIND from the index, which cannot shrink its write-ahead log meanwhile.
+
+Beyond: the C-FIND ends with A700."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5

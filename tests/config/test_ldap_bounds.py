@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from dcm4py_leading.config import ldap_session, ldap_source
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable
 from tests.fixtures.slapd import BASE_DN
@@ -71,6 +72,51 @@ def test_server_that_never_comes_to_an_end_costs_the_read_timeout(running):
     running.callback(is_over.set)
     with pytest.raises(ConfigUnavailable, match="cannot bind: gave up after 1 s"):
         LdapSource([url], receive_timeout_seconds=10, read_timeout_seconds=1).read_ae("DCM4CHEE")
+
+
+def answering(running, octets):
+    """URL of a server that answers whatever comes with these octets."""
+    sock, url = listener(running)
+
+    def answer():
+        connection, _ = sock.accept()
+        with connection, suppress(OSError):
+            connection.recv(100)
+            connection.sendall(octets)
+            connection.recv(100)
+
+    server = threading.Thread(target=answer)
+    server.start()
+    running.callback(server.join)
+    return url
+
+
+def test_server_that_tells_without_end_is_given_up(running, monkeypatch):
+    monkeypatch.setattr(ldap_session, "DIRECTORY_BYTES", 100_000)
+    url = answering(running, LONG_MESSAGE + bytes(1_000_000))
+    with pytest.raises(ConfigUnavailable, match=r"cannot bind: .*more than 100000 bytes"):
+        LdapSource([url]).read_ae("DCM4CHEE")
+
+
+def nested(depth):
+    """An LDAP message of sequences in each other."""
+    octets = b""
+    for _ in range(depth):
+        octets = b"\x30\x84" + len(octets).to_bytes(4) + octets
+    return octets
+
+
+@pytest.mark.parametrize("octets", [nested(5000), b"\x30\x00", b"\x30\x03\x02\x01\x01", b"\x30\x02\x05\x00"])
+def test_message_that_cannot_be_decoded_is_told(running, octets):
+    url = answering(running, octets)
+    with pytest.raises(ConfigUnavailable, match="cannot bind"):
+        LdapSource([url], receive_timeout_seconds=1, read_timeout_seconds=20).read_ae("DCM4CHEE")
+
+
+def test_directory_with_more_entries_than_anybody_has_is_refused(slapd, monkeypatch):
+    monkeypatch.setattr(ldap_source, "DIRECTORY_ENTRIES", 1)
+    with pytest.raises(ConfigUnavailable, match="more than 1 entries below"):
+        LdapSource([f"{slapd.url}/{BASE_DN}"]).read_device("dcm4chee-arc")
 
 
 def test_given_up_connection_is_closed(running):

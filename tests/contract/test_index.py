@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage
 
+from dcm4py_leading.archive import index as module
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.query import parse_query, parse_retrieve
-from dcm4py_leading.errors import ObjectMismatch, ObjectRefused
+from dcm4py_leading.errors import IndexUnavailable, ObjectMismatch, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import InformationModel
@@ -390,3 +391,27 @@ def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monk
     monkeypatch.undo()
     assert [ds.StudyDescription for ds in find(index)] == ["first"]
     assert instances(index, StudyInstanceUID="1.2.1") == ["1.2.1.1.1"]
+
+
+def test_matches_that_are_not_read_hold_the_database_only_for_a_while(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        study = f"1.2.{number + 1}"
+        store(index, make_header(study, f"{study}.1", f"{study}.1.1"))
+    query = parse_query(make_identifier("STUDY"), STUDY_ROOT, relational=False)
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", 3600)
+    assert len(list(index.matches(query, fetch_size=1))) == 3
+    matches = index.matches(query, fetch_size=1)
+    assert next(matches)
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", 0)
+    with pytest.raises(IndexUnavailable, match="were not read"):
+        next(matches)
+
+
+def test_storages_where_objects_are_are_known(index: Index) -> None:
+    assert index.storage_ids() == frozenset()
+    for number in range(5):
+        study = f"1.2.{number + 1}"
+        store(index, make_header(study, f"{study}.1", f"{study}.1.1"))
+    assert index.storage_ids(most_looked_at=2) == {make_location("p").storage_id}

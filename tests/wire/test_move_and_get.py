@@ -14,6 +14,7 @@ from pynetdicom import build_context
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from dcm4py_leading.compose import check
+from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import Viewer, silent_listener
 from tests.fixtures.scu import PATIENT_MOVE, STUDY_GET, STUDY_MOVE, associated, get, identifier, move, store
@@ -226,6 +227,29 @@ def test_a_lost_response_is_a_failed_sub_operation(archive: Seed, viewer: StartV
     finally:
         release.set()
     assert (final.Status, final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations) == (0xB000, 3, 1)
+
+
+@pytest.mark.ldap("dcmResponseTimeout")
+def test_a_destination_that_never_answers_costs_its_time_out_a_few_times_and_then_the_rest_fails(
+    archive: Seed, viewer: StartViewer, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.set(CONNECTION, dcmResponseTimeout="300")
+    archive.service.reload()
+    release = threading.Event()
+
+    def never(_: Any) -> int:
+        release.wait(60)
+        return 0x0000
+
+    station = viewer(archive.viewer_port, script=never)
+    try:
+        final = move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1]
+    finally:
+        release.set()
+    assert final[0].NumberOfFailedSuboperations == 4
+    assert failed_uids(final) == {ds.SOPInstanceUID for ds in files_of(archive)}
+    assert len(station.requests) == DESTINATION_TIMEOUTS
+    assert "no response in time to 3 objects in a row" in caplog.text
 
 
 def test_an_object_whose_file_is_gone_is_failed_and_the_others_arrive(archive: Seed, viewer: StartViewer) -> None:
