@@ -18,6 +18,7 @@ Named by who is at fault and who can act::
        +- LeadingUnavailable     what happens next is the rule's business
        |  +- LeadingQueryFailed  the archive ended the C-FIND with an error status
        |  +- LeadingMismatch     it answered with another study, or with one twice
+       |  +- LeadingUnreadable   it answered with text that is not in the set it declares
        |  +- LeadingRefused      not asked: it has failed several times in a row
        |  +- LeadingTooManyMatches  more studies match there than we take
        +- WorklistUnavailable    the same for a worklist
@@ -164,6 +165,11 @@ class LeadingQueryFailed(LeadingUnavailable):
 
 class LeadingMismatch(LeadingUnavailable):
     """The leading archive answered with a study that was not asked for, or with one study twice."""
+
+
+class LeadingUnreadable(LeadingUnavailable):
+    """The leading archive answered with what cannot be read: text that is not in the character set that it declares,
+    several values of what has one, an answer that ends early."""
 
 
 class LeadingRefused(LeadingUnavailable):

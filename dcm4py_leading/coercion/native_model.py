@@ -22,6 +22,8 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, private_dictionary_
 from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.valuerep import AMBIGUOUS_VR, BYTES_VR, STANDARD_VR, PersonName
 
+from dcm4py_leading.dataset.text import is_storable_as_it_is, restored, storable
+
 INLINE_BINARY_BYTES = 1024
 """Longer binary values are bulk data."""
 
@@ -33,6 +35,7 @@ _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _NAME_COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _NUMBERS = {"US": "<H", "SS": "<h", "UL": "<L", "SL": "<l", "UV": "<Q", "SV": "<q", "FL": "<f", "FD": "<d"}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STANDS_FOR_CONTROL = 0x10FE00
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, NotImplementedError, struct.error)
 _MAX_NUMBER = 0xFFFF
 
@@ -44,8 +47,9 @@ _Element: TypeAlias = etree._Element
 def to_native(ds: Dataset, *, keywords: bool) -> Tree:
     """The model of ``ds``, which is only read: elements that nobody has looked at yet stay unread in it.
 
-    Characters that XML does not know, such as form feed, become U+FFFD. Trailing delimiters of person names are left
-    out. Raises ValueError, which names the attribute, for a value that cannot be read.
+    Control characters that XML does not know, such as form feed, and octets that could not be decoded each become a
+    character of private use, which `from_native` knows again. Trailing delimiters of person names are left out.
+    Raises ValueError, which names the attribute, for a value that cannot be read.
     """
     root = etree.Element("NativeDicomModel", {_SPACE: "preserve"})
     _write_item(root, ds, keywords, "#")
@@ -377,11 +381,25 @@ def _packed(vr: str, number: float) -> float:
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+    """The text in characters of XML. Raises ValueError for those that mean something else here."""
+    if text.isascii() and text.isprintable():
+        return text
+    if not is_storable_as_it_is(text) or any(0x10FE00 <= ord(char) < 0x10FE20 for char in text):
+        raise ValueError("characters of private use that stand for others in the model")
+    return _NOT_XML.sub(_stand_in, storable(text))
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(_STANDS_FOR_CONTROL + code) if code < 0x20 else "\ufffd"
 
 
 def _text(xml: _Element) -> str:
-    return "".join(str(piece) for piece in xml.itertext(with_tail=False))
+    text = "".join(str(piece) for piece in xml.itertext(with_tail=False))
+    return text if text.isascii() else restored(text.translate(_CONTROLS))
+
+
+_CONTROLS = {_STANDS_FOR_CONTROL + code: chr(code) for code in range(0x20)}
 
 
 def _children(xml: _Element, *names: str) -> Iterator[_Element]:

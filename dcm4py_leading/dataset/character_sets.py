@@ -79,7 +79,8 @@ _MULTI_BYTE: Mapping[str, tuple[bytes, bool]] = {
 """The escape sequence, and whether it is for G1 (PS3.3 table C.12-4)."""
 _JAPANESE = "13"
 _DEFAULT = "6"
-EXTENSIONS = tuple(f"ISO 2022 IR {number}" for number in (*_LATIN_AND_OTHERS, _JAPANESE, *_MULTI_BYTE))
+ONE_BYTE_EXTENSIONS = tuple(f"ISO 2022 IR {number}" for number in (*_LATIN_AND_OTHERS, _JAPANESE))
+EXTENSIONS = (*ONE_BYTE_EXTENSIONS, *(f"ISO 2022 IR {number}" for number in _MULTI_BYTE))
 """Defined terms for code extensions, without that of the default repertoire (PS3.3 tables C.12-3 and C.12-4)."""
 _ONE_BYTE = frozenset({*_LATIN_AND_OTHERS, _JAPANESE})
 DEFINED_TERMS = frozenset(

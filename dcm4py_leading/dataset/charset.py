@@ -12,6 +12,7 @@ from pydicom.tag import BaseTag
 
 from dcm4py_leading.dataset.character_sets import (
     EXTENSIONS,
+    ONE_BYTE_EXTENSIONS,
     UTF_8,
     CharacterSet,
     declaration,
@@ -81,10 +82,10 @@ def unified(local: CharacterSet, new: Iterable[DataElement], kept: Iterable[Data
     undecodable = [(element, text) for element, text in (*texts_of(kept), *texts) if not carries(text, local, (UTF_8,))]
     if not undecodable:
         return (UTF_8,)
-    if all(carries(text, local, extended(local, ()) or ()) for _, text in undecodable):
-        for codes in _extensions(local, lacking):
-            if all(_encodes(text, codes, element.VR) for element, text in lacking):
-                return codes
+    for codes in _extensions(local, lacking):
+        is_true = all(carries(text, local, codes) for _, text in undecodable)
+        if is_true and all(_encodes(text, codes, element.VR) for element, text in lacking):
+            return codes
     undeclared, cause = _named(undecodable[0][0]), _named(lacking[0][0])
     hint = "; dcmDefaultCharacterSet may tell the right one" if is_default(local) else ""
     raise UnencodableText(
@@ -121,23 +122,36 @@ def unwritable(ds: Dataset, codes: CharacterSet) -> list[BaseTag]:
     ]
 
 
+def undecodable(ds: Dataset) -> str | None:
+    """The keyword of an attribute, perhaps in an item, with text that is not in the set that is declared."""
+    for element in elements_of(ds):
+        if element.VR == "SQ":
+            for item in element.value or ():
+                if (found := undecodable(item)) is not None:
+                    return found
+        elif not all(is_decodable(text) for _, text in texts_of([element])):
+            return _named(element)
+    return None
+
+
 def described(codes: CharacterSet) -> str:
     """The set for people to read."""
     return "\\".join(codes) or "the default repertoire"
 
 
 def _extensions(local: CharacterSet, texts: Texts) -> Iterator[CharacterSet]:
-    """Extensions of ``local`` that may have what the texts need, the shortest first."""
-    for term in EXTENSIONS:
-        if codes := extended(local, [term]):
+    """Extensions of ``local`` that may have what the texts need: one set, or several, first without those of CJK."""
+    for candidates in (ONE_BYTE_EXTENSIONS, EXTENSIONS):
+        for term in candidates:
+            if codes := extended(local, [term]):
+                yield codes
+        terms: list[str] = []
+        for element, text in texts:
+            for char in text:
+                if not _encodes(char, extended(local, terms) or (), element.VR):
+                    terms += [one for one in candidates if _encodes(char, extended(local, [one]) or (), element.VR)][:1]
+        if codes := extended(local, terms):
             yield codes
-    terms: list[str] = []
-    for element, text in texts:
-        for char in text:
-            if not _encodes(char, extended(local, terms) or (), element.VR):
-                terms += [one for one in EXTENSIONS if _encodes(char, extended(local, [one]) or (), element.VR)][:1]
-    if codes := extended(local, terms):
-        yield codes
 
 
 def _encodes(text: str, codes: CharacterSet, vr: str) -> bool:

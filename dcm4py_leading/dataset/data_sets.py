@@ -7,9 +7,10 @@ at once when a data set is read, and what is written of it is octets already: py
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Literal
+from pathlib import Path
+from typing import BinaryIO, Literal
 
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset, dcmread
 from pydicom.charset import default_encoding
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
@@ -23,12 +24,13 @@ from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, CharacterSet
 from dcm4py_leading.dataset.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
+    elements_of,
     parse_character_set,
     specific_character_set,
 )
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, scan
 from dcm4py_leading.dataset.text import TEXT_VRS
-from dcm4py_leading.dataset.text_values import octets_of, text_element, vr_of
+from dcm4py_leading.dataset.text_values import octets_of, text_element, texts_of, vr_of
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import UnencodableText
 
@@ -57,6 +59,16 @@ def read(data: Buffer, encoding: Encoding, *, inherited: CharacterSet = ()) -> D
     if codes:
         ds[SPECIFIC_CHARACTER_SET] = _codes_element(codes)
     decode_text(ds, inherited)
+    return ds
+
+
+def read_file(file: BinaryIO | Path, *, stop_before_pixels: bool = False, force: bool = False) -> FileDataset:
+    """A DICOM file, or with ``force`` a data set without File Meta Information, with its text decoded.
+
+    Raises InvalidDicomError, one of UNREADABLE.
+    """
+    ds = dcmread(file, stop_before_pixels=stop_before_pixels, force=force)
+    decode_text(ds)
     return ds
 
 
@@ -168,6 +180,12 @@ def declare_default(ds: Dataset, default: str | None) -> None:
     decode_text(ds)
     _read_anew(ds, codes)
     ds[SPECIFIC_CHARACTER_SET] = specific_character_set(codes)
+
+
+def declare_default_if_needed(ds: Dataset, default: str | None) -> None:
+    """As `declare_default`, where there is text beyond ASCII; a query that has none stays as it is."""
+    if default is not None and not all(text.isascii() for _, text in texts_of(elements_of(ds))):
+        declare_default(ds, default)
 
 
 def _read_anew(ds: Dataset, codes: CharacterSet) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
 from dcm4py_leading import __version__
-from dcm4py_leading.dataset.data_sets import decode_text
+from dcm4py_leading.dataset.data_sets import read_file
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject
@@ -69,8 +68,6 @@ def read_header(file: BinaryIO) -> FileDataset:
     """
     file.seek(0)
     try:
-        ds = pydicom.dcmread(file, stop_before_pixels=True)
-        decode_text(ds)
+        return read_file(file, stop_before_pixels=True)
     except (InvalidDicomError, *UNREADABLE) as err:
         raise InvalidObject(f"the data set cannot be parsed ({type(err).__name__})") from err
-    return ds

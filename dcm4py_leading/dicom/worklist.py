@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.dataset.character_sets import UTF_8
+from dcm4py_leading.dataset.charset import undecodable
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom.association import AssociationFailed
@@ -25,7 +26,7 @@ from dcm4py_leading.dicom.scu import (
     Resolve,
     as_it_is,
 )
-from dcm4py_leading.errors import CoercionFailed, ConfigError, WorklistUnavailable
+from dcm4py_leading.errors import CoercionFailed, ConfigError, UnencodableText, WorklistUnavailable
 from dcm4py_leading.model.bounds import WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
@@ -92,6 +93,8 @@ class WorklistSCU:
         try:
             for item in items:
                 _make_readable(item, local_ae.settings.default_character_set)
+        except UnencodableText as err:
+            raise WorklistUnavailable(f"{scp} answered with what cannot be read: {err}") from err
         except UNREADABLE as err:
             raise WorklistUnavailable(f"{scp} answered with what cannot be read: {type(err).__name__}") from err
         return items
@@ -135,3 +138,5 @@ def _make_readable(item: Dataset, default_character_set: str | None) -> None:
     decode_text(item)
     for _ in item.iterall():
         pass
+    if (attribute := undecodable(item)) is not None:
+        raise UnencodableText(f"{attribute} is in another character set than it declares")

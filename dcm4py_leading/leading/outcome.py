@@ -14,7 +14,7 @@ from typing import assert_never
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
-from dcm4py_leading.errors import LeadingMismatch, LeadingRefused, LeadingUnavailable
+from dcm4py_leading.errors import LeadingMismatch, LeadingRefused, LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.model.values import AETitle
 
@@ -40,6 +40,8 @@ class LookupOutcome(enum.Enum):
     FAILED = "failed"
     MISMATCH = "mismatch"
     """Answered with another study, or with this one twice."""
+    UNREADABLE = "unreadable"
+    """Answered with what cannot be read, such as text that cannot be decoded as it is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def asked(answer: LeadingAnswer) -> Looked:
             return Looked(answer, LookupOutcome.MISS)
         case LeadingMismatch():
             return Looked(answer, LookupOutcome.MISMATCH)
+        case LeadingUnreadable():
+            return Looked(answer, LookupOutcome.UNREADABLE)
         case LeadingRefused():
             return Looked(answer, LookupOutcome.REFUSED_BY_BREAKER)
         case LeadingUnavailable():

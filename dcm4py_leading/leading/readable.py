@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.dataset.charset import undecodable
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.query import StudyAttributes, UnreadableAnswer
 from dcm4py_leading.leading.uid_list import Page
 from dcm4py_leading.model.values import UID, AETitle, Tag
@@ -41,7 +42,7 @@ def page_of(
             if uid is None:
                 has_stranger = True  # whichever it is: each is asked for by itself
             else:
-                found[uid] = LeadingUnavailable(f"{scp} answered with what cannot be read")
+                found[uid] = LeadingUnreadable(f"{scp} answered with what cannot be read")
         elif uid is None:
             has_stranger = True
         elif uid in found:
@@ -49,6 +50,8 @@ def page_of(
         else:
             try:
                 found[uid] = _study_attributes(response, return_keys, default_character_set)
+            except LeadingUnreadable as err:
+                found[uid] = LeadingUnreadable(f"{scp} {err}")
             except UNREADABLE as err:
                 found[uid] = LeadingUnavailable(f"{scp} answered with what cannot be read: {type(err).__name__}")
     return Page(
@@ -59,7 +62,10 @@ def page_of(
 
 
 def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character_set: str | None) -> StudyAttributes:
-    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read."""
+    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read.
+
+    Raises LeadingUnreadable, one of UNREADABLE.
+    """
     declare_default(response, default_character_set)
     decode_text(response)
     study = Dataset()
@@ -68,14 +74,16 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
             study[tag] = response[tag]
     for _ in study.iterall():
         pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
+    if (attribute := undecodable(study)) is not None:
+        raise LeadingUnreadable(f"answered with {attribute} in another character set than it declares")
     _require_sound(study)
     return study
 
 
 def _require_sound(study: Dataset) -> None:
-    """Raises ValueError where what tells who it is has two values, or a value has no form in which it can be sent."""
+    """Raises LeadingUnreadable where what tells who it is has two values, or a value is none that its VR can have."""
     for element in study:
         if element.tag in _OF_ONE_VALUE and element.VM > 1:
-            raise ValueError(f"{element.keyword} has {element.VM} values")
+            raise LeadingUnreadable(f"answered with {element.VM} values of {element.keyword}")
         if isinstance(element.value, bytes) and element.VR == "UN" and element.keyword:
-            raise ValueError(f"{element.keyword} is not what its VR says")
+            raise LeadingUnreadable(f"answered with {element.keyword} that is not what its VR says")

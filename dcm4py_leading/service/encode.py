@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from typing import BinaryIO
 
-import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.dataset.data_sets import decode_text, write
+from dcm4py_leading.dataset.data_sets import read_file, write
 from dcm4py_leading.dataset.pixel_data import decompress
 from dcm4py_leading.dataset.scan import Buffer, Encoding
 from dcm4py_leading.dataset.unreadable import UNREADABLE
@@ -84,9 +83,7 @@ def read_object(file: BinaryIO) -> Dataset:
     buffered = BufferedReader(file) if isinstance(file, FileIO) else file
     try:
         with object_errors("cannot be parsed"):
-            ds = pydicom.dcmread(buffered)
-            decode_text(ds)
-            return ds
+            return read_file(buffered)
     finally:
         if isinstance(buffered, BufferedReader) and buffered is not file:
             buffered.detach()  # `file` stays open

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-import pydicom
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
@@ -26,6 +25,7 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
@@ -149,7 +149,7 @@ class AnswerFromFile:
 def read_file(path: Path) -> Dataset:
     """A DICOM file, or a data set without File Meta Information. Raises WrongQuestion, SubOperationFailed."""
     with object_errors(f"{path} cannot be parsed"):
-        ds = pydicom.dcmread(path, force=True)
+        ds = data_sets.read_file(path, force=True)
     if not any(keyword_for_tag(tag) for tag in ds.keys()):
         raise WrongQuestion(f"{path} is no DICOM file")
     return ds

@@ -14,6 +14,7 @@ from dcm4py_leading.archive.index import Match
 from dcm4py_leading.archive.query import parse_query
 from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dataset.data_sets import declare_default_if_needed
 from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
 from dcm4py_leading.leading.settings import LULL, LeadingSettings, Lull
 from dcm4py_leading.model.coercion import Dimse
@@ -71,6 +72,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     CoercionFailed; all but the first also while the pages are read.
     """
     ae = request.local_ae
+    declare_default_if_needed(request.identifier, ae.settings.default_character_set)
     keys = _coerced_keys(runtime, request)
     query = parse_query(keys, request.model, relational=request.relational)
     message = _message(request, Dimse.C_FIND_RSP)

@@ -6,8 +6,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydicom import Dataset
 from sqlalchemy import create_engine, text
 
+from dcm4py_leading.archive.attributes import encode
 from dcm4py_leading.archive.database import _MIGRATIONS, HEAD
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.tables import metadata
@@ -56,3 +58,23 @@ def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"this is not a database" * 100)
     with pytest.raises(IndexUnavailable):
         Index.open(f"sqlite:///{file}")
+
+
+def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    Index.open(url).close()
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PatientName = "Straße^Anne"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        insert = text("INSERT INTO patient (patient_name, patient_id, attributes) VALUES (:name, :id, :attributes)")
+        connection.execute(insert, {"name": "strasse^anne", "id": "strasse", "attributes": encode(ds)})
+        connection.execute(insert, {"name": "as it was", "id": "2", "attributes": b"plain"})
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    Index.open(url).close()
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT patient_name, patient_id FROM patient ORDER BY pk")).all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [("straße^anne", "strasse"), ("as it was", "2")]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -9,14 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
-from pydicom.filewriter import dcmwrite
 from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.chain import LeadingQuestion, coercion, run
 from dcm4py_leading.coercion.update import update
-from dcm4py_leading.errors import LeadingUnavailable
+from dcm4py_leading.dataset import data_sets
+from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
+from dcm4py_leading.dataset.text import decode
+from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.leading.settings import LeadingSettings
@@ -39,9 +40,7 @@ ATTRIBUTE_SET = AttributeSet(
 
 def from_the_wire(ds: Dataset) -> Dataset:
     """As pydicom gives what a peer sent: nothing decoded yet."""
-    buffer = io.BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=True, little_endian=True, force_encoding=True)
-    return dcmread(io.BytesIO(buffer.getvalue()), force=True)
+    return data_sets.read(data_sets.write(ds, IMPLICIT_LITTLE), IMPLICIT_LITTLE)
 
 
 class Archive:
@@ -160,7 +159,7 @@ def test_answer_is_reduced_to_the_return_keys() -> None:
 def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() -> None:
     russian = "Люкceмбypг"
     archive = Archive(
-        lambda uids: [data_set(StudyInstanceUID=A, PatientName=russian.encode("iso8859_5").decode("latin-1"))]
+        lambda uids: [data_set(StudyInstanceUID=A, PatientName=decode(russian.encode("iso8859_5"), (), "PN"))]
     )
     asking = lookup(archive)
     russian_ae = application_entity("RUSSIAN", charset="ISO_IR 144")
@@ -168,7 +167,40 @@ def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() 
     assert isinstance(answer, Dataset) and answer.PatientName == russian
     assert answer.SpecificCharacterSet == "ISO_IR 144"
     other = asking.get_many(LEADING, AE, [A])[A]
-    assert isinstance(other, Dataset) and other.PatientName != russian
+    assert isinstance(other, LeadingUnreadable)
+
+
+def test_text_that_is_not_in_the_declared_set_is_no_answer_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    item = data_set(CodeMeaning=decode("Größe".encode("latin-1"), ("ISO_IR 192",), "LO"))
+    archive = Archive(
+        lambda uids: [
+            data_set(StudyInstanceUID=uid, SpecificCharacterSet="ISO_IR 192", ProcedureCodeSequence=[item])
+            for uid in uids
+        ]
+    )
+    asking = lookup(archive)
+    looked = asking.look_up([LeadingQuestion(LEADING, A)], AE)
+    (one,) = looked.values()
+    assert one.outcome is LookupOutcome.UNREADABLE
+    assert asking.counts.outcomes[LEADING] == {LookupOutcome.UNREADABLE: 1}
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(LEADING) in warning and "CodeMeaning" in warning and "Gr" not in warning
+
+
+def test_text_that_nobody_asked_for_may_be_in_any_set() -> None:
+    comments = decode(b"gr\xfcn", ("ISO_IR 192",), "LT")
+    archive = Archive(
+        lambda uids: [
+            data_set(
+                StudyInstanceUID=A,
+                SpecificCharacterSet="ISO_IR 192",
+                PatientName="Müller",
+                CurrentPatientLocation=comments,
+            )
+        ]
+    )
+    answer = lookup(archive).get_many(LEADING, AE, [A])[A]
+    assert isinstance(answer, Dataset) and answer.PatientName == "Müller"
 
 
 def test_shared_answer_is_decoded_to_its_last_item() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dcm4py_leading.dataset import data_sets, part10
+from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.errors import IndexUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.service import store as store_module
 from tests.fixtures.archive import find
@@ -47,7 +47,7 @@ def test_pydicom_reads_nothing_of_a_further_object_of_a_series(
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(part10.pydicom, "dcmread", fail)
+    monkeypatch.setattr(data_sets, "dcmread", fail)
     monkeypatch.setattr(data_sets, "read_dataset", fail)
     assert ingest.store(received(2)).what == "new"
     assert len(files(seed)) == 2
