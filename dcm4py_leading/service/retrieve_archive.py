@@ -115,7 +115,7 @@ class Embedded:
         externals = self._runtime.externals[common.local_ae.ae_title]
         back = FetchedBack(externals, common.local_ae, missing, len(here))
         known = {str(instance.sop_instance_uid): instance for instance in missing}
-        objects = chain(stored, forwarded(common, back, known))
+        objects = chain(stored, forwarded(common.for_copies(), back, known))
         return Retrieval(
             expected=0,
             contexts=contexts,

@@ -64,7 +64,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     CoercionFailed, StorageUnavailable, IndexUnavailable, and then nothing of the object is left.
     """
     storage = runtime.storage_for(ae)
-    keeper = runtime.index.keeper(runtime.device.archive.attribute_filters)
+    keeper = runtime.keeper
     coercer = _coercer(runtime, ae, received)
     file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
     with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
