@@ -6,10 +6,9 @@ import zlib
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.model.bounds import INFLATED_BYTES, INFLATED_TIMES
 
 _CHUNK = 1 << 18
-_MOST = 192 << 20
-_MOST_TIMES = 32
 
 
 def most_inflated(deflated_length: int) -> int:
@@ -17,7 +16,7 @@ def most_inflated(deflated_length: int) -> int:
 
     A mask of nothing shrinks to a thousandth, a bomb does so too: what is small in memory may, what is large may not.
     """
-    return max(_MOST, _MOST_TIMES * deflated_length)
+    return max(INFLATED_BYTES, INFLATED_TIMES * deflated_length)
 
 
 def inflated(data: Buffer, *, most: int | None = None) -> bytearray:

@@ -83,6 +83,18 @@ DIRECTORY_ENTRIES: Final = 200_000
 
 Beyond: the server counts as one that is down."""
 
+# -- Deflated data sets
+
+INFLATED_BYTES: Final = 201_326_592
+"""Length of a deflated data set that is read as a whole, when it is inflated.
+
+Beyond: C000, unless it is within the next row; a stored object cannot be sent, its sub-operation fails."""
+
+INFLATED_TIMES: Final = 32
+"""How many times as long a deflated data set may become.
+
+Beyond: as above."""
+
 # -- What waits for a peer
 
 DESTINATION_TIMEOUTS: Final = 3
