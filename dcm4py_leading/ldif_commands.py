@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -90,7 +91,8 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
         ]
         for told, what in ((fixed.mended, "mended"), (fixed.left_out, "made a comment"), (fixed.unrepeatable, "note")):
             for fault in told:
-                click.echo(f"{name}, line {fault.line}: {what}: {fault.reason}", err=True)
+                reason = _done(fault.reason) if what == "mended" else fault.reason
+                click.echo(f"{name}, line {fault.line}: {what}: {reason}", err=True)
         for finding in wrong:
             click.echo(f"{name}, line {finding.line}: not mended: {finding.problem}", err=True)
         sys.exit(_PROBLEMS if wrong or fixed.left_out else 0)
@@ -127,6 +129,21 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
             elif not told.differences:
                 click.echo(f"{site.device_name}: the effective configuration stays as it is", err=True)
         sys.exit(_PROBLEMS if told.has_errors else 0)
+
+
+_REMEDIES = (
+    (re.compile(r"remove the (line|indentation)$"), r"\1 removed"),
+    (re.compile(r"remove it$"), "removed"),
+    (re.compile(r"make it empty$"), "made empty"),
+    (re.compile(r"put ('.*'|a blank line) (below the dn|before it)$"), r"\1 put \2"),
+)
+"""What faults say to do, and the same when it has been done."""
+
+
+def _done(reason: str) -> str:
+    for remedy, done in _REMEDIES:
+        reason = remedy.sub(done, reason)
+    return reason
 
 
 def _name(path: Path) -> str:

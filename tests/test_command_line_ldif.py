@@ -138,3 +138,11 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", ["lint", "diff"])
 def test_unreachable_directory_is_exit_3(command: str) -> None:
     assert run(command, LEADING, "--ldap-url", f"ldap://127.0.0.1:{free_port()}/dc=dcm4che,dc=org").exit_code == 3
+
+
+def test_fix_says_what_was_done_and_not_what_to_do() -> None:
+    indented = "".join(f"    {line}\n" if line else "\n" for line in seed_ldif().splitlines())
+    told = CliRunner().invoke(main, ["ldif", "fix", "-"], input=indented).stderr
+    assert "indentation removed" in told and "line removed" in told
+    for text in (": remove ", "make it", "put '"):
+        assert text not in told

@@ -26,7 +26,7 @@ class Oddity(enum.Enum):
     UNKNOWN_VR = "a VR that is none"
     OTHER_FORM = "an element with VR among those without, or the other way round"
     ODD_LENGTH = "a value of odd length"
-    PADDING = "octets of zero behind the last element"
+    ZLIB_HEADER = "a zlib header before the deflated data set"
 
 
 class Fragments(NamedTuple):
@@ -58,6 +58,14 @@ class Element(NamedTuple):
     value: Value
 
 
+IDENTITY = frozenset(
+    (
+        *(0x00080016, 0x00080018, 0x00080050, 0x0020000D, 0x0020000E),
+        *(0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040),
+    )
+)
+"""Tags of what tells whose an object is, and which: of these nobody may choose between two values."""
+
 Value = Buffer | Items | Fragments
 Elements = dict[int, Element]
 """By tag, in order."""
@@ -69,8 +77,8 @@ class DataSet:
 
     elements: Elements
     oddities: set[Oddity] = field(default_factory=set)
-    conflicting: set[int] = field(default_factory=set)
-    """Tags of the top level that came again with another value."""
+    conflicting: dict[int, Value] = field(default_factory=dict)
+    """Elements of the top level that came again with another value: that, by tag."""
 
     def value(self, tag: int) -> bytes:
         """The value of an element; empty where it is absent, or a sequence."""

@@ -1,18 +1,11 @@
-"""DICOM files (PS3.10 7): the header before a received data set, and reading back what was stored."""
+"""DICOM files (PS3.10 7): the header before a received data set."""
 
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
-
-from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
 
 from dcm4py_leading import __version__
-from dcm4py_leading.dataset.data_sets import read_file
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
-from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import InvalidObject
 
 IMPLEMENTATION_CLASS_UID = "2.25.75081376102063671794799070006276009994"
 IMPLEMENTATION_VERSION_NAME = f"DCM4PY_{__version__}"[:16]
@@ -59,15 +52,3 @@ def media_storage_sop_instance_uid(data: Buffer) -> str | None:
     except (Unscannable, KeyError):
         return None
     return bytes(data[value:following]).decode("latin-1").rstrip("\0")
-
-
-def read_header(file: BinaryIO) -> FileDataset:
-    """The data set of a DICOM file up to Pixel Data, with its File Meta Information. Raises InvalidObject.
-
-    Values are parsed when they are looked at, so ``file`` must stay open no longer than this call.
-    """
-    file.seek(0)
-    try:
-        return read_file(file, stop_before_pixels=True)
-    except (InvalidDicomError, *UNREADABLE) as err:
-        raise InvalidObject(f"the data set cannot be parsed ({type(err).__name__})") from err

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydicom.uid import UID
 
-from dcm4py_leading.dataset.deflate import inflated
+from dcm4py_leading.dataset.deflate import has_zlib_header, inflated
 from dcm4py_leading.dataset.elements import DataSet, Element, Elements, Fragments, Item, Items, Oddity, Value
 from dcm4py_leading.dataset.encoder import encode
 from dcm4py_leading.dataset.scan import (
@@ -29,6 +29,7 @@ _SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _DELIMITATIONS = (_ITEM_DELIMITATION, _SEQUENCE_DELIMITATION)
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 64
+_COMPARED = 1 << 12
 _ITEMS_OR_VALUE = (b"", b"SQ", b"UN")
 _LIKELY_GROUPS = range(0x0002, 0x0100)
 
@@ -74,9 +75,14 @@ def read_data_set(
     and fragments in all.
     """
     encoding = encoding_of(transfer_syntax_uid)
-    if encoding is None:
-        data, start, encoding = inflated(memoryview(data)[start:], most=most_inflated), 0, EXPLICIT_LITTLE
-    return parse(data, encoding, start=start, wanted=wanted, most_elements=most_elements)
+    if encoding is not None:
+        return parse(data, encoding, start=start, wanted=wanted, most_elements=most_elements)
+    deflated = memoryview(data)[start:]
+    whole = inflated(deflated, most=most_inflated)
+    ds = parse(whole, EXPLICIT_LITTLE, wanted=wanted, most_elements=most_elements)
+    if has_zlib_header(deflated):
+        ds.oddities.add(Oddity.ZLIB_HEADER)
+    return ds
 
 
 def parse(
@@ -84,11 +90,12 @@ def parse(
     encoding: Encoding,
     *,
     start: int = 0,
+    end: int | None = None,
     wanted: Collection[int] | None = None,
     most_elements: int | None = None,
 ) -> DataSet:
-    """As `read_data_set`, for an encoding that is not deflated."""
-    reader = _Reader(data, start, most_elements)
+    """As `read_data_set`, for an encoding that is not deflated, up to octet ``end``."""
+    reader = _Reader(data, start, len(data) if end is None else end, most_elements)
     try:
         return reader.top_level(_FORMS[encoding], wanted)
     except InvalidObject as err:
@@ -105,6 +112,7 @@ class _Form:
         order = "<" if encoding.is_little_endian else ">"
         self.is_implicit = encoding.is_implicit_vr
         self.is_little_endian = encoding.is_little_endian
+        self.head = struct.Struct(f"{order}HH2sH").unpack_from
         self.tag = struct.Struct(f"{order}HH").unpack_from
         self.short = struct.Struct(f"{order}H").unpack_from
         self.long = struct.Struct(f"{order}L").unpack_from
@@ -126,13 +134,13 @@ class _Header(NamedTuple):
 class _Reader:
     """One pass over a data set."""
 
-    def __init__(self, data: Buffer, start: int, most_elements: int | None) -> None:
+    def __init__(self, data: Buffer, start: int, end: int, most_elements: int | None) -> None:
         self._data = memoryview(data)
         self._start = start
-        self._size = len(data)
+        self._size = end
         self._left = -1 if most_elements is None else most_elements
         self._oddities: set[Oddity] = set()
-        self._conflicting: set[int] = set()
+        self._conflicting: dict[int, Value] = {}
         self._in_other_form = 0
 
     def top_level(self, form: _Form, wanted: Collection[int] | None) -> DataSet:
@@ -156,12 +164,28 @@ class _Reader:
         elements: Elements = {}
         last, count, is_ascending = -1, 0, True
         ended_by_length = False
+        data, head = self._data, form.head
+        is_plain = wanted is None and form.is_little_endian
+        is_implicit = form.is_implicit
         while at < end:
             if end - at < 8:
-                at = self._padding(at, end, depth, is_delimited=is_delimited)
-                break
-            group, number = form.tag(self._data, at)
+                raise InvalidObject(f"the data set ends early, within an element at byte {at - self._start}")
+            group, number, vr, length = head(data, at)
             tag = group << 16 | number
+            # Most are as follows; the rest of the loop would do the same with them.
+            if is_plain and is_ascending and tag > last:
+                if is_implicit:
+                    is_simple = group != 0xFFFE and vr not in HAS_LONG_LENGTH and dictionary_vr(tag) != "SQ"
+                    vr, length = b"", form.long(data, at + 4)[0]
+                else:
+                    is_simple = HAS_LONG_LENGTH.get(vr) is False
+                following = at + 8 + length
+                if is_simple and following <= end and not length & 1 and self._left:
+                    self._left -= 1
+                    count += 1
+                    elements[tag] = Element(tag, vr, data[at + 8 : following])
+                    last, at, ended_by_length = tag, following, False
+                    continue
             if group == 0xFFFE:
                 if is_delimited and tag == _ITEM_DELIMITATION:
                     self._count(at)
@@ -199,18 +223,11 @@ class _Reader:
             known = elements.setdefault(tag, element)
             if known is not element:
                 self._oddities.add(Oddity.TWICE)
-                if depth == 0 and known.value != element.value:
-                    self._conflicting.add(tag)
+                if depth == 0 and _unpadded(known.value) != _unpadded(element.value):
+                    self._conflicting.setdefault(tag, element.value)
         if is_delimited:
             raise InvalidObject(f"an item has no end at byte {at - self._start}")
         return _ordered(elements, is_ascending), at, count
-
-    def _padding(self, at: int, end: int, depth: int, *, is_delimited: bool) -> int:
-        """Fewer octets than a header has, behind the last element."""
-        if depth or is_delimited or any(self._data[at:end]):
-            raise InvalidObject(f"the data set ends early, within an element at byte {at - self._start}")
-        self._oddities.add(Oddity.PADDING)
-        return end
 
     def _stray_delimiter(self, at: int, tag: int, form: _Form) -> None:
         self._count(at)
@@ -400,6 +417,11 @@ class _Reader:
             raise InvalidObject(f"{what} was expected at byte {at - self._start}")
         length: int = form.long(self._data, at + 4)[0]
         return tag, length
+
+
+def _unpadded(value: Value) -> object:
+    """The value as it is compared; a long one, which is no text to compare, as it is."""
+    return value if isinstance(value, tuple) or len(value) > _COMPARED else bytes(value).rstrip(b" \0")
 
 
 def _ordered(elements: Elements, is_ascending: bool) -> Elements:

@@ -47,6 +47,14 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 """Transfer syntaxes that deflate the data set as a whole (PS3.5 A.5, and A.7: JPIP Referenced Deflate)."""
 
 
+_NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+
+
+def is_encapsulated(transfer_syntax_uid: str) -> bool:
+    """Whether pixel data is encapsulated in this transfer syntax, or not there at all; so in one that is not known."""
+    return transfer_syntax_uid not in _NATIVE
+
+
 @lru_cache(maxsize=256)
 def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     """The encoding of a data set in this transfer syntax; None where it is deflated and can only be inflated first.
@@ -67,7 +75,7 @@ def scan(
     """The spans of the top level elements of ``data[start:end]`` whose tag is below ``stop_before``, by tag, in order.
 
     The second value is the offset of the first element that was not looked at. Raises Unscannable: an element that
-    ends outside, tags that do not ascend, a VR that is none.
+    ends outside, tags that do not ascend, a VR that is none, an odd length, a delimiter of nothing.
     """
     size = len(data) if end is None else end
     try:
@@ -91,6 +99,7 @@ def _scan_explicit(
     is_long = HAS_LONG_LENGTH
     spans: dict[int, Span] = {}
     last = -1
+    lengths = 0
     while at < size:
         group, number, vr, length = header(data, at)
         tag = group << 16 | number
@@ -114,11 +123,14 @@ def _scan_explicit(
                 spans[tag] = (at, value, following)
                 at = following
                 continue
+        lengths |= length
         following = value + length
         if following > size:
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    if lengths & 1:
+        raise Unscannable("a value has an odd length")
     return spans, at
 
 
@@ -126,6 +138,7 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
     header = _IMPLICIT_HEADER.unpack_from
     spans: dict[int, Span] = {}
     last = -1
+    lengths = 0
     while at < size:
         group, number, length = header(data, at)
         tag = group << 16 | number
@@ -135,11 +148,19 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
             raise Unscannable("the tags do not ascend")
         last = tag
         value = at + 8
-        following = _end_of_items(data, IMPLICIT_LITTLE, value, size, 0) if length == _UNDEFINED else value + length
+        if length == _UNDEFINED:
+            following = _end_of_items(data, IMPLICIT_LITTLE, value, size, 0)
+        else:
+            lengths |= length
+            following = value + length
         if following > size:
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    if lengths & 1:
+        raise Unscannable("a value has an odd length")
+    if last >= _ITEM:
+        raise Unscannable("a delimiter of nothing")
     return spans, at
 
 
@@ -152,8 +173,8 @@ def _end_of_items(data: Buffer, encoding: Encoding, at: int, size: int, depth: i
         at += 8
         if tag == _SEQUENCE_DELIMITATION:
             return at
-        if tag != _ITEM:
-            raise Unscannable("an item was expected")
+        if tag != _ITEM or (length & 1 and length != _UNDEFINED):
+            raise Unscannable("an item of even length was expected")
         at = _end_of_item(data, encoding, at, size, depth) if length == _UNDEFINED else at + length
         if at > size:
             raise Unscannable("an item ends outside of the data set")
@@ -182,7 +203,12 @@ def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: in
                 within = IMPLICIT_LITTLE if vr == b"UN" else encoding
             elif length == _UNDEFINED:
                 raise Unscannable("an undefined length where none can be")
-        at = _end_of_items(data, within, value, size, depth + 1) if length == _UNDEFINED else value + length
+        if length == _UNDEFINED:
+            at = _end_of_items(data, within, value, size, depth + 1)
+        else:
+            at = value + length
+            if length & 1:
+                raise Unscannable("a value has an odd length")
         if at > size:
             raise Unscannable("an element ends outside of its item")
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
-from typing import BinaryIO
 
 from pydicom import Dataset
-from pydicom.dataelem import DataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.dataset.data_sets import read_file, write
-from dcm4py_leading.dataset.pixel_data import decompress
-from dcm4py_leading.dataset.scan import Buffer, Encoding
+from dcm4py_leading.dataset.data_sets import write
+from dcm4py_leading.dataset.deflate import deflated
+from dcm4py_leading.dataset.pydicom_bridge import UnreadableElement
+from dcm4py_leading.dataset.scan import DEFLATED, Buffer, Encoding
+from dcm4py_leading.dataset.soundness import Unsound
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.errors import InvalidObject, SubOperationFailed, UnencodableText
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
-_WORD_TYPES = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,71 +67,17 @@ def choose_transfer_syntax(stored: str, accepted: Collection[str]) -> str:
 
 @contextmanager
 def object_errors(what: str) -> Iterator[None]:
-    """Turn what pydicom and its plug-ins raise on an odd object into SubOperationFailed, without its values."""
+    """Turn what an odd object raises, in pydicom and its plug-ins too, into SubOperationFailed, without values."""
     try:
         yield
+    except (InvalidObject, UnencodableText, UnreadableElement, Unsound) as err:  # their messages have no values
+        raise SubOperationFailed(f"{what}: {err}") from err
     except _ODD as err:
         raise SubOperationFailed(f"{what} ({type(err).__name__})") from err
-
-
-def read_object(file: BinaryIO) -> Dataset:
-    """The data set of a stored DICOM file. Raises SubOperationFailed."""
-    file.seek(0)
-    buffered = BufferedReader(file) if isinstance(file, FileIO) else file
-    try:
-        with object_errors("cannot be parsed"):
-            return read_file(buffered)
-    finally:
-        if isinstance(buffered, BufferedReader) and buffered is not file:
-            buffered.detach()  # `file` stays open
-
-
-def read_encoded(file: BinaryIO) -> bytes:
-    """The bytes of the data set of a stored DICOM file, as they were received (PS3.10 7.1)."""
-    file.seek(140)
-    group_length = int.from_bytes(file.read(4), "little")  # of the File Meta Information, which `part10` wrote
-    file.seek(144 + group_length)
-    return file.read()
-
-
-def encode_data_set(ds: Dataset, stored: str, target: str) -> bytes:
-    """``ds``, which was read in transfer syntax ``stored``, in ``target``. May change ``ds``.
-
-    Raises SubOperationFailed.
-    """
-    source, syntax = UID(stored), UID(target)
-    if source.is_encapsulated and not syntax.is_encapsulated:
-        with object_errors("cannot be decompressed"):
-            decompress(ds, stored)
-        source = ExplicitVRLittleEndian
-    with object_errors("cannot encode"):
-        if source.is_little_endian != syntax.is_little_endian:
-            _swap_words(ds)
-        return encoded(ds, target)
 
 
 def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:
     """A data set without bulk data, such as an identifier, in that transfer syntax. Raises one of UNREADABLE."""
     syntax = UID(transfer_syntax_uid)
     data = write(ds, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))
-    return deflated(data) if syntax.is_deflated else data
-
-
-def deflated(data: bytes) -> bytes:
-    """PS3.5 A.5: raw deflate, padded to even length."""
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    small = compressor.compress(data) + compressor.flush()
-    return small + b"\0" * (len(small) % 2)
-
-
-def _swap_words(ds: Dataset) -> None:
-    """Turn the byte order of word-valued elements, which pydicom keeps as bytes (PS3.5 6.2, OW and the like)."""
-
-    def swap(_: Dataset, element: DataElement) -> None:
-        code = _WORD_TYPES.get(element.VR)
-        if code is not None and isinstance(element.value, bytes):
-            words = array(code, element.value)
-            words.byteswap()
-            element.value = words.tobytes()
-
-    ds.walk(swap)
+    return deflated(data) if transfer_syntax_uid in DEFLATED else data

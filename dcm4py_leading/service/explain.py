@@ -30,6 +30,8 @@ from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
+from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.log import ref
@@ -39,9 +41,10 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, InformationModel, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
-from dcm4py_leading.service.encode import object_errors, read_object
+from dcm4py_leading.service.encode import object_errors
 from dcm4py_leading.service.query_archive import Asked
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
+from dcm4py_leading.service.stored_bytes import read_stored
 
 LOG = logging.getLogger(__name__)
 
@@ -198,7 +201,9 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
     if wanted.dimse is Dimse.C_FIND_RSP:
         return explain(instance.attributes, wanted, basis)
     with runtime.storage(instance.location.storage_id).open(instance.location) as file:
-        ds = read_object(file)
+        content, start = read_stored(file)
+    with object_errors("the stored object cannot be parsed"):
+        ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
     is_retrieve = wanted.transfer_role is TransferRole.SCP
     return explain(ds, wanted, basis, indexed=instance.attributes if is_retrieve else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from io import BytesIO
+from functools import partial
 from types import MappingProxyType
 
 from pydicom import Dataset
@@ -13,7 +13,6 @@ from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default, read
-from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.model.values import UID
@@ -21,14 +20,13 @@ from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import (
     PreparedObject,
     choose_transfer_syntax,
-    encode_data_set,
     object_errors,
-    read_object,
 )
 from dcm4py_leading.service.forward import Arrived, Missing
 from dcm4py_leading.service.outgoing import NotBytewise
 from dcm4py_leading.service.stored_instance import RetrieveCoercion
 from dcm4py_leading.service.upstream import Arriving
+from dcm4py_leading.service.whole import WholeObject
 
 _BATCH = 1 << 20
 
@@ -69,13 +67,13 @@ class ForwardedObject:
         arrived = self._arrived
         target = choose_transfer_syntax(arrived.transfer_syntax_uid, accepted)
         if target == arrived.transfer_syntax_uid:
-            if self._instance is None and not self._common.coercer.has_rules:
+            if arrived.is_in_order and self._instance is None and not self._common.coercer.has_rules:
                 return self._as_it_is()
             encoding = encoding_of(arrived.transfer_syntax_uid)
             if encoding is not None and arrived.is_in_order:
                 with suppress(NotBytewise):
                     return self._cut_out(memoryview(arrived.data), encoding)
-        return self._whole(target)
+        return self._whole(accepted, target)
 
     def _as_it_is(self) -> PreparedObject:
         return PreparedObject(
@@ -99,31 +97,12 @@ class ForwardedObject:
             source=_batches(cut.pieces, view[cut.rest :]),
         )
 
-    def _whole(self, target: str) -> PreparedObject:
-        stored = self.transfer_syntax_uid
-        header = encode_header(
-            sop_class_uid=self.sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
-            transfer_syntax_uid=stored,
-            sending_ae_title="",
-        )
-        ds = read_object(BytesIO(header + bytes(self._arrived.data)))
-        with object_errors("cannot be coerced"):
-            selection = self._common.coercer.select(ds, self.sop_class_uid)
-            instance = None if selection.retrieve_as_received else self._instance
-            reworked = self._common.rework(ds, None if instance is None else instance.attributes, selection)
-        self._common.coercer.count(reworked.executed)
-        sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
-        is_changed = reworked.changes or target != stored
-        data = encode_data_set(ds, stored, target) if is_changed else bytes(self._arrived.data)
-        return PreparedObject(
-            sop_class_uid=sop_class_uid,
-            sop_instance_uid=sop_instance_uid,
-            transfer_syntax_uid=target,
-            length=len(data),
-            source=iter([(data,)]),
-            is_transcoded=target != stored,
-        )
+    def _whole(self, accepted: Collection[str], target: str) -> PreparedObject:
+        """The whole object is decoded; see `whole`."""
+        with object_errors("cannot be parsed"):
+            whole = WholeObject(self._arrived.data, self.transfer_syntax_uid)
+        select = partial(self._common.coercer.select, sop_class=self.sop_class_uid)
+        return self._common.prepared(whole, self._instance, select, accepted, target)
 
 
 def _batches(pieces: Sequence[Buffer], rest: memoryview) -> Iterator[Sequence[Buffer]]:

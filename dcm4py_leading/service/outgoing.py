@@ -24,13 +24,15 @@ from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQU
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.dataset.character_sets import keeps
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
-from dcm4py_leading.dataset.data_sets import read, write
+from dcm4py_leading.dataset.data_sets import read
+from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
+from dcm4py_leading.service.whole import changed_tags
 
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
@@ -90,6 +92,7 @@ class BytewiseCoercion:
         self._shapes: dict[tuple[int, int, int], Shape] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
+        self._tails = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
         """How many times pydicom was needed."""
@@ -112,6 +115,9 @@ class BytewiseCoercion:
         concern = self._concern(plan, upper, tuple(own_spans))
         try:
             spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)
+            if scanned_to < len(view):
+                # Nothing of what is edited may stand there once more.
+                self._tails.scan(view, encoding, start=scanned_to, stop_before=_END)
         except Unscannable as err:
             raise NotBytewise from err
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
@@ -221,23 +227,18 @@ class BytewiseCoercion:
         reworked = self._rework(ds, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
-        after = write(ds, encoding)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
         try:
             old, _ = scan(cut, encoding)
-            new, _ = scan(after, encoding)
         except Unscannable as err:
             raise NotBytewise from err
-        # Where the new set extends the old one, text that nothing touches says what it said.
-        rewrites = recodes and not keeps(local, character_set(ds))
-        # What was only looked at keeps its bytes, whatever would be made of them.
-        affected = {change.path[0] for change in reworked.changes} | {SPECIFIC_CHARACTER_SET, *new.keys() - old.keys()}
+        # What was only looked at keeps its bytes, whatever pydicom would make of them.
         edits: list[tuple[int, bytes | None]] = []
-        for tag in sorted(old.keys() | new.keys()) if rewrites else sorted(affected):
+        for tag, element in encoded_elements(ds, changed_tags(ds, old, reworked.changes, local)).items():
             before = cut[old[tag][0] : old[tag][2]] if tag in old else None
-            element = after[new[tag][0] : new[tag][2]] if tag in new else None
-            if element != before:
-                edits.append((tag, element))
+            after = None if element is None else encoded_element(element, encoding, {})
+            if after != before:
+                edits.append((tag, after))
         return _Outcome(tuple(edits), reworked.executed, recodes)
 
     def _recoded(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import mmap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive.attributes import read_elements
 from dcm4py_leading.archive.kept import Keeper, Levels
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage import Incoming, Location
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
-from dcm4py_leading.dataset.integrity import verify_data_set
-from dcm4py_leading.dataset.part10 import encode_header, read_header
+from dcm4py_leading.dataset.integrity import plain_spans
+from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
@@ -23,8 +24,8 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
-from dcm4py_leading.service.encode import encode_data_set, object_errors, read_object
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.whole import WholeObject, coercing
 
 LOG = logging.getLogger(__name__)
 
@@ -70,27 +71,30 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
             incoming.write(chunk)
         if not coercer.has_rules:
             incoming.start_sync()
-        with incoming.mapped() as data:
-            spans = verify_data_set(data, received.transfer_syntax_uid, start=len(file_header))
-            found = None
-            if spans is not None and not coercer.has_rules:
-                found = _cut(data, spans, received, keeper, storage.path_attributes)
-        coerced: Dataset | None = None
+        found = None
+        if not coercer.has_rules:
+            with incoming.mapped() as data:
+                spans = plain_spans(data, received.transfer_syntax_uid, start=len(file_header))
+                if spans is not None:
+                    found = _cut(data, spans, received, keeper, storage.path_attributes)
+        coerced: WholeObject | None = None
         if found is None:
-            with incoming.reader() as file:
-                header = read_header(file)
-                _require_same_object(header, received)
-                coerced = _coerced(coercer, ae, received, header, file)
-            if coerced is None:
+            whole = _whole(incoming, len(file_header), received)
+            header = whole.header()
+            _require_same_object(header, received)
+            if _is_coerced(coercer, ae, received, header, whole):
+                coerced = whole
+            else:
                 found = _Found(header, keeper.take(header))
         if found is not None:
             return _keep(runtime, ae, received, incoming, keeper, found)
     assert coerced is not None
+    pieces = coerced.encoded(received.transfer_syntax_uid)
     with storage.receive() as incoming:
-        incoming.write(_file_header(received, str(coerced.SOPClassUID), str(coerced.SOPInstanceUID)))
-        incoming.write(encode_data_set(coerced, received.transfer_syntax_uid, received.transfer_syntax_uid))
-        with incoming.reader() as file:
-            header = read_header(file)
+        incoming.write(_file_header(received, coerced.text(SOP_CLASS_UID), coerced.text(SOP_INSTANCE_UID)))
+        for piece in pieces:
+            incoming.write(piece)
+        header = coerced.header()
         return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
 
 
@@ -126,6 +130,21 @@ def _cut(
     return _Found(read_elements(data, spans, path_attributes, encoding), levels)
 
 
+def _whole(incoming: Incoming, start: int, received: ReceivedObject) -> WholeObject:
+    """An object that is not plain, or that rules may be about. Raises InvalidObject."""
+    with incoming.reader() as file:
+        try:
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError as err:
+            raise StorageUnavailable("a received object cannot be read") from err
+    whole = WholeObject(data, received.transfer_syntax_uid, start=start)
+    if not whole.elements:
+        raise InvalidObject("the data set is empty")
+    if (name := whole.ambiguous()) is not None:
+        raise InvalidObject(f"{name} is there twice, with different values")
+    return whole
+
+
 def _end_of_header(spans: Mapping[int, Span]) -> int:
     """Where the elements before the pixel data end: those that an index may keep."""
     end = 0
@@ -156,27 +175,28 @@ def _coercer(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) 
     return Coercer(runtime, message)
 
 
-def _coerced(
-    coercer: Coercer, ae: ApplicationEntity, received: ReceivedObject, header: Dataset, file: BinaryIO
-) -> Dataset | None:
-    """The whole data set as the rules for received objects want it, Original Attributes Sequence included.
+def _is_coerced(
+    coercer: Coercer, ae: ApplicationEntity, received: ReceivedObject, header: Dataset, whole: WholeObject
+) -> bool:
+    """Make of the object what the rules for received objects want, Original Attributes Sequence included.
 
-    None when they change nothing.
+    False when they change nothing.
     """
     if not coercer.has_rules:
-        return None
+        return False
     declare_default(header, ae.settings.default_character_set)
     selection = coercer.select(header, received.sop_class_uid)
     if not selection.applied:
-        return None
-    with object_errors("cannot be coerced"):
-        ds = read_object(file)
+        return False
+    ds = whole.dataset
+    with coercing(ds):
         declare_default(ds, ae.settings.default_character_set)
         coerced = coercer.coerce(ds, selection)
         if not coerced.changes:
-            return None
-        add_original_attributes(ds, coerced, ae, source=received.sending.ae_title or "")
-    return ds
+            return False
+        told = add_original_attributes(ds, coerced, ae, source=received.sending.ae_title or "")
+        whole.take_over([*coerced.changes, *([told] if told is not None else [])])
+    return True
 
 
 def _keep(

@@ -55,7 +55,7 @@ class StoredBytes:
             else:
                 self.view = memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
                 self._descriptor = os.dup(descriptor)
-            self.start = _start_of_data_set(self.view)
+            self.start = start_of_data_set(self.view)
         except (OSError, ValueError) as err:
             self.close()
             raise StorageUnavailable("a stored object cannot be read") from err
@@ -105,7 +105,17 @@ def _read(descriptor: int, into: memoryview, at: int) -> None:
         done += count
 
 
-def _start_of_data_set(view: memoryview) -> int:
+def read_stored(file: BinaryIO) -> tuple[memoryview, int]:
+    """The whole of such a file, and where its data set begins. Raises StorageUnavailable."""
+    try:
+        file.seek(0)
+        view = memoryview(file.read())
+    except OSError as err:
+        raise StorageUnavailable("a stored object cannot be read") from err
+    return view, start_of_data_set(view)
+
+
+def start_of_data_set(view: memoryview) -> int:
     """Where it begins: behind the File Meta Information, which begins with its length (PS3.10 7.1)."""
     if len(view) < _FIRST_ELEMENT or bytes(view[128:_DICOM_PREFIX]) != b"DICM":
         raise StorageUnavailable("a stored object is no DICOM file")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from copy import deepcopy
 from typing import BinaryIO
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
-from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.data_sets import declare_default
-from dcm4py_leading.dataset.scan import Encoding, encoding_of
+from dcm4py_leading.dataset.scan import Encoding, encoding_of, is_encapsulated
 from dcm4py_leading.errors import CoercionFailed, StorageUnavailable
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity
@@ -27,14 +27,12 @@ from dcm4py_leading.service.encode import (
     UNCOMPRESSED,
     PreparedObject,
     choose_transfer_syntax,
-    encode_data_set,
     object_errors,
-    read_encoded,
-    read_object,
 )
 from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes
+from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes, read_stored
+from dcm4py_leading.service.whole import WholeObject, coercing
 
 
 class RetrieveCoercion:
@@ -76,6 +74,38 @@ class RetrieveCoercion:
             told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
             changes += [told] if told is not None else []
         return Reworked(changes=tuple(changes), executed=coerced.executed)
+
+    def prepared(
+        self,
+        whole: WholeObject,
+        instance: IndexedInstance | None,
+        select: Callable[[Dataset], Selection],
+        accepted: Collection[str],
+        target: str,
+    ) -> PreparedObject:
+        """An object that was decoded as a whole, coerced and in transfer syntax ``target``.
+
+        ``instance`` is what the index has of it, ``select`` tells which rules apply. Raises SubOperationFailed,
+        CoercionFailed.
+        """
+        with coercing(whole.dataset):
+            selection = select(whole.dataset)
+            attributes = None if instance is None or selection.retrieve_as_received else instance.attributes
+            reworked = self.rework(whole.dataset, attributes, selection)
+            whole.take_over(reworked.changes)
+        self.coercer.count(reworked.executed)
+        if is_encapsulated(whole.transfer_syntax_uid) and whole.is_emptied:
+            # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
+            target = choose_transfer_syntax(UNCOMPRESSED[0], accepted)
+        pieces = whole.encoded(target)
+        return PreparedObject(
+            sop_class_uid=whole.text(SOP_CLASS_UID),
+            sop_instance_uid=whole.text(SOP_INSTANCE_UID),
+            transfer_syntax_uid=target,
+            length=sum(map(len, pieces)),
+            source=iter([pieces]),
+            is_transcoded=target != whole.transfer_syntax_uid,
+        )
 
 
 class StoredInstance:
@@ -137,24 +167,9 @@ class StoredInstance:
             raise StorageUnavailable("a stored object is not as long as it was when it was stored")
 
     def _whole(self, file: BinaryIO, accepted: Collection[str], target: str) -> PreparedObject:
-        """The whole object is decoded, and encoded anew where anything changes."""
-        stored: str = self.instance.transfer_syntax_uid
+        """The whole object is decoded; see `whole`."""
         self._require_length(os.fstat(file.fileno()).st_size)
-        ds = read_object(file)
-        with object_errors("cannot be coerced"):
-            attributes = None if self.selection.retrieve_as_received else self.instance.attributes
-            reworked = self._common.rework(ds, attributes, self.selection)
-        self._common.coercer.count(reworked.executed)
-        if PydicomUID(stored).is_encapsulated and "PixelData" in ds and not ds.PixelData:
-            # Without its pixels (dcmNullifyTag) an object is not encapsulated (PS3.5 A.4).
-            stored, target = UNCOMPRESSED[0], choose_transfer_syntax(UNCOMPRESSED[0], accepted)
-        sop_class_uid, sop_instance_uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
-        data = encode_data_set(ds, stored, target) if reworked.changes or target != stored else read_encoded(file)
-        return PreparedObject(
-            sop_class_uid=sop_class_uid,
-            sop_instance_uid=sop_instance_uid,
-            transfer_syntax_uid=target,
-            length=len(data),
-            source=iter([(data,)]),
-            is_transcoded=target != self.instance.transfer_syntax_uid,
-        )
+        content, start = read_stored(file)
+        with object_errors("cannot be parsed"):
+            whole = WholeObject(content, self.instance.transfer_syntax_uid, start=start)
+        return self._common.prepared(whole, self.instance, lambda _: self.selection, accepted, target)

@@ -11,8 +11,6 @@ from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.query import parse_retrieve
 from dcm4py_leading.archive.storing import StoreOutcome
-from dcm4py_leading.dataset.integrity import verify
-from dcm4py_leading.dataset.part10 import read_header
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_descriptor, make_identifier, store
@@ -26,6 +24,7 @@ from tests.fixtures.datasets import (
     make_instance,
     sample_path,
 )
+from tests.fixtures.part10 import read_header, verify
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *MULTI_FRAME, *REPORTS, *RADIOTHERAPY, *CHARACTER_SETS})
 

@@ -6,8 +6,8 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 
 from dcm4py_leading.archive.attributes import decode, encode, merged, selected
-from dcm4py_leading.dataset.part10 import read_header
 from tests.fixtures.datasets import CHARACTER_SETS, COMPRESSED, RADIOTHERAPY, REPORTS, UNCOMPRESSED, sample_path
+from tests.fixtures.part10 import read_header
 
 SAMPLES = sorted({*UNCOMPRESSED, *COMPRESSED, *REPORTS, *CHARACTER_SETS, *RADIOTHERAPY} - {"rtstruct.dcm"})
 

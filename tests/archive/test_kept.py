@@ -20,14 +20,14 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
-from dcm4py_leading.dataset.integrity import verify_data_set
-from dcm4py_leading.dataset.part10 import read_header
+from dcm4py_leading.dataset.integrity import plain_spans
 from dcm4py_leading.dataset.scan import Span, encoding_of
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.archive import AttributeFilter, Entity
 from dcm4py_leading.model.values import Level
 from tests.fixtures.archive import make_filter
 from tests.fixtures.datasets import sample_path
+from tests.fixtures.part10 import read_header
 from tests.fixtures.slapd import OUR_LDIF
 
 IMAGE_TAGS = (0x00080008, 0x00080012, 0x00080013, 0x00200032, 0x00201041, 0x00204000, 0x00280010, 0x0040A043)
@@ -54,7 +54,7 @@ FILES = [
 
 
 def cut(data: bytes, syntax: str, keeper: Keeper, *, start: int = 0) -> Levels | None:
-    spans: Mapping[int, Span] | None = verify_data_set(data, syntax, start=start)
+    spans: Mapping[int, Span] | None = plain_spans(data, syntax, start=start)
     encoding = encoding_of(syntax)
     return None if spans is None or encoding is None else keeper.cut(memoryview(data), spans, encoding)
 

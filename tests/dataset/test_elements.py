@@ -167,7 +167,6 @@ def test_noise_is_read_or_refused_by_name(data: bytes, syntax: str) -> None:
         (ITEM_END + HEAD + TAIL, Oddity.STRAY_DELIMITER),
         (TAIL + HEAD, Oddity.OUT_OF_ORDER),
         (HEAD + TAIL + explicit(NAME, b"PN", b"DOE^JANE"), Oddity.TWICE),
-        (HEAD + TAIL + b"\0\0", Oddity.PADDING),
         (HEAD[:10] + explicit(MANUFACTURER, b"??", b"ACME") + TAIL, Oddity.UNKNOWN_VR),
         (HEAD[:10] + explicit(MANUFACTURER, b"\0\0", b"ACME") + TAIL, Oddity.UNKNOWN_VR),
         (HEAD[:10] + explicit(MANUFACTURER, b"ZZ", b"ACME") + TAIL, Oddity.UNKNOWN_VR),
@@ -225,8 +224,20 @@ def test_an_item_without_its_delimiter_ends_with_the_sequence() -> None:
 
 def test_of_an_element_that_comes_twice_the_first_counts_and_the_conflict_is_told() -> None:
     read = parse(HEAD + TAIL + explicit(NAME, b"PN", b"ROE^RICH") + explicit(ID, b"LO", b"P1"), EXPLICIT_LITTLE)
-    assert read.conflicting == {NAME}
+    assert read.conflicting.keys() == {NAME}
     assert written(read) == HEAD + TAIL
+
+
+def test_an_element_that_comes_twice_among_others_out_of_order_is_noticed() -> None:
+    data = TAIL + HEAD + explicit(ID, b"LO", b"P2") + explicit(ROWS, b"US", b"\3\0")
+    for encoding, content in (
+        (EXPLICIT_LITTLE, data),
+        (IMPLICIT_LITTLE, written(parse(TAIL, EXPLICIT_LITTLE), IMPLICIT_LITTLE)),
+    ):
+        again = content if encoding == EXPLICIT_LITTLE else content + implicit(MODALITY, b"CT") + implicit(ID, b"P2")
+        read = parse(again, encoding)
+        assert read.value(ID) == b"P1"
+        assert ID in read.conflicting
 
 
 def test_private_sequences_and_unknown_elements_of_undefined_length() -> None:
@@ -329,6 +340,7 @@ def test_group_lengths_go() -> None:
         (implicit(MODALITY, b"CT") + implicit(MANUFACTURER, b"ACME") + IMPLICIT_TAIL, EXPLICIT, "declared transfer"),
         (HEAD + TAIL, DEFLATED, "not deflated"),
         (HEAD + TAIL[:-1], EXPLICIT, "at byte"),
+        (HEAD + TAIL + b"\0\0", EXPLICIT, "ends early"),
         (HEAD + TAIL + item(b""), EXPLICIT, "unexpected item at byte"),
         (HEAD + explicit(0x00081140, b"SQ", b"no items") + TAIL, EXPLICIT, "an item was expected at byte"),
         (HEAD + explicit(0x00081140, b"SQ", item(b"", UNDEFINED), UNDEFINED), EXPLICIT, "no end"),

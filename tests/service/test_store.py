@@ -47,7 +47,6 @@ def test_pydicom_reads_nothing_of_a_further_object_of_a_series(
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(data_sets, "dcmread", fail)
     monkeypatch.setattr(data_sets, "read_dataset", fail)
     assert ingest.store(received(2)).what == "new"
     assert len(files(seed)) == 2
