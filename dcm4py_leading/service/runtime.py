@@ -10,7 +10,9 @@ from typing import Protocol
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.identity import Identification
 from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -82,6 +84,16 @@ class Runtime:
     def device(self) -> Device:
         """The configured device."""
         return self.snapshot.device
+
+    @property
+    def keeper(self) -> Keeper:
+        """What the index keeps of objects, and how it knows whose they are."""
+        archive = self.device.archive
+        identification = Identification(
+            by_id_and_name=archive.identify_patient_by_id_and_name,
+            by_all_attributes=archive.identify_patient_by_all_attributes,
+        )
+        return self.index.keeper(archive.attribute_filters, identification)
 
     def close(self) -> None:
         """Keep nothing any more that takes resources; leases that are left go on to work."""
