@@ -91,6 +91,8 @@ class StatusError(Dcm4pyError):
     """An error that ends a DIMSE request with ``status``."""
 
     status: int = 0x0110
+    study_instance_uid: str = ""
+    """The study of an object that is refused, where it is known; for the log, by reference."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)

@@ -6,9 +6,11 @@ What is logged at which level is a contract: docs/operations.md.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import os
+import re
 import secrets
 import sys
 import threading
@@ -39,6 +41,15 @@ _references = _References()
 def ref(uid: str) -> str:
     """A short keyed hash that stands for a UID in the log: the same within an installation, meaningless outside."""
     return hashlib.blake2s(uid.encode(), key=_references.key, digest_size=5).hexdigest()
+
+
+_WORD = re.compile(r"[!#-~]+")
+"""Printable ASCII without blanks and quotation marks."""
+
+
+def word(text: str) -> str:
+    """``text`` as one word of a line: in quotation marks, odd characters escaped, where it is not one by itself."""
+    return text if _WORD.fullmatch(text) else json.dumps(text)
 
 
 @contextmanager

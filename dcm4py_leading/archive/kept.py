@@ -166,6 +166,8 @@ class _Level:
 
         None where they cannot be told apart: the others take another character set.
         """
+        if len(parts.character_set) > _MAX_REMEMBERED_BYTES:
+            return None
         _, character_set_value, character_set, plain = _look(
             SPECIFIC_CHARACTER_SET, parts.character_set, parts.is_implicit_vr
         )

@@ -35,7 +35,9 @@ from dcm4py_leading.dataset.normal import (
     time_span,
     values_text,
 )
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.values import InformationModel, Level
 
 _QUERY_RETRIEVE_LEVEL = 0x00080052
@@ -174,7 +176,7 @@ def parse_retrieve(identifier: Dataset, model: InformationModel, *, relational: 
     return RetrieveKeys(
         level=level,
         patient_id=patient_ids[0] if patient_ids else None,
-        issuer_of_patient_id=first_text(identifier, ISSUER_OF_PATIENT_ID) if patient_ids else None,
+        issuer_of_patient_id=next(iter(_values(identifier, ISSUER_OF_PATIENT_ID)), None) if patient_ids else None,
         study_instance_uids=uids(Level.STUDY),
         series_instance_uids=uids(Level.SERIES),
         sop_instance_uids=uids(Level.IMAGE),
@@ -206,9 +208,29 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
     return {level}
 
 
+def _values(identifier: Dataset, tag: int) -> list[str]:
+    """The values of a key. Raises IdentifierMismatch where it has one that is no text: it does not match everything."""
+    values = values_text(identifier, tag)
+    if not values and not _is_empty(identifier, tag):
+        raise IdentifierMismatch(f"{_name(tag)} cannot be read")
+    return values
+
+
+def _is_empty(identifier: Dataset, tag: int) -> bool:
+    try:
+        element = identifier.get(tag)
+    except UNREADABLE:
+        return False
+    if element is None or element.is_empty:
+        return True
+    if isinstance(element.value, bytes):
+        return not element.value.strip(b" \0")
+    return bool(element.VR != "SQ")
+
+
 def _unique_values(identifier: Dataset, level: Level) -> tuple[str, ...]:
     """The values of the level's unique key; wild cards are no values of it."""
-    values = values_text(identifier, UNIQUE_KEYS[level])
+    values = _values(identifier, UNIQUE_KEYS[level])
     if any("*" in value or "?" in value for value in values):
         if values == ["*"]:
             return ()
@@ -239,13 +261,20 @@ def _is_computed_at(tag: int, level: Level) -> bool:
 
 def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[Condition]:
     """What one key demands, nothing when it matches everything. Raises IdentifierMismatch on a malformed value."""
-    values = values_text(identifier, tag)
+    values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
         return []
+    if max(map(len, values)) > bounds.KEY_CHARACTERS:
+        raise IdentifierMismatch(f"{_name(tag)} has a value of more than {bounds.KEY_CHARACTERS} characters")
     if comparison is Comparison.NAME:
-        return [Condition(tag, (group,)) for group in _name_groups(values[0])]
+        groups = _name_groups(values[0])
+        if any(len(group.alternatives) > bounds.KEY_PATTERNS for group in groups):
+            raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} components")
+        return [Condition(tag, (group,)) for group in groups]
     matchings = [_matching(value, tag, comparison) for value in values]
     found = tuple(matching for matching in matchings if matching is not None)
+    if sum(not isinstance(matching, Value) for matching in found) > bounds.KEY_PATTERNS:
+        raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} wild cards or ranges")
     return [Condition(tag, found)] if len(found) == len(matchings) else []
 
 

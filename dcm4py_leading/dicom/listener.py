@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
+from dcm4py_leading.dicom.foreign import ForeignPeers
 from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection
 from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.pdu import AssociateReject
@@ -107,6 +108,7 @@ class Listeners:
         self._others = others
         self._report = report
         self._capabilities = KnownCapabilities()
+        self._foreign = ForeignPeers()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
@@ -138,14 +140,11 @@ class Listeners:
     def _listener(self, address: Address, connection: Connection) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock,
-                remote_address,
-                address,
-                self.holder,
-                HANDLERS,
-                self._takes_a_place,
-                self._unadmitted.remove,
-                self._capabilities,
+                *(sock, remote_address, address, self.holder, HANDLERS),
+                takes_a_place=self._takes_a_place,
+                is_admitted=self._unadmitted.remove,
+                capabilities=self._capabilities,
+                foreign=self._foreign,
             )
             self._unadmitted.add(association)
             thread = threading.Thread(

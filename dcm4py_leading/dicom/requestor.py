@@ -23,6 +23,7 @@ from dcm4py_leading.dicom.association import (
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.incoming import joined, paced
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
 from dcm4py_leading.dicom.opened import register
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
@@ -33,6 +34,7 @@ from dcm4py_leading.dicom.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.state import NotAllowed
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
@@ -108,9 +110,20 @@ class RequestedAssociation:
             for result in accepted.contexts
             if result.result == 0 and result.context_id in abstract_syntaxes
         ]
+        accepted_classes = {context.abstract_syntax for context in contexts}
+        self._refused = {
+            abstract_syntaxes[result.context_id]
+            for result in accepted.contexts
+            if result.result == ABSTRACT_SYNTAX_NOT_SUPPORTED and result.context_id in abstract_syntaxes
+        } - accepted_classes
         link.set_send_timeout(seconds(local.store_timeout if for_storage else local.send_timeout))
         theirs, ours = accepted.user.maximum_length, local.send_pdu_length
-        self._association = Association(link, contexts, min(theirs or ours, ours or theirs))
+        most = min(theirs or ours, ours or theirs)
+        self._association = Association(link, contexts, most)
+        if not self._association.takes_data_sets:
+            self.abort()
+            least = bounds.SENT_PDU_LEAST_BYTES
+            raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
 
     @property
     def peer(self) -> AETitle:
@@ -191,6 +204,15 @@ class RequestedAssociation:
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
+
+    def refuses(self, sop_class_uid: str) -> bool:
+        """Whether the peer refuses the SOP class as an abstract syntax, in whatever transfer syntax."""
+        return sop_class_uid in self._refused
+
+    @property
+    def lost_by(self) -> str:
+        """See `Association.lost_by`."""
+        return self._association.lost_by
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
         """See `Association.begin_store`."""

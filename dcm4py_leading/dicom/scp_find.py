@@ -48,8 +48,8 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
             count += len(page)
     if over:
         if not assoc.is_cancelled(request):
-            return status.CANCEL, {"matches": count, "peer": "gone"}
+            return status.UNABLE_TO_PROCESS, {"matches": count, "ended": assoc.ended_by(request)}
         assoc.respond(request, status.CANCEL)
-        return status.CANCEL, {"matches": count}
+        return status.CANCEL, {"matches": count, "ended": "cancelled"}
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

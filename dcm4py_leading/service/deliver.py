@@ -81,7 +81,10 @@ class Destination(Protocol):
         ...
 
     def end_store(self, message_id: int) -> int | None:
-        """The status of its response; None when there was none."""
+        """The status of its response; None when there was none.
+
+        Raises SubOperationFailed where it is known why none can come.
+        """
         ...
 
 
@@ -272,7 +275,11 @@ class _Delivering:
             return obj.prepare(accepted)
 
     def _ended(self, obj: RetrievedObject, message_id: int, to: Destination) -> None:
-        status = to.end_store(message_id)
+        try:
+            status = to.end_store(message_id)
+        except SubOperationFailed as err:
+            self._failed(obj, err)
+            return
         outcome = outcome_of(status)
         if outcome is SubOperation.FAILED:
             answer = "no response" if status is None else f"status 0x{status:04X}"

@@ -207,14 +207,17 @@ def _computed_element(tag: int, value: object) -> bytes:
         text = "\\".join(str(one) for one in value)
     else:
         text = str(value)
-    return _text_element(tag, text)
+    return _known_text_element(tag, text) if len(text) <= _LONGEST_KNOWN else _text_element(tag, text)
 
 
-@lru_cache(maxsize=1024)
 def _text_element(tag: int, text: str) -> bytes:
     if not text.isascii():
         raise NotCut
     return _explicit(tag, dictionary_VR(tag), text.encode("ascii"))
+
+
+_known_text_element = lru_cache(maxsize=1024)(_text_element)
+_LONGEST_KNOWN = 256
 
 
 def _explicit(tag: int, vr: str, value: bytes) -> bytes:
