@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.keys import (
     COUNTS,
@@ -42,6 +43,8 @@ from dcm4py_leading.model.values import InformationModel, Level
 
 _QUERY_RETRIEVE_LEVEL = 0x00080052
 _NO_VALUE = (None, "", b"")
+_NO_KEYS = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056})
+"""What tells about the query, or is told of the archive: Query/Retrieve Level, Retrieve AE Title and the like."""
 _COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 _IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
 
@@ -97,6 +100,8 @@ class Query:
     conditions: tuple[Condition, ...] = ()
     computed: frozenset[int] = frozenset()
     """Return keys that are counted or collected: Modalities in Study, Number of Study Related Series and so on."""
+    unmatched: frozenset[int] = frozenset()
+    """Keys with a value that is not matched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,12 @@ class RetrieveKeys:
     study_instance_uids: tuple[str, ...] = ()
     series_instance_uids: tuple[str, ...] = ()
     sop_instance_uids: tuple[str, ...] = ()
+
+    @property
+    def is_hierarchical(self) -> bool:
+        """Whether it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
+        return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
 
 
 def parse_query(identifier: Dataset, model: InformationModel, *, relational: bool) -> Query:
@@ -126,16 +137,39 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     elements = identifier.items()
     valued = {int(tag) for tag, element in elements if element.value not in _NO_VALUE}
     computed = _COMPUTED.intersection(int(tag) for tag, _ in elements)
+    comparisons = _comparisons(level, model, relational)
     return Query(
         level=level,
         conditions=tuple(
             condition
-            for tag, comparison in _comparisons(level, model, relational).items()
+            for tag, comparison in comparisons.items()
             if tag in valued
             for condition in _conditions(identifier, tag, comparison)
         ),
+        unmatched=frozenset(
+            tag
+            for tag in valued - comparisons.keys() - _NO_KEYS
+            if tag & 0xFFFF and not _matches_everything(identifier[tag])  # a group length is no key
+        ),
         computed=frozenset(tag for tag in computed if _is_computed_at(tag, level)),
     )
+
+
+def matched_hierarchically(identifier: Dataset, model: InformationModel) -> frozenset[int] | None:
+    """The attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None where the identifier can be none."""
+    try:
+        query = parse_query(identifier, model, relational=False)
+    except IdentifierMismatch:
+        return None
+    return frozenset(condition.tag for condition in query.conditions)
+
+
+def _matches_everything(element: DataElement) -> bool:
+    """Whether a key is universal, a sequence with all that is in it (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
+    value = element.value
+    if element.VR == "SQ":
+        return all(_matches_everything(nested) for item in value for nested in item)
+    return value in _NO_VALUE or (isinstance(value, str) and not value.strip("*"))
 
 
 @lru_cache(maxsize=32)

@@ -220,7 +220,7 @@ def _hidden_rules(device: Device) -> Iterator[Problem]:
                 hidden.setdefault(legacy.dn, []).append(f"on {ae.ae_title} by {hiding.cn!r} ({hiding.dn})")
     for dn, where in hidden.items():
         reason = (
-            "dcm4chee ignores this rule where a version-2 rule matches too, which is always the case"
+            "dcm4chee ignores this rule, because a version-2 rule always matches too"
             f" {', '.join(where)}; here this rule is applied first, and those after it"
         )
         yield warning(dn, None, None, reason)

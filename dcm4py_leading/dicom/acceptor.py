@@ -276,6 +276,7 @@ class AcceptedAssociation:
             outcome, details = self._refuse(request, err)
         self._association.forget_cancelled()
         self.is_busy = False
+        self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
         LOG.info(
             "%s from=%s to=%s status=0x%04X%s ms=%d",
             request.command,
@@ -330,7 +331,7 @@ class AcceptedAssociation:
         comment = "internal error"
         details = _which(request, err.study_instance_uid if isinstance(err, StatusError) else "")
         if isinstance(err, StatusError | ConfigUnavailable):
-            comment = str(err)
+            comment = err.told if isinstance(err, StatusError) else str(err)
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
             which = "".join(f", {name} {value}" for name, value in details.items())
             LOG.log(level, "%s from %s%s: %s", request.command, self.name, which, err)
@@ -408,9 +409,9 @@ class AcceptedAssociation:
         response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
         self._association.send([(request.context_id, response, data)], is_urgent=is_urgent)
 
-    def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
+    def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
-        self._association.send_each(request.context_id, response_to(request, status.PENDING), identifiers)
+        self._association.send_each(request.context_id, response_to(request, code), identifiers)
 
     # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ COMMANDS: Mapping[int, str] = {
     dimse.C_GET_RQ: "C-GET",
 }
 _ERROR_COMMENT_LENGTH = 64
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # PS3.5 6.2: none in an LO
 _N_SERVICES: Mapping[int, str] = {
     0x0100: "N-EVENT-REPORT",
     0x0110: "N-GET",
@@ -130,7 +132,7 @@ def response_to(
             counts[dimse.REMAINING] = tally.remaining
         response.update({element: min(count, 0xFFFF) for element, count in counts.items()})
     if error_comment:
-        response[dimse.ERROR_COMMENT] = error_comment[:_ERROR_COMMENT_LENGTH]
+        response[dimse.ERROR_COMMENT] = _CONTROL.sub("?", error_comment[:_ERROR_COMMENT_LENGTH])
     return response
 
 

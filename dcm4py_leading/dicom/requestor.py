@@ -42,6 +42,7 @@ from dcm4py_leading.service.encode import PreparedObject
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
 _PERMANENT = 1  # PS3.8 9.3.4
+_RELATIONAL = b"\x01"
 T = TypeVar("T")
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
@@ -60,10 +61,12 @@ class RequestedAssociation:
         timeout: timedelta | None = None,
         calling: AETitle | None = None,
         as_scp: Collection[str] = (),
+        relational: Collection[str] = (),
     ) -> None:
         """Open it, as ``calling`` if that is given. Raises AssociationFailed.
 
-        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4).
+        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4); for those that are ``relational``, we want
+        relational queries or retrieval (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
 
         dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
         bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
@@ -94,6 +97,7 @@ class RequestedAssociation:
                 implementation_class_uid=IMPLEMENTATION_CLASS_UID,
                 implementation_version_name=IMPLEMENTATION_VERSION_NAME,
                 roles={sop_class: Role(scu=False, scp=True) for sop_class in as_scp},
+                extended=dict.fromkeys(relational, _RELATIONAL),
             ),
         )
         accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
@@ -124,6 +128,7 @@ class RequestedAssociation:
             self.abort()
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
+        self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
 
     @property
     def peer(self) -> AETitle:
@@ -134,6 +139,10 @@ class RequestedAssociation:
     def contexts(self) -> Sequence[Context]:
         """What the peer accepted."""
         return tuple(self._association.contexts.values())
+
+    def is_relational(self, sop_class_uid: str) -> bool:
+        """Whether the peer grants relational queries or retrieval in this SOP class."""
+        return sop_class_uid in self._relational
 
     @property
     def is_open(self) -> bool:

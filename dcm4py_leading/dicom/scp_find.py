@@ -44,7 +44,10 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         for page in pages:
             if is_over():
                 break
-            assoc.respond_pending(request, page)
+            if found.support.has_unsupported:
+                assoc.respond_pending(request, page, status.PENDING_WITH_UNSUPPORTED_KEYS)
+            else:
+                assoc.respond_pending(request, page)
             count += len(page)
     if over:
         if not assoc.is_cancelled(request):

@@ -112,6 +112,8 @@ def _finish(
 ) -> Outcome:
     tally = delivery.tally
     assoc.runtime.counts.count_transcoded(delivery.transcoded)
+    sent = tally.completed + tally.warning
+    assoc.runtime.counts.count_objects(assoc.local_ae.ae_title, sent=sent, failed=tally.failed)
     # FE00 answers a C-CANCEL, and nothing else; a peer that is gone gets no answer.
     is_cancelled = delivery.cancelled and assoc.is_cancelled(request)
     code = tally.final_status()

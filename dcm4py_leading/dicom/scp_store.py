@@ -65,18 +65,19 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
 
 
 def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
-    if assoc.onward is None:
-        remote = upstream_ae(behind, assoc.runtime.resolve)
-        assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
-    answer, coercer = pass_on(
-        assoc.runtime,
-        assoc.local_ae,
-        arrived,
-        sending=assoc.remote_peer,
-        receiving=assoc.local_peer,
-        behind=assoc.runtime.peer_of(behind),
-        to=assoc.onward,
-    )
+    with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
+        if assoc.onward is None:
+            remote = upstream_ae(behind, assoc.runtime.resolve)
+            assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
+        answer, coercer = pass_on(
+            assoc.runtime,
+            assoc.local_ae,
+            arrived,
+            sending=assoc.remote_peer,
+            receiving=assoc.local_peer,
+            behind=assoc.runtime.peer_of(behind),
+            to=assoc.onward,
+        )
     assoc.respond(request, answer.status, error_comment=answer.error_comment)
     return answer.status, {
         "study": ref(arrived.study_instance_uid),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator, seconds
-from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
+from dcm4py_leading.dicom.find_exchange import FindRefused, answers_of
 from dcm4py_leading.dicom.link import LinkTimeout
 from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import RequestedAssociation
@@ -29,6 +29,7 @@ from dcm4py_leading.errors import (
     LeadingUnavailable,
     SubOperationFailed,
 )
+from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.log import word
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
@@ -100,20 +101,27 @@ class FindSCU:
         *,
         most: int,
         timeout: timedelta | None = None,
+        wanted: Collection[int] | None = None,
     ) -> list[Dataset]:
         """All pending responses to one Study Root C-FIND; LeadingMismatch when they are more than ``most``.
 
-        Otherwise as `find_studies`.
+        Of each the elements that are ``wanted``, else those that the identifier has; UnreadableAnswer where they cannot
+        be read. Otherwise as `find_studies`.
         """
         ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
         remote = self._remote(leading_cfind_scp)
         try:
             keys = self._coerce(Dimse.C_FIND_RQ, local_ae, remote, STUDY_ROOT_FIND, identifier)
             try:
-                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=False)
+                answers = self._on_association(local_ae, remote, keys, wanted, most, ends_at, fresh=False)
             except _GoneWhileIdle:
-                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=True)
-            return [self._coerce(Dimse.C_FIND_RSP, local_ae, remote, STUDY_ROOT_FIND, answer) for answer in answers]
+                answers = self._on_association(local_ae, remote, keys, wanted, most, ends_at, fresh=True)
+            return [
+                answer
+                if isinstance(answer, UnreadableAnswer)
+                else self._coerce(Dimse.C_FIND_RSP, local_ae, remote, STUDY_ROOT_FIND, answer)
+                for answer in answers
+            ]
         except AssociationFailed as err:
             raise LeadingUnavailable(_naming(leading_cfind_scp, err)) from err
         except CoercionFailed as err:
@@ -161,6 +169,7 @@ class FindSCU:
         local_ae: ApplicationEntity,
         remote: RemoteAE,
         identifier: Dataset,
+        wanted: Collection[int] | None,
         most: int,
         ends_at: float | None,
         *,
@@ -172,8 +181,9 @@ class FindSCU:
         is_answered = False
         try:
             answers: list[Dataset] = []
-            for answer in find_responses(
-                association, STUDY_ROOT_FIND, identifier, lambda: seconds(self._remaining(ends_at))
+            tags = frozenset(map(int, identifier.keys())) if wanted is None else wanted
+            for answer in answers_of(
+                association, STUDY_ROOT_FIND, identifier, lambda: seconds(self._remaining(ends_at)), tags
             ):
                 is_answered = True
                 answers.append(answer)

@@ -20,5 +20,7 @@ UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5"""
 MISTYPED_ARGUMENT = 0x0212
 """PS3.7 C.5"""
+NOT_OF_SOP_CLASS = 0xA900
+"""PS3.4 C.4.1.1.4, C.4.2.1.5: the identifier does not match the SOP class."""
 UNABLE_TO_PROCESS = 0xC000
 """PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5"""

@@ -214,6 +214,11 @@ REMOTE_AE_TITLES: Final = 10_000
 
 Beyond: the oldest is forgotten, and looked up again."""
 
+FOLLOWED_AES: Final = 200
+"""AEs that were looked up, such as move destinations, which `serve --watch` goes on looking at.
+
+Beyond: the one looked up longest ago is read again only after dcmAECacheStaleTimeout."""
+
 LISTED_AES: Final = 2_000
 """AEs of the directory that are listed to find the one that a misspelt title means.
 

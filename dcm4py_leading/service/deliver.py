@@ -49,6 +49,13 @@ class Stream(Protocol):
         """How many are to be sent, as far as is known now, when so many sub-operations have ended."""
         ...
 
+    def left(self, ended: int) -> int:
+        """How many have not been sent, when so many sub-operations have ended and no more can follow.
+
+        Where that is not known, whoever sends them is asked.
+        """
+        ...
+
     @property
     def is_ready(self) -> bool:
         """Whether the next one can be had, or is known not to come, without waiting."""
@@ -249,9 +256,10 @@ class _Delivering:
         if self._stream is None:
             for obj in self._objects:
                 self._record(SubOperation.FAILED, obj)
-        elif self._tally.remaining:
+        else:
+            left = self._stream.left(self._tally.ended)
             with self._lock:
-                self._tally = self._tally.without_the_rest()
+                self._tally = replace(self._tally, remaining=left).without_the_rest()
 
     def _next(self) -> RetrievedObject | None:
         with self._lock:

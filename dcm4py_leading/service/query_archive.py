@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 from pydicom import Dataset
@@ -25,6 +25,7 @@ from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.key_support import KeySupport
 
 LOG = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class Asked:
     """The only studies that count."""
     is_over: Callable[[], bool] = lambda: False
     """Whether the client waits no more; asked while another archive does not answer."""
+    are_supported: bool = True
+    """Whether the archive here supports all keys."""
+    support: KeySupport = field(default_factory=KeySupport)
+    """The same of all archives that have been asked."""
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
         """The same, of these studies only; its level is STUDY or below."""
@@ -74,7 +79,7 @@ class Asked:
             identifier.StudyInstanceUID = None  # leading archives are asked by it
         if self.studies is not None:
             own = identifier.get("StudyInstanceUID")
-            named = {own} if isinstance(own, str) else set(own or ())
+            named = {own} - {""} if isinstance(own, str) else set(own or ())
             identifier.StudyInstanceUID = [uid for uid in self.studies if not named or uid in named]
         identifier.QueryRetrieveLevel = self.query.level.value
         return identifier
@@ -114,6 +119,8 @@ class Embedded:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
+        if not asked.are_supported:
+            asked.support.lacks_one()
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
 

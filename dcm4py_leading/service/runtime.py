@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,8 +17,10 @@ from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.settings import LeadingSettings
@@ -68,6 +70,12 @@ class Runtime:
     resolve: Callable[[AETitle], RemoteAE | None]
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
+    contacts: Contacts = field(default_factory=Contacts)
+    """How the archives answer that this configuration names."""
+    looked_up: Callable[[], Recording] = Recording
+    """What the directory said of the remote AEs that were looked up."""
+    forget_aes: Callable[[Iterable[str]], None] = lambda _: None
+    """Lets remote AEs be looked up anew, by title."""
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     """What this configuration made of the matches of queries."""
