@@ -35,7 +35,7 @@ OF_INSTANCES: Mapping[int, str] = {
     0x0040A493: "VerificationFlag",
     0x00700080: "ContentLabel",
 }
-"""Attributes that tell the instances of a series apart, with their keywords: of the SOP, image, acquisition and document modules (PS3.3)."""
+"""Attributes that tell the instances of a series apart, with keywords: of SOP, image, acquisition and document (PS3.3)."""
 
 
 def kept_once(device: Device) -> Iterator[Problem]:
