@@ -70,7 +70,9 @@ def encode_store(
 
 
 def _element(number: int, value: int | str) -> bytes:
-    return _US.pack(0, number, 2, value) if isinstance(value, int) else _text_element(number, value)
+    if isinstance(value, int):
+        return _US.pack(0, number, 2, value)
+    return _known_text_element(number, value) if len(value) <= _LONGEST_TEXT else _new_text_element(number, value)
 
 
 def _new_text_element(number: int, value: str) -> bytes:

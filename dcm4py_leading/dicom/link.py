@@ -384,7 +384,7 @@ def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
     """One system call, unless there are many buffers or the system takes less than all."""
     at, part = 0, None
     while at < len(buffers):
-        batch = buffers[at : at + _BUFFERS_AT_ONCE]
+        batch = buffers if len(buffers) <= _BUFFERS_AT_ONCE and not at else buffers[at : at + _BUFFERS_AT_ONCE]
         if part is not None:
             batch = [part, *batch[1:]]
             part = None
