@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dcm4py_leading.dataset.code_stream import CodeStream, Parser
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import SubOperationFailed
 
 _ITEM_HEADER = struct.Struct("<HHL")
@@ -59,13 +60,13 @@ class _Fragments:
 
 
 def find_frames(
-    value: bytes, count: int, family: Family, extended: tuple[Sequence[int], Sequence[int]] | None
+    items: Sequence[Buffer], count: int, family: Family, extended: tuple[Sequence[int], Sequence[int]] | None
 ) -> Sequence[Frame]:
-    """The ``count`` frames in the value of Pixel Data; ``extended`` are Extended Offset Table and its Lengths.
+    """The ``count`` frames in the items of Pixel Data; ``extended`` are Extended Offset Table and its Lengths.
 
-    They are views of ``value``. Raises SubOperationFailed.
+    The first item is the Basic Offset Table. Frames are views of the others. Raises SubOperationFailed.
     """
-    fragments = _fragments(memoryview(value))
+    fragments = _fragments(items)
     first_error: SubOperationFailed | None = None
     groupings = _groupings(fragments, count, family, extended)
     while True:
@@ -84,26 +85,40 @@ def find_frames(
     )
 
 
-def _fragments(value: memoryview) -> _Fragments:
+def _fragments(items: Sequence[Buffer]) -> _Fragments:
     """The items of encapsulated Pixel Data; those without a byte are left out."""
-    items: list[tuple[int, memoryview]] = []
+    if not items:
+        raise SubOperationFailed("the pixel data holds no fragments")
+    table = items[0]
+    values: list[memoryview] = []
+    offsets: list[int] = []
     at = 0
-    while at + 8 <= len(value):
-        group, element, length = _ITEM_HEADER.unpack_from(value, at)
+    for item in items[1:]:
+        if len(item):
+            values.append(memoryview(item))
+            offsets.append(at)
+        at += 8 + len(item) + len(item) % 2
+    return _Fragments(struct.unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4]), values, offsets)
+
+
+def items_of(value: Buffer) -> tuple[Buffer, ...]:
+    """The items in the value of an element whose length was given, Sequence Delimitation Item or not.
+
+    Raises SubOperationFailed.
+    """
+    view = memoryview(value)
+    items: list[Buffer] = []
+    at = 0
+    while at + 8 <= len(view):
+        group, element, length = _ITEM_HEADER.unpack_from(view, at)
         if (group, element) == _SEQUENCE_DELIMITATION:
             break
         following = at + 8 + length
-        if (group, element) != _ITEM or following > len(value):
+        if (group, element) != _ITEM or following > len(view):
             raise SubOperationFailed("the fragments of the pixel data are damaged")
-        items.append((at, value[at + 8 : following]))
+        items.append(view[at + 8 : following])
         at = following
-    if not items:
-        raise SubOperationFailed("the pixel data holds no fragments")
-    table = items[0][1]
-    behind = 8 + len(table)
-    filled = [(at - behind, fragment) for at, fragment in items[1:] if len(fragment)]
-    offsets = struct.unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4])
-    return _Fragments(offsets, [fragment for _, fragment in filled], [at for at, _ in filled])
+    return tuple(items)
 
 
 def _groupings(

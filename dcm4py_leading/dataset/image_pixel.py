@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydicom import Dataset
-
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.elements import Elements
 from dcm4py_leading.errors import SubOperationFailed
 
 SAMPLES_PER_PIXEL = 0x00280002
@@ -17,12 +15,6 @@ ROWS = 0x00280010
 COLUMNS = 0x00280011
 BITS_ALLOCATED = 0x00280100
 PIXEL_REPRESENTATION = 0x00280103
-
-DESCRIPTION = (
-    *(SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, NUMBER_OF_FRAMES, ROWS, COLUMNS, BITS_ALLOCATED),
-    PIXEL_REPRESENTATION,
-)
-"""What `ImagePixel` reads."""
 
 _SUBSAMPLED = {"YBR_FULL_422": (2, 3), "YBR_PARTIAL_422": (2, 3), "YBR_PARTIAL_420": (1, 2)}
 """Native samples there are for those of the whole image (PS3.3 C.7.6.3.1.2)."""
@@ -55,31 +47,36 @@ class ImagePixel:
         return -(-bits // 8)
 
 
-def image_pixel(ds: Dataset) -> ImagePixel:
-    """The Image Pixel attributes of ``ds``. Raises SubOperationFailed where one is missing or no number."""
+def image_pixel(elements: Elements) -> ImagePixel:
+    """The Image Pixel attributes of a data set or item. Raises SubOperationFailed where one is missing or no number."""
     return ImagePixel(
-        rows=_number(ds, ROWS, "Rows"),
-        columns=_number(ds, COLUMNS, "Columns"),
-        samples_per_pixel=_number(ds, SAMPLES_PER_PIXEL, "Samples per Pixel"),
-        bits_allocated=_number(ds, BITS_ALLOCATED, "Bits Allocated"),
-        is_signed=bool(_number(ds, PIXEL_REPRESENTATION, "Pixel Representation", default=0)),
-        photometric_interpretation=_text(ds, PHOTOMETRIC_INTERPRETATION, "Photometric Interpretation"),
-        number_of_frames=_number(ds, NUMBER_OF_FRAMES, "Number of Frames", default=1),
+        rows=_word(elements, ROWS, "Rows"),
+        columns=_word(elements, COLUMNS, "Columns"),
+        samples_per_pixel=_word(elements, SAMPLES_PER_PIXEL, "Samples per Pixel"),
+        bits_allocated=_word(elements, BITS_ALLOCATED, "Bits Allocated"),
+        is_signed=bool(_value(elements, PIXEL_REPRESENTATION).strip(b"\0")),
+        photometric_interpretation=_value(elements, PHOTOMETRIC_INTERPRETATION).decode("ascii", "replace").strip(" \0"),
+        number_of_frames=_number_of_frames(elements),
     )
 
 
-def _number(ds: Dataset, tag: int, name: str, default: int | None = None) -> int:
-    text = _text(ds, tag, name)
-    if not text and default is not None:
-        return default
-    if not text.isdecimal() or (int(text) == 0 and default != 0):
-        raise SubOperationFailed(f"{name} is {'no positive number' if text else 'missing'}")
+def _word(elements: Elements, tag: int, name: str) -> int:
+    value = _value(elements, tag)
+    if not value:
+        raise SubOperationFailed(f"{name} is missing")
+    number = int.from_bytes(value, "little")
+    if len(value) != 2 or not number:
+        raise SubOperationFailed(f"{name} is no positive number")
+    return number
+
+
+def _number_of_frames(elements: Elements) -> int:
+    text = _value(elements, NUMBER_OF_FRAMES).strip(b" \0") or b"1"
+    if not text.removeprefix(b"+").isdigit() or int(text) == 0:
+        raise SubOperationFailed("Number of Frames is no positive number")
     return int(text)
 
 
-def _text(ds: Dataset, tag: int, name: str) -> str:
-    try:
-        value = ds[tag].value if tag in ds else None
-        return "" if value is None else str(value).strip(" \0")
-    except UNREADABLE as err:
-        raise SubOperationFailed(f"{name} cannot be read") from err
+def _value(elements: Elements, tag: int) -> bytes:
+    element = elements.get(tag)
+    return b"" if element is None or isinstance(element.value, tuple) else bytes(element.value)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import logging
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 
-from pydicom import Dataset
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from dcm4py_leading.dataset.code_stream import CodeStream, Parser, parse_jpeg, parse_jpeg_2000
-from dcm4py_leading.dataset.frames import Family, find_frames
+from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Item, Items
+from dcm4py_leading.dataset.frames import Family, find_frames, items_of
 from dcm4py_leading.dataset.image_pixel import (
     PHOTOMETRIC_INTERPRETATION,
     PLANAR_CONFIGURATION,
@@ -29,16 +27,13 @@ from dcm4py_leading.dataset.image_pixel import (
 )
 from dcm4py_leading.dataset.rle import segment_offsets
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import SubOperationFailed
 
 LOG = logging.getLogger(__name__)
 
 PIXEL_DATA = 0x7FE00010
-EXTENDED_OFFSET_TABLE = 0x7FE00001
-EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
-ENCAPSULATED_TOTAL_LENGTH = 0x7FE00003
-_ONLY_WHEN_ENCAPSULATED = (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS, ENCAPSULATED_TOTAL_LENGTH)
+_ONLY_WHEN_ENCAPSULATED = (0x7FE00001, 0x7FE00002, 0x7FE00003)
+"""Extended Offset Table, its Lengths, and Encapsulated Pixel Data Value Total Length (PS3.3 C.7.6.3)."""
 _LOSSY_IMAGE_COMPRESSION = 0x00282110
 
 _DCT = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
@@ -49,12 +44,11 @@ _RLE = "1.2.840.10008.1.2.5"
 _ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 _NATIVE = frozenset(f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2", ".1.99"))
 
-_UNDEFINED = 0xFFFFFFFF
 _LONGEST = 0xFFFFFFFE
 """Bytes of the longest native Pixel Data (PS3.5 7.1.2, A.2); no image is decoded beyond."""
 _ITEM = b"\xfe\xff\x00\xe0"
-_MAY_BE_ENCAPSULATED = re.compile(rb"\xe0\x7f\x10\x00|O[BDFLVW]\0\0\xff\xff\xff\xff")
-_BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW"})
+_ENCAPSULATED = re.compile(rb"\xe0\x7f\x10\x00(?:O[BW]\0\0)?\xff\xff\xff\xff")
+"""Pixel Data of undefined length, in Implicit or Explicit VR."""
 _COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 
 _Decode = Callable[[bytes, CodeStream, ImagePixel], bytes]
@@ -68,87 +62,91 @@ class _Codec:
     """Of the decoded image."""
 
 
-def decompress(ds: Dataset, transfer_syntax_uid: str) -> frozenset[int]:
-    """Make all pixel data in ``ds`` native, which was read in ``transfer_syntax_uid``; the tags of what changed.
+def decompressed(elements: Elements, transfer_syntax_uid: str) -> Elements:
+    """The data set with all its pixel data native, which was read in ``transfer_syntax_uid``.
 
-    Tags are those of the top level, with those of what was removed. ``ds`` is fit for Implicit and Explicit VR Little
-    Endian then. At the most the encoded image, the native one and two frames are in memory. Raises
-    SubOperationFailed, which leaves ``ds`` of no use.
+    It is fit for Implicit and Explicit VR Little Endian then. What does not change is the same element as before. Of
+    pixel data, the encoded and the native image and two frames are in memory at the most. Raises SubOperationFailed.
     """
-    changed = _make_native(ds, transfer_syntax_uid)
-    if _add_lossy_image_compression(ds, transfer_syntax_uid):
-        changed.add(_LOSSY_IMAGE_COMPRESSION)
-    return frozenset(changed | _make_rest_native(ds, transfer_syntax_uid))
-
-
-def is_encapsulated(element: DataElement | RawDataElement | None) -> bool:
-    """Whether the value of Pixel Data, or of another element of bytes, is a sequence of fragments."""
-    if isinstance(element, RawDataElement):
-        return element.length == _UNDEFINED and element.VR != "SQ"
-    return element is not None and element.is_undefined_length and element.VR != "SQ"
+    native = dict(_with_native_pixel_data(elements, transfer_syntax_uid))
+    if transfer_syntax_uid in _DCT and PIXEL_DATA in native and not _bytes(native, _LOSSY_IMAGE_COMPRESSION):
+        # The transfer syntax does not tell it any longer (PS3.3 C.7.6.1.1.5).
+        _put(native, _LOSSY_IMAGE_COMPRESSION, b"CS", b"01")
+    return dict(sorted(_with_native_rest(native, transfer_syntax_uid).items()))
 
 
 # -- the pixel data of one data set or item -------------------------------------------------------------------------
 
 
-def _make_native(ds: Dataset, transfer_syntax_uid: str) -> set[int]:
-    """Make the Pixel Data of this data set or item native. Raises SubOperationFailed."""
-    element = ds.get_item(PIXEL_DATA)
-    changed: set[int] = set()
-    if is_encapsulated(element):
-        changed |= _decode(ds, _bytes_of(element), transfer_syntax_uid)
-    elif element is not None and element.value and transfer_syntax_uid not in _NATIVE:
-        changed |= _pass_on(ds, _bytes_of(element), transfer_syntax_uid)
-    for tag in _ONLY_WHEN_ENCAPSULATED:
-        if tag in ds:
-            del ds[tag]
-            changed.add(tag)
-    return changed
+def _with_native_pixel_data(elements: Elements, transfer_syntax_uid: str) -> Elements:
+    """The data set or item with native Pixel Data; itself if nothing changes. Raises SubOperationFailed."""
+    fragments = _fragments_in(elements, transfer_syntax_uid)
+    if fragments is None and not any(tag in elements for tag in _ONLY_WHEN_ENCAPSULATED):
+        return elements
+    native = {tag: element for tag, element in elements.items() if tag not in _ONLY_WHEN_ENCAPSULATED}
+    if fragments is not None:
+        _decode(native, fragments, transfer_syntax_uid, _extended_offset_table(elements))
+    return native
 
 
-def _pass_on(ds: Dataset, value: bytes, transfer_syntax_uid: str) -> set[int]:
-    """Native pixel data, though the transfer syntax is a compressed one. Raises SubOperationFailed."""
-    image = image_pixel(ds)
-    if len(value) not in (image.native_length, image.native_length + image.native_length % 2):
-        if value.startswith(_ITEM):  # fragments, though their length is given
-            return _decode(ds, value, transfer_syntax_uid)
-        raise SubOperationFailed(
-            f"the pixel data is not encapsulated, and has {len(value)} bytes where {image.native_length} make the image"
-        )
-    if len(value) % 2 == 0:
-        return set()
-    _put_pixel_data(ds, value + b"\0", image)
-    return {PIXEL_DATA}
+def _fragments_in(elements: Elements, transfer_syntax_uid: str) -> Sequence[Buffer] | None:
+    """The items of Pixel Data, the Basic Offset Table first; None where it is native or absent.
+
+    Raises SubOperationFailed where it is neither, as under a compressed transfer syntax anything may come.
+    """
+    element = elements.get(PIXEL_DATA)
+    if element is None:
+        return None
+    value = element.value
+    if isinstance(value, Fragments):
+        return value.fragments
+    if isinstance(value, Items):
+        raise SubOperationFailed("the pixel data is a sequence of data sets")
+    if transfer_syntax_uid in _NATIVE or not len(value):
+        return None
+    length = image_pixel(elements).native_length
+    if len(value) in (length, length + length % 2):
+        return None
+    if bytes(value[:4]) == _ITEM:  # fragments, though their length is given
+        return items_of(value)
+    raise SubOperationFailed(
+        f"the pixel data is not encapsulated, and has {len(value)} bytes where {length} make the image"
+    )
 
 
-def _decode(ds: Dataset, value: bytes, transfer_syntax_uid: str) -> set[int]:
-    """Decode encapsulated pixel data. Raises SubOperationFailed."""
-    image = image_pixel(ds)
+def _decode(
+    elements: Elements,
+    fragments: Sequence[Buffer],
+    transfer_syntax_uid: str,
+    extended: tuple[tuple[int, ...], tuple[int, ...]] | None,
+) -> None:
+    """Put the native image in the place of the encapsulated one. Raises SubOperationFailed."""
+    image = image_pixel(elements)
     codec = _codec(transfer_syntax_uid, image)
     if image.frame_length * image.number_of_frames > _LONGEST:
         raise SubOperationFailed("the native pixel data would be longer than 4 GiB")
     try:
-        native = _native(value, image, codec, _extended_offset_table(ds))
+        native = _native(fragments, image, codec, extended)
     except MemoryError as err:
         raise SubOperationFailed("there is not enough memory to decompress the pixel data") from err
-    _put_pixel_data(ds, native, image)
-    changed = {PIXEL_DATA}
+    _put(elements, PIXEL_DATA, b"OW" if image.bits_allocated > 8 else b"OB", native)
     if codec.photometric_interpretation != image.photometric_interpretation:
-        ds[PHOTOMETRIC_INTERPRETATION] = DataElement(PHOTOMETRIC_INTERPRETATION, "CS", codec.photometric_interpretation)
-        changed.add(PHOTOMETRIC_INTERPRETATION)
+        text = codec.photometric_interpretation.encode()
+        _put(elements, PHOTOMETRIC_INTERPRETATION, b"CS", text + b" " * (len(text) % 2))
     if image.samples_per_pixel > 1 and transfer_syntax_uid != _ENCAPSULATED_UNCOMPRESSED:
-        ds[PLANAR_CONFIGURATION] = DataElement(PLANAR_CONFIGURATION, "US", 0)
-        changed.add(PLANAR_CONFIGURATION)
-    return changed
+        _put(elements, PLANAR_CONFIGURATION, b"US", b"\0\0")
 
 
 def _native(
-    value: bytes, image: ImagePixel, codec: _Codec, extended: tuple[tuple[int, ...], tuple[int, ...]] | None
+    fragments: Sequence[Buffer],
+    image: ImagePixel,
+    codec: _Codec,
+    extended: tuple[tuple[int, ...], tuple[int, ...]] | None,
 ) -> bytes:
     """The native image, padded to even length. Raises SubOperationFailed."""
     count = image.number_of_frames
     native = BytesIO()
-    for number, frame in enumerate(find_frames(value, count, codec.family, extended), 1):
+    for number, frame in enumerate(find_frames(fragments, count, codec.family, extended), 1):
         try:
             decoded = codec.decode(frame.joined(), frame.stream, image)
             if len(decoded) != image.frame_length:
@@ -160,110 +158,80 @@ def _native(
     return native.getvalue()
 
 
-def _put_pixel_data(ds: Dataset, native: bytes, image: ImagePixel) -> None:
-    ds[PIXEL_DATA] = DataElement(PIXEL_DATA, "OW" if image.bits_allocated > 8 else "OB", native)
-
-
-def _add_lossy_image_compression(ds: Dataset, transfer_syntax_uid: str) -> bool:
-    """Say that an image was compressed with loss, now that the transfer syntax no longer does (PS3.3 C.7.6.1.1.5)."""
-    if transfer_syntax_uid not in _DCT or PIXEL_DATA not in ds:
-        return False
-    element = ds.get_item(_LOSSY_IMAGE_COMPRESSION)
-    if element is not None and element.value:
-        return False
-    ds[_LOSSY_IMAGE_COMPRESSION] = DataElement(_LOSSY_IMAGE_COMPRESSION, "CS", "01")
-    return True
-
-
-def _bytes_of(element: DataElement | RawDataElement | None) -> bytes:
-    value = None if element is None else element.value
-    if not isinstance(value, bytes | bytearray):
-        raise SubOperationFailed("the pixel data is no bytes")
-    return bytes(value)
-
-
-def _extended_offset_table(ds: Dataset) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def _extended_offset_table(elements: Elements) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Extended Offset Table and its Lengths (PS3.3 C.7.6.3.1.8, C.7.6.3.1.9); None where one is missing or odd."""
-    found = []
-    for tag in (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS):
-        element = ds.get_item(tag)
-        value = None if element is None else element.value
-        if not isinstance(value, bytes) or not value or len(value) % 8:
-            return None
-        found.append(struct.unpack(f"<{len(value) // 8}Q", value))
-    return found[0], found[1]
+    offsets, lengths = (_bytes(elements, tag) for tag in _ONLY_WHEN_ENCAPSULATED[:2])
+    if not offsets or not lengths or len(offsets) % 8 or len(lengths) % 8:
+        return None
+    return struct.unpack(f"<{len(offsets) // 8}Q", offsets), struct.unpack(f"<{len(lengths) // 8}Q", lengths)
+
+
+def _put(elements: Elements, tag: int, vr: bytes, value: bytes) -> None:
+    elements[tag] = Element(tag, vr, value)
+
+
+def _bytes(elements: Elements, tag: int) -> bytes:
+    element = elements.get(tag)
+    return b"" if element is None or isinstance(element.value, tuple) else bytes(element.value)
 
 
 # -- what is beside the image ---------------------------------------------------------------------------------------
 
 
-def _make_rest_native(ds: Dataset, transfer_syntax_uid: str) -> set[int]:
-    """Make pixel data in sequences native, or leave it out. Raises SubOperationFailed."""
-    changed: set[int] = set()
-    for tag in list(ds.keys()):
+def _with_native_rest(elements: Elements, transfer_syntax_uid: str) -> Elements:
+    """The data set or item with native pixel data in its sequences, or without it; itself if nothing changes.
+
+    Raises SubOperationFailed.
+    """
+    changed: dict[int, Element | None] = {}
+    for tag, element in elements.items():
+        value = element.value
         if tag == PIXEL_DATA:
             continue
-        element = ds.get_item(tag)
-        if is_encapsulated(element):
-            if not tag.is_private:
-                raise SubOperationFailed(f"{Tag(tag)} is encapsulated, which only Pixel Data can be")
-            _leave_out(ds, tag, "only Pixel Data can be decompressed")
-        elif _may_hold_encapsulated(element):
-            if element.VR == "UN" and element.value[:4] == _ITEM:
-                _leave_out(ds, tag, "it is a sequence of VR UN")
-            elif not _make_items_native(ds, tag, transfer_syntax_uid):
-                continue
-        else:
-            continue
-        changed.add(int(tag))
-    return changed
+        if isinstance(value, Items):
+            items = _with_native_items(tag, value, transfer_syntax_uid)
+            if items is not value:
+                changed[tag] = element._replace(value=items) if items.items else None
+        elif isinstance(value, Fragments):
+            if not tag >> 16 & 1:
+                raise SubOperationFailed(f"{_named(tag)} is encapsulated, which only Pixel Data can be")
+            LOG.info("%s is left out of an object that is sent uncompressed: it is encapsulated", _named(tag))
+            changed[tag] = None
+        elif element.vr == b"UN" and bytes(value[:4]) == _ITEM and _ENCAPSULATED.search(value):
+            LOG.info("%s is left out of an object that is sent uncompressed: in it is pixel data", _named(tag))
+            changed[tag] = None
+    if not changed:
+        return elements
+    return {tag: after for tag, element in elements.items() if (after := changed.get(tag, element)) is not None}
 
 
-def _may_hold_encapsulated(element: DataElement | RawDataElement | None) -> bool:
-    if not isinstance(element, RawDataElement):
-        return element is not None and element.VR == "SQ"
-    if element.VR not in ("SQ", "UN") or not isinstance(element.value, bytes):
-        return False
-    if element.VR == "UN" and element.value[:4] != _ITEM:
-        return False
-    return _MAY_BE_ENCAPSULATED.search(element.value) is not None
-
-
-def _make_items_native(ds: Dataset, tag: int, transfer_syntax_uid: str) -> bool:
-    """Make the items of a sequence native; whether anything changed. Raises SubOperationFailed."""
-    try:
-        element = ds[tag]
-        items = list(element.value or ()) if element.VR == "SQ" else []
-    except UNREADABLE as err:
-        raise SubOperationFailed(f"{Tag(tag)} cannot be read, and may hold pixel data") from err
-    kept = []
-    is_changed = False
-    for item in items:
+def _with_native_items(tag: int, items: Items, transfer_syntax_uid: str) -> Items:
+    """The items of a sequence, without those whose pixel data cannot be decoded; themselves if nothing changes."""
+    kept: list[Item] = []
+    for item in items.items:
+        native = item.elements
         try:
-            changed = _make_native(item, transfer_syntax_uid) if _has_pixel_data(item) else set()
+            if _needs_to_change(native):
+                native = _with_native_pixel_data(native, transfer_syntax_uid)
         except SubOperationFailed as err:
-            LOG.info("an item of %s is left out of an object that is sent uncompressed: %s", Tag(tag), err)
-            is_changed = True
+            LOG.info("an item of %s is left out of an object that is sent uncompressed: %s", _named(tag), err)
             continue
-        is_changed = bool(changed | _make_rest_native(item, transfer_syntax_uid)) or is_changed
-        kept.append(item)
-    if len(kept) == len(items):
-        return is_changed
-    if kept:
-        element.value = kept
-    else:
-        del ds[tag]
-    return True
+        native = _with_native_rest(native, transfer_syntax_uid)
+        kept.append(item if native is item.elements else item._replace(elements=native))
+    if len(kept) == len(items.items) and all(a is b for a, b in zip(kept, items.items, strict=True)):
+        return items
+    return items._replace(items=tuple(kept))
 
 
-def _has_pixel_data(item: Dataset) -> bool:
-    element = item.get_item(PIXEL_DATA)
-    return is_encapsulated(element) or any(tag in item for tag in _ONLY_WHEN_ENCAPSULATED)
+def _needs_to_change(item: Elements) -> bool:
+    """Whether an item has encapsulated pixel data, or what goes with it; native pixel data is nobody's concern here."""
+    element = item.get(PIXEL_DATA)
+    is_encapsulated = element is not None and isinstance(element.value, Fragments)
+    return is_encapsulated or any(tag in item for tag in _ONLY_WHEN_ENCAPSULATED)
 
 
-def _leave_out(ds: Dataset, tag: int, reason: str) -> None:
-    LOG.info("%s is left out of an object that is sent uncompressed: %s", Tag(tag), reason)
-    del ds[tag]
+def _named(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 # -- codecs ---------------------------------------------------------------------------------------------------------

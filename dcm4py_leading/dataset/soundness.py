@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Items
+from dcm4py_leading.dataset.image_pixel import image_pixel
 from dcm4py_leading.dataset.pydicom_bridge import name_of
 from dcm4py_leading.dataset.vr import TEXT_VRS
 
 _CHARACTER_SET = 0x00080005
-_SAMPLES_PER_PIXEL = 0x00280002
 _NUMBER_OF_FRAMES = 0x00280008
-_ROWS = 0x00280010
-_COLUMNS = 0x00280011
-_BITS_ALLOCATED = 0x00280100
 _PIXEL_DATA = 0x7FE00010
 _REPLACEMENT = "\ufffd".encode()
 _ESCAPE = b"\x1b"
-_PHOTOMETRIC_INTERPRETATION = 0x00280004
 
 
 class Unsound(ValueError):
@@ -57,12 +53,8 @@ def _require_frames(before: Elements, after: Elements) -> None:
     length = len(_bytes(after, _PIXEL_DATA))
     if not length:
         return  # somebody emptied it
-    samples = _word(after, _ROWS) * _word(after, _COLUMNS) * _word(after, _SAMPLES_PER_PIXEL)
-    if _bytes(after, _PHOTOMETRIC_INTERPRETATION).strip(b" \0") == b"YBR_FULL_422":
-        samples = samples // 3 * 2
-    bits = samples * _word(after, _BITS_ALLOCATED) * _number(after, _NUMBER_OF_FRAMES)
-    expected = (bits + 7) // 8
-    if bits and length != expected + expected % 2:
+    expected = image_pixel(after).native_length
+    if length != expected + expected % 2:
         raise Unsound(f"{name_of(_PIXEL_DATA)} would not have the frames that {name_of(_NUMBER_OF_FRAMES)} tells")
 
 
@@ -93,10 +85,6 @@ def _is_encapsulated(elements: Elements) -> bool:
 def _bytes(elements: Elements, tag: int) -> bytes:
     element = elements.get(tag)
     return b"" if element is None or isinstance(element.value, tuple) else bytes(element.value)
-
-
-def _word(elements: Elements, tag: int) -> int:
-    return int.from_bytes(_bytes(elements, tag)[:2], "little")
 
 
 def _number(elements: Elements, tag: int) -> int:

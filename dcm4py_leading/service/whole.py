@@ -16,9 +16,9 @@ from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.dataset.character_sets import CharacterSet, keeps
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.deflate import deflated
-from dcm4py_leading.dataset.elements import IDENTITY, Element, Elements, Fragments, Items
+from dcm4py_leading.dataset.elements import IDENTITY, Elements
 from dcm4py_leading.dataset.encoder import encode
-from dcm4py_leading.dataset.pixel_data import decompress
+from dcm4py_leading.dataset.pixel_data import decompressed
 from dcm4py_leading.dataset.pydicom_bridge import (
     UnreadableElement,
     encoded_elements,
@@ -34,8 +34,6 @@ from dcm4py_leading.service.encode import object_errors
 
 _PIXELS = 0x7FE00000
 _PIXEL_DATA = 0x7FE00010
-_WHEN_ENCAPSULATED = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003, _PIXEL_DATA))
-"""Pixel Data, and the elements that tell where its frames are (PS3.3 C.7.6.3)."""
 
 
 class WholeObject:
@@ -103,9 +101,10 @@ class WholeObject:
     def _decompress(self) -> None:
         if self.transfer_syntax_uid in _REFERENCED:
             raise SubOperationFailed("its pixel data is elsewhere, which only its own transfer syntax can tell")
-        if any(map(_has_fragments, self.elements.values())) or not _WHEN_ENCAPSULATED.isdisjoint(self.elements):
-            with object_errors("cannot be decompressed"):
-                self._take(decompress(self.dataset, self.transfer_syntax_uid))
+        native = decompressed(self.elements, self.transfer_syntax_uid)
+        tags = self.elements.keys() | native.keys()
+        self._changed |= {tag for tag in tags if native.get(tag) is not self.elements.get(tag)}
+        self.elements = native
 
     def _take(self, tags: Iterable[int]) -> None:
         edits = encoded_elements(self.dataset, tags)
@@ -146,9 +145,3 @@ def changed_tags(ds: Dataset, before: Iterable[int], changes: Iterable[Change], 
     if (SPECIFIC_CHARACTER_SET,) in paths and not keeps(local, character_set(ds)):
         return {int(tag) for tag in ds.keys() | set(before)}
     return {path[0] for path in paths} | {SPECIFIC_CHARACTER_SET} | {int(tag) for tag in added}
-
-
-def _has_fragments(element: Element) -> bool:
-    if isinstance(element.value, Items):
-        return any(_has_fragments(inner) for item in element.value.items for inner in item.elements.values())
-    return isinstance(element.value, Fragments)
