@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, in_force, leading_settings, use_data_directory
+from dcm4py_leading.compose import Site, check, in_force, leading_settings, listening_connections, use_data_directory
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
+from dcm4py_leading.dicom.listener import Address, bind_all, bind_listener, close_all
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
@@ -75,13 +77,28 @@ class Service:
 
         With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
-        self.configuration = Configuration(site, lambda new: self._node.prepare(new).commit(), now=now)
-        self._data_directory = use_data_directory(site, self.configuration.in_force)
-        try:
-            self._node = Node(site, self.configuration.in_force)
-        except BaseException:  # cleans up and raises on, whatever it was
-            self._data_directory.close()
-            raise
+        self.configuration = Configuration(
+            site,
+            lambda new: self._node.prepare(new).commit(),
+            now=now,
+            looked_up=lambda: [self._node.looked_up()],
+            forget=lambda titles: self._node.forget_aes(titles),
+        )
+        new = self.configuration.in_force
+        sockets: dict[Address, socket.socket] = {}
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(close_all, sockets)
+            connections = listening_connections(new.snapshot.device)
+            self._data_directory = use_data_directory(
+                site, new, before_index=lambda: sockets.update(bind_all(connections, {}))
+            )
+            on_failure.callback(self._data_directory.close)
+            self._node = Node(
+                site,
+                new,
+                bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
+            )
+            on_failure.pop_all()
         self._data_directory.share()
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
@@ -97,7 +114,9 @@ class Service:
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
-        return {**self.configuration.state(), "associations": self._node.open_associations()}
+        measured = self._node.measure()
+        state = self.configuration.state(measured.lookups, measured.contacts)
+        return {**state, "associations": measured.open_associations}
 
     def measure(self) -> Measured:
         """See `web.metrics.Metered`."""

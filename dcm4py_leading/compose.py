@@ -27,7 +27,7 @@ from dcm4py_leading.config.inventory import Status
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.named_titles import archives_asked
+from dcm4py_leading.config.named_titles import archives_asked, leading_of
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
@@ -39,6 +39,7 @@ from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
+from dcm4py_leading.leading.contacts import Contacts, Line, Part
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup
@@ -175,31 +176,53 @@ def build_runtime(
     resolver = RemoteAEResolver(site.source, stale_after, expand=site.expand, clock=time.monotonic)
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
+    contacts = Contacts(contacts_of(checked))
     return Runtime(
         snapshot=checked.snapshot,
         rules=checked.rules,
         index=index,
         archives={
-            ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find)
+            ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)
             for ae in device.application_entities
         },
         upstreams={
-            ae.ae_title: upstream_of(ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache)
+            ae.ae_title: upstream_of(
+                ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
+            )
             for ae in device.application_entities
             if ae.settings.fallback_cmove_scps
         },
-        externals=externals_of(device, resolver.resolve, forwards),
+        externals=externals_of(device, resolver.resolve, forwards, contacts),
         forwards=forwards,
         storages=storages,
-        leading=LeadingLookup(device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known),
+        leading=LeadingLookup(
+            device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
+        ),
         leading_settings=settings,
         counts=counts,
-        leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic),
+        leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts),
         worklist=WorklistSCU(resolver.resolve, coerce=own_find),
         options=site.options,
         resolve=resolver.resolve,
         release=find_scu.close,
+        contacts=contacts,
+        looked_up=resolver.looked_up,
+        forget_aes=resolver.forget,
     )
+
+
+def contacts_of(checked: Checked) -> Iterable[Line]:
+    """Whom the AEs of a device ask: leading archives, by their rules, and the archives behind them."""
+    device = checked.snapshot.device
+    for ae in device.application_entities:
+        for compiled in checked.rules[ae.ae_title]:
+            title = leading_of(compiled.rule)
+            if title is not None:
+                yield Line(Part.LEADING.value, ae.ae_title, title)
+        behind = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
+        external = (title for storage in device.archive.storages.values() for title in storage.external_retrieve_aets)
+        for title in (*behind, *external):
+            yield Line(Part.BEHIND.value, ae.ae_title, title)
 
 
 def open_storages(device: Device, running: Mapping[str, Storage], index: Index) -> dict[str, Storage]:
@@ -220,14 +243,18 @@ def open_storages(device: Device, running: Mapping[str, Storage], index: Index) 
     return storages
 
 
-def use_data_directory(site: Site, checked: Checked) -> DataDirectory:
+def use_data_directory(
+    site: Site, checked: Checked, *, before_index: Callable[[], None] = lambda: None
+) -> DataDirectory:
     """Take part in the data directory, and look at its index and the storages once: what is wrong is told here.
 
-    Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
+    ``before_index`` is called when nobody else has the directory, and before the index is made or brought up to date;
+    it may raise ConfigInvalid. Raises IndexUnavailable, StorageUnavailable, ConfigInvalid, OSError.
     """
     device = checked.snapshot.device
     directory = DataDirectory(site.data_dir, f"device {device.device_name}")
     try:
+        before_index()
         with closing(directory.open_index(_file_storages(device), may_be_new=site.may_be_new)) as index:
             open_storages(device, {}, index)
             for storage_id in sorted(index.storage_ids() - device.archive.storages.keys()):
@@ -305,7 +332,9 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
         LOG.info("%s", line)
     idle = sum(found.status is not Status.YES for found in snapshot.present)
     if idle:
-        LOG.info("not or not wholly acted on: %d attributes or kinds of entries, which the command check names", idle)
+        LOG.info(
+            "%d attributes or kinds of entries are not acted on, or only in part: the command check names them", idle
+        )
     LOG.info(
         "%s: device %s of %s, fingerprint %s",
         what,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -19,7 +19,10 @@ from dcm4py_leading.config.push import Push
 from dcm4py_leading.config.recorded import Recorder, Recording, Replay
 from dcm4py_leading.config.watch import Attempt, Follower, Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
+from dcm4py_leading.leading.contacts import ContactCounts
+from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.model.device import DeviceDescription, RemoteAE
+from dcm4py_leading.web.contacts import contacts_json
 from dcm4py_leading.web.metrics import Measured
 
 LOG = logging.getLogger(__name__)
@@ -39,8 +42,12 @@ class Configuration:
         put: Callable[[Checked], None],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        looked_up: Callable[[], Sequence[Recording]] = tuple,
+        forget: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
         """Read and check. Raises ConfigError.
+
+        ``looked_up`` gives the remote AEs that each process has looked up; ``forget`` lets some be looked up anew.
 
         ``put`` makes the process, or all of them, work by another configuration, under the lock `changing`; it raises
         ConfigError when that cannot be.
@@ -48,6 +55,8 @@ class Configuration:
         self._site = site
         self._put = put
         self._now = now
+        self._looked_up = looked_up
+        self._forget = forget
         self.changing = threading.RLock()
         """Held while another configuration takes the place of the one in force."""
         self._attempt = Attempt.of(Recording(), is_good=False)
@@ -62,7 +71,16 @@ class Configuration:
     def follow(self, pace: Pace) -> None:
         """Follow the directory from now on."""
         device_name, is_told = self._site.device_name, self._site.directory_state is not None
-        follower = Follower(self._site.source, device_name, self, pace, marks=self._hints, is_told=is_told)
+        follower = Follower(
+            self._site.source,
+            device_name,
+            self,
+            pace,
+            marks=self._hints,
+            is_told=is_told,
+            looked_up=self._looked_up,
+            renew=self._renew,
+        )
         self._follower = follower
         follower.start()
         if self._hints is not None:
@@ -133,6 +151,15 @@ class Configuration:
             if not found:
                 self.in_force = _with_problems_of(old, new)
 
+    def _renew(self, old: Recording, new: Recording) -> None:
+        """AEs that were looked up are otherwise now: tell, and let them be looked up anew."""
+        self._forget(new.aes)
+        found = list(_remote_differences(old, new, self._site))
+        for difference in found:
+            LOG.info("changed: %s", difference)
+        if found and self._hints is not None:
+            self._tell_authors(self._hints, new.changed_since(old))
+
     # State.
 
     @property
@@ -140,15 +167,16 @@ class Configuration:
         """When what is in force was read, in ISO 8601."""
         return self.in_force.snapshot.loaded_at.isoformat()
 
-    def state(self) -> dict[str, object]:
-        """For `web.app.Control.state`."""
+    def state(self, lookups: LookupCounts, contacts: ContactCounts) -> dict[str, object]:
+        """For `web.app.Control.state`, with what the processes say of the archives that they ask."""
         snapshot, directory = self.in_force.snapshot, self._site.directory_state
         return {
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self.loaded_at},
             "lastFailedReload": self._last_failure,
             **({} if directory is None else {"directory": directory.to_json()}),
-            "degraded": self._degraded(),
+            **contacts_json(lookups, contacts),
+            "degraded": [*self._degraded(), *contacts.troubles],
         }
 
     def measured(self, process: Measured) -> Measured:
@@ -156,7 +184,7 @@ class Configuration:
         return replace(
             process,
             is_last_reload_good=self._last_failure is None,
-            is_degraded=bool(self._degraded()),
+            is_degraded=bool(self._degraded() or process.contacts.troubles),
             configuration_changes=self._changes,
             directory=self._site.directory_state,
             followed=None if self._follower is None else self._follower.followed,
@@ -219,7 +247,8 @@ class Configuration:
         for name, entries in groupby(sorted(authors, key=lambda author: author.name), key=lambda author: author.name):
             found = list(entries)
             last = max(author.at for author in found)
-            LOG.info("changed by %s, last at %s: %s", name, last.isoformat(), "; ".join(author.dn for author in found))
+            when = last.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
+            LOG.info("changed by %s, last at %s: %s", name, when, "; ".join(author.dn for author in found))
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:
@@ -230,14 +259,16 @@ def _with_problems_of(old: Checked, new: Checked) -> Checked:
 def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:
     """What differs in the device, and in the AEs and devices that the rules of both name."""
     yield from differences(old.snapshot.device, new.snapshot.device)
-    for title in sorted(old.read.aes.keys() & new.read.aes.keys()):
-        yield from _come_or_gone(
-            _remote_ae(old.read, title, site), _remote_ae(new.read, title, site), "dicomNetworkAE", title
-        )
+    yield from _remote_differences(old.read, new.read, site)
     for name in sorted(old.read.devices.keys() & new.read.devices.keys() - {site.device_name}):
         yield from _come_or_gone(
             _description(old.read, name, site), _description(new.read, name, site), "dicomDevice", name
         )
+
+
+def _remote_differences(old: Recording, new: Recording, site: Site) -> Iterator[Difference]:
+    for title in sorted(old.aes.keys() & new.aes.keys()):
+        yield from _come_or_gone(_remote_ae(old, title, site), _remote_ae(new, title, site), "dicomNetworkAE", title)
 
 
 def _come_or_gone(old: T | None, new: T | None, object_class: str, name: str) -> Iterator[Difference]:

@@ -91,11 +91,20 @@ class StatusError(Dcm4pyError):
     """An error that ends a DIMSE request with ``status``."""
 
     status: int = 0x0110
+    study_instance_uid: str = ""
+    """The study of an object that is refused, where it is known; for the log, by reference."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, comment: str = "") -> None:
+        """``comment`` is the Error Comment of a peer: it may hold anything, and is passed on, but never logged."""
         super().__init__(message)
+        self.comment = comment
         if status is not None:
             self.status = status
+
+    @property
+    def told(self) -> str:
+        """What whoever asked is told."""
+        return f"{self}: {self.comment}" if self.comment else str(self)
 
 
 class RequestError(StatusError):
@@ -161,7 +170,8 @@ class LeadingMismatch(LeadingUnavailable):
 
 
 class LeadingUnreadable(LeadingUnavailable):
-    """The leading archive answered with text that is not in the character set that it declares."""
+    """The leading archive answered with what cannot be read: text that is not in the character set that it declares,
+    several values of what has one, an answer that ends early."""
 
 
 class LeadingRefused(LeadingUnavailable):

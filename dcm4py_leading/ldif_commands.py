@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,72 +15,100 @@ import click
 
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.difference import Difference
-from dcm4py_leading.config.ldif import parse_ldif, read_ldif
+from dcm4py_leading.config.ldif import LdifFile, decode_ldif, parse_ldif, read_ldif
 from dcm4py_leading.config.ldif_fix import fix_ldif
 from dcm4py_leading.config.lint import Finding
 from dcm4py_leading.forecast import forecast, lint_alone
 
 _PROBLEMS = 1
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_STDIN = Path("-")
 
 
 def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> None:
     """Add the group to the command line; ``source_options`` decorates a command that takes a SOURCE."""
 
-    @main.group(name="ldif")
+    @main.group(name="ldif", short_help="Check, mend and forecast LDIF before it is imported.")
     def ldif_group() -> None:
         """LDIF that is to be given to ldapmodify: check it, mend it, see what it would do."""
 
-    @ldif_group.command(name="lint")
+    @ldif_group.command(
+        name="lint",
+        short_help="Print what a server, or the service, will refuse of FILE.",
+        examples=[
+            "dcm4py-leading ldif lint change.ldif",
+            "dcm4py-leading ldif lint --ldap-url ldap://ldap.example.org/dc=dcm4che,dc=org change.ldif",
+            "dcm4py-leading ldif lint - < change.ldif",
+        ],
+    )
     @partial(source_options, is_required=False)
     @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
     @click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
     def lint_command(site: Site | None, files: tuple[Path, ...], as_json: bool) -> None:
         """Print what a server, or the service after it, will refuse of FILE, by record and line.
 
-        With a SOURCE also what is wrong for the tree there, such as a second value where one is allowed.
+        With a SOURCE also what is wrong for the tree there, such as a second value where one is allowed. FILE may be -
+        for standard input.
         """
-        read = [read_ldif(path) for path in files]
+        read = [_read(path) for path in files]
         found = lint_alone(read) if site is None else forecast(read, site).findings
         if as_json:
             click.echo(json.dumps([_finding_json(finding) for finding in found], indent=2, ensure_ascii=False))
         else:
             for finding in found:
                 click.echo(str(finding))
+            if not found:
+                records = sum(len(file.records) for file in read)
+                click.echo(f"no faults in {records} record{'s' * (records != 1)}", err=True)
         sys.exit(_PROBLEMS if any(finding.is_error for finding in found) else 0)
 
-    @ldif_group.command(name="fix")
+    @ldif_group.command(
+        name="fix",
+        short_help="Print FILE as ldapmodify accepts it.",
+        examples=[
+            "dcm4py-leading ldif fix pasted.ldif > fixed.ldif",
+            "dcm4py-leading ldif fix - < pasted.ldif | ldapmodify -H ldap://ldap.example.org -D cn=admin,dc=example -W",
+        ],
+    )
     @click.argument("file", type=_FILE)
     def fix_command(file: Path) -> None:
         """Print FILE as ldapmodify accepts it, with modify records that can be run again; say on stderr what changed.
 
-        What cannot be mended stays, or becomes a comment where it could not even be read: exit code 1.
+        What cannot be mended stays, or becomes a comment where it could not even be read: exit code 1. FILE may be -
+        for standard input.
         """
+        name = _name(file)
         try:
-            fixed = fix_ldif(file.read_bytes().decode("utf-8"))
+            fixed = fix_ldif(_bytes(file).decode("utf-8"))
         except UnicodeDecodeError:
-            click.echo(f"{file}: expected UTF-8; save the file in that encoding", err=True)
+            click.echo(f"{name}: expected UTF-8; save the file in that encoding", err=True)
             sys.exit(_PROBLEMS)
         click.echo(fixed.text, nl=False)
         wrong = [
             dataclasses.replace(finding, line=fixed.origins[finding.line - 1])
-            for finding in lint_alone([parse_ldif(fixed.text, str(file))])
+            for finding in lint_alone([parse_ldif(fixed.text, name)])
             if finding.is_error
         ]
         for told, what in ((fixed.mended, "mended"), (fixed.left_out, "made a comment"), (fixed.unrepeatable, "note")):
             for fault in told:
-                click.echo(f"{file}, line {fault.line}: {what}: {fault.reason}", err=True)
+                reason = _done(fault.reason) if what == "mended" else fault.reason
+                click.echo(f"{name}, line {fault.line}: {what}: {reason}", err=True)
         for finding in wrong:
-            click.echo(f"{file}, line {finding.line}: not mended: {finding.problem}", err=True)
+            click.echo(f"{name}, line {finding.line}: not mended: {finding.problem}", err=True)
         sys.exit(_PROBLEMS if wrong or fixed.left_out else 0)
 
-    @ldif_group.command(name="diff")
+    @ldif_group.command(
+        name="diff",
+        short_help="Print what FILE would change in the configuration of SOURCE.",
+        examples=["dcm4py-leading ldif diff --ldif ldif/quickstart.ldif ldif/leading-cfind-scp.ldif"],
+    )
     @source_options
     @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
     def diff_command(site: Site, files: tuple[Path, ...], as_json: bool) -> None:
-        """Print what FILE would change in the configuration of SOURCE, and what would be wrong then."""
-        told = forecast([read_ldif(path) for path in files], site)
+        """Print what FILE, or - for standard input, would change in the configuration of SOURCE, and what would be
+        wrong then."""
+        told = forecast([_read(path) for path in files], site)
         if as_json:
             described = {
                 "differences": [_difference_json(difference) for difference in told.differences],
@@ -100,6 +129,33 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
             elif not told.differences:
                 click.echo(f"{site.device_name}: the effective configuration stays as it is", err=True)
         sys.exit(_PROBLEMS if told.has_errors else 0)
+
+
+_REMEDIES = (
+    (re.compile(r"remove the (line|indentation)$"), r"\1 removed"),
+    (re.compile(r"remove it$"), "removed"),
+    (re.compile(r"make it empty$"), "made empty"),
+    (re.compile(r"put ('.*'|a blank line) (below the dn|before it)$"), r"\1 put \2"),
+)
+"""What faults say to do, and the same when it has been done."""
+
+
+def _done(reason: str) -> str:
+    for remedy, done in _REMEDIES:
+        reason = remedy.sub(done, reason)
+    return reason
+
+
+def _name(path: Path) -> str:
+    return "standard input" if path == _STDIN else str(path)
+
+
+def _bytes(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
+
+
+def _read(path: Path) -> LdifFile:
+    return decode_ldif(sys.stdin.buffer.read(), _name(path)) if path == _STDIN else read_ldif(path)
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:

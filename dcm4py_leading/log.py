@@ -6,9 +6,11 @@ What is logged at which level is a contract: docs/operations.md.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import os
+import re
 import secrets
 import sys
 import threading
@@ -41,6 +43,15 @@ def ref(uid: str) -> str:
     return hashlib.blake2s(uid.encode(), key=_references.key, digest_size=5).hexdigest()
 
 
+_WORD = re.compile(r"[!#-~]+")
+"""Printable ASCII without blanks and quotation marks."""
+
+
+def word(text: str) -> str:
+    """``text`` as one word of a line: in quotation marks, odd characters escaped, where it is not one by itself."""
+    return text if _WORD.fullmatch(text) else json.dumps(text)
+
+
 @contextmanager
 def association_id(value: str) -> Iterator[None]:
     """Put ``value`` on every record that this thread logs inside the block."""
@@ -57,20 +68,35 @@ class _AssociationFilter(logging.Filter):
         return True
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A line that goes on is indented, what cannot be printed is escaped."""
+    char = match.group()
+    return "\n    " if char == "\n" else f"\\x{ord(char):02x}"
+
+
 class _Formatter(logging.Formatter):
-    """Makes the text of a second once: the many records of a retrieve or a store share it."""
+    """Local time with its offset from UTC. Makes the text of a second once: many records share it."""
 
     def __init__(self, form: str) -> None:
         super().__init__(form)
-        self._second: tuple[int, str] = (-1, "")
+        self._second: tuple[int, str, str] = (-1, "", "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, of which nothing that a peer sent can pass for another line, or move a cursor."""
+        text = super().format(record)
+        return text if text.isprintable() else _UNPRINTABLE.sub(_escaped, text)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         second = int(record.created)
-        known, text = self._second
+        known, text, offset = self._second
         if known != second:
-            text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-            self._second = (second, text)
-        return f"{text},{int(record.msecs):03d}"
+            local = time.localtime(second)
+            text, offset = time.strftime("%Y-%m-%d %H:%M:%S", local), time.strftime("%z", local)
+            self._second = (second, text, offset)
+        return f"{text},{int(record.msecs):03d}{offset}"
 
 
 def configure(level: str) -> None:
@@ -83,6 +109,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in ("alembic", "uvicorn"):  # of a start they tell each step, under names that mean nothing to an operator
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     if root.isEnabledFor(logging.DEBUG):
         logging.getLogger(__name__).warning("log level DEBUG: the log may hold patient data")
 

@@ -6,7 +6,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
@@ -20,6 +20,7 @@ from dcm4py_leading.compose import (
     open_proxy_cache,
     open_storages,
 )
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
@@ -114,6 +115,9 @@ class Node:
             lookups=runtime.leading.counts,
             key_lookups=runtime.leading_keys.outcomes(),
             coercions=self._counts.read(),
+            requests=self._counts.requests(),
+            objects=self._counts.objects(),
+            contacts=runtime.contacts.read(),
             transcoded_objects=self._counts.transcoded,
             open_associations=self._listeners.open_associations(),
             fingerprint=runtime.snapshot.fingerprint,
@@ -122,6 +126,14 @@ class Node:
             directory=self._site.directory_state,
             kept=None if self._proxy_cache is None else self._proxy_cache.counts(),
         )
+
+    def looked_up(self) -> Recording:
+        """What the directory said of the remote AEs that were looked up."""
+        return self._holder.current.looked_up()
+
+    def forget_aes(self, ae_titles: Iterable[str]) -> None:
+        """Let these remote AEs be looked up anew."""
+        self._holder.current.forget_aes(ae_titles)
 
     def open_associations(self) -> int:
         """How many associations peers have with this process."""

@@ -11,7 +11,8 @@ import argparse
 import dataclasses
 import enum
 import sys
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,8 +109,9 @@ def default_problem(object_class: ObjectClass, row: Row) -> str | None:
 
 def document() -> str:
     """The whole page."""
-    parts = [INTRODUCTION]
-    for name in dict.fromkeys(object_class.name for object_class in OBJECT_CLASSES):
+    names = list(dict.fromkeys(object_class.name for object_class in OBJECT_CLASSES))
+    parts = [INTRODUCTION.replace("\n\n## ", f"\n\n{_contents(['The tree', *names, 'Not read'])}\n\n## ", 1)]
+    for name in names:
         parts.append(f"## {name}\n\n{load_schema().object_classes[name].description}.\n")
         parts.append(_table(["LDAP attribute", "meaning", "values", "default", "status"], _read(name)))
     parts.append("## Not read\n\nWhat the schema has for these classes besides.\n")
@@ -117,11 +119,20 @@ def document() -> str:
     return "\n".join(parts)
 
 
+def _contents(headings: Iterable[str]) -> str:
+    links = [f"[{heading}](#{heading.lower().replace(' ', '-')})" for heading in headings]
+    return textwrap.fill(f"Contents: {', '.join(links)}", 120, break_long_words=False, break_on_hyphens=False)
+
+
 def _read(name: str) -> Iterator[list[str]]:
     types = load_schema().attribute_types
+    told: set[str] = set()
     for object_class in OBJECT_CLASSES:
         if object_class.name == name:
             for row in object_class.rows:
+                if row.attribute in told:  # a device is read in two ways: ours, and one that rules refer to
+                    continue
+                told.add(row.attribute)
                 attribute_type = types[row.attribute]
                 yield [
                     f"`{row.attribute}`",

@@ -1,5 +1,7 @@
 """Fixtures by topic live in tests/fixtures; each module is a plugin."""
 
+from hypothesis import settings
+
 from dcm4py_leading import log
 
 # One that others import stands before them.
@@ -19,5 +21,7 @@ pytest_plugins = [
 
 
 def pytest_configure() -> None:
-    """The process-wide setting of the service; warnings are errors here."""
+    """The process-wide setting of the service; warnings are errors here. How long an example takes proves nothing."""
     log.quieten_pydicom()
+    settings.register_profile("suite", deadline=None)
+    settings.load_profile("suite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dcm4py_leading.web.rooms import Room
 from dcm4py_leading.web.server import HttpServer
 from tests.fixtures.datasets import make_instance
 from tests.fixtures.ports import free_port
+from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scripted import LeadingScp, knows
 from tests.fixtures.scu import store
 from tests.fixtures.service import AE, DEVICE, Seed
@@ -397,3 +399,64 @@ def test_an_unknown_study_is_exit_1(http: str) -> None:
 
 def test_a_service_that_cannot_be_reached_is_exit_3() -> None:
     assert run(*RETRIEVE, "--study", STUDY, "--http", f"http://127.0.0.1:{free_port()}").exit_code == 3
+
+
+def test_to_is_short_for_what_we_send_there(seed: Seed, stale: Path) -> None:
+    long = explain(seed, *RETRIEVE, "--leading", "none", stale)
+    short = explain(seed, "--to", "STORESCP", "--leading", "none", stale)
+    assert (short.exit_code, short.stdout) == (long.exit_code, long.stdout)
+    assert explain(seed, "--to", "STORESCP", "--role", "SCP", stale).exit_code == 2
+
+
+def test_message_that_is_not_said_is_wrong_usage_and_says_how(seed: Seed, stale: Path) -> None:
+    result = explain(seed, stale)
+    assert result.exit_code == 2
+    assert "say which message: to" in result.stderr
+
+
+def test_value_that_decided_and_a_refused_move_are_told(seed: Seed, stale: Path) -> None:
+    seed.lead()
+    told = explain(seed, "--to", "VIEWER2", stale).stdout
+    assert "dcmProperty=ReceivingApplicationEntityTitle=STORESCP, but it is VIEWER2" in told
+    assert "the directory has no dicomNetworkAE VIEWER2: a C-MOVE there ends with A801" in told
+    seed.set(AE, dcmAcceptedMoveDestination="OTHER")
+    assert "does not list STORESCP: a C-MOVE ends with C801" in explain(seed, "--to", "STORESCP", stale).stdout
+
+
+def test_time_that_the_leading_archive_took_is_told(
+    seed: Seed, stale: Path, leading_scp: Callable[..., LeadingScp]
+) -> None:
+    seed.lead()
+    leading_scp(seed.leading_port, knows(right()))
+    (note,) = (note for note in explained(seed, "--to", "STORESCP", stale)["notes"] if note.startswith("QRSCP"))
+    assert re.fullmatch(r"QRSCP: miss after \d+ ms", note)
+
+
+def test_stored_study_is_explained_by_its_uid_alone(http: str) -> None:
+    result = run("--study", STUDY, "--to", "STORESCP", "--http", http)
+    assert "Leading DCMQRSCP" in result.stdout
+
+
+def test_study_of_a_pacs_is_explained_by_what_the_pacs_says(seed: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
+    there = Dataset()
+    there.QueryRetrieveLevel, there.StudyInstanceUID = "STUDY", STUDY
+    there.PatientName, there.PatientID = "Stale^Name", "STALE-ID"
+    behind = free_port()
+    leading_scp(behind, knows(there))
+    stand_in_front_of(seed, behind)
+    seed.lead()
+    leading_scp(seed.leading_port, knows(right()))
+    app = Starlette(routes=[explain_route(seed.start(), Room("test", threads=2, waiting=8))])
+    web = HttpServer(app, "127.0.0.1", 0)
+    web.start()
+    try:
+        url = f"http://127.0.0.1:{web.port}"
+        told = json.loads(run("--study", STUDY, "--to", "STORESCP", "--http", url, "--json").stdout)
+        missing = run("--study", "1.2.3", "--to", "STORESCP", "--http", url)
+    finally:
+        web.stop()
+    assert "explained is what PACS says of it by C-FIND" in told["notes"][0]
+    (name,) = (element for element in told["elements"] if element["keyword"] == "PatientName")
+    assert "Stale^Name" in str(name["before"]) and "Right^Name" in str(name["after"])
+    assert missing.exit_code == 1
+    assert "neither here nor at PACS" in missing.stderr

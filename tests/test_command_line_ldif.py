@@ -34,8 +34,24 @@ def test_every_file_of_ours_is_without_fault(path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_lint_of_a_good_change_says_nothing() -> None:
-    assert (run("lint", LEADING).exit_code, run("lint", LEADING).output) == (0, "")
+def test_lint_of_a_good_change_says_so_in_one_line() -> None:
+    result = run("lint", LEADING)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no faults in 2 records\n")
+    assert run("lint", LEADING, "--json").output == "[]\n"
+
+
+@pytest.mark.parametrize("command", [("lint", "-"), ("fix", "-"), ("diff", "-", "--ldif", QUICKSTART)])
+def test_text_can_come_from_standard_input(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, ["ldif", *command], input=seed_ldif())
+    assert result.exit_code == (0 if command[0] == "fix" else 1)
+    assert "standard input, " in result.output
+
+
+def test_condition_of_a_modify_record_is_looked_at_without_a_source() -> None:
+    text = "dn: cn=R,dicomDeviceName=d\nchangetype: modify\nadd: dcmProperty\ndcmProperty: ReceivingAETitle=X\n-\n"
+    result = CliRunner().invoke(main, ["ldif", "lint", "-"], input=text)
+    assert result.exit_code == 1
+    assert "did you mean ReceivingApplicationEntityTitle?" in result.stdout
 
 
 def test_lint_of_a_bad_change_is_exit_1_with_record_and_line(seed: str) -> None:
@@ -122,3 +138,11 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", ["lint", "diff"])
 def test_unreachable_directory_is_exit_3(command: str) -> None:
     assert run(command, LEADING, "--ldap-url", f"ldap://127.0.0.1:{free_port()}/dc=dcm4che,dc=org").exit_code == 3
+
+
+def test_fix_says_what_was_done_and_not_what_to_do() -> None:
+    indented = "".join(f"    {line}\n" if line else "\n" for line in seed_ldif().splitlines())
+    told = CliRunner().invoke(main, ["ldif", "fix", "-"], input=indented).stderr
+    assert "indentation removed" in told and "line removed" in told
+    for text in (": remove ", "make it", "put '"):
+        assert text not in told

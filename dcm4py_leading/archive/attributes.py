@@ -94,15 +94,16 @@ def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) 
 def merged(levels: Sequence[bytes]) -> Dataset:
     """One data set of the attributes of an entity and of those above it, given from the top down.
 
-    It has the character set of the lowest one, or UTF-8 where that cannot hold the text of all. Where there is text
-    that cannot be decoded, it has the set that this is declared to be in, if need be with code extensions; what that
-    cannot hold is left out.
+    What several levels keep is that of the lowest one which has a value: the nearest to the object. The data set has
+    the character set of the lowest one, or UTF-8 where that cannot hold the text of all. Where there is text that
+    cannot be decoded, it has the set that this is declared to be in, if need be with code extensions; what that cannot
+    hold is left out.
     """
     read = [decode(level) for level in levels]
     _bring_into_one_set(read)
     ds = read[-1]
     for upper in reversed(read[:-1]):
-        update(ds, upper, UpdatePolicy.OVERWRITE)
+        update(ds, upper, UpdatePolicy.SUPPLEMENT)
     return ds
 
 

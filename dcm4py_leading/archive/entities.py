@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy import update as update_row
 
 from dcm4py_leading.archive.attributes import decode, encode
+from dcm4py_leading.archive.identity import likeness
 from dcm4py_leading.archive.kept import Keeper, Kept, Levels
 from dcm4py_leading.archive.keys import column_values
 from dcm4py_leading.archive.prepared import Prepared
@@ -158,27 +159,50 @@ class _Entities:
             .where(patient.c.pk == row.patient_fk)
             .with_for_update()
         ).one()
-        if (owner.patient_id, owner.issuer_of_patient_id) == new.patient_identity:
+        is_same_id = (owner.patient_id, owner.issuer_of_patient_id) == new.patient_identity
+        if is_same_id and not self._is_of_another(owner.attributes):
             self._update(Level.PATIENT, owner.pk, owner.attributes)
         else:
             # A study has one patient. To let the object rename that one would change all the patient's studies.
-            LOG.warning("an object of study %s names another patient than its study has", ref(new.study_instance_uid))
+            LOG.warning(
+                "an object of study %s names another patient than its study has%s: it keeps its own attributes",
+                ref(new.study_instance_uid),
+                ", under the same Patient ID" if is_same_id else "",
+            )
         pk: int = row.pk
         return pk
 
     def _patient(self) -> int:
         patient_id, issuer = self._new.patient_identity
         if patient_id is not None:
-            row = self._connection.execute(
-                select(patient.c.pk, patient.c.attributes)
+            rows = self._connection.execute(
+                select(patient.c.pk, patient.c.attributes, patient.c.distinction)
                 .where(patient.c.patient_id == patient_id, patient.c.issuer_of_patient_id == issuer)
+                .order_by(patient.c.pk)
                 .with_for_update()
-            ).one_or_none()
-            if row is not None:
-                self._update(Level.PATIENT, row.pk, row.attributes)
-                pk: int = row.pk
+            ).all()
+            fitting = [row for row in rows if not self._is_of_another(row.attributes)]
+            if len(rows) > 1:  # an object that does not say much is of none of them for certain
+                own = decode(self._new.levels[Level.PATIENT].encoded)
+                alike = {row.pk: likeness(decode(row.attributes), own) for row in fitting}
+                fitting = sorted((row for row in fitting if alike[row.pk]), key=lambda row: -alike[row.pk])
+            if fitting:
+                self._update(Level.PATIENT, fitting[0].pk, fitting[0].attributes)
+                pk: int = fitting[0].pk
                 return pk
+            if rows:
+                LOG.warning(
+                    "the Patient ID of study %s is that of another patient, of another name, birth date or sex: "
+                    "both are kept. Have the Patient ID of one of them corrected",
+                    ref(self._new.study_instance_uid),
+                )
+                return self._insert(Level.PATIENT, distinction=max(row.distinction for row in rows) + 1)
         return self._insert(Level.PATIENT)
+
+    def _is_of_another(self, attributes: bytes) -> bool:
+        """Whether the object is about somebody else than the patient of whom the index keeps that."""
+        own = self._new.levels[Level.PATIENT].encoded
+        return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
 
     def _insert(self, level: Level, **values: object) -> int:
         kept = self._new.levels[level]

@@ -16,6 +16,7 @@ from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.forms import Rows
+from dcm4py_leading.archive.identity import BY_ID, Identification
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
@@ -88,11 +89,11 @@ class Index:
         """Close the database."""
         self._database.close()
 
-    def keeper(self, filters: Mapping[Entity, AttributeFilter]) -> Keeper:
-        """What takes from an object that which the index keeps by these filters."""
+    def keeper(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> Keeper:
+        """What takes from an object that which the index keeps by these filters, and knows whose it is."""
         keeper = self._keeper
-        if keeper.filters is not filters and keeper.filters != filters:
-            self._keeper = keeper = Keeper(filters)
+        if keeper.identification != identification or (keeper.filters is not filters and keeper.filters != filters):
+            self._keeper = keeper = Keeper(filters, identification)
         return keeper
 
     def store(
@@ -109,8 +110,9 @@ class Index:
     ) -> StoreOutcome:
         """Take an object in, durably, whose file is at ``location`` and of which ``keeper`` took ``levels``.
 
-        A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own. A
-        study stays with the patient that its first object named.
+        A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own; so has
+        a person whose name, birth date or sex are not those of who else has the ID (see `identity`). A study stays with
+        the patient that its first object named.
         Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
         """
         new = new_object(

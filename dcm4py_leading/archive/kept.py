@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.attributes import encode, selected
+from dcm4py_leading.archive.identity import BY_ID, Identification, are_two_people, name_of
 from dcm4py_leading.archive.keys import (
     ALWAYS_KEPT,
     ENTITIES,
@@ -60,8 +61,9 @@ Levels = Mapping[Level, Kept]
 class Keeper:
     """Takes from objects what the attribute filters of a configuration let the index keep. Safe for threads."""
 
-    def __init__(self, filters: Mapping[Entity, AttributeFilter]) -> None:
+    def __init__(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> None:
         self.filters = filters
+        self.identification = identification
         self.tags: Mapping[Level, frozenset[int]] = {level: _tags(filters, level) for level in LEVELS}
         self._levels = tuple(_Level(level, self.tags[level]) for level in LEVELS)
         self._present: dict[tuple[int, ...], Sequence[tuple[_Level, Sequence[int]]]] = {}
@@ -71,6 +73,20 @@ class Keeper:
         """How a further object updates the attributes of a level."""
         entity_filter = self.filters.get(ENTITIES[level])
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
+
+    def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
+        """Whether an object is not about the patient of whom the index keeps that; see `identity`."""
+        by = self.identification
+        if by.by_id_and_name and name_of(kept) != name_of(own):
+            return True
+        all_of = self.tags[Level.PATIENT] if by.by_all_attributes else ()
+        return are_two_people(kept, own, policy=self.policy_of_corrections, all_of=all_of)
+
+    @property
+    def policy_of_corrections(self) -> UpdatePolicy:
+        """How a further object may correct what is kept of a patient."""
+        is_strict = self.identification.by_id_and_name or self.identification.by_all_attributes
+        return UpdatePolicy.PRESERVE if is_strict else self.update_policy(Level.PATIENT)
 
     def take(self, header: Dataset) -> Levels:
         """From a data set. May change its character set."""
@@ -150,6 +166,8 @@ class _Level:
 
         None where they cannot be told apart: the others take another character set.
         """
+        if len(parts.character_set) > _MAX_REMEMBERED_BYTES:
+            return None
         _, character_set_value, character_set, plain = _look(
             SPECIFIC_CHARACTER_SET, parts.character_set, parts.is_implicit_vr
         )

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.keys import (
     COUNTS,
@@ -35,11 +36,15 @@ from dcm4py_leading.dataset.normal import (
     time_span,
     values_text,
 )
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.values import InformationModel, Level
 
 _QUERY_RETRIEVE_LEVEL = 0x00080052
 _NO_VALUE = (None, "", b"")
+_NO_KEYS = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056})
+"""What tells about the query, or is told of the archive: Query/Retrieve Level, Retrieve AE Title and the like."""
 _COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 _IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
 
@@ -95,6 +100,8 @@ class Query:
     conditions: tuple[Condition, ...] = ()
     computed: frozenset[int] = frozenset()
     """Return keys that are counted or collected: Modalities in Study, Number of Study Related Series and so on."""
+    unmatched: frozenset[int] = frozenset()
+    """Keys with a value that is not matched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,12 @@ class RetrieveKeys:
     study_instance_uids: tuple[str, ...] = ()
     series_instance_uids: tuple[str, ...] = ()
     sop_instance_uids: tuple[str, ...] = ()
+
+    @property
+    def is_hierarchical(self) -> bool:
+        """Whether it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
+        return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
 
 
 def parse_query(identifier: Dataset, model: InformationModel, *, relational: bool) -> Query:
@@ -124,16 +137,39 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     elements = identifier.items()
     valued = {int(tag) for tag, element in elements if element.value not in _NO_VALUE}
     computed = _COMPUTED.intersection(int(tag) for tag, _ in elements)
+    comparisons = _comparisons(level, model, relational)
     return Query(
         level=level,
         conditions=tuple(
             condition
-            for tag, comparison in _comparisons(level, model, relational).items()
+            for tag, comparison in comparisons.items()
             if tag in valued
             for condition in _conditions(identifier, tag, comparison)
         ),
+        unmatched=frozenset(
+            tag
+            for tag in valued - comparisons.keys() - _NO_KEYS
+            if tag & 0xFFFF and not _matches_everything(identifier[tag])  # a group length is no key
+        ),
         computed=frozenset(tag for tag in computed if _is_computed_at(tag, level)),
     )
+
+
+def matched_hierarchically(identifier: Dataset, model: InformationModel) -> frozenset[int] | None:
+    """The attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None where the identifier can be none."""
+    try:
+        query = parse_query(identifier, model, relational=False)
+    except IdentifierMismatch:
+        return None
+    return frozenset(condition.tag for condition in query.conditions)
+
+
+def _matches_everything(element: DataElement) -> bool:
+    """Whether a key is universal, a sequence with all that is in it (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
+    value = element.value
+    if element.VR == "SQ":
+        return all(_matches_everything(nested) for item in value for nested in item)
+    return value in _NO_VALUE or (isinstance(value, str) and not value.strip("*"))
 
 
 @lru_cache(maxsize=32)
@@ -174,7 +210,7 @@ def parse_retrieve(identifier: Dataset, model: InformationModel, *, relational: 
     return RetrieveKeys(
         level=level,
         patient_id=patient_ids[0] if patient_ids else None,
-        issuer_of_patient_id=first_text(identifier, ISSUER_OF_PATIENT_ID) if patient_ids else None,
+        issuer_of_patient_id=next(iter(_values(identifier, ISSUER_OF_PATIENT_ID)), None) if patient_ids else None,
         study_instance_uids=uids(Level.STUDY),
         series_instance_uids=uids(Level.SERIES),
         sop_instance_uids=uids(Level.IMAGE),
@@ -206,9 +242,29 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
     return {level}
 
 
+def _values(identifier: Dataset, tag: int) -> list[str]:
+    """The values of a key. Raises IdentifierMismatch where it has one that is no text: it does not match everything."""
+    values = values_text(identifier, tag)
+    if not values and not _is_empty(identifier, tag):
+        raise IdentifierMismatch(f"{_name(tag)} cannot be read")
+    return values
+
+
+def _is_empty(identifier: Dataset, tag: int) -> bool:
+    try:
+        element = identifier.get(tag)
+    except UNREADABLE:
+        return False
+    if element is None or element.is_empty:
+        return True
+    if isinstance(element.value, bytes):
+        return not element.value.strip(b" \0")
+    return bool(element.VR != "SQ")
+
+
 def _unique_values(identifier: Dataset, level: Level) -> tuple[str, ...]:
     """The values of the level's unique key; wild cards are no values of it."""
-    values = values_text(identifier, UNIQUE_KEYS[level])
+    values = _values(identifier, UNIQUE_KEYS[level])
     if any("*" in value or "?" in value for value in values):
         if values == ["*"]:
             return ()
@@ -239,13 +295,20 @@ def _is_computed_at(tag: int, level: Level) -> bool:
 
 def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[Condition]:
     """What one key demands, nothing when it matches everything. Raises IdentifierMismatch on a malformed value."""
-    values = values_text(identifier, tag)
+    values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
         return []
+    if max(map(len, values)) > bounds.KEY_CHARACTERS:
+        raise IdentifierMismatch(f"{_name(tag)} has a value of more than {bounds.KEY_CHARACTERS} characters")
     if comparison is Comparison.NAME:
-        return [Condition(tag, (group,)) for group in _name_groups(values[0])]
+        groups = _name_groups(values[0])
+        if any(len(group.alternatives) > bounds.KEY_PATTERNS for group in groups):
+            raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} components")
+        return [Condition(tag, (group,)) for group in groups]
     matchings = [_matching(value, tag, comparison) for value in values]
     found = tuple(matching for matching in matchings if matching is not None)
+    if sum(not isinstance(matching, Value) for matching in found) > bounds.KEY_PATTERNS:
+        raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} wild cards or ranges")
     return [Condition(tag, found)] if len(found) == len(matchings) else []
 
 

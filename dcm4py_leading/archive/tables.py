@@ -33,9 +33,11 @@ patient = Table(
     Column("pk", Id, primary_key=True),
     *_key_columns(Level.PATIENT),
     Column("attributes", LargeBinary, nullable=False),
+    # Counts the people who have the same ID; see `identity`.
+    Column("distinction", Integer, nullable=False, server_default="0"),
     # A patient without an ID is a patient of its own for each study: NULLs are not equal. Where there is an ID, no
     # issuer is the empty text.
-    UniqueConstraint("patient_id", "issuer_of_patient_id"),
+    UniqueConstraint("patient_id", "issuer_of_patient_id", "distinction"),
     # One for each component group: a name matches in any of them.
     Index(None, "patient_name"),
     Index(None, "patient_name_ideographic"),

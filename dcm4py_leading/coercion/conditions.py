@@ -80,6 +80,14 @@ class Condition:
                 found = self._any_matches([value for value in values if value], context, self.test)
         return found is not self.negated
 
+    def found_in(self, context: Context, ds: Dataset) -> str:
+        """What it was held against, for an explanation."""
+        if self.peer is not None:
+            return self.peer(context) or "unknown"
+        if self.is_sequence:
+            return f"{sum(len(items_of(item, self.path[-1])) for item in _items_at(ds, self.path[:-1]))} items"
+        return "\\".join(self._values(ds)) or "absent"
+
     def _any_matches(self, values: Sequence[str], context: Context, test: Test) -> bool:
         ends_at = time.monotonic() + CONDITION_MATCH_SECONDS  # of all of them: there may be thousands
         return any(test(value, context, ends_at - time.monotonic()) for value in values)

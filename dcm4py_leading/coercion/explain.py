@@ -41,6 +41,8 @@ class ExplainedRule:
     """Its dcmProperty values."""
     decided_by: str | None
     """The first thing that did not hold; None: the rule matched."""
+    found: str | None = None
+    """The value, or values, that it did not hold for; None where a message is not of the rule's kind."""
     hidden_upstream_by: str | None = None
     """Name of the version-2 rule because of which dcm4chee-arc 5.35 would ignore this one."""
 
@@ -87,8 +89,8 @@ class Explanation:
         return self.failure is not None or any(step.outcome == Outcome.FAILED.value for step in self.steps)
 
 
-def explained_rules(selection: Selection) -> tuple[ExplainedRule, ...]:
-    """Every verdict, with a mark on legacy rules that upstream would not look at."""
+def explained_rules(selection: Selection, ds: Dataset | None = None) -> tuple[ExplainedRule, ...]:
+    """Every verdict on ``ds``, with a mark on legacy rules that upstream would not look at."""
     hiding = next((v.rule.rule.cn for v in selection.verdicts if v.matched and _is_version_2(v)), None)
     return tuple(
         ExplainedRule(
@@ -98,10 +100,22 @@ def explained_rules(selection: Selection) -> tuple[ExplainedRule, ...]:
             priority=verdict.rule.rule.rule_priority,
             conditions=tuple(condition.text for condition in verdict.rule.conditions),
             decided_by=verdict.decided_by,
+            found=_found(verdict, selection.context, ds),
             hidden_upstream_by=hiding if verdict.matched and not _is_version_2(verdict) else None,
         )
         for verdict in selection.verdicts
     )
+
+
+def _found(verdict: Verdict, context: Context, ds: Dataset | None) -> str | None:
+    if verdict.decided_by is None or ds is None:
+        return None
+    if verdict.decided_by.startswith("dcmSOPClass="):
+        return "unknown" if context.sop_class == "" else context.sop_class
+    for condition in verdict.rule.conditions:
+        if verdict.decided_by == f"dcmProperty={condition.text}":
+            return condition.found_in(context, ds)
+    return None
 
 
 def _is_version_2(verdict: Verdict) -> bool:
@@ -198,6 +212,7 @@ def to_json(explanation: Explanation) -> dict[str, object]:
                 "conditions": list(rule.conditions),
                 "matched": rule.matched,
                 "decidedBy": rule.decided_by,
+                **({} if rule.found is None else {"found": rule.found}),
                 "ignoredUpstreamBecauseOf": rule.hidden_upstream_by,
             }
             for rule in explanation.rules
@@ -241,7 +256,7 @@ def to_text(explanation: Explanation) -> str:
     context = explanation.context
     lines = [
         f"{context.dimse.value}, the other system as {context.transfer_role.value}, "
-        f"{PydicomUID(context.sop_class).name} ({context.sop_class})",
+        + _sop_class_text(context.sop_class),
         f"from {_peer_text(context.sending)} to {_peer_text(context.receiving)}; rules of AE {explanation.ae_title}",
         *(f"note: {note}" for note in explanation.notes),
         "",
@@ -259,13 +274,17 @@ def to_text(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
+def _sop_class_text(uid: str) -> str:
+    return f"{PydicomUID(uid).name} ({uid})" if uid else "objects of unknown SOP class"
+
+
 def _peer_text(peer: Peer) -> str:
     return f"{peer.ae_title or '(unknown AE)'} on {peer.host or '(unknown host)'}"
 
 
 def _rule_cells(rule: ExplainedRule) -> tuple[str, ...]:
     if rule.decided_by is not None:
-        why = rule.decided_by
+        why = rule.decided_by if rule.found is None else f"{rule.decided_by}, but it is {rule.found}"
     else:
         why = ", ".join(f"dcmProperty={text}" for text in rule.conditions) or "has no dcmProperty"
     if rule.hidden_upstream_by is not None:
@@ -292,7 +311,7 @@ def _value_text(shown: Shown | None) -> str:
     return "(absent)" if shown is None else shown.text
 
 
-_WIDEST = 40
+_WIDEST = 64
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -11,9 +11,12 @@ from dcm4py_leading.dataset.text import storable
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"
 
 
-@lru_cache(maxsize=1024)  # a path has the hashes of study and series again and again
 def java_hash(text: str) -> str:
     """java.lang.String.hashCode, as eight upper case hexadecimal digits."""
+    return _known_hash(text) if len(text) <= _LONGEST_KNOWN else _hash(text)
+
+
+def _hash(text: str) -> str:
     code = 0
     if text.isascii():
         for unit in text.encode("ascii"):
@@ -23,6 +26,10 @@ def java_hash(text: str) -> str:
         for high, low in zip(units[::2], units[1::2], strict=True):
             code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
     return f"{code:08X}"
+
+
+_known_hash = lru_cache(maxsize=1024)(_hash)  # a path has the hashes of study and series again and again
+_LONGEST_KNOWN = 64
 
 
 def md5_base32(text: str) -> str:

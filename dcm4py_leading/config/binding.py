@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dcm4py_leading.config.converters import text
+from dcm4py_leading.config.dn import rdn_assertions
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.placeholders import Expand, unchanged
 from dcm4py_leading.errors import Problem
@@ -77,6 +78,9 @@ def bind(rows: Iterable[Row], entry: Entry, problems: list[Problem], expand: Exp
             continue
         if row.collect is not None:
             fields[row.field] = row.collect(list(dict.fromkeys(made[0] for made in converted)))
+        elif len(values) > 1 and (named := _naming_value(entry, row.attribute)) is not None:
+            # A server lets an entry keep an old name beside its RDN (deleteoldrdn: 0); it is called by its RDN.
+            fields[row.field] = next(made[0] for made, value in zip(converted, values, strict=True) if value == named)
         elif len(values) > 1:
             shown = ", ".join(sorted(values))
             problems.append(
@@ -102,3 +106,13 @@ def _read(row: Row, value: str, entry: Entry, problems: list[Problem], expand: E
     except ValueError as err:
         problems.append(Problem(dn=entry.dn, attribute=row.attribute, value=value, reason=str(err)))
         return None
+
+
+def _naming_value(entry: Entry, attribute: str) -> str | None:
+    """That of the values of an attribute which is in the entry's RDN."""
+    try:
+        named = {value for name, value in rdn_assertions(entry.dn) if name.lower() == attribute.lower()}
+    except ValueError:  # told elsewhere
+        return None
+    folded = {value.strip().casefold() for value in named}
+    return next((value for value in entry.values(attribute) if value.strip().casefold() in folded), None)

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
-from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title
+from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title, names_of_devices
 from dcm4py_leading.config.ldif import AddEntry, DeleteEntry, LdifFile, Record, RenameEntry
 from dcm4py_leading.config.schema import dn_fault
 
@@ -108,6 +108,10 @@ class ChangedSource:
         for title, dns in self._source.ae_dns(ae_titles).items():
             found[title] = (*found.get(title, ()), *(dn for dn in dns if not self._is_changed(dn_key(dn))))
         return {title: dns for title, dns in found.items() if dns}
+
+    def device_names(self) -> tuple[str, ...]:
+        """The names of the devices."""
+        return tuple(sorted({*self._source.device_names(), *names_of_devices(self._entries)}))
 
     def _is_changed(self, key: DnKey) -> bool:
         return not self._devices.isdisjoint(key)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from dcm4py_leading.config.attribute_filters import kept_once
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.named_titles import (
     LEADING_ARC,
@@ -41,6 +42,7 @@ def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> l
         *_titles(device),
         *_storages(device),
         *_views(device),
+        *kept_once(device),
         *_other_archives(device),
         *_hidden_rules(device),
         *named_aes(device, _references(device), source, expand),
@@ -218,7 +220,7 @@ def _hidden_rules(device: Device) -> Iterator[Problem]:
                 hidden.setdefault(legacy.dn, []).append(f"on {ae.ae_title} by {hiding.cn!r} ({hiding.dn})")
     for dn, where in hidden.items():
         reason = (
-            "dcm4chee ignores this rule where a version-2 rule matches too, which is always the case"
+            "dcm4chee ignores this rule, because a version-2 rule always matches too"
             f" {', '.join(where)}; here this rule is applied first, and those after it"
         )
         yield warning(dn, None, None, reason)

@@ -111,6 +111,7 @@ class Directory:
                 held = self._entries.setdefault(key, _Held(record.dn, {}, is_whole=False))
                 for modification in record.modifications:
                     yield from self._modify(held, modification)
+                yield from _naming_faults(held, record)
             case RenameEntry():
                 yield from self._rename(key, record)
             case _:
@@ -151,6 +152,13 @@ class Directory:
         if not self._has_parent(new_key):
             yield Refusal(record.line, "cannot rename: the entry above the new name does not exist")
             return
+        kept = [] if record.deletes_old_rdn else rdn_assertions(record.dn)
+        new_names = {name.lower() for name, _ in rdn_assertions(record.new_rdn)}
+        for name, value in kept:
+            if is_single_valued(name) and name.lower() in new_names and new_key[0] != key[0]:
+                reason = "cannot keep the old name, as the attribute takes one value: write deleteoldrdn: 1"
+                yield Refusal(record.line, reason, name, value)
+                return
         moved = {other: held for other, held in self._entries.items() if other[-len(key) :] == key}
         for other, held in moved.items():
             del self._entries[other]
@@ -222,6 +230,17 @@ def _add_naming_values(attributes: dict[str, list[str]], dn: str) -> None:
         values = _values(attributes, name)
         if value.casefold() not in (other.strip().casefold() for other in values):
             values.append(value)
+
+
+def _naming_faults(held: _Held, record: ModifyEntry) -> Iterator[Refusal]:
+    """The values of its RDN that an entry would lose, which a server refuses (RFC 4511 4.6)."""
+    touched = {modification.attribute.lower(): modification.line for modification in record.modifications}
+    for name, value in rdn_assertions(held.dn):
+        there = {other.strip().casefold() for other in _values(held.attributes, name)}
+        if name.lower() in touched and value.strip().casefold() not in there:
+            reason = f"cannot take {value} away, as it is in the entry's DN: rename it by changetype: modrdn"
+            yield Refusal(touched[name.lower()], reason, name)
+            _values(held.attributes, name).append(value)
 
 
 def _is_below_a_device(key: DnKey) -> bool:

@@ -55,8 +55,9 @@ def escape_rdn_value(value: str) -> str:
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
-    """Split at each separator that is neither escaped nor quoted."""
-    if "\\" not in text and '"' not in text:
+    """Split at each separator that is neither escaped nor quoted; a semicolon is a comma (RFC 2253 4)."""
+    separators = ",;" if separator == "," else separator
+    if "\\" not in text and '"' not in text and ";" not in text:
         yield from text.split(separator)
         return
     start = 0
@@ -68,7 +69,7 @@ def _split(text: str, separator: str) -> Iterator[str]:
             position += 1
         elif char == '"':
             quoted = not quoted
-        elif char == separator and not quoted:
+        elif char in separators and not quoted:
             yield text[start:position]
             start = position + 1
         position += 1

@@ -86,6 +86,17 @@ class ConfigSource(Protocol):
         directory has more than `model.bounds.LISTED_AES`."""
         ...
 
+    def device_names(self) -> tuple[str, ...]:
+        """The names of the devices, of at most so many; to say which one was probably meant."""
+        ...
+
+
+def names_of_devices(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """What `ConfigSource.device_names` says, out of entries that are at hand."""
+    return tuple(
+        sorted(name for entry in entries if entry.is_a("dicomDevice") for name in entry.values("dicomDeviceName"))
+    )
+
 
 def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) -> dict[str, tuple[str, ...]]:
     """What `ConfigSource.ae_dns` says, out of entries that are at hand."""

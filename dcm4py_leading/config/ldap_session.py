@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import ssl
 import struct
@@ -25,7 +26,7 @@ from dcm4py_leading.errors import ConfigUnavailable
 from dcm4py_leading.model.bounds import DIRECTORY_BYTES
 
 T = TypeVar("T")
-Scope = Literal["BASE", "SUBTREE"]
+Scope = Literal["BASE", "LEVEL", "SUBTREE"]
 
 _log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ def reported(session: Session) -> Iterator[None]:
     try:
         yield
     except (LDAPException, OSError) as err:
-        reason = str(err) or type(err).__name__
+        reason = _reason(err)
         raise ConfigUnavailable(f"{session.url}: cannot {session.step}: {reason}") from err
 
 
@@ -329,3 +330,18 @@ def _tls_context(url: LdapUrl, access: Access) -> ssl.SSLContext:
                 f"{url}: cannot use the client certificate and key, which must not be encrypted, in {files}: {err}"
             ) from err
     return context
+
+
+_TUPLE = re.compile(r"\(([\"'])(?P<text>.*)\1,\)", re.DOTALL)
+_WRAPPING = re.compile(r"socket (ssl wrapping error|connection error while opening): ")
+_NO_TLS = "WRONG_VERSION_NUMBER"
+
+
+def _reason(err: BaseException) -> str:
+    """What went wrong, in words: ldap3 makes texts of tuples that have such texts in them."""
+    text = _WRAPPING.sub("", str(err))
+    while (match := _TUPLE.fullmatch(text)) is not None:
+        text = _WRAPPING.sub("", match["text"])
+    if _NO_TLS in text:
+        text = "the port does not speak TLS: is it one for ldap:, with or without --start-tls?"
+    return text or type(err).__name__

@@ -17,7 +17,7 @@ import ldap3
 from ldap3.utils.conv import escape_filter_chars
 
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn
-from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, dns_by_title, text_of
+from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, dns_by_title, names_of_devices, text_of
 from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
@@ -132,6 +132,10 @@ class LdapSource:
         """The DNs of the AEs of these titles, or of all."""
         return self.first_answer(lambda directory: dns_by_title(directory.aes(ae_titles), ae_titles))
 
+    def device_names(self) -> tuple[str, ...]:
+        """The names of the devices."""
+        return self.first_answer(lambda directory: names_of_devices(directory.devices()))
+
     def open_session(self) -> Session:
         """A session with the first server that takes one; whoever asks for it closes it. Raises ConfigUnavailable."""
         reasons = []
@@ -210,6 +214,12 @@ class DirectorySession:
             return ()
         most = LISTED_AES if ae_titles is None else None
         return self.search(f"{DEVICES_RDN},{self.root()}", wanted, ("objectClass", "dicomAETitle"), most=most)
+
+    def devices(self) -> tuple[Entry, ...]:
+        """The dicomDevice entries, by name alone; of a large directory not all."""
+        wanted, attributes = "(objectClass=dicomDevice)", ("objectClass", "dicomDeviceName")
+        base = f"{DEVICES_RDN},{self.root()}"
+        return self.search(base, wanted, attributes, scope="LEVEL", most=LISTED_AES)
 
     def root(self) -> str:
         """DN of the dicomConfigurationRoot. Raises ConfigInvalid when there is none to be seen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import enum
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +27,22 @@ class Operation(enum.Enum):
     REPLACE = "replace"
 
 
+_CONTROL = re.compile(r"(?P<oid>[0-2](\.(0|[1-9][0-9]*))+)( +(?P<criticality>true|false))?( *::? *.*)?", re.IGNORECASE)
+_CHANGE_NOTHING = frozenset(
+    (
+        "2.16.840.1.113730.3.4.2",  # ManageDsaIT (RFC 3296), which is about referral objects
+        "1.3.6.1.1.13.1",  # pre-read and post-read (RFC 4527) only add to the answer
+        "1.3.6.1.1.13.2",
+    )
+)
+_NOT_CARRIED_OUT = {
+    "1.3.6.1.1.12": "the condition of an assertion control is not looked at here",
+    "1.2.840.113556.1.4.805": "the tree delete control is not carried out here",
+    "1.3.6.1.4.1.4203.666.5.2": "the no-op control, with which nothing is changed, is not carried out here",
+    "1.3.6.1.4.1.4203.666.5.12": "the relax control, which lifts rules of the schema, is not carried out here",
+    "2.16.840.1.113730.3.4.18": "the proxied authorization control is not carried out here",
+}
+"""Controls that change what the record does, or whether it may."""
 _OPERATIONS = frozenset(operation.value for operation in Operation)
 
 
@@ -139,13 +156,18 @@ def read_ldif(path: Path) -> LdifFile:
         data = path.read_bytes()
     except OSError as err:
         raise ConfigUnavailable(f"cannot read the LDIF file {path}: {err.strerror}") from err
+    return decode_ldif(data, str(path))
+
+
+def decode_ldif(data: bytes, name: str) -> LdifFile:
+    """Read the octets of a file; ``name`` stands for it in messages."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
         fault = Fault(line=line, reason="expected UTF-8; save the file in that encoding")
-        return LdifFile(name=str(path), records=(), faults=(fault,))
-    return replace(parse_ldif(text, str(path)), has_byte_order_mark=data.startswith(codecs.BOM_UTF8))
+        return LdifFile(name=name, records=(), faults=(fault,))
+    return replace(parse_ldif(text, name), has_byte_order_mark=data.startswith(codecs.BOM_UTF8))
 
 
 def parse_ldif(text: str, name: str) -> LdifFile:
@@ -194,9 +216,9 @@ def _record(lines: list[Line], faults: Faults) -> Record | None:
         if line.named("dn"):
             faults.add(line.number, "a second dn in one record: put a blank line before it", dn)
             return None
-    if rest and rest[0].named("control"):
-        faults.add(rest[0].number, "controls are not applied: remove the line", dn, is_ours=True)
-        return None
+    while rest and rest[0].named("control"):
+        _control(rest[0], dn, faults)
+        rest = rest[1:]
     if rest and rest[0].name.lower() in _OPERATIONS:
         faults.add(head.number, "the record has no changetype: put 'changetype: modify' below the dn", dn)
         return _modify(dn, lines, rest, faults)
@@ -218,6 +240,20 @@ def _record(lines: list[Line], faults: Faults) -> Record | None:
         case _:
             faults.add(rest[0].number, f"expected changetype add, delete, modify or modrdn, not {kind!r}", dn)
     return None
+
+
+def _control(line: Line, dn: str, faults: Faults) -> None:
+    """Take a control (RFC 2849), or tell why not."""
+    match = _CONTROL.fullmatch(line.value.strip())
+    if match is None:
+        faults.add(line.number, "expected control: OID, true or false if wanted, and ':' with a value if wanted", dn)
+    elif match["oid"] in _CHANGE_NOTHING:
+        return
+    elif match["oid"] in _NOT_CARRIED_OUT:
+        faults.add(line.number, f"{_NOT_CARRIED_OUT[match['oid']]}: remove the line", dn, is_ours=True)
+    elif (match["criticality"] or "").lower() == "true":
+        reason = f"controls are not applied here, and a server that does not know {match['oid']} refuses the record"
+        faults.add(line.number, f"{reason}, as it is critical: remove the line, or write false", dn)
 
 
 def _add(dn: str, lines: list[Line], body: list[Line], faults: Faults, *, is_content: bool) -> AddEntry:
@@ -274,7 +310,8 @@ def _rename(dn: str, lines: list[Line], body: list[Line], faults: Faults) -> Ren
         faults.add(body[0].number, str(err), dn)
         return None
     if deletes not in ("0", "1"):
-        faults.add(body[1].number, f"deleteoldrdn: expected 0 or 1, not {deletes!r}", dn)
+        # ldapmodify takes what does not begin with 0 for 1, and RFC 2849 knows neither.
+        faults.add(body[1].number, f"deleteoldrdn: expected 0 or 1, not {deletes!r}", dn, is_ours=True)
         return None
     return RenameEntry(
         dn=dn,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
-from dcm4py_leading.config.entry import DEVICES_RDN, Entry, dns_by_title
+from dcm4py_leading.config.entry import DEVICES_RDN, Entry, dns_by_title, names_of_devices
 from dcm4py_leading.config.ldif import read_ldif
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 
@@ -79,6 +79,10 @@ class LdifSource:
     def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
         """The DNs of the AEs of these titles, or of all."""
         return dns_by_title(self._aes(), ae_titles)
+
+    def device_names(self) -> tuple[str, ...]:
+        """The names of the devices."""
+        return names_of_devices(entry for entry in self.entries() if _is_device(entry.key))
 
     def _aes(self) -> Iterator[Entry]:
         return (entry for entry in self.entries() if entry.is_a("dicomNetworkAE") and _is_device(entry.key[1:]))

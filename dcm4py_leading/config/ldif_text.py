@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from dcm4py_leading.config.entry import Entry
 
-_SAFE = re.compile(r"(?![ :<])[\x01-\x09\x0b\x0c\x0e-\x7f]*(?<! )\Z")
+_SAFE = re.compile(r"(?![ :<\t\v\f])[\x01-\x09\x0b\x0c\x0e-\x7f]*(?<! )\Z")
 """SAFE-STRING, and without a trailing blank, which would not be seen."""
 
 

@@ -14,7 +14,7 @@ from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif import AddEntry, LdifFile, ModifyEntry, Operation, Record, RenameEntry
 from dcm4py_leading.config.ldif_lines import Line
-from dcm4py_leading.config.lint_values import CheckRule, line_problem, value_problems
+from dcm4py_leading.config.lint_values import CheckRule, condition_problem, line_problem, value_problems
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.config.schema import (
     NOT_FOR_USERS,
@@ -49,7 +49,8 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.file}, record {self.record}, line {self.line}" if self.line else self.file
-        return f"{place}: {self.problem.severity.value} {self.problem}"
+        told = str(self.problem).removesuffix(f" ({self.file})")
+        return f"{place}: {self.problem.severity.value} {told}"
 
 
 def lint(
@@ -201,7 +202,7 @@ class _Linter:
                 attribute = modification.attribute
                 self._add(modification.line, record.dn, attribute, reason, severity=Severity.WARNING)
         for line in added_values(record):
-            problem = line_problem(record.dn, line, self._expand)
+            problem = line_problem(record.dn, line, self._expand) or condition_problem(record.dn, line)
             if problem is not None:
                 self._service(record, problem)
 

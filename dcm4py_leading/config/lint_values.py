@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
+from dcm4py_leading.coercion.conditions import compile_condition
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, archive, coercion
 from dcm4py_leading.config.binding import Row, bind, build
+from dcm4py_leading.config.dn import dn_key, rdn_values
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif_lines import Line
 from dcm4py_leading.config.placeholders import Expand
@@ -48,6 +50,18 @@ def line_problem(dn: str, line: Line, expand: Expand) -> Problem | None:
             return None
         found = problems[0]
     return found if found is not None and found.value is not None else None
+
+
+def condition_problem(dn: str, line: Line) -> Problem | None:
+    """What is wrong with a condition that is given to an entry which looks like a rule: the others that have
+    dcmProperty are named by another attribute than cn."""
+    if not line.named("dcmproperty") or not rdn_values(dn_key(dn)[:1], "cn"):
+        return None
+    try:
+        compile_condition(line.value)
+    except ValueError as err:
+        return Problem(dn=dn, attribute=line.name, value=line.value, reason=str(err))
+    return None
 
 
 def _rule_problems(entry: Entry, expand: Expand, check_rule: CheckRule) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem, Severity
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
-from dcm4py_leading.model.coercion import AnyRule
+from dcm4py_leading.model.coercion import AnyRule, CoercionRule
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import AETitle, TransferRole
 
@@ -122,6 +122,13 @@ def is_of(device: Device, title: AETitle) -> bool:
     """Whether the directory finds an AE of the device by this title: by its dcmOtherAETitle none is found, and there it
     may have the title of the archive in front of which it is."""
     return any(ae.ae_title == title for ae in device.application_entities)
+
+
+def leading_of(rule: AnyRule) -> AETitle | None:
+    """The leading archive that a rule asks."""
+    if isinstance(rule, CoercionRule):
+        return rule.leading_cfind_scp
+    return AETitle(rule.uri.removeprefix(LEADING_ARC)) if rule.uri.startswith(LEADING_ARC) else None
 
 
 def _referenced(

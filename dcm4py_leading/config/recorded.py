@@ -100,6 +100,10 @@ class Recorder:
         """As the source says; it is not kept."""
         return self._source.ae_dns(ae_titles)
 
+    def device_names(self) -> tuple[str, ...]:
+        """As the source says."""
+        return self._source.device_names()
+
     @property
     def recording(self) -> Recording:
         """What has been read so far."""
@@ -133,6 +137,10 @@ class Replay:
     def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
         """As the source says; without one, nothing is known."""
         return {} if self._source is None else self._source.ae_dns(ae_titles)
+
+    def device_names(self) -> tuple[str, ...]:
+        """As the source says; without one, those that were recorded."""
+        return tuple(self._recording.devices) if self._source is None else self._source.device_names()
 
 
 def record(source: ConfigSource, *, like: Recording, device_name: str) -> Recording:

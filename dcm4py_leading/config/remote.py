@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cachetools import LRUCache
 
-from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.config.entry import ConfigSource, Entry
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand, unchanged
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.errors import ConfigUnavailable
-from dcm4py_leading.model.bounds import REMOTE_AE_TITLES
+from dcm4py_leading.model.bounds import FOLLOWED_AES, REMOTE_AE_TITLES
 from dcm4py_leading.model.device import RemoteAE
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ class _Answer:
     """None: the directory has no such AE. dcm4chee remembers that too."""
     fresh_until: float
     """In seconds of the clock."""
+    entries: tuple[Entry, ...]
+    """What the directory said."""
 
 
 class RemoteAEResolver:
@@ -55,6 +58,8 @@ class RemoteAEResolver:
         self._clock = clock
         self._lock = threading.Lock()
         self._answers: LRUCache[str, _Answer] = LRUCache(most_answers)
+        self._found: LRUCache[str, tuple[Entry, ...]] = LRUCache(FOLLOWED_AES)
+        self._missed: LRUCache[str, tuple[Entry, ...]] = LRUCache(FOLLOWED_AES // 4)
         self._asked: dict[str, Future[_Answer]] = {}
 
     def resolve(self, ae_title: str) -> RemoteAE | None:
@@ -87,20 +92,41 @@ class RemoteAEResolver:
                 if self._asked.get(ae_title) is mine:
                     del self._asked[ae_title]
                     if answer is not None:
-                        self._answers[ae_title] = answer
+                        self._remember(ae_title, answer)
 
     def _ask(self, ae_title: str, known: _Answer | None) -> _Answer:
         try:
-            ae = load_remote_ae(self._source.read_ae(ae_title), ae_title, self._expand)
+            entries = self._source.read_ae(ae_title)
+            ae = load_remote_ae(entries, ae_title, self._expand)
         except ConfigUnavailable as err:
             if known is None:
                 raise
             _log.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
-            return _Answer(known.ae, self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds()))
-        return _Answer(ae, self._clock() + self._fresh_seconds)
+            fresh_until = self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds())
+            return _Answer(known.ae, fresh_until, known.entries)
+        return _Answer(ae, self._clock() + self._fresh_seconds, entries)
+
+    def _remember(self, ae_title: str, answer: _Answer) -> None:
+        self._answers[ae_title] = answer
+        self._found.pop(ae_title, None)
+        self._missed.pop(ae_title, None)
+        (self._found if answer.ae is not None else self._missed)[ae_title] = answer.entries
+
+    def looked_up(self) -> Recording:
+        """What the directory said of the AEs that were looked up last, and of those that were not there."""
+        with self._lock:
+            return Recording(aes={**self._missed, **self._found})
+
+    def forget(self, ae_titles: Iterable[str]) -> None:
+        """Let the next question for one of them go to the directory."""
+        with self._lock:
+            for title in ae_titles:
+                for known in (self._answers, self._found, self._missed, self._asked):
+                    known.pop(title, None)
 
     def clear(self) -> None:
         """Forget everything: the next question goes to the directory."""
         with self._lock:
-            self._answers.clear()
+            for known in (self._answers, self._found, self._missed):
+                known.clear()
             self._asked.clear()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +17,14 @@ from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.inventory import Present, inventory
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.config.placeholders import data_dir_properties, expander
-from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.device import Device
 
 Check = Callable[[Device], Iterable[Problem]]
 """What another layer has to say about a device."""
+
+
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ def load_snapshot(
     expand = expander({**data_dir_properties(data_dir), **properties}, environment)
     entries = source.read_device(device_name)
     device, problems = load_device(entries, device_name, expand)
+    if not entries:
+        problems = [replace(problem, reason=problem.reason + _devices_of(source)) for problem in problems]
     if device is not None:
         problems.extend(check(device, source, expand))
         problems.extend(problem for further in checks for problem in further(device))
@@ -74,6 +79,17 @@ def load_snapshot(
         source=source.describe(),
         present=inventory(entries),
     )
+
+
+def _devices_of(source: ConfigSource) -> str:
+    """Which devices there are, for a message."""
+    try:
+        names = source.device_names()
+    except ConfigError:
+        return ""
+    more = len(names) - _MOST_NAMED
+    others = f" and {more} others" if more > 0 else ""
+    return f", but {', '.join(names[:_MOST_NAMED])}{others}: choose one with --device" if names else ""
 
 
 def fingerprint(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 UNUSED = "read and checked; nothing acts on it yet"
 _NO_WORKLIST = "there is no worklist in this archive; beside dcmMergeMWLSCP it means nothing"
 _MATCHING_BY_SOUND = "person names are not matched by sound"
-_VIEW = "an AE whose view hides not rejected instances answers no matches; other views hide nothing yet"
+_VIEW = "an AE whose view hides the instances that are not rejected answers no matches; other views hide nothing yet"
 
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmArchiveDevice": {

@@ -171,6 +171,10 @@ class SurvivingSource:
         """As the directory says; nothing while we start without it. Raises ConfigUnavailable."""
         return {} if self._is_starting_without_directory() else self._asked(lambda: self._directory.ae_dns(ae_titles))
 
+    def device_names(self) -> tuple[str, ...]:
+        """As the directory says. Raises ConfigUnavailable."""
+        return self._directory.device_names()
+
     def read_directory(self, device_name: str) -> tuple[Entry, ...]:
         """The device as the directory says, and nobody else. Raises ConfigUnavailable, ConfigInvalid."""
         return self._asked(lambda: self._directory.read_device(device_name))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.recorded import Recording, record
-from dcm4py_leading.errors import ConfigError, ConfigUnavailable
+from dcm4py_leading.config.recorded import Entries, Recording, record
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
 
 LOG = logging.getLogger(__name__)
@@ -108,8 +108,16 @@ class Follower:
         marks: Marks | None = None,
         is_told: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        looked_up: Callable[[], Sequence[Recording]] = tuple,
+        renew: Callable[[Recording, Recording], None] = lambda old, new: None,
     ) -> None:
-        """``is_told``: the source itself tells in the log when it cannot be read, and when it can again."""
+        """``is_told``: the source itself tells in the log when it cannot be read, and when it can again.
+
+        ``looked_up`` gives the AEs that each process has looked up, such as move destinations; ``renew`` is called
+        with those that are otherwise now: as they were, and as they are.
+        """
+        self._looked_up = looked_up
+        self._renew = renew
         self._source = source
         self._device_name = device_name
         self._adopter = adopter
@@ -168,11 +176,16 @@ class Follower:
             or not self.followed.is_reachable
         )
         self._looks += 1
-        mark = self._mark(attempt)
+        others: dict[str, list[Entries]] = {}
+        for looked_up in self._looked_up():
+            for title in looked_up.aes.keys() - attempt.recording.aes.keys():
+                others.setdefault(title, []).append(looked_up.aes[title])
+        mark = self._mark(attempt, others)
         if not is_thorough and mark is not None and self._marked == (mark, attempt.digest):
             return self._pace.interval_seconds
         try:
             seen = record(self._source, like=attempt.recording, device_name=self._device_name)
+            self._look_at(others)
         except ConfigUnavailable as err:
             self._has_failed(err)
             return self._pace.interval_seconds
@@ -187,11 +200,31 @@ class Follower:
             return self._pace.interval_seconds
         return self._watch(seen, digest)
 
-    def _mark(self, attempt: Attempt) -> str | None:
+    def _look_at(self, others: Mapping[str, Sequence[Entries]]) -> None:
+        """Have those AEs renewed that are no longer as they were when they were looked up. Raises ConfigUnavailable.
+
+        There is nothing to wait for: whoever needs one reads it as it is then.
+        """
+        old, new = {}, {}
+        for title, told in others.items():
+            try:
+                now = self._source.read_ae(title)
+            except ConfigInvalid:
+                continue  # told by the look at the device
+            digest = Recording(aes={title: now}).digest()
+            before = next((known for known in told if Recording(aes={title: known}).digest() != digest), None)
+            if before is not None:
+                old[title], new[title] = before, now
+        if new:
+            self._renew(Recording(aes=old), Recording(aes=new))
+
+    def _mark(self, attempt: Attempt, others: Iterable[str]) -> str | None:
         if self._marks is None or not self.followed.is_reachable:
             return None
         try:
-            return self._marks.mark((self._device_name, *attempt.recording.devices), attempt.recording.aes)
+            return self._marks.mark(
+                (self._device_name, *attempt.recording.devices), (*attempt.recording.aes, *sorted(others))
+            )
         except ConfigError:  # the read tells
             return None
 

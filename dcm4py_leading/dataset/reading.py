@@ -21,6 +21,7 @@ from dcm4py_leading.dataset.scan import (
 )
 from dcm4py_leading.dataset.vr import HAS_LONG_LENGTH, dictionary_vr, is_whole, swapped
 from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.model import bounds
 
 _PIXEL_DATA = 0x7FE00010
 _ITEM = 0xFFFEE000
@@ -41,7 +42,7 @@ def canonical(
     start: int = 0,
     wanted: Collection[int] | None = None,
     most_inflated: int | None = None,
-    most_elements: int | None = None,
+    most_elements: int = bounds.DATA_SET_NESTED_ELEMENTS,
 ) -> bytes:
     """The data set in Explicit VR Little Endian, not deflated: in order, each element once, all of even length.
 
@@ -65,14 +66,14 @@ def read_data_set(
     start: int = 0,
     wanted: Collection[int] | None = None,
     most_inflated: int | None = None,
-    most_elements: int | None = None,
+    most_elements: int = bounds.DATA_SET_NESTED_ELEMENTS,
 ) -> DataSet:
     """The data set that ``data`` holds from octet ``start`` on. Raises InvalidObject.
 
     With ``wanted``, only elements of the top level with these tags are there, and what is wrong in another one, as
     far as its length tells where it ends, does no harm. A deflated data set is refused where it has more than
     ``most_inflated`` octets, see `deflate.inflated`; any one where it has more than ``most_elements`` elements, items
-    and fragments in all.
+    and fragments in all, or more than `bounds.DATA_SET_ELEMENTS` on its top level.
     """
     encoding = encoding_of(transfer_syntax_uid)
     if encoding is not None:
@@ -92,7 +93,7 @@ def parse(
     start: int = 0,
     end: int | None = None,
     wanted: Collection[int] | None = None,
-    most_elements: int | None = None,
+    most_elements: int = bounds.DATA_SET_NESTED_ELEMENTS,
 ) -> DataSet:
     """As `read_data_set`, for an encoding that is not deflated, up to octet ``end``."""
     reader = _Reader(data, start, len(data) if end is None else end, most_elements)
@@ -134,11 +135,11 @@ class _Header(NamedTuple):
 class _Reader:
     """One pass over a data set."""
 
-    def __init__(self, data: Buffer, start: int, end: int, most_elements: int | None) -> None:
+    def __init__(self, data: Buffer, start: int, end: int, most_elements: int) -> None:
         self._data = memoryview(data)
         self._start = start
         self._size = end
-        self._left = -1 if most_elements is None else most_elements
+        self._left = most_elements
         self._oddities: set[Oddity] = set()
         self._conflicting: dict[int, Value] = {}
         self._in_other_form = 0
@@ -167,7 +168,10 @@ class _Reader:
         data, head = self._data, form.head
         is_plain = wanted is None and form.is_little_endian
         is_implicit = form.is_implicit
+        most = bounds.DATA_SET_ELEMENTS if depth == 0 else bounds.DATA_SET_NESTED_ELEMENTS
         while at < end:
+            if count >= most:
+                raise InvalidObject(f"the data set has more than {most} elements")
             if end - at < 8:
                 raise InvalidObject(f"the data set ends early, within an element at byte {at - self._start}")
             group, number, vr, length = head(data, at)

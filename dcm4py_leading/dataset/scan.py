@@ -13,6 +13,7 @@ from functools import lru_cache
 from pydicom.uid import UID
 
 from dcm4py_leading.dataset.vr import HAS_LONG_LENGTH
+from dcm4py_leading.model import bounds
 
 Buffer = bytes | bytearray | memoryview
 
@@ -24,6 +25,7 @@ _ITEM_DELIMITATION = 0xFFFEE00D
 _ITEM = 0xFFFEE000
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 64
+_EACH_ELEMENT = range(bounds.DATA_SET_ELEMENTS)
 
 
 class Unscannable(ValueError):
@@ -100,7 +102,9 @@ def _scan_explicit(
     spans: dict[int, Span] = {}
     last = -1
     lengths = 0
-    while at < size:
+    for _ in _EACH_ELEMENT:
+        if at >= size:
+            break
         group, number, vr, length = header(data, at)
         tag = group << 16 | number
         if tag >= stop_before:
@@ -129,6 +133,9 @@ def _scan_explicit(
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    else:
+        if at < size:
+            raise Unscannable("more elements than any data set needs")
     if lengths & 1:
         raise Unscannable("a value has an odd length")
     return spans, at
@@ -139,7 +146,9 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
     spans: dict[int, Span] = {}
     last = -1
     lengths = 0
-    while at < size:
+    for _ in _EACH_ELEMENT:
+        if at >= size:
+            break
         group, number, length = header(data, at)
         tag = group << 16 | number
         if tag >= stop_before:
@@ -157,6 +166,9 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
             raise Unscannable("an element ends outside of the data set")
         spans[tag] = (at, value, following)
         at = following
+    else:
+        if at < size:
+            raise Unscannable("more elements than any data set needs")
     if lengths & 1:
         raise Unscannable("a value has an odd length")
     if last >= _ITEM:

@@ -20,9 +20,17 @@ from dcm4py_leading.dicom.association import (
     PeerReleases,
     seconds,
 )
-from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
-from dcm4py_leading.dicom.message import Request, request_from, response_to
-from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection, admit, negotiate, relational_queries
+from dcm4py_leading.dicom.foreign import ForeignPeers
+from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
+from dcm4py_leading.dicom.message import NoRequest, Request, request_from, response_to
+from dcm4py_leading.dicom.negotiation import (
+    KnownCapabilities,
+    Rejection,
+    admit,
+    negotiate,
+    relational_queries,
+    served_by,
+)
 from dcm4py_leading.dicom.pdu import (
     APPLICATION_CONTEXT,
     AssociateAccept,
@@ -30,10 +38,12 @@ from dcm4py_leading.dicom.pdu import (
     AssociateRequest,
     ReleaseResponse,
     UserInformation,
+    remember,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
-from dcm4py_leading.errors import ConfigUnavailable, DependencyError, RequestError, StatusError
+from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection
 from dcm4py_leading.service.encode import PreparedObject
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
@@ -47,8 +57,6 @@ Outcome = tuple[int, Mapping[str, object]]
 
 _BETWEEN_LOOKS = 0.002
 """Seconds."""
-_USERNAME_AND_PASSCODE = 2
-"""User identity types up to this one get an empty server response (PS3.7 D.3.3.7.2)."""
 
 
 class AcceptedAssociation:
@@ -64,6 +72,7 @@ class AcceptedAssociation:
         takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
         is_admitted: Callable[[AcceptedAssociation], None],
         capabilities: KnownCapabilities,
+        foreign: ForeignPeers,
     ) -> None:
         self._socket = sock
         self._listen_address = listen_address
@@ -73,6 +82,7 @@ class AcceptedAssociation:
         self._is_admitted = is_admitted
         self._gives_way = False
         self._capabilities = capabilities
+        self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
         self._association: Association
@@ -85,6 +95,8 @@ class AcceptedAssociation:
         self.local_ae: ApplicationEntity
         self.calling_ae_title = ""
         """AE title of the peer."""
+        self.name = log.word(remote_address)
+        """The peer in the log: its AE title, before that is known its address."""
         self.is_busy = False
         """Whether a request is being served."""
         self.onward: UpstreamStore | None = None
@@ -124,11 +136,13 @@ class AcceptedAssociation:
             try:
                 has_answer = not self._associate(link, on_end) or self._serve(link)
             except LinkTimeout as err:
-                LOG.info("association with %s aborted: %s", self.calling_ae_title or self.remote_address, err)
+                LOG.info("association with %s aborted: %s", self.name, err)
                 link.abort()
+            except SpeaksOtherwise as err:
+                self._foreign.tell(self.remote_address, err.protocol)
             except (LinkEnded, AssociationFailed, NotAllowed) as err:
                 level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
-                LOG.log(level, "association with %s ended: %s", self.calling_ae_title or self.remote_address, err)
+                LOG.log(level, "association with %s ended: %s", self.name, err)
             finally:
                 on_end()
                 if has_answer:
@@ -143,16 +157,16 @@ class AcceptedAssociation:
         request = link.receive(seconds(self.connection.aarq_timeout))
         assert isinstance(request, AssociateRequest)  # PS3.8 table 9-10: nothing else is told in this state
         self.calling_ae_title = request.calling_ae_title
-        called = request.called_ae_title
+        self.name, called = log.word(request.calling_ae_title), log.word(request.called_ae_title)
         try:
             verdict = self._admit(request)
         except Exception as err:  # noqa: BLE001 - a bug here must refuse the peer, not let it in
-            LOG.error("association from %s: %s", self.calling_ae_title, log.trace(err))
+            LOG.error("association from %s: %s", self.name, log.trace(err))
             verdict = Rejection(AssociateReject(2, 2, 1), "internal error")
         if isinstance(verdict, Rejection):
             LOG.warning(
                 "association from %s at %s to %s rejected: %s",
-                *(self.calling_ae_title, self.remote_address, called, verdict.why),
+                *(self.name, self.remote_address, called, verdict.why),
             )
             on_rejection()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
@@ -160,7 +174,7 @@ class AcceptedAssociation:
         self._is_admitted(self)
         link.send(Event.ACCEPT, verdict)
         link.set_send_timeout(seconds(self.connection.send_timeout))
-        LOG.info("association from %s at %s to %s", self.calling_ae_title, self.remote_address, called)
+        LOG.info("association from %s at %s to %s", self.name, self.remote_address, called)
         return True
 
     def _admit(self, request: AssociateRequest) -> AssociateAccept | Rejection:
@@ -174,6 +188,7 @@ class AcceptedAssociation:
         verdict = admit(self.runtime.device, self.connection, request.called_ae_title, request.calling_ae_title, place)
         if isinstance(verdict, Rejection):
             return verdict
+        remember(request)
         self.local_ae = verdict
         user = request.user
         negotiated = negotiate(self._capabilities.of(self.runtime.device, verdict), user, request.contexts)
@@ -181,8 +196,6 @@ class AcceptedAssociation:
         assert self._link is not None
         most = _shorter(user.maximum_length, self.connection.send_pdu_length)
         self._association = Association(self._link, negotiated.contexts, most)
-        identity = user.identity
-        answers_identity = identity and identity.wants_response and identity.kind <= _USERNAME_AND_PASSCODE
         return AssociateAccept(
             called_ae_title=request.called_ae_title,
             calling_ae_title=request.calling_ae_title,
@@ -195,8 +208,9 @@ class AcceptedAssociation:
                 asynchronous_operations=None if user.asynchronous_operations is None else (1, 1),
                 roles=negotiated.roles,
                 extended=self._extended,
-                identity_response=b"" if answers_identity else None,
+                # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
             ),
+            reserved=request.reserved,
         )
 
     def _serve(self, link: Link) -> bool:
@@ -207,16 +221,20 @@ class AcceptedAssociation:
                 message = self._association.receive(idle)
             except PeerReleases:
                 link.send(Event.ANSWER_RELEASE, ReleaseResponse())
-                LOG.info("association with %s released", self.calling_ae_title)
+                LOG.info("association with %s released", self.name)
                 return True
             except AssociationFailed as err:
-                LOG.info("association with %s ended: %s", self.calling_ae_title, err)
+                LOG.info("association with %s ended: %s", self.name, err)
                 return False
             self._serve_request(message)
 
     def abort(self) -> None:
-        """Abort it, from any thread."""
+        """Abort it because the service stops, from any thread."""
         self._is_aborted = True
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Abort it: nothing sensible can follow on it."""
         if self._link is not None:
             self._link.abort()
         if self.onward is not None:
@@ -236,50 +254,87 @@ class AcceptedAssociation:
     def _serve_request(self, message: Message) -> None:
         data = self._association.data(seconds(self.connection.send_timeout))
         request = request_from(message, data)
-        if request is None:
-            LOG.warning("%s sent a message that was not negotiated: aborting", self.calling_ae_title)
-            self.abort()
+        if isinstance(request, NoRequest):
+            self._answer_no_request(message, request)
             return
         started = time.monotonic()
         self._next_look = 0.0
         self.is_busy = True
         try:
-            if request.sop_class_uid != request.abstract_syntax or not message.context.as_scp:
-                raise RequestError(
-                    "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
-                )
+            self._require_service(message.context, request)
             outcome, details = self._handlers[request.command](self, request)
         except (StatusError, ConfigUnavailable) as err:
             outcome, details = self._refuse(request, err)
         except AssociationFailed as err:
-            outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"gone ({err})"}
+            outcome = status.UNABLE_TO_PROCESS
+            details = {**_which(request), "ended": self.ended_by(request, str(err))}
         except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
-            self.abort()
-            outcome, details = status.UNABLE_TO_PROCESS, {"peer": f"aborted ({err})"}
+            self.give_up()
+            outcome, details = status.UNABLE_TO_PROCESS, {**_which(request), "ended": f"aborted: {err}"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
         self._association.forget_cancelled()
         self.is_busy = False
+        self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
         LOG.info(
             "%s from=%s to=%s status=0x%04X%s ms=%d",
             request.command,
-            self.calling_ae_title,
-            self.local_ae.ae_title,
+            self.name,
+            log.word(self.local_ae.ae_title),
             outcome,
-            "".join(f" {name}={value}" for name, value in details.items()),
+            "".join(f" {name}={log.word(str(value))}" for name, value in details.items()),
             (time.monotonic() - started) * 1000,
         )
+
+    def _answer_no_request(self, message: Message, told: NoRequest) -> None:
+        """What is not a request for a service: an answer where the standard has one, else an abort."""
+        if told.response is None:
+            LOG.warning("%s sent %s: aborting", self.name, told.why)
+            self.give_up()
+            return
+        LOG.warning("%s sent %s", self.name, told.why)
+        for _ in self._association.data(seconds(self.connection.send_timeout)):
+            pass
+        self._association.send([(message.context.context_id, told.response, None)])
+
+    def _require_service(self, context: Context, request: Request) -> None:
+        """The request is one for the service of its presentation context. Raises RequestError."""
+        if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
+            raise RequestError(
+                "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
+            )
+        served = served_by(request.abstract_syntax)
+        if served != request.command:
+            raise RequestError(
+                f"the presentation context is for {served}, not {request.command}",
+                status=status.UNRECOGNIZED_OPERATION,
+            )
+        if request.command == "C-ECHO":
+            if request.has_data_set:
+                raise RequestError("a C-ECHO has no data set", status=status.MISTYPED_ARGUMENT)
+        elif request.command == "C-STORE":
+            if not request.sop_instance_uid:
+                raise RequestError("there is no Affected SOP Instance UID", status=status.INVALID_SOP_INSTANCE)
+        elif not request.has_data_set:
+            raise IdentifierMismatch("there is no identifier")
+        elif not self._association.takes_data_sets:
+            raise RequestError(
+                f"a maximum length of less than {bounds.SENT_PDU_LEAST_BYTES} is too short for data sets",
+                status=status.UNABLE_TO_PROCESS,
+            )
 
     def _refuse(self, request: Request, err: Exception) -> Outcome:
         code = status.UNABLE_TO_PROCESS
         if request.command == "C-ECHO" or isinstance(err, ConfigUnavailable):
             code = status.PROCESSING_FAILURE
         comment = "internal error"
+        details = _which(request, err.study_instance_uid if isinstance(err, StatusError) else "")
         if isinstance(err, StatusError | ConfigUnavailable):
-            comment = str(err)
+            comment = err.told if isinstance(err, StatusError) else str(err)
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
-            LOG.log(level, "%s from %s: %s", request.command, self.calling_ae_title, err)
+            which = "".join(f", {name} {value}" for name, value in details.items())
+            LOG.log(level, "%s from %s%s: %s", request.command, self.name, which, err)
         if isinstance(err, StatusError):
             code = err.status
         try:
@@ -287,9 +342,19 @@ class AcceptedAssociation:
                 pass
             self.respond(request, code, error_comment=comment)
         except (AssociationFailed, LinkTimeout) as gone:
-            self.abort()
-            return code, {"peer": f"gone ({gone})"}
-        return code, {}
+            self.give_up()
+            return code, {**details, "ended": self.ended_by(request, str(gone))}
+        return code, details
+
+    def ended_by(self, request: Request, otherwise: str = "connection lost") -> str:
+        """Why a request has ended early, in the words of the log."""
+        if self._is_aborted:
+            return "stop"
+        if self._association.is_cancelled(request.message_id):
+            return "cancelled"
+        if self._association.is_releasing:
+            return "released by the peer"
+        return self._association.lost_by or otherwise
 
     def is_over(self, request: Request) -> bool:
         """Whether the peer no longer waits for the end of this request: it has cancelled, or is gone.
@@ -313,8 +378,18 @@ class AcceptedAssociation:
 
     @property
     def is_open(self) -> bool:
-        """Whether the peer is still there."""
+        """Whether the peer is still there, and does not ask to release."""
         return self._association.is_open
+
+    @property
+    def lost_by(self) -> str:
+        """See `Association.lost_by`."""
+        return self._association.lost_by
+
+    @property
+    def is_releasing(self) -> bool:
+        """Whether the peer has asked to release: it may be sent what it waits for, and sends nothing more."""
+        return self._association.is_releasing
 
     def respond(
         self,
@@ -334,9 +409,9 @@ class AcceptedAssociation:
         response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
         self._association.send([(request.context_id, response, data)], is_urgent=is_urgent)
 
-    def respond_pending(self, request: Request, identifiers: Sequence[bytes]) -> None:
+    def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
-        self._association.send_each(request.context_id, response_to(request, status.PENDING), identifiers)
+        self._association.send_each(request.context_id, response_to(request, code), identifiers)
 
     # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
 
@@ -351,6 +426,14 @@ class AcceptedAssociation:
     def end_store(self, message_id: int) -> int | None:
         """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
         return self._association.end_store(message_id, seconds(self.connection.response_timeout))
+
+
+def _which(request: Request, study_instance_uid: str = "") -> dict[str, object]:
+    """The object of a C-STORE that came to nothing, as the log refers to it."""
+    if request.command != "C-STORE":
+        return {}
+    study = {"study": log.ref(study_instance_uid)} if study_instance_uid else {}
+    return {**study, "instance": log.ref(request.sop_instance_uid)}
 
 
 def _shorter(theirs: int, ours: int) -> int:

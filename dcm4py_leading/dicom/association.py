@@ -21,12 +21,11 @@ from dcm4py_leading.dicom.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
-from dcm4py_leading.model.bounds import COMMAND_SECONDS
+from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES
 from dcm4py_leading.service.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
 """Bits of the message control header (PS3.8 E.2)."""
-_LONGEST_COMMAND = 1 << 16
 _LONGEST_SENT = 1 << 17
 """Longest P-DATA-TF to a peer that takes any."""
 _PDV_OVERHEAD = 6
@@ -108,7 +107,10 @@ class Association:
                     context.transfer_syntax, context
                 )
         most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
-        self._fragment_length = max(most - _PDV_OVERHEAD, 1)
+        self.takes_data_sets = most >= SENT_PDU_LEAST_BYTES
+        """Whether the peer takes P-DATA-TF long enough to be sent data sets."""
+        # Of even length, as PS3.8 E.1 has it, whatever the peer announces, if that leaves room for two octets.
+        self._fragment_length = max(most - _PDV_OVERHEAD, 1) & ~1 or 1
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
         self._data_context_id = 0
@@ -148,8 +150,22 @@ class Association:
             yield value
 
     def is_over(self, message_id: int) -> bool:
-        """Whether the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone."""
-        return not self.is_open or message_id in self._cancelled
+        """Whether the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone.
+
+        One that asks to release waits, and may be sent what it has asked for (PS3.8 table 9-10, AR-7).
+        """
+        return self.is_lost or message_id in self._cancelled
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be sent to the peer any more."""
+        self._take_in()
+        return self.link.state not in (State.STA6, State.STA8) or not isinstance(self._end, PeerReleases | None)
+
+    @property
+    def lost_by(self) -> str:
+        """What ended the association, as far as has been seen; empty while it stands."""
+        return "" if self._end is None else str(self._end)
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
@@ -193,6 +209,18 @@ class Association:
                 self._cancel(message)
             else:
                 self._waiting = message
+        if self.is_releasing:
+            self._watch_release()
+
+    def _watch_release(self) -> None:
+        """Whether a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
+        try:
+            if self.link.has_input():
+                self.link.receive(self.link.patience)
+        except LinkEnded as err:
+            self._end = AssociationFailed(str(err))
+        except LinkTimeout:
+            self._misbehaves("a PDU without end")
 
     def _cancel(self, message: Message) -> None:
         cancelled = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO)
@@ -219,7 +247,7 @@ class Association:
                 break
             if ends_at is None:
                 ends_at = time.monotonic() + COMMAND_SECONDS
-            if len(parts) > _LONGEST_COMMAND:
+            if len(parts) > COMMAND_BYTES:
                 raise self._misbehaves("a command without end")
         context = self.contexts.get(context_id)
         if context is None:
@@ -228,6 +256,8 @@ class Association:
             command = dimse.decode(parts)
         except MalformedCommand as err:
             raise self._misbehaves(str(err)) from err
+        if not isinstance(command.get(dimse.DATA_SET_TYPE), int):
+            raise self._misbehaves("the command set has no Command Data Set Type")
         self._is_data_due = dimse.has_data_set(command)
         self._data_context_id = context_id
         return Message(context, command)
@@ -299,9 +329,16 @@ class Association:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
         buffers = self._command(context.context_id, command)
         left = obj.length
+        odd = b""
         try:
             for batch in obj.batches():
                 size = sum(map(len, batch))
+                if odd:
+                    batch, size, odd = [odd, *batch], size + 1, b""
+                if size & 1 and size < left:
+                    # The last octet goes with the next batch: each fragment but the last has an even length.
+                    batch, odd = _without_last(batch)
+                    size -= 1
                 if not size and not buffers:
                     continue  # there must be no fragment after the last one
                 buffers += self._packed(context.context_id, batch, size, left)
@@ -428,3 +465,10 @@ class Association:
     def abort(self) -> None:
         """Abort; for any thread."""
         self.link.abort()
+
+
+def _without_last(batch: Sequence[Buffer]) -> tuple[list[Buffer], bytes]:
+    """The buffers without their last octet, and that."""
+    buffers = [buffer for buffer in batch if len(buffer)]
+    last = memoryview(buffers.pop())
+    return [*buffers, last[:-1]], bytes(last[-1:])

@@ -6,12 +6,15 @@ import struct
 from collections.abc import Mapping
 from functools import lru_cache
 
+from dcm4py_leading.model import bounds
+
 Command = Mapping[int, int | str]
 """Values of a command set by element number; the group is always 0000."""
 Received = Mapping[int, int | bytes]
 """A command set as it came, with texts not decoded; see `number` and `text`."""
 
-GROUP_LENGTH, AFFECTED_SOP_CLASS_UID, COMMAND_FIELD, MESSAGE_ID = 0x0000, 0x0002, 0x0100, 0x0110
+GROUP_LENGTH, AFFECTED_SOP_CLASS_UID, REQUESTED_SOP_CLASS_UID, COMMAND_FIELD = 0x0000, 0x0002, 0x0003, 0x0100
+MESSAGE_ID = 0x0110
 MESSAGE_ID_BEING_RESPONDED_TO, MOVE_DESTINATION, PRIORITY, DATA_SET_TYPE = 0x0120, 0x0600, 0x0700, 0x0800
 STATUS, ERROR_COMMENT, AFFECTED_SOP_INSTANCE_UID = 0x0900, 0x0902, 0x1000
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
@@ -31,6 +34,8 @@ _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
 _MOST_LENGTHS, _MOST_OF_A_LENGTH = 256, 4
+_LONGEST_TEXT = 64
+"""Characters of a UID, the longest of the texts that come again and again."""
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
 _STORE_HEADERS = ((0, COMMAND_FIELD, 2, C_STORE_RQ, 0, MESSAGE_ID, 2), (0, PRIORITY, 2, 0, 0, DATA_SET_TYPE, 2, 1))
 
@@ -75,7 +80,11 @@ def _new_text_element(number: int, value: str) -> bytes:
     return _HEADER.pack(0, number, len(encoded)) + encoded
 
 
-_text_element = lru_cache(maxsize=4096)(_new_text_element)
+_known_text_element = lru_cache(maxsize=4096)(_new_text_element)
+
+
+def _text_element(number: int, value: str) -> bytes:
+    return _known_text_element(number, value) if len(value) <= _LONGEST_TEXT else _new_text_element(number, value)
 
 
 def decode(data: bytes | bytearray | memoryview) -> Received:
@@ -87,10 +96,11 @@ def decode(data: bytes | bytearray | memoryview) -> Received:
         if command is not None:
             break
     else:
-        command, layout = _read(data)
-        if len(_layouts) >= _MOST_LENGTHS:
-            _layouts.clear()
-        _layouts[len(data)] = (layout, *known[: _MOST_OF_A_LENGTH - 1])
+        command, headers, numbers = _read(data)
+        if len(data) <= bounds.REMEMBERED_COMMAND_BYTES:
+            if len(_layouts) >= _MOST_LENGTHS:
+                _layouts.clear()
+            _layouts[len(data)] = (_Layout(headers, numbers), *known[: _MOST_OF_A_LENGTH - 1])
     if not isinstance(command.get(COMMAND_FIELD), int):
         raise MalformedCommand("the command set has no Command Field")
     return command
@@ -99,8 +109,8 @@ def decode(data: bytes | bytearray | memoryview) -> Received:
 class _Layout:
     """Where the elements of a command set are: most are like one that came before, of the same length."""
 
-    def __init__(self, form: str, headers: list[bytes], numbers: list[int | None]) -> None:
-        self._struct = struct.Struct(form)
+    def __init__(self, headers: list[bytes], numbers: list[int | None]) -> None:
+        self._struct = struct.Struct("<" + "".join(map(_form, headers)))
         self._headers = tuple(headers)
         self._numbers = numbers
 
@@ -115,11 +125,21 @@ class _Layout:
 _layouts: dict[int, tuple[_Layout, ...]] = {}
 
 
-def _read(data: bytes | bytearray | memoryview) -> tuple[dict[int, int | bytes], _Layout]:
+def _form(header: bytes) -> str:
+    _, number, length = _HEADER.unpack(header)
+    return "8sH" if _is_number(number, length) else f"8s{length}s"
+
+
+def _is_number(number: int, length: int) -> bool:
+    return length == 2 and number not in _TEXTS
+
+
+def _read(data: bytes | bytearray | memoryview) -> tuple[dict[int, int | bytes], list[bytes], list[int | None]]:
+    """The command set, the header of each element, and its number where it is in use here."""
     command: dict[int, int | bytes] = {}
     headers: list[bytes] = []
     numbers: list[int | None] = []
-    form = "<"
+    seen: set[int] = set()
     at, size = 0, len(data)
     try:
         while at < size:
@@ -129,17 +149,18 @@ def _read(data: bytes | bytearray | memoryview) -> tuple[dict[int, int | bytes],
             following = at + length
             if group or following > size:
                 raise MalformedCommand("an element is not of group 0000 or ends outside of the command set")
-            is_number = length == 2 and number not in _TEXTS
-            if is_number:
+            if number in seen:
+                raise MalformedCommand("an element stands in the command set twice")
+            seen.add(number)
+            if _is_number(number, length):
                 command[number] = _U16.unpack_from(data, at)[0]
             elif number in _TEXTS:
                 command[number] = bytes(data[at:following])
-            form += "8sH" if is_number else f"8s{length}s"
             numbers.append(number if number in command else None)
             at = following
     except struct.error as err:
         raise MalformedCommand("the command set ends early") from err
-    return command, _Layout(form, headers, numbers)
+    return command, headers, numbers
 
 
 def number(command: Received, element: int) -> int | None:

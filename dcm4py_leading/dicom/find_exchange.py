@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from itertools import count
 
 from pydicom import Dataset
 
+from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.answers import read_answer
 from dcm4py_leading.dicom.association import AssociationFailed, Context, Message, seconds
-from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
+from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import LULL, Lull
 from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
+LOG = logging.getLogger(__name__)
+
+_STUDY_INSTANCE_UID = 0x0020000D
 _LOOK = 0.25
 """Seconds without a response after which it is a lull, and between looks whether anybody still waits."""
 _OLD, _MANY = 1.0, 100
@@ -33,9 +39,11 @@ _GOODBYE = 5.0
 class FindRefused(AssociationFailed):
     """The C-FIND ended with a status other than 0x0000; the association itself can be used further."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, comment: str) -> None:
+        """``comment`` is the peer's Error Comment: for whoever asked, never for the log."""
         super().__init__(message)
         self.status = status
+        self.comment = comment
 
 
 def find_responses(
@@ -43,16 +51,43 @@ def find_responses(
 ) -> Iterator[Dataset]:
     """The pending responses of one C-FIND, the only presentation context of whose association is for it.
 
-    ``remaining`` says how many seconds each response may take. Raises AssociationFailed, FindRefused.
+    Of each, what was asked for. ``remaining`` says how many seconds each response may take. Raises AssociationFailed,
+    also for a response that cannot be read, FindRefused.
     """
+    for answer in answers_of(assoc, sop_class_uid, identifier, remaining, frozenset(map(int, identifier.keys()))):
+        if isinstance(answer, UnreadableAnswer):
+            raise AssociationFailed("a C-FIND response cannot be parsed")
+        yield answer
+
+
+def answers_of(
+    assoc: RequestedAssociation,
+    sop_class_uid: str,
+    identifier: Dataset,
+    remaining: Callable[[], float | None],
+    wanted: Collection[int],
+) -> Iterator[Dataset]:
+    """As `find_responses`, with the elements that are ``wanted``; UnreadableAnswer for each that cannot be read."""
     if not assoc.contexts:
         raise AssociationFailed("the C-FIND was not accepted")
     context = assoc.contexts[0]
     for data in encoded_responses(assoc, context, sop_class_uid, identifier, remaining):
         try:
-            yield decode(data, context.transfer_syntax)
-        except (*UNREADABLE, zlib.error) as err:
-            raise AssociationFailed(f"a C-FIND response cannot be parsed ({type(err).__name__})") from err
+            yield read_answer(data, context.transfer_syntax, wanted, is_whole=True)
+        except InvalidObject as err:
+            LOG.info("%s answers with what cannot be read: %s", assoc.peer, err)
+            yield _unreadable(data, context.transfer_syntax)
+
+
+def _unreadable(data: bytes, transfer_syntax: str) -> UnreadableAnswer:
+    answer = UnreadableAnswer()
+    try:
+        study = first_text(read_answer(data, transfer_syntax, [_STUDY_INSTANCE_UID]), _STUDY_INSTANCE_UID)
+    except InvalidObject:
+        return answer
+    if study is not None:
+        answer.StudyInstanceUID = study
+    return answer
 
 
 def encoded_responses(
@@ -86,11 +121,13 @@ def awaited_responses(
     sop_class_uid: str,
     identifier: Dataset,
     is_over: Callable[[], bool],
+    on_unsupported: Callable[[], None],
 ) -> Generator[bytes | Lull]:
     """As `encoded_responses`, for somebody who looks at them as they come: in between it tells of lulls.
 
     Cancelled also when ``is_over``, which is asked while nothing comes, says that nobody waits for them.
-    dcmResponseTimeout bounds the wait for each.
+    ``on_unsupported`` is called when a response says that a key is not supported. dcmResponseTimeout bounds the wait
+    for each.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     patience = seconds(assoc.connection.response_timeout) or math.inf
@@ -105,6 +142,8 @@ def awaited_responses(
                 data = _pending(*received, message_id)
                 if data is None:
                     return
+                if received[0].number(dimse.STATUS) == status.PENDING_WITH_UNSUPPORTED_KEYS:
+                    on_unsupported()
                 silent, number = 0.0, number + 1
                 _check_number(number, assoc, context, message_id)
                 lulls.came(waited)
@@ -185,8 +224,7 @@ def _pending(response: Message, data: Buffer | None, message_id: int) -> Buffer 
     if code is None:
         raise AssociationFailed("a C-FIND response came without a status")
     if code not in (status.PENDING, status.PENDING_WITH_UNSUPPORTED_KEYS):
-        comment = response.text(dimse.ERROR_COMMENT)
-        raise FindRefused(f"C-FIND ended with status 0x{code:04X}{f': {comment}' if comment else ''}", code)
+        raise FindRefused(f"C-FIND ended with status 0x{code:04X}", code, response.text(dimse.ERROR_COMMENT))
     if data is None:
         raise AssociationFailed("a pending C-FIND response came without an identifier")
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 
 from pydicom import Dataset
@@ -12,52 +13,125 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.dataset.data_sets import read
-from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.deflate import inflated
+from dcm4py_leading.dataset.elements import DataSet, Elements, Items, Oddity
+from dcm4py_leading.dataset.encoder import encode
+from dcm4py_leading.dataset.reading import parse
+from dcm4py_leading.dataset.scan import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Encoding,
+    Span,
+    Unscannable,
+    encoding_of,
+    scan,
+)
 from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.vr import LONG_VRS, dictionary_vr
 from dcm4py_leading.dicom.message import Request
-from dcm4py_leading.errors import IdentifierMismatch, StatusError
+from dcm4py_leading.errors import IdentifierMismatch, InvalidObject, StatusError
+from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
-_LONGEST = 1 << 26
-"""Octets; a list of a million UIDs has less."""
+_LONGEST_RESPONSE = 1 << 26
+"""Octets."""
+_SMALL = 1 << 14
+"""Octets up to which an identifier is scanned at once."""
+_DELIMITERS = 0xFFFE0000
 
 
 def decode_identifier(request: Request) -> Dataset:
-    """The identifier of a request. Raises IdentifierMismatch when it cannot be parsed."""
-    received = bytearray()
-    for part in request.data:
-        received += part
-        if len(received) > _LONGEST:
-            raise IdentifierMismatch(f"the identifier is longer than {_LONGEST} octets")
-    try:
-        valued, universal = _split(bytes(received), request.transfer_syntax)
-        identifier = decode(valued, request.transfer_syntax)
-        _parse(identifier)
-        for tag, vr in universal:
-            identifier[tag] = DataElement(tag, vr, empty_value_for_VR(vr), already_converted=True)
-    except (*UNREADABLE, zlib.error) as err:
-        raise IdentifierMismatch(f"the identifier cannot be parsed ({type(err).__name__})") from err
-    return identifier
+    """The identifier of a request. Raises IdentifierMismatch when it cannot be parsed, or not to its end.
 
-
-def _split(encoded: bytes, transfer_syntax: str) -> tuple[bytes, list[tuple[BaseTag, str]]]:
-    """The elements with a value, and the others by tag and VR: most keys have none, and take pydicom 20 us each."""
-    encoding = encoding_of(transfer_syntax)
-    if encoding is None:
-        return encoded, []
-    try:
-        spans, _ = scan(encoded, encoding)
-    except Unscannable:
-        return encoded, []
+    Oddities that leave no doubt, as tags that do not ascend, are taken; of a key that comes twice with different
+    values nobody knows which is meant.
+    """
+    data, encoding, spans = _elements(request)
+    if data.count(b"\\") >= bounds.IDENTIFIER_VALUES:
+        raise IdentifierMismatch(f"the identifier has more than {bounds.IDENTIFIER_VALUES} values")
     valued: list[bytes] = []
     universal: list[tuple[BaseTag, str]] = []
     for tag, (start, value, end) in spans.items():
         vr = _plain_vr(tag) if value == end else None
-        if vr is None or not (encoding.is_implicit_vr or encoded[start + 4 : start + 6].decode("ascii") == vr):
-            valued.append(encoded[start:end])
+        if vr is None or not (encoding.is_implicit_vr or data[start + 4 : start + 6] == vr.encode()):
+            valued.append(data[start:end])
         else:
             universal.append((BaseTag(tag), vr))
-    return b"".join(valued), universal
+    try:
+        identifier = read(b"".join(valued), encoding)
+        _parse(identifier)
+        # Most keys have no value, and take pydicom 20 us each.
+        for tag, vr in universal:
+            identifier[tag] = DataElement(tag, vr, empty_value_for_VR(vr), already_converted=True)
+    except UNREADABLE as err:
+        raise IdentifierMismatch(f"the identifier cannot be parsed ({type(err).__name__})") from err
+    return identifier
+
+
+def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
+    """The identifier, whole and within its bounds, its encoding, and where its elements are."""
+    received = bytearray()
+    for part in request.data:
+        received += part
+        if len(received) > bounds.IDENTIFIER_BYTES:
+            raise IdentifierMismatch(f"the identifier is longer than {bounds.IDENTIFIER_BYTES} octets")
+    data = bytes(received)
+    encoding = encoding_of(request.transfer_syntax)
+    try:
+        if encoding is None:
+            data, encoding = bytes(inflated(data, most=bounds.IDENTIFIER_BYTES)), EXPLICIT_LITTLE
+        if len(data) <= _SMALL and (plain := _plain(data, encoding)):
+            return data, encoding, plain
+        ds = parse(data, encoding, most_elements=bounds.IDENTIFIER_ELEMENTS)
+    except InvalidObject as err:
+        raise IdentifierMismatch(f"the identifier: {err}") from err
+    if _may_be_cut(data, ds):
+        raise IdentifierMismatch("the identifier ends within the header of an element")
+    if ds.conflicting:
+        which = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in sorted(ds.conflicting)[:5])
+        raise IdentifierMismatch(f"the identifier has keys twice, with different values: {which}")
+    if _depth(ds.elements) > bounds.IDENTIFIER_DEPTH:
+        raise IdentifierMismatch(f"the identifier has sequences nested more than {bounds.IDENTIFIER_DEPTH} deep")
+    # Without VRs, they stay those of the data dictionary, however long the value is.
+    form = IMPLICIT_LITTLE if encoding.is_implicit_vr else EXPLICIT_LITTLE
+    data = b"".join(encode(ds.elements, form))
+    spans, _ = scan(data, form)
+    return data, form, spans
+
+
+def _plain(data: bytes, encoding: Encoding) -> Mapping[int, Span] | None:
+    """Where the elements are of an identifier as most are; None where there is more to look at."""
+    try:
+        spans, _ = scan(data, encoding)
+    except Unscannable:
+        return None
+    return spans if spans and _is_flat(data, encoding, spans) else None
+
+
+def _may_be_cut(data: bytes, ds: DataSet) -> bool:
+    """Whether what was read as an oddity may be the first octets of an element that is not there."""
+    return Oddity.UNKNOWN_VR in ds.oddities and data[-4:-2] in LONG_VRS
+
+
+def _is_flat(data: bytes, encoding: Encoding, spans: Mapping[int, Span]) -> bool:
+    """Whether no element has items, into which a scan does not look."""
+    if max(spans) >= _DELIMITERS:
+        return False
+    if encoding.is_implicit_vr:
+        return all(value == end or _is_no_sequence(tag) for tag, (_, value, end) in spans.items())
+    return not any(value - at == 12 and value != end for at, value, end in spans.values())
+
+
+def _depth(elements: Elements) -> int:
+    """How deep sequences are nested."""
+    items = (item for element in elements.values() if isinstance(element.value, Items) for item in element.value.items)
+    return max((1 + _depth(item.elements) for item in items), default=0)
+
+
+@lru_cache(maxsize=1024)
+def _is_no_sequence(tag: int) -> bool:
+    """Whether the data dictionary has the attribute, and not as a sequence."""
+    return dictionary_vr(tag) not in ("", "SQ")
 
 
 @lru_cache(maxsize=1024)
@@ -94,5 +168,5 @@ def decode(encoded: bytes, transfer_syntax: str) -> Dataset:
     """
     syntax = PydicomUID(transfer_syntax)
     if syntax.is_deflated:
-        encoded = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, _LONGEST)
+        encoded = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, _LONGEST_RESPONSE)
     return read(encoded, Encoding(syntax.is_implicit_VR, syntax.is_little_endian))

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import NoReturn
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import pdu
+from dcm4py_leading.dicom.foreign import protocol_of
 from dcm4py_leading.dicom.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
 from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State
 
@@ -61,6 +61,14 @@ class PeerAborted(LinkEnded):
     """The peer sent an A-ABORT."""
 
 
+class SpeaksOtherwise(LinkEnded):
+    """The first octets of the peer are of another protocol."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(f"the peer speaks {protocol}")
+        self.protocol = protocol
+
+
 class LinkTimeout(Exception):
     """Nothing came in time, or the peer does not take what is sent."""
 
@@ -82,6 +90,7 @@ class Link:
         self._start = self._end = 0
         self._timeouts: dict[int, float | None] = {}
         self._patience: float | None = None
+        self._foreign: str | None = None
         self._is_torn = False
         self._writing = threading.Lock()
         self.last_words = b""
@@ -167,7 +176,7 @@ class Link:
             except OSError as err:
                 self._is_gone(f"connection lost: {err.strerror or type(err).__name__}")
             if count == 0:
-                self._is_gone("connection closed by the peer")
+                self._is_gone("connection lost: closed by the peer")
             if not self._is_complete():
                 if ends_at is not None and time.monotonic() > ends_at:
                     raise LinkTimeout("the message did not come to its end in time")
@@ -175,6 +184,8 @@ class Link:
                     self._set_timeout(socket.SO_RCVTIMEO, self._patience)
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
         if not self._is_valid(pdu_type, length):
+            if self._machine.state is State.STA2:
+                self._foreign = protocol_of(bytes(self._buffer[self._start : self._start + pdu.HEADER_LENGTH]))
             self._start = self._end
             return _INVALID, self._buffer[:0]
         body_start = self._start + pdu.HEADER_LENGTH
@@ -237,11 +248,18 @@ class Link:
         needed = pdu.HEADER_LENGTH
         if available >= pdu.HEADER_LENGTH:
             needed += _HEADER.unpack_from(self._buffer, self._start)[1]
-        if needed > len(self._buffer):
-            larger = memoryview(bytearray(needed + _READ_AHEAD))
-            larger[:available] = self._buffer[self._start : self._end]
-            self._buffer = larger
-        elif self._start + needed > len(self._buffer) or self._end == len(self._buffer):
+        size = len(self._buffer)
+        if needed > size:
+            # Memory for what has come, and as much again: a length that is only announced costs nothing.
+            if available < size:
+                needed = size
+            else:
+                larger = memoryview(bytearray(min(needed + _READ_AHEAD, 4 * size)))
+                larger[:available] = self._buffer[self._start : self._end]
+                self._buffer = larger
+                self._start, self._end = 0, available
+                return
+        if self._start + needed > len(self._buffer) or self._end == len(self._buffer):
             self._buffer[:available] = self._buffer[self._start : self._end]
         else:
             return
@@ -327,6 +345,8 @@ class Link:
                 self._writing.release()
             self.linger(1.0)
         self.close()
+        if self._foreign is not None:
+            raise SpeaksOtherwise(self._foreign)
         raise LinkEnded("the peer does not keep to the protocol: aborted")
 
     def linger(self, seconds: float) -> None:
@@ -361,24 +381,20 @@ class Link:
 
 
 def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
-    """One system call, unless the system takes less than all."""
-    if len(buffers) <= _BUFFERS_AT_ONCE:
-        total = sum(map(len, buffers))
-        sent = sock.sendmsg(buffers)
-        if sent == total:
-            return
-        rest = _after(buffers, sent)
-    else:
-        rest = [memoryview(buffer) for buffer in buffers]
-    while rest:
-        sent = sock.sendmsg(list(islice(rest, _BUFFERS_AT_ONCE)))
-        rest = _after(rest, sent)
-
-
-def _after(buffers: Sequence[Buffer], sent: int) -> list[memoryview]:
-    for number, buffer in enumerate(buffers):
-        if sent < len(buffer):
-            first = memoryview(buffer)[sent:]
-            return [first, *(memoryview(other) for other in buffers[number + 1 :])]
-        sent -= len(buffer)
-    return []
+    """One system call, unless there are many buffers or the system takes less than all."""
+    at, part = 0, None
+    while at < len(buffers):
+        batch = buffers[at : at + _BUFFERS_AT_ONCE]
+        if part is not None:
+            batch = [part, *batch[1:]]
+            part = None
+        sent = sock.sendmsg(batch)
+        if sent == sum(map(len, batch)):
+            at += len(batch)
+            continue
+        for buffer in batch:
+            if sent < len(buffer):
+                part = memoryview(buffer)[sent:]
+                break
+            sent -= len(buffer)
+            at += 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
+from dcm4py_leading.dicom.foreign import ForeignPeers
 from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection
 from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.pdu import AssociateReject
@@ -42,6 +45,43 @@ def bind_listener(connection: Connection) -> socket.socket:
     host, port = connection.listen_address
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=connection.tcp_backlog)
+
+
+def bind_all(
+    connections: Iterable[Connection],
+    bound: Container[Address],
+    bind: Callable[[Connection], socket.socket] = bind_listener,
+) -> dict[Address, socket.socket]:
+    """Listen where nothing is ``bound`` yet. Raises ConfigInvalid with every port that cannot be had."""
+    fresh: dict[Address, socket.socket] = {}
+    problems = []
+    for connection in connections:
+        address = connection.listen_address
+        if address in bound or address in fresh:
+            continue
+        try:
+            fresh[address] = bind(connection)
+        except OSError as err:
+            reason = f"cannot listen on {address[0]}: {_why(err, address)}"
+            problems.append(Problem(dn=connection.dn, attribute="dicomPort", value=str(address[1]), reason=reason))
+    if problems:
+        close_all(fresh)
+        raise ConfigInvalid(problems)
+    return fresh
+
+
+def _why(err: OSError, address: Address) -> str:
+    """The reason, with what helps; Python's own text names the address once more."""
+    reason = str(err) if err.errno is None else os.strerror(err.errno)
+    if err.errno == errno.EACCES and address[1] < 1024:
+        reason += "; a port below 1024 needs CAP_NET_BIND_SERVICE, see docs/troubleshooting.md"
+    return reason
+
+
+def close_all(sockets: Mapping[Address, socket.socket]) -> None:
+    """Let go of sockets that are not served."""
+    for sock in sockets.values():
+        sock.close()
 
 
 class _Listener:
@@ -107,6 +147,7 @@ class Listeners:
         self._others = others
         self._report = report
         self._capabilities = KnownCapabilities()
+        self._foreign = ForeignPeers()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
@@ -118,34 +159,18 @@ class Listeners:
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
         """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
         wanted = {connection.listen_address: connection for connection in connections}
-        fresh: dict[Address, _Listener] = {}
-        problems = []
-        for address, connection in wanted.items():
-            if address not in self._listeners:
-                try:
-                    fresh[address] = self._listener(address, connection)
-                except OSError as err:
-                    reason = f"cannot listen on {address[0]}: {err.strerror or err}"
-                    problems.append(
-                        Problem(dn=connection.dn, attribute="dicomPort", value=str(address[1]), reason=reason)
-                    )
-        rebinding = Rebinding(self, fresh, frozenset(self._listeners.keys() - wanted.keys()))
-        if problems:
-            rebinding.cancel()
-            raise ConfigInvalid(problems)
-        return rebinding
+        sockets = bind_all(wanted.values(), self._listeners, self._bind)
+        fresh = {address: self._listener(address, sock) for address, sock in sockets.items()}
+        return Rebinding(self, fresh, frozenset(self._listeners.keys() - wanted.keys()))
 
-    def _listener(self, address: Address, connection: Connection) -> _Listener:
+    def _listener(self, address: Address, sock: socket.socket) -> _Listener:
         def accept(sock: socket.socket, remote_address: str) -> None:
             association = AcceptedAssociation(
-                sock,
-                remote_address,
-                address,
-                self.holder,
-                HANDLERS,
-                self._takes_a_place,
-                self._unadmitted.remove,
-                self._capabilities,
+                *(sock, remote_address, address, self.holder, HANDLERS),
+                takes_a_place=self._takes_a_place,
+                is_admitted=self._unadmitted.remove,
+                capabilities=self._capabilities,
+                foreign=self._foreign,
             )
             self._unadmitted.add(association)
             thread = threading.Thread(
@@ -160,7 +185,7 @@ class Listeners:
                 self._forget(association)
                 sock.close()
 
-        return _Listener(self._bind(connection), accept)
+        return _Listener(sock, accept)
 
     def _run(self, association: AcceptedAssociation) -> None:
         try:

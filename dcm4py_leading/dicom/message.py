@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.dicom import command as dimse
+from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.association import Message
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.service.tally import SubOperationTally
@@ -18,12 +20,14 @@ COMMANDS: Mapping[int, str] = {
     dimse.C_GET_RQ: "C-GET",
 }
 _ERROR_COMMENT_LENGTH = 64
-_REQUIRED: Mapping[int, tuple[int, ...]] = {
-    dimse.C_ECHO_RQ: (),
-    dimse.C_STORE_RQ: (dimse.PRIORITY, dimse.AFFECTED_SOP_INSTANCE_UID),
-    dimse.C_FIND_RQ: (dimse.PRIORITY,),
-    dimse.C_MOVE_RQ: (dimse.PRIORITY, dimse.MOVE_DESTINATION),
-    dimse.C_GET_RQ: (dimse.PRIORITY,),
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # PS3.5 6.2: none in an LO
+_N_SERVICES: Mapping[int, str] = {
+    0x0100: "N-EVENT-REPORT",
+    0x0110: "N-GET",
+    0x0120: "N-SET",
+    0x0130: "N-ACTION",
+    0x0140: "N-CREATE",
+    0x0150: "N-DELETE",
 }
 
 
@@ -45,20 +49,30 @@ class Request:
     transfer_syntax: str
     data: Iterator[memoryview]
     """The data set as it comes; each piece is good until the next one."""
+    has_data_set: bool = True
 
 
-def request_from(message: Message, data: Iterator[memoryview]) -> Request | None:
-    """The request that a message is; None where it is none of ours, or lacks what it must have."""
-    field = message.number(dimse.COMMAND_FIELD)
-    name = COMMANDS.get(field or 0)
+@dataclass(frozen=True, slots=True)
+class NoRequest:
+    """A message that is no request for a service which there is here."""
+
+    why: str
+    response: Command | None
+    """What is answered; None where nothing can be."""
+
+
+def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRequest:
+    """The request that a message is. Whether it may be served is not looked at."""
+    field = message.number(dimse.COMMAND_FIELD) or 0
+    if field & dimse.RESPONSE:
+        return NoRequest("a response that nobody waits for", None)
     message_id = message.number(dimse.MESSAGE_ID)
-    if field is None or name is None or message_id is None:
-        return None
-    required = (dimse.AFFECTED_SOP_CLASS_UID, *_REQUIRED[field])
-    if any(message.number(element) is None and not message.text(element) for element in required):
-        return None
-    if dimse.has_data_set(message.command) != (field != dimse.C_ECHO_RQ):
-        return None
+    name = COMMANDS.get(field)
+    if message_id is None:
+        return NoRequest("a command set without Message ID", None)
+    if name is None:
+        what = f"{_N_SERVICES.get(field, f'command {field:#06x}')}, which is not served"
+        return NoRequest(what, _unrecognized(message, field, message_id, what))
     return Request(
         command=name,
         message_id=message_id,
@@ -72,8 +86,23 @@ def request_from(message: Message, data: Iterator[memoryview]) -> Request | None
         ),
         abstract_syntax=message.context.abstract_syntax,
         transfer_syntax=message.context.transfer_syntax,
+        has_data_set=dimse.has_data_set(message.command),
         data=data,
     )
+
+
+def _unrecognized(message: Message, field: int, message_id: int, comment: str) -> Command:
+    """The response to an operation that is not served (PS3.7 C.5)."""
+    response: dict[int, int | str] = {
+        dimse.COMMAND_FIELD: field | dimse.RESPONSE,
+        dimse.MESSAGE_ID_BEING_RESPONDED_TO: message_id,
+        dimse.STATUS: status.UNRECOGNIZED_OPERATION,
+        dimse.ERROR_COMMENT: comment[:_ERROR_COMMENT_LENGTH],
+    }
+    sop_class = message.text(dimse.AFFECTED_SOP_CLASS_UID) or message.text(dimse.REQUESTED_SOP_CLASS_UID)
+    if sop_class:
+        response[dimse.AFFECTED_SOP_CLASS_UID] = sop_class
+    return response
 
 
 _FIELDS = {name: field for field, name in COMMANDS.items()}
@@ -103,7 +132,7 @@ def response_to(
             counts[dimse.REMAINING] = tally.remaining
         response.update({element: min(count, 0xFFFF) for element, count in counts.items()})
     if error_comment:
-        response[dimse.ERROR_COMMENT] = error_comment[:_ERROR_COMMENT_LENGTH]
+        response[dimse.ERROR_COMMENT] = _CONTROL.sub("?", error_comment[:_ERROR_COMMENT_LENGTH])
     return response
 
 

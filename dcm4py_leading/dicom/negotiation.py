@@ -15,6 +15,8 @@ from pynetdicom.sop_class import uid_to_service_class
 
 from dcm4py_leading.dicom.association import Context
 from dcm4py_leading.dicom.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
+from dcm4py_leading.dicom.remembered import Remembered
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import AETitle, InformationModel, TransferRole
 
@@ -37,7 +39,6 @@ ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 3, 4
 """Results of a presentation context (PS3.8 table 9-18)."""
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _NOTHING: frozenset[str] = frozenset()
-_MOST_ANSWERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,19 @@ def admit(
     ae = device.application_entity(called)
     if ae is None or not ae.installed or not ae.association_acceptor or connection not in ae.connections:
         return Rejection(AssociateReject(1, 1, 7), "called AE title not recognized")
+    if not _is_ae_title(calling):
+        return Rejection(AssociateReject(1, 1, 3), "calling AE title is empty or no AE title (PS3.5 6.2)")
     if ae.accepted_calling_ae_titles and calling not in ae.accepted_calling_ae_titles:
         return Rejection(AssociateReject(1, 1, 3), "calling AE title is not in dcmAcceptedCallingAETitle")
     return ae
+
+
+def _is_ae_title(text: str) -> bool:
+    try:
+        AETitle(text)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)
@@ -79,6 +90,14 @@ def is_storage(sop_class: str) -> bool:
     """Whether instances of this SOP class can be stored; private SOP classes count as storage."""
     service = uid_to_service_class(sop_class)
     return service in (StorageServiceClass, ServiceClass)
+
+
+def served_by(sop_class: str) -> str:
+    """The command of the service of a SOP class that is served here: in its presentation context no other is."""
+    for classes, command in ((FIND, "C-FIND"), (MOVE, "C-MOVE"), (GET, "C-GET")):
+        if sop_class in classes:
+            return command
+    return "C-STORE" if is_storage(sop_class) else "C-ECHO"
 
 
 def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
@@ -111,7 +130,9 @@ class Capabilities:
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
-        self._answers: dict[tuple[ProposedContext, bool, bool], tuple[ContextResult, Context | None]] = {}
+        self._answers: Remembered[tuple[ProposedContext, bool, bool], tuple[ContextResult, Context | None]] = (
+            Remembered(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
+        )
         for capability in ae.transfer_capabilities:
             if is_served(capability):
                 key = (str(capability.sop_class), capability.transfer_role)
@@ -122,9 +143,9 @@ class Capabilities:
         key = (proposed, wanted.scu, wanted.scp)
         known = self._answers.get(key)
         if known is None:
-            if len(self._answers) >= _MOST_ANSWERS:
-                self._answers.clear()
-            known = self._answers[key] = self._answer(proposed, wanted)
+            known = self._answer(proposed, wanted)
+            texts = (proposed.abstract_syntax, *proposed.transfer_syntaxes)
+            self._answers.put(key, known, sum(map(len, texts)) + len(texts))
         return known
 
     def _answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, Context | None]:

@@ -9,6 +9,7 @@ from dcm4py_leading.dicom.instance_count import AskedCount
 from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.dicom.upstream_find import UpstreamFind
 from dcm4py_leading.dicom.upstream_retrieve import UpstreamRetrieve
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import ApplicationEntity, Device
@@ -21,9 +22,11 @@ from dcm4py_leading.service.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.upstream import InstanceCount, Upstream
 
 
-def archive_of(ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules) -> QueryArchive:
+def archive_of(
+    ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> QueryArchive:
     """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
-    others = [UpstreamFind(scp, ae, resolve, rules) for scp in ae.settings.spanning_cfind_scps]
+    others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
     return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
@@ -33,6 +36,7 @@ def upstream_of(
     forwards: Forwards,
     count: InstanceCount | None,
     cache: ProxyCache | None,
+    contacts: Contacts,
 ) -> Upstream:
     """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
     settings = ae.settings
@@ -45,20 +49,25 @@ def upstream_of(
             calling=settings.fallback_cmove_scp_calling_aet,
             retries=settings.fallback_cmove_scp_retries,
             count=count,
+            contacts=contacts,
         )
         for scp in settings.fallback_cmove_scps
     ]
     return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
 
 
-def externals_of(device: Device, resolve: Resolve, forwards: Forwards) -> Mapping[AETitle, Mapping[str, Upstream]]:
+def externals_of(
+    device: Device, resolve: Resolve, forwards: Forwards, contacts: Contacts
+) -> Mapping[AETitle, Mapping[str, Upstream]]:
     """From where each AE gets the objects of a storage whose files are gone."""
     storages = [storage for storage in device.archive.storages.values() if storage.external_retrieve_aets]
 
     def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
         destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
         scps = storage.external_retrieve_aets
-        return _as_one(UpstreamRetrieve(scp, resolve, forwards, destination=destination) for scp in scps)
+        return _as_one(
+            UpstreamRetrieve(scp, resolve, forwards, destination=destination, contacts=contacts) for scp in scps
+        )
 
     return {
         ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}

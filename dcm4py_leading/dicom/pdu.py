@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+
+from dcm4py_leading.dicom.remembered import Remembered
+from dcm4py_leading.model import bounds
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 """Types of PDU."""
@@ -102,6 +104,10 @@ class AssociateRequest:
     user: UserInformation
     application_context: str = APPLICATION_CONTEXT
     protocol_version: int = 1
+    reserved: bytes = field(default=b"", compare=False, repr=False)
+    """The 64 octets of the AE title fields and what follows them, as they came."""
+    encoded_contexts: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """Those of ``contexts`` that had to be decoded; see `remember`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +118,8 @@ class AssociateAccept:
     calling_ae_title: str
     contexts: tuple[ContextResult, ...]
     user: UserInformation
+    reserved: bytes = field(default=b"", compare=False, repr=False)
+    """What `AssociateRequest.reserved` was: it goes back octet by octet (PS3.8 table 9-17). Empty: from the titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +257,7 @@ def _title(text: str) -> bytes:
 def _associate(pdu: AssociateRequest | AssociateAccept, contexts: bytes) -> bytes:
     return (
         b"\0\x01\0\0"
-        + _title(pdu.called_ae_title)
-        + _title(pdu.calling_ae_title)
-        + bytes(32)
+        + (pdu.reserved or _title(pdu.called_ae_title) + _title(pdu.calling_ae_title) + bytes(32))
         + _item(_APPLICATION_CONTEXT, _text(APPLICATION_CONTEXT))
         + contexts
         + _item(_USER_INFORMATION, _user_information(pdu.user))
@@ -264,10 +270,18 @@ def _proposed(context: ProposedContext) -> bytes:
     return _item(_CONTEXT_RQ, body)
 
 
-@lru_cache(maxsize=1024)
+_answers: Remembered[ContextResult, bytes] = Remembered(
+    bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES
+)
+
+
 def _answered(context: ContextResult) -> bytes:
-    body = bytes((context.context_id, 0, context.result, 0)) + _item(_TRANSFER_SYNTAX, _text(context.transfer_syntax))
-    return _item(_CONTEXT_AC, body)
+    encoded = _answers.get(context)
+    if encoded is None:
+        syntax = _item(_TRANSFER_SYNTAX, _text(context.transfer_syntax))
+        encoded = _item(_CONTEXT_AC, bytes((context.context_id, 0, context.result, 0)) + syntax)
+        _answers.put(context, encoded, 2 * len(encoded))
+    return encoded
 
 
 def _user_information(user: UserInformation) -> bytes:
@@ -314,17 +328,25 @@ def _titles(body: memoryview) -> tuple[str, str]:
     if len(body) < 68:
         raise MalformedPdu("the association PDU ends early")
     called, calling = bytes(body[4:20]), bytes(body[20:36])
-    return called.decode("ascii", "replace").strip(" \0"), calling.decode("ascii", "replace").strip(" \0")
+    # An AE title is ASCII; another one is refused as it came, and told so.
+    return called.decode("latin-1").strip(" \0"), calling.decode("latin-1").strip(" \0")
 
 
 def _decode_request(body: memoryview) -> AssociateRequest:
     called, calling = _titles(body)
-    application_context, contexts, user = "", [], None
+    application_context, user = "", None
+    contexts: list[ProposedContext] = []
+    new: list[bytes] = []
     for item_type, value in _items(body[68:]):
         if item_type == _APPLICATION_CONTEXT:
             application_context = _uid(value)
         elif item_type == _CONTEXT_RQ:
-            contexts.append(_proposed_context(bytes(value)))
+            encoded = bytes(value)
+            context = _contexts.get(encoded)
+            if context is None:
+                context = _proposed_context(encoded)
+                new.append(encoded)
+            contexts.append(context)
         elif item_type == _USER_INFORMATION:
             user = _decode_user_information(value)
     if user is None:
@@ -336,12 +358,27 @@ def _decode_request(body: memoryview) -> AssociateRequest:
         user=user,
         application_context=application_context,
         protocol_version=_U16.unpack_from(body, 0)[0],
+        reserved=bytes(body[4:68]),
+        encoded_contexts=tuple(new),
     )
 
 
-@lru_cache(maxsize=4096)
+_contexts: Remembered[bytes, ProposedContext] = Remembered(
+    bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES
+)
+
+
+def remember(request: AssociateRequest) -> None:
+    """Keep what was decoded of a request: modalities propose the same contexts again and again.
+
+    Only of one whose sender was admitted: a stranger leaves nothing behind.
+    """
+    for encoded in request.encoded_contexts:
+        if len(encoded) <= bounds.REMEMBERED_CONTEXT_BYTES:
+            _contexts.put(encoded, _proposed_context(encoded), len(encoded))
+
+
 def _proposed_context(value: bytes) -> ProposedContext:
-    """Modalities propose the same contexts again and again."""
     abstract_syntax, transfer_syntaxes = "", []
     for item_type, uid in _items(memoryview(value)[4:]):
         if item_type == _ABSTRACT_SYNTAX:

@@ -23,6 +23,7 @@ from dcm4py_leading.dicom.association import (
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.incoming import joined, paced
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
 from dcm4py_leading.dicom.opened import register
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
@@ -33,6 +34,7 @@ from dcm4py_leading.dicom.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.state import NotAllowed
+from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
@@ -40,6 +42,7 @@ from dcm4py_leading.service.encode import PreparedObject
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
 _PERMANENT = 1  # PS3.8 9.3.4
+_RELATIONAL = b"\x01"
 T = TypeVar("T")
 Proposal = tuple[str, Sequence[str]]
 """A presentation context to propose: abstract syntax and transfer syntaxes."""
@@ -58,10 +61,12 @@ class RequestedAssociation:
         timeout: timedelta | None = None,
         calling: AETitle | None = None,
         as_scp: Collection[str] = (),
+        relational: Collection[str] = (),
     ) -> None:
         """Open it, as ``calling`` if that is given. Raises AssociationFailed.
 
-        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4).
+        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4); for those that are ``relational``, we want
+        relational queries or retrieval (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
 
         dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
         bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
@@ -92,6 +97,7 @@ class RequestedAssociation:
                 implementation_class_uid=IMPLEMENTATION_CLASS_UID,
                 implementation_version_name=IMPLEMENTATION_VERSION_NAME,
                 roles={sop_class: Role(scu=False, scp=True) for sop_class in as_scp},
+                extended=dict.fromkeys(relational, _RELATIONAL),
             ),
         )
         accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
@@ -108,9 +114,21 @@ class RequestedAssociation:
             for result in accepted.contexts
             if result.result == 0 and result.context_id in abstract_syntaxes
         ]
+        accepted_classes = {context.abstract_syntax for context in contexts}
+        self._refused = {
+            abstract_syntaxes[result.context_id]
+            for result in accepted.contexts
+            if result.result == ABSTRACT_SYNTAX_NOT_SUPPORTED and result.context_id in abstract_syntaxes
+        } - accepted_classes
         link.set_send_timeout(seconds(local.store_timeout if for_storage else local.send_timeout))
         theirs, ours = accepted.user.maximum_length, local.send_pdu_length
-        self._association = Association(link, contexts, min(theirs or ours, ours or theirs))
+        most = min(theirs or ours, ours or theirs)
+        self._association = Association(link, contexts, most)
+        if not self._association.takes_data_sets:
+            self.abort()
+            least = bounds.SENT_PDU_LEAST_BYTES
+            raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
+        self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
 
     @property
     def peer(self) -> AETitle:
@@ -121,6 +139,10 @@ class RequestedAssociation:
     def contexts(self) -> Sequence[Context]:
         """What the peer accepted."""
         return tuple(self._association.contexts.values())
+
+    def is_relational(self, sop_class_uid: str) -> bool:
+        """Whether the peer grants relational queries or retrieval in this SOP class."""
+        return sop_class_uid in self._relational
 
     @property
     def is_open(self) -> bool:
@@ -191,6 +213,15 @@ class RequestedAssociation:
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
+
+    def refuses(self, sop_class_uid: str) -> bool:
+        """Whether the peer refuses the SOP class as an abstract syntax, in whatever transfer syntax."""
+        return sop_class_uid in self._refused
+
+    @property
+    def lost_by(self) -> str:
+        """See `Association.lost_by`."""
+        return self._association.lost_by
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
         """See `Association.begin_store`."""

@@ -44,12 +44,15 @@ def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
         for page in pages:
             if is_over():
                 break
-            assoc.respond_pending(request, page)
+            if found.support.has_unsupported:
+                assoc.respond_pending(request, page, status.PENDING_WITH_UNSUPPORTED_KEYS)
+            else:
+                assoc.respond_pending(request, page)
             count += len(page)
     if over:
         if not assoc.is_cancelled(request):
-            return status.CANCEL, {"matches": count, "peer": "gone"}
+            return status.UNABLE_TO_PROCESS, {"matches": count, "ended": assoc.ended_by(request)}
         assoc.respond(request, status.CANCEL)
-        return status.CANCEL, {"matches": count}
+        return status.CANCEL, {"matches": count, "ended": "cancelled"}
     assoc.respond(request, status.SUCCESS)
     return status.SUCCESS, {"matches": count, "leading": found.coercer}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from dcm4py_leading.archive.query import parse_retrieve
 from dcm4py_leading.dicom import status
@@ -20,7 +21,8 @@ from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
-from dcm4py_leading.errors import DestinationUnavailable
+from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
+from dcm4py_leading.log import ref
 from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.encode import PreparedObject
@@ -28,11 +30,14 @@ from dcm4py_leading.service.retrieve import RetrieveRequest, destination, retrie
 from dcm4py_leading.service.retrieve_archive import Retrieval
 from dcm4py_leading.service.tally import SubOperationTally
 
+_MOST_REFERENCES = 5
+_ENDED = {True: "has asked to release", False: "ended"}
+
 
 def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-MOVE: sub-operations go out on an association of ours to the move destination."""
     remote = destination(assoc.runtime, assoc.local_ae, request.move_destination)
-    retrieval = _retrieval(assoc, request, MOVE[request.abstract_syntax], destination_of=remote.ae_title)
+    studies, retrieval = _retrieval(assoc, request, MOVE[request.abstract_syntax], destination_of=remote.ae_title)
     originator = MoveOriginator(assoc.calling_ae_title, request.message_id)
     interval = assoc.local_ae.settings.send_pending_cmove_interval
     count = min(assoc.local_ae.settings.store_associations_to(remote.ae_title), max(retrieval.expected, 1))
@@ -50,12 +55,12 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
             on_progress=pending.update,
             stream=retrieval.stream,
         )
-    return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title})
+    return _finish(assoc, request, delivery, retrieval, {"dest": remote.ae_title, **studies})
 
 
 def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-GET: sub-operations go out on the association that asked."""
-    retrieval = _retrieval(assoc, request, GET[request.abstract_syntax], destination_of=None)
+    studies, retrieval = _retrieval(assoc, request, GET[request.abstract_syntax], destination_of=None)
 
     def on_progress(tally: SubOperationTally) -> None:
         if assoc.local_ae.settings.send_pending_cget and tally.remaining:
@@ -69,22 +74,33 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
         on_progress=on_progress,
         stream=retrieval.stream,
     )
-    return _finish(assoc, request, delivery, retrieval, {})
+    return _finish(assoc, request, delivery, retrieval, studies)
 
 
 def _retrieval(
     assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
-) -> Retrieval:
+) -> tuple[Mapping[str, object], Retrieval]:
+    """What is to be delivered, and the studies that it belongs to for the log."""
     settings = assoc.local_ae.settings
     lenient = settings.relational_retrieve_negotiation_lenient
     keys = parse_retrieve(
         decode_identifier(request), model, relational=lenient or assoc.is_relational(request.abstract_syntax)
     )
     receiving = assoc.remote_peer if destination_of is None else assoc.runtime.peer_of(destination_of)
-    return retrieve(
+    retrieval = retrieve(
         assoc.runtime,
         RetrieveRequest(keys=keys, local_ae=assoc.local_ae, sending=assoc.local_peer, receiving=receiving),
     )
+    studies = keys.study_instance_uids or retrieval.study_instance_uids
+    return _references(studies), retrieval
+
+
+def _references(studies: Sequence[str]) -> Mapping[str, object]:
+    """The studies as the log refers to them, the first few of many."""
+    if not studies:
+        return {}
+    more = [f"+{len(studies) - _MOST_REFERENCES}"] if len(studies) > _MOST_REFERENCES else []
+    return {"study": ",".join([*map(ref, studies[:_MOST_REFERENCES]), *more])}
 
 
 def _finish(
@@ -96,7 +112,13 @@ def _finish(
 ) -> Outcome:
     tally = delivery.tally
     assoc.runtime.counts.count_transcoded(delivery.transcoded)
-    code = status.CANCEL if delivery.cancelled else tally.final_status()
+    sent = tally.completed + tally.warning
+    assoc.runtime.counts.count_objects(assoc.local_ae.ae_title, sent=sent, failed=tally.failed)
+    # FE00 answers a C-CANCEL, and nothing else; a peer that is gone gets no answer.
+    is_cancelled = delivery.cancelled and assoc.is_cancelled(request)
+    code = tally.final_status()
+    if delivery.cancelled:
+        code = status.CANCEL if is_cancelled else status.UNABLE_TO_PROCESS
     failed = None
     if tally.failed_sop_instance_uids:
         # PS3.4 C.4.2.1.4.2, C.4.3.1.3.2
@@ -112,11 +134,11 @@ def _finish(
         "leading": retrieval.coercer,
     }
     try:
-        assoc.respond(
-            request, code, tally=tally, remaining=delivery.cancelled, data=failed, error_comment=delivery.problem
-        )
-    except AssociationFailed as err:
-        counts["peer"] = f"gone ({err})"
+        assoc.respond(request, code, tally=tally, remaining=is_cancelled, data=failed, error_comment=delivery.problem)
+    except AssociationFailed:
+        counts["ended"] = assoc.ended_by(request)
+    if delivery.cancelled or (request.command == "C-GET" and assoc.is_releasing and tally.failed):
+        counts["ended"] = assoc.ended_by(request)
     return code, {**details, **counts}
 
 
@@ -128,20 +150,25 @@ class _SameAssociation:
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         if not self._assoc.is_open:
-            raise DestinationUnavailable(f"{self._assoc.calling_ae_title} ended the association")
-        return self._assoc.accepted_transfer_syntaxes(sop_class_uid)
+            raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
+        accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
+        if not accepted:
+            raise SubOperationFailed(f"{self._assoc.name} takes no objects of SOP class {UID(sop_class_uid).name}")
+        return accepted
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         try:
             self._assoc.begin_store(obj, message_id)
         except AssociationFailed as err:
-            raise DestinationUnavailable(f"{self._assoc.calling_ae_title}: {err}") from err
+            raise DestinationUnavailable(f"{self._assoc.name}: {err}") from err
 
     def end_store(self, message_id: int) -> int | None:
         code = self._assoc.end_store(message_id)
-        if code is None and self._assoc.is_open:
+        if code is None:
+            if not self._assoc.is_open:
+                raise SubOperationFailed(f"{self._assoc.name}: {self._assoc.lost_by}")
             # A late answer would be taken for the answer to the next object.
-            self._assoc.abort()
+            self._assoc.give_up()
         return code
 
 

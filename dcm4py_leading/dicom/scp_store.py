@@ -13,7 +13,7 @@ from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
-from dcm4py_leading.errors import RequestError, StorageUnavailable
+from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
@@ -41,7 +41,12 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     if came_from in never_passed_on_from(assoc.local_ae):
         _require_storage(assoc, came_from)
     elif (behind := archive_behind(assoc.local_ae)) is not None:
-        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request, is_asked_for=False))
+        arrived = arrived or _arrived(assoc, request, is_asked_for=False)
+        try:
+            return _passed_on(assoc, request, behind, arrived)
+        except StatusError as err:
+            err.study_instance_uid = arrived.study_instance_uid
+            raise
     return _stored(assoc, request, request.data if arrived is None else [arrived.data])
 
 
@@ -60,18 +65,19 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
 
 
 def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
-    if assoc.onward is None:
-        remote = upstream_ae(behind, assoc.runtime.resolve)
-        assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
-    answer, coercer = pass_on(
-        assoc.runtime,
-        assoc.local_ae,
-        arrived,
-        sending=assoc.remote_peer,
-        receiving=assoc.local_peer,
-        behind=assoc.runtime.peer_of(behind),
-        to=assoc.onward,
-    )
+    with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
+        if assoc.onward is None:
+            remote = upstream_ae(behind, assoc.runtime.resolve)
+            assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
+        answer, coercer = pass_on(
+            assoc.runtime,
+            assoc.local_ae,
+            arrived,
+            sending=assoc.remote_peer,
+            receiving=assoc.local_peer,
+            behind=assoc.runtime.peer_of(behind),
+            to=assoc.onward,
+        )
     assoc.respond(request, answer.status, error_comment=answer.error_comment)
     return answer.status, {
         "study": ref(arrived.study_instance_uid),

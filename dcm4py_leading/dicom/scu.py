@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -12,9 +12,10 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
+from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.dicom.association import AssociationFailed, MoveOriginator, seconds
-from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
+from dcm4py_leading.dicom.find_exchange import FindRefused, answers_of
 from dcm4py_leading.dicom.link import LinkTimeout
 from dcm4py_leading.dicom.pool import AssociationPool
 from dcm4py_leading.dicom.requestor import RequestedAssociation
@@ -28,7 +29,9 @@ from dcm4py_leading.errors import (
     LeadingUnavailable,
     SubOperationFailed,
 )
+from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.log import word
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -98,20 +101,27 @@ class FindSCU:
         *,
         most: int,
         timeout: timedelta | None = None,
+        wanted: Collection[int] | None = None,
     ) -> list[Dataset]:
         """All pending responses to one Study Root C-FIND; LeadingMismatch when they are more than ``most``.
 
-        Otherwise as `find_studies`.
+        Of each the elements that are ``wanted``, else those that the identifier has; UnreadableAnswer where they cannot
+        be read. Otherwise as `find_studies`.
         """
         ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
         remote = self._remote(leading_cfind_scp)
         try:
             keys = self._coerce(Dimse.C_FIND_RQ, local_ae, remote, STUDY_ROOT_FIND, identifier)
             try:
-                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=False)
+                answers = self._on_association(local_ae, remote, keys, wanted, most, ends_at, fresh=False)
             except _GoneWhileIdle:
-                answers = self._on_association(local_ae, remote, keys, most, ends_at, fresh=True)
-            return [self._coerce(Dimse.C_FIND_RSP, local_ae, remote, STUDY_ROOT_FIND, answer) for answer in answers]
+                answers = self._on_association(local_ae, remote, keys, wanted, most, ends_at, fresh=True)
+            return [
+                answer
+                if isinstance(answer, UnreadableAnswer)
+                else self._coerce(Dimse.C_FIND_RSP, local_ae, remote, STUDY_ROOT_FIND, answer)
+                for answer in answers
+            ]
         except AssociationFailed as err:
             raise LeadingUnavailable(_naming(leading_cfind_scp, err)) from err
         except CoercionFailed as err:
@@ -159,6 +169,7 @@ class FindSCU:
         local_ae: ApplicationEntity,
         remote: RemoteAE,
         identifier: Dataset,
+        wanted: Collection[int] | None,
         most: int,
         ends_at: float | None,
         *,
@@ -170,8 +181,9 @@ class FindSCU:
         is_answered = False
         try:
             answers: list[Dataset] = []
-            for answer in find_responses(
-                association, STUDY_ROOT_FIND, identifier, lambda: seconds(self._remaining(ends_at))
+            tags = frozenset(map(int, identifier.keys())) if wanted is None else wanted
+            for answer in answers_of(
+                association, STUDY_ROOT_FIND, identifier, lambda: seconds(self._remaining(ends_at)), tags
             ):
                 is_answered = True
                 answers.append(answer)
@@ -230,11 +242,11 @@ class StoreSCU:
         originator: MoveOriginator,
     ) -> None:
         self._association = StorageAssociation(local_ae, remote, contexts)
-        self._remote = remote
+        self._name = word(remote.ae_title)
         self._originator = originator
         self._under_way: int | None = None
         """Message ID of the C-STORE whose response is due."""
-        self._settled: int | None = None
+        self._settled: int | SubOperationFailed | None = None
         """That response, where it had to be taken early: the next object needs another association."""
         self._timeouts = 0
         """C-STOREs in a row to which no response came in time."""
@@ -245,9 +257,17 @@ class StoreSCU:
         if current is not None and self._under_way is not None:
             if self._association.has_proposed(sop_class_uid, transfer_syntax_uid):
                 # The response that is due will tell whether the peer is still there.
-                return current.transfer_syntaxes(sop_class_uid)
-            self._settled = self._response(self._under_way)
-        return self._opened_for(sop_class_uid, transfer_syntax_uid).transfer_syntaxes(sop_class_uid)
+                return self._accepted(current, sop_class_uid)
+            try:
+                self._settled = self._response(self._under_way)
+            except SubOperationFailed as err:
+                self._settled = err
+        return self._accepted(self._opened_for(sop_class_uid, transfer_syntax_uid), sop_class_uid)
+
+    def _accepted(self, assoc: RequestedAssociation, sop_class_uid: str) -> tuple[str, ...]:
+        if assoc.refuses(sop_class_uid):
+            raise SubOperationFailed(f"{self._name} does not take SOP class {PydicomUID(sop_class_uid).name}")
+        return assoc.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """See `service.deliver.Destination`."""
@@ -265,8 +285,10 @@ class StoreSCU:
         """See `service.deliver.Destination`. Without a response the association is dropped."""
         if self._under_way is not None:
             return self._response(message_id)
-        code, self._settled = self._settled, None
-        return code
+        settled, self._settled = self._settled, None
+        if isinstance(settled, SubOperationFailed):
+            raise settled
+        return settled
 
     def _response(self, message_id: int) -> int | None:
         self._under_way = None
@@ -278,14 +300,17 @@ class StoreSCU:
             self._timeouts = 0
         else:
             self._timeouts += current.is_open  # else it has ended the association, which takes no time
-            LOG.warning("%s gave no response to a C-STORE: association dropped", self._remote.ae_title)
+            lost_by = current.lost_by
+            LOG.warning("%s, C-STORE: %s: association dropped", self._name, lost_by or "no response in time")
             self._association.drop()
+            if lost_by:
+                raise SubOperationFailed(f"{self._name}: {lost_by}")
         return code
 
     def _opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
         if self._timeouts >= DESTINATION_TIMEOUTS:
             raise DestinationUnavailable(
-                f"move destination {self._remote.ae_title}: no response in time to {self._timeouts} objects in a row"
+                f"move destination {self._name}: no response in time to {self._timeouts} objects in a row"
             )
         try:
             return self._association.opened_for(sop_class_uid, transfer_syntax_uid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from pydicom import Dataset
@@ -14,8 +15,11 @@ from dcm4py_leading.dataset.charset import (
 )
 from dcm4py_leading.dicom.scu import FindSCU, study_identifier
 from dcm4py_leading.errors import LeadingMismatch, LeadingTooManyMatches
+from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Tag
+
+LOG = logging.getLogger(__name__)
 
 
 class KeysSCU:
@@ -41,9 +45,16 @@ class KeysSCU:
         """See `leading.keys_query.LeadingKeysQuery`. With one response too many, the association is aborted."""
         identifier = keys_identifier(keys, return_keys)
         try:
-            return self._scu.find(leading_cfind_scp, local_ae, identifier, most=limit, timeout=timeout)
+            found = self._scu.find(
+                leading_cfind_scp, local_ae, identifier, most=limit, timeout=timeout, wanted=return_keys
+            )
         except LeadingMismatch as err:
             raise LeadingTooManyMatches(f"more than {limit} studies match in {leading_cfind_scp}") from err
+        answers = [answer for answer in found if not isinstance(answer, UnreadableAnswer)]
+        if len(answers) < len(found):
+            unreadable = len(found) - len(answers)
+            LOG.warning("%d of %d answers of %s cannot be read: left out", unreadable, len(found), leading_cfind_scp)
+        return answers
 
 
 def keys_identifier(keys: Dataset, return_keys: frozenset[Tag]) -> Dataset:

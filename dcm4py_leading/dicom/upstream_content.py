@@ -15,14 +15,14 @@ from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dataset.normal import values_text
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dicom.answers import read_answer
 from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import encoded_responses
-from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.modality_sop_classes import companions, sop_classes_of
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
+from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
@@ -113,7 +113,7 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wan
     values: list[str] = []
     for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, lambda: None):
         try:
-            values += values_text(decode(response, context.transfer_syntax), tag)
-        except UNREADABLE as err:
+            values += values_text(read_answer(response, context.transfer_syntax, [tag]), tag)
+        except InvalidObject as err:
             raise AssociationFailed(f"{assoc.peer}: a response cannot be parsed") from err
     return values

@@ -229,11 +229,11 @@ class Exchange:
     def _failure(self, code: int | None, response: Message) -> ArchiveUnavailable | None:
         if code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF):
             return None
-        comment = response.text(dimse.ERROR_COMMENT)
         text = "no status" if code is None else f"0x{code:04X}"
         return ArchiveUnavailable(
-            f"{self._forward.scp}: {self._asking.name} ended with status {text}{f': {comment}' if comment else ''}",
+            f"{self._forward.scp}: {self._asking.name} ended with status {text}",
             status=code or None,
+            comment=response.text(dimse.ERROR_COMMENT),
         )
 
     def _is_asked_otherwise(self, final: _Final) -> bool:

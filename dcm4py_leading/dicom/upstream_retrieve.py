@@ -16,12 +16,14 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dicom.association import AssociationFailed, seconds
 from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu import Resolve
+from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upstream_content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream_exchange import Exchange
 from dcm4py_leading.dicom.upstream_find import upstream_ae
-from dcm4py_leading.dicom.upstream_study import state_of_study
+from dcm4py_leading.dicom.upstream_study import count_of, state_of_study
 from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.forward import Arrived, Forward
@@ -46,11 +48,14 @@ class UpstreamRetrieve:
         calling: AETitle | None = None,
         retries: int = 0,
         count: InstanceCount | None = None,
+        contacts: Contacts | None = None,
     ) -> None:
         """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
 
-        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one.
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one;
+        ``contacts`` is told whether the archive answers.
         """
+        self._contacts = contacts or Contacts()
         self._scp = scp
         self._count = count
         self._retries = retries
@@ -67,6 +72,10 @@ class UpstreamRetrieve:
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         """See `Upstream`. Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "retrieve"):
+            return self._fetch(local_ae, keys)
+
+    def _fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         message_id = self._forwards.next_message_id()
@@ -81,10 +90,14 @@ class UpstreamRetrieve:
             message_id=message_id,
             content=content_of(local_ae, remote, studies, calling) if may_get else Content(),
             may_get=may_get,
+            is_relational=not keys.is_hierarchical,
         )
         try:
             asking = ways.first()
         except AssociationFailed as err:
+            if ways.is_refused_as_relational:
+                reason = f"{self._scp} grants no relational retrieval"
+                raise ArchiveUnavailable(reason, status=NOT_OF_SOP_CLASS) from err
             raise ArchiveUnavailable(str(err)) from err
         if ways.does_get is False:
             self._no_get_until = time.monotonic() + _FOR_A_WHILE
@@ -98,6 +111,7 @@ class UpstreamRetrieve:
             patience=seconds(patience),
             asked=keys,
             is_asked_for=partial(_is_asked_for, keys),
+            count=partial(self.count, local_ae, keys),
         )
         exchange = Exchange(
             asking,
@@ -118,20 +132,35 @@ class UpstreamRetrieve:
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         """See `Upstream`. Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            return self._held(local_ae, keys)
+
+    def _held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
             return held_of(local_ae, remote, keys, calling)
         except FindRefused as err:
-            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status) from err
+            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status, comment=err.comment) from err
         except AssociationFailed as err:
             raise ArchiveUnavailable(str(err)) from err
 
-    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """See `Upstream`."""
+        if keys.level is Level.IMAGE:
+            return len(keys.sop_instance_uids)
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
-        return state_of_study(local_ae, remote, study_instance_uid, calling)
+        return count_of(
+            local_ae, remote, studies_of(local_ae, remote, keys, calling), keys.series_instance_uids, calling
+        )
+
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
+        """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            remote = upstream_ae(self._scp, self._resolve)
+            calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+            return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""

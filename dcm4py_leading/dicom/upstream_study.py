@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pydicom import Dataset
@@ -18,6 +19,8 @@ from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITT
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
+
+LOG = logging.getLogger(__name__)
 
 _QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
@@ -67,13 +70,35 @@ def _state(assoc: RequestedAssociation, uid: str) -> StudyState:
     return StudyState(int(told) if told is not None and told.isdecimal() else _counted(assoc, uid), digest)
 
 
+def count_of(
+    local_ae: ApplicationEntity, remote: RemoteAE, studies: Sequence[str], series: Sequence[str], calling: AETitle
+) -> int | None:
+    """How many instances the ``studies`` have, in these ``series`` if any are named; None where it does not tell."""
+    try:
+        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:
+            if not assoc.contexts:
+                return None
+            if series:
+                return sum(_counted_in(assoc, study, one) for study in studies for one in series)
+            return sum(_state(assoc, study).instances for study in studies)
+    except AssociationFailed as err:
+        LOG.info("how many instances there are is not known: %s", err)
+        return None
+
+
 def _counted(assoc: RequestedAssociation, uid: str) -> int:
     """Raises AssociationFailed."""
     of_study: dict[str, str | None] = {"StudyInstanceUID": uid}
     count = 0
     for series in _values(assoc, Level.SERIES, {**of_study, "SeriesInstanceUID": None}):
-        count += len(_values(assoc, Level.IMAGE, {**of_study, "SeriesInstanceUID": series, "SOPInstanceUID": None}))
+        count += _counted_in(assoc, uid, series)
     return count
+
+
+def _counted_in(assoc: RequestedAssociation, study: str, series: str) -> int:
+    """Raises AssociationFailed."""
+    wanted = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": None}
+    return len(_values(assoc, Level.IMAGE, wanted))
 
 
 def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None]) -> set[str]:

@@ -65,8 +65,17 @@ class Ways:
         message_id: int,
         content: Content,
         may_get: bool,
+        is_relational: bool = False,
     ) -> None:
-        """``content`` is what will come; ``may_get`` is False where the archive is known to do no C-GET."""
+        """``content`` is what will come; ``may_get`` is False where the archive is known to do no C-GET.
+
+        ``is_relational``: only relational retrieval can fulfil it. The archive has to grant that, unless our AE takes
+        such requests without negotiation itself.
+        """
+        self._relational = is_relational
+        self._is_lenient = local_ae.settings.relational_retrieve_negotiation_lenient
+        self.is_refused_as_relational = False
+        """Whether the archive does not grant it."""
         self._local_ae = local_ae
         self._remote = remote
         self._calling = calling
@@ -135,12 +144,20 @@ class Ways:
         if sop_class_uid not in self._left:
             return None
         self._left.discard(sop_class_uid)
+        if context and self._relational and not self._is_lenient and not assoc.is_relational(sop_class_uid):
+            self.is_refused_as_relational = True
+            return None
         request = self._move if sop_class_uid == self._move_uid else self._get
         return None if context is None else Asking(assoc=assoc, context=context, request=request)
 
     def _open(self, proposals: Sequence[Proposal], as_scp: set[str]) -> RequestedAssociation:
         return RequestedAssociation(
-            self._local_ae, self._remote, proposals, calling=self._calling, as_scp=sorted(as_scp)
+            self._local_ae,
+            self._remote,
+            proposals,
+            calling=self._calling,
+            as_scp=sorted(as_scp),
+            relational=(self._move_uid, self._get_uid) if self._relational else (),
         )
 
 

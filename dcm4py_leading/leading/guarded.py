@@ -12,6 +12,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingRefused, LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breaker, BreakerState
+from dcm4py_leading.leading.contacts import Contacts, Part
 from dcm4py_leading.leading.outcome import Tally
 from dcm4py_leading.leading.probe import Spawn, probe
 from dcm4py_leading.leading.query import LeadingQuery
@@ -41,12 +42,14 @@ class GuardedQuery:
         *,
         clock: Callable[[], float],
         in_background: Spawn,
+        contacts: Contacts,
     ) -> None:
         self._query = query
         self._settings = settings
         self._tally = tally
         self._clock = clock
         self._in_background = in_background
+        self._contacts = contacts
         self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -87,12 +90,14 @@ class GuardedQuery:
             )
         except LeadingUnavailable as err:
             if isinstance(err, LeadingMismatch):
-                self._answered(breaker, leading_cfind_scp)
-            elif not is_about_the_question(err, study_instance_uids) and breaker.failed():
-                self._opened(breaker, leading_cfind_scp, local_ae)
+                self._answered(breaker, leading_cfind_scp, local_ae)
+            elif not is_about_the_question(err, study_instance_uids):
+                self._contacts.failed(Part.LEADING, local_ae.ae_title, leading_cfind_scp, str(err))
+                if breaker.failed():
+                    self._opened(breaker, leading_cfind_scp, local_ae)
             raise
         else:
-            self._answered(breaker, leading_cfind_scp)
+            self._answered(breaker, leading_cfind_scp, local_ae)
             return responses
         finally:
             breaker.abandoned()  # where nothing was decided
@@ -108,7 +113,8 @@ class GuardedQuery:
                 )
             return self._breakers[key]
 
-    def _answered(self, breaker: Breaker, scp: AETitle) -> None:
+    def _answered(self, breaker: Breaker, scp: AETitle, local_ae: ApplicationEntity) -> None:
+        self._contacts.answered(Part.LEADING, local_ae.ae_title, scp)
         if breaker.succeeded():
             LOG.info("leading archive %s answers again", scp)
 
@@ -118,7 +124,11 @@ class GuardedQuery:
         times = int(settings.probe_for / settings.breaker_pause) if settings.breaker_pause else 0
         if times and not self._closed.is_set():
             breaker.leave_to_probe()
-            reach = partial(self._query.reach, scp, local_ae, timeout=settings.deadline)
+
+            def reach() -> None:
+                self._query.reach(scp, local_ae, timeout=settings.deadline)
+                self._contacts.answered(Part.LEADING, local_ae.ae_title, scp)
+
             self._in_background(
                 partial(probe, breaker, scp, reach, pause=settings.breaker_pause, times=times, wait=self._closed.wait)
             )

@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.errors import LeadingQueryFailed, LeadingRefused, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breaker
+from dcm4py_leading.leading.contacts import Contacts, Part
 from dcm4py_leading.leading.outcome import LookupOutcome, Tally, asked_by_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity
@@ -44,8 +45,16 @@ class GuardedKeysQuery:
     So a leading archive that is down does not cost every query its timeout. Safe under threads.
     """
 
-    def __init__(self, query: LeadingKeysQuery, settings: LeadingSettings, *, clock: Callable[[], float]) -> None:
-        """``clock`` counts seconds and never goes back."""
+    def __init__(
+        self,
+        query: LeadingKeysQuery,
+        settings: LeadingSettings,
+        *,
+        clock: Callable[[], float],
+        contacts: Contacts | None = None,
+    ) -> None:
+        """``clock`` counts seconds and never goes back; ``contacts`` is told how questions go."""
+        self._contacts = contacts or Contacts()
         self._query = query
         self._settings = settings
         self._clock = clock
@@ -95,11 +104,13 @@ class GuardedKeysQuery:
         except (LeadingTooManyMatches, LeadingQueryFailed):
             breaker.succeeded()  # it is there; another question may fare better
             raise
-        except LeadingUnavailable:
+        except LeadingUnavailable as err:
             breaker.failed()
+            self._contacts.failed(Part.LEADING, local_ae.ae_title, leading_cfind_scp, str(err))
             raise
         else:
             breaker.succeeded()
+            self._contacts.answered(Part.LEADING, local_ae.ae_title, leading_cfind_scp)
             return responses
         finally:
             breaker.abandoned()  # where nothing was decided

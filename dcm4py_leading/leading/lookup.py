@@ -16,6 +16,7 @@ from functools import partial
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.errors import LeadingRefused, LeadingUnavailable
 from dcm4py_leading.leading.cache import LeadingCache
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.guarded import GuardedQuery, is_about_the_question
 from dcm4py_leading.leading.last_known import Asked, LastKnown
 from dcm4py_leading.leading.outcome import Looked, LookupCounts, LookupOutcome, Tally, asked
@@ -58,14 +59,23 @@ class LeadingLookup:
         settings: LeadingSettings | None = None,
         last_known: LastKnown | None = None,
         in_background: Spawn = spawn,
+        contacts: Contacts | None = None,
     ) -> None:
-        """``clock`` counts seconds and never goes back; ``last_known`` outlives the lookup."""
+        """``clock`` counts seconds and never goes back; ``last_known`` outlives the lookup; ``contacts`` is told how
+        questions go."""
         self._device = device
         self._clock = clock
         self.settings = settings or LeadingSettings()
         self._last_known = last_known
         self._tally = Tally()
-        self._query = GuardedQuery(query, self.settings, self._tally, clock=clock, in_background=in_background)
+        self._query = GuardedQuery(
+            query,
+            self.settings,
+            self._tally,
+            clock=clock,
+            in_background=in_background,
+            contacts=contacts or Contacts(),
+        )
         self._cache = LeadingCache(
             max_size=device.archive.leading_cfind_scp_query_cache_size,
             stale_after=device.archive.leading_cfind_scp_query_cache_stale_timeout,

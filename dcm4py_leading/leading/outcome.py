@@ -41,7 +41,7 @@ class LookupOutcome(enum.Enum):
     MISMATCH = "mismatch"
     """Answered with another study, or with this one twice."""
     UNREADABLE = "unreadable"
-    """Answered with text that cannot be decoded as it is declared."""
+    """Answered with what cannot be read, such as text that cannot be decoded as it is declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ StudyAttributes = Dataset
 """What a leading archive says of one study: the return keys, decoded. Shared between threads, so only read."""
 
 
+class UnreadableAnswer(Dataset):
+    """A response that cannot be read; all that is in it is Study Instance UID, where that can be told."""
+
+
 class LeadingQuery(Protocol):
     """Asks a leading archive by C-FIND; implemented by ``dicom/scu.py``."""
 

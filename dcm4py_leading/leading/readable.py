@@ -11,9 +11,14 @@ from dcm4py_leading.dataset.charset import undecodable
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
-from dcm4py_leading.leading.query import StudyAttributes
+from dcm4py_leading.leading.query import StudyAttributes, UnreadableAnswer
 from dcm4py_leading.leading.uid_list import Page
 from dcm4py_leading.model.values import UID, AETitle, Tag
+
+_OF_ONE_VALUE = frozenset(
+    {0x00080050, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x0020000D, 0x00200010}
+)
+"""Accession Number, what tells the patient, Study Instance UID, Study ID."""
 
 
 def page_of(
@@ -31,7 +36,14 @@ def page_of(
     has_stranger = False
     for response in responses:
         uid = known.get(str(response.get("StudyInstanceUID", "")))
-        if uid is None:
+        if isinstance(response, UnreadableAnswer):
+            if uid is None and len(asked_for) == 1 and "StudyInstanceUID" not in response:
+                uid = asked_for[0]  # what else
+            if uid is None:
+                has_stranger = True  # whichever it is: each is asked for by itself
+            else:
+                found[uid] = LeadingUnreadable(f"{scp} answered with what cannot be read")
+        elif uid is None:
             has_stranger = True
         elif uid in found:
             twice.add(uid)
@@ -64,4 +76,14 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
         pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
     if (attribute := undecodable(study)) is not None:
         raise LeadingUnreadable(f"answered with {attribute} in another character set than it declares")
+    _require_sound(study)
     return study
+
+
+def _require_sound(study: Dataset) -> None:
+    """Raises LeadingUnreadable where what tells who it is has two values, or a value is none that its VR can have."""
+    for element in study:
+        if element.tag in _OF_ONE_VALUE and element.VM > 1:
+            raise LeadingUnreadable(f"answered with {element.VM} values of {element.keyword}")
+        if isinstance(element.value, bytes) and element.VR == "UN" and element.keyword:
+            raise LeadingUnreadable(f"answered with {element.keyword} that is not what its VR says")

@@ -191,6 +191,10 @@ class ArchiveDevice:
     """dcmCStoreSCUOfCMoveSCP: by the AE title from which objects come, the C-MOVE SCP that they answer."""
     show_patient_info_in_system_log: PatientInfo = PatientInfo.PLAIN_TEXT
     query_fetch_size: int = 100
+    identify_patient_by_id_and_name: bool = False
+    """dcmIdentifyPatientByIDAndName: two names under one Patient ID are two patients, whatever else is the same."""
+    identify_patient_by_all_attributes: bool = False
+    """dcmIdentifyPatientByAllAttributes: so are any two attributes, where the Patient ID has no issuer."""
     attribute_filters: Mapping[Entity, AttributeFilter] = field(default_factory=dict)
     attribute_sets: tuple[AttributeSet, ...] = ()
     storages: Mapping[str, StorageDescriptor] = field(default_factory=dict)

@@ -107,6 +107,82 @@ FIND_SNAPSHOT_SECONDS: Final = 900.0
 
 Beyond: the C-FIND ends with A700."""
 
+# -- On the wire
+
+SENT_PDU_LEAST_BYTES: Final = 1024
+"""Shortest maximum length of a P-DATA-TF that a peer may announce to be sent data sets.
+
+Beyond: below it, its C-FIND, C-MOVE and C-GET end with C000; an association of ours with it is aborted."""
+
+COMMAND_BYTES: Final = 65_536
+"""Length of a command set.
+
+Beyond: the association is aborted."""
+
+REMEMBERED_CONTEXT_BYTES: Final = 1024
+"""Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
+
+Beyond: it is decoded each time."""
+
+REMEMBERED_CONTEXTS_BYTES: Final = 2_097_152
+"""All presentation contexts that are remembered decoded, and as much for the answers to them.
+
+Beyond: all are forgotten, and decoded again."""
+
+FOREIGN_PEERS: Final = 1000
+"""Hosts that speak TLS, HTTP or the like on a DICOM port and whose connections are counted.
+
+Beyond: all are forgotten, and told again when they come."""
+
+REMEMBERED_COMMAND_BYTES: Final = 1024
+"""Length of a command set whose layout is remembered.
+
+Beyond: it is decoded element by element each time."""
+
+# -- Identifiers of C-FIND, C-MOVE and C-GET
+
+IDENTIFIER_BYTES: Final = 4_194_304
+"""Length of an identifier, inflated where it is deflated.
+
+Beyond: A900."""
+
+IDENTIFIER_ELEMENTS: Final = 4096
+"""Elements and items of an identifier, those in sequences included.
+
+Beyond: A900."""
+
+IDENTIFIER_DEPTH: Final = 16
+"""Depth to which sequences are nested in an identifier.
+
+Beyond: A900."""
+
+IDENTIFIER_VALUES: Final = 20_000
+"""Values of all keys of an identifier together, as the UIDs of a list.
+
+Beyond: A900."""
+
+KEY_CHARACTERS: Final = 1024
+"""Length of one value of a key that is matched.
+
+Beyond: A900."""
+
+KEY_PATTERNS: Final = 100
+"""Values of one key that are wild cards or ranges, and the forms in which a name is looked for.
+
+Beyond: A900."""
+
+# -- Data sets
+
+DATA_SET_ELEMENTS: Final = 65_536
+"""Elements of the top level of a data set that is stored.
+
+Beyond: C000."""
+
+DATA_SET_NESTED_ELEMENTS: Final = 2_000_000
+"""Elements, items and fragments in the sequences and the pixel data of a data set that is stored.
+
+Beyond: C000."""
+
 # -- Rules
 
 CONDITION_MATCH_SECONDS: Final = 0.5
@@ -137,6 +213,11 @@ REMOTE_AE_TITLES: Final = 10_000
 """AE titles whose look-up in the directory is remembered, those that are not there included.
 
 Beyond: the oldest is forgotten, and looked up again."""
+
+FOLLOWED_AES: Final = 200
+"""AEs that were looked up, such as move destinations, which `serve --watch` goes on looking at.
+
+Beyond: the one looked up longest ago is read again only after dcmAECacheStaleTimeout."""
 
 LISTED_AES: Final = 2_000
 """AEs of the directory that are listed to find the one that a misspelt title means.

@@ -107,3 +107,6 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "leading-deadline": parse_duration,
     "proxy-keep": _size,
 }
+
+SETTINGS = tuple(sorted({**_OPTIONS, **_AE_OPTIONS}))
+"""The names of all settings."""

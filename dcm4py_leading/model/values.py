@@ -87,11 +87,11 @@ class InformationModel(enum.Enum):
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read an ISO 8601 duration such as PT5M, P1DT12H, PT0.5S or P2W.
+    """Read an ISO 8601 duration such as PT5M, P1DT12H, PT0.5S or P2W, in upper or lower case.
 
     Months and years have no fixed length, and a timeout cannot be negative: both raise ValueError.
     """
-    text = text.strip()
+    text = text.strip().upper()
     try:
         value = isodate.parse_duration(text)
         if text.endswith("T"):  # isodate takes PT for zero

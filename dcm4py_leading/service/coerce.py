@@ -85,6 +85,12 @@ class Coercer:
         return self.reads.union(*(reads for reads in steps if not isinstance(reads, All)))
 
     @property
+    def writes(self) -> frozenset[int]:
+        """Tags of the top level that rules may bring in, as far as they name them."""
+        steps = (step.writes for rule in self._rules for step in rule.steps)
+        return frozenset().union(*(writes for writes in steps if not isinstance(writes, All)))
+
+    @property
     def needs_attributes(self) -> bool:
         """Whether `select` looks at the data set at all."""
         return bool(self.reads)

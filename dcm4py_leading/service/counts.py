@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping
 Key = tuple[str, str, str]
 """cn of the rule, name of the step, outcome."""
 
+RequestKey = tuple[str, str, int]
+"""Service such as C-MOVE, AE of ours, final status."""
+ObjectKey = tuple[str, str]
+"""AE of ours, and what became of an object to be sent: ``sent`` or ``failed``."""
+
 
 class ServiceCounts:
     """Counted by all threads; one lock."""
@@ -17,6 +22,8 @@ class ServiceCounts:
         self._lock = threading.Lock()
         self._counts: Counter[Key] = Counter()
         self._transcoded = 0
+        self._requests: Counter[RequestKey] = Counter()
+        self._objects: Counter[ObjectKey] = Counter()
 
     def count(self, ended: Iterable[Key]) -> None:
         """Steps of coercions ended."""
@@ -38,3 +45,24 @@ class ServiceCounts:
         """How many objects so far left in another transfer syntax than they are stored in."""
         with self._lock:
             return self._transcoded
+
+    def count_request(self, service: str, ae_title: str, status: int) -> None:
+        """A request to one of our AEs was answered with this final status."""
+        with self._lock:
+            self._requests[service, ae_title, status] += 1
+
+    def requests(self) -> Mapping[RequestKey, int]:
+        """The requests so far."""
+        with self._lock:
+            return dict(self._requests)
+
+    def count_objects(self, ae_title: str, *, sent: int, failed: int) -> None:
+        """A retrieve ended: so many objects arrived, and so many did not."""
+        with self._lock:
+            self._objects[ae_title, "sent"] += sent
+            self._objects[ae_title, "failed"] += failed
+
+    def objects(self) -> Mapping[ObjectKey, int]:
+        """The objects of retrieves so far."""
+        with self._lock:
+            return dict(self._objects)

@@ -49,6 +49,13 @@ class Stream(Protocol):
         """How many are to be sent, as far as is known now, when so many sub-operations have ended."""
         ...
 
+    def left(self, ended: int) -> int:
+        """How many have not been sent, when so many sub-operations have ended and no more can follow.
+
+        Where that is not known, whoever sends them is asked.
+        """
+        ...
+
     @property
     def is_ready(self) -> bool:
         """Whether the next one can be had, or is known not to come, without waiting."""
@@ -81,7 +88,10 @@ class Destination(Protocol):
         ...
 
     def end_store(self, message_id: int) -> int | None:
-        """The status of its response; None when there was none."""
+        """The status of its response; None when there was none.
+
+        Raises SubOperationFailed where it is known why none can come.
+        """
         ...
 
 
@@ -246,9 +256,10 @@ class _Delivering:
         if self._stream is None:
             for obj in self._objects:
                 self._record(SubOperation.FAILED, obj)
-        elif self._tally.remaining:
+        else:
+            left = self._stream.left(self._tally.ended)
             with self._lock:
-                self._tally = self._tally.without_the_rest()
+                self._tally = replace(self._tally, remaining=left).without_the_rest()
 
     def _next(self) -> RetrievedObject | None:
         with self._lock:
@@ -272,7 +283,11 @@ class _Delivering:
             return obj.prepare(accepted)
 
     def _ended(self, obj: RetrievedObject, message_id: int, to: Destination) -> None:
-        status = to.end_store(message_id)
+        try:
+            status = to.end_store(message_id)
+        except SubOperationFailed as err:
+            self._failed(obj, err)
+            return
         outcome = outcome_of(status)
         if outcome is SubOperation.FAILED:
             answer = "no response" if status is None else f"status 0x{status:04X}"

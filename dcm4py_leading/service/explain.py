@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,8 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.query import RetrieveKeys, parse_query
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import Context, Peer
@@ -32,12 +35,14 @@ from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.log import ref
+from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
-from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
+from dcm4py_leading.model.values import UID, AETitle, InformationModel, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
 from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.query_archive import Asked
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
 from dcm4py_leading.service.stored_bytes import read_stored
 
@@ -67,13 +72,24 @@ class Wanted:
     sop_class: UID | None = None
     sending: Peer = field(default_factory=Peer)
     receiving: Peer = field(default_factory=Peer)
+    is_of_unknown_class: bool = False
+    """Whether it is about a study whose objects are not known."""
 
 
 def parse_wanted(parameters: Mapping[str, str]) -> Wanted:
-    """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion."""
+    """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion.
+
+    ``to=AET`` stands for what we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
+    """
+    if parameters.get("to"):
+        said = sorted({"dimse", "role", "receiving-ae"} & {name for name, value in parameters.items() if value})
+        if said:
+            raise WrongQuestion(f"to goes without {' and '.join(said)}")
+        sent = {"dimse": Dimse.C_STORE_RQ.value, "role": TransferRole.SCP.value, "receiving-ae": parameters["to"]}
+        parameters = {**parameters, **sent}
     dimse, role = _parsed(parameters, "dimse", Dimse), _parsed(parameters, "role", TransferRole)
     if dimse is None or role is None:
-        raise WrongQuestion("dimse and role are required")
+        raise WrongQuestion("say which message: to, such as STORESCP, or dimse and role")
     if Message(dimse, role) not in MESSAGES:
         raise WrongQuestion(f"role {role.value} makes no sense with {dimse.value}")
     return Wanted(
@@ -171,9 +187,7 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
     except ValueError as err:
         raise WrongQuestion(f"study: {err}") from err
     instances = runtime.index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(uid,)))
-    if not instances:
-        raise StudyNotStored("the study is not stored here")
-    instance, basis = instances[0], basis_of(runtime, is_asking=is_asking)
+    basis = basis_of(runtime, is_asking=is_asking)
     LOG.info(
         "explain %s %s study=%s leading=%s",
         wanted.dimse.value,
@@ -181,6 +195,9 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
         ref(uid),
         "ask" if is_asking else "none",
     )
+    if not instances:
+        return _explain_from_elsewhere(runtime, uid, wanted, basis)
+    instance = instances[0]
     if wanted.dimse is Dimse.C_FIND_RSP:
         return explain(instance.attributes, wanted, basis)
     with runtime.storage(instance.location.storage_id).open(instance.location) as file:
@@ -189,6 +206,46 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
         ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
     is_retrieve = wanted.transfer_role is TransferRole.SCP
     return explain(ds, wanted, basis, indexed=instance.attributes if is_retrieve else None)
+
+
+def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: Basis) -> Explanation:
+    """What would become of a study that is not here: of what the archives behind the AE say of it by C-FIND.
+
+    Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.
+    """
+    ae, _ = _local_ae(wanted, runtime.device)
+    if not ae.settings.spanning_cfind_scps:
+        raise StudyNotStored("the study is not stored here")
+    keys = Dataset()
+    keys.QueryRetrieveLevel, keys.StudyInstanceUID = Level.STUDY.value, uid
+    asked = Asked(
+        query=parse_query(keys, InformationModel.STUDY_ROOT, relational=False),
+        keys=keys,
+        sop_class_uid=_STUDY_ROOT_FIND,
+        relational=False,
+        local_ae=ae,
+        wanted=_study_keys(runtime),
+    )
+    with closing(runtime.archives[ae.ae_title].matches(asked, fetch_size=1)) as matches:
+        match = next((found for found in matches if isinstance(found, Match)), None)
+    archives = ", ".join(ae.settings.spanning_cfind_scps)
+    if match is None:
+        raise StudyNotStored(f"the study is neither here nor at {archives}")
+    note = f"the study is not here: explained is what {archives} says of it by C-FIND, without series and objects"
+    if wanted.dimse is Dimse.C_STORE_RQ and wanted.sop_class is None:
+        wanted = replace(wanted, is_of_unknown_class=True)
+        note += "; where a rule has dcmSOPClass, give --sop-class"
+    explanation = explain(match.attributes, wanted, basis)
+    return replace(explanation, notes=(note, *explanation.notes))
+
+
+def _study_keys(runtime: Runtime) -> frozenset[int]:
+    """Patient and study attributes: those of the filters, and those that the rules look at."""
+    filters = runtime.device.archive.attribute_filters
+    tags = {
+        int(tag) for entity in (Entity.PATIENT, Entity.STUDY) if entity in filters for tag in filters[entity].tags
+    } | {0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00080020, 0x00080050, 0x00081030}
+    return frozenset(tags)
 
 
 def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Dataset | None = None) -> Explanation:
@@ -229,7 +286,7 @@ class _Explaining:
             if changes:
                 self._notes.append(f"before the rules, {len(changes)} attributes were brought to what the index says")
         start = deepcopy(ds)
-        told = explained_rules(selection)
+        told = explained_rules(selection, attributes)
         executed: list[Executed] = []
         try:
             coerced = run(coercion(ds, selection, executed), self._answer)
@@ -241,7 +298,7 @@ class _Explaining:
                 steps=explained_steps(selection, start, executed, withheld=self._withheld, has_failed=True),
                 elements=(),
                 failure=str(err),
-                notes=tuple(self._notes),
+                notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
             )
         if self._context.dimse is not Dimse.C_STORE_RQ:
             if "QueryRetrieveLevel" in before:
@@ -256,7 +313,7 @@ class _Explaining:
             rules=told,
             steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
-            notes=tuple(self._notes),
+            notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
         )
 
     def _is_telling_originals(self) -> bool:
@@ -267,7 +324,11 @@ class _Explaining:
         leading, worklist = self._basis.leading, self._basis.worklist
         if isinstance(question, LeadingQuestion):
             if leading is not None:
-                return leading.answers([question], self._ae)[question]
+                begun = time.monotonic()
+                looked = leading.look_up([question], self._ae)[question]
+                milliseconds = (time.monotonic() - begun) * 1000
+                self._notes.append(f"{question.leading_cfind_scp}: {looked.outcome.value} after {milliseconds:.0f} ms")
+                return looked.answer
             self._withheld.add(question)
             return None
         if worklist is not None:
@@ -304,10 +365,27 @@ def _context(ds: Dataset, wanted: Wanted, ae: ApplicationEntity, basis: Basis) -
     return Context(
         dimse=wanted.dimse,
         transfer_role=wanted.transfer_role,
-        sop_class=wanted.sop_class or _sop_class(ds, wanted.dimse),
+        sop_class=wanted.sop_class or ("" if wanted.is_of_unknown_class else _sop_class(ds, wanted.dimse)),
         sending=sending,
         receiving=receiving,
     )
+
+
+def _move_notes(ae: ApplicationEntity, context: Context, basis: Basis) -> list[str]:
+    """Why a C-MOVE to the receiver would fail before any rule is looked at."""
+    title = context.receiving.ae_title
+    if context.dimse is not Dimse.C_STORE_RQ or context.transfer_role is not TransferRole.SCP or title is None:
+        return []
+    notes = []
+    try:
+        if basis.resolve(AETitle(title)) is None:
+            notes.append(f"the directory has no dicomNetworkAE {title}: a C-MOVE there ends with A801")
+    except (ConfigError, ValueError) as err:
+        notes.append(f"{title} cannot be looked up in the directory: {err}")
+    allowed = ae.settings.accepted_move_destinations
+    if allowed and title not in allowed:
+        notes.append(f"dcmAcceptedMoveDestination of {ae.ae_title} does not list {title}: a C-MOVE ends with C801")
+    return notes
 
 
 def _host(title: str | None, basis: Basis) -> str | None:

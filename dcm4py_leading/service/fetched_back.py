@@ -107,6 +107,10 @@ class FetchedBack:
         """See `deliver.Stream`."""
         return max(self._count - ended, 0)
 
+    def left(self, ended: int) -> int:
+        """See `deliver.Stream`."""
+        return self.remaining(ended)
+
     @property
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydicom import Dataset
@@ -19,8 +19,9 @@ from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
 from dcm4py_leading.leading.settings import LULL, LeadingSettings, Lull
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import InformationModel, TransferRole
+from dcm4py_leading.model.values import InformationModel, Level, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.key_support import KeySupport, are_supported
 from dcm4py_leading.service.leading_first import leading_first
 from dcm4py_leading.service.matches_coerced import Begun, MatchCoercion, study_of
 from dcm4py_leading.service.query_archive import Asked
@@ -58,6 +59,8 @@ class Found:
     To be closed by the caller when it wants no more of them.
     """
     coercer: Coercer
+    support: KeySupport = field(default_factory=KeySupport)
+    """As far as the pages have been read."""
 
 
 def find(runtime: Runtime, request: FindRequest) -> Found:
@@ -84,6 +87,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
         local_ae=ae,
         wanted=coercer.looks_at,
         is_over=request.is_over,
+        are_supported=are_supported(request.identifier, query, _kept(runtime), coercer.writes),
     )
     archive, fetch_size = runtime.archives[ae.ae_title], runtime.device.archive.query_fetch_size
     led = leading_first(runtime, message, coercer, asked)
@@ -100,11 +104,16 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
         counted = rows if most is None else _limited(rows, most, ae)
         kept = led.kept(_coerced(counted, coercer, request.sop_class_uid, settings)) if coercer.has_rules else counted
         encoded = (match if isinstance(match, Lull) else _encoded(match, request) for match in kept)
-        return Found(pages=_pages(encoded, settings, list, rows), coercer=coercer)
+        return Found(pages=_pages(encoded, settings, list, rows), coercer=coercer, support=asked.support)
     answering = _Answering(runtime, request, message, coercer)
     matches = archive.matches(asked, fetch_size=fetch_size)
     counted_matches = matches if most is None else _limited(matches, most, ae)
-    return Found(pages=_pages(counted_matches, settings, answering.page, matches), coercer=coercer)
+    pages = _pages(counted_matches, settings, answering.page, matches)
+    return Found(pages=pages, coercer=coercer, support=asked.support)
+
+
+def _kept(runtime: Runtime) -> Mapping[Level, Collection[int]]:
+    return runtime.index.keeper(runtime.device.archive.attribute_filters).tags
 
 
 def _too_many(ae: ApplicationEntity) -> TooManyMatches:

@@ -76,11 +76,13 @@ class Forward:
         patience: float | None,
         asked: Hashable = None,
         is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
+        count: Callable[[], int | None] = lambda: None,
     ) -> None:
         """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
 
         ``asked`` is equal for retrieves of the same objects, and None where that is not known. ``is_asked_for`` tells
-        of an object whether it was asked for where the ``studies`` are not known.
+        of an object whether it was asked for where the ``studies`` are not known, ``count`` asks how many objects there
+        are in all.
         """
         self.scp = scp
         self.originator = originator
@@ -101,6 +103,7 @@ class Forward:
         self._strangers: set[str] = set()
         """Those of what came and nobody had asked for."""
         self._is_asked_for = is_asked_for
+        self._count = count
         self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
         """How many objects there are in all, by the other archive's last response."""
@@ -282,6 +285,11 @@ class Forward:
             if not self._has_ended:
                 known = max(known, self._told - self._repeated)
         return max(known - ended, 0)
+
+    def left(self, ended: int) -> int:
+        """See `deliver.Stream`: of what has not come, pending responses tell, and who else can be asked."""
+        left = self.remaining(ended)
+        return left if self._has_ended else max(left, (self._count() or 0) - ended)
 
     @property
     def is_ready(self) -> bool:

@@ -54,6 +54,10 @@ class KeptInPassing:
         """See `deliver.Stream`."""
         return self._forward.remaining(ended)
 
+    def left(self, ended: int) -> int:
+        """See `deliver.Stream`."""
+        return self._forward.left(ended)
+
     @property
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""

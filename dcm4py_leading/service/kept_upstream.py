@@ -44,6 +44,8 @@ class OneUpstream(Protocol):
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]: ...
 
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
+
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
 
 
@@ -87,6 +89,10 @@ class KeptUpstream:
             if study is None or not _numbers(study, keys):
                 raise
             return keys.sop_instance_uids or keys.series_instance_uids or keys.study_instance_uids
+
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """See `Upstream`."""
+        return self._upstream.count(local_ae, keys)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`."""
@@ -173,6 +179,10 @@ class FromCache:
     def remaining(self, ended: int) -> int:
         """See `deliver.Stream`."""
         return max(len(self._numbers) - ended, 0)
+
+    def left(self, ended: int) -> int:
+        """See `deliver.Stream`."""
+        return self.remaining(ended)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
         """See `deliver.Stream`."""

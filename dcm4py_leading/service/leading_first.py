@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.identity import EachPersonOnce
 from dcm4py_leading.archive.keys import (
     ALWAYS_KEPT,
-    ISSUER_OF_PATIENT_ID,
     KEYS,
     MODALITIES_IN_STUDY,
-    PATIENT_ID,
     SOP_CLASSES_IN_STUDY,
     STUDY_INSTANCE_UID,
     keys_of,
@@ -112,18 +111,12 @@ class LeadingFirst:
         return asked.regardless_of(self.led).of_studies(self.named)
 
     def _patients(self, rows: Iterable[Dataset | Lull]) -> Iterator[Dataset | Lull]:
-        seen: set[tuple[str, str | None]] = set()
+        once = EachPersonOnce()
         for row in rows:
             if isinstance(row, Lull):
                 yield row
-                continue
-            patient_id = first_text(row, PATIENT_ID)
-            if patient_id is not None:
-                identity = (patient_id, first_text(row, ISSUER_OF_PATIENT_ID))
-                if identity in seen:
-                    continue
-                seen.add(identity)
-            yield _reduced(row, self.patient_attributes)
+            elif once.is_new(row):
+                yield _reduced(row, self.patient_attributes)
 
 
 def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:

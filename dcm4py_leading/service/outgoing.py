@@ -24,6 +24,7 @@ from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQU
 from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
@@ -111,7 +112,8 @@ class BytewiseCoercion:
             instance = None
         if instance is not None:
             upper, own = instance.encoded_attributes[:-1], instance.encoded_attributes[-1]
-            own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
+            if own:
+                own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
         try:
             spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)
@@ -192,7 +194,8 @@ class BytewiseCoercion:
         known = self._concerns.get(key)
         if known is None:
             above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
-            touched = plan.touched | self._always | above
+            grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
+            touched = plan.touched | self._always | above | grouped
             if any(_has_several_vrs(tag) for tag in touched.union(own)):
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))

@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
+from dcm4py_leading.archive.identity import EachPersonOnce
 from dcm4py_leading.archive.index import Index, Match
-from dcm4py_leading.archive.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, UNIQUE_KEYS
+from dcm4py_leading.archive.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.matching import limited_to_studies, without
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
@@ -24,6 +25,7 @@ from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.key_support import KeySupport
 
 LOG = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class Asked:
     """The only studies that count."""
     is_over: Callable[[], bool] = lambda: False
     """Whether the client waits no more; asked while another archive does not answer."""
+    are_supported: bool = True
+    """Whether the archive here supports all keys."""
+    support: KeySupport = field(default_factory=KeySupport)
+    """The same of all archives that have been asked."""
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
         """The same, of these studies only; its level is STUDY or below."""
@@ -73,7 +79,7 @@ class Asked:
             identifier.StudyInstanceUID = None  # leading archives are asked by it
         if self.studies is not None:
             own = identifier.get("StudyInstanceUID")
-            named = {own} if isinstance(own, str) else set(own or ())
+            named = {own} - {""} if isinstance(own, str) else set(own or ())
             identifier.StudyInstanceUID = [uid for uid in self.studies if not named or uid in named]
         identifier.QueryRetrieveLevel = self.query.level.value
         return identifier
@@ -113,6 +119,8 @@ class Embedded:
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
         """See `QueryArchive`."""
+        if not asked.are_supported:
+            asked.support.lacks_one()
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
 
@@ -147,8 +155,7 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
 
     The first failure is raised when all of them have been given, further ones are told in the log.
     """
-    key = _key_of(asked.query.level)
-    seen: set[bytes] = set()
+    is_new = _once(asked.query.level)
     failure: DependencyError | None = None
     for answer in answers:
         if asked.is_over():
@@ -159,9 +166,7 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
                     if isinstance(match, Lull):
                         yield match
                         continue
-                    identity = key(match)
-                    if identity not in seen:
-                        seen.add(identity)
+                    if is_new(match):
                         yield match
             except DependencyError as err:
                 if failure is not None:
@@ -171,14 +176,22 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
         raise failure
 
 
-def _key_of(level: Level) -> Callable[[Match], bytes]:
-    """What tells the entities of a level apart."""
-    tags = (UNIQUE_KEYS[level],) if level is not Level.PATIENT else (PATIENT_ID, ISSUER_OF_PATIENT_ID)
+def _once(level: Level) -> Callable[[Match], bool]:
+    """Tells of each match whether it is the first of its entity."""
+    if level is Level.PATIENT:
+        once = EachPersonOnce()
+        return lambda match: once.is_new(match.attributes)
+    seen: set[bytes] = set()
+    tag = UNIQUE_KEYS[level]
 
-    def key(match: Match) -> bytes:
-        return b"\\".join(_value_of(match, tag) for tag in tags)
+    def is_new(match: Match) -> bool:
+        identity = _value_of(match, tag)
+        if identity in seen:
+            return False
+        seen.add(identity)
+        return True
 
-    return key
+    return is_new
 
 
 def _value_of(match: Match, tag: int) -> bytes:

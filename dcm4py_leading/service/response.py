@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
+from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.archive.index import Match
@@ -42,15 +43,52 @@ def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -
     """``match`` reduced to what was asked for; ``retrieve_aets`` stand for its own (dcmReturnRetrieveAET)."""
     response = Dataset()
     for tag in sorted({*identifier.keys(), *ALWAYS_RETURNED}):
+        if _is_private(tag):
+            continue
         if tag in match:
             response[tag] = match[tag]
         elif tag in identifier and tag != SPECIFIC_CHARACTER_SET:
             asked = identifier[tag]
             response.add_new(tag, asked.VR, [] if asked.VR == "SQ" else None)
+    _add_private(response, match, identifier)
     response.QueryRetrieveLevel = identifier.QueryRetrieveLevel
     if retrieve_aets:
         response.RetrieveAETitle = list(retrieve_aets)
     return response
+
+
+def _add_private(response: Dataset, match: Dataset, identifier: Dataset) -> None:
+    """The private elements that were asked for, in the blocks in which they were, where the match has their creator.
+
+    Of a block whose creator it does not have, it has nothing to say (PS3.5 7.8.1).
+    """
+    private = [tag for tag in identifier.keys() if _is_private(tag)]
+    for creator_tag in private:
+        creator = _creator(identifier, creator_tag)
+        there = next(
+            (tag for tag in match.keys() if creator and _creator(match, tag, creator_tag.group) == creator), None
+        )
+        if there is None:
+            continue
+        response.add_new(creator_tag, "LO", creator)
+        for tag in private:
+            if tag.group == creator_tag.group and tag.element >> 8 == creator_tag.element:
+                own = (tag.group << 16) | (there.element << 8) | (tag.element & 0xFF)
+                element = match.get(own)
+                vr = identifier[tag].VR if element is None else element.VR
+                response.add_new(tag, vr, ([] if vr == "SQ" else None) if element is None else element.value)
+
+
+def _creator(ds: Dataset, tag: BaseTag, group: int | None = None) -> str:
+    """The Private Creator that the element is; empty where it is none, or of another group."""
+    if not tag.is_private_creator or group not in (None, tag.group):
+        return ""
+    value = ds[tag].value
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")).strip(" \0")
+
+
+def _is_private(tag: int) -> bool:
+    return bool(tag >> 16 & 1)
 
 
 def encode(ds: Dataset, transfer_syntax_uid: str) -> bytes:
@@ -123,6 +161,8 @@ class Template:
         for tag in sorted({*asked, *ALWAYS_RETURNED, *fixed}):
             if tag & 0xFFFF == 0 or tag < 0x00080000:
                 raise NotCut  # group lengths are not sent
+            if _is_private(tag):
+                raise NotCut  # only where the match has its creator
             if tag in fixed:
                 self._plan.append((tag, self._encoded(fixed[tag]), True))
             elif tag in asked and tag != SPECIFIC_CHARACTER_SET:
@@ -207,14 +247,17 @@ def _computed_element(tag: int, value: object) -> bytes:
         text = "\\".join(str(one) for one in value)
     else:
         text = str(value)
-    return _text_element(tag, text)
+    return _known_text_element(tag, text) if len(text) <= _LONGEST_KNOWN else _text_element(tag, text)
 
 
-@lru_cache(maxsize=1024)
 def _text_element(tag: int, text: str) -> bytes:
     if not text.isascii():
         raise NotCut
     return _explicit(tag, dictionary_VR(tag), text.encode("ascii"))
+
+
+_known_text_element = lru_cache(maxsize=1024)(_text_element)
+_LONGEST_KNOWN = 256
 
 
 def _explicit(tag: int, vr: str, value: bytes) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.errors import MoveDestinationNotAllowed
+from dcm4py_leading.errors import MoveDestinationNotAllowed, MoveDestinationUnknown
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
@@ -37,6 +37,8 @@ class RetrieveRequest:
 
 def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> RemoteAE:
     """The AE to move to. Raises MoveDestinationNotAllowed, MoveDestinationUnknown, ConfigUnavailable."""
+    if not title:
+        raise MoveDestinationUnknown("the C-MOVE names no move destination")
     allowed = local_ae.settings.accepted_move_destinations
     if allowed and title not in allowed:
         raise MoveDestinationNotAllowed(f"dcmAcceptedMoveDestination of {local_ae.ae_title} does not list {title}")

@@ -70,6 +70,8 @@ class Retrieval:
     coercer: Coercer
     stream: Stream | None = None
     """Where the objects come from, if that is elsewhere."""
+    study_instance_uids: tuple[str, ...] = ()
+    """Those of the instances that are here."""
 
 
 class RetrieveArchive(Protocol):
@@ -105,13 +107,23 @@ class Embedded:
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
         stored = _asked([StoredInstance(common, instance, selections.of(instance)) for instance in here], coercer)
         contexts = _store_contexts(instances)
+        studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
         if not missing:
-            return Retrieval(expected=len(here), contexts=contexts, objects=stored, coercer=coercer)
+            return Retrieval(
+                expected=len(here), contexts=contexts, objects=stored, coercer=coercer, study_instance_uids=studies
+            )
         externals = self._runtime.externals[common.local_ae.ae_title]
         back = FetchedBack(externals, common.local_ae, missing, len(here))
         known = {str(instance.sop_instance_uid): instance for instance in missing}
-        objects = chain(stored, forwarded(common, back, known))
-        return Retrieval(expected=0, contexts=contexts, objects=objects, coercer=coercer, stream=back)
+        objects = chain(stored, forwarded(common.for_copies(), back, known))
+        return Retrieval(
+            expected=0,
+            contexts=contexts,
+            objects=objects,
+            coercer=coercer,
+            stream=back,
+            study_instance_uids=studies,
+        )
 
 
 class Behind:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.identity import Identification
 from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.archive.storage import Storage
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
+from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.settings import LeadingSettings
@@ -66,6 +70,12 @@ class Runtime:
     resolve: Callable[[AETitle], RemoteAE | None]
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
+    contacts: Contacts = field(default_factory=Contacts)
+    """How the archives answer that this configuration names."""
+    looked_up: Callable[[], Recording] = Recording
+    """What the directory said of the remote AEs that were looked up."""
+    forget_aes: Callable[[Iterable[str]], None] = lambda _: None
+    """Lets remote AEs be looked up anew, by title."""
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     """What this configuration made of the matches of queries."""
@@ -74,6 +84,16 @@ class Runtime:
     def device(self) -> Device:
         """The configured device."""
         return self.snapshot.device
+
+    @property
+    def keeper(self) -> Keeper:
+        """What the index keeps of objects, and how it knows whose they are."""
+        archive = self.device.archive
+        identification = Identification(
+            by_id_and_name=archive.identify_patient_by_id_and_name,
+            by_all_attributes=archive.identify_patient_by_all_attributes,
+        )
+        return self.index.keeper(archive.attribute_filters, identification)
 
     def close(self) -> None:
         """Keep nothing any more that takes resources; leases that are left go on to work."""

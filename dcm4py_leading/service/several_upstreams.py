@@ -38,6 +38,10 @@ class SeveralUpstreams:
         answers = [upstream.held(local_ae, keys) for upstream in self._upstreams]
         return list(dict.fromkeys(uid for held in answers for uid in held))
 
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """See `Upstream`: what the first one has that has any."""
+        return next((count for upstream in self._upstreams if (count := upstream.count(local_ae, keys))), None)
+
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """See `Upstream`: dcmFallbackCMoveSCPLeadingCFindSCP is one for all of them."""
         return self._upstreams[0].instances_of(local_ae, keys)
@@ -170,6 +174,23 @@ class _InTurn:
         """See `deliver.Stream`: of what is wanted still there is one object each at least."""
         to_come = len(self._wanted) if self._waiting else len(self._missing)
         return max(sum(part.remaining(0) for part in self._parts) + to_come - ended, 0)
+
+    def left(self, ended: int) -> int:
+        """See `deliver.Stream`: those that have not been asked for anything tell what they have."""
+        left = sum(part.left(0) for part in self._parts) + len(self._missing) - ended
+        for upstream, known in self._waiting:
+            if not self._wanted:
+                break
+            try:
+                held = set(upstream.held(self._local_ae, _only(self._keys, self._wanted)) if known is None else known)
+            except ArchiveUnavailable as err:
+                self._pass_over(err)
+                continue
+            uids = [uid for uid in self._wanted if uid in held]
+            if uids:
+                left += upstream.count(self._local_ae, _only(self._keys, uids)) or len(uids)
+                self._wanted = [uid for uid in self._wanted if uid not in held]
+        return max(left, 0)
 
     @property
     def is_ready(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -17,9 +18,9 @@ from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.integrity import plain_spans
 from dcm4py_leading.dataset.part10 import encode_header
-from dcm4py_leading.dataset.scan import Buffer, Span, encoding_of
+from dcm4py_leading.dataset.scan import Buffer, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.unreadable import UNREADABLE
-from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StorageUnavailable
+from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StatusError, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
@@ -29,6 +30,7 @@ from dcm4py_leading.service.whole import WholeObject, coercing
 
 LOG = logging.getLogger(__name__)
 
+_STUDY_INSTANCE_UID = 0x0020000D
 _PIXELS = 0x7FE00000
 _COPIED_BYTES = 1 << 16
 
@@ -62,10 +64,10 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     CoercionFailed, StorageUnavailable, IndexUnavailable, and then nothing of the object is left.
     """
     storage = runtime.storage_for(ae)
-    keeper = runtime.index.keeper(runtime.device.archive.attribute_filters)
+    keeper = runtime.keeper
     coercer = _coercer(runtime, ae, received)
-    with storage.receive() as incoming:
-        file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
+    file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
+    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for chunk in received.data:
             incoming.write(chunk)
@@ -90,12 +92,28 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
             return _keep(runtime, ae, received, incoming, keeper, found)
     assert coerced is not None
     pieces = coerced.encoded(received.transfer_syntax_uid)
-    with storage.receive() as incoming:
-        incoming.write(_file_header(received, coerced.text(SOP_CLASS_UID), coerced.text(SOP_INSTANCE_UID)))
+    file_header = _file_header(received, coerced.text(SOP_CLASS_UID), coerced.text(SOP_INSTANCE_UID))
+    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+        incoming.write(file_header)
         for piece in pieces:
             incoming.write(piece)
         header = coerced.header()
         return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
+
+
+@contextmanager
+def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> Iterator[None]:
+    """Give a refusal the study of the object, where its head tells it."""
+    try:
+        yield
+    except StatusError as err:
+        encoding = encoding_of(transfer_syntax_uid)
+        if encoding is not None and not err.study_instance_uid:
+            with suppress(StorageUnavailable, Unscannable), incoming.mapped() as data:
+                spans, _ = scan(data, encoding, start=start, stop_before=_STUDY_INSTANCE_UID + 1)
+                _, value, end = spans.get(_STUDY_INSTANCE_UID, (0, 0, 0))
+                err.study_instance_uid = bytes(data[value:end]).decode("ascii", "replace").rstrip("\0 ")
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from dcm4py_leading.service.encode import (
     choose_transfer_syntax,
     object_errors,
 )
+from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes, read_stored
@@ -39,17 +40,35 @@ class RetrieveCoercion:
     """What becomes of the objects of one retrieve. For one thread at a time."""
 
     def __init__(
-        self, runtime: Runtime, local_ae: ApplicationEntity, coercer: Coercer, *, source: str | None = None
+        self,
+        runtime: Runtime,
+        local_ae: ApplicationEntity,
+        coercer: Coercer,
+        *,
+        source: str | None = None,
+        are_copies: bool = False,
     ) -> None:
-        """``source`` is who sent the objects, where they are coerced as received: then what they had is told."""
+        """``source`` is who sent the objects, where they are coerced as received: then what they had is told.
+
+        ``are_copies``: the objects are not those that are stored, but what another archive has of them.
+        """
         self.runtime = runtime
         self.local_ae = local_ae
         self.coercer = coercer
         tells = source is not None or runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
         self._source = source or ""
+        self._kept = None if are_copies else KeptAttributes(runtime.keeper)
         self._tells_original_attributes = tells
         self.buffers = Buffers()
         self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
+
+    def for_copies(self) -> RetrieveCoercion:
+        """The same for objects that come from another archive in place of those that are stored here."""
+        return RetrieveCoercion(self.runtime, self.local_ae, self.coercer, are_copies=True)
+
+    def that_count(self, instance: IndexedInstance) -> IndexedInstance:
+        """The instance with what the index may change of its object."""
+        return instance if self._kept is None else self._kept.that_count(instance)
 
     def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
         """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say.
@@ -59,10 +78,18 @@ class RetrieveCoercion:
         declare_default(ds, self.local_ae.settings.default_character_set)
         previous: dict[int, DataElement | None] = {}
         changes: list[Change] = []
-        if attributes is not None:
-            changes += plan_update(ds, attributes, UpdatePolicy.OVERWRITE)
-            previous.update((change.path[0], deepcopy(ds.get(change.path[0]))) for change in changes)
-            apply(ds, changes)
+
+        def make(planned: list[Change]) -> None:
+            for change in planned:
+                previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            apply(ds, planned)
+            changes.extend(planned)
+
+        if attributes is not None and self._kept is not None:
+            self._kept.update(ds, attributes, make)
+        elif attributes is not None:
+            # What was stored here may have been coerced when it came, which the copy of another archive was not.
+            make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE))
         executed: list[Executed] = []
         try:
             coerced = self.coercer.coerce_uncounted(ds, selection, executed)
@@ -147,7 +174,8 @@ class StoredInstance:
         try:
             self._require_length(len(stored.view))
             with object_errors("cannot be coerced"):
-                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, self.instance, self.selection)
+                instance = self._common.that_count(self.instance)
+                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, instance, self.selection)
         except BaseException:  # cleans up and raises on, whatever it was
             stored.close()
             raise

@@ -57,6 +57,10 @@ class Upstream(Protocol):
         """
         ...
 
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """How many objects it has of what is to be retrieved; None where it does not tell."""
+        ...
+
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         """How many instances there are; None where nobody is to be asked, or it cannot be told."""
         ...

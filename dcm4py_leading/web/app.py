@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dcm4py_leading import log
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.model.values import UID
 from dcm4py_leading.web.explain import Explainer, explain_route
 from dcm4py_leading.web.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.metrics import Metered, metrics_route
@@ -66,12 +68,20 @@ def create_app(control: Control, *, hosts: Collection[str] = ()) -> Starlette:
         body = {"status": working if is_ready else "DOWN", **state}
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
+    def log_reference(request: Request) -> Response:
+        try:
+            uid = UID(request.path_params["uid"])
+        except ValueError as err:
+            return JSONResponse({"errorMessage": f"UID: {err}"}, status_code=400)
+        return JSONResponse({"reference": log.ref(uid)})
+
     return Starlette(
         routes=[
             Route("/dcm4chee-arc/ctrl/reload", changing.serves(reload), methods=["POST"]),
             Route("/dcm4chee-arc/ctrl/status", health.serves(status)),
             Route("/health/live", live),
             Route("/health/ready", health.serves(ready)),
+            Route("/log-reference/{uid:path}", quick.serves(log_reference)),
             metrics_route(control, quick),
             *leading_cache_routes(control, quick),
             explain_route(control, asking),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
 from typing import Protocol
@@ -25,9 +25,10 @@ from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.config.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.contacts import ContactCounts, Part
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.counts import Key
+from dcm4py_leading.service.counts import Key, ObjectKey, RequestKey
 from dcm4py_leading.web.rooms import Room
 
 
@@ -58,6 +59,10 @@ class Measured:
     directory: DirectoryState | None = None
     """None where the configuration is not that of a live directory."""
 
+    requests: Mapping[RequestKey, int] = field(default_factory=dict)
+    objects: Mapping[ObjectKey, int] = field(default_factory=dict)
+    """Objects of retrieves."""
+    contacts: ContactCounts = field(default_factory=ContactCounts)
     kept: CacheCounts | None = None
     """Of what passes through from other archives; None where nothing is kept."""
 
@@ -68,6 +73,9 @@ class Measured:
             lookups=self.lookups.plus(other.lookups),
             key_lookups=sum_of_outcomes(self.key_lookups, other.key_lookups),
             coercions=Counter(self.coercions) + Counter(other.coercions),
+            requests=Counter(self.requests) + Counter(other.requests),
+            objects=Counter(self.objects) + Counter(other.objects),
+            contacts=self.contacts.plus(other.contacts),
             transcoded_objects=self.transcoded_objects + other.transcoded_objects,
             open_associations=self.open_associations + other.open_associations,
             workers=self.workers + other.workers,
@@ -114,6 +122,8 @@ class _ServiceCollector(Collector):
         yield from _lookups(measured.lookups)
         yield _key_lookups(measured.key_lookups)
         yield from _coercions(measured.coercions)
+        yield from _requests(measured)
+        yield from _contacts(measured.contacts)
         yield CounterMetricFamily(
             "dcm4py_transcoded_objects",
             "Objects delivered in another transfer syntax than they are stored in.",
@@ -195,6 +205,41 @@ def _coercions(counts: Mapping[Key, int]) -> Iterator[Metric]:
     for labels, count in sorted(counts.items()):
         steps.add_metric(labels, count)
     yield steps
+
+
+def _requests(measured: Measured) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "dcm4py_requests", "DIMSE requests that were answered.", labels=("service", "ae", "status")
+    )
+    for (service, ae, status), count in sorted(measured.requests.items()):
+        requests.add_metric((service, ae, f"0x{status:04X}"), count)
+    yield requests
+    objects = CounterMetricFamily(
+        "dcm4py_objects", "Objects that retrieves were to send, by what became of them.", labels=("ae", "outcome")
+    )
+    for (ae, outcome), count in sorted(measured.objects.items()):
+        objects.add_metric((ae, outcome), count)
+    yield objects
+
+
+def _contacts(counts: ContactCounts) -> Iterator[Metric]:
+    asked = CounterMetricFamily(
+        "dcm4py_archive_requests",
+        "Requests to archives behind us.",
+        labels=("local_ae", "archive_ae", "service", "outcome"),
+    )
+    for labels, count in sorted(counts.asked.items()):
+        asked.add_metric(labels, count)
+    yield asked
+    answering = GaugeMetricFamily(
+        "dcm4py_archive_answering",
+        "1 while the last question to an archive was answered, or none was asked; else 0.",
+        labels=("local_ae", "archive_ae", "is_leading"),
+    )
+    for line, contact in sorted(counts.contacts.items()):
+        is_leading = str(line.part == Part.LEADING.value).lower()
+        answering.add_metric((line.local_ae_title, line.ae_title, is_leading), not contact.is_failing)
+    yield answering
 
 
 def _workers(measured: Measured) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 import time
@@ -25,6 +26,15 @@ _BACKLOG = 16
 
 class HttpUnavailable(Dcm4pyError):
     """The HTTP listener cannot be bound."""
+
+
+def bind_http(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises HttpUnavailable."""
+    try:
+        return socket.create_server((host, port))
+    except (OSError, OverflowError) as err:
+        reason = os.strerror(err.errno) if isinstance(err, OSError) and err.errno is not None else err
+        raise HttpUnavailable(f"cannot listen on {host}:{port} for HTTP: {reason}: choose another with --http") from err
 
 
 class _Connection(H11Protocol):
@@ -60,13 +70,13 @@ class _Connection(H11Protocol):
 
 
 class HttpServer:
-    """Serves ``app`` on ``host``:``port``; the port is bound when the object is made. Raises HttpUnavailable."""
+    """Serves ``app`` on ``host``:``port``; the port is bound when the object is made, unless it has been: ``sock``.
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
-        try:
-            self._socket = socket.create_server((host, port))
-        except OSError as err:
-            raise HttpUnavailable(f"cannot listen on {host}:{port} for HTTP: {err.strerror or err}") from err
+    Raises HttpUnavailable.
+    """
+
+    def __init__(self, app: Starlette, host: str, port: int, *, sock: socket.socket | None = None) -> None:
+        self._socket = sock or bind_http(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,

@@ -41,6 +41,10 @@ class Kind(enum.Enum):
     CACHED = "cached"
     DROP = "drop"
     EXPLAIN = "explain"
+    LOOKED_UP = "looked-up"
+    """What the directory said of the remote AEs that were looked up."""
+    FORGET = "forget"
+    """Look these remote AEs up anew."""
     STOP = "stop"
 
 

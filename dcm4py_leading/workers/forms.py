@@ -10,6 +10,7 @@ from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
 from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
@@ -33,6 +34,9 @@ def measured_to_json(measured: Measured) -> Json:
         "cacheSize": lookups.cache_size,
         "keyLookups": _outcomes_to_json(measured.key_lookups),
         "coercions": [[*key, count] for key, count in measured.coercions.items()],
+        "requests": [[*key, count] for key, count in measured.requests.items()],
+        "objects": [[*key, count] for key, count in measured.objects.items()],
+        "contacts": _contacts_to_json(measured.contacts),
         "transcodedObjects": measured.transcoded_objects,
         "openAssociations": measured.open_associations,
         "fingerprint": measured.fingerprint,
@@ -59,6 +63,9 @@ def measured_from_json(value: Json) -> Measured:
         ),
         key_lookups=_outcomes_from_json(value["keyLookups"]),
         coercions={(rule, step, outcome): count for rule, step, outcome, count in value["coercions"]},
+        requests={(service, ae, status): count for service, ae, status, count in value["requests"]},
+        objects={(ae, outcome): count for ae, outcome, count in value["objects"]},
+        contacts=_contacts_from_json(value["contacts"]),
         transcoded_objects=value["transcodedObjects"],
         open_associations=value["openAssociations"],
         fingerprint=value["fingerprint"],
@@ -109,6 +116,43 @@ def error_from_json(err: RequestRefused) -> Exception:
 
 def _problem(value: Mapping[str, Json]) -> Problem:
     return Problem(**{**value, "severity": Severity(value["severity"])})
+
+
+def _contacts_to_json(counts: ContactCounts) -> Json:
+    return {
+        "contacts": [
+            [
+                line.part,
+                line.local_ae_title,
+                line.ae_title,
+                _moment(contact.last_answer),
+                _moment(contact.last_failure),
+                contact.failure,
+            ]
+            for line, contact in counts.contacts.items()
+        ],
+        "asked": [[*key, count] for key, count in counts.asked.items()],
+    }
+
+
+def _contacts_from_json(value: Json) -> ContactCounts:
+    return ContactCounts(
+        contacts={
+            Line(part, local, title): Contact(
+                last_answer=_parsed(answered), last_failure=_parsed(failed), failure=failure
+            )
+            for part, local, title, answered, failed, failure in value["contacts"]
+        },
+        asked={(local, title, service, outcome): count for local, title, service, outcome, count in value["asked"]},
+    )
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _parsed(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _outcomes_to_json(outcomes: Mapping[AETitle, Mapping[LookupOutcome, int]]) -> Json:

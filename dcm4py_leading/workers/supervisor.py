@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 
 from dcm4py_leading import log
 from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, use_data_directory
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
-from dcm4py_leading.dicom.listener import bind_listener
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, StatusError
+from dcm4py_leading.dicom.listener import Address, bind_all, close_all
+from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
-from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.web.explain import Told
 from dcm4py_leading.web.metrics import Measured
@@ -36,8 +36,6 @@ LOG = logging.getLogger(__name__)
 _BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 3.0, 60.0
 _STOP_SECONDS = 10.0
 """What a worker gets besides the time to drain."""
-
-Address = tuple[str, int]
 
 
 class Supervisor:
@@ -58,14 +56,20 @@ class Supervisor:
         makes ``site`` in another process. With a ``pace`` the directory is followed. Raises ConfigError,
         IndexUnavailable, OSError, WorkerSilent.
         """
-        self._configuration = Configuration(site, self._put, now=now)
+        self._configuration = Configuration(
+            site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
+        )
         device = self._configuration.in_force.snapshot.device
         log.use_reference_key(site.data_dir)
-        self._data_directory = use_data_directory(site, self._configuration.in_force)
+        self._sockets: dict[Address, socket.socket] = {}
         try:
-            self._sockets = _bind(listening_connections(device), {})
+            self._data_directory = use_data_directory(
+                site,
+                self._configuration.in_force,
+                before_index=lambda: self._sockets.update(bind_all(listening_connections(device), {})),
+            )
         except BaseException:  # cleans up and raises on, whatever it was
-            self._data_directory.close()
+            close_all(self._sockets)
             raise
         self._slots = Slots.create(workers)
         self._passing = PassingFolder()
@@ -96,12 +100,12 @@ class Supervisor:
     def _put(self, new: Checked) -> None:
         """Let every worker, or none, work by ``new``. Raises ConfigError."""
         connections = listening_connections(new.snapshot.device)
-        fresh = _bind(connections, self._sockets)
+        fresh = bind_all(connections, self._sockets)
         workers = self._serving()
         try:
             self._prepare_all(workers, new, fresh)
         except BaseException:  # cleans up and raises on, whatever it was
-            _close(fresh)
+            close_all(fresh)
             raise
         self._sockets |= fresh
         committed = {worker for worker, _ in self._each(workers, Kind.COMMIT)}
@@ -111,7 +115,7 @@ class Supervisor:
         wanted = {connection.listen_address for connection in connections}
         obsolete = {address: sock for address, sock in self._sockets.items() if address not in wanted}
         self._sockets = {address: sock for address, sock in self._sockets.items() if address in wanted}
-        _close(obsolete)
+        close_all(obsolete)
 
     def _prepare_all(
         self, workers: Sequence[WorkerProcess], new: Checked, fresh: Mapping[Address, socket.socket]
@@ -148,14 +152,21 @@ class Supervisor:
                 LOG.warning("%s: no answer from the worker with process id %s: %s", kind.value, worker.pid, err)
         return answers
 
+    def _looked_up(self) -> Sequence[Recording]:
+        return [Recording.from_json(answer) for _, answer in self._each(self._serving(), Kind.LOOKED_UP)]
+
+    def _forget_aes(self, ae_titles: Iterable[str]) -> None:
+        self._each(self._serving(), Kind.FORGET, list(ae_titles))
+
     def is_ready(self) -> bool:
         """Whether a worker serves."""
         return bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
+        measured = self._measured()
         return {
-            **self._configuration.state(),
+            **self._configuration.state(measured.lookups, measured.contacts),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -170,6 +181,10 @@ class Supervisor:
 
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
+        measured = self._measured()
+        return replace(measured, is_degraded=measured.is_degraded or bool(measured.contacts.troubles))
+
+    def _measured(self) -> Measured:
         snapshot = self._configuration.in_force.snapshot
         ours = Measured(
             lookups=LookupCounts(),
@@ -222,7 +237,7 @@ class Supervisor:
         self._configuration.stop()
         for worker in self._workers:
             worker.stop(drain_seconds)
-        _close(self._sockets)
+        close_all(self._sockets)
         for worker in self._workers:
             worker.join(drain_seconds + _STOP_SECONDS)
         self._slots.close()
@@ -259,26 +274,3 @@ def _wait(answer: Answer, seconds: float) -> Json:
         return answer(seconds)
     except RequestRefused as err:
         raise error_from_json(err) from err
-
-
-def _bind(connections: Sequence[Connection], bound: Mapping[Address, socket.socket]) -> dict[Address, socket.socket]:
-    """Listen where nothing is bound yet. Raises ConfigInvalid with every port that cannot be had."""
-    fresh: dict[Address, socket.socket] = {}
-    problems = []
-    for connection in connections:
-        address = connection.listen_address
-        if address not in bound:
-            try:
-                fresh[address] = bind_listener(connection)
-            except OSError as err:
-                reason = f"cannot listen on {address[0]}: {err.strerror or err}"
-                problems.append(Problem(dn=connection.dn, attribute="dicomPort", value=str(address[1]), reason=reason))
-    if problems:
-        _close(fresh)
-        raise ConfigInvalid(problems)
-    return fresh
-
-
-def _close(sockets: Mapping[Address, socket.socket]) -> None:
-    for sock in sockets.values():
-        sock.close()

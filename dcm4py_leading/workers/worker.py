@@ -88,6 +88,10 @@ class _Worker:
             case Kind.EXPLAIN:
                 told = self._running.explain(body["study"], body["parameters"], is_asking=body["isAsking"])
                 return {"json": told.as_json, "text": told.as_text, "hasFailed": told.has_failed}
+            case Kind.LOOKED_UP:
+                return self._running.looked_up().to_json()
+            case Kind.FORGET:
+                return self._running.forget_aes(body)
             case Kind.STOP:
                 return self.stop(body)
             case _:

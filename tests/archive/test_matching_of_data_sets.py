@@ -86,14 +86,14 @@ def uids(rows: list[Dataset]) -> list[str]:
     return [str(row.get("SeriesInstanceUID", row.StudyInstanceUID)) for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(query=queries())
 def test_a_data_set_matches_exactly_when_the_sql_finds_it(index: Index, query: Query) -> None:
     everything = rows(index, without(query, {c.tag for c in query.conditions}))
     assert uids([row for row in everything if matches(query, row)]) == uids(rows(index, query))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(query=queries(), studies=st.lists(st.integers(0, 40).map(lambda n: f"1.{n}"), min_size=1, max_size=5))
 def test_a_query_limited_to_studies_finds_those_of_them_that_matched(
     index: Index, query: Query, studies: list[str]

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydicom import Dataset
@@ -58,6 +60,34 @@ def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"this is not a database" * 100)
     with pytest.raises(IndexUnavailable):
         Index.open(f"sqlite:///{file}")
+
+
+def test_an_index_with_studies_is_brought_up_to_date_from_each_revision(tmp_path: Path) -> None:
+    scripts = ScriptDirectory(str(_MIGRATIONS))
+    for revision in ("0001", "0002", "0003", "0004"):
+        engine = create_engine(f"sqlite:///{tmp_path / revision}.sqlite")
+        config = Config()
+        config.set_main_option("script_location", scripts.dir)
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            for statement in (
+                "INSERT INTO patient (pk, patient_id, issuer_of_patient_id, attributes) VALUES (7, 'P1', '', x'00')",
+                "INSERT INTO study (pk, patient_fk, study_instance_uid, attributes) VALUES (8, 7, '1.2', x'00')",
+                "INSERT INTO study (pk, patient_fk, study_instance_uid, attributes) VALUES (9, 7, '1.3', x'00')",
+            ):
+                connection.execute(text(statement))
+        engine.dispose()
+        Index.open(f"sqlite:///{tmp_path / revision}.sqlite").close()
+        with engine.begin() as connection:
+            rows = "SELECT patient.pk, study.pk, distinction FROM patient JOIN study ON patient_fk = patient.pk"
+            assert connection.execute(text(rows)).all() == [(7, 8, 0), (7, 9, 0)]
+            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+            named = connection.scalars(text("SELECT sql FROM sqlite_master WHERE name = 'study'")).one()
+            assert "REFERENCES patient" in named.replace('"', "")
+            indexes = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix_patient_patient_name%'"
+            assert connection.scalar(text(indexes)) == 3
+        engine.dispose()
 
 
 def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps=st.lists(STEPS, max_size=15))
 def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]) -> None:
     directory = tmp_path_factory.mktemp("kept")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom import DataElement, Dataset
 
 from dcm4py_leading.archive.query import (
     Condition,
@@ -213,3 +214,27 @@ def test_patient_root_retrieve_has_the_patient_with_its_issuer() -> None:
         parse_retrieve(make_identifier("PATIENT"), PATIENT_ROOT, relational=False)
     with pytest.raises(IdentifierMismatch):
         parse_retrieve(make_identifier("STUDY", StudyInstanceUID="1.2"), PATIENT_ROOT, relational=False)
+
+
+@pytest.mark.parametrize("vr", ["OB", "OW", "SQ"])
+def test_a_key_that_cannot_be_read_does_not_match_everything(vr: str) -> None:
+    identifier = make_identifier("STUDY")
+    value: object = [Dataset()] if vr == "SQ" else b"1.2.3 "
+    identifier[0x0020000D] = DataElement(0x0020000D, vr, value)
+    for parse in (parse_query, parse_retrieve):
+        with pytest.raises(IdentifierMismatch, match="StudyInstanceUID"):
+            parse(identifier, STUDY_ROOT, relational=False)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"PatientName": "?" * 1025}, "1024 characters"),
+        ({"PatientID": "1*\\" * 101}, "100 wild cards"),
+        ({"StudyDate": "20200101-\\" * 101}, "100 wild cards"),
+        ({"PatientName": "A" + "^*" * 150}, "components"),
+    ],
+)
+def test_keys_beyond_their_bounds_are_refused(keys: dict[str, object], why: str) -> None:
+    with pytest.raises(IdentifierMismatch, match=why):
+        conditions(**keys)

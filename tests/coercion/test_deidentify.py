@@ -166,7 +166,7 @@ def _secret_data_set(chosen: dict[int, list[Dataset]], with_private: bool) -> Da
     return ds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_secret_data_sets)
 def test_no_value_of_an_attribute_of_the_table_is_left_at_any_depth(ds: Dataset) -> None:
     result = deidentified(ds)
@@ -176,7 +176,7 @@ def test_no_value_of_an_attribute_of_the_table_is_left_at_any_depth(ds: Dataset)
     assert encoded(deidentified(ds)) == left
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_secret_data_sets)
 def test_de_identifying_does_not_touch_the_data_set_it_looks_at(ds: Dataset) -> None:
     before = copy.deepcopy(ds)
@@ -186,7 +186,7 @@ def test_de_identifying_does_not_touch_the_data_set_it_looks_at(ds: Dataset) -> 
     assert ds == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_secret_data_sets, st.sets(st.sampled_from(Option)))
 def test_a_second_time_changes_nothing_but_uids_and_the_hash(ds: Dataset, options: set[Option]) -> None:
     once = deidentified(ds, *options)

@@ -198,3 +198,16 @@ def test_values_that_are_told_are_those_before_whatever_the_policy(policy: Updat
     for element in change.element.value[0].ModifiedAttributesSequence[0]:
         assert element.value == (before[element.tag].value if element.tag in before else None) or element.is_empty
         assert ds[element.tag] != element
+
+
+def test_previous_octets_are_told_in_the_set_that_they_were_declared_in() -> None:
+    data = b"\x10\x00\x10\x00\x08\x00\x00\x00M\xfcller^X\x20\x00\x0d\x00\x06\x00\x00\x001.2.3\x00"
+    ds = read(data, IMPLICIT_LITTLE)
+    theirs = data_set(SpecificCharacterSet="ISO_IR 192", PatientName="山田^太郎")
+    outcome = run(coercion(ds, selected(legacy_rule(leading_cfind_scp=LEADING), ds=ds)), lambda question: theirs)
+    told_in(ds, outcome.previous)
+    raw = write(ds, IMPLICIT_LITTLE)
+    assert b"M\xfcller^X" in raw
+    again = read(raw, IMPLICIT_LITTLE)
+    assert (again.SpecificCharacterSet, str(again.PatientName)) == ("ISO_IR 192", "山田^太郎")
+    assert again.OriginalAttributesSequence[0].SpecificCharacterSet == "ISO_IR 6"

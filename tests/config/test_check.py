@@ -35,6 +35,28 @@ def test_unlimited_cache_needs_a_stale_timeout():
     assert not checked(*tree(dcmLeadingCFindSCPQueryCacheSize="0", dcmLeadingCFindSCPQueryCacheStaleTimeout="PT5M"))
 
 
+@pytest.mark.parametrize("policy", ["SUPPLEMENT", "MERGE"])
+def test_what_each_instance_has_of_its_own_is_a_warning_where_it_is_kept_for_a_series(policy):
+    kept = trees.entry(
+        f"dcmEntity=Series,{DEVICE}",
+        "dcmAttributeFilter",
+        dcmEntity="Series",
+        dcmTag=["0020000E", "00080032", "00080022"],
+        dcmAttributeUpdatePolicy=policy,
+    )
+    (problem,) = checked(*tree(), kept)
+    assert told([problem]) == [("WARNING", kept.dn, "dcmTag")]
+    assert "AcquisitionDate (00080022), AcquisitionTime (00080032);" in problem.reason
+    assert ("delivered" in problem.reason) is (policy == "MERGE")
+
+
+def test_what_each_instance_has_of_its_own_may_be_kept_for_the_instance():
+    kept = trees.entry(
+        f"dcmEntity=Instance,{DEVICE}", "dcmAttributeFilter", dcmEntity="Instance", dcmTag=["00080018", "00080022"]
+    )
+    assert checked(*tree(), kept) == []
+
+
 @pytest.mark.ldap("dcmProtocol")
 @pytest.mark.ldap("dicomTLSCipherSuite")
 @pytest.mark.parametrize(

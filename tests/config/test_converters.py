@@ -22,6 +22,7 @@ from dcm4py_leading.model.values import parse_duration
         ("P1DT12H", timedelta(hours=36)),
         ("PT0S", timedelta(0)),
         (" PT5M ", timedelta(minutes=5)),
+        ("pt5m", timedelta(minutes=5)),
     ],
 )
 def test_iso_8601_duration(text, value):

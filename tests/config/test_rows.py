@@ -143,6 +143,8 @@ EXAMPLES = {
         "dcmCStoreSCUOfCMoveSCP": (["B = PACS", "A=PACS"], {"A": "PACS", "B": "PACS"}),
         "dcmShowPatientInfoInSystemLog": ("HASH_NAME", PatientInfo.HASH_NAME),
         "dcmQueryFetchSize": ("10", 10),
+        "dcmIdentifyPatientByIDAndName": ("TRUE", True),
+        "dcmIdentifyPatientByAllAttributes": ("TRUE", True),
         **SETTINGS,
     },
     "dcmArchiveNetworkAE": {

@@ -139,6 +139,7 @@ def test_upstreams_stock_tree_warns_once_for_each_thing_that_is_not_served(stock
             (Severity.WARNING, "cn=hl7-tls", "dcmProtocol"),
             (Severity.WARNING, "cn=syslog", "dcmProtocol"),
             (Severity.WARNING, "cn=dicom-tls", "dicomTLSCipherSuite"),
+            (Severity.WARNING, "dcmEntity=Series", "dcmTag"),
             (Severity.WARNING, "dicomAETitle=IOCM_EXPIRED", "dcmQueryRetrieveViewID"),
             (Severity.WARNING, "dicomAETitle=IOCM_PAT_SAFETY", "dcmQueryRetrieveViewID"),
             (Severity.WARNING, "dicomAETitle=IOCM_QUALITY", "dcmQueryRetrieveViewID"),
@@ -146,6 +147,9 @@ def test_upstreams_stock_tree_warns_once_for_each_thing_that_is_not_served(stock
         ],
         key=str,
     )
+    (kept_once,) = [problem for problem in stock.problems if problem.attribute == "dcmTag"]
+    tags = "AcquisitionDate (00080022), AcquisitionDateTime (0008002A), AcquisitionTime (00080032);"
+    assert tags in kept_once.reason
 
 
 def test_stock_file_alone_is_enough(upstream, stock):

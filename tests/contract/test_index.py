@@ -11,6 +11,7 @@ import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage
 
 from dcm4py_leading.archive import index as module
+from dcm4py_leading.archive.identity import Identification
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.query import parse_query, parse_retrieve
 from dcm4py_leading.errors import IndexUnavailable, ObjectMismatch, ObjectRefused
@@ -103,6 +104,78 @@ def test_patient_is_an_id_with_its_issuer(index: Index) -> None:
         (None, 2),
     ]
     assert len(find(index, "PATIENT", PatientID="P1", IssuerOfPatientID="B")) == 1
+
+
+def people(index: Index, **keys: object) -> list[tuple[str, int]]:
+    found = find(index, "PATIENT", PatientID="P1", NumberOfPatientRelatedStudies=None, **keys)
+    return [(str(ds.get("PatientName", "")), ds.NumberOfPatientRelatedStudies) for ds in found]
+
+
+def test_two_people_under_one_patient_id_are_two_patients(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+    for number, name in enumerate(("Doe^John", "Roe^Jane", "DOE^JOHN", "Roe^Jane", "Poe^Jim"), 1):
+        store(index, make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name))
+    assert people(index) == [("Doe^John", 2), ("Roe^Jane", 2), ("Poe^Jim", 1)]
+    assert people(index, PatientName="ROE*") == [("Roe^Jane", 2)]
+    assert caplog.text.count("is that of another patient") == 2
+    assert not {"Roe^Jane", "Poe^Jim", "P1", "1.2", "1.5"} & set(caplog.text.replace(":", " ").split())
+
+
+def test_who_says_nothing_of_himself_is_none_of_several(index: Index) -> None:
+    for number, name in enumerate(("Doe^John", "", "Roe^Jane", "", "Doe^John"), 1):
+        store(index, make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name))
+    assert people(index) == [("Doe^John", 3), ("Roe^Jane", 1), ("", 1)]
+
+
+def test_a_patient_who_loses_the_last_study_leaves_the_id_to_others(index: Index) -> None:
+    for number, name in enumerate(("Doe^John", "Roe^Jane", "Poe^Jim"), 1):
+        header = make_header(f"1.{number}", f"1.{number}.1", "1.9", PatientName=name)
+        store(index, header, overwrite=OverwritePolicy.ALWAYS, mismatch=RelationalMismatchPolicy.OVERWRITE)
+        assert people(index) == [(name, 1)]
+
+
+@pytest.mark.parametrize("policy", [UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE])
+def test_a_correction_is_one_of_all_studies_where_the_policy_says_so(index: Index, policy: UpdatePolicy) -> None:
+    tags = (0x00100010, 0x00100030, 0x00100040)
+    latest = {Entity.PATIENT: make_filter(Entity.PATIENT, *tags, policy=policy)}
+    for number, name in enumerate(("Smith^Jon", "Smith^John"), 1):
+        header = make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name)
+        header.PatientBirthDate = "19700101"
+        store(index, header, filters=latest)
+    assert people(index) == [("Smith^John", 2)]
+    strict = Identification(by_id_and_name=True)
+    header = make_header("1.3", "1.3.1", "1.3.1.1", PatientName="Smith^Johnny")
+    header.PatientBirthDate = "19700101"
+    store(index, header, filters=latest, identification=strict)
+    assert people(index) == [("Smith^John", 2), ("Smith^Johnny", 1)]
+
+
+@pytest.mark.ldap("dcmIdentifyPatientByAllAttributes")
+@pytest.mark.parametrize("issuer", ["", "A"])
+def test_all_attributes_identify_a_patient_whose_id_has_no_issuer(index: Index, issuer: str) -> None:
+    kept = {Entity.PATIENT: make_filter(Entity.PATIENT, 0x00100010, 0x00101040)}
+    for number, address in enumerate(("Here", "There", "Here"), 1):
+        header = make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", IssuerOfPatientID=issuer)
+        header.PatientAddress = address
+        store(index, header, filters=kept, identification=Identification(by_all_attributes=True))
+    assert [count for _, count in people(index)] == ([3] if issuer else [2, 1])
+
+
+@pytest.mark.ldap("dcmIdentifyPatientByIDAndName")
+@pytest.mark.parametrize("by_id_and_name", [True, False])
+def test_without_a_name_nobody_is_known_where_the_name_identifies(index: Index, by_id_and_name: bool) -> None:
+    for number, name in enumerate(("Doe^John", "", "Doe^John"), 1):
+        header = make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name)
+        store(index, header, identification=Identification(by_id_and_name=by_id_and_name))
+    assert [count for _, count in people(index)] == ([2, 1] if by_id_and_name else [3])
+
+
+def test_a_study_has_one_patient_though_an_object_names_another_of_that_id(
+    index: Index, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(index, make_header("1.1", "1.1.1", "1.1.1.1", PatientName="Doe^John"))
+    store(index, make_header("1.1", "1.1.1", "1.1.1.2", PatientName="Roe^Jane"))
+    assert people(index) == [("Doe^John", 1)]
+    assert "another patient than its study has, under the same Patient ID" in caplog.text
 
 
 @pytest.mark.parametrize("patient_id", [None, "", " "])

@@ -184,7 +184,7 @@ def test_each_value_of_each_key_matches_what_it_should(objects: list[FileDataset
         assert set(found) == expected, key
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_study_query_finds_what_the_naive_matcher_finds(
     objects: list[FileDataset], filled: Index, data: st.DataObject
@@ -206,7 +206,7 @@ def test_study_query_finds_what_the_naive_matcher_finds(
     assert set(found) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_relational_series_query_finds_what_the_naive_matcher_finds(
     objects: list[FileDataset], filled: Index, data: st.DataObject

@@ -71,7 +71,7 @@ IMPLICIT_TAIL = implicit(NAME, b"DOE^JANE") + implicit(ID, b"P1") + implicit(ROW
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
 @given(data_sets())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_well_formed_data_set_is_written_as_it_was_read(encoding: Encoding, ds: Dataset) -> None:
     data = encoded(ds, encoding)
     read = parse(data, encoding)
@@ -82,7 +82,7 @@ def test_a_well_formed_data_set_is_written_as_it_was_read(encoding: Encoding, ds
 @pytest.mark.parametrize("source", ENCODINGS, ids=str)
 @pytest.mark.parametrize("target", ENCODINGS, ids=str)
 @given(data_sets())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_encoded_otherwise_is_the_same_to_pydicom(source: Encoding, target: Encoding, ds: Dataset) -> None:
     data = encoded(ds, source)
     again = read_again(written(parse(data, source), target), target)
@@ -126,7 +126,7 @@ def test_real_files_are_the_same_in_every_syntax(path: Path) -> None:
 
 
 @given(data_sets(), st.sampled_from(ENCODINGS), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_whatever_comes_is_read_or_refused_by_name(ds: Dataset, encoding: Encoding, draw: st.DataObject) -> None:
     data = bytearray(encoded(ds, encoding))
     for _ in range(draw.draw(st.integers(1, 4))):
@@ -151,7 +151,7 @@ def test_whatever_comes_is_read_or_refused_by_name(ds: Dataset, encoding: Encodi
 
 
 @given(st.binary(max_size=200), st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED, "1.2.840.10008.1.2.4.95"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_noise_is_read_or_refused_by_name(data: bytes, syntax: str) -> None:
     try:
         canonical(data, syntax)

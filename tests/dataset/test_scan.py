@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
@@ -79,7 +79,6 @@ def assert_spans(content: bytes, spans: Mapping[int, Span], ds: Dataset) -> None
             assert raw.length == 0xFFFFFFFF or (raw.value or b"") == content[value:end]
 
 
-@settings(deadline=None)
 @given(data_sets(), st.sampled_from(ENCODINGS), st.integers(0, 1 << 32))
 def test_the_elements_of_any_data_set_are_where_pydicom_finds_them(
     ds: Dataset, encoding: Encoding, stop_before: int
@@ -92,7 +91,6 @@ def test_the_elements_of_any_data_set_are_where_pydicom_finds_them(
     assert scan(data, encoding, stop_before=stop_before)[0] == before
 
 
-@settings(deadline=None)
 @given(data_sets(), st.sampled_from(ENCODINGS), st.data())
 def test_bytes_that_are_cut_off_or_mangled_raise_unscannable_and_nothing_else(
     ds: Dataset, encoding: Encoding, data: st.DataObject
@@ -115,7 +113,6 @@ def test_bytes_that_are_cut_off_or_mangled_raise_unscannable_and_nothing_else(
         assert is_between
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(ENCODINGS))
 def test_any_bytes_raise_unscannable_and_nothing_else(content: bytes, encoding: Encoding) -> None:
     with suppress(Unscannable):

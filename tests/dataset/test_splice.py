@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
@@ -41,13 +41,11 @@ EDITS = st.dictionaries(TAGS, st.none() | VALUES).map(
 )
 
 
-@settings(deadline=None)
 @given(ELEMENTS, EDITS)
 def test_any_edits_make_what_a_rebuild_makes(elements: dict[int, bytes], edits: dict[int, bytes | None]) -> None:
     assert result(elements, edits) == rebuilt(elements, edits)
 
 
-@settings(deadline=None)
 @given(ELEMENTS, EDITS)
 def test_what_lies_behind_the_last_edit_need_not_be_scanned(
     elements: dict[int, bytes], edits: dict[int, bytes | None]

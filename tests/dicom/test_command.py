@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import pytest
@@ -140,3 +141,34 @@ def test_a_changed_byte_leaves_a_command_or_is_malformed(command: dict[int, int 
         return
     for element in decoded:
         assert dimse.number(decoded, element) is not None or isinstance(dimse.text(decoded, element), str)
+
+
+def test_an_element_that_comes_twice_is_refused_each_time() -> None:
+    one = dimse.encode({dimse.COMMAND_FIELD: dimse.C_ECHO_RQ, dimse.MESSAGE_ID: 1, dimse.DATA_SET_TYPE: 0x0101})
+    twice = one + struct.pack("<HHLL", 0, dimse.MESSAGE_ID, 4, 1)
+    for _ in range(3):
+        with pytest.raises(MalformedCommand, match="twice"):
+            dimse.decode(twice)
+
+
+@given(COMMANDS, st.binary(max_size=40))
+def test_the_same_command_set_is_judged_the_same_each_time(command: dict[int, int | str], tail: bytes) -> None:
+    data = dimse.encode(command) + tail
+
+    def judged() -> object:
+        try:
+            return dimse.decode(data)
+        except MalformedCommand as err:
+            return str(err)
+
+    assert judged() == judged() == judged()
+
+
+def test_long_command_sets_and_texts_are_not_remembered() -> None:
+    text = "1" * 1000
+    before = dimse._known_text_element.cache_info().currsize
+    for number in range(1, 50):
+        command = dimse.encode({dimse.COMMAND_FIELD: 1, dimse.AFFECTED_SOP_INSTANCE_UID: text * 20 + "2" * 2 * number})
+        assert dimse.text(dimse.decode(command), dimse.AFFECTED_SOP_INSTANCE_UID).startswith(text)
+        assert len(command) not in dimse._layouts
+    assert dimse._known_text_element.cache_info().currsize <= before + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
@@ -9,6 +11,7 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.dicom.identifier import decode, decode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = (
@@ -65,3 +68,105 @@ def test_an_identifier_is_what_pydicom_reads(transfer_syntax: str) -> None:
 def test_what_cannot_be_inflated_is_an_identifier_mismatch() -> None:
     with pytest.raises(IdentifierMismatch):
         decode_identifier(request(b"no deflated data set", DEFLATED))
+
+
+def cut_keys() -> Dataset:
+    """Keys of every form: short and long VRs, sequences of both kinds of length, a private element."""
+    ds = Dataset()
+    ds.QueryRetrieveLevel = "STUDY"
+    ds.PatientName = "DOE^*"
+    ds.OtherPatientIDsSequence = [Dataset()]
+    ds.OtherPatientIDsSequence[0].PatientID = "4711"
+    ds.add(DataElement(0x00111001, "UN", b"private!"))
+    ds.StudyInstanceUID = "1.2.33"
+    ds.RequestAttributesSequence = [Dataset(), Dataset()]
+    ds.RequestAttributesSequence[0].ScheduledProcedureStepID = "ID"
+    ds.RequestAttributesSequence[1].ScheduledProtocolCodeSequence = [Dataset()]
+    ds["RequestAttributesSequence"].is_undefined_length = True
+    ds.TextValue = "a text of some length"
+    return ds
+
+
+@pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_an_identifier_that_is_cut_is_refused_wherever_that_is(transfer_syntax: str) -> None:
+    ds = cut_keys()
+    data = encoded(ds, transfer_syntax)
+    ends: dict[int, Dataset] = {}
+    whole = Dataset()
+    for element in ds:
+        whole.add(element)
+        ends[len(encoded(whole, transfer_syntax))] = decode(encoded(whole, transfer_syntax), transfer_syntax)
+    for length in range(1, len(data) + 1):
+        if length in ends:
+            assert decode_identifier(request(data[:length], transfer_syntax)) == ends[length], length
+        else:
+            with pytest.raises(IdentifierMismatch):
+                decode_identifier(request(data[:length], transfer_syntax))
+
+
+def test_a_deflated_identifier_that_is_cut_is_refused_wherever_that_is() -> None:
+    data = encoded(cut_keys(), DEFLATED)
+    for length in range(1, len(data) - 2):
+        with pytest.raises(IdentifierMismatch):
+            decode_identifier(request(data[:length], DEFLATED))
+
+
+def element(tag: int, value: bytes) -> bytes:
+    return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+LEVEL = element(0x00080052, b"STUDY ")
+UID = element(0x0020000D, b"1.2.33")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        UID + LEVEL,
+        LEVEL + UID + UID,
+        LEVEL + UID + element(0xFFFEE00D, b""),
+        LEVEL + UID + element(0xFFFEE0DD, b"") * 2,
+        element(0x00080000, b"\x0e\0\0\0") + LEVEL + UID,
+    ],
+    ids=["out of order", "the same key twice", "item delimiter", "sequence delimiters", "group length"],
+)
+def test_oddities_that_leave_no_doubt_are_taken(data: bytes) -> None:
+    identifier = decode_identifier(request(data, IMPLICIT))
+    assert (identifier.QueryRetrieveLevel, identifier.StudyInstanceUID) == ("STUDY", "1.2.33")
+
+
+def test_a_key_that_comes_twice_with_different_values_is_refused() -> None:
+    with pytest.raises(IdentifierMismatch, match=r"\(0020,000D\)"):
+        decode_identifier(request(LEVEL + UID + element(0x0020000D, b"1.2.34"), IMPLICIT))
+
+
+def nested(depth: int) -> bytes:
+    begin = struct.pack("<HHLHHL", 0x40, 0x275, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
+    end = struct.pack("<HHLHHL", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    return begin * depth + end * depth
+
+
+ITEMS = struct.pack("<HHL", 0x40, 0x275, 0xFFFFFFFF), element(0xFFFEE000, b""), element(0xFFFEE0DD, b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (LEVEL + UID + nested(bounds.IDENTIFIER_DEPTH + 1), "deep"),
+        (LEVEL + UID + nested(300), "deep"),
+        (LEVEL + UID + ITEMS[0] + ITEMS[1] * 1_000_000 + ITEMS[2], "longer than"),
+        (LEVEL + UID + ITEMS[0] + ITEMS[1] * 400_000 + ITEMS[2], "too many elements"),
+        (LEVEL + b"".join(element(0x00410000 + at, b"") for at in range(0x1000, 0x9000)), "too many elements"),
+        (LEVEL + element(0x0020000D, b"1.2\\" * bounds.IDENTIFIER_VALUES), "values"),
+    ],
+    ids=["nested", "nested very deep", "a million items", "items", "elements", "values"],
+)
+def test_an_identifier_beyond_its_bounds_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(IdentifierMismatch, match=why):
+        decode_identifier(request(data, IMPLICIT))
+
+
+def test_an_identifier_within_its_bounds_is_taken() -> None:
+    uids = b"\\".join(b"1.2.%d" % number for number in range(bounds.IDENTIFIER_VALUES))
+    data = LEVEL + element(0x0020000D, uids) + nested(bounds.IDENTIFIER_DEPTH)
+    assert len(decode_identifier(request(data, IMPLICIT)).StudyInstanceUID) == bounds.IDENTIFIER_VALUES

@@ -6,14 +6,15 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted, SpeaksOtherwise
 from dcm4py_leading.dicom.pdu import Abort, ReleaseRequest, data_header, encode, fragments
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
 from tests.fixtures.links import (
@@ -435,3 +436,59 @@ def test_a_peer_that_is_rejected_over_tls_gets_to_read_it(tls_pair: tuple[ssl.SS
     assert requestor.receive(20) == ReleaseRequest()
     requestor.close()
     assert ended(thread)
+
+
+def test_a_length_that_is_only_announced_costs_no_memory(pair: Pair) -> None:
+    ours, peer = pair()
+    link = link_in(State.STA2, ours, peer, is_requestor=False)
+    peer.sendall(b"\x01\0" + (1 << 20).to_bytes(4) + bytes(100))
+    with pytest.raises(LinkTimeout):
+        link.receive(0.01)
+    assert len(link._buffer) < 1 << 16
+    link.close()
+
+
+def test_many_small_buffers_are_sent_in_time_that_grows_with_their_number(pair: Pair) -> None:
+    ours, peer = pair()
+    link = link_in(State.STA6, ours, peer, is_requestor=False)
+    counting: Any = CountingBuffers()
+    link._socket = counting
+    link.send_data([b"ab"] * 50_000)
+    assert counting.sent == 100_000
+    assert counting.looked_at < 500_000
+    link._socket = ours
+    link.close()
+
+
+class CountingBuffers:
+    """A socket that takes a hundred octets at a time, and counts the buffers that it is shown."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.looked_at = 0
+
+    def sendmsg(self, buffers: Sequence[Buffer]) -> int:
+        self.looked_at += len(buffers)
+        taken = min(sum(map(len, buffers)), 1001)
+        self.sent += taken
+        return taken
+
+
+@pytest.mark.parametrize(
+    ("sent", "protocol"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01", "TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n", "HTTP"),
+        (b"PROXY TCP4 1.2.3.4", "the PROXY protocol"),
+        (b"SSH-2.0-OpenSSH", "SSH"),
+        (b"\x0bMSH|^~\\&|", "HL7"),
+    ],
+)
+def test_another_protocol_is_recognized(pair: Pair, sent: bytes, protocol: str) -> None:
+    ours, peer = pair()
+    link = link_in(State.STA2, ours, peer, is_requestor=False)
+    peer.sendall(sent)
+    peer.shutdown(socket.SHUT_WR)
+    with pytest.raises(SpeaksOtherwise) as caught:
+        link.receive(20)
+    assert caught.value.protocol == protocol

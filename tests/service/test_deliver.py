@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dcm4py_leading.errors import DestinationUnavailable, StatusError, StorageUnavailable, SubOperationFailed
@@ -211,7 +211,6 @@ def test_message_ids_go_from_1_to_65535_and_again_from_1() -> None:
 ANSWERS = st.sampled_from(["prepare", "begin", "gone", None, 0x0000, 0xB000, 0xA700])
 
 
-@settings(deadline=None)
 @given(st.lists(ANSWERS, max_size=12), st.integers(1, 3))
 def test_the_numbers_add_up_whatever_happens(script: list[str | int | None], associations: int) -> None:
     answers: dict[str, int | StatusError | None] = {}

@@ -25,6 +25,7 @@ from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, encoding_of
 from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.outgoing import NotBytewise
@@ -176,7 +177,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return replace(ENVIRONMENT, devices=environment(tmp_path_factory.mktemp("sheets")).devices)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes(
     devices: Environment, data: st.DataObject
@@ -189,7 +190,8 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     edited = data.draw(changed_copies(ds, texts))
     syntax = encoding_syntax(encoding)
     charset = data.draw(st.sampled_from([None, "ISO_IR 100"]))
-    tells = data.draw(st.booleans())
+    tells, are_copies = data.draw(st.booleans()), data.draw(st.booleans())
+    policies = {entity: data.draw(st.sampled_from(UpdatePolicy)) for entity in Entity}
     applied, answer = data.draw(rules()), data.draw(answers())
     with TemporaryDirectory() as name:
         path = write_object(Path(name) / "object", content, syntax)
@@ -203,6 +205,8 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 charset=charset,
                 tells_original_attributes=tells,
                 environment=devices,
+                policies=policies,
+                are_copies=are_copies,
             )
             stored = retrieve.instance(instance)
             with path.open("rb") as file:
@@ -330,7 +334,7 @@ def test_objects_that_no_rule_is_about_are_decoded_once_and_stay_as_they_are(tmp
 
 
 def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path) -> None:
-    retrieve = Retrieve(tmp_path)
+    retrieve = Retrieve(tmp_path, are_copies=True)
     made = series(tmp_path, 3, SpecificCharacterSet="ISO_IR 100", AcquisitionContextDescription="Señora")
     instances = [instance for instance, _ in made]
     latin_2 = instances[2].encoded_attributes[3].replace(b"ISO_IR 100", b"ISO_IR 101")
@@ -339,8 +343,8 @@ def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path
     assert [one[0x00400556][1] for one in out] == ["Señora", "Señora", "Seńora"]
 
 
-def test_an_instance_that_was_edited_in_the_index_costs_one_decoding_and_is_merged(tmp_path: Path) -> None:
-    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+def test_a_copy_that_says_something_else_than_the_index_costs_one_decoding_and_is_updated(tmp_path: Path) -> None:
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, are_copies=True)
     instances = series(tmp_path, 6)
     for number in (2, 4):
         instance, ds = instances[number]

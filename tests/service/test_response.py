@@ -66,7 +66,7 @@ def decoded(encoded: bytes, syntax: UID) -> Dataset:
     return read_dataset(DicomBytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     keys=st.lists(st.sampled_from(KEYS), unique=True),
     level=st.sampled_from(["STUDY", "SERIES", "IMAGE"]),

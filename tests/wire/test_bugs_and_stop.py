@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from dcm4py_leading.dicom import listener, scp_find
+from dcm4py_leading.dicom.pdu import AssociateReject
 from tests.fixtures.datasets import make_study
+from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.scripted import Viewer
 from tests.fixtures.scu import STUDY_MOVE, VERIFICATION, associated, find, identifier, store
 from tests.fixtures.service import Seed
@@ -55,8 +57,9 @@ def test_a_bug_in_the_admission_rejects(seed: Seed, monkeypatch: pytest.MonkeyPa
 
     seed.start()
     monkeypatch.setattr(acceptor, "admit", breaks)
-    with associated(seed.archive_port, [VERIFICATION]) as assoc:
-        assert assoc.is_rejected
+    association, answer = associate(seed.archive_port, [(str(VERIFICATION), [IMPLICIT])])
+    association.link.close()
+    assert answer == AssociateReject(2, 2, 1)
 
 
 def test_an_index_that_cannot_be_read_is_a700(seed: Seed) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from dcm4py_leading.app import Service
 from dcm4py_leading.config.watch import Follower, Pace
+from dcm4py_leading.model.values import AETitle
+from tests.fixtures.ports import free_port
 from tests.fixtures.service import AE, DEVICE, Seed
 from tests.fixtures.workers import until
 
@@ -18,7 +20,15 @@ class Scene:
         self.now = 0.0
         self.service: Service = seed.start()
         configuration, source = self.service.configuration, seed.site.source
-        self.follower = Follower(source, "dcm4chee-arc", configuration, Pace(), clock=lambda: self.now)
+        self.follower = Follower(
+            source,
+            "dcm4chee-arc",
+            configuration,
+            Pace(),
+            clock=lambda: self.now,
+            looked_up=configuration._looked_up,
+            renew=configuration._renew,
+        )
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
@@ -133,3 +143,48 @@ def test_configuration_that_a_bug_keeps_out_of_force_is_degraded_and_tried_again
         assert (scene.changes, scene.degraded) == (0, ["the last attempt to take another configuration failed"])
     scene.look(Pace().looks_until_thorough + 1)
     assert (scene.changes, scene.degraded) == (1, [])
+
+
+VIEWER = DEVICE.replace("dcm4chee-arc", "storescp")
+
+
+def destination(seed: Seed) -> int | None:
+    """The port on which a C-MOVE would find the viewer."""
+    remote = seed.service._node._holder.current.resolve(AETitle("STORESCP"))
+    return None if remote is None else remote.connections[0].port
+
+
+def test_move_destination_on_another_port_is_followed_and_told(seed: Seed, caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(seed)
+    assert destination(seed) == seed.viewer_port
+    scene.look(2)
+    caplog.set_level(logging.INFO)
+    new = free_port()
+    seed.set(f"cn=dicom,{VIEWER}", dicomPort=str(new))
+    scene.look()
+    assert f"changed: connection dicom of AE STORESCP: dicomPort from {seed.viewer_port} to {new}" in caplog.text
+    assert destination(seed) == new
+    scene.look(20)
+    assert len([line for line in told(caplog, logging.INFO) if "STORESCP" in line]) == 1
+    assert (scene.changes, scene.degraded) == (0, [])
+
+
+def test_move_destination_that_is_renamed_or_added_is_followed_and_told(
+    seed: Seed, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed.lead()
+    scene = Scene(seed)
+    caplog.set_level(logging.INFO)
+    assert destination(seed) is not None
+    viewer2 = seed.service._node._holder.current.resolve
+    assert viewer2(AETitle("VIEWER2")) is None
+    seed.change(
+        f"dn: dicomAETitle=STORESCP,{VIEWER}\nchangetype: modrdn\nnewrdn: dicomAETitle=VIEWER2\ndeleteoldrdn: 1"
+    )
+    scene.look(3)
+    assert destination(seed) is None
+    assert viewer2(AETitle("VIEWER2")) is not None
+    lines = told(caplog, logging.INFO)
+    assert any("AE VIEWER2: added" in line for line in lines)
+    # The rule names STORESCP, which nobody is any more.
+    assert any("the directory has no dicomNetworkAE that STORESCP matches" in line for line in lines)

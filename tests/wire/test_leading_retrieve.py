@@ -361,7 +361,8 @@ def test_a_leading_archive_that_is_not_in_the_directory_is_a_warning_at_load_and
 def test_retrieve_as_received_keeps_the_attributes_of_the_index_out(
     seed: Seed, tmp_path: Path, viewer: Callable[..., Viewer]
 ) -> None:
-    """Two objects of a study differ in a study attribute; the index keeps the first value (SUPPLEMENT)."""
+    """Two objects of a study differ in a study attribute; the index keeps the latest value, and gives it to both."""
+    seed.set(f"dcmEntity=Study,{DEVICE}", dcmAttributeUpdatePolicy="MERGE")
     service = seed.start()
     first, second = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=2)
     late = pydicom.dcmread(second)
@@ -371,7 +372,7 @@ def test_retrieve_as_received_keeps_the_attributes_of_the_index_out(
     store(seed.archive_port, [early, late])
     station = viewer(seed.viewer_port)
     moved(seed)
-    assert {ds.StudyDescription for ds in station.received} == {"First value"}
+    assert {ds.StudyDescription for ds in station.received} == {"Second value"}
 
     seed.change(
         f"dn: cn=As received,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion\ncn: As received\n"

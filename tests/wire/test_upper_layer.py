@@ -14,7 +14,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
-from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation, UserIdentityNegotiation
+from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from dcm4py_leading.app import Service
 from dcm4py_leading.dicom import command as dimse
@@ -249,15 +249,6 @@ def test_an_echoscu_that_aborts_is_let_go(service: Service, seed: Seed) -> None:
     assert everybody_has_left(service)
 
 
-def test_a_message_that_is_not_served_aborts(service: Service, seed: Seed) -> None:
-    assoc, _ = associate(seed.archive_port, [(VERIFICATION, [IMPLICIT])])
-    n_get = 0x0110
-    assoc.send([(1, request(VERIFICATION, n_get), None)])
-    with pytest.raises(PeerAborted):
-        assoc.link.receive(20)
-    assert everybody_has_left(service)
-
-
 def test_a_peer_that_stops_within_a_data_set_is_aborted(seed: Seed) -> None:
     seed.set(f"cn=dicom,{DEVICE}", dcmSendTimeout="50")
     service = seed.start()
@@ -306,19 +297,6 @@ def test_the_limit_of_associations_holds_and_whoever_leaves_makes_room(seed: See
 
 
 # -- what may be proposed --------------------------------------------------------------------------------------------
-
-
-def test_a_user_identity_gets_the_response_it_wants(seed: Seed) -> None:
-    seed.start()
-    identity = UserIdentityNegotiation()
-    identity.user_identity_type = 2
-    identity.positive_response_requested = True
-    identity.primary_field, identity.secondary_field = b"NAME", b"PASSCODE"
-    with associated(seed.archive_port, [VERIFICATION], ext_neg=[identity]) as assoc:
-        assert assoc.is_established
-        answers = [item for item in assoc.acceptor.primitive.user_information if hasattr(item, "server_response")]
-        assert [answer.server_response for answer in answers] == [b""]
-        assert assoc.send_c_echo().Status == 0x0000
 
 
 def test_one_operation_at_a_time_is_what_a_window_of_five_comes_to(seed: Seed) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tests.fixtures.datasets import make_study
 from tests.fixtures.ports import free_port
-from tests.fixtures.scu import VERIFICATION, associated
+from tests.fixtures.scripted import Viewer
+from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
 from tests.fixtures.slapd import BASE_DN, SlapdFactory
 from tests.fixtures.workers import Served, until
@@ -77,3 +81,21 @@ def test_without_watch_nothing_is_followed(seed: Seed) -> None:
     with ExitStack() as running:
         served = Served(seed, running, workers=1).await_ready()
         assert "dcm4py_directory_failed_reads_total" not in served.http.get("/metrics").text
+
+
+def test_move_destination_is_followed_by_every_worker(
+    seed: Seed, viewer: Callable[..., Viewer], tmp_path: Path
+) -> None:
+    with ExitStack() as running:
+        served = Served(seed, running, workers=2, source=(*ldif(seed), "--watch", "0.2")).await_ready()
+        study = "1.2.826.0.1.3680043.8.498.1302"
+        store(seed.archive_port, make_study(tmp_path, patient_id="P", patient_name="N", study_uid=study))
+        refused = [move(seed.archive_port, identifier("STUDY", StudyInstanceUID=study))[-1][0] for _ in range(4)]
+        assert {status.Status for status in refused} == {0xA702}
+        new = free_port()
+        there = viewer(new)
+        seed.set(f"cn=dicom,{DEVICE.replace('dcm4chee-arc', 'storescp')}", dicomPort=str(new))
+        until(lambda: f"connection dicom of AE STORESCP: dicomPort from {seed.viewer_port} to {new}" in served.told())
+        for _ in range(4):
+            assert move(seed.archive_port, identifier("STUDY", StudyInstanceUID=study))[-1][0].Status == 0x0000
+        assert there.received

@@ -35,6 +35,8 @@ ARCHIVE_DEVICE: tuple[Row, ...] = (
     many("dcmCStoreSCUOfCMoveSCP", "cstore_scu_of_cmove_scp", title_pair, collect=dict),
     one("dcmShowPatientInfoInSystemLog", "show_patient_info_in_system_log", enumerated(PatientInfo)),
     one("dcmQueryFetchSize", "query_fetch_size", integer(0)),
+    one("dcmIdentifyPatientByIDAndName", "identify_patient_by_id_and_name", boolean),
+    one("dcmIdentifyPatientByAllAttributes", "identify_patient_by_all_attributes", boolean),
 )
 """What stands on the device alone."""
 

@@ -1,0 +1,45 @@
+"""Peers that speak another protocol on a DICOM port: told which one, once and not each time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from dcm4py_leading.model import bounds
+
+LOG = logging.getLogger(__name__)
+
+_BEGINNINGS = (
+    (b"\x16\x03", "TLS"),
+    *((method, "HTTP") for method in (b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"DELE", b"CONN", b"PRI ")),
+    *((prefix, "the PROXY protocol") for prefix in (b"PROXY ", b"\r\n\r\n\0\r")),
+    (b"SSH-", "SSH"),
+    (b"\x0bMSH", "HL7"),
+)
+_HINTS = {
+    "TLS": "this port is plain DICOM: switch TLS off in the peer",
+    "HTTP": "the web service has a port of its own, see --http",
+}
+
+
+def protocol_of(beginning: bytes) -> str | None:
+    """The protocol whose first octets these six are, or more; None where they are of none that is known."""
+    return next((name for prefix, name in _BEGINNINGS if beginning.startswith(prefix)), None)
+
+
+class ForeignPeers:
+    """Who came with another protocol, and how often. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def tell(self, host: str, protocol: str) -> None:
+        """Log at WARNING the first time that this host comes, then the 10th, the 100th and so on."""
+        with self._lock:
+            if len(self._counts) >= bounds.FOREIGN_PEERS:
+                self._counts.clear()
+            count = self._counts[host, protocol] = self._counts.get((host, protocol), 0) + 1
+        if str(count).rstrip("0") == "1":
+            hint = _HINTS.get(protocol, "this port is plain DICOM")
+            LOG.warning("%s speaks %s on a DICOM port (%d so far): %s", host, protocol, count, hint)

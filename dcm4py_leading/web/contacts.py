@@ -1,0 +1,37 @@
+"""The archives that we ask, as ``/health/ready`` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line, Part
+from dcm4py_leading.leading.outcome import LookupCounts
+from dcm4py_leading.model.values import AETitle
+
+
+def contacts_json(lookups: LookupCounts, counts: ContactCounts) -> Mapping[str, object]:
+    """Leading archives, and those behind us: when each last answered an AE of ours, when not, and why."""
+    leading, behind = [], []
+    for line, contact in sorted(counts.contacts.items()):
+        if line.part == Part.LEADING.value:
+            breaker = lookups.breakers.get((AETitle(line.local_ae_title), AETitle(line.ae_title)))
+            leading.append({**_json(line, contact), "breaker": "closed" if breaker is None else breaker.value})
+        else:
+            behind.append(_json(line, contact))
+    return {"leadingArchives": leading, "archives": behind}
+
+
+def _json(line: Line, contact: Contact) -> dict[str, object]:
+    return {
+        "aeTitle": line.ae_title,
+        "askedBy": line.local_ae_title,
+        "isAnswering": not contact.is_failing,
+        "lastAnswer": _text(contact.last_answer),
+        "lastFailure": _text(contact.last_failure),
+        "failure": contact.failure,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
