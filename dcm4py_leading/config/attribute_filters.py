@@ -35,7 +35,7 @@ OF_INSTANCES: Mapping[int, str] = {
     0x0040A493: "VerificationFlag",
     0x00700080: "ContentLabel",
 }
-"""Attributes that tell the instances of a series apart, by tag, with their keywords (PS3.3: SOP, image and others)."""
+"""Attributes that tell the instances of a series apart, by tag, with keywords (PS3.3: SOP, image, acquisition)."""
 
 
 def kept_once(device: Device) -> Iterator[Problem]:

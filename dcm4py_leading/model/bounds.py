@@ -178,8 +178,8 @@ DATA_SET_ELEMENTS: Final = 65_536
 
 Beyond: C000."""
 
-DATA_SET_NESTED_ELEMENTS: Final = 2_000_000
-"""Elements, items and fragments in the sequences and the pixel data of a data set that is stored.
+DATA_SET_NESTED_ELEMENTS: Final = 1_000_000
+"""Elements, items and fragments of a data set in all, those in its sequences included.
 
 Beyond: C000."""
 
