@@ -30,6 +30,7 @@ from dcm4py_leading.coercion.deidentification_table import METHODS, TABLE, Optio
 from dcm4py_leading.coercion.pseudonyms import new_uid, patient_id_hash
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
+from dcm4py_leading.dataset.pydicom_bridge import first_unreadable, name_of
 from dcm4py_leading.errors import CoercionFailed
 
 _PATIENT_ID = 0x00100020
@@ -122,7 +123,9 @@ class DeidentifyStep:
         try:
             return with_character_set(ds, [*self._item(ds, ()), *self._replaced(ds), *self._declared(ds)])
         except (ValueError, NotImplementedError, OSError, EOFError, struct.error) as err:
-            raise CoercionFailed("deidentify: the data set holds an attribute that cannot be read") from err
+            tag = first_unreadable(ds)
+            which = "an attribute" if tag is None else name_of(tag)
+            raise CoercionFailed(f"deidentify: {which} cannot be read") from err
 
     def _item(self, ds: Dataset, within: TagPath) -> Iterator[Change]:
         for tag in sorted(ds.keys()):

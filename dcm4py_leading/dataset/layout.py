@@ -7,7 +7,7 @@ fraction of the time that it takes to read them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, scan
@@ -41,14 +41,16 @@ class _Layout:
     """Those that were looked at, and the tag of the first element that was not."""
     content: bytes
     """Of `headers`."""
-    is_to_the_end: bool
-    """Whether there is no such element."""
+    end: int | None
+    """Where the data set ends; None where that does not matter."""
     spans: dict[int, Span]
     scanned_to: int
+    is_rest_scanned: bool
+    """Whether what follows is to be scanned each time: it has no length."""
 
     def is_of(self, view: memoryview) -> bool:
         """Whether the data set is laid out so."""
-        if len(view) < self.headers.end or (self.is_to_the_end and len(view) != self.scanned_to):
+        if len(view) < self.headers.end or (self.end is not None and len(view) != self.end):
             return False
         return self.headers.of(view) == self.content
 
@@ -57,29 +59,45 @@ class Layouts:
     """Remembers the last few layouts. Safe under threads: what is remembered is never changed."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Encoding, int, int], tuple[_Layout, ...]] = {}
+        self._known: dict[tuple[Encoding, int, int, bool], tuple[_Layout, ...]] = {}
 
     def scan(
-        self, view: memoryview, encoding: Encoding, *, start: int, stop_before: int
+        self, view: memoryview, encoding: Encoding, *, start: int, stop_before: int, is_rest_checked: bool = False
     ) -> tuple[dict[int, Span], int]:
-        """As `scan.scan`; what it returns must not be changed. Raises Unscannable."""
-        key = (encoding, start, stop_before)
+        """As `scan.scan`; what it returns must not be changed. Raises Unscannable.
+
+        Where ``is_rest_checked``, also when what it does not return cannot be scanned, up to the end.
+        """
+        key = (encoding, start, stop_before, is_rest_checked)
         known = self._known.get(key, ())
         for layout in known:
             if layout.is_of(view):
                 if layout is not known[0]:  # the next one is most likely laid out like this one
                     self._known[key] = (layout, *(other for other in known if other is not layout))
+                if layout.is_rest_scanned:
+                    scan(view, encoding, start=layout.scanned_to)
                 return layout.spans, layout.scanned_to
         spans, scanned_to = scan(view, encoding, start=start, stop_before=stop_before)
-        is_to_the_end = scanned_to == len(view)
+        rest = scan(view, encoding, start=scanned_to)[0] if is_rest_checked else {}
+        if not _have_length(view, spans):
+            return spans, scanned_to
+        is_rest_known = is_rest_checked and _have_length(view, rest)
+        is_to_the_end = is_rest_known or scanned_to == len(view)
         cuts = [(at, value) for at, value, _ in spans.values()]
-        is_of_defined_length = not any(bytes(view[at:end])[-4:] == b"\xff\xff\xff\xff" for at, end in cuts)
-        if is_of_defined_length and (is_to_the_end or scanned_to + _TAG <= len(view)):
+        if is_rest_known:
+            cuts += [(at, value) for at, value, _ in rest.values()]
+        if is_to_the_end or scanned_to + _TAG <= len(view):
             if not is_to_the_end:
                 cuts.append((scanned_to, scanned_to + _TAG))
             headers = Ranges(cuts)
-            layout = _Layout(headers, headers.of(view), is_to_the_end, spans, scanned_to)
+            end = len(view) if is_to_the_end else None
+            layout = _Layout(headers, headers.of(view), end, spans, scanned_to, is_rest_checked and not is_rest_known)
             if len(self._known) >= _MOST_KEYS:
                 self._known.clear()
             self._known[key] = (layout, *known[: _MOST_KNOWN - 1])
         return spans, scanned_to
+
+
+def _have_length(view: memoryview, spans: Mapping[int, Span]) -> bool:
+    """Whether none of these elements is of undefined length."""
+    return not any(bytes(view[at:value])[-4:] == b"\xff\xff\xff\xff" for at, value, _ in spans.values())

@@ -93,7 +93,6 @@ class BytewiseCoercion:
         self._shapes: dict[tuple[int, int, int], Shape] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
-        self._tails = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
         """How many times pydicom was needed."""
@@ -116,10 +115,10 @@ class BytewiseCoercion:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
         try:
-            spans, scanned_to = self._layouts.scan(view, encoding, start=start, stop_before=concern.stop_before)
-            if scanned_to < len(view):
-                # Nothing of what is edited may stand there once more.
-                self._tails.scan(view, encoding, start=scanned_to, stop_before=_END)
+            # Nothing of what is edited may stand in the rest once more.
+            spans, scanned_to = self._layouts.scan(
+                view, encoding, start=start, stop_before=concern.stop_before, is_rest_checked=True
+            )
         except Unscannable as err:
             raise NotBytewise from err
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))

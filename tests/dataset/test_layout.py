@@ -63,3 +63,23 @@ def test_one_that_ends_early_is_found_out() -> None:
     layouts.scan(whole, EXPLICIT_LITTLE, start=0, stop_before=STOP)
     with pytest.raises(Unscannable):
         layouts.scan(whole[:-2], EXPLICIT_LITTLE, start=0, stop_before=STOP)
+
+
+@pytest.mark.parametrize("is_encapsulated", [False, True])
+def test_the_rest_is_checked_each_time_where_that_is_asked_for(is_encapsulated: bool) -> None:
+    pixels = b"\xe0\x7f\x10\0OB\0\0" + (b"\4\0\0\0" + bytes(4) if not is_encapsulated else b"\xff\xff\xff\xff")
+    if is_encapsulated:
+        pixels += b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    name = b"\x10\0\x10\0PN\4\0DOE "
+    whole, again = name + pixels, name + pixels + name
+    swapped = name + pixels[:-4] + name[:4] if not is_encapsulated else name + pixels + b"\0\0"
+    layouts = Layouts()
+    for data in (whole, whole, again, whole, swapped + b"PN", again):
+        view = memoryview(data)
+        assert layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=0x00200000)[1] == len(name)
+        if data == whole:
+            found = layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=0x00200000, is_rest_checked=True)
+            assert found == ({0x00100010: (0, 8, 12)}, 12)
+        else:
+            with pytest.raises(Unscannable):
+                layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=0x00200000, is_rest_checked=True)

@@ -183,33 +183,38 @@ def test_refused_connection_has_no_status():
 # -- what they leave alone -------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("peer")  # short, since the path of a Unix socket is
+
+
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_directory_changes_nothing_outside_its_folder(server, request, tmp_path):
-    with nothing_outside_changes(), start_directory(server, "ours", request, tmp_path) as directory:
+def test_a_directory_changes_nothing_outside_its_folder(server, request, folder):
+    with nothing_outside_changes(), start_directory(server, "ours", request, folder) as directory:
         assert directory.ldapsearch(scope="base")
         directory.stop()
         directory.start()
 
 
-def test_a_slapd_on_slapd_d_changes_nothing_outside_its_folder(tmp_path):
+def test_a_slapd_on_slapd_d_changes_nothing_outside_its_folder(folder):
     require_slapd()
     content = [OUR_LDIF / "quickstart.ldif"]
     with (
         nothing_outside_changes(),
-        Slapd(tmp_path, config_schema=OUR_CONFIG_SCHEMA, content=content) as directory,
+        Slapd(folder, config_schema=OUR_CONFIG_SCHEMA, content=content) as directory,
     ):
         assert directory.ldapsearch(scope="base")
 
 
 @pytest.mark.parametrize("kind", [DcmQrScp, Orthanc])
-def test_an_archive_changes_nothing_outside_its_folder(kind, study, tmp_path):
-    with nothing_outside_changes(), kind(tmp_path) as archive:
+def test_an_archive_changes_nothing_outside_its_folder(kind, study, folder):
+    with nothing_outside_changes(), kind(folder) as archive:
         archive.store(study)
         found = findscu(archive.port, called_ae_title=archive.ae_title, level="STUDY", keys=IN_STUDY)
         assert len(found.matches) == 1
 
 
-def test_a_viewer_changes_nothing_outside_its_folder(study, tmp_path):
-    with nothing_outside_changes(), StoreScp(tmp_path) as viewer:
+def test_a_viewer_changes_nothing_outside_its_folder(study, folder):
+    with nothing_outside_changes(), StoreScp(folder) as viewer:
         assert dcmsend(viewer.port, study, called_ae_title="STORESCP").status == 0x0000
         assert len(viewer.received()) == 2

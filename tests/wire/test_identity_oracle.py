@@ -176,7 +176,7 @@ def some_syntaxes(random: Random) -> list[str]:
     return sorted({SYNTAXES[0], *random.sample(SYNTAXES, 2)})
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(6))
 def test_what_is_stored_here(number: int, seed: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
     world = World(number, seed)
     seed.lead()
@@ -284,7 +284,7 @@ def uids_of(keys: Dataset, studies: Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("way", ["get", "move"])
 def test_what_comes_from_a_pacs(
     way: str,
@@ -305,7 +305,7 @@ def test_what_comes_from_a_pacs(
     service = seed.start()
     leading_scp(seed.leading_port, world.leading)
 
-    for _ in range(8):
+    for _ in range(5):
         if world.random.random() < 0.4:
             world.configure()
             service.reload()
