@@ -119,7 +119,9 @@ class _Form:
         self.long = struct.Struct(f"{order}L").unpack_from
 
 
-_FORMS = {encoding: _Form(encoding) for encoding in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG)}
+_IMPLICIT_BIG = Encoding(is_implicit_vr=True, is_little_endian=False)
+"""No transfer syntax has it: the items of an element without VR in big endian."""
+_FORMS = {one: _Form(one) for one in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, _IMPLICIT_BIG)}
 
 
 class _Header(NamedTuple):
@@ -335,7 +337,8 @@ class _Reader:
         """The value, and where the next element begins."""
         vr, length, value, oddity = header
         if oddity is Oddity.OTHER_FORM:
-            form = _FORMS[EXPLICIT_LITTLE if form.is_implicit else Encoding(True, form.is_little_endian)]
+            without_vr = IMPLICIT_LITTLE if form.is_little_endian else _IMPLICIT_BIG
+            form = _FORMS[EXPLICIT_LITTLE if form.is_implicit else without_vr]
         if length == _UNDEFINED:
             if tag == _PIXEL_DATA or vr not in _ITEMS_OR_VALUE:
                 return self._fragments(value, end, form)

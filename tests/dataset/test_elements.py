@@ -18,7 +18,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.deflate import deflated, inflated
-from dcm4py_leading.dataset.elements import DataSet, Oddity
+from dcm4py_leading.dataset.elements import DataSet, Items, Oddity
 from dcm4py_leading.dataset.encoder import encode
 from dcm4py_leading.dataset.reading import canonical, parse, read_data_set
 from dcm4py_leading.dataset.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
@@ -148,6 +148,16 @@ def test_whatever_comes_is_read_or_refused_by_name(ds: Dataset, encoding: Encodi
     assert not len(again) % 2
     assert written(parse(again, EXPLICIT_LITTLE)) == again
     assert list(read.elements) == sorted(set(read.elements))
+
+
+def test_a_sequence_without_vr_in_big_endian_is_read() -> None:
+    item = struct.pack(">HHL", 0xFFFE, 0xE000, 0xFFFFFFFF) + struct.pack(">HHL", 0x0008, 0x1150, 4) + b"1.2\0"
+    sequence = struct.pack(">HHL", 0x0008, 0x1140, 0xFFFFFFFF) + item + struct.pack(">HHL", 0xFFFE, 0xE00D, 0)
+    end = struct.pack(">HHL", 0xFFFE, 0xE0DD, 0)
+    others = (struct.pack(">HH2sH", 0x0010, number, b"LO", 2) + b"P1" for number in (0x20, 0x21, 0x1000))
+    read = parse(sequence + end + b"".join(others), EXPLICIT_BIG)
+    items = read.elements[0x00081140].value
+    assert isinstance(items, Items) and bytes(items.items[0].elements[0x00081150].value) == b"1.2\0"  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=200), st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED, "1.2.840.10008.1.2.4.95"]))

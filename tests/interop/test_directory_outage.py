@@ -345,7 +345,15 @@ def test_served_by_processes(seed: Seed, slapd: Slapd, running: ExitStack, worke
 
 def test_exit_codes_of_a_start_without_directory(seed: Seed, slapd: Slapd) -> None:
     run_once(seed, slapd)
-    command = ["serve", "--ldap-url", f"{slapd.url}/{BASE_DN}", "--data-dir", str(seed.data_dir), "--http", "[::]:0"]
+    command = [
+        "serve",
+        "--ldap-url",
+        f"{slapd.url}/{BASE_DN}",
+        "--data-dir",
+        str(seed.data_dir),
+        "--http",
+        "127.0.0.1:0",
+    ]
     assert slapd.ldapmodify(BREAK).returncode == 0
     assert CliRunner().invoke(main, command).exit_code == 1
     slapd.stop()

@@ -135,7 +135,7 @@ def test_edits_attribute_by_attribute_are_one_change_and_told_with_who_and_when(
     assert scene.changes == 1
     assert told(caplog, "changed: ") == [
         "device dcm4chee-arc: dicomDescription from Long-term archive to two",
-        "connection dicom of device dcm4chee-arc: dcmAARQTimeout from 5000 ms to 7000 ms",
+        "connection dicom of device dcm4chee-arc: dcmAARQTimeout from 60000 ms to 7000 ms",
     ]
     (author,) = told(caplog, f"changed by {scene.slapd.bind_dn}, last at 20")
     assert DEVICE in author and CONNECTION in author and AE not in author
