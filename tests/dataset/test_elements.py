@@ -157,7 +157,8 @@ def test_a_sequence_without_vr_in_big_endian_is_read() -> None:
     others = (struct.pack(">HH2sH", 0x0010, number, b"LO", 2) + b"P1" for number in (0x20, 0x21, 0x1000))
     read = parse(sequence + end + b"".join(others), EXPLICIT_BIG)
     items = read.elements[0x00081140].value
-    assert isinstance(items, Items) and bytes(items.items[0].elements[0x00081150].value) == b"1.2\0"  # type: ignore[arg-type]
+    assert isinstance(items, Items)
+    assert items.items[0].elements[0x00081150].value == b"1.2\0"
 
 
 @given(st.binary(max_size=200), st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED, "1.2.840.10008.1.2.4.95"]))
