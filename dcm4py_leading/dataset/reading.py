@@ -124,6 +124,11 @@ _IMPLICIT_BIG = Encoding(is_implicit_vr=True, is_little_endian=False)
 _FORMS = {one: _Form(one) for one in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, _IMPLICIT_BIG)}
 
 
+def _looks_like_vr(vr: bytes) -> bool:
+    """Whether two octets are meant as a VR, rather than as half a length."""
+    return vr in (b"??", b"\0\0") or vr.isalpha()
+
+
 class _Header(NamedTuple):
     """How the header of an element may be read."""
 
@@ -299,35 +304,49 @@ class _Reader:
             long = _Header(stated, form.long(self._data, at + 8)[0], at + 12, oddity)
             # A VR that is newer than we are has 32 bits.
             lengths.insert(0 if vr.isalpha() and vr.isupper() else len(lengths), long)
-        return [*lengths, _Header(b"", form.long(self._data, at + 4)[0], at + 8, Oddity.OTHER_FORM)]
+        without = _Header(b"", form.long(self._data, at + 4)[0], at + 8, Oddity.OTHER_FORM)
+        return [*lengths, without] if _looks_like_vr(vr) else [without, *lengths]
 
     def _ends(self, header: _Header, end: int) -> bool:
         return header.length == _UNDEFINED or header.value + header.length <= end
 
     def _goes_on(self, header: _Header, end: int, form: _Form, tag: int) -> int:
-        """How well what follows the element goes on: 3 as it should, 2 and 1 as it may, 0 not."""
+        """How well what follows the element goes on: 4 as it should, 3 and 2 as it may, 0 not."""
         if not self._ends(header, end):
             return 0
         if header.length == _UNDEFINED:
             if header.value + 8 > end:
                 return 0
             group, number = form.tag(self._data, header.value)
-            return 3 if group << 16 | number in (_ITEM, _SEQUENCE_DELIMITATION) else 0
+            return 4 if group << 16 | number in (_ITEM, _SEQUENCE_DELIMITATION) else 0
         at = header.value + header.length
         if at == end:
-            return 3
+            return 4
         if at + 8 > end:
             return 0
         group, number = form.tag(self._data, at)
         following = group << 16 | number
         if group == 0xFFFE:
-            return 3 if following in _DELIMITATIONS else 0
+            return 4 if following in _DELIMITATIONS else 0
+        is_ascending = following > tag
         if form.is_implicit:
             is_element = self._ends(_Header(b"", form.long(self._data, at + 4)[0], at + 8), end)
-        else:
-            known = self._with_vr(at, end, form, bytes(self._data[at + 4 : at + 6]), None)
-            is_element = bool(known) and self._ends(known[0], end)
-        return 2 * int(is_element) + int(following > tag)
+            return 2 * int(is_element) + 2 * int(is_ascending and is_element)
+        vr = bytes(self._data[at + 4 : at + 6])
+        known = self._with_vr(at, end, form, vr, None)
+        if known and self._ends(known[0], end):
+            return 4 if is_ascending else 2
+        return 3 if is_ascending and self._may_be_odd(at, end, form, following, vr) else 0
+
+    def _may_be_odd(self, at: int, end: int, form: _Form, tag: int, vr: bytes) -> bool:
+        """Whether an element at ``at`` makes sense without VR, or with one that says nothing.
+
+        Octets of a value, taken for a tag, mostly do not.
+        """
+        if _looks_like_vr(vr):
+            return any(self._ends(header, end) for header in self._without_known_vr(at, end, form, vr)[:-1])
+        is_known = bool(tag >> 16 & 1) or bool(dictionary_vr(tag))
+        return is_known and self._ends(_Header(b"", form.long(self._data, at + 4)[0], at + 8), end)
 
     # -- values -------------------------------------------------------------------------------------------------
 

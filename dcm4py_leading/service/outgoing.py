@@ -32,6 +32,7 @@ from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
+from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
 from dcm4py_leading.service.whole import changed_tags
 
@@ -125,7 +126,10 @@ class BytewiseCoercion:
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
             return recipe.cut(view)
-        return self._looked_at(view, start, encoding, instance, plan, concern, spans, scanned_to, own_spans)
+        try:
+            return self._looked_at(view, start, encoding, instance, plan, concern, spans, scanned_to, own_spans)
+        except UNREADABLE as err:
+            raise NotBytewise from err  # odd within a sequence, which is read leniently where the whole object is
 
     def _looked_at(
         self,

@@ -161,6 +161,27 @@ def test_a_sequence_without_vr_in_big_endian_is_read() -> None:
     assert items.items[0].elements[0x00081150].value == b"1.2\0"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {0x00100010: b"AB^C", 0x00100020: b"PID4"},
+        {0x00100020: b"PID4", 0x00100030: b""},
+        {0x00100010: b"DOE^JANE", 0x00100020: b"PATIENT1"},
+        {0x00081040: b"abcd", 0x00081048: b"efgh", 0x00081050: b"ijkl"},
+    ],
+)
+def test_several_elements_without_vr_in_a_row_are_read(values: dict[int, bytes]) -> None:
+    without_vr = b"".join(
+        struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value for tag, value in values.items()
+    )
+    first = [struct.pack("<HH2sH", 0x0008, number, b"SH", 2) + b"A1" for number in (0x50, 0x51, 0x52, 0x53)]
+    last = struct.pack("<HH2sH", 0x0040, 0x0009, b"SH", 2) + b"A1"
+    for behind in (b"", last):
+        read = parse(b"".join(first) + without_vr + behind, EXPLICIT_LITTLE)
+        assert {tag: read.value(tag) for tag in values} == values
+        assert len(read.elements) == len(first) + len(values) + bool(behind)
+
+
 @given(st.binary(max_size=200), st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED, "1.2.840.10008.1.2.4.95"]))
 @settings(max_examples=400)
 def test_noise_is_read_or_refused_by_name(data: bytes, syntax: str) -> None:
