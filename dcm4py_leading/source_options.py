@@ -104,7 +104,7 @@ def _checked_url(_: click.Context, __: click.Parameter, value: str | None) -> st
 
 
 def is_port(text: str, *, least: int = 1) -> bool:
-    """Whether the text is a port number."""
+    """True if the text is a port number."""
     return text.isascii() and text.isdecimal() and least <= int(text) <= 65535
 
 
@@ -273,7 +273,7 @@ def _chosen(given: Mapping[str, Any]) -> str | None:
 
 
 def is_source_typed() -> bool:
-    """Whether the SOURCE is on the command line, and not in the environment alone."""
+    """True if the SOURCE is on the command line, and not in the environment alone."""
     context = click.get_current_context()
     return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _SOURCES)
 

@@ -104,7 +104,7 @@ class DataDirectory:
 
 
 def has_index(directory: Path) -> bool:
-    """Whether an index was ever made there. Raises OSError."""
+    """True if an index was ever made there. Raises OSError."""
     try:
         return (directory / _INDEX).stat().st_size > 0
     except FileNotFoundError:

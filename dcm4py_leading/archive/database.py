@@ -95,7 +95,7 @@ class Database:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the tables are those of the newest revision."""
+    """True if the tables are those of the newest revision."""
     revision = text("SELECT version_num FROM alembic_version")
     return inspect(connection).has_table("alembic_version") and connection.scalars(revision).all() == [HEAD]
 

@@ -307,7 +307,7 @@ def check_descriptor(descriptor: StorageDescriptor) -> None:
 
 
 def has_files(descriptor: StorageDescriptor) -> bool:
-    """Whether there are files where a `FileStorage` would have its objects. Raises ConfigInvalid."""
+    """True if there are files where a `FileStorage` would have its objects. Raises ConfigInvalid."""
     root = _root(descriptor)
     for folder, folders, files in os.walk(root):
         if files:

@@ -1,4 +1,4 @@
-"""Whether two data sets are about the same person, beyond a Patient ID and its issuer.
+"""True if two data sets are about the same person, beyond a Patient ID and its issuer.
 
 A Patient ID is typed twice, or given again by another system, sooner or later. What two objects say of name, birth date
 and sex tells: where both say something and it is not the same, they are about two people.
@@ -40,7 +40,7 @@ def are_two_people(
     policy: UpdatePolicy,
     all_of: Collection[int] = (),
 ) -> bool:
-    """Whether what the index keeps of a patient and what an object says of its own contradict each other.
+    """True if what the index keeps of a patient and what an object says of its own contradict each other.
 
     Under a ``policy`` by which the latest value counts (MERGE, OVERWRITE), a name or a sex that alone is another, while
     the birth date is the same, is a correction. Where the ID has no issuer, ``all_of`` these must be the same.
@@ -70,7 +70,7 @@ class EachPersonOnce:
         self._told: dict[tuple[str, str | None], list[Dataset]] = {}
 
     def is_new(self, patient: Dataset) -> bool:
-        """Whether nobody was told who may be the same; from now on this one is. Without a Patient ID nobody is."""
+        """True if nobody was told who may be the same; from now on this one is. Without a Patient ID nobody is."""
         patient_id = first_text(patient, PATIENT_ID)
         if patient_id is None:
             return True

@@ -75,7 +75,7 @@ class Keeper:
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
 
     def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
-        """Whether an object is not about the patient of whom the index keeps that; see `identity`."""
+        """True if an object is not about the patient of whom the index keeps that; see `identity`."""
         by = self.identification
         if by.by_id_and_name and name_of(kept) != name_of(own):
             return True

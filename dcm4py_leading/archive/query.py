@@ -117,7 +117,7 @@ class RetrieveKeys:
 
     @property
     def is_hierarchical(self) -> bool:
-        """Whether it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        """True if it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
         above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
         return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
 
@@ -165,7 +165,7 @@ def matched_hierarchically(identifier: Dataset, model: InformationModel) -> froz
 
 
 def _matches_everything(element: DataElement) -> bool:
-    """Whether a key is universal, a sequence with all that is in it (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
+    """True if a key is universal, a sequence with all that is in it (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
     value = element.value
     if element.VR == "SQ":
         return all(_matches_everything(nested) for item in value for nested in item)

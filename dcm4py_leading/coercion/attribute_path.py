@@ -23,7 +23,7 @@ def parse_tag(name: str) -> int:
 
 
 def is_attribute(name: str) -> bool:
-    """Whether `parse_tag` knows the name."""
+    """True if `parse_tag` knows the name."""
     return _tag_of(name) is not None
 
 

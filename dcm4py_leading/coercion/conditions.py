@@ -31,7 +31,7 @@ _PEERS: dict[str, Callable[[Context], str | None]] = {
 }
 
 Test = Callable[[str, Context, float], bool]
-"""Whether one value is what the condition wants; the last argument is how many seconds that may take.
+"""True if one value is what the condition wants; the last argument is how many seconds that may take.
 
 Raises CoercionFailed when it takes longer.
 """
@@ -63,7 +63,7 @@ class Condition:
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
     def holds(self, context: Context, ds: Dataset) -> bool:
-        """Whether the condition is true for this message and data set.
+        """True if the condition is true for this message and data set.
 
         Raises CoercionFailed, with the condition, when that cannot be told in the time that it may take.
         """

@@ -154,7 +154,7 @@ def _storages(device: Device) -> Iterator[Problem]:
 
 
 def _stores_here(ae: ApplicationEntity) -> bool:
-    """Whether what is sent to the AE is kept here, and not passed on to the archive behind it."""
+    """True if what is sent to the AE is kept here, and not passed on to the archive behind it."""
     return ae.installed and ae.association_acceptor and ae.settings.archive_behind is None
 
 

@@ -98,7 +98,7 @@ def _without_return(number: int, line: str, faults: Faults) -> str:
 
 
 def _ends_a_record(lines: list[str], number: int) -> bool:
-    """Whether a line of blanks, counted from 1, stands where a record was meant to end: before the next one."""
+    """True if a line of blanks, counted from 1, stands where a record was meant to end: before the next one."""
     following = next((line for line in lines[number:] if line.strip()), "")
     return _STARTS_RECORD.match(f" {following}") is not None or following.startswith("#")
 

@@ -119,7 +119,7 @@ def archives_asked(device: Device) -> Iterator[tuple[str, str, AETitle]]:
 
 
 def is_of(device: Device, title: AETitle) -> bool:
-    """Whether the directory finds an AE of the device by this title: by its dcmOtherAETitle none is found, and there it
+    """True if the directory finds an AE of the device by this title: by its dcmOtherAETitle none is found, and there it
     may have the title of the archive in front of which it is."""
     return any(ae.ae_title == title for ae in device.application_entities)
 

@@ -44,7 +44,7 @@ class Declaration:
     """What the values of Specific Character Set mean together."""
 
     is_known: bool
-    """Whether each is a defined term, and they go together. Octets that need one which is not cannot be decoded."""
+    """True if each is a defined term, and they go together. Octets that need one which is not cannot be decoded."""
     stand_alone: str | None = None
     """Python's codec of a set without code extensions; the rest does not count then."""
     g0: Designation | None = None
@@ -126,7 +126,7 @@ def normalized(codes: CharacterSet) -> CharacterSet:
 
 
 def is_default(codes: CharacterSet) -> bool:
-    """Whether it is the default repertoire alone, with the codes of which any other set begins."""
+    """True if it is the default repertoire alone, with the codes of which any other set begins."""
     return all(folded(code) in ("", "ISO 2022 IR 6") for code in codes)
 
 

@@ -95,7 +95,7 @@ def unified(local: CharacterSet, new: Iterable[DataElement], kept: Iterable[Data
 
 
 def carries(text: str, old: CharacterSet, new: CharacterSet) -> bool:
-    """Whether the octets in ``text`` that could not be decoded in ``old`` say in ``new`` what they said, if any."""
+    """True if the octets in ``text`` that could not be decoded in ``old`` say in ``new`` what they said, if any."""
     if is_decodable(text):
         return True
     has_escapes = bool(declaration(old).escapes), bool(declaration(new).escapes)

@@ -46,7 +46,7 @@ class CodeStream:
     scan_ends: tuple[int, ...] = ()
     """Where the entropy-coded data of each scan ends. Only JPEG and JPEG-LS."""
     lacks_end: bool = False
-    """Whether all is there but the marker at the end. Only JPEG 2000."""
+    """True if all is there but the marker at the end. Only JPEG 2000."""
 
 
 Parser = Callable[[Buffer, int], CodeStream]

@@ -47,7 +47,7 @@ def inflated(data: Buffer, *, most: int | None = None) -> bytearray:
 
 
 def has_zlib_header(data: Buffer) -> bool:
-    """Whether it begins as RFC 1950 has it; raw deflate would be a stored block, with padding that is not zero."""
+    """True if it begins as RFC 1950 has it; raw deflate would be a stored block, with padding that is not zero."""
     return len(data) >= 2 and data[0] & 0x8F == 8 and (data[0] << 8 | data[1]) % 31 == 0
 
 

@@ -136,7 +136,7 @@ def _require_count(samples: Samples, image: ImagePixel) -> None:
 
 
 def _is_ybr(stream: CodeStream, image: ImagePixel) -> bool:
-    """Whether the samples are YCbCr; the code stream knows better than Photometric Interpretation."""
+    """True if the samples are YCbCr; the code stream knows better than Photometric Interpretation."""
     if stream.is_ybr is not None:
         return stream.is_ybr
     return image.photometric_interpretation != "RGB"

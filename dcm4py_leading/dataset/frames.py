@@ -31,7 +31,7 @@ class Family:
     """A kind of code stream."""
 
     begins: Callable[[memoryview], bool]
-    """Whether a fragment is the first one of a frame."""
+    """True if a fragment is the first one of a frame."""
     parse: Parser
     """Follows a frame to its end."""
     first_marker: re.Pattern[bytes] | None

@@ -43,7 +43,7 @@ class Identity:
     series_instance_uid: str
     """Empty where it has none, as Patient ID may be."""
     is_in_order: bool
-    """Whether its tags ascend up to its end: so each element stands in it once, and it can be cut out by its tag."""
+    """True if its tags ascend up to its end: so each element stands in it once, and it can be cut out by its tag."""
 
 
 def identity_of(data: Buffer, transfer_syntax_uid: str) -> Identity:

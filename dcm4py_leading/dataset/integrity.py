@@ -1,4 +1,4 @@
-"""Whether a data set is whole and plain: there to its last byte, and encoded as PS3.5 7 wants it.
+"""True if a data set is whole and plain: there to its last byte, and encoded as PS3.5 7 wants it.
 
 pydicom takes a file that ends early for what it has, so a truncated object would be stored without a word. This
 walks over the structure and skips the values. It cannot know of a data set that ends between two elements of the
@@ -69,7 +69,7 @@ def _nested(data: Buffer, encoding: Encoding, spans: Mapping[int, Span]) -> list
 
 
 def _is_sequence_tag(tag: int) -> bool:
-    """Whether the data dictionary has a sequence there; one stands in a group that repeats, (50xx,2600)."""
+    """True if the data dictionary has a sequence there; one stands in a group that repeats, (50xx,2600)."""
     return tag in _SEQUENCES or tag & 0xFF00FFFF == 0x50002600
 
 

@@ -46,7 +46,7 @@ class _Layout:
     spans: dict[int, Span]
     scanned_to: int
     is_rest_scanned: bool
-    """Whether what follows is to be scanned each time: it has no length."""
+    """True if what follows is to be scanned each time: it has no length."""
 
     def is_of(self, view: memoryview) -> bool:
         """Whether the data set is laid out so."""
@@ -99,5 +99,5 @@ class Layouts:
 
 
 def _have_length(view: memoryview, spans: Mapping[int, Span]) -> bool:
-    """Whether none of these elements is of undefined length."""
+    """True if none of these elements is of undefined length."""
     return not any(bytes(view[at:value])[-4:] == b"\xff\xff\xff\xff" for at, value, _ in spans.values())

@@ -50,7 +50,7 @@ def to_pydicom(elements: Elements) -> Dataset:
 
 
 def _is_bulk(element: Element, within: Elements) -> bool:
-    """Whether an element is not worth another copy."""
+    """True if an element is not worth another copy."""
     if isinstance(element.value, Items):
         return False
     if isinstance(element.value, Fragments):

@@ -125,7 +125,7 @@ _FORMS = {one: _Form(one) for one in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT
 
 
 def _looks_like_vr(vr: bytes) -> bool:
-    """Whether two octets are meant as a VR, rather than as half a length."""
+    """True if two octets are meant as a VR, rather than as half a length."""
     return vr in (b"??", b"\0\0") or vr.isalpha()
 
 
@@ -373,7 +373,7 @@ class _Reader:
         return content if form.is_little_endian else swapped(content, vr or _word_vr(tag)), following
 
     def _is_sequence(self, tag: int, value: int, following: int, form: _Form) -> bool:
-        """Whether a value without VR is a sequence: of that the data dictionary calls so, and that begins as one."""
+        """True if a value without VR is a sequence: of that the data dictionary calls so, and that begins as one."""
         if dictionary_vr(tag) != "SQ":
             return False
         if value == following:

@@ -47,7 +47,7 @@ def encode(text: str, codes: CharacterSet, vr: str) -> bytes:
 
 
 def can_encode(text: str, codes: CharacterSet, vr: str = "LT") -> bool:
-    """Whether all of ``text`` is known as text, and can be written in ``codes``."""
+    """True if all of ``text`` is known as text, and can be written in ``codes``."""
     if not is_decodable(text):
         return False
     try:
@@ -58,12 +58,12 @@ def can_encode(text: str, codes: CharacterSet, vr: str = "LT") -> bool:
 
 
 def is_decodable(text: str) -> bool:
-    """Whether no octet is left that could not be decoded."""
+    """True if no octet is left that could not be decoded."""
     return text.isascii() or _OCTETS.search(text) is None
 
 
 def marks_only_escapes(text: str) -> bool:
-    """Whether escape characters are all that could not be decoded: codes of ASCII, without code extensions."""
+    """True if escape characters are all that could not be decoded: codes of ASCII, without code extensions."""
     return set(_OCTETS.findall(text)) == {"\udc1b"}
 
 
@@ -81,7 +81,7 @@ def restored(text: str) -> str:
 
 
 def is_storable_as_it_is(text: str) -> bool:
-    """Whether no character is one that `storable` uses."""
+    """True if no character is one that `storable` uses."""
     return text.isascii() or not any(0x10FF00 <= ord(char) <= 0x10FFFF for char in text)
 
 

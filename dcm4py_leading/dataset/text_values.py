@@ -42,7 +42,7 @@ def _as_it_is(name: PersonName) -> PersonName:
 
 
 def is_text(element: DataElement) -> bool:
-    """Whether Specific Character Set is about its value."""
+    """True if Specific Character Set is about its value."""
     return element.VR in TEXT_VRS
 
 

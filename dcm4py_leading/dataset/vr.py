@@ -37,14 +37,14 @@ def padding(vr: bytes) -> bytes:
 
 
 def fits(vr: bytes, length: int) -> bool:
-    """Whether a value of so many octets can be one of that VR, and its length be written."""
+    """True if a value of so many octets can be one of that VR, and its length be written."""
     if length % _VALUE_SIZES.get(vr, 1):
         return False
     return length <= _MAX_SHORT_LENGTH or HAS_LONG_LENGTH[vr]
 
 
 def is_whole(vr: bytes, length: int) -> bool:
-    """Whether a value of so many octets consists of words of the VR, so that they can be turned round.
+    """True if a value of so many octets consists of words of the VR, so that they can be turned round.
 
     OW is taken for one that lacks its padding.
     """

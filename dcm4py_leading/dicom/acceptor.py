@@ -378,7 +378,7 @@ class AcceptedAssociation:
 
     @property
     def is_open(self) -> bool:
-        """Whether the peer is still there, and does not ask to release."""
+        """True if the peer is still there, and does not ask to release."""
         return self._association.is_open
 
     @property
@@ -388,7 +388,7 @@ class AcceptedAssociation:
 
     @property
     def is_releasing(self) -> bool:
-        """Whether the peer has asked to release: it may be sent what it waits for, and sends nothing more."""
+        """True if the peer has asked to release: it may be sent what it waits for, and sends nothing more."""
         return self._association.is_releasing
 
     def respond(

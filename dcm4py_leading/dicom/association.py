@@ -108,7 +108,7 @@ class Association:
                 )
         most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self.takes_data_sets = most >= SENT_PDU_LEAST_BYTES
-        """Whether the peer takes P-DATA-TF long enough to be sent data sets."""
+        """True if the peer takes P-DATA-TF long enough to be sent data sets."""
         # Of even length, as PS3.8 E.1 has it, whatever the peer announces, if that leaves room for two octets.
         self._fragment_length = max(most - _PDV_OVERHEAD, 1) & ~1 or 1
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
@@ -158,7 +158,7 @@ class Association:
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing can be sent to the peer any more."""
+        """True if nothing can be sent to the peer any more."""
         self._take_in()
         return self.link.state not in (State.STA6, State.STA8) or not isinstance(self._end, PeerReleases | None)
 
@@ -213,7 +213,7 @@ class Association:
             self._watch_release()
 
     def _watch_release(self) -> None:
-        """Whether a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
+        """True if a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
         try:
             if self.link.has_input():
                 self.link.receive(self.link.patience)

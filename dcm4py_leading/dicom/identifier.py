@@ -109,12 +109,12 @@ def _plain(data: bytes, encoding: Encoding) -> Mapping[int, Span] | None:
 
 
 def _may_be_cut(data: bytes, ds: DataSet) -> bool:
-    """Whether what was read as an oddity may be the first octets of an element that is not there."""
+    """True if what was read as an oddity may be the first octets of an element that is not there."""
     return Oddity.UNKNOWN_VR in ds.oddities and data[-4:-2] in LONG_VRS
 
 
 def _is_flat(data: bytes, encoding: Encoding, spans: Mapping[int, Span]) -> bool:
-    """Whether no element has items, into which a scan does not look."""
+    """True if no element has items, into which a scan does not look."""
     if max(spans) >= _DELIMITERS:
         return False
     if encoding.is_implicit_vr:
@@ -130,7 +130,7 @@ def _depth(elements: Elements) -> int:
 
 @lru_cache(maxsize=1024)
 def _is_no_sequence(tag: int) -> bool:
-    """Whether the data dictionary has the attribute, and not as a sequence."""
+    """True if the data dictionary has the attribute, and not as a sequence."""
     return dictionary_vr(tag) not in ("", "SQ")
 
 

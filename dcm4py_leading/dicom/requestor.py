@@ -215,7 +215,7 @@ class RequestedAssociation:
         return self._association.transfer_syntaxes(sop_class_uid)
 
     def refuses(self, sop_class_uid: str) -> bool:
-        """Whether the peer refuses the SOP class as an abstract syntax, in whatever transfer syntax."""
+        """True if the peer refuses the SOP class as an abstract syntax, in whatever transfer syntax."""
         return sop_class_uid in self._refused
 
     @property

@@ -170,7 +170,7 @@ class UpstreamRetrieve:
 
 
 def _is_asked_for(keys: RetrieveKeys, arrived: Arrived) -> bool:
-    """Whether a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
+    """True if a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
     if keys.level is Level.PATIENT:
         return arrived.patient_id == (keys.patient_id or "").strip()
     wanted = (

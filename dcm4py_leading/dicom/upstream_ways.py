@@ -75,7 +75,7 @@ class Ways:
         self._relational = is_relational
         self._is_lenient = local_ae.settings.relational_retrieve_negotiation_lenient
         self.is_refused_as_relational = False
-        """Whether the archive does not grant it."""
+        """True if the archive does not grant it."""
         self._local_ae = local_ae
         self._remote = remote
         self._calling = calling

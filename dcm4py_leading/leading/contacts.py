@@ -1,4 +1,4 @@
-"""Whether the archives that we ask answer: when each last did, when it last did not, and why.
+"""True if the archives that we ask answer: when each last did, when it last did not, and why.
 
 Leading archives, and those that stand behind an AE of ours. As long as the last question to a leading archive failed,
 viewers may get old identity; that is what `troubles` says.
@@ -47,7 +47,7 @@ class Contact:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last question got no answer."""
+        """True if the last question got no answer."""
         return self.last_failure is not None and (self.last_answer is None or self.last_answer < self.last_failure)
 
     def plus(self, other: Contact) -> Contact:

@@ -73,7 +73,7 @@ class Wanted:
     sending: Peer = field(default_factory=Peer)
     receiving: Peer = field(default_factory=Peer)
     is_of_unknown_class: bool = False
-    """Whether it is about a study whose objects are not known."""
+    """True if it is about a study whose objects are not known."""
 
 
 def parse_wanted(parameters: Mapping[str, str]) -> Wanted:

@@ -32,7 +32,7 @@ class Arrived:
     series_instance_uid: str = ""
     patient_id: str = ""
     is_in_order: bool = False
-    """Whether each element stands in it once and in its place; else it is not cut out by tags."""
+    """True if each element stands in it once and in its place; else it is not cut out by tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ class Forward:
         self._last_sign = time.monotonic()
 
     def wants(self, arrived: Arrived) -> bool:
-        """Whether the object is one that was asked for."""
+        """True if the object is one that was asked for."""
         return arrived.study_instance_uid in self.studies if self.studies else self._is_asked_for(arrived)
 
     def fits(self, scp: str, study_instance_uid: str) -> bool:
-        """Whether an object of that study from that archive may belong to it; empty: of whatever study."""
+        """True if an object of that study from that archive may belong to it; empty: of whatever study."""
         is_study = not study_instance_uid or not self.studies or study_instance_uid in self.studies
         return self.scp == scp and is_study
 

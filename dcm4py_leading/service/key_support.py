@@ -19,7 +19,7 @@ _ALWAYS = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_T
 
 @dataclass(slots=True)
 class KeySupport:
-    """Whether the archives that were asked so far support all keys of one query."""
+    """True if the archives that were asked so far support all keys of one query."""
 
     has_unsupported: bool = False
 
@@ -29,7 +29,7 @@ class KeySupport:
 
 
 def are_supported(keys: Dataset, query: Query, kept: Mapping[Level, Collection[int]], written: Collection[int]) -> bool:
-    """Whether the archive of this service supports all ``keys`` of a query.
+    """True if the archive of this service supports all ``keys`` of a query.
 
     For matching it supports those that are conditions of the ``query``; for existence what the index has ``kept`` by
     level, at the level of the query and above, what it counts, and what rules have ``written`` into the answers.

@@ -49,7 +49,7 @@ class Asked:
     is_over: Callable[[], bool] = lambda: False
     """Whether the client waits no more; asked while another archive does not answer."""
     are_supported: bool = True
-    """Whether the archive here supports all keys."""
+    """True if the archive here supports all keys."""
     support: KeySupport = field(default_factory=KeySupport)
     """The same of all archives that have been asked."""
 

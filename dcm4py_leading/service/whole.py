@@ -69,7 +69,7 @@ class WholeObject:
 
     @property
     def is_emptied(self) -> bool:
-        """Whether there is no pixel data in the element for it."""
+        """True if there is no pixel data in the element for it."""
         element = self.elements.get(_PIXEL_DATA)
         return element is not None and not isinstance(element.value, tuple) and not len(element.value)
 
