@@ -6,6 +6,7 @@ By pattern, not by list: a tree may hold attributes of any schema.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from dcm4py_leading.config.entry import Entry
 
@@ -18,18 +19,19 @@ _OPTION = re.compile(r"pass(word|wd|phrase)|secret|credential|private[-_.]?key|a
 """The name in NAME=VALUE, as the dcmProperty of a storage has them."""
 _USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
 _RULES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
-MASK = "********"
-"""Stands where a secret is not told."""
+MASK = "***"
+"""Stands where a secret is not shown."""
 
 
 def without_secrets(entry: Entry) -> Entry:
     """The entry without them. Nothing that the service acts on is among them."""
-    in_rule = is_rule(entry)
+    # Of a rule, dcmProperty are the conditions: one less, and it would apply to more.
+    is_rule = any(entry.is_a(name) for name in _RULES)
     return Entry.of(
         entry.dn,
         {
             entry.spell(name): [
-                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if in_rule or not _is_secret_option(value)
+                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if is_rule or not _is_secret_option(value)
             ]
             for name in entry
             if not is_secret(name)
@@ -37,16 +39,14 @@ def without_secrets(entry: Entry) -> Entry:
     )
 
 
-def masked(value: str, *, in_rule: bool) -> str:
-    """A value of an attribute that is no secret itself, with a mask over what is one in it."""
-    if not in_rule and _is_secret_option(value):
+def masked(attribute: str, value: str, object_classes: Collection[str]) -> str:
+    """The value as it may be shown, in an entry of these classes."""
+    if is_secret(attribute):
+        return MASK
+    is_rule = any(name.lower() in map(str.lower, _RULES) for name in object_classes)
+    if not is_rule and _is_secret_option(value):
         return value.partition("=")[0] + "=" + MASK
     return _USER_INFO.sub(rf"\1:{MASK}@", value)
-
-
-def is_rule(entry: Entry) -> bool:
-    """True if the entry is a coercion rule. Its dcmProperty are the conditions: one less, and it would apply to more."""
-    return any(entry.is_a(name) for name in _RULES)
 
 
 def _is_secret_option(text: str) -> bool:

@@ -1,7 +1,7 @@
 """A device as one JSON document, in dcm4chee's form, and back: pure functions on entries.
 
-Keys are LDAP attribute names. What stands on the entry's own class is in the object itself, what an auxiliary class adds
-in an object under that class's name, and the entries below in arrays under theirs.
+Keys are LDAP attribute names. What belongs to the entry's own class is in the object itself, what an auxiliary class
+adds in an object under that class's name, and the entries below in arrays under theirs.
 """
 
 from dcm4py_leading.config.device_json.document import document, object_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import CONNECTION, DEVICE, Shape
 from dcm4py_leading.config.device_json.tree import Tree
 from dcm4py_leading.config.device_json.values import Absent, Json, Links, shown
 from dcm4py_leading.config.dn import parent_dn
@@ -28,10 +28,8 @@ def object_of(shape: Shape, entry: Entry) -> dict[str, Json]:
 
 def links_of(tree: Tree, device: Entry) -> Links:
     """How the document of ``device`` tells DNs."""
-    connections = tree.below(device.key, DEVICE.children[0])
-    pointers = {
-        connection.key: f"/dicomNetworkConnection/{number}" for number, connection in enumerate(connections)
-    }
+    connections = tree.below(device.key, CONNECTION)
+    pointers = {connection.key: f"/dicomNetworkConnection/{number}" for number, connection in enumerate(connections)}
     return Links(parent_dn(device.dn), pointers)
 
 
@@ -64,7 +62,5 @@ def _object(shape: Shape, entry: Entry, tree: Tree, links: Links) -> dict[str, J
         if is_shown(extension, entry, tree):
             found[extension.object_class] = _object(extension, entry, tree, links)
     for child in shape.children:
-        found[child.object_class] = [
-            _object(child, below, tree, links) for below in tree.below(entry.key, child)
-        ]
+        found[child.object_class] = [_object(child, below, tree, links) for below in tree.below(entry.key, child)]
     return found

@@ -41,12 +41,13 @@ class Field:
     is_required: bool
     """MUST of the class."""
     row: Row | None = None
-    default: object = dataclasses.MISSING
-    """What the service takes where the attribute is absent, as ``row`` converts it; MISSING: not known, or inherited."""
+    """How it is read; None where what its absence means is not known, or inherited."""
+    default: object = None
+    """What the service takes where the attribute is absent, as ``row`` converts it."""
 
     def is_default(self, values: tuple[str, ...]) -> bool:
         """True if these values mean the same as none."""
-        if self.row is None or self.default is dataclasses.MISSING or not values:
+        if self.row is None or not values:
             return False
         try:
             converted = [self.row.convert(value) for value in values]
@@ -78,7 +79,7 @@ def fields_of(object_class: str) -> tuple[Field, ...]:
 def _field(object_class: str, name: str, *, is_required: bool) -> Field:
     known = attribute_types().get(name.lower())
     syntax = Syntax.TEXT if known is None else known.syntax
-    row, default = (None, dataclasses.MISSING) if is_required else _default(object_class, name)
+    row, default = (None, None) if is_required else _default(object_class, name)
     return Field(
         name=name,
         syntax=syntax,
@@ -98,9 +99,9 @@ def _default(object_class: str, name: str) -> tuple[Row | None, object]:
     if object_class not in _INHERITING:
         for known in OBJECT_CLASSES:
             for row in known.rows:
-                if known.name == object_class and row.attribute == name:
+                if known.name == object_class and row.attribute == name and not row.required:
                     return row, _model_default(known.model, row.field)
-    return None, dataclasses.MISSING
+    return None, None
 
 
 def _model_default(model: type, name: str) -> object:

@@ -36,7 +36,7 @@ RULE = Shape(object_class="dcmArchiveAttributeCoercion", naming=(("cn",),))
 RULE2 = Shape(object_class="dcmArchiveAttributeCoercion2", naming=(("cn",),))
 ATTRIBUTE_SET = Shape(object_class="dcmAttributeSet", naming=(("dcmAttributeSetID", "dcmAttributeSetType"),))
 
-_CONNECTION = Shape(
+CONNECTION = Shape(
     object_class="dicomNetworkConnection",
     naming=(("cn",), ("dicomHostname", "dicomPort"), ("dicomHostname",)),
     extensions=(Shape(object_class="dcmNetworkConnection"),),
@@ -72,5 +72,5 @@ DEVICE = Shape(
     object_class="dicomDevice",
     naming=(("dicomDeviceName",),),
     extensions=(Shape(object_class="dcmDevice", extensions=(_ARCHIVE_DEVICE,)),),
-    children=(_CONNECTION, _AE),
+    children=(CONNECTION, _AE),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.dn import DnKey, dn_key, escape_rdn_value, parent_dn, rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import Syntax
-from dcm4py_leading.config.secret_values import MASK, is_rule, masked
+from dcm4py_leading.config.schema import Syntax, dn_fault
+from dcm4py_leading.config.secret_values import MASK, masked
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -81,11 +81,14 @@ def shown_value(told: Field, value: str, entry: Entry, links: Links) -> Json:
             return value.strip().upper() == "TRUE"
         case Syntax.INTEGER if Syntax.INTEGER.fault(value) is None and len(value) <= _MOST_DIGITS:
             return int(value)
-    return masked(value, in_rule=is_rule(entry))
+    return masked(told.name, value, entry.values("objectClass"))
 
 
-def text_of(told: Field, value: Json, links: Links, *, in_rule: bool) -> str:
-    """The attribute value that a JSON value stands for. Raises ValueError with what was expected."""
+def text_of(told: Field, value: Json, links: Links, object_classes: Collection[str]) -> str:
+    """The attribute value that a JSON value stands for, in an entry of these classes.
+
+    Raises ValueError with what was expected.
+    """
     match told.syntax:
         case Syntax.BOOLEAN:
             if not isinstance(value, bool):
@@ -97,11 +100,11 @@ def text_of(told: Field, value: Json, links: Links, *, in_rule: bool) -> str:
             return str(value)
     if not isinstance(value, str):
         raise ValueError("expected a text")
-    if told.kind is Kind.DEVICE_NAME and "=" not in value:
+    if told.kind is Kind.DEVICE_NAME and ("=" not in value or dn_fault(value) is not None):
         value = links.device_dn(value)
     if (fault := told.syntax.fault(value) or _not_text(value)) is not None:
         raise ValueError(fault)
-    if MASK in value and masked(value.replace(MASK, "x"), in_rule=in_rule) == value:
+    if MASK in value and masked(told.name, value.replace(MASK, "x"), object_classes) == value:
         raise ValueError("expected the value itself: what stands behind the mask is not known here")
     return value
 
