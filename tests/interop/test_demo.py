@@ -60,5 +60,6 @@ def test_rule_is_changed_by_the_commands_that_are_printed(options: list[str], ne
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "reloaded: device" in done.stderr
-    # The stale objects lack nothing, so there is nothing to fill in.
-    assert "ELEMENTS\n  unchanged" in done.stdout
+    # The rule is applied, and no longer replaces the stale name.
+    assert "leading-arc  applied" in done.stdout
+    assert "Smith^John" not in done.stdout
