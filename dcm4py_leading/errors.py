@@ -3,6 +3,7 @@
 Named by who is at fault and who can act::
 
     Dcm4pyError
+    +- DocumentInvalid           a JSON document of a request; carries every fault with its place
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
     |  +- ConfigInvalid          carries every Problem, not only the first
@@ -20,6 +21,10 @@ Named by who is at fault and who can act::
     |  +- InvalidObject          0xC000, a C-STORE data set that cannot be read to its end
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    +- LoginError                over HTTP; told to whoever wants to log in
+    |  +- LoginRefused           wrong user, wrong password or no role: 401
+    |  +- LoginThrottled         too many wrong ones: 429
+    |  +- LoginUnavailable       the directory that knows the users gives no answer: 503
     +- DependencyError           our side cannot right now
        +- LeadingUnavailable     what happens next is the rule's business
        |  +- LeadingQueryFailed  the archive ended the C-FIND with an error status
@@ -73,6 +78,26 @@ class Problem:
 
 class Dcm4pyError(Exception):
     """Root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFault:
+    """One thing wrong in a JSON document."""
+
+    path: str
+    """Where, as a JSON Pointer (RFC 6901); empty for the document as a whole."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class DocumentInvalid(Dcm4pyError):
+    """A JSON document that cannot be read as what it should be. ``faults`` has everything that is wrong."""
+
+    def __init__(self, faults: Iterable[DocumentFault]) -> None:
+        self.faults: tuple[DocumentFault, ...] = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
 
 
 class ConfigError(Dcm4pyError):
@@ -145,6 +170,27 @@ class ReadOnlyDirectory(WriteError):
 
 class WriteInterrupted(WriteError, ConfigUnavailable):
     """The server gave no answer to a change: whether the first entry of ``left`` was changed is not known."""
+
+
+class LoginError(Dcm4pyError):
+    """Somebody is not let in. Holds neither password nor whether the user is known."""
+
+
+class LoginRefused(LoginError):
+    """Wrong user, wrong password, or no role here; the message is the same for all."""
+
+
+class LoginThrottled(LoginError):
+    """There were too many wrong passwords for this user, or from this address."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        """``retry_after_seconds``: for Retry-After (RFC 9110 10.2.3)."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LoginUnavailable(LoginError):
+    """Whoever knows the users gives no answer."""
 
 
 class StatusError(Dcm4pyError):
