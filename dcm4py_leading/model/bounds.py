@@ -43,6 +43,16 @@ HTTP_WAITING_REQUESTS: Final = 32
 
 Beyond: 503 with Retry-After."""
 
+JSON_DEPTH: Final = 16
+"""Objects and arrays within each other in the JSON of a request.
+
+Beyond: 400."""
+
+JSON_FAULTS: Final = 200
+"""Faults of one document that are told, each with its place.
+
+Beyond: the others are not told."""
+
 # -- Answers of other systems
 
 COMMAND_SECONDS: Final = 10.0
