@@ -23,6 +23,7 @@ from pyasn1.error import PyAsn1Error
 from dcm4py_leading.config.bounded import Overrun, within
 from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_BYTES
 
 T = TypeVar("T")
@@ -101,7 +102,7 @@ class Session:
         with self._decoding():
             _, result, *_ = connection.bind()
         if result["result"] != _SUCCESS:
-            message = f" ({result['message']})" if result.get("message") else ""
+            message = f" ({foreign(result['message'])})" if result.get("message") else ""
             raise ConfigUnavailable(
                 f"{self.url}: the server refuses the bind as {self._access.name}: {result['description']}{message}"
             )
@@ -375,4 +376,4 @@ def _reason(err: BaseException) -> str:
         text = _WRAPPING.sub("", match["text"])
     if _NO_TLS in text:
         text = "the port does not speak TLS: is it one for ldap:, with or without --start-tls?"
-    return text or type(err).__name__
+    return foreign(text) or type(err).__name__

@@ -22,6 +22,7 @@ from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_ENTRIES, LISTED_AES
 
 T = TypeVar("T")
@@ -318,7 +319,7 @@ class DirectorySession:
 
     def _entry(self, found: Mapping[str, Any]) -> Entry:
         if found["type"] != "searchResEntry":
-            uris = ", ".join(found.get("uri", ()))
+            uris = foreign(", ".join(found.get("uri", ())))
             raise ConfigUnavailable(
                 f"{self.url}: a part of the tree is on another server ({uris}), and referrals are not followed"
             )
@@ -338,7 +339,7 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
     if code == _SUCCESS:
         return
     if code == _REFERRAL:
-        others = ", ".join(result.get("referrals") or ())
+        others = foreign(", ".join(result.get("referrals") or ()))
         raise ConfigUnavailable(f"{url}: the server refers to {others}: name that one, referrals are not followed")
     if code == _SIZE_LIMIT_EXCEEDED:
         raise ConfigUnavailable(
@@ -350,5 +351,5 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
             f"{url}: the server {refusal}: {result['description']}: let it index dicomAETitle for equality, or raise"
             " its limits for this bind DN"
         )
-    message = f" ({result['message']})" if result.get("message") else ""
+    message = f" ({foreign(result['message'])})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")
