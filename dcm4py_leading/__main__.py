@@ -26,6 +26,7 @@ from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.screen import screen
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.installation.commands import add_installation_commands
@@ -41,7 +42,7 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
-from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.app import Configured, create_app
 from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.http.server import HttpServer, bind_http
 from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
@@ -134,7 +135,9 @@ def serve(
         running.callback(web_socket.close)
         service = _started(site, workers, None if watch is None else Pace.every(watch))
         running.callback(service.stop, drain)
-        web = HttpServer(create_app(service, hosts=(host, *http_hosts)), host.strip("[]"), int(port), sock=web_socket)
+        configured = Configured(editor_of(site), site.device_name)
+        app = create_app(service, hosts=(host, *http_hosts), configured=configured)
+        web = HttpServer(app, host.strip("[]"), int(port), sock=web_socket)
         running.callback(web.stop)
         web.start()
         _say_ready(f"ready, control on http://{host}:{web.port}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.asking import Asking
@@ -21,6 +23,7 @@ from dcm4py_leading.web.own.health import Healthy, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
+from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
 
 
@@ -28,8 +31,23 @@ class Control(Controlled, Healthy, Explainer, LeadingAnswers, Metered, Protocol)
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
-def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None) -> Starlette:
-    """The ASGI application.
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration that is read and changed over HTTP."""
+
+    editor: Editor
+    device_name: str
+    """Of the device that the service is."""
+
+
+def create_app(
+    control: Control,
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    configured: Configured | None = None,
+) -> Starlette:
+    """The ASGI application; without ``configured`` it has no services of the configuration.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
     everything, which is for loopback alone.
@@ -38,6 +56,7 @@ def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doo
         [
             *_own_routes(control),
             *control_routes(control, changing=_room("ctrl/reload", threads=1), looking=_room("ctrl")),
+            *([] if configured is None else _configuration_routes(configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -60,6 +79,15 @@ def guarded_app(
             Middleware(OwnOrigin, hosts=hosts),
             Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
         ],
+    )
+
+
+def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+    return configuration_routes(
+        configured.editor,
+        configured.device_name,
+        reading=_room("the configuration"),
+        changing=_room("changes of the configuration", threads=1),
     )
 
 

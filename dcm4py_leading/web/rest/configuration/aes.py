@@ -58,7 +58,9 @@ def ae_operations(editor: Editor, own_device: str) -> list[Operation]:
     def aets(_: Request) -> Response:
         entries = device_entries(editor, own_device)
         device = next(found for found in entries if found.is_a("dicomDevice"))
-        views = {found.values("dcmQueryRetrieveViewID"): found for found in entries if found.is_a("dcmQueryRetrieveView")}
+        views = {
+            found.values("dcmQueryRetrieveViewID"): found for found in entries if found.is_a("dcmQueryRetrieveView")
+        }
         told = [_own_ae(found, device, views) for found in entries if found.is_a("dicomNetworkAE")]
         return JSONResponse(sorted(told, key=lambda item: str(item["dicomAETitle"])))
 

@@ -27,7 +27,9 @@ def attribute_operations(editor: Editor, own_device: str) -> list[Operation]:
     def attribute_sets(request: Request) -> Response:
         wanted = request.path_params["type"]
         if wanted not in _TYPES:
-            raise Refusal(404, f"there is no type {wanted} of attribute sets: expected one of {', '.join(sorted(_TYPES))}")
+            raise Refusal(
+                404, f"there is no type {wanted} of attribute sets: expected one of {', '.join(sorted(_TYPES))}"
+            )
         found = [entry for entry in _own(editor, own_device, "dcmAttributeSet") if _is_in_force(entry, wanted)]
         return JSONResponse([_set(entry, wanted) for entry in sorted(found, key=_order)])
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.config.device_json import Wanted, document, new_device, parse, wanted
 from dcm4py_leading.config.dn import parent_dn
-from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.rest.configuration.changes import DRY_RUN, REGISTER, asked, change, device_entries

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.config.device_json import Wanted, object_of, parse, wanted_object
+from dcm4py_leading.config.device_json.copies import copy_of
 from dcm4py_leading.config.device_json.shapes import ATTRIBUTE_SET, RULE, RULE2, Shape
 from dcm4py_leading.config.device_json.tree import priority
 from dcm4py_leading.config.device_json.values import Json
@@ -143,9 +144,7 @@ class _Resource:
                 "GET",
                 kind.path,
                 "list",
-                f"Each {one}, in the order in which they are tried."
-                if kind.names == _RULES
-                else f"Each {one}.",
+                f"Each {one}, in the order in which they are tried." if kind.names == _RULES else f"Each {one}.",
                 self._list,
                 answers={200: array_of(kind.schema), 400: OBJECT, 404: OBJECT},
                 parameters=(_INHERITED,) if kind.has_ae else (),
@@ -246,8 +245,8 @@ class _Resource:
             raise Refusal(400, "to: expected the name of the copy")
         found = self._find(request)
         old = self._one(found, request)
-        told = {**self._object(old), self._kind.names[-1]: name}
-        return self._add(request, found, wanted_object(self._shape(told, old), told, None, found.above.dn))
+        shape = next(shape for shape in self._kind.shapes if shape.names(old))
+        return self._add(request, found, Wanted((copy_of(shape, old, self._kind.names[-1], name),), ()))
 
     def _add(self, request: Request, found: _Found, made: Wanted) -> Response:
         (entry,) = made.entries
@@ -276,7 +275,11 @@ class _Resource:
 
     def _below(self, entries: Sequence[Entry], key: DnKey) -> list[Entry]:
         found = [entry for entry in entries if entry.key[1:] == key and any(s.names(entry) for s in self._kind.shapes)]
-        return sorted(found, key=lambda entry: (-priority(entry), *_names(entry, self._kind).values()))
+        return sorted(found, key=self._order)
+
+    def _order(self, entry: Entry) -> tuple[int, list[str], list[str]]:
+        names = list(_names(entry, self._kind).values())
+        return (-priority(entry), [name.casefold() for name in names], names)
 
     def _one(self, found: _Found, request: Request) -> Entry:
         wanted = {name: request.path_params[name] for name in self._kind.names}

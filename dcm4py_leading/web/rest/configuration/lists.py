@@ -65,7 +65,9 @@ def filters_of(members: Iterable[Member]) -> tuple[Parameter, ...]:
     )
 
 
-def listed(entries: Iterable[Entry], members: Sequence[Member], request: Request, *, sort_by: str) -> list[dict[str, Any]]:
+def listed(
+    entries: Iterable[Entry], members: Sequence[Member], request: Request, *, sort_by: str
+) -> list[dict[str, Any]]:
     """The objects of those entries that the query parameters want, sorted by a member. Raises Refusal 400."""
     found = [object_of(entry, members) for entry in entries if is_wanted(entry, members, request.query_params)]
     return sorted(found, key=lambda item: (str(item.get(sort_by, "")).casefold(), str(item.get(sort_by, ""))))
