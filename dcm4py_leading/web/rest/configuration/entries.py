@@ -240,8 +240,8 @@ class _Resource:
         return change(self._editor, request, found.device_name, Wanted(kept, ()), found.entries)
 
     def _copy(self, request: Request) -> Response:
-        name = request.query_params.get("to", "")
-        if not name.strip():
+        name = request.query_params.get("to", "").strip()
+        if not name:
             raise Refusal(400, "to: expected the name of the copy")
         found = self._find(request)
         old = self._one(found, request)
