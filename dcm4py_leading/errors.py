@@ -5,6 +5,7 @@ Named by who is at fault and who can act::
     Dcm4pyError
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
+    |  |  +- BindRefused         it answers, and refuses this name or password
     |  +- ConfigInvalid          carries every Problem, not only the first
     +- RequestError              the peer's fault; answered, logged without a traceback
     |  +- IdentifierMismatch     0xA900
@@ -75,6 +76,10 @@ class ConfigError(Dcm4pyError):
 
 class ConfigUnavailable(ConfigError):
     """The directory cannot be reached, refuses the bind, or answers only in part."""
+
+
+class BindRefused(ConfigUnavailable):
+    """A server that answers takes this name, or its password, for no one's (RFC 4511 A.1)."""
 
 
 class ConfigInvalid(ConfigError):
