@@ -40,8 +40,9 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
-from dcm4py_leading.web.app import create_app, problem_json
-from dcm4py_leading.web.server import HttpServer, bind_http
+from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.http.answers import problem_json
+from dcm4py_leading.web.http.server import HttpServer, bind_http
 from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
