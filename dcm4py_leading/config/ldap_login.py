@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from dcm4py_leading.config.dn import DnKey, dn_key, rdn_assertions
+from dcm4py_leading.config.dn import dn_key, rdn_assertions
 from dcm4py_leading.config.ldap_session import is_filter
 from dcm4py_leading.config.ldap_source import DirectorySession, LdapSource
 from dcm4py_leading.config.ldap_url import LdapUrl
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 USERS_RDN = "ou=users"
 """Where dcm4chee's tree has its users and their groups, below the base DN."""
 _NAME = "{}"
+USER_FILTER = f"(uid={_NAME})"
+GROUP_FILTER = f"(|(member={_NAME})(uniqueMember={_NAME}))"
 _SPECIAL = re.compile(r"[\\*()\0]")
 
 
@@ -32,9 +34,9 @@ class LoginSearch:
 
     base_dn: str | None = None
     """None: `USERS_RDN` below the base DN of the server."""
-    user_filter: str = f"(uid={_NAME})"
+    user_filter: str = USER_FILTER
     """``{}`` stands for the name that was typed."""
-    group_filter: str = f"(|(member={_NAME})(uniqueMember={_NAME}))"
+    group_filter: str = GROUP_FILTER
     """``{}`` stands for the DN of the user."""
 
     def __post_init__(self) -> None:

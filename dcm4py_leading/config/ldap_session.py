@@ -46,7 +46,7 @@ class Access:
     bind_dn: str | None = None
     """None, and no SASL: anonymous."""
     password: str | bytes | None = field(default=None, repr=False)
-    """Octets are sent as they are. Text is prepared first (RFC 4013), which may leave nothing of it."""
+    """Octets are sent as they are. Text is prepared first (RFC 4013), and some of it refused."""
     is_sasl_external: bool = False
     """The server knows us by the client certificate, or by the user of the Unix socket (RFC 4422 Appendix A)."""
     start_tls: bool = False
@@ -145,7 +145,7 @@ class Session:
         self._connection = connection = ldap3.Connection(
             server,
             user=self._access.bind_dn,
-            password=self._access.password,
+            password=self._access.password,  # type: ignore[arg-type]  # the stubs know of text alone
             authentication=ldap3.SASL if is_external else None,
             sasl_mechanism=ldap3.EXTERNAL if is_external else None,
             sasl_credentials="" if is_external else None,
@@ -277,7 +277,7 @@ def reported(session: Session) -> Iterator[None]:
 def is_filter(text: str) -> bool:
     """True if the text is a search filter (RFC 4515)."""
     try:
-        parse_filter(text, None, False, False, None, False)
+        parse_filter(text, None, False, False, None, False)  # type: ignore[no-untyped-call]
     except (LDAPException, *_UNDECODABLE):
         return False
     return True

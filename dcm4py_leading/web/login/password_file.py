@@ -154,6 +154,7 @@ def _text(path: Path) -> str:
 
 def _write(path: Path, users: Mapping[str, User]) -> None:
     """The whole file at once, with the owner and mode that it had. Raises PasswordFileError."""
+    path = path.resolve()
     comments = [line for line in _text(path).splitlines() if line.startswith("#")] if path.exists() else []
     text = "".join(f"{line}\n" for line in (*comments, *users.values()))
     try:

@@ -59,7 +59,6 @@ class PasswordHash:
         return hmac.compare_digest(self.digest, _scrypt(password, self.salt, self.n, self.r, self.p))
 
 
-
 NOBODYS = PasswordHash(_N, _R, _P, bytes(SALT_BYTES), bytes(_HASH_BYTES))
 """Checking it takes as long as any other; no password is known that has it."""
 
