@@ -28,6 +28,7 @@ from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
+from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.login_options import Login, login_options
 from dcm4py_leading.model.descriptors import ask_for_more
@@ -249,6 +250,7 @@ add_explain_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
 add_user_commands(main)
+add_installation_commands(main)
 
 
 if __name__ == "__main__":

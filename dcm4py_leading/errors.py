@@ -3,6 +3,7 @@
 Named by who is at fault and who can act::
 
     Dcm4pyError
+    +- DocumentInvalid           a JSON document of a request; carries every fault with its place
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
     |  |  +- BindRefused         it answers, and refuses this name or password
@@ -72,6 +73,26 @@ class Problem:
 
 class Dcm4pyError(Exception):
     """Root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFault:
+    """One thing wrong in a JSON document."""
+
+    path: str
+    """Where, as a JSON Pointer (RFC 6901); empty for the document as a whole."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class DocumentInvalid(Dcm4pyError):
+    """A JSON document that cannot be read as what it should be. ``faults`` has everything that is wrong."""
+
+    def __init__(self, faults: Iterable[DocumentFault]) -> None:
+        self.faults: tuple[DocumentFault, ...] = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
 
 
 class ConfigError(Dcm4pyError):

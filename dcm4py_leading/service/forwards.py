@@ -208,6 +208,12 @@ class Forwards:
         if found is not None:
             found.refuse(sop_instance_uid, reason)
 
+    def goes_on(self, originator: str, message_id: int | None, scp: str) -> None:
+        """A part of an object has come that names this retrieve, or none; see `take`. Only those here are told."""
+        named = self._named(originator, message_id) if originator and message_id else None
+        for forward in [named] if named else self._fitting(scp, ""):
+            forward.goes_on()
+
     def _named(self, originator: str, message_id: int) -> Forward | None:
         with self._lock:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
