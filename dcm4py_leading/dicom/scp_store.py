@@ -15,7 +15,7 @@ from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
 from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
-from dcm4py_leading.log import ref
+from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
@@ -130,7 +130,7 @@ def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrive
     if taken is None and not originator:
         return False
     reason = taken or "the retrieve that it belongs to is over, or wants no more"
-    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
+    LOG.warning("object from %s, study %s, is not forwarded: %s", word(scp), ref(arrived.study_instance_uid), reason)
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
 
 
@@ -159,7 +159,7 @@ def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arri
         originator, message_id = request.move_originator
         reason = f"{scp} sent what cannot be taken: {err}"
         assoc.runtime.forwards.refuse(originator, message_id, scp, request.sop_instance_uid, reason)
-        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), scp, err)
+        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), word(scp), err)
         raise
 
 

@@ -321,6 +321,18 @@ START_OF_ANOTHER_SERVICE_SECONDS: Final = 60.0
 
 Beyond: this one does not start."""
 
+# -- Log
+
+FOREIGN_TEXT_CHARACTERS: Final = 256
+"""A text of a peer or of a directory in a log line or an answer, as an AE title, a UID, or why a server refuses.
+
+Beyond: it is cut, and its length is told."""
+
+LOG_RECORD_CHARACTERS: Final = 65_536
+"""One record of the log in all.
+
+Beyond: it is cut, and its length is told."""
+
 # -- Remembered
 
 REMOTE_AE_TITLES: Final = 10_000

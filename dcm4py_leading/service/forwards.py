@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.log import word
 from dcm4py_leading.service.forward import Arrived, Forward
 from dcm4py_leading.service.spool import Spool
 
@@ -153,7 +154,9 @@ class Forwards:
         if originator and message_id:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
-            return f"{originator} has no retrieve {message_id} of that study under way" if taken is None else taken
+            return (
+                f"{word(originator)} has no retrieve {message_id} of that study under way" if taken is None else taken
+            )
         here = [forward for forward in self._fitting(scp, arrived.study_instance_uid) if forward.wants(arrived)]
         there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
         if len(here) + len(there) > 1 and (there or not _are_alike(here)):
