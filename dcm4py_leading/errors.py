@@ -6,6 +6,7 @@ Named by who is at fault and who can act::
     +- DocumentInvalid           a JSON document of a request; carries every fault with its place
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
+    |  |  +- BindRefused         it answers, and refuses this name or password
     |  +- ConfigInvalid          carries every Problem, not only the first
     |  +- WriteError             a change of the directory was not made, or in part
     |     +- WriteConflict       somebody else was faster
@@ -106,6 +107,10 @@ class ConfigError(Dcm4pyError):
 
 class ConfigUnavailable(ConfigError):
     """The directory cannot be reached, refuses the bind, or answers only in part."""
+
+
+class BindRefused(ConfigUnavailable):
+    """A server that answers takes this name, or its password, for no one's (RFC 4511 A.1)."""
 
 
 class ConfigInvalid(ConfigError):

@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fixtures.workers",
     "tests.fixtures.tls",
     "tests.fixtures.chromium",
+    "tests.fixtures.users",
 ]
 
 
