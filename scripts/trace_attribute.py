@@ -27,7 +27,7 @@ from scripts.schema_text import CN, load_schema
 ROOT = SCHEMA.parent
 PACKAGE = ROOT / "dcm4py_leading"
 ROWS = PACKAGE / "config" / "attributes"
-TELLING = frozenset({PACKAGE / "config" / "device_json", PACKAGE / "web"})
+TELLING = frozenset({PACKAGE / "config" / "device_json", PACKAGE / "config" / "writing", PACKAGE / "web"})
 CHECK = PACKAGE / "config" / "check.py"
 LOADER = PACKAGE / "config" / "loader.py"
 TESTS = ROOT / "tests"
