@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -118,6 +118,10 @@ class Association:
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
         self._outbox: list[Buffer] = []
+        self.sent: defaultdict[int | str, int] = defaultdict(int)
+        """How many messages were sent, by Command Field; two threads that send at once may lose one of the count."""
+        self.received: defaultdict[int, int] = defaultdict(int)
+        """How many messages have come."""
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
@@ -258,6 +262,7 @@ class Association:
             raise self._misbehaves(str(err)) from err
         if not isinstance(command.get(dimse.DATA_SET_TYPE), int):
             raise self._misbehaves("the command set has no Command Data Set Type")
+        self.received[int(command[dimse.COMMAND_FIELD])] += 1
         self._is_data_due = dimse.has_data_set(command)
         self._data_context_id = context_id
         return Message(context, command)
@@ -300,6 +305,7 @@ class Association:
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
             data_set_type = dimse.NO_DATA_SET if data is None else 1
+            self.sent[command[dimse.COMMAND_FIELD]] += 1
             buffers += self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type}))
             if data is not None:
                 buffers += self._packed(context_id, [data], len(data), len(data))
@@ -320,9 +326,12 @@ class Association:
         """Send the same command with one data set after the other, with one system call. Raises as `send`."""
         buffers: list[Buffer] = []
         repeated = self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
+        count = 0
         for data in data_sets:
+            count += 1
             buffers += repeated
             buffers += self._packed(context_id, [data], len(data), len(data))
+        self.sent[command[dimse.COMMAND_FIELD]] += count
         self._send(buffers)
 
     def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
@@ -415,6 +424,7 @@ class Association:
                 raise ValueError("no accepted presentation context")
             origin = None if originator is None else (originator.ae_title, originator.message_id)
             command = dimse.encode_store(obj.sop_class_uid, obj.sop_instance_uid, message_id, origin)
+            self.sent[dimse.C_STORE_RQ] += 1
             self.send_object(context, command, obj)
         finally:
             obj.close()

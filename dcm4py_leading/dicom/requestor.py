@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -24,7 +25,7 @@ from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.incoming import joined, paced
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
-from dcm4py_leading.dicom.opened import register
+from dcm4py_leading.dicom.opened import enter, register
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
     AssociateReject,
@@ -34,10 +35,12 @@ from dcm4py_leading.dicom.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.state import NotAllowed
+from dcm4py_leading.dicom.under_way import invoked, is_established, performed
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.monitor.associations import OpenAssociation
 
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
@@ -80,7 +83,8 @@ class RequestedAssociation:
             raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
         self._last_message_id = 0
-        where = f"{remote.ae_title} at {target.hostname}:{target.port}"
+        self._host = f"{target.hostname}:{target.port}"
+        where = f"{remote.ae_title} at {self._host}"
         ends_at = None if timeout is None else time.monotonic() + timeout.total_seconds()
         try:
             link = _connected(local, target, ends_at)
@@ -88,9 +92,10 @@ class RequestedAssociation:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
         register(link)
+        self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
-            calling_ae_title=calling or local_ae.calling_ae_title_for(remote.ae_title),
+            calling_ae_title=self._calling,
             contexts=numbered(proposals),
             user=UserInformation(
                 maximum_length=local.receive_pdu_length,
@@ -129,6 +134,7 @@ class RequestedAssociation:
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
         self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
+        self._numbered = enter(self)
 
     @property
     def peer(self) -> AETitle:
@@ -237,6 +243,26 @@ class RequestedAssociation:
             self._association.release(seconds(self._local.arrp_timeout))
         else:
             self.abort()
+
+    def told(self) -> OpenAssociation | None:
+        """See `under_way.UnderWay`."""
+        if self._numbered is None or not is_established(self._association):
+            return None
+        return OpenAssociation(
+            serial_number=self._numbered.serial_number,
+            connected_at=self._numbered.connected_at,
+            is_initiated=True,
+            local_ae_title=self._calling,
+            remote_ae_title=self._remote.ae_title,
+            remote_host=self._host,
+            pid=os.getpid(),
+            performed=performed(self._association),
+            invoked=invoked(self._association),
+        )
+
+    def abort_on_command(self) -> None:
+        """See `under_way.UnderWay`."""
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Abort, from any thread; the one that uses it has to `abort` it besides."""
