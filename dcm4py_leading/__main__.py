@@ -28,6 +28,7 @@ from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
+from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.service_commands import add_service_commands
@@ -40,8 +41,9 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
-from dcm4py_leading.web.app import create_app, problem_json
-from dcm4py_leading.web.server import HttpServer, bind_http
+from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.http.answers import problem_json
+from dcm4py_leading.web.http.server import HttpServer, bind_http
 from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
@@ -230,6 +232,7 @@ def show(site: Site, as_json: bool) -> None:
 add_explain_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
+add_installation_commands(main)
 
 
 if __name__ == "__main__":

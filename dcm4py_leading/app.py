@@ -32,8 +32,8 @@ from dcm4py_leading.service.explain import (
     read_file,
 )
 from dcm4py_leading.service.own_find import OwnFindRules
-from dcm4py_leading.web.explain import Told
-from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
 
@@ -119,19 +119,19 @@ class Service:
         return {**state, "associations": measured.open_associations}
 
     def measure(self) -> Measured:
-        """See `web.metrics.Metered`."""
+        """See `web.own.metrics.Metered`."""
         return self.configuration.measured(self._node.measure())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """See `web.leading_cache.LeadingAnswers`."""
+        """See `web.own.leading_cache.LeadingAnswers`."""
         return self._node.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """See `web.leading_cache.LeadingAnswers`."""
+        """See `web.own.leading_cache.LeadingAnswers`."""
         return self._node.drop_answers(study_instance_uid)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.explain.Explainer`."""
+        """See `web.own.explain.Explainer`."""
         return self._node.explain(study_instance_uid, parameters, is_asking=is_asking)
 
     def stop(self, drain_seconds: float) -> None:

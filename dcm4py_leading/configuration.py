@@ -22,8 +22,8 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.model.device import DeviceDescription, RemoteAE
-from dcm4py_leading.web.contacts import contacts_json
-from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.web.own.contacts import contacts_json
+from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
 

@@ -14,6 +14,10 @@ Named by who is at fault and who can act::
     |  +- InvalidObject          0xC000, a C-STORE data set that cannot be read to its end
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    +- LoginError                over HTTP; told to whoever wants to log in
+    |  +- LoginRefused           wrong user, wrong password or no role: 401
+    |  +- LoginThrottled         too many wrong ones: 429
+    |  +- LoginUnavailable       the directory that knows the users gives no answer: 503
     +- DependencyError           our side cannot right now
        +- LeadingUnavailable     what happens next is the rule's business
        |  +- LeadingQueryFailed  the archive ended the C-FIND with an error status
@@ -85,6 +89,27 @@ class ConfigInvalid(ConfigError):
         errors = [p for p in self.problems if p.severity is Severity.ERROR]
         lines = "".join(f"\n  {p}" for p in errors)
         super().__init__(f"{len(errors)} error{'s' * (len(errors) != 1)} in the configuration:{lines}")
+
+
+class LoginError(Dcm4pyError):
+    """Somebody is not let in. Holds neither password nor whether the user is known."""
+
+
+class LoginRefused(LoginError):
+    """Wrong user, wrong password, or no role here; the message is the same for all."""
+
+
+class LoginThrottled(LoginError):
+    """There were too many wrong passwords for this user, or from this address."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        """``retry_after_seconds``: for Retry-After (RFC 9110 10.2.3)."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LoginUnavailable(LoginError):
+    """Whoever knows the users gives no answer."""
 
 
 class StatusError(Dcm4pyError):

@@ -26,7 +26,7 @@ from dcm4py_leading.source_options import (
     service_option,
     source_options,
 )
-from dcm4py_leading.web.explain import FAILED_HEADER
+from dcm4py_leading.web.own.explain import FAILED_HEADER
 
 
 def add_explain_command(main: click.Group) -> None:

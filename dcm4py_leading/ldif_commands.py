@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import re
 import sys
@@ -19,6 +20,7 @@ from dcm4py_leading.config.ldif import LdifFile, decode_ldif, parse_ldif, read_l
 from dcm4py_leading.config.ldif_fix import fix_ldif
 from dcm4py_leading.config.lint import Finding
 from dcm4py_leading.forecast import forecast, lint_alone
+from dcm4py_leading.installation.shared import example, examples
 
 _PROBLEMS = 1
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -129,6 +131,24 @@ def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> 
             elif not told.differences:
                 click.echo(f"{site.device_name}: the effective configuration stays as it is", err=True)
         sys.exit(_PROBLEMS if told.has_errors else 0)
+
+    @ldif_group.command(
+        name="example",
+        short_help="Print an LDIF file that comes with the program, or the names of all.",
+        examples=["dcm4py-leading ldif example", "dcm4py-leading ldif example quickstart > quickstart.ldif"],
+    )
+    @click.argument("name", required=False)
+    def example_command(name: str | None) -> None:
+        """Print the LDIF file NAME that comes with the program; without NAME, the names of all."""
+        if name is None:
+            click.echo("\n".join(examples()))
+            return
+        try:
+            click.echo(example(name), nl=False)
+        except KeyError:
+            near = difflib.get_close_matches(name, examples(), n=1)
+            meant = f": {near[0]}?" if near else "; without NAME it prints those that there are"
+            raise click.UsageError(f"there is no example {name}{meant}") from None
 
 
 _REMEDIES = (

@@ -35,8 +35,8 @@ from dcm4py_leading.service.explain import (
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.spool import Spool
-from dcm4py_leading.web.explain import Told
-from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Node:
         return count
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.explain.Explainer`."""
+        """See `web.own.explain.Explainer`."""
         with self._holder.lease() as runtime:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
 

@@ -45,7 +45,8 @@ class Command(click.Command):
         shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
-            if row is not None:
+            # An argument is in the usage line; click has a row for it, empty unless it has a help of its own.
+            if row is not None and (isinstance(parameter, click.Option) or row[1]):
                 (shared if getattr(parameter, _IS_ABOUT_SOURCE, False) else own).append(row)
         with formatter.section("Options"):
             formatter.write_dl(own)

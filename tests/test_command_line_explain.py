@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from pydicom import Dataset
-from starlette.applications import Starlette
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.web.explain import explain_route
-from dcm4py_leading.web.rooms import Room
-from dcm4py_leading.web.server import HttpServer
+from dcm4py_leading.web.app import guarded_app
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.http.server import HttpServer
+from dcm4py_leading.web.own.explain import explain_route
 from tests.fixtures.datasets import make_instance
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import stand_in_front_of
@@ -344,9 +344,7 @@ def test_patient_data_stays_on_stdout(seed: Seed, stale: Path, tmp_path: Path) -
 def http(seed: Seed, stale: Path) -> Iterator[str]:
     """The URL of a service that has stored the object."""
     seed.lead()
-    web = HttpServer(
-        Starlette(routes=[explain_route(seed.start(), Room("test", threads=2, waiting=8))]), "127.0.0.1", 0
-    )
+    web = HttpServer(guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))]), "127.0.0.1", 0)
     web.start()
     store(seed.archive_port, [stale])
     yield f"http://127.0.0.1:{web.port}"
@@ -446,7 +444,7 @@ def test_study_of_a_pacs_is_explained_by_what_the_pacs_says(seed: Seed, leading_
     stand_in_front_of(seed, behind)
     seed.lead()
     leading_scp(seed.leading_port, knows(right()))
-    app = Starlette(routes=[explain_route(seed.start(), Room("test", threads=2, waiting=8))])
+    app = guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))])
     web = HttpServer(app, "127.0.0.1", 0)
     web.start()
     try:

@@ -16,8 +16,8 @@ from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
-from dcm4py_leading.web.app import problem_json
-from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.web.http.answers import problem_json
+from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
 _TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, ConfigUnavailable)}

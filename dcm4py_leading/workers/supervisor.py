@@ -23,8 +23,8 @@ from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.web.explain import Told
-from dcm4py_leading.web.metrics import Measured
+from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
 from dcm4py_leading.workers.passing_folder import PassingFolder
@@ -221,7 +221,7 @@ class Supervisor:
         return sum(count for _, count in answers)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.explain.Explainer`; by the first worker that answers."""
+        """See `web.own.explain.Explainer`; by the first worker that answers."""
         body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
         for worker in self._serving():
             try:

@@ -92,6 +92,7 @@ is_installed() {
         lib*-java) dpkg -s "$1" ;;
         orthanc) command -v Orthanc ;;
         python3-venv) find_python ;;
+        systemd) command -v systemd-analyze ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }

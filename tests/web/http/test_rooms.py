@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
-from dcm4py_leading.web import server
 from dcm4py_leading.web.app import Control, create_app
-from dcm4py_leading.web.explain import Told
+from dcm4py_leading.web.http import server
+from dcm4py_leading.web.own.explain import Told
 from tests.fixtures.http import served
 
 

@@ -14,10 +14,11 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dcm4py_leading.log import Repeated
+from dcm4py_leading.web.http.answers import refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ class OwnOrigin:
                 self._refused.warning(
                     "HTTP: a request for host %.80r was refused: if the service has that name, say --http-host", host
                 )
-                await _refusal(421, "not a name of this service; see --http-host")(scope, receive, send)
+                await refusal(Request(scope), 421, "not a name of this service; see --http-host")(scope, receive, send)
                 return
             if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") or (
                 origin is not None and urlsplit(origin).netloc != host
             ):
                 self._refused.warning("HTTP: a request of a web page of another site was refused: %.80r", origin or "")
-                await _refusal(403, "no web page of another site may ask")(scope, receive, send)
+                await refusal(Request(scope), 403, "no web page of another site may ask")(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -63,7 +64,3 @@ class OwnOrigin:
         except ValueError:
             return False
         return True  # who has no name cannot have it lead here
-
-
-def _refusal(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"errorMessage": message}, status_code=status)

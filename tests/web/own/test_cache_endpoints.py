@@ -10,8 +10,8 @@ import pytest
 
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.values import UID, AETitle
-from dcm4py_leading.web.leading_cache import leading_cache_routes
-from dcm4py_leading.web.rooms import Room
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.own.leading_cache import leading_cache_routes
 from tests.fixtures.http import served
 
 KNOWN, UNKNOWN = (

@@ -29,7 +29,9 @@ from dcm4py_leading.leading.contacts import ContactCounts, Part
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import Key, ObjectKey, RequestKey
-from dcm4py_leading.web.rooms import Room
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.rooms import Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +110,9 @@ def metrics_route(metered: Metered, room: Room) -> Route:
 
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+        return Response(encode(registry), headers={"Content-Type": content_type})
 
-    return Route("/metrics", room.serves(metrics))
+    return Route("/metrics", needs(Role.SERVICE, room.serves(metrics), or_role=Role.VIEWER))
 
 
 class _ServiceCollector(Collector):

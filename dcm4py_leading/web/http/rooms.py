@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dcm4py_leading.log import Repeated
+from dcm4py_leading.web.http.answers import refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -36,11 +37,8 @@ class Room:
         async def endpoint(request: Request) -> Response:
             if self._count >= self._most:
                 self._refused.warning("HTTP: a request to %s was refused, as %d are waiting", self._what, self._count)
-                return JSONResponse(
-                    {"errorMessage": f"too many requests to {self._what} at once"},
-                    status_code=503,
-                    headers={"Retry-After": "5"},
-                )
+                too_many = f"too many requests to {self._what} at once"
+                return refusal(request, 503, too_many, headers={"Retry-After": "5"})
             if self._limiter is None:  # it belongs to the event loop, which is there now
                 self._limiter = CapacityLimiter(self._threads)
             self._count += 1

@@ -20,8 +20,8 @@ from dcm4py_leading.config.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.web.metrics import Measured, cumulative_buckets, metrics_route
-from dcm4py_leading.web.rooms import Room
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.own.metrics import Measured, cumulative_buckets, metrics_route
 from tests.fixtures.http import served
 
 QRSCP, OURS = AETitle("QRSCP"), AETitle("DCM4CHEE")

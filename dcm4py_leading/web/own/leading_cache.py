@@ -11,7 +11,10 @@ from starlette.routing import Route
 
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.web.rooms import Room
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.answers import error
+from dcm4py_leading.web.http.rooms import Room
 
 
 class LeadingAnswers(Protocol):
@@ -31,7 +34,7 @@ def leading_cache_routes(answers: LeadingAnswers, room: Room) -> list[Route]:
 
     def list_studies(_: Request) -> Response:
         studies = [study_json(study) for study in answers.cached_studies()]
-        return JSONResponse(studies, headers={"Cache-Control": "no-store"})
+        return JSONResponse(studies)
 
     def drop_all(_: Request) -> Response:
         return JSONResponse({"dropped": answers.drop_answers(None)})
@@ -40,14 +43,14 @@ def leading_cache_routes(answers: LeadingAnswers, room: Room) -> list[Route]:
         try:
             study_instance_uid = UID(request.path_params["study"])
         except ValueError as err:
-            return JSONResponse({"errorMessage": f"study: {err}"}, status_code=400)
+            return error(400, f"study: {err}")
         return JSONResponse({"dropped": answers.drop_answers(study_instance_uid)})
 
     return [
-        Route("/leading-cache", room.serves(list_studies), methods=["GET"]),
-        Route("/leading-cache", room.serves(drop_all), methods=["DELETE"]),
+        Route("/leading-cache", needs(Role.VIEWER, room.serves(list_studies)), methods=["GET"]),
+        Route("/leading-cache", needs(Role.ADMINISTRATOR, room.serves(drop_all)), methods=["DELETE"]),
         # A path, so that an empty study is a wrong one, and not redirected to where all are dropped.
-        Route("/leading-cache/{study:path}", room.serves(drop), methods=["DELETE"]),
+        Route("/leading-cache/{study:path}", needs(Role.ADMINISTRATOR, room.serves(drop)), methods=["DELETE"]),
     ]
 
 

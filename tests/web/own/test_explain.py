@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
-from dcm4py_leading.web.explain import FAILED_HEADER, Told, explain_route
-from dcm4py_leading.web.rooms import Room
-from dcm4py_leading.web.server import HttpServer
+from dcm4py_leading.web.app import guarded_app
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.http.server import HttpServer
+from dcm4py_leading.web.own.explain import FAILED_HEADER, Told, explain_route
 from tests.fixtures.rules import RETRIEVE
 
 EXPLANATION = Explanation(ae_title=AETitle("DCM4CHEE"), context=RETRIEVE, rules=(), steps=(), elements=())
@@ -45,9 +45,7 @@ def client() -> Iterator[Client]:
     with ExitStack() as running:
 
         def serve(service: Service) -> httpx.Client:
-            web = HttpServer(
-                Starlette(routes=[explain_route(service, Room("test", threads=2, waiting=8))]), "127.0.0.1", 0
-            )
+            web = HttpServer(guarded_app([explain_route(service, Room("test", threads=2, waiting=8))]), "127.0.0.1", 0)
             web.start()
             running.callback(web.stop)
             return running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{web.port}", trust_env=False))

@@ -13,7 +13,10 @@ from starlette.routing import Route
 from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
-from dcm4py_leading.web.rooms import Room
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.answers import error
+from dcm4py_leading.web.http.rooms import Room
 
 FAILED_HEADER = "X-Coercion-Failed"
 """``true`` when something could not be done as the rules say."""
@@ -56,14 +59,14 @@ def explain_route(explainer: Explainer, room: Room) -> Route:
             study_instance_uid = request.path_params["study"]
             told = explainer.explain(study_instance_uid, parameters, is_asking=leading == "ask")
         except WrongQuestion as err:
-            return JSONResponse({"errorMessage": str(err)}, status_code=400)
+            return error(400, str(err))
         except StudyNotStored as err:
-            return JSONResponse({"errorMessage": str(err)}, status_code=404)
+            return error(404, str(err))
         except StatusError as err:
-            return JSONResponse({"errorMessage": str(err)}, status_code=503)
-        headers = {FAILED_HEADER: str(told.has_failed).lower(), "Cache-Control": "no-store"}
+            return error(503, str(err))
+        headers = {FAILED_HEADER: str(told.has_failed).lower()}
         if request.headers.get("accept", "").startswith("text/plain"):
             return PlainTextResponse(told.as_text, headers=headers)
         return JSONResponse(told.as_json, headers=headers)
 
-    return Route("/explain/{study}", room.serves(explain))
+    return Route("/explain/{study}", needs(Role.VIEWER, room.serves(explain)))

@@ -1,0 +1,35 @@
+"""The identity of whoever asks, told to each request."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dcm4py_leading.errors import LoginError
+from dcm4py_leading.web.gate.identity import ANONYMOUS, Doorkeeper
+
+_ASSETS = "/ui/assets/"
+_LIVE = "/health/live"
+
+
+class Asking:
+    """ASGI middleware that sets ``request.state.identity``, and ``login_error`` where credentials do not do.
+
+    It refuses nobody; `access.needs` does. Whoever looks whether the process lives is not kept waiting for a directory.
+    """
+
+    def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find out, and let the application answer."""
+        if scope["type"] == "http":
+            request = Request(scope, receive)
+            request.state.identity, request.state.login_error = ANONYMOUS, None
+            if scope["path"] != _LIVE and not scope["path"].startswith(_ASSETS):
+                try:
+                    request.state.identity = await self._doorkeeper.identify(request) or ANONYMOUS
+                except LoginError as err:
+                    request.state.login_error = err
+        await self._app(scope, receive, send)

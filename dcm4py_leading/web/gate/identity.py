@@ -1,0 +1,69 @@
+"""Who asks over HTTP, and as what."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.requests import Request
+
+
+class Role(enum.StrEnum):
+    """What somebody may do here. An administrator may everything."""
+
+    VIEWER = "viewer"
+    """Reads."""
+    ADMINISTRATOR = "administrator"
+    """Changes the configuration, starts, stops, aborts."""
+    SERVICE = "service"
+    """A program that watches: metrics, details of health, reload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody by name, and the roles of his."""
+
+    name: str
+    roles: frozenset[Role]
+
+    def may(self, role: Role) -> bool:
+        """True if he has the role, or is an administrator."""
+        return role in self.roles or Role.ADMINISTRATOR in self.roles
+
+
+ANONYMOUS = Identity("", frozenset())
+"""Whoever has not logged in."""
+
+LOOPBACK = Identity("loopback", frozenset(Role))
+"""Everybody on this machine, where no log-in is configured; nobody else can connect then."""
+
+
+class Authenticator(Protocol):
+    """Who knows names and passwords. Called from a worker thread."""
+
+    def authenticate(self, user: str, password: str) -> Identity:
+        """The identity of a user.
+
+        Raises LoginRefused (wrong user, wrong password, no role: one message for all), LoginUnavailable.
+        """
+        ...
+
+
+class Doorkeeper(Protocol):
+    """Who tells by a request's cookie, or its Authorization, who asks."""
+
+    async def identify(self, request: Request) -> Identity | None:
+        """The identity; None for a request without credentials, or whose session is over.
+
+        Raises LoginRefused, LoginThrottled, LoginUnavailable for credentials that come with the request itself.
+        """
+        ...
+
+
+class NoDoor:
+    """The doorkeeper where no log-in is configured."""
+
+    async def identify(self, request: Request) -> Identity:
+        """Everybody is `LOOPBACK`."""
+        return LOOPBACK

@@ -1,0 +1,48 @@
+"""Answers that say no: JSON to programs, a small page to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from dcm4py_leading.errors import Problem
+
+PAGES = "/ui/"
+"""Paths below it are for people."""
+
+
+def is_for_people(request: Request) -> bool:
+    """True if the path is that of a page."""
+    return request.url.path.startswith(PAGES)
+
+
+def error(
+    status: int, message: str, problems: Iterable[Problem] = (), *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """``errorMessage`` as dcm4chee has it, but as JSON that can be read; with problems where there are some."""
+    body: dict[str, object] = {"errorMessage": message}
+    if told := [problem_json(problem) for problem in problems]:
+        body["problems"] = told
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def refusal(request: Request, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The same for programs; for people a page."""
+    if not is_for_people(request):
+        return error(status, message, headers=headers)
+    page = f'<!doctype html>\n<html lang="en">\n<title>{status}</title>\n<h1>{status}</h1>\n<p>{escape(message)}</p>\n'
+    return HTMLResponse(page, status_code=status, headers=headers)
+
+
+def problem_json(problem: Problem) -> dict[str, str | None]:
+    """A problem as JSON, the same here and in ``check --json``."""
+    return {
+        "severity": problem.severity.value,
+        "dn": problem.dn,
+        "attribute": problem.attribute,
+        "value": problem.value,
+        "reason": problem.reason,
+    }

@@ -1,0 +1,66 @@
+"""Templates to answers: what every page has in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache, partial
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from dcm4py_leading.web.pages import assets
+from dcm4py_leading.web.pages.language import COOKIE, PARAMETER, chosen, language_of
+from dcm4py_leading.web.pages.texts import Language, translate
+
+_YEAR = 365 * 24 * 3600
+_HTMX = json.dumps({"allowEval": False, "includeIndicatorStyles": False, "selfRequestsOnly": True})
+"""htmx neither evaluates text nor writes style elements: the Content-Security-Policy would refuse both."""
+
+
+@cache
+def environment() -> Environment:
+    """The templates. Values are escaped, and a name that is not given is an error."""
+    made = Environment(
+        loader=PackageLoader("dcm4py_leading.web.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["asset"] = assets.address
+    made.globals["htmx_settings"] = _HTMX
+    return made
+
+
+def render(
+    request: Request, template: str, context: Mapping[str, object] | None = None, *, status_code: int = 200
+) -> HTMLResponse:
+    """The page of a template. Beside ``context`` it knows ``t`` (texts), ``language``, ``nonce`` and ``identity``.
+
+    A language that was chosen by the query is remembered in a cookie.
+    """
+    language = language_of(request)
+    shown = {
+        "t": partial(translate, language),
+        "language": language.value,
+        "languages": [(other.value, _in_language(request, other)) for other in Language],
+        "nonce": request.state.nonce,
+        "identity": getattr(request.state, "identity", None),
+        "path": request.url.path,
+        **(context or {}),
+    }
+    response = HTMLResponse(environment().get_template(template).render(shown), status_code=status_code)
+    response.headers["Content-Language"] = language.value
+    response.headers["Vary"] = "Accept-Language, Cookie"
+    if chosen(request) is not None:
+        response.set_cookie(COOKIE, language.value, max_age=_YEAR, path="/ui", samesite="strict")
+    return response
+
+
+def _in_language(request: Request, language: Language) -> str:
+    """The address of this page in another language."""
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != PARAMETER]
+    return "?" + urlencode([*others, (PARAMETER, language.value)])

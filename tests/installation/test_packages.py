@@ -1,0 +1,107 @@
+"""The wheel and the source distribution: built from a copy of the repository, and used elsewhere.
+
+Without network: the build is that of the setuptools which is here, the dependencies are those of the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.slapd import REPOSITORY
+
+_NOT_OURS = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "node_modules")
+_BUILD = "import setuptools.build_meta as backend, sys; print(getattr(backend, 'build_' + sys.argv[1])(sys.argv[2]))"
+
+
+def ran(*command: str | Path, cwd: Path, **environment: str) -> str:
+    """Its output. Raises AssertionError with all of it when it fails."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={"PATH": os.defpath, "HOME": str(cwd), **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def built(kind: str, source: Path, target: Path) -> Path:
+    """The wheel, or the source distribution, of a source folder."""
+    target.mkdir(exist_ok=True)
+    return target / ran(sys.executable, "-c", _BUILD, kind, target, cwd=source).splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the source distribution holds, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    shutil.copytree(REPOSITORY, folder / "copy", symlinks=True, ignore=_NOT_OURS)
+    for name in (".gitignore", ".dockerignore"):
+        shutil.copy(REPOSITORY / name, folder / "copy")
+    archive = built("sdist", folder / "copy", folder / "dist")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def program(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program as the wheel of that source installs it, in a virtual environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    wheel = built("wheel", source, folder / "dist")
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    ran(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", wheel, cwd=folder)
+    libraries = ran(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    # The project itself comes from the wheel: what stands in a .pth file is looked at last.
+    Path(libraries, "dependencies.pth").write_text("\n".join(sorted(paths)) + "\n")
+    return folder / "venv" / "bin" / "dcm4py-leading"
+
+
+def test_source_distribution_is_the_whole_repository(source: Path) -> None:
+    copy = source.parent.parent / "copy"
+    ours = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file() and not path.is_symlink()}
+    generated = {"build", "dcm4py_leading.egg-info"}
+    missing = sorted(str(path) for path in ours if path.parts[0] not in generated and not (source / path).is_file())
+    assert missing == []
+
+
+def test_tests_of_the_source_distribution_run(source: Path) -> None:
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_ldif.py")
+    told = ran(*command, cwd=source)
+    assert " passed" in told
+
+
+def test_quickstart_works_from_the_wheel_in_another_folder(program: Path, tmp_path: Path) -> None:
+    ran(program, "files", "here", cwd=tmp_path)
+    command = [program, "check", "--ldif", "ldif/quickstart.ldif", "--ldif", "ldif/leading-cfind-scp.ldif"]
+    told = ran(*command, cwd=tmp_path / "here")
+    assert told.endswith("dcm4chee-arc: the configuration can be put in force\n")
+    where = ran(program.parent / "python", "-c", "import dcm4py_leading; print(dcm4py_leading.__file__)", cwd=tmp_path)
+    assert Path(where).is_relative_to(program.parents[1])
+
+
+def test_wheel_has_every_file_that_is_no_python_module(program: Path) -> None:
+    (installed,) = program.parents[1].glob("lib/python*/site-packages/dcm4py_leading")
+    package = REPOSITORY / "dcm4py_leading"
+    wanted = [
+        (Path(folder) / name).relative_to(package)
+        for folder, _, names in os.walk(package, followlinks=True)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    assert len([path for path in wanted if path.parts[0] == "share"]) > 50
+    assert sorted(str(path) for path in wanted if not (installed / path).is_file()) == []
