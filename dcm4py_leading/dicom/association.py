@@ -35,7 +35,15 @@ class AssociationFailed(Exception):
     """The association could not be opened, or ended before the answer. The message says what the peer did."""
 
 
-class AssociationRefused(AssociationFailed):
+class NotCallable(AssociationFailed):
+    """The two AEs have no connections that go together: nobody was called."""
+
+
+class AssociationRejected(AssociationFailed):
+    """The peer rejects the association, for now at least."""
+
+
+class AssociationRefused(AssociationRejected):
     """The peer rejects it permanently: it does not want it of us."""
 
 
@@ -448,19 +456,25 @@ class Association:
 
     # -- ending -------------------------------------------------------------------------------------------------
 
-    def release(self, timeout: float | None) -> None:
-        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait."""
+    def release(self, timeout: float | None) -> bool:
+        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait.
+
+        False if it had to be aborted.
+        """
+        is_orderly = True
         try:
             if self.is_releasing:
                 self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 self.link.linger(1.0 if timeout is None else timeout)
-                return
+                return True
             if self.link.state is State.STA6:
                 self.link.send(Event.RELEASE, ReleaseRequest())
                 self._await_release(timeout)
         except (LinkEnded, LinkTimeout, NotAllowed):
             self.link.abort()
+            is_orderly = False
         self.link.close()
+        return is_orderly
 
     def _await_release(self, timeout: float | None) -> None:
         is_released = False

@@ -16,9 +16,11 @@ from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
     AssociationRefused,
+    AssociationRejected,
     Context,
     Message,
     MoveOriginator,
+    NotCallable,
     seconds,
 )
 from dcm4py_leading.dicom.command import Command
@@ -78,9 +80,9 @@ class RequestedAssociation:
         local = next((c for c in local_ae.connections if not c.is_tls), None)
         target = _usable_connection(remote)
         if local is None:
-            raise AssociationFailed(f"AE {local_ae.ae_title} has no connection that can initiate")
+            raise NotCallable(f"AE {local_ae.ae_title} has no connection that can initiate")
         if not local_ae.association_initiator:
-            raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
+            raise NotCallable(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
         self._last_message_id = 0
         self._host = f"{target.hostname}:{target.port}"
@@ -244,6 +246,14 @@ class RequestedAssociation:
         else:
             self.abort()
 
+    def release_within(self, timeout: float) -> bool:
+        """True if it was released in an orderly way in so many seconds, and in dcmARRPTimeout; else it is aborted."""
+        bound = _shorter(seconds(self._local.arrp_timeout), timeout)
+        if (self.is_open or self._association.is_releasing) and self._association.release(bound):
+            return True
+        self.abort()
+        return False
+
     def told(self) -> OpenAssociation | None:
         """See `under_way.UnderWay`."""
         if self._numbered is None or not is_established(self._association):
@@ -307,7 +317,7 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
         link.close()
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
-        failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed
+        failure = AssociationRefused if answer.result == _PERMANENT else AssociationRejected
         raise failure(f"{where}: association rejected {answer}")
     assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
     return answer
@@ -326,4 +336,4 @@ def _usable_connection(remote: RemoteAE) -> Connection:
     for connection in remote.connections:
         if connection.port is not None and connection.installed and not connection.is_tls:
             return connection
-    raise AssociationFailed(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
+    raise NotCallable(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
