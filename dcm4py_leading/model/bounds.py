@@ -197,6 +197,11 @@ INFLATED_TIMES: Final = 32
 
 Beyond: as above."""
 
+INFLATED_AT_ONCE_BYTES: Final = 1_073_741_824
+"""All deflated data sets that are held inflated at once, in each process. One that is alone may have more.
+
+Beyond: A700; of a retrieve, the sub-operation fails."""
+
 # -- What waits for a peer
 
 MESSAGE_SECONDS: Final = 60.0
