@@ -18,6 +18,9 @@ pytest_plugins = [
     "tests.fixtures.workers",
     "tests.fixtures.tls",
     "tests.fixtures.configured",
+    "tests.fixtures.chromium",
+    "tests.fixtures.users",
+    "tests.fixtures.scene",
 ]
 
 
