@@ -266,21 +266,18 @@ def titles(entries):
 
 
 def test_title_goes_with_its_last_ae(editor):
-    ae = next(found for found in editor.entries("storescp") if found.is_a("dicomNetworkAE"))
     assert registry_changes_without_ae(editor) == ["delete"]
-    device = editor.device_dn("twin")
-    twin = [
-        Entry.of(device, {"objectClass": ["dicomDevice"], "dicomDeviceName": ["twin"], "dicomInstalled": ["FALSE"]}),
-        Entry.of(ae.dn.replace("dicomDeviceName=storescp", "dicomDeviceName=twin"), without_references(ae)),
-    ]
+    twin = [renamed(found, "storescp", "twin") for found in editor.entries("storescp")]
     editor.save(editor.plan("twin", twin, base=(), registers=True))
     assert registry_changes_without_ae(editor) == []
     editor.save(editor.plan("twin", (), registers=True))
     assert "STORESCP" in titles(editor.registered_aes())
 
 
-def without_references(ae):
-    return {ae.spell(name): ae.values(name) for name in ae if name != "dicomnetworkconnectionreference"}
+def renamed(found, old, new):
+    """An entry of a device as an entry of another."""
+    values = {found.spell(name): [value.replace(old, new) for value in found.values(name)] for name in found}
+    return Entry.of(found.dn.replace(old, new), values)
 
 
 def registry_changes_without_ae(editor):
