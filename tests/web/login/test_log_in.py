@@ -7,6 +7,7 @@ import base64
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -39,6 +40,7 @@ from tests.fixtures.users import PASSWORDS, source_of
 
 GROUPS = {**DEFAULT_GROUPS, Role.SERVICE: (f"cn=watchers,ou=programs,{BASE_DN}",)}
 PAGE = "/ui/devices"
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
 class Clock:
@@ -84,7 +86,7 @@ class Site:
         self.address = str(running.enter_context(served(app=app)).base_url)
 
     def client(self) -> httpx.Client:
-        return self._running.enter_context(httpx.Client(base_url=self.address, trust_env=False))
+        return self._running.enter_context(httpx.Client(base_url=self.address, trust_env=False, headers=OWN_PAGE))
 
 
 def log_in(client: httpx.Client, user: str, password: str | None = None, **more: str) -> httpx.Response:
@@ -200,14 +202,11 @@ def test_cookie_is_for_this_host_and_for_no_script(site: Site) -> None:
 
 
 def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
-    transport = httpx.ASGITransport(
-        guarded_app(
-            [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)], doorkeeper=site.doorkeeper
-        )
-    )
+    routes = [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)]
+    transport = httpx.ASGITransport(guarded_app(routes, doorkeeper=site.doorkeeper))
 
     async def cookies() -> tuple[str, int, int]:
-        async with httpx.AsyncClient(transport=transport, base_url="https://localhost") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=OWN_PAGE) as client:
             answer = await client.post("/ui/login", data={"user": "anna", "password": PASSWORDS["anna"]})
             right = await client.get("/viewer")
             session_id = client.cookies["__Host-dcm4py"]
@@ -215,7 +214,8 @@ def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
             under_the_other_name = await client.get("/viewer", headers={"Cookie": f"dcm4py={session_id}"})
             return answer.headers["set-cookie"], right.status_code, under_the_other_name.status_code
 
-    cookie, right, under_the_other_name = asyncio.run(cookies())
+    with ThreadPoolExecutor(1) as thread:  # this one may be a browser's, with an event loop that runs
+        cookie, right, under_the_other_name = thread.submit(lambda: asyncio.run(cookies())).result()
     assert re.fullmatch(r"__Host-dcm4py=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", cookie)
     assert (right, under_the_other_name) == (200, 401)
 
@@ -353,7 +353,9 @@ def test_form_is_bounded(site: Site, users: Users) -> None:
 
 def test_page_of_another_site_cannot_log_anybody_in(site: Site, users: Users) -> None:
     form = {"user": "anna", "password": PASSWORDS["anna"]}
-    answer = site.client().post("/ui/login", data=form, headers={"Origin": "https://evil.example"})
+    answer = site.client().post(
+        "/ui/login", data=form, headers={"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    )
     assert answer.status_code == 403
     assert users.asked == 0
 
