@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.fixtures.tls",
     "tests.fixtures.chromium",
     "tests.fixtures.users",
+    "tests.fixtures.scene",
 ]
 
 

@@ -168,6 +168,11 @@ FIND_ANSWERS: Final = 1_000_000
 
 Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
 
+ECHO_SECONDS: Final = 10.0
+"""A C-ECHO that is asked for over HTTP, from the connection to the release; the peer's name is looked up besides.
+
+Beyond: the association is aborted, and the answer says how far it came."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
