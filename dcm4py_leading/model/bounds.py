@@ -350,6 +350,11 @@ Beyond: it is cut, and its length is told."""
 
 # -- Remembered
 
+TOLD_ENTRIES: Final = 10_000
+"""Entries of devices and rules that were told over HTTP with an ETag, in all their states.
+
+Beyond: the state told longest ago is forgotten; a conflict with it is told without the values."""
+
 REMOTE_AE_TITLES: Final = 10_000
 """AE titles whose look-up in the directory is remembered, those that are not there included.
 
