@@ -95,6 +95,11 @@ LOGIN_SESSION_SECONDS: Final = 43_200.0
 
 Beyond: it is over."""
 
+LOGIN_CONFIRMED_SECONDS: Final = 300.0
+"""How long the roles of a session's user are taken for what they were, and the user for being there.
+
+Beyond: they are looked up again; the session ends where none is left."""
+
 LOGIN_SESSIONS: Final = 1000
 """Sessions of all users.
 
