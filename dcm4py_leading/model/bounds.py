@@ -307,7 +307,13 @@ Beyond: C000."""
 CONDITION_MATCH_SECONDS: Final = 0.5
 """Matching all values of an attribute against the regular expression of one condition.
 
-Beyond: the rule cannot be judged; the request fails with 0110, and the log names the rule."""
+Beyond: the rule cannot be judged, and the log names it. Of a retrieve, the sub-operation fails; a C-STORE or C-FIND
+ends with 0110."""
+
+CONDITION_TIMEOUTS: Final = 10
+"""How many times in one request conditions may take longer than that.
+
+Beyond: no rule is judged any more in this request, which fails what is left of it in the same way."""
 
 REGULAR_EXPRESSION_CHARACTERS: Final = 1024
 """Length of a regular expression in a rule.
