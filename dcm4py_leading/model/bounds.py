@@ -221,10 +221,11 @@ DESTINATION_TIMEOUTS: Final = 3
 
 Beyond: the other objects fail at once."""
 
-FIND_SNAPSHOT_SECONDS: Final = 900.0
-"""Reading the matches of one C-FIND from the index, which cannot shrink its write-ahead log meanwhile.
+FIND_SNAPSHOT_SECONDS: Final = 10.0
+"""How long a client may take to read the matches of one C-FIND in one state of the index, which cannot shrink its
+write-ahead log meanwhile, beside the page that is being sent to it.
 
-Beyond: the C-FIND ends with A700."""
+Beyond: the others are told as they are when their page is made."""
 
 # -- On the wire
 
