@@ -28,6 +28,7 @@ from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
+from dcm4py_leading.http_options import Http, http_options
 from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.model.descriptors import ask_for_more
@@ -37,13 +38,13 @@ from dcm4py_leading.source_options import (
     PROBLEMS,
     Group,
     fail,
-    is_port,
     option,
     source_options,
 )
 from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.answers import problem_json
-from dcm4py_leading.web.http.server import HttpServer, bind_http
+from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
@@ -83,7 +84,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     ],
 )
 @source_options
-@option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
+@http_options
 @option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 @option(
@@ -94,17 +95,8 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
-@option(
-    "--http-host",
-    "http_hosts",
-    multiple=True,
-    metavar="NAME",
-    help="A name by which the control port may be asked, besides localhost and this machine's.",
-)
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
-def serve(
-    site: Site, http: str, drain: float, workers: int, watch: float | None, http_hosts: tuple[str, ...], new_index: bool
-) -> None:
+def serve(site: Site, http: Http, drain: float, workers: int, watch: float | None, new_index: bool) -> None:
     """Run the service on the device of SOURCE. SIGHUP reloads, SIGTERM drains and stops."""
     site = replace(surviving(site), may_be_new=new_index)
     ask_for_more()
@@ -113,23 +105,23 @@ def serve(
         control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
         passing = Path(os.environ.pop(PASSING_DIR))
         run_worker(site, control=control, slots=slots, forwards=forwards, slot=slot, passing=passing)
-    host, separator, port = http.rpartition(":")
-    if not separator or not is_port(port, least=0):
-        raise click.UsageError(f"--http wants HOST:PORT with a port from 0 to 65535, not {http}")
     wishes: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     with contextlib.ExitStack() as running:
-        web_socket = bind_http(host.strip("[]"), int(port))
-        running.callback(web_socket.close)
+        sockets = http.bind(has_login=False)
+        for one in sockets:
+            running.callback(one.close)
         service = _started(site, workers, None if watch is None else Pace.every(watch))
         running.callback(service.stop, drain)
-        web = HttpServer(create_app(service, hosts=(host, *http_hosts)), host.strip("[]"), int(port), sock=web_socket)
+        app = create_app(service, hosts=http.hosts, proxies=http.proxies, public_url=http.public_url)
+        web = HttpServer(app, sockets, certificate=http.certificate)
         running.callback(web.stop)
         web.start()
-        _say_ready(f"ready, control on http://{host}:{web.port}")
+        _say_ready(f"ready, control on {', '.join(http.urls(web.ports))}")
         with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
+                _renew(http)
                 with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                     service.reload()
 
@@ -145,6 +137,15 @@ def _started(site: Site, workers: int, pace: Pace | None) -> Service | Superviso
         return Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
     except OSError as err:
         fail(f"{err.filename or site.data_dir}: {err.strerror or err}", PROBLEMS)
+
+
+def _renew(http: Http) -> None:
+    """Take the certificate anew, which may be another one; the old one stays where that cannot be."""
+    if http.certificate is not None:
+        try:
+            http.certificate.renew()
+        except HttpUnavailable as err:
+            LOG.error("the certificate stays: %s", err)
 
 
 def _say_ready(message: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -15,6 +16,10 @@ from dcm4py_leading.web.gate.asking import Asking
 from dcm4py_leading.web.gate.headers import SecurityHeaders
 from dcm4py_leading.web.gate.identity import Doorkeeper, NoDoor
 from dcm4py_leading.web.gate.origin import OwnOrigin
+from dcm4py_leading.web.http.addresses import Network, PublicUrl
+from dcm4py_leading.web.http.arrival import Arrival
+from dcm4py_leading.web.http.failures import Failures, answer_refused
+from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.own.explain import Explainer, explain_route
 from dcm4py_leading.web.own.health import Healthy, health_routes
@@ -28,12 +33,15 @@ class Control(Controlled, Healthy, Explainer, LeadingAnswers, Metered, Protocol)
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
-def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None) -> Starlette:
-    """The ASGI application.
-
-    ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
-    everything, which is for loopback alone.
-    """
+def create_app(
+    control: Control,
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    proxies: Sequence[Network] = (),
+    public_url: PublicUrl | None = None,
+) -> Starlette:
+    """The ASGI application; the arguments are those of `guarded_app`."""
     return guarded_app(
         [
             *_own_routes(control),
@@ -41,13 +49,23 @@ def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doo
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
+        proxies=proxies,
+        public_url=public_url,
     )
 
 
 def guarded_app(
-    routes: Sequence[BaseRoute], *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None
+    routes: Sequence[BaseRoute],
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    proxies: Sequence[Network] = (),
+    public_url: PublicUrl | None = None,
 ) -> Starlette:
     """The application with these routes, behind all that stands before each of them.
+
+    ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
+    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`.
 
     Raises ValueError where a route answers everybody and is not meant to.
     """
@@ -55,9 +73,13 @@ def guarded_app(
         raise ValueError(f"no role is needed for {', '.join(open_to_all)}: see web/gate/access.py")
     return Starlette(
         routes=routes,
+        exception_handlers={HTTPException: answer_refused},
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(OwnOrigin, hosts=hosts),
+            Middleware(Failures),
+            Middleware(Forwarded, proxies=proxies, public_url=public_url),
+            Middleware(Arrival),
+            Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
             Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
         ],
     )
