@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -31,6 +30,8 @@ from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.http_options import Http, http_options
 from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
+from dcm4py_leading.listening import DRAIN_SECONDS
+from dcm4py_leading.login_options import Login, login_options
 from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.service_commands import add_service_commands
 from dcm4py_leading.source_options import (
@@ -41,11 +42,13 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
+from dcm4py_leading.user_commands import add_user_commands
 from dcm4py_leading.web.app import create_app
 from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.answers import problem_json
+from dcm4py_leading.web.http.certificate import Certificate
 from dcm4py_leading.web.http.server import HttpServer
-from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
+from dcm4py_leading.workers.handed import CONTROL_FD, Handed
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
 
@@ -85,7 +88,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
 )
 @source_options
 @http_options
-@option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
+@option("--drain", default=DRAIN_SECONDS, show_default=True, help="Seconds that associations get to end at a stop.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 @option(
     "--watch",
@@ -95,57 +98,74 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
+@login_options
+@option(
+    "--ldif-writable", is_flag=True, help="Let the files of --ldif be changed over HTTP; without it they are only read."
+)
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
-def serve(site: Site, http: Http, drain: float, workers: int, watch: float | None, new_index: bool) -> None:
+def serve(
+    site: Site,
+    http: Http,
+    drain: float,
+    workers: int,
+    watch: float | None,
+    login: Login,
+    ldif_writable: bool,
+    new_index: bool,
+) -> None:
     """Run the service on the device of SOURCE. SIGHUP reloads, SIGTERM drains and stops."""
-    site = replace(surviving(site), may_be_new=new_index)
+    source = site.source
+    site = replace(surviving(site), may_be_new=new_index, is_ldif_writable=ldif_writable)
     ask_for_more()
     if CONTROL_FD in os.environ:
-        names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
-        control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
-        passing = Path(os.environ.pop(PASSING_DIR))
-        run_worker(site, control=control, slots=slots, forwards=forwards, slot=slot, passing=passing)
+        run_worker(site, Handed.taken_from(os.environ))
     wishes: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     with contextlib.ExitStack() as running:
-        sockets = http.bind(has_login=False)
+        doorkeeper = login.doorkeeper(source)
+        certificate = http.certificate()
+        sockets = http.bind(has_login=doorkeeper is not None)
         for one in sockets:
             running.callback(one.close)
-        service = _started(site, workers, None if watch is None else Pace.every(watch))
+        service = _started(site, workers, None if watch is None else Pace.every(watch), drain)
         running.callback(service.stop, drain)
-        app = create_app(service, hosts=http.hosts, proxies=http.proxies, public_url=http.public_url)
-        web = HttpServer(app, sockets, certificate=http.certificate)
+        app = create_app(
+            service, hosts=http.hosts, doorkeeper=doorkeeper, proxies=http.proxies, public_url=http.public_url
+        )
+        web = HttpServer(app, sockets, certificate=certificate)
         running.callback(web.stop)
         web.start()
-        _say_ready(f"ready, control on {', '.join(http.urls(web.ports))}")
+        who = "" if doorkeeper is not None else ", without a log-in: everybody on this machine may do everything"
+        _say_ready(f"ready, control on {', '.join(http.urls(web.ports))}{who}")
         with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
-                _renew(http)
+                _renew(certificate)
                 with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                     service.reload()
 
 
-def _started(site: Site, workers: int, pace: Pace | None) -> Service | Supervisor:
+def _started(site: Site, workers: int, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:
     """The running service, in its data directory, which is made where there is none."""
     try:
         is_new = not site.data_dir.exists()
         site.data_dir.mkdir(parents=True, exist_ok=True)
         LOG.info("data directory %s%s", site.data_dir, " (made)" if is_new else "")
         if workers == 1:
-            return Service(site, pace=pace)
-        return Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
+            return Service(site, pace=pace, drain_seconds=drain_seconds)
+        command_line = sys.argv[1:]
+        return Supervisor(site, workers=workers, command_line=command_line, pace=pace, drain_seconds=drain_seconds)
     except OSError as err:
         fail(f"{err.filename or site.data_dir}: {err.strerror or err}", PROBLEMS)
 
 
-def _renew(http: Http) -> None:
-    """Take the certificate anew, which may be another one; the old one stays where that cannot be."""
-    if http.certificate is not None:
+def _renew(certificate: Certificate | None) -> None:
+    """Read the certificate again, which may be another one by now; the old one stays where that cannot be."""
+    if certificate is not None:
         try:
-            http.certificate.renew()
+            certificate.renew()
         except HttpUnavailable as err:
-            LOG.error("the certificate stays: %s", err)
+            LOG.error("the certificate of HTTP stays: %s", err)
 
 
 def _say_ready(message: str) -> None:
@@ -233,6 +253,7 @@ def show(site: Site, as_json: bool) -> None:
 add_explain_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
+add_user_commands(main)
 add_installation_commands(main)
 
 

@@ -32,20 +32,27 @@ class Http:
     addresses: tuple[HttpAddress, ...]
     hosts: tuple[str, ...]
     """Names by which the service may be asked."""
-    certificate: Certificate | None
+    certificate_file: Path | None
+    key_file: Path | None
     public_url: PublicUrl | None
     proxies: tuple[Network, ...]
     is_insecure: bool
 
+    def certificate(self) -> Certificate | None:
+        """The certificate, read from its files; None for HTTP without TLS. Raises HttpUnavailable."""
+        if self.certificate_file is None:
+            return None
+        return Certificate(self.certificate_file, self.key_file or self.certificate_file)
+
     def bind(self, *, has_login: bool) -> list[socket.socket]:
         """Listening sockets. Raises HttpUnavailable, also where others could listen in or do as they like."""
-        has_tls = self.certificate is not None
+        has_tls = self.certificate_file is not None
         refuse_exposure(self.addresses, has_tls=has_tls, has_login=has_login, is_insecure=self.is_insecure)
         return bind_all(self.addresses)
 
     def urls(self, ports: tuple[int, ...]) -> tuple[str, ...]:
         """Where it listens, on these ports, and the public URL last."""
-        scheme = "http" if self.certificate is None else "https"
+        scheme = "http" if self.certificate_file is None else "https"
         own = (
             f"{scheme}://{HttpAddress(address.host, port)}" for address, port in zip(self.addresses, ports, strict=True)
         )
@@ -122,7 +129,8 @@ def http_options(command: Callable[..., None]) -> Any:
         http = Http(
             addresses=addresses,
             hosts=(*hosts, *(address.host for address in addresses)),
-            certificate=None if cert is None else Certificate(cert, key or cert),
+            certificate_file=cert,
+            key_file=key,
             public_url=public_url,
             proxies=proxies,
             is_insecure=is_insecure,

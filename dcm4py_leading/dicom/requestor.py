@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,16 +16,19 @@ from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
     AssociationRefused,
+    AssociationRejected,
     Context,
     Message,
     MoveOriginator,
-    seconds,
+    NotCallable,
+    patience,
 )
 from dcm4py_leading.dicom.command import Command
-from dcm4py_leading.dicom.incoming import joined, paced
+from dcm4py_leading.dicom.incoming import joined
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
-from dcm4py_leading.dicom.opened import register
+from dcm4py_leading.dicom.opened import enter, register
+from dcm4py_leading.dicom.pace import OF_ANSWERS
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
     AssociateReject,
@@ -34,10 +38,12 @@ from dcm4py_leading.dicom.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.state import NotAllowed
+from dcm4py_leading.dicom.under_way import invoked, is_established, performed
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.monitor.associations import OpenAssociation
 
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
@@ -75,12 +81,13 @@ class RequestedAssociation:
         local = next((c for c in local_ae.connections if not c.is_tls), None)
         target = _usable_connection(remote)
         if local is None:
-            raise AssociationFailed(f"AE {local_ae.ae_title} has no connection that can initiate")
+            raise NotCallable(f"AE {local_ae.ae_title} has no connection that can initiate")
         if not local_ae.association_initiator:
-            raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
+            raise NotCallable(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
         self._last_message_id = 0
-        where = f"{remote.ae_title} at {target.hostname}:{target.port}"
+        self._host = f"{target.hostname}:{target.port}"
+        where = f"{remote.ae_title} at {self._host}"
         ends_at = None if timeout is None else time.monotonic() + timeout.total_seconds()
         try:
             link = _connected(local, target, ends_at)
@@ -88,9 +95,10 @@ class RequestedAssociation:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
         register(link)
+        self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
-            calling_ae_title=calling or local_ae.calling_ae_title_for(remote.ae_title),
+            calling_ae_title=self._calling,
             contexts=numbered(proposals),
             user=UserInformation(
                 maximum_length=local.receive_pdu_length,
@@ -100,7 +108,7 @@ class RequestedAssociation:
                 extended=dict.fromkeys(relational, _RELATIONAL),
             ),
         )
-        accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
+        accepted = _negotiated(link, request, _shorter(patience(local.aaac_timeout), _left(ends_at)), where)
         abstract_syntaxes = {context.context_id: context.abstract_syntax for context in request.contexts}
         roles = accepted.user.roles
         contexts = [
@@ -120,7 +128,7 @@ class RequestedAssociation:
             for result in accepted.contexts
             if result.result == ABSTRACT_SYNTAX_NOT_SUPPORTED and result.context_id in abstract_syntaxes
         } - accepted_classes
-        link.set_send_timeout(seconds(local.store_timeout if for_storage else local.send_timeout))
+        link.set_send_timeout(patience(local.store_timeout if for_storage else local.send_timeout))
         theirs, ours = accepted.user.maximum_length, local.send_pdu_length
         most = min(theirs or ours, ours or theirs)
         self._association = Association(link, contexts, most)
@@ -129,6 +137,7 @@ class RequestedAssociation:
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
         self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
+        self._numbered = enter(self)
 
     @property
     def peer(self) -> AETitle:
@@ -172,15 +181,15 @@ class RequestedAssociation:
 
         ``timeout`` in seconds. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
         """
-        bound = _shorter(seconds(self._local.response_timeout), timeout)
-        ends_at = None if bound is None else time.monotonic() + bound
+        bound = _shorter(patience(self._local.response_timeout), timeout)
+        ends_at = time.monotonic() + bound
         try:
             message = self._association.receive(bound)
         except LinkTimeout as err:
             raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
-        data = self._collected(joined, self._association.data(bound, ends_at=ends_at))
+        data = self._collected(joined, self._association.data(bound, ends_at=ends_at, pace=OF_ANSWERS))
         return message, data or None
 
     @property
@@ -201,12 +210,13 @@ class RequestedAssociation:
             return None
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
-        data = self._collected(collect, self._association.data(seconds(self._local.response_timeout)))
+        bound = patience(self._local.response_timeout)
+        data = self._collected(collect, self._association.data(bound, pace=OF_ANSWERS))
         return message, data or None
 
     def _collected(self, collect: Callable[[Iterable[memoryview]], T], parts: Iterable[memoryview]) -> T:
         try:
-            return collect(paced(parts))
+            return collect(parts)
         except (LinkTimeout, AssociationFailed) as err:
             raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end: {err}") from err
 
@@ -229,14 +239,42 @@ class RequestedAssociation:
 
     def end_store(self, message_id: int) -> int | None:
         """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
-        return self._association.end_store(message_id, seconds(self._local.response_timeout))
+        return self._association.end_store(message_id, patience(self._local.response_timeout))
 
     def release(self) -> None:
         """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""
         if self.is_open or self._association.is_releasing:
-            self._association.release(seconds(self._local.arrp_timeout))
+            self._association.release(patience(self._local.arrp_timeout))
         else:
             self.abort()
+
+    def release_within(self, timeout: float) -> bool:
+        """True if it was released in an orderly way in so many seconds, and in dcmARRPTimeout; else it is aborted."""
+        bound = _shorter(patience(self._local.arrp_timeout), timeout)
+        if (self.is_open or self._association.is_releasing) and self._association.release(bound):
+            return True
+        self.abort()
+        return False
+
+    def told(self) -> OpenAssociation | None:
+        """See `under_way.UnderWay`."""
+        if self._numbered is None or not is_established(self._association):
+            return None
+        return OpenAssociation(
+            serial_number=self._numbered.serial_number,
+            connected_at=self._numbered.connected_at,
+            is_initiated=True,
+            local_ae_title=self._calling,
+            remote_ae_title=self._remote.ae_title,
+            remote_host=self._host,
+            pid=os.getpid(),
+            performed=performed(self._association),
+            invoked=invoked(self._association),
+        )
+
+    def abort_on_command(self) -> None:
+        """See `under_way.UnderWay`."""
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Abort, from any thread; the one that uses it has to `abort` it besides."""
@@ -260,7 +298,7 @@ class RequestedAssociation:
 
 
 def _connected(local: Connection, target: Connection, ends_at: float | None) -> Link:
-    timeout = _shorter(seconds(local.tcp_connect_timeout), _left(ends_at))
+    timeout = _shorter(patience(local.tcp_connect_timeout), _left(ends_at))
     source = (local.client_bind_address, 0) if local.client_bind_address else None
     sock = socket.create_connection((target.hostname, target.port or 0), timeout, source)
     return Link(sock, is_requestor=True, maximum_length=local.receive_pdu_length)
@@ -281,7 +319,7 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
         link.close()
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
-        failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed
+        failure = AssociationRefused if answer.result == _PERMANENT else AssociationRejected
         raise failure(f"{where}: association rejected {answer}")
     assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
     return answer
@@ -291,13 +329,13 @@ def _left(ends_at: float | None) -> float | None:
     return None if ends_at is None else max(0.001, ends_at - time.monotonic())
 
 
-def _shorter(one: float | None, other: float | None) -> float | None:
+def _shorter(one: float, other: float | None) -> float:
     """Of two timeouts in seconds; None is for ever."""
-    return other if one is None else one if other is None else min(one, other)
+    return one if other is None else min(one, other)
 
 
 def _usable_connection(remote: RemoteAE) -> Connection:
     for connection in remote.connections:
         if connection.port is not None and connection.installed and not connection.is_tls:
             return connection
-    raise AssociationFailed(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
+    raise NotCallable(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")

@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
 from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
-from dcm4py_leading.log import ref
+from dcm4py_leading.log import foreign, ref
 from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.encode import PreparedObject
@@ -79,7 +79,7 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 def _retrieval(
     assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
-) -> tuple[Mapping[str, object], Retrieval]:
+) -> tuple[Mapping[str, str], Retrieval]:
     """What is to be delivered, and the studies that it belongs to for the log."""
     settings = assoc.local_ae.settings
     lenient = settings.relational_retrieve_negotiation_lenient
@@ -91,11 +91,12 @@ def _retrieval(
         assoc.runtime,
         RetrieveRequest(keys=keys, local_ae=assoc.local_ae, sending=assoc.local_peer, receiving=receiving),
     )
-    studies = keys.study_instance_uids or retrieval.study_instance_uids
-    return _references(studies), retrieval
+    studies = _references(keys.study_instance_uids or retrieval.study_instance_uids)
+    assoc.study = studies.get("study")
+    return studies, retrieval
 
 
-def _references(studies: Sequence[str]) -> Mapping[str, object]:
+def _references(studies: Sequence[str]) -> Mapping[str, str]:
     """The studies as the log refers to them, the first few of many."""
     if not studies:
         return {}
@@ -153,7 +154,9 @@ class _SameAssociation:
             raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
         accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
         if not accepted:
-            raise SubOperationFailed(f"{self._assoc.name} takes no objects of SOP class {UID(sop_class_uid).name}")
+            raise SubOperationFailed(
+                f"{self._assoc.name} takes no objects of SOP class {foreign(UID(sop_class_uid).name)}"
+            )
         return accepted
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -21,15 +22,20 @@ from dcm4py_leading.web.http.arrival import Arrival
 from dcm4py_leading.web.http.failures import Failures, answer_refused
 from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
+from dcm4py_leading.web.login.endpoints import login_routes
 from dcm4py_leading.web.own.explain import Explainer, explain_route
 from dcm4py_leading.web.own.health import Healthy, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
+from dcm4py_leading.web.own.running import Running, running_routes
+from dcm4py_leading.web.rest.associations import Associations, monitor_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
+from dcm4py_leading.web.rest.echo import Echoing, echo_route
 
 
-class Control(Controlled, Healthy, Explainer, LeadingAnswers, Metered, Protocol):
+class Control(Controlled, Associations, Echoing, Running, Healthy, Explainer, LeadingAnswers, Metered, Protocol):
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
@@ -45,7 +51,15 @@ def create_app(
     return guarded_app(
         [
             *_own_routes(control),
-            *control_routes(control, changing=_room("ctrl/reload", threads=1), looking=_room("ctrl")),
+            *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
+            *control_routes(
+                control,
+                changing=_room("ctrl/reload", threads=1),
+                switching=_room("ctrl/start and stop", threads=1),
+                looking=_room("ctrl"),
+            ),
+            *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
+            echo_route(control, _room("dimse")),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -93,6 +107,7 @@ def _own_routes(control: Control) -> list[BaseRoute]:
         metrics_route(control, quick),
         *leading_cache_routes(control, quick),
         explain_route(control, _room("/explain")),
+        *running_routes(control, looking=_room("configuration"), reading=_room("configuration/pending")),
     ]
 
 

@@ -23,6 +23,9 @@ LOG = logging.getLogger(__name__)
 _BACKLOG = 16
 """So many connections the event loop accepts at once, before it looks at how many there are."""
 
+_GOODBYE_SECONDS = 2.0
+"""So long the other side gets to end TLS in form, when all is said."""
+
 
 class Settings(uvicorn.Config):
     """How uvicorn serves ``app`` here. TLS is ours: uvicorn's begins before a connection is counted."""
@@ -96,7 +99,12 @@ class Connection(H11Protocol):
         """Go on over TLS; whoever does not speak it is left."""
         try:
             secured = await self.loop.start_tls(
-                transport, self, tls, server_side=True, ssl_handshake_timeout=HTTP_REQUEST_SECONDS
+                transport,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=HTTP_REQUEST_SECONDS,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
         except OSError as err:  # ssl.SSLError and time-outs are of this kind
             LOG.debug("HTTP: no TLS with %s: %s", self.client, err)
