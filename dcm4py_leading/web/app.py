@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.asking import Asking
@@ -31,6 +33,7 @@ from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.rest.associations import Associations, monitor_routes
+from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
 from dcm4py_leading.web.rest.echo import Echoing, echo_route
 
@@ -39,15 +42,28 @@ class Control(Controlled, Associations, Echoing, Running, Healthy, Explainer, Le
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration that is read and changed over HTTP."""
+
+    editor: Editor
+    device_name: str
+    """Of the device that the service is."""
+
+
 def create_app(
     control: Control,
     *,
     hosts: Collection[str] = (),
     doorkeeper: Doorkeeper | None = None,
+    configured: Configured | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
 ) -> Starlette:
-    """The ASGI application; the arguments are those of `guarded_app`."""
+    """The ASGI application; without ``configured`` it has no services of the configuration.
+
+    The other arguments are those of `guarded_app`.
+    """
     return guarded_app(
         [
             *_own_routes(control),
@@ -60,6 +76,7 @@ def create_app(
             ),
             *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
             echo_route(control, _room("dimse")),
+            *([] if configured is None else _configuration_routes(configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -96,6 +113,15 @@ def guarded_app(
             Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
             Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
         ],
+    )
+
+
+def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+    return configuration_routes(
+        configured.editor,
+        configured.device_name,
+        reading=_room("the configuration"),
+        changing=_room("changes of the configuration", threads=1),
     )
 
 
