@@ -25,6 +25,7 @@ from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.screen import screen
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.installation.commands import add_installation_commands
@@ -43,7 +44,7 @@ from dcm4py_leading.source_options import (
     source_options,
 )
 from dcm4py_leading.user_commands import add_user_commands
-from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.app import Configured, create_app
 from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.http.server import HttpServer, bind_http
 from dcm4py_leading.workers.handed import CONTROL_FD, Handed
@@ -138,7 +139,12 @@ def serve(
         service = _started(site, workers, None if watch is None else Pace.every(watch), drain)
         running.callback(service.stop, drain)
         web = HttpServer(
-            create_app(service, hosts=(host, *http_hosts), doorkeeper=doorkeeper),
+            create_app(
+                service,
+                hosts=(host, *http_hosts),
+                doorkeeper=doorkeeper,
+                configured=Configured(editor_of(site), site.device_name),
+            ),
             host.strip("[]"),
             int(port),
             sock=web_socket,

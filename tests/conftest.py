@@ -17,8 +17,10 @@ pytest_plugins = [
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
+    "tests.fixtures.configured",
     "tests.fixtures.chromium",
     "tests.fixtures.users",
+    "tests.fixtures.scene",
 ]
 
 

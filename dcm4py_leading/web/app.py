@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.asking import Asking
@@ -26,6 +28,7 @@ from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.rest.associations import Associations, monitor_routes
+from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
 from dcm4py_leading.web.rest.echo import Echoing, echo_route
 
@@ -34,8 +37,23 @@ class Control(Controlled, Associations, Echoing, Running, Healthy, Explainer, Le
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
-def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None) -> Starlette:
-    """The ASGI application.
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration that is read and changed over HTTP."""
+
+    editor: Editor
+    device_name: str
+    """Of the device that the service is."""
+
+
+def create_app(
+    control: Control,
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    configured: Configured | None = None,
+) -> Starlette:
+    """The ASGI application; without ``configured`` it has no services of the configuration.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
     everything, which is for loopback alone.
@@ -52,6 +70,7 @@ def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doo
             ),
             *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
             echo_route(control, _room("dimse")),
+            *([] if configured is None else _configuration_routes(configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -74,6 +93,15 @@ def guarded_app(
             Middleware(OwnOrigin, hosts=hosts),
             Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
         ],
+    )
+
+
+def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+    return configuration_routes(
+        configured.editor,
+        configured.device_name,
+        reading=_room("the configuration"),
+        changing=_room("changes of the configuration", threads=1),
     )
 
 
