@@ -33,6 +33,22 @@ HTTP_ANSWER_SECONDS: Final = 120.0
 
 Beyond: its connection may be ended when there are too many."""
 
+HTTP_REQUEST_SECONDS: Final = 20.0
+"""An HTTP request, from the opening of its connection, TLS included, to the end of its headers; as long again to the
+end of its body.
+
+Beyond: 408, or the connection is ended."""
+
+HTTP_HEADER_BYTES: Final = 32 * 1024
+"""Request line and headers of an HTTP request.
+
+Beyond: 431, or 400 where they do not end."""
+
+HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
+"""The body of an HTTP request.
+
+Beyond: 413."""
+
 HTTP_THREADS: Final = 4
 """HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
 
