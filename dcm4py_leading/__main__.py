@@ -101,12 +101,22 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="A name by which the control port may be asked, besides localhost and this machine's.",
 )
+@option(
+    "--ldif-writable", is_flag=True, help="Let the files of --ldif be changed over HTTP; without it they are only read."
+)
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
 def serve(
-    site: Site, http: str, drain: float, workers: int, watch: float | None, http_hosts: tuple[str, ...], new_index: bool
+    site: Site,
+    http: str,
+    drain: float,
+    workers: int,
+    watch: float | None,
+    http_hosts: tuple[str, ...],
+    ldif_writable: bool,
+    new_index: bool,
 ) -> None:
     """Run the service on the device of SOURCE. SIGHUP reloads, SIGTERM drains and stops."""
-    site = replace(surviving(site), may_be_new=new_index)
+    site = replace(surviving(site), may_be_new=new_index, is_ldif_writable=ldif_writable)
     ask_for_more()
     if CONTROL_FD in os.environ:
         names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)

@@ -73,6 +73,8 @@ class Site:
     options: Options = field(default_factory=Options)
     may_be_new: bool = False
     """Begin with an empty index, even where a storage has files."""
+    is_ldif_writable: bool = False
+    """LDIF files may be changed, not only read."""
 
     @property
     def expand(self) -> Expand:

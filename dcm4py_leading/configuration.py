@@ -21,6 +21,7 @@ from dcm4py_leading.config.watch import Attempt, Follower, Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
+from dcm4py_leading.log import foreign
 from dcm4py_leading.model.device import DeviceDescription, RemoteAE
 from dcm4py_leading.web.own.contacts import contacts_json
 from dcm4py_leading.web.own.metrics import Measured
@@ -248,7 +249,8 @@ class Configuration:
             found = list(entries)
             last = max(author.at for author in found)
             when = last.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
-            LOG.info("changed by %s, last at %s: %s", name, when, "; ".join(author.dn for author in found))
+            dns = "; ".join(foreign(author.dn) for author in found)
+            LOG.info("changed by %s, last at %s: %s", foreign(name), when, dns)
 
 
 def _with_problems_of(old: Checked, new: Checked) -> Checked:

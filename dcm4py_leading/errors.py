@@ -3,9 +3,16 @@
 Named by who is at fault and who can act::
 
     Dcm4pyError
+    +- DocumentInvalid           a JSON document of a request; carries every fault with its place
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
     |  +- ConfigInvalid          carries every Problem, not only the first
+    |  +- WriteError             a change of the directory was not made, or in part
+    |     +- WriteConflict       somebody else was faster
+    |     +- WriteRefused        carries every Problem of the change
+    |     +- WriteDenied         the directory does not let us
+    |     +- ReadOnlyDirectory   it is not to be written at all
+    |     +- WriteInterrupted    also ConfigUnavailable: it went away while it was written
     +- RequestError              the peer's fault; answered, logged without a traceback
     |  +- IdentifierMismatch     0xA900
     |  +- MoveDestinationUnknown 0xA801
@@ -73,6 +80,26 @@ class Dcm4pyError(Exception):
     """Root of the tree."""
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentFault:
+    """One thing wrong in a JSON document."""
+
+    path: str
+    """Where, as a JSON Pointer (RFC 6901); empty for the document as a whole."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class DocumentInvalid(Dcm4pyError):
+    """A JSON document that cannot be read as what it should be. ``faults`` has everything that is wrong."""
+
+    def __init__(self, faults: Iterable[DocumentFault]) -> None:
+        self.faults: tuple[DocumentFault, ...] = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
 class ConfigError(Dcm4pyError):
     """The configuration cannot be used; the running one stays in force."""
 
@@ -89,6 +116,60 @@ class ConfigInvalid(ConfigError):
         errors = [p for p in self.problems if p.severity is Severity.ERROR]
         lines = "".join(f"\n  {p}" for p in errors)
         super().__init__(f"{len(errors)} error{'s' * (len(errors) != 1)} in the configuration:{lines}")
+
+
+class WriteError(ConfigError):
+    """A change of the directory was not made; a change of several entries perhaps in part.
+
+    ``written`` are the DNs of entries that were changed and stay so, ``left`` those of entries that were not, in order.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.written: tuple[str, ...] = ()
+        self.left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.written:
+            return super().__str__()
+        return f"{super().__str__()}; changed already: {'; '.join(self.written)}; not changed: {'; '.join(self.left)}"
+
+
+class WriteConflict(WriteError):
+    """The directory holds other than was expected: it was changed by somebody else meanwhile.
+
+    ``attribute`` is None where the entry as a whole came, went or differs; ``expected`` and ``found`` are the values.
+    """
+
+    def __init__(
+        self, dn: str, attribute: str | None = None, expected: Iterable[str] = (), found: Iterable[str] = ()
+    ) -> None:
+        self.dn = dn
+        self.attribute = attribute
+        self.expected = tuple(expected)
+        self.found = tuple(found)
+        what = "the entry" if attribute is None else attribute
+        super().__init__(f"{what} was changed by somebody else meanwhile ({dn})")
+
+
+class WriteRefused(WriteError):
+    """The change breaks the schema, or the configuration. ``problems`` has everything that is wrong."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("the change is refused:" + "".join(f"\n  {problem}" for problem in self.problems))
+
+
+class WriteDenied(WriteError):
+    """The directory does not let us change the entry: insufficientAccessRights (RFC 4511 A.2)."""
+
+
+class ReadOnlyDirectory(WriteError):
+    """The directory is not to be written: LDIF files without --ldif-writable, or a server that is a copy."""
+
+
+class WriteInterrupted(WriteError, ConfigUnavailable):
+    """The server gave no answer to a change: whether the first entry of ``left`` was changed is not known."""
 
 
 class LoginError(Dcm4pyError):

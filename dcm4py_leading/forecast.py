@@ -33,6 +33,8 @@ class Forecast:
     """What the server refuses, and what the service will have against the result and has not now."""
     mended: tuple[Problem, ...] = ()
     """Problems that are there now, and not afterwards."""
+    remaining: tuple[Problem, ...] = ()
+    """Problems that are there now, and afterwards."""
     differences: tuple[Difference, ...] = ()
     is_comparable: bool = True
     """Whether both configurations can be put in force; if not, no differences of the device can be told."""
@@ -70,6 +72,7 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
     return Forecast(
         findings=(*findings, *locate(appeared, files)),
         mended=tuple(problem for problem in old_problems if problem not in new_problems),
+        remaining=tuple(problem for problem in new_problems if problem in old_problems),
         differences=(*own, *_remote_differences(titles, source, changed, site)),
         is_comparable=old is not None and new is not None,
     )

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import pydicom.config
 
+from dcm4py_leading.model.bounds import FOREIGN_TEXT_CHARACTERS, LOG_RECORD_CHARACTERS
+
 _association: ContextVar[str] = ContextVar("association", default="-")
 _KEY_FILE = "log-reference.key"
 
@@ -48,8 +50,28 @@ _WORD = re.compile(r"[!#-~]+")
 
 
 def word(text: str) -> str:
-    """``text`` as one word of a line: in quotation marks, odd characters escaped, where it is not one by itself."""
+    """``text`` as one word of a line: in quotation marks, odd characters escaped, where it is not one by itself.
+
+    Cut as `foreign` has it.
+    """
+    if len(text) > FOREIGN_TEXT_CHARACTERS:
+        text = _cut(text, FOREIGN_TEXT_CHARACTERS)
     return text if _WORD.fullmatch(text) else json.dumps(text)
+
+
+def foreign(text: str) -> str:
+    """``text`` of a peer or a directory within a message: odd characters escaped, cut where it is too long."""
+    if len(text) > FOREIGN_TEXT_CHARACTERS:
+        text = _cut(text, FOREIGN_TEXT_CHARACTERS)
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _cut(text: str, most: int) -> str:
+    return f"{text[:most]}... ({len(text)} characters)"
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
 
 
 @contextmanager
@@ -68,13 +90,14 @@ class _AssociationFilter(logging.Filter):
         return True
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, and those that end a line or turn the direction of writing."""
 
 
 def _escaped(match: re.Match[str]) -> str:
     """A line that goes on is indented, what cannot be printed is escaped."""
     char = match.group()
-    return "\n    " if char == "\n" else f"\\x{ord(char):02x}"
+    return "\n    " if char == "\n" else _printable(char)
 
 
 class _Formatter(logging.Formatter):
@@ -87,6 +110,8 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record, of which nothing that a peer sent can pass for another line, or move a cursor."""
         text = super().format(record)
+        if len(text) > LOG_RECORD_CHARACTERS:
+            text = _cut(text, LOG_RECORD_CHARACTERS)
         return text if text.isprintable() else _UNPRINTABLE.sub(_escaped, text)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:

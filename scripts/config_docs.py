@@ -66,7 +66,8 @@ devices of their own, anywhere below the base; the registry of unique AE titles 
 - **An AE wins over its device.** What dcmArchiveNetworkAE gives counts for that AE; what it lacks is taken from
   dcmArchiveDevice; what both lack has the default below. A set of values is taken as a whole, never merged.
 - **Durations** are ISO 8601, such as `PT5M`, `P1DT12H` or `P2W`; years and months have no fixed length and are refused.
-  The timeouts of a connection are whole milliseconds, and 0 there means none.
+  The timeouts of a connection are whole milliseconds, and 0 there means none of its own: see
+  [Bounds](operations.md#bounds).
 - **Placeholders** `${NAME}` and `${NAME:DEFAULT}` stand for `--property NAME=VALUE`, `${env.NAME}` also for an
   environment variable. `jboss.server.data`, `jboss.server.storage` and `jboss.server.temp`, each with `.dir` and
   `.url`, are folders of `--data-dir` unless given. In conditions, formats and URIs of rules `$` has no such meaning.

@@ -27,6 +27,7 @@ from scripts.schema_text import CN, load_schema
 ROOT = SCHEMA.parent
 PACKAGE = ROOT / "dcm4py_leading"
 ROWS = PACKAGE / "config" / "attributes"
+TELLING = frozenset({PACKAGE / "config" / "device_json", PACKAGE / "config" / "writing", PACKAGE / "web"})
 CHECK = PACKAGE / "config" / "check.py"
 LOADER = PACKAGE / "config" / "loader.py"
 TESTS = ROOT / "tests"
@@ -179,10 +180,10 @@ def field_uses() -> Mapping[str, list[Place]]:
 
 @cache
 def names_in_code() -> Mapping[str, list[Place]]:
-    """Where the package names an LDAP attribute, apart from rows."""
+    """Where the package names an LDAP attribute, apart from rows, and from where attributes are only told."""
     found: dict[str, list[Place]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parent != ROWS:
+        if path.parent != ROWS and TELLING.isdisjoint(path.parents):
             for text, places in constants(path).items():
                 found[text] += places
     return found

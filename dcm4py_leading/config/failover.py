@@ -32,6 +32,11 @@ class Failover(Generic[Server]):
         self._pauses: dict[Server, _Pause] = {}
         self._lock = threading.Lock()
 
+    @property
+    def has_others(self) -> bool:
+        """True if there are several servers."""
+        return len(self._servers) > 1
+
     def order(self) -> list[Server]:
         """All servers, as they are to be asked now."""
         now = self._clock()

@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from dcm4py_leading.config.durable_file import replace_file
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.ldif_text import to_ldif
@@ -122,7 +120,7 @@ class LastGood:
             }
             if not _holds(path, header, text):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _replace(path, f"# {json.dumps(header)}\n{text}".encode())
+                replace_file(path, f"# {json.dumps(header)}\n{text}".encode())
         except (OSError, ValueError) as err:  # ValueError: a DN that nobody can read
             reason = getattr(err, "strerror", None) or err
             _log.error("%s cannot be written, what is kept there is not up to date: %s", path, reason)
@@ -165,24 +163,3 @@ def _holds(path: Path, header: Mapping[str, object], text: str) -> bool:
         return rest == text and {**found, "keptAt": None} == {**header, "keptAt": None}
     except (FileNotFoundError, ValueError, TypeError):
         return False
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write the whole file, durably, or leave the old one. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:  # cleans up and raises on, whatever it was
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

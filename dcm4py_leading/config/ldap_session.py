@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +23,18 @@ from pyasn1.error import PyAsn1Error
 from dcm4py_leading.config.bounded import Overrun, within
 from dcm4py_leading.config.ldap_url import LdapUrl
 from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_BYTES
 
 T = TypeVar("T")
 Scope = Literal["BASE", "LEVEL", "SUBTREE"]
+Modification = tuple[str, Literal["add", "delete", "replace"], Sequence[bytes]]
+"""Attribute, operation and values of one step of a modify request; to delete without values takes all away."""
 
 _log = logging.getLogger(__name__)
 
 _SUCCESS = 0
+_OPERATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 _UNDECODABLE = (RecursionError, ValueError, LookupError, TypeError, struct.error, PyAsn1Error)
 """What ldap3 raises for messages that are not as RFC 4511 has them, such as BER nested without end."""
 _decode: Callable[[bytes], Mapping[str, Any]] = decode_message_fast
@@ -65,9 +69,10 @@ class Access:
 class Session:
     """A bound connection, within `bound_session`. Used by one thread."""
 
-    def __init__(self, url: LdapUrl, access: Access) -> None:
+    def __init__(self, url: LdapUrl, access: Access, *, may_write: bool = False) -> None:
         self.url = url
         self._access = access
+        self._may_write = may_write
         self._step = "begin"
         self._is_abandoned = False
         self._connection: ldap3.Connection | None = None
@@ -97,7 +102,7 @@ class Session:
         with self._decoding():
             _, result, *_ = connection.bind()
         if result["result"] != _SUCCESS:
-            message = f" ({result['message']})" if result.get("message") else ""
+            message = f" ({foreign(result['message'])})" if result.get("message") else ""
             raise ConfigUnavailable(
                 f"{self.url}: the server refuses the bind as {self._access.name}: {result['description']}{message}"
             )
@@ -147,7 +152,7 @@ class Session:
             client_strategy=ldap3.SAFE_SYNC,
             auto_referrals=False,
             check_names=False,
-            read_only=True,
+            read_only=not self._may_write,
             receive_timeout=self._access.receive_timeout_seconds,
         )
         try:
@@ -167,6 +172,31 @@ class Session:
                 base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options
             )
         return result, response
+
+    def add(self, dn: str, attributes: Mapping[str, Sequence[bytes]]) -> Mapping[str, Any]:
+        """The result of adding an entry (RFC 4511 4.7). Raises LDAPException, OSError."""
+        return self._change(f"add {dn}", lambda connection: connection.add(dn, attributes=dict(attributes)))
+
+    def modify(self, dn: str, modifications: Sequence[Modification]) -> Mapping[str, Any]:
+        """The result of modifying an entry, by all modifications or none (RFC 4511 4.6).
+
+        Raises LDAPException, OSError.
+        """
+        changes: dict[str, list[tuple[str, list[bytes]]]] = {}
+        for attribute, operation, values in modifications:
+            changes.setdefault(attribute, []).append((_OPERATIONS[operation], list(values)))
+        return self._change(f"modify {dn}", lambda connection: connection.modify(dn, changes))
+
+    def delete(self, dn: str) -> Mapping[str, Any]:
+        """The result of deleting an entry without children (RFC 4511 4.8). Raises LDAPException, OSError."""
+        return self._change(f"delete {dn}", lambda connection: connection.delete(dn))
+
+    def _change(self, step: str, send: Callable[[Any], Any]) -> Mapping[str, Any]:
+        self.at(step)
+        assert self._connection is not None
+        with self._decoding():
+            _, result, *_ = send(self._connection)
+        return result  # type: ignore[no-any-return]
 
     def changes(self, base: str, control: tuple[str, bytes]) -> Iterator[int]:
         """Ask for what changes below ``base`` by a control, OID and value, that makes a search last.
@@ -236,12 +266,14 @@ def opened_session(url: LdapUrl, access: Access, seconds: float) -> Session:
     return session
 
 
-def with_session(url: LdapUrl, access: Access, seconds: float, use: Callable[[Session], T]) -> T:
+def with_session(
+    url: LdapUrl, access: Access, seconds: float, use: Callable[[Session], T], *, may_write: bool = False
+) -> T:
     """What ``use`` makes of a bound session, which ends with it.
 
     Raises ConfigUnavailable with URL and step: when a step fails, and when all of them together take too long.
     """
-    session = Session(url, access)
+    session = Session(url, access, may_write=may_write)
 
     def run() -> T:
         try:
@@ -344,4 +376,4 @@ def _reason(err: BaseException) -> str:
         text = _WRAPPING.sub("", match["text"])
     if _NO_TLS in text:
         text = "the port does not speak TLS: is it one for ldap:, with or without --start-tls?"
-    return text or type(err).__name__
+    return foreign(text) or type(err).__name__

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from dcm4py_leading.config.failover import Failover
 from dcm4py_leading.config.ldap_session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap_url import LdapUrl, parse_urls
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_ENTRIES, LISTED_AES
 
 T = TypeVar("T")
@@ -157,22 +158,50 @@ class LdapSource:
 
     def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
         """What ``read`` makes of the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
+        reasons: dict[LdapUrl, str] = {}
+        for turn in self.turns():
+            try:
+                return turn.use(read)
+            except ConfigUnavailable as err:
+                reasons[turn.url] = str(err)
+        raise ConfigUnavailable("; ".join(reasons[url] for url in self._urls))
+
+    def turns(self) -> Iterator[Turn]:
+        """The servers as they are to be asked now, each with its share of the time that all of them have."""
         end = self._clock() + self._read_timeout_seconds
         order = self._failover.order()
-        reasons: dict[LdapUrl, str] = {}
         for number, url in enumerate(order):
             seconds = max(0.0, end - self._clock()) / (len(order) - number)
-            try:
-                answer = with_session(url, self._access, seconds, lambda session: read(DirectorySession(session)))
-            except ConfigUnavailable as err:
-                self._failover.failed(url)
-                reasons[url] = str(err)
-                if len(order) > 1:
-                    _log.warning("%s", err)
-            else:
-                self._failover.answered(url)
-                return answer
-        raise ConfigUnavailable("; ".join(reasons[url] for url in self._urls))
+            yield Turn(url, seconds, self._access, self._failover)
+
+
+class Turn:
+    """One server, asked in its turn."""
+
+    def __init__(self, url: LdapUrl, seconds: float, access: Access, failover: Failover[LdapUrl]) -> None:
+        self.url = url
+        self._seconds = seconds
+        self._access = access
+        self._failover = failover
+
+    def use(self, use: Callable[[DirectorySession], T], *, may_write: bool = False) -> T:
+        """What ``use`` makes of the server. Raises ConfigUnavailable when it does not answer, and whatever ``use``
+        raises."""
+        try:
+            answer = with_session(
+                self.url,
+                self._access,
+                self._seconds,
+                lambda session: use(DirectorySession(session)),
+                may_write=may_write,
+            )
+        except ConfigUnavailable as err:
+            self._failover.failed(self.url)
+            if self._failover.has_others:
+                _log.warning("%s", err)
+            raise
+        self._failover.answered(self.url)
+        return answer
 
 
 def _check_external(urls: Sequence[LdapUrl], bind_dn: str | None, *, start_tls: bool, has_certificate: bool) -> None:
@@ -264,6 +293,7 @@ class DirectorySession:
         *,
         scope: Scope = "SUBTREE",
         most: int | None = None,
+        page_size: int = _PAGE_SIZE,
     ) -> tuple[Entry, ...]:
         """All entries of the subtree that match; none if there is no base. After more than ``most`` no more pages."""
         entries: list[Entry] = []
@@ -274,7 +304,7 @@ class DirectorySession:
                 search_filter,
                 scope,
                 attributes=list(attributes),
-                paged_size=_PAGE_SIZE,
+                paged_size=page_size,
                 paged_cookie=cookie,
             )
             if result["result"] == _NO_SUCH_OBJECT:
@@ -289,7 +319,7 @@ class DirectorySession:
 
     def _entry(self, found: Mapping[str, Any]) -> Entry:
         if found["type"] != "searchResEntry":
-            uris = ", ".join(found.get("uri", ()))
+            uris = foreign(", ".join(found.get("uri", ())))
             raise ConfigUnavailable(
                 f"{self.url}: a part of the tree is on another server ({uris}), and referrals are not followed"
             )
@@ -309,7 +339,7 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
     if code == _SUCCESS:
         return
     if code == _REFERRAL:
-        others = ", ".join(result.get("referrals") or ())
+        others = foreign(", ".join(result.get("referrals") or ()))
         raise ConfigUnavailable(f"{url}: the server refers to {others}: name that one, referrals are not followed")
     if code == _SIZE_LIMIT_EXCEEDED:
         raise ConfigUnavailable(
@@ -321,5 +351,5 @@ def _check(url: LdapUrl, result: Mapping[str, Any], refusal: str) -> None:
             f"{url}: the server {refusal}: {result['description']}: let it index dicomAETitle for equality, or raise"
             " its limits for this bind DN"
         )
-    message = f" ({result['message']})" if result.get("message") else ""
+    message = f" ({foreign(result['message'])})" if result.get("message") else ""
     raise ConfigUnavailable(f"{url}: the server {refusal}: {result['description']}{message}")

@@ -26,6 +26,11 @@ class LdifSource:
         self._paths = tuple(paths)
         self._parsed: tuple[object, tuple[Entry, ...]] | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in the order in which they are applied."""
+        return self._paths
+
     def describe(self) -> str:
         """The files."""
         return "LDIF " + ", ".join(str(path) for path in self._paths)

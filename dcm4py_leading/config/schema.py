@@ -162,6 +162,11 @@ def is_known_class(name: str) -> bool:
     )
 
 
+def spelt(attribute: str) -> str:
+    """The attribute as its schema spells it; as it is given where none is known."""
+    return _spelling().get(attribute.lower(), attribute)
+
+
 def unknown_attribute(name: str) -> str:
     """Why a server refuses the attribute, and what was probably meant."""
     return "no schema has this attribute" + _did_you_mean(_base(name), _spelling())

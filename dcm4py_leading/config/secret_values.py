@@ -6,6 +6,7 @@ By pattern, not by list: a tree may hold attributes of any schema.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from dcm4py_leading.config.entry import Entry
 
@@ -18,6 +19,8 @@ _OPTION = re.compile(r"pass(word|wd|phrase)|secret|credential|private[-_.]?key|a
 """The name in NAME=VALUE, as the dcmProperty of a storage has them."""
 _USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
 _RULES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
+MASK = "***"
+"""Stands where a secret is not shown."""
 
 
 def without_secrets(entry: Entry) -> Entry:
@@ -34,6 +37,16 @@ def without_secrets(entry: Entry) -> Entry:
             if not is_secret(name)
         },
     )
+
+
+def masked(attribute: str, value: str, object_classes: Collection[str]) -> str:
+    """The value as it may be shown, in an entry of these classes."""
+    if is_secret(attribute):
+        return MASK
+    is_rule = any(name.lower() in map(str.lower, _RULES) for name in object_classes)
+    if not is_rule and _is_secret_option(value):
+        return value.partition("=")[0] + "=" + MASK
+    return _USER_INFO.sub(rf"\1:{MASK}@", value)
 
 
 def _is_secret_option(text: str) -> bool:

@@ -28,6 +28,7 @@ from dcm4py_leading.dataset.image_pixel import (
 from dcm4py_leading.dataset.rle import segment_offsets
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.log import foreign
 
 LOG = logging.getLogger(__name__)
 
@@ -257,7 +258,7 @@ def _codec(transfer_syntax_uid: str, image: ImagePixel) -> _Codec:
 
 
 def _name_of(transfer_syntax_uid: str) -> str:
-    name = UID(transfer_syntax_uid).name
+    name = foreign(UID(transfer_syntax_uid).name)
     kind = "pixel data" if transfer_syntax_uid not in _NATIVE else "encapsulated pixel data"
     return f"{kind} in {name}" if name == transfer_syntax_uid else f"{kind} in {name} ({transfer_syntax_uid})"
 
@@ -267,7 +268,9 @@ def _native_photometric_interpretation(transfer_syntax_uid: str, image: ImagePix
     before = image.photometric_interpretation
     transformed = before in ("YBR_ICT", "YBR_RCT")
     if before not in _COLOURS or (transformed and transfer_syntax_uid not in _JPEG_2000):
-        raise SubOperationFailed(f"pixel data with Photometric Interpretation {before!r} cannot be decompressed")
+        raise SubOperationFailed(
+            f"pixel data with Photometric Interpretation {foreign(before)!r} cannot be decompressed"
+        )
     if transformed or transfer_syntax_uid in _DCT:
         return "RGB"
     # What decoders give has all samples.

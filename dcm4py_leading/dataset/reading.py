@@ -10,7 +10,6 @@ from pydicom.uid import UID
 
 from dcm4py_leading.dataset.deflate import has_zlib_header, inflated
 from dcm4py_leading.dataset.elements import DataSet, Element, Elements, Fragments, Item, Items, Oddity, Value
-from dcm4py_leading.dataset.encoder import encode
 from dcm4py_leading.dataset.scan import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -33,30 +32,6 @@ _MAX_DEPTH = 64
 _COMPARED = 1 << 12
 _ITEMS_OR_VALUE = (b"", b"SQ", b"UN")
 _LIKELY_GROUPS = range(0x0002, 0x0100)
-
-
-def canonical(
-    data: Buffer,
-    transfer_syntax_uid: str,
-    *,
-    start: int = 0,
-    wanted: Collection[int] | None = None,
-    most_inflated: int | None = None,
-    most_elements: int = bounds.DATA_SET_NESTED_ELEMENTS,
-) -> bytes:
-    """The data set in Explicit VR Little Endian, not deflated: in order, each element once, all of even length.
-
-    See `read_data_set`.
-    """
-    ds = read_data_set(
-        data,
-        transfer_syntax_uid,
-        start=start,
-        wanted=wanted,
-        most_inflated=most_inflated,
-        most_elements=most_elements,
-    )
-    return b"".join(encode(ds.elements, EXPLICIT_LITTLE))
 
 
 def read_data_set(

@@ -18,6 +18,7 @@ from dcm4py_leading.dicom.association import (
     Context,
     Message,
     PeerReleases,
+    patience,
     seconds,
 )
 from dcm4py_leading.dicom.foreign import ForeignPeers
@@ -153,8 +154,8 @@ class AcceptedAssociation:
 
     def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
-        link.set_send_timeout(seconds(self.connection.aarq_timeout))
-        request = link.receive(seconds(self.connection.aarq_timeout))
+        link.set_send_timeout(patience(self.connection.aarq_timeout))
+        request = link.receive(patience(self.connection.aarq_timeout))
         assert isinstance(request, AssociateRequest)  # PS3.8 table 9-10: nothing else is told in this state
         self.calling_ae_title = request.calling_ae_title
         self.name, called = log.word(request.calling_ae_title), log.word(request.called_ae_title)
@@ -173,7 +174,7 @@ class AcceptedAssociation:
             return False
         self._is_admitted(self)
         link.send(Event.ACCEPT, verdict)
-        link.set_send_timeout(seconds(self.connection.send_timeout))
+        link.set_send_timeout(patience(self.connection.send_timeout))
         LOG.info("association from %s at %s to %s", self.name, self.remote_address, called)
         return True
 
@@ -252,7 +253,7 @@ class AcceptedAssociation:
     # -- requests -----------------------------------------------------------------------------------------------
 
     def _serve_request(self, message: Message) -> None:
-        data = self._association.data(seconds(self.connection.send_timeout))
+        data = self._association.data(patience(self.connection.send_timeout))
         request = request_from(message, data)
         if isinstance(request, NoRequest):
             self._answer_no_request(message, request)
@@ -294,7 +295,7 @@ class AcceptedAssociation:
             self.give_up()
             return
         LOG.warning("%s sent %s", self.name, told.why)
-        for _ in self._association.data(seconds(self.connection.send_timeout)):
+        for _ in self._association.data(patience(self.connection.send_timeout)):
             pass
         self._association.send([(message.context.context_id, told.response, None)])
 
@@ -425,7 +426,7 @@ class AcceptedAssociation:
 
     def end_store(self, message_id: int) -> int | None:
         """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
-        return self._association.end_store(message_id, seconds(self.connection.response_timeout))
+        return self._association.end_store(message_id, patience(self.connection.response_timeout))
 
 
 def _which(request: Request, study_instance_uid: str = "") -> dict[str, object]:

@@ -12,6 +12,7 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
+from dcm4py_leading.dicom.pace import OF_PEERS, Pace
 from dcm4py_leading.dicom.pdu import (
     MalformedPdu,
     ReleaseRequest,
@@ -21,7 +22,7 @@ from dcm4py_leading.dicom.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
-from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES
+from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES, UNCONFIGURED_WAIT_SECONDS
 from dcm4py_leading.service.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
@@ -85,6 +86,11 @@ def seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
+def patience(duration: timedelta | None) -> float:
+    """The same for what a peer owes us, within a message or in answer to one: that is not waited for without end."""
+    return UNCONFIGURED_WAIT_SECONDS if duration is None else duration.total_seconds()
+
+
 def _until(ends_at: float, timeout: float | None) -> float:
     """Seconds until then, at most ``timeout``. Raises LinkTimeout when it is over."""
     left = ends_at - time.monotonic()
@@ -137,16 +143,24 @@ class Association:
                 return message
             self._cancel(message)
 
-    def data(self, timeout: float | None, *, ends_at: float | None = None) -> Iterator[memoryview]:
+    def data(
+        self, timeout: float | None, *, ends_at: float | None = None, pace: Pace = OF_PEERS
+    ) -> Iterator[memoryview]:
         """The data set of the message that was received last, piece by piece; each is good until the next one.
 
-        ``timeout`` in seconds for each; all have to come until ``ends_at`` of the monotonic clock. Raises as `receive`.
+        ``timeout`` in seconds for each; all have to come until ``ends_at`` of the monotonic clock, and at the ``pace``,
+        for which only the time counts that is spent in waiting for them. Raises as `receive`.
         """
+        link, length = self.link, 0
+        until_now = link.waited
         while self._is_data_due:
             context_id, control, value = self._fragment(timeout if ends_at is None else _until(ends_at, timeout))
             if control & _COMMAND or context_id != self._data_context_id:
                 raise self._misbehaves("something else came where a data set was due")
             self._is_data_due = not control & _LAST
+            length += len(value)
+            if pace.is_missed(link.waited - until_now, length):
+                raise self._misbehaves(f"{length} bytes of a data set in {link.waited - until_now:.0f} s are too few")
             yield value
 
     def is_over(self, message_id: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from itertools import count
@@ -16,7 +15,7 @@ from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.answers import read_answer
-from dcm4py_leading.dicom.association import AssociationFailed, Context, Message, seconds
+from dcm4py_leading.dicom.association import AssociationFailed, Context, Message, patience
 from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.errors import InvalidObject
@@ -90,6 +89,12 @@ def _unreadable(data: bytes, transfer_syntax: str) -> UnreadableAnswer:
     return answer
 
 
+def within(seconds: float) -> Callable[[], float]:
+    """For ``remaining`` in `find_responses`: so many from now on, for all responses together."""
+    ends_at = time.monotonic() + seconds
+    return lambda: ends_at - time.monotonic()
+
+
 def encoded_responses(
     assoc: RequestedAssociation,
     context: Context,
@@ -104,7 +109,11 @@ def encoded_responses(
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     for number in count(1):
-        data = _pending(*assoc.receive(remaining()), message_id)
+        left = remaining()
+        if left is not None and left <= 0:
+            _cancel(assoc, context, message_id)
+            raise AssociationFailed(f"{assoc.peer}: not all responses came in time")
+        data = _pending(*assoc.receive(left), message_id)
         if data is None:
             return
         _check_number(number, assoc, context, message_id)
@@ -130,12 +139,12 @@ def awaited_responses(
     for each.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
-    patience = seconds(assoc.connection.response_timeout) or math.inf
+    most_silent = patience(assoc.connection.response_timeout)
     lulls = _Lulls()
     silent, number = 0.0, 0
     while True:
         began = time.monotonic()
-        received = None if lulls.is_due and not assoc.has_input else assoc.poll(min(_LOOK, patience - silent))
+        received = None if lulls.is_due and not assoc.has_input else assoc.poll(min(_LOOK, most_silent - silent))
         waited = time.monotonic() - began
         try:
             if received is not None:
@@ -153,7 +162,7 @@ def awaited_responses(
             if is_over():
                 _cancel(assoc, context, message_id)
                 return
-            if silent >= patience:
+            if silent >= most_silent:
                 raise AssociationFailed(f"{assoc.peer}: no response in time")
             if lulls.begins():
                 yield LULL

@@ -21,6 +21,7 @@ from typing import NoReturn
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import pdu
 from dcm4py_leading.dicom.foreign import protocol_of
+from dcm4py_leading.dicom.pace import OF_PEERS
 from dcm4py_leading.dicom.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
 from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State
 
@@ -95,6 +96,8 @@ class Link:
         self._writing = threading.Lock()
         self.last_words = b""
         """P-DATA-TF PDUs that `abort` sends first."""
+        self.waited = 0.0
+        """Seconds that were spent in waiting for the peer to send."""
 
     @property
     def state(self) -> State:
@@ -107,7 +110,10 @@ class Link:
         return self._patience
 
     def set_send_timeout(self, seconds: float | None) -> None:
-        """How long a peer may not read what is sent to it, or stop within a PDU; None is for ever."""
+        """How long a peer may not read what is sent to it, or stop within a PDU; None is for ever.
+
+        Besides, a peer that takes or sends within that time, but far too little, is given up.
+        """
         self._patience = seconds
         self._set_timeout(socket.SO_SNDTIMEO, seconds)
 
@@ -168,18 +174,26 @@ class Link:
         return self._buffer[body_start:following]  # as DT-2 of PS3.8 table 9-7 has it
 
     def _next_pdu(self, ends_at: float | None) -> tuple[int, memoryview]:
+        begun_at: float | None = None
         while not self._is_complete():
+            asked_at = time.monotonic()
+            if begun_at is None and self._start < self._end:
+                begun_at = asked_at
             try:
                 count = self._fill(is_waiting=True)
             except BlockingIOError:
                 raise LinkTimeout("nothing came in time") from None
             except OSError as err:
                 self._is_gone(f"connection lost: {err.strerror or type(err).__name__}")
+            now = time.monotonic()
+            self.waited += now - asked_at
             if count == 0:
                 self._is_gone("connection lost: closed by the peer")
             if not self._is_complete():
-                if ends_at is not None and time.monotonic() > ends_at:
+                if ends_at is not None and now > ends_at:
                     raise LinkTimeout("the message did not come to its end in time")
+                if begun_at is not None and OF_PEERS.is_missed(now - begun_at, self._end - self._start):
+                    raise LinkTimeout("the message comes too slowly")
                 if self._patience is not None:
                     self._set_timeout(socket.SO_RCVTIMEO, self._patience)
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
@@ -381,8 +395,13 @@ class Link:
 
 
 def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
-    """One system call, unless there are many buffers or the system takes less than all."""
+    """One system call, unless there are many buffers or the system takes less than all.
+
+    It takes less when the send time-out is over. Raises BlockingIOError when nothing was taken in that time, or little
+    in several.
+    """
     at, part = 0, None
+    slow_since, taken = 0.0, 0
     while at < len(buffers):
         batch = buffers if len(buffers) <= _BUFFERS_AT_ONCE and not at else buffers[at : at + _BUFFERS_AT_ONCE]
         if part is not None:
@@ -392,6 +411,10 @@ def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
         if sent == sum(map(len, batch)):
             at += len(batch)
             continue
+        now = time.monotonic()
+        slow_since, taken = slow_since or now, taken + sent
+        if OF_PEERS.is_missed(now - slow_since, taken):
+            raise BlockingIOError
         for buffer in batch:
             if sent < len(buffer):
                 part = memoryview(buffer)[sent:]

@@ -213,6 +213,8 @@ def decode(pdu_type: int, body: memoryview) -> Pdu:
 def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """The presentation data values of a P-DATA-TF: context ID, message control header, bytes. Raises MalformedPdu."""
     at, size = 0, len(body)
+    if not size:
+        raise MalformedPdu("a P-DATA-TF has no presentation data value")
     while at < size:
         if size - at < 6:
             raise MalformedPdu("a presentation data value ends early")

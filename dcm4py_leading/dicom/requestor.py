@@ -18,13 +18,14 @@ from dcm4py_leading.dicom.association import (
     Context,
     Message,
     MoveOriginator,
-    seconds,
+    patience,
 )
 from dcm4py_leading.dicom.command import Command
-from dcm4py_leading.dicom.incoming import joined, paced
+from dcm4py_leading.dicom.incoming import joined
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
 from dcm4py_leading.dicom.opened import register
+from dcm4py_leading.dicom.pace import OF_ANSWERS
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
     AssociateReject,
@@ -100,7 +101,7 @@ class RequestedAssociation:
                 extended=dict.fromkeys(relational, _RELATIONAL),
             ),
         )
-        accepted = _negotiated(link, request, _shorter(seconds(local.aaac_timeout), _left(ends_at)), where)
+        accepted = _negotiated(link, request, _shorter(patience(local.aaac_timeout), _left(ends_at)), where)
         abstract_syntaxes = {context.context_id: context.abstract_syntax for context in request.contexts}
         roles = accepted.user.roles
         contexts = [
@@ -120,7 +121,7 @@ class RequestedAssociation:
             for result in accepted.contexts
             if result.result == ABSTRACT_SYNTAX_NOT_SUPPORTED and result.context_id in abstract_syntaxes
         } - accepted_classes
-        link.set_send_timeout(seconds(local.store_timeout if for_storage else local.send_timeout))
+        link.set_send_timeout(patience(local.store_timeout if for_storage else local.send_timeout))
         theirs, ours = accepted.user.maximum_length, local.send_pdu_length
         most = min(theirs or ours, ours or theirs)
         self._association = Association(link, contexts, most)
@@ -172,15 +173,15 @@ class RequestedAssociation:
 
         ``timeout`` in seconds. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
         """
-        bound = _shorter(seconds(self._local.response_timeout), timeout)
-        ends_at = None if bound is None else time.monotonic() + bound
+        bound = _shorter(patience(self._local.response_timeout), timeout)
+        ends_at = time.monotonic() + bound
         try:
             message = self._association.receive(bound)
         except LinkTimeout as err:
             raise AssociationFailed(f"{self._remote.ae_title}: no response in time") from err
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
-        data = self._collected(joined, self._association.data(bound, ends_at=ends_at))
+        data = self._collected(joined, self._association.data(bound, ends_at=ends_at, pace=OF_ANSWERS))
         return message, data or None
 
     @property
@@ -201,12 +202,13 @@ class RequestedAssociation:
             return None
         except AssociationFailed as err:
             raise AssociationFailed(f"{self._remote.ae_title}: the peer ended the association") from err
-        data = self._collected(collect, self._association.data(seconds(self._local.response_timeout)))
+        bound = patience(self._local.response_timeout)
+        data = self._collected(collect, self._association.data(bound, pace=OF_ANSWERS))
         return message, data or None
 
     def _collected(self, collect: Callable[[Iterable[memoryview]], T], parts: Iterable[memoryview]) -> T:
         try:
-            return collect(paced(parts))
+            return collect(parts)
         except (LinkTimeout, AssociationFailed) as err:
             raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end: {err}") from err
 
@@ -229,12 +231,12 @@ class RequestedAssociation:
 
     def end_store(self, message_id: int) -> int | None:
         """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
-        return self._association.end_store(message_id, seconds(self._local.response_timeout))
+        return self._association.end_store(message_id, patience(self._local.response_timeout))
 
     def release(self) -> None:
         """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""
         if self.is_open or self._association.is_releasing:
-            self._association.release(seconds(self._local.arrp_timeout))
+            self._association.release(patience(self._local.arrp_timeout))
         else:
             self.abort()
 
@@ -260,7 +262,7 @@ class RequestedAssociation:
 
 
 def _connected(local: Connection, target: Connection, ends_at: float | None) -> Link:
-    timeout = _shorter(seconds(local.tcp_connect_timeout), _left(ends_at))
+    timeout = _shorter(patience(local.tcp_connect_timeout), _left(ends_at))
     source = (local.client_bind_address, 0) if local.client_bind_address else None
     sock = socket.create_connection((target.hostname, target.port or 0), timeout, source)
     return Link(sock, is_requestor=True, maximum_length=local.receive_pdu_length)
@@ -291,9 +293,9 @@ def _left(ends_at: float | None) -> float | None:
     return None if ends_at is None else max(0.001, ends_at - time.monotonic())
 
 
-def _shorter(one: float | None, other: float | None) -> float | None:
+def _shorter(one: float, other: float | None) -> float:
     """Of two timeouts in seconds; None is for ever."""
-    return other if one is None else one if other is None else min(one, other)
+    return one if other is None else min(one, other)
 
 
 def _usable_connection(remote: RemoteAE) -> Connection:

@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scu import StoreSCU
 from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
-from dcm4py_leading.log import ref
+from dcm4py_leading.log import foreign, ref
 from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.encode import PreparedObject
@@ -153,7 +153,9 @@ class _SameAssociation:
             raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
         accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
         if not accepted:
-            raise SubOperationFailed(f"{self._assoc.name} takes no objects of SOP class {UID(sop_class_uid).name}")
+            raise SubOperationFailed(
+                f"{self._assoc.name} takes no objects of SOP class {foreign(UID(sop_class_uid).name)}"
+            )
         return accepted
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 
 from dcm4py_leading.dataset.scan import Buffer
@@ -14,7 +15,7 @@ from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.upstream_find import upstream_ae
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
 from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
-from dcm4py_leading.log import ref
+from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
@@ -24,6 +25,9 @@ from dcm4py_leading.service.retrieve_archive import StoreContext
 from dcm4py_leading.service.store import ReceivedObject, store
 
 LOG = logging.getLogger(__name__)
+
+_SIGN = 1.0
+"""Seconds."""
 
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
@@ -126,7 +130,7 @@ def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrive
     if taken is None and not originator:
         return False
     reason = taken or "the retrieve that it belongs to is over, or wants no more"
-    LOG.warning("object from %s, study %s, is not forwarded: %s", scp, ref(arrived.study_instance_uid), reason)
+    LOG.warning("object from %s, study %s, is not forwarded: %s", word(scp), ref(arrived.study_instance_uid), reason)
     raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
 
 
@@ -150,18 +154,31 @@ def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iter
 def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arrived:
     """As `_arrived`; the retrieve for which it came counts what it cannot be."""
     try:
-        return _arrived(assoc, request, is_asked_for=True)
+        return _arrived(assoc, request, is_asked_for=True, data=_followed(assoc, request, scp))
     except RequestError as err:
         originator, message_id = request.move_originator
         reason = f"{scp} sent what cannot be taken: {err}"
         assoc.runtime.forwards.refuse(originator, message_id, scp, request.sop_instance_uid, reason)
-        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), scp, err)
+        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), word(scp), err)
         raise
 
 
-def _arrived(assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool) -> Arrived:
+def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Iterator[Buffer]:
+    """The object as it comes; who waits for it knows that it does, however long that takes."""
+    originator, message_id = request.move_originator
+    next_sign = time.monotonic() + _SIGN
+    for part in request.data:
+        yield part
+        if (now := time.monotonic()) > next_sign:
+            assoc.runtime.forwards.goes_on(originator, message_id, scp)
+            next_sign = now + _SIGN
+
+
+def _arrived(
+    assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool, data: Iterable[Buffer] | None = None
+) -> Arrived:
     """The object, received to its end. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
-    data = assoc.runtime.forwards.spool.collect(request.data)
+    whole = assoc.runtime.forwards.spool.collect(request.data if data is None else data)
     return arrived_object(
-        request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, data, is_asked_for=is_asked_for
+        request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, whole, is_asked_for=is_asked_for
     )

@@ -31,7 +31,7 @@ from dcm4py_leading.errors import (
 )
 from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import LeadingSettings
-from dcm4py_leading.log import word
+from dcm4py_leading.log import foreign, word
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -266,7 +266,7 @@ class StoreSCU:
 
     def _accepted(self, assoc: RequestedAssociation, sop_class_uid: str) -> tuple[str, ...]:
         if assoc.refuses(sop_class_uid):
-            raise SubOperationFailed(f"{self._name} does not take SOP class {PydicomUID(sop_class_uid).name}")
+            raise SubOperationFailed(f"{self._name} does not take SOP class {foreign(PydicomUID(sop_class_uid).name)}")
         return assoc.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:

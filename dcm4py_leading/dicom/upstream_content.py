@@ -17,12 +17,13 @@ from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.dataset.normal import values_text
 from dcm4py_leading.dicom.answers import read_answer
 from dcm4py_leading.dicom.association import AssociationFailed
-from dcm4py_leading.dicom.find_exchange import encoded_responses
+from dcm4py_leading.dicom.find_exchange import encoded_responses, within
 from dcm4py_leading.dicom.modality_sop_classes import companions, sop_classes_of
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
 from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
@@ -111,7 +112,7 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wan
     tag = tag_for_keyword(list(wanted)[-1])
     assert tag is not None
     values: list[str] = []
-    for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, lambda: None):
+    for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, within(QUESTION_SECONDS)):
         try:
             values += values_text(read_answer(response, context.transfer_syntax, [tag]), tag)
         except InvalidObject as err:

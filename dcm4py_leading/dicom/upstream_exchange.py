@@ -169,7 +169,8 @@ class Exchange:
         if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != self._forward.message_id:
             raise AssociationFailed(f"{self._forward.scp}: a message came that is no response to our request")
         if response.number(dimse.STATUS) == status.PENDING:
-            self._forward.tell(sum(_counts(response).values()))
+            counts = _counts(response)
+            self._forward.tell(sum(counts.values()), sum(counts.values()) - counts[dimse.REMAINING])
         else:
             self._ended(response, None if data is None else bytes(data))
 
@@ -257,7 +258,7 @@ class Exchange:
         return True
 
     def _wait_for_the_next_time(self, at: float, wait: float) -> None:
-        self._forward.tell(0)  # it is not silent, we are
+        self._forward.goes_on()  # it is not silent, we are
         time.sleep(max(min(wait, at - time.monotonic()), 0))
         if time.monotonic() < at:
             return

@@ -27,6 +27,7 @@ from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.errors import ArchiveUnavailable, ConfigError, InvalidObject
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
@@ -69,7 +70,7 @@ class UpstreamFind:
         sop_class_uid = _model_for(keys, asked)
         models = [asked.sop_class_uid] if sop_class_uid is None else dict.fromkeys((sop_class_uid, asked.sop_class_uid))
         relational = models if sop_class_uid is None else ()
-        wanted, unreadable = _wanted(keys), 0
+        wanted, unreadable, in_a_row = _wanted(keys), 0, 0
         try:
             proposals = [
                 (model, (syntax,))
@@ -90,10 +91,15 @@ class UpstreamFind:
                                 yield response
                                 continue
                             match = self._match(response, context, asked, remote, wanted)
-                            if match is None:
-                                unreadable += 1
-                            else:
+                            if match is not None:
+                                in_a_row = 0
                                 yield match
+                                continue
+                            unreadable, in_a_row = unreadable + 1, in_a_row + 1
+                            if in_a_row > UNREADABLE_ANSWERS:
+                                raise AssociationFailed(
+                                    f"{self._ae_title}: more than {UNREADABLE_ANSWERS} answers in a row cannot be read"
+                                )
                     except GeneratorExit:
                         responses.close()
                         assoc.release()

@@ -13,7 +13,7 @@ from functools import partial
 
 from dcm4py_leading.archive.kept_study import StudyState
 from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.dicom.association import AssociationFailed, seconds
+from dcm4py_leading.dicom.association import AssociationFailed
 from dcm4py_leading.dicom.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu import Resolve
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
@@ -24,6 +24,7 @@ from dcm4py_leading.dicom.upstream_study import count_of, state_of_study
 from dcm4py_leading.dicom.upstream_ways import Ways
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.contacts import Contacts
+from dcm4py_leading.model.bounds import RETRIEVE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.forward import Arrived, Forward
@@ -103,12 +104,14 @@ class UpstreamRetrieve:
             self._no_get_until = time.monotonic() + _FOR_A_WHILE
         connection = asking.assoc.connection
         patience = connection.retrieve_timeout or connection.response_timeout or _NO_PATIENCE
+        progress = connection.retrieve_timeout or timedelta(seconds=RETRIEVE_SECONDS)
         forward = Forward(
             scp=self._scp,
             originator=calling,
             message_id=message_id,
             studies=frozenset(studies),
-            patience=seconds(patience),
+            patience=patience.total_seconds(),
+            progress=progress.total_seconds(),
             asked=keys,
             is_asked_for=partial(_is_asked_for, keys),
             count=partial(self.count, local_ae, keys),

@@ -13,10 +13,11 @@ from pydicom.datadict import tag_for_keyword
 from dcm4py_leading.archive.kept_study import StudyState
 from dcm4py_leading.dataset.normal import first_text, values_text
 from dcm4py_leading.dicom.association import AssociationFailed, AssociationRefused
-from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses
+from dcm4py_leading.dicom.find_exchange import FindRefused, find_responses, within
 from dcm4py_leading.dicom.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
@@ -112,4 +113,5 @@ def _found(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str |
     keys.QueryRetrieveLevel = level.value
     for keyword, value in wanted.items():
         setattr(keys, keyword, value)
-    return list(find_responses(assoc, STUDY_ROOT_FIND, keys, _PATIENCE.total_seconds))
+    left = within(QUESTION_SECONDS)
+    return list(find_responses(assoc, STUDY_ROOT_FIND, keys, lambda: min(left(), _PATIENCE.total_seconds())))

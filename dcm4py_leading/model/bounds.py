@@ -3,8 +3,7 @@
 Each has its unit at the end of its name: BYTES, SECONDS, or what is counted. The text below says what is bounded, in
 the words of whoever reads docs/operations.md, and after "Beyond:" what happens then; `scripts/bounds_docs.py` makes a
 table there of all of it. A bound is far above what real peers need. What an administrator may want to choose is an
-attribute of the directory or an option instead.
-"""
+attribute of the directory or an option instead."""
 
 from __future__ import annotations
 
@@ -44,6 +43,16 @@ HTTP_WAITING_REQUESTS: Final = 32
 
 Beyond: 503 with Retry-After."""
 
+JSON_DEPTH: Final = 16
+"""Objects and arrays within each other in the JSON of a request.
+
+Beyond: 400."""
+
+JSON_FAULTS: Final = 200
+"""Faults of one document that are told, each with its place.
+
+Beyond: the others are not told."""
+
 # -- Answers of other systems
 
 COMMAND_SECONDS: Final = 10.0
@@ -65,6 +74,27 @@ ARRIVING_BYTES_A_SECOND: Final = 512
 """How fast it comes at least, on average; the deadline of a lookup counts besides.
 
 Beyond: below it, the association is aborted; an object is failed, an archive counts as one that does not answer."""
+
+QUESTION_SECONDS: Final = 120.0
+"""Asking another archive by C-FIND what it has of a study that is retrieved, all answers to one question together.
+
+Beyond: it counts as one that does not tell."""
+
+RETRIEVE_SECONDS: Final = 900.0
+"""A retrieve from another archive without another object and without progress of its counts, where dcmRetrieveTimeout
+is 0; else that counts.
+
+Beyond: the other archive is sent a C-CANCEL, then an A-ABORT; what has not come is failed."""
+
+REFUSED_OBJECTS: Final = 65_536
+"""Different objects that another archive sends for one retrieve, and that cannot be taken or were not asked for.
+
+Beyond: the retrieve from it ends, as above."""
+
+UNREADABLE_ANSWERS: Final = 10_000
+"""Answers of another archive in a row, to one C-FIND, that cannot be read.
+
+Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
 
 FIND_ANSWERS: Final = 1_000_000
 """Matches of another archive to one C-FIND.
@@ -96,6 +126,23 @@ INFLATED_TIMES: Final = 32
 Beyond: as above."""
 
 # -- What waits for a peer
+
+MESSAGE_SECONDS: Final = 60.0
+"""Waiting for the rest of a data set or of a PDU, before it is looked at how fast it comes.
+
+Beyond: see the next row."""
+
+MESSAGE_BYTES_A_SECOND: Final = 64
+"""How fast it comes at least, on average over the time that is spent in waiting for it. As much has to be taken of what
+is sent to a peer, once dcmSendTimeout has passed without all of it.
+
+Beyond: the association is aborted."""
+
+UNCONFIGURED_WAIT_SECONDS: Final = 900.0
+"""Waiting for a peer that owes an answer, the rest of a message or room for ours, where the time-out in the directory
+is 0. An association without any request under way is kept for ever with a dcmIdleTimeout of 0.
+
+Beyond: as when a time-out of the directory is over."""
 
 DESTINATION_TIMEOUTS: Final = 3
 """Objects in a row, on each association of a C-MOVE, to which the destination gives no response in time.
@@ -206,6 +253,18 @@ START_OF_ANOTHER_SERVICE_SECONDS: Final = 60.0
 """Waiting for another service that starts on the same data directory.
 
 Beyond: this one does not start."""
+
+# -- Log
+
+FOREIGN_TEXT_CHARACTERS: Final = 256
+"""A text of a peer or of a directory in a log line or an answer, as an AE title, a UID, or why a server refuses.
+
+Beyond: it is cut, and its length is told."""
+
+LOG_RECORD_CHARACTERS: Final = 65_536
+"""One record of the log in all.
+
+Beyond: it is cut, and its length is told."""
 
 # -- Remembered
 

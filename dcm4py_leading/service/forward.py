@@ -11,6 +11,7 @@ from typing import Protocol
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.model.bounds import REFUSED_OBJECTS, RETRIEVE_SECONDS
 from dcm4py_leading.model.values import AETitle
 
 _MOST_WAITING = 4
@@ -74,11 +75,13 @@ class Forward:
         message_id: int,
         studies: frozenset[str],
         patience: float | None,
+        progress: float = RETRIEVE_SECONDS,
         asked: Hashable = None,
         is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
         count: Callable[[], int | None] = lambda: None,
     ) -> None:
         """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
+        ``progress``: the same without another object, a part of one, or another one that it counts as ended.
 
         ``asked`` is equal for retrieves of the same objects, and None where that is not known. ``is_asked_for`` tells
         of an object whether it was asked for where the ``studies`` are not known, ``count`` asks how many objects there
@@ -92,6 +95,7 @@ class Forward:
         self.carry: Carried | None = None
         """How who sends gets the objects; None where they come by themselves."""
         self._patience = patience
+        self._progress = progress
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[Arrived] = deque()
         self._seen: set[str] = set()
@@ -113,7 +117,9 @@ class Forward:
         self._is_answered = False
         self._is_closed = False
         self._is_given_up = False
-        self._last_sign = time.monotonic()
+        self._last_sign = self._last_progress = time.monotonic()
+        self._counted = 0
+        """How many sub-operations have ended, by the other archive's responses."""
 
     def wants(self, arrived: Arrived) -> bool:
         """True if the object is one that was asked for."""
@@ -131,13 +137,20 @@ class Forward:
         and can be."""
         with self._changed:
             self._refused[sop_instance_uid] = reason
-            self._last_sign = time.monotonic()
+            self._sends_what_is_refused()
 
     def refuse_stranger(self, sop_instance_uid: str) -> None:
         """An object came for it that nobody asked for: failed only where that archive counts it, or counts none."""
         with self._changed:
             self._strangers.add(sop_instance_uid)
-            self._last_sign = time.monotonic()
+            self._sends_what_is_refused()
+
+    def _sends_what_is_refused(self) -> None:
+        self._last_sign = time.monotonic()
+        if len(self._refused) + len(self._strangers) > REFUSED_OBJECTS:
+            self.end(
+                failure=ArchiveUnavailable(f"{self.scp} sent more than {REFUSED_OBJECTS} objects that are refused")
+            )
 
     def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
         """Hand an object over, waiting until there is room; False when nobody wants it any more.
@@ -154,7 +167,7 @@ class Forward:
             if self._is_closed or self._has_ended:
                 self._seen.discard(arrived.sop_instance_uid)
                 return False
-            self._last_sign = time.monotonic()
+            self._last_sign = self._last_progress = time.monotonic()
             self._came += 1
             self._waiting.append(arrived)
             self._changed.notify_all()
@@ -167,17 +180,24 @@ class Forward:
             self._seen.add(sop_instance_uid)
             return is_new
 
-    def tell(self, total: int) -> None:
-        """A pending response: how many sub-operations there are in all."""
+    def tell(self, total: int, ended: int) -> None:
+        """A pending response: how many sub-operations there are in all, and how many of them have ended."""
         with self._changed:
             self._told = max(self._told, total)
             self._last_sign = time.monotonic()
+            if ended > self._counted:
+                self._counted, self._last_progress = ended, self._last_sign
+
+    def goes_on(self) -> None:
+        """It is not silent: a part of an object has come, that may be for it, or nothing is asked of it at present."""
+        with self._changed:
+            self._last_sign = self._last_progress = time.monotonic()
 
     def again(self) -> None:
         """The other archive is asked once more, for all of it: what has come already will be passed over."""
         with self._changed:
-            self._came = self._repeated = self._told = 0
-            self._last_sign = time.monotonic()
+            self._came = self._repeated = self._told = self._counted = 0
+            self._last_sign = self._last_progress = time.monotonic()
 
     @property
     def came(self) -> int:
@@ -230,12 +250,12 @@ class Forward:
     def _next(self) -> Arrived | None:
         """The next object; None when there is none, or nobody waits for it any more."""
         if self.carry is not None:
-            self._last_sign = time.monotonic()  # until now nobody listened
+            self._last_sign = self._last_progress = time.monotonic()  # until now nobody listened
         while True:
             with self._changed:
                 left = _LOOK
-                if not self._waiting and not self._has_ended and not self._is_closed and self._patience is not None:
-                    left = self._last_sign + self._patience - time.monotonic()
+                if not self._waiting and not self._has_ended and not self._is_closed:
+                    left = self._left()
                 if left <= 0:
                     self.end(failure=ArchiveUnavailable(f"{self.scp}: nothing came in time"))
                 if self.carry is None:
@@ -246,6 +266,7 @@ class Forward:
                     return None
                 if self._waiting:
                     arrived = self._waiting.popleft()
+                    self._last_sign = self._last_progress = time.monotonic()  # until now it waited for us
                     self._changed.notify_all()
                     return arrived
                 if self._has_ended:
@@ -255,6 +276,13 @@ class Forward:
                 return None
             if self.carry is not None:
                 self.carry.carry_on(min(left, _LOOK))
+
+    def _left(self) -> float:
+        """Seconds that the other archive gets still for another sign."""
+        ends_at = self._last_progress + self._progress
+        if self._patience is not None:
+            ends_at = min(ends_at, self._last_sign + self._patience)
+        return ends_at - time.monotonic()
 
     @property
     def has_ended(self) -> bool:
@@ -295,6 +323,8 @@ class Forward:
     def is_ready(self) -> bool:
         """See `deliver.Stream`."""
         while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
+            if self._left() <= 0:
+                break
             self.carry.carry_on(0)  # it may be no object
         return bool(self._waiting) or self._has_ended
 

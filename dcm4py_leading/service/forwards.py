@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.log import word
 from dcm4py_leading.service.forward import Arrived, Forward
 from dcm4py_leading.service.spool import Spool
 
@@ -153,7 +154,9 @@ class Forwards:
         if originator and message_id:
             waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
-            return f"{originator} has no retrieve {message_id} of that study under way" if taken is None else taken
+            return (
+                f"{word(originator)} has no retrieve {message_id} of that study under way" if taken is None else taken
+            )
         here = [forward for forward in self._fitting(scp, arrived.study_instance_uid) if forward.wants(arrived)]
         there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
         if len(here) + len(there) > 1 and (there or not _are_alike(here)):
@@ -207,6 +210,12 @@ class Forwards:
         found = self._named(originator, message_id)
         if found is not None:
             found.refuse(sop_instance_uid, reason)
+
+    def goes_on(self, originator: str, message_id: int | None, scp: str) -> None:
+        """A part of an object has come that names this retrieve, or none; see `take`. Only those here are told."""
+        named = self._named(originator, message_id) if originator and message_id else None
+        for forward in [named] if named else self._fitting(scp, ""):
+            forward.goes_on()
 
     def _named(self, originator: str, message_id: int) -> Forward | None:
         with self._lock:

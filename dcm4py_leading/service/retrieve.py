@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dcm4py_leading.archive.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.errors import MoveDestinationNotAllowed, MoveDestinationUnknown
+from dcm4py_leading.log import word
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
@@ -41,7 +42,9 @@ def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> Re
         raise MoveDestinationUnknown("the C-MOVE names no move destination")
     allowed = local_ae.settings.accepted_move_destinations
     if allowed and title not in allowed:
-        raise MoveDestinationNotAllowed(f"dcmAcceptedMoveDestination of {local_ae.ae_title} does not list {title}")
+        raise MoveDestinationNotAllowed(
+            f"dcmAcceptedMoveDestination of {local_ae.ae_title} does not list {word(title)}"
+        )
     return runtime.remote_ae(title)
 
 

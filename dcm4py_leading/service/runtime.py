@@ -24,6 +24,7 @@ from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.log import word
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
@@ -135,7 +136,7 @@ class Runtime:
         except ValueError as err:
             raise MoveDestinationUnknown(f"move destination: {err}") from err
         if remote is None:
-            raise MoveDestinationUnknown(f"move destination {title} is not in the directory")
+            raise MoveDestinationUnknown(f"move destination {word(title)} is not in the directory")
         return remote
 
     def peer_of(self, title: str, address: str | None = None) -> Peer:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -20,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from dcm4py_leading.dataset.deflate import deflated, inflated
 from dcm4py_leading.dataset.elements import DataSet, Items, Oddity
 from dcm4py_leading.dataset.encoder import encode
-from dcm4py_leading.dataset.reading import canonical, parse, read_data_set
+from dcm4py_leading.dataset.reading import parse, read_data_set
 from dcm4py_leading.dataset.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from dcm4py_leading.errors import InvalidObject
 from tests.dataset.test_scan import BROKEN, start_of_data_set
@@ -58,6 +59,10 @@ def item(content: bytes, length: int | None = None) -> bytes:
 
 def written(ds: DataSet, encoding: Encoding = EXPLICIT_LITTLE) -> bytes:
     return b"".join(encode(ds.elements, encoding))
+
+
+def canonical(data: bytes, transfer_syntax_uid: str, **settings: Any) -> bytes:
+    return written(read_data_set(data, transfer_syntax_uid, **settings))
 
 
 def read_again(data: bytes, encoding: Encoding = EXPLICIT_LITTLE) -> Dataset:

@@ -8,9 +8,8 @@ from contextlib import closing
 import pytest
 
 from dcm4py_leading.dicom import association as module
-from dcm4py_leading.dicom import incoming
 from dcm4py_leading.dicom.association import Association, AssociationFailed
-from dcm4py_leading.dicom.incoming import joined, paced
+from dcm4py_leading.dicom.incoming import joined
 from dcm4py_leading.dicom.link import LinkTimeout
 from dcm4py_leading.dicom.pdu import data_header
 from dcm4py_leading.model.bounds import ANSWER_BYTES
@@ -40,28 +39,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(incoming, "time", clock)
-    return clock
-
-
-def coming(clock: Clock, length: int, seconds: float) -> Iterator[memoryview]:
-    for piece in pieces(length, 1000):
-        clock.now += seconds
-        yield piece
-
-
-def test_a_drip_is_given_up(clock: Clock) -> None:
-    with pytest.raises(AssociationFailed, match="in 61 s are too few"):
-        list(paced(coming(clock, 2, 1.0)))
-
-
-def test_what_comes_slowly_is_waited_for(clock: Clock) -> None:
-    assert len(list(paced(coming(clock, 4096, 5.0)))) == 1000
 
 
 def test_all_pieces_of_an_answer_together_have_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

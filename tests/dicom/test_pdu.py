@@ -232,7 +232,7 @@ def test_secrets_are_in_no_representation() -> None:
     assert "NAME" not in repr(identity) and "PASSCODE" not in repr(identity)
 
 
-PDVS = st.lists(st.tuples(CONTEXT_IDS, st.integers(0, 3), st.binary(max_size=40)), max_size=6)
+PDVS = st.lists(st.tuples(CONTEXT_IDS, st.integers(0, 3), st.binary(max_size=40)), min_size=1, max_size=6)
 
 
 @given(PDVS)

@@ -89,7 +89,7 @@ def test_what_is_named_as_failed_is_missing_unless_it_came() -> None:
 
 def test_without_counts_at_the_end_those_of_the_last_pending_response_hold() -> None:
     forward = make_forward()
-    forward.tell(4)
+    forward.tell(4, 0)
     assert forward.remaining(0) == 4
     forward.offer(arrived(1))
     forward.end()
@@ -98,7 +98,7 @@ def test_without_counts_at_the_end_those_of_the_last_pending_response_hold() -> 
 
 def test_a_failure_before_the_first_object_is_raised() -> None:
     forward = make_forward()
-    forward.tell(4)
+    forward.tell(4, 0)
     forward.end(failure=FAILURE)
     with pytest.raises(ArchiveUnavailable, match="full"):
         uids(forward)

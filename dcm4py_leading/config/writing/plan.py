@@ -1,0 +1,58 @@
+"""A change of the directory before it is made, with what it would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dcm4py_leading.config.difference import Difference
+from dcm4py_leading.config.writing.changes import EntryChange
+from dcm4py_leading.config.writing.text import ldif_of, shown_ldif_of
+from dcm4py_leading.errors import Problem, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What changes would do to the configuration."""
+
+    problems: tuple[Problem, ...] = ()
+    """What they bring; an error among them refuses them, a warning is to be shown."""
+    remaining: tuple[Problem, ...] = ()
+    """What is wrong already, and stays so."""
+    mended: tuple[Problem, ...] = ()
+    """What is wrong now, and would not be any more."""
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Changes of a device that are ready to be made."""
+
+    device_name: str
+    changes: tuple[EntryChange, ...]
+    """In the order in which they are made; empty when nothing differs."""
+    preview: Preview
+
+    @property
+    def ldif(self) -> str:
+        """What ldapmodify takes instead, with the secrets that are changed."""
+        return ldif_of(self.changes)
+
+    @property
+    def ldif_shown(self) -> str:
+        """The same to be looked at, without secrets."""
+        return shown_ldif_of(self.changes)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What the configuration would have otherwise."""
+        return self.preview.differences
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the changes bring, errors and warnings."""
+        return self.preview.problems
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Why they cannot be saved; empty when they can."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)

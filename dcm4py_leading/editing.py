@@ -1,0 +1,95 @@
+"""Composition of the editor: which directory is written how, and what changes of it would do."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from dcm4py_leading.compose import Site
+from dcm4py_leading.config.difference import Difference, Kind, differences
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldif import parse_ldif
+from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.loader import load_device
+from dcm4py_leading.config.surviving import SurvivingSource
+from dcm4py_leading.config.writing.applied import applied
+from dcm4py_leading.config.writing.changes import EntryChange
+from dcm4py_leading.config.writing.editor import Editor, Writer
+from dcm4py_leading.config.writing.ldap_writer import LdapWriter
+from dcm4py_leading.config.writing.ldif_writer import LdifWriter
+from dcm4py_leading.config.writing.plan import Preview
+from dcm4py_leading.config.writing.text import ldif_of
+from dcm4py_leading.config.writing.tree import LdapTree, LdifTree, Tree
+from dcm4py_leading.errors import ConfigUnavailable, Problem
+from dcm4py_leading.forecast import forecast
+from dcm4py_leading.model.device import Device
+
+T = TypeVar("T")
+
+_NAME = "the change"
+"""What the LDIF of a plan is called in messages."""
+
+
+def editor_of(site: Site) -> Editor:
+    """The editor of the directory of ``site``. Raises ConfigUnavailable for a source of another kind."""
+    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
+    tree: Tree
+    writer: Writer
+    if isinstance(source, LdapSource):
+        tree, writer = LdapTree(source), LdapWriter(source)
+    elif isinstance(source, LdifSource):
+        tree, writer = LdifTree(source), LdifWriter(source, is_allowed=site.is_ldif_writable)
+    else:
+        raise ConfigUnavailable(f"{source.describe()}: it cannot be edited")
+    live = replace(site, source=tree.source)
+    return Editor(tree, writer, lambda device_name, changes: preview(live, device_name, changes))
+
+
+def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
+    """What changes of a device would do: as a reload checks it, as a server does, and, of another device than our own,
+    as it is loaded. Raises ConfigUnavailable, ConfigInvalid."""
+    if not changes:
+        return Preview()
+    files = (parse_ldif(ldif_of(changes), _NAME),)
+    told = forecast(files, site)
+    problems = [finding.problem for finding in told.findings]
+    other = Preview()
+    if device_name.casefold() != site.device_name.casefold():
+        other = _of_other(site, device_name, changes)
+    return Preview(
+        problems=_once(problems, other.problems),
+        remaining=_once(told.remaining, other.remaining),
+        mended=_once(told.mended, other.mended),
+        differences=_once(other.differences, told.differences),
+    )
+
+
+def _once(*found: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(itertools.chain(*found)))
+
+
+def _of_other(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
+    """What becomes of a device that is not our own."""
+    before = site.source.read_device(device_name)
+    old, old_problems = _loaded(before, device_name, site)
+    new, new_problems = _loaded(applied(before, changes), device_name, site)
+    found: tuple[Difference, ...] = ()
+    if old is not None and new is not None:
+        found = differences(old, new)
+    elif old is not None or new is not None:
+        kind = Kind.REMOVED if new is None else Kind.ADDED
+        found = (Difference(kind=kind, object_class="dicomDevice", name=device_name),)
+    return Preview(
+        problems=tuple(problem for problem in new_problems if problem not in old_problems),
+        remaining=tuple(problem for problem in new_problems if problem in old_problems),
+        mended=tuple(problem for problem in old_problems if problem not in new_problems),
+        differences=found,
+    )
+
+
+def _loaded(entries: Sequence[Entry], device_name: str, site: Site) -> tuple[Device | None, list[Problem]]:
+    """The device, None where there is none or its own entry is wrong, and what is wrong."""
+    return load_device(entries, device_name, site.expand) if entries else (None, [])

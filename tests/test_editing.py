@@ -1,0 +1,165 @@
+"""The editor over real directories and files: what is planned, saved, and refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dcm4py_leading.compose import Site
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.writing.state import etag
+from dcm4py_leading.editing import editor_of
+from dcm4py_leading.errors import ReadOnlyDirectory, WriteConflict, WriteRefused
+from tests.fixtures.directories import SERVERS
+from tests.fixtures.slapd import OUR_LDIF
+from tests.fixtures.trees import DEVICE, DEVICES
+
+NAME = "dcm4chee-arc"
+TIMEOUT = "dcmLeadingCFindSCPQueryCacheStaleTimeout"
+SIZE = "dcmLeadingCFindSCPQueryCacheSize"
+RULE = f"cn=Another,{DEVICE}"
+
+
+def ldap_site(server, tmp_path, **arguments):
+    source = LdapSource(
+        [f"{server.url}/{server.base_dn}"], **{"bind_dn": server.bind_dn, "password": server.password, **arguments}
+    )
+    return Site(source=source, device_name=NAME, properties={}, data_dir=tmp_path)
+
+
+def with_values(entries, dn, **attributes):
+    """The entries, one of which has these values instead of its own."""
+    key = Entry(dn, {}).key
+    return [
+        Entry.of(found.dn, {**found.attributes, **{name.lower(): values for name, values in attributes.items()}})
+        if found.key == key
+        else found
+        for found in entries
+    ]
+
+
+def new_rule(dn=RULE, **attributes):
+    return Entry.of(
+        dn,
+        {
+            "objectClass": ["dcmArchiveAttributeCoercion"],
+            "cn": [dn.partition(",")[0].removeprefix("cn=")],
+            "dcmDIMSE": ["C_STORE_RQ"],
+            "dicomTransferRole": ["SCP"],
+            "dcmLeadingCFindSCP": ["QRSCP"],
+            **attributes,
+        },
+    )
+
+
+@pytest.fixture(params=[*SERVERS, "ldif"])
+def editor(request, tmp_path):
+    """An editor of the quickstart, which is left as it was."""
+    if request.param == "ldif":
+        path = tmp_path / "quickstart.ldif"
+        path.write_bytes((OUR_LDIF / "quickstart.ldif").read_bytes())
+        site = Site(
+            source=LdifSource([path]), device_name=NAME, properties={}, data_dir=tmp_path, is_ldif_writable=True
+        )
+        yield editor_of(site)
+        return
+    server = request.getfixturevalue("directory_of")(request.param, "ours")
+    found = editor_of(ldap_site(server, tmp_path))
+    before = found.entries(NAME)
+    yield found
+    found.save(replace(found.plan(NAME, before), preview=found.plan(NAME, found.entries(NAME)).preview))
+    assert etag(found.entries(NAME)) == etag(before)
+
+
+def test_change_is_planned_and_saved(editor):
+    before = editor.entries(NAME)
+    plan = editor.plan(NAME, with_values(before, DEVICE, **{TIMEOUT: ["PT1M"], SIZE: ["7"]}), base=before)
+    assert (plan.problems, len(plan.changes)) == ((), 1)
+    assert any(found.attribute == SIZE and found.detail.endswith("to 7") for found in plan.differences)
+    assert etag(editor.entries(NAME)) == etag(before)
+    editor.save(plan)
+    (device,) = [found for found in editor.entries(NAME) if found.is_a("dicomDevice")]
+    assert (device.values(TIMEOUT), device.values(SIZE)) == (("PT1M",), ("7",))
+
+
+def test_entry_comes_and_goes(editor):
+    before = editor.entries(NAME)
+    editor.save(editor.plan(NAME, [*before, new_rule()], base=before))
+    now = editor.entries(NAME)
+    assert [found.dn for found in now if found.values("cn") == ("Another",)] != []
+    editor.save(editor.plan(NAME, before, base=now))
+    assert etag(editor.entries(NAME)) == etag(before)
+
+
+def test_nothing_is_sent_where_nothing_differs(editor):
+    before = editor.entries(NAME)
+    plan = editor.plan(NAME, before, expected=etag(before))
+    assert (plan.changes, plan.ldif, plan.differences, plan.problems) == ((), "", (), ())
+    editor.save(plan)
+
+
+def test_error_refuses_the_change(editor):
+    before = editor.entries(NAME)
+    plan = editor.plan(NAME, with_values(before, DEVICE, **{TIMEOUT: ["soon"]}), base=before)
+    assert [problem.attribute for problem in plan.errors] == [TIMEOUT]
+    with pytest.raises(WriteRefused) as refused:
+        editor.save(plan)
+    assert refused.value.problems == plan.errors
+    assert etag(editor.entries(NAME)) == etag(before)
+
+
+def test_other_tree_than_expected_is_a_conflict(editor):
+    before = editor.entries(NAME)
+    with pytest.raises(WriteConflict):
+        editor.plan(NAME, before, expected="other")
+
+
+def test_value_that_was_changed_meanwhile_is_not_overwritten(editor):
+    before = editor.entries(NAME)
+    plan = editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["7"]}), base=before)
+    faster = editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["8"]}), base=before)
+    editor.save(faster)
+    with pytest.raises(WriteConflict) as conflict:
+        editor.save(plan)
+    old = next(found for found in before if found.is_a("dicomDevice")).values(SIZE)
+    assert (conflict.value.attribute, conflict.value.expected, conflict.value.found) == (SIZE, old, ("8",))
+    assert any(found.values(SIZE) == ("8",) for found in editor.entries(NAME))
+    with pytest.raises(WriteConflict):
+        editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["9"]}), base=before)
+
+
+def test_what_others_changed_elsewhere_stays(editor):
+    before = editor.entries(NAME)
+    plan = editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["7"]}), base=before)
+    editor.save(editor.plan(NAME, with_values(before, DEVICE, dicomStationName=["X-RAY"]), base=before))
+    editor.save(plan)
+    (device,) = [found for found in editor.entries(NAME) if found.is_a("dicomDevice")]
+    assert (device.values("dicomStationName"), device.values(SIZE)) == (("X-RAY",), ("7",))
+
+
+def test_entry_of_another_device_is_refused(editor):
+    before = editor.entries(NAME)
+    with pytest.raises(WriteRefused, match="neither"):
+        editor.plan(NAME, [*before, new_rule(f"cn=Another,dicomDeviceName=storescp,{DEVICES}")], base=before)
+
+
+def test_lists_have_all_devices_aes_and_connections(editor):
+    assert {name for found in editor.devices() for name in found.values("dicomDeviceName")} >= {NAME, "storescp"}
+    assert {title for found in editor.aes() for title in found.values("dicomAETitle")} >= {"DCM4CHEE", "QRSCP"}
+    assert all(found.values("dicomHostname") for found in editor.connections())
+
+
+def test_files_are_read_only_unless_allowed(tmp_path):
+    path = tmp_path / "a.ldif"
+    path.write_bytes((OUR_LDIF / "quickstart.ldif").read_bytes())
+    editor = editor_of(Site(source=LdifSource([path]), device_name=NAME, properties={}, data_dir=tmp_path))
+    before = editor.entries(NAME)
+    assert not editor.is_writable
+    plan = editor.plan(NAME, [*before, new_rule()], base=before)
+    with pytest.raises(ReadOnlyDirectory, match="--ldif-writable"):
+        editor.save(plan)
+    assert path.read_bytes() == (OUR_LDIF / "quickstart.ldif").read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
