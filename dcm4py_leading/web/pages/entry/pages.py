@@ -13,13 +13,15 @@ from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, merged, with_values
+from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
 from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
 from dcm4py_leading.web.pages.entry.sheet import REQUIRED, Sheet, faults_in, new_sheet, sheet_of, typed_into
 from dcm4py_leading.web.pages.entry.suggestions import options_of, suggested
-from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, faults_of, tasks_view
+from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, FieldView, Suggested, faults_of, tasks_view
+from dcm4py_leading.web.pages.entry.widgets import Widget
 from dcm4py_leading.web.pages.fields.field import label_of
 from dcm4py_leading.web.pages.fields.of_entry import fields_of, unknown_attributes
 from dcm4py_leading.web.pages.fields.tasks import OTHER
@@ -179,6 +181,8 @@ class EntryPages:
             is_new=sheet.is_new,
             more=more,
         )
+        views = [view for _, found in tasks for view in found]
+        lists = suggested(views, self._editor)
         is_device = not sheet.is_new and not place.at
         wanted = request.query_params.get("q", "").strip() if is_device else ""
         context: dict[str, Any] = {
@@ -190,7 +194,8 @@ class EntryPages:
             "unknown": masked_values(sheet.entry, unknown_attributes(sheet.entry, fields_of(sheet.entry))),
             "contents": () if sheet.is_new else contents_of(place),
             "coercions": _coercions(sheet),
-            "suggested": suggested([field for _, fields in tasks for field in fields], self._editor),
+            "suggested": lists,
+            "matches": _matches(views, lists.get("ae-titles", ())),
             "why_not": self._editor.why_not,
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
             "outcome": outcome,
@@ -202,6 +207,13 @@ class EntryPages:
             "found": found_in(place, wanted, language) if wanted else None,
         }
         return render(request, "entry.html", context, status_code=status_code)
+
+
+def _matches(views: Iterable[FieldView], titles: Iterable[Suggested]) -> dict[str, Matching]:
+    """What of the directory the conditions of a rule match."""
+    texts = [text for view in views if view.widget is Widget.CONDITIONS for text in view.values]
+    names = [title.value for title in titles]
+    return {text: matching(text, names) for text in texts}
 
 
 def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Form) -> Response:

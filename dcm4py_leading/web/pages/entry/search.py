@@ -34,7 +34,9 @@ def found_in(place: Place, wanted: str, language: Language) -> tuple[Found, ...]
     """
     words = wanted.casefold().split()
     entries = sorted(place.entries, key=lambda entry: len(entry.key))
-    found = (field for has_value in (True, False) for entry in entries for field in _of(place, entry, language, has_value))
+    found = (
+        field for has_value in (True, False) for entry in entries for field in _of(place, entry, language, has_value)
+    )
     return tuple(islice((hit for text, hit in found if all(word in text for word in words)), FOUND_FIELDS))
 
 

@@ -50,7 +50,7 @@ def new_sheet(place: Place, kind: Kind, copied: Entry | None, typed: Mapping[str
     """The form of an entry of a kind to be made below ``place``; it begins like ``copied``, but for its name."""
     classes = copied.values("objectClass") if copied else (kind.object_class, *kind.companions)
     kept = {copied.spell(name): copied.values(name) for name in copied} if copied else {}
-    named = {name: () for name in kind.naming}
+    named = dict.fromkeys(kind.naming, ())
     entry = with_values(Entry.of(place.entry.dn, {**kept, "objectClass": classes}), named)
     base = base_text(None, _typable(entry, is_new=True))
     return Sheet(place=place, entry=entry, kind=kind, is_new=True, base=base, typed=typed or {})

@@ -42,12 +42,13 @@ def suggested(views: Sequence[FieldView], editor: Editing) -> Mapping[str, list[
     """The datalists that these fields use, by id. The directory is asked for AE titles only where one is."""
     wanted = {view.suggestions for view in views}
     found: dict[str, list[Suggested]] = {}
-    if "ae-titles" in wanted:
+    has_conditions = any(view.field.task == "conditions" for view in views)
+    if "ae-titles" in wanted or has_conditions:
         found["ae-titles"] = ae_titles(editor.aes())
     for name, kind in (("sop-classes", "sop"), ("transfer-syntaxes", "syntax")):
         if name in wanted:
             found[name] = [Suggested(value=uid, text=text) for text, uid in named_uids(kind).items()]
-    if any(view.field.task == "conditions" for view in views):
+    if has_conditions:
         found["condition-keys"] = [Suggested(value=key) for key in CONDITION_KEYS]
     return found
 

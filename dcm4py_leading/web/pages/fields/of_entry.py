@@ -65,4 +65,3 @@ def _rows() -> Mapping[str, Mapping[str, Row]]:
         for row in object_class.rows:
             rows.setdefault(row.attribute, row)
     return found
-
