@@ -30,6 +30,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
+from dcm4py_leading.login_options import Login, login_options
 from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.service_commands import add_service_commands
 from dcm4py_leading.source_options import (
@@ -41,6 +42,7 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
+from dcm4py_leading.user_commands import add_user_commands
 from dcm4py_leading.web.app import create_app
 from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.http.server import HttpServer, bind_http
@@ -101,6 +103,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="A name by which the control port may be asked, besides localhost and this machine's.",
 )
+@login_options
 @option(
     "--ldif-writable", is_flag=True, help="Let the files of --ldif be changed over HTTP; without it they are only read."
 )
@@ -112,10 +115,12 @@ def serve(
     workers: int,
     watch: float | None,
     http_hosts: tuple[str, ...],
+    login: Login,
     ldif_writable: bool,
     new_index: bool,
 ) -> None:
     """Run the service on the device of SOURCE. SIGHUP reloads, SIGTERM drains and stops."""
+    source = site.source
     site = replace(surviving(site), may_be_new=new_index, is_ldif_writable=ldif_writable)
     ask_for_more()
     if CONTROL_FD in os.environ:
@@ -130,11 +135,17 @@ def serve(
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     with contextlib.ExitStack() as running:
+        doorkeeper = login.doorkeeper(source)
         web_socket = bind_http(host.strip("[]"), int(port))
         running.callback(web_socket.close)
         service = _started(site, workers, None if watch is None else Pace.every(watch))
         running.callback(service.stop, drain)
-        web = HttpServer(create_app(service, hosts=(host, *http_hosts)), host.strip("[]"), int(port), sock=web_socket)
+        web = HttpServer(
+            create_app(service, hosts=(host, *http_hosts), doorkeeper=doorkeeper),
+            host.strip("[]"),
+            int(port),
+            sock=web_socket,
+        )
         running.callback(web.stop)
         web.start()
         _say_ready(f"ready, control on http://{host}:{web.port}")
@@ -242,6 +253,7 @@ def show(site: Site, as_json: bool) -> None:
 add_explain_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
+add_user_commands(main)
 add_installation_commands(main)
 
 

@@ -6,6 +6,7 @@ Named by who is at fault and who can act::
     +- DocumentInvalid           a JSON document of a request; carries every fault with its place
     +- ConfigError               only while loading; the running configuration stays
     |  +- ConfigUnavailable      the directory cannot be reached, or refuses the bind
+    |  |  +- BindRefused         it answers, and refuses this name or password
     |  +- ConfigInvalid          carries every Problem, not only the first
     |  +- WriteError             a change of the directory was not made, or in part
     |     +- WriteConflict       somebody else was faster
@@ -19,6 +20,7 @@ Named by who is at fault and who can act::
     |  +- MoveDestinationNotAllowed 0xC801
     |  +- TooManyMatches         0xA700
     |  +- InvalidObject          0xC000, a C-STORE data set that cannot be read to its end
+    |  |  +- TooMuchInflated     0xA700, a deflated one for which there is no room at present
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
     +- LoginError                over HTTP; told to whoever wants to log in
@@ -106,6 +108,10 @@ class ConfigError(Dcm4pyError):
 
 class ConfigUnavailable(ConfigError):
     """The directory cannot be reached, refuses the bind, or answers only in part."""
+
+
+class BindRefused(ConfigUnavailable):
+    """A server that answers takes this name, or its password, for no one's (RFC 4511 A.1)."""
 
 
 class ConfigInvalid(ConfigError):
@@ -245,6 +251,12 @@ class InvalidObject(RequestError):
     """The data set of a C-STORE cannot be parsed or ends early (PS3.4 B.2.3, cannot understand)."""
 
     status = 0xC000
+
+
+class TooMuchInflated(InvalidObject):
+    """A deflated data set does not fit beside those that are inflated already (PS3.4 B.2.3, out of resources)."""
+
+    status = 0xA700
 
 
 class ObjectMismatch(RequestError):

@@ -1,4 +1,4 @@
-"""The seed scene with a PACS that stays as it is, and the service between it and the viewers (docs/proxy.md)."""
+"""The scene with a PACS that stays as it is, and the service between it and the viewers (docs/proxy.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seed scene: a long-term archive with stale values, a leading archive, a viewer, one LDIF that joins them.
+"""A long-term archive with stale values, a leading archive, a viewer, and one LDIF that joins them.
 
 With --proxy the long-term archive is an Orthanc that stays as it is, and the service stands in front of it. Everything
 runs on loopback and in a temporary directory, and is stopped and removed at the end.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -41,6 +42,25 @@ or, with dcm4che's tools,
 
   movescu -c DCM4CHEE@localhost:{archive} -m StudyInstanceUID={study_uid} --dest STORESCP
 """
+CHANGE = """\
+  {edit} <<'END'
+
+dn: {rule},cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org
+changetype: modify
+replace: dcmAttributeUpdatePolicy
+dcmAttributeUpdatePolicy: SUPPLEMENT
+-
+
+END
+  {program} reload --http {http}
+  {program} explain --study {study_uid} --to STORESCP --http {http}
+  {program} status --http {http}
+  {program} show {source}
+"""
+RULE, PROXY_RULE = (
+    "cn=Leading DCMQRSCP,dicomDeviceName=dcm4chee-arc",
+    "cn=Leading objects,dicomDeviceName=dcm4py-leading",
+)
 
 
 def main() -> int:
@@ -63,7 +83,7 @@ def main() -> int:
         study_uid = str(generate_uid())
         passed = (play_proxy if options.proxy else play)(scene, step, study_uid)
         if options.keep:
-            keep(scene, study_uid, TRY_PROXY if options.proxy else TRY)
+            keep(scene, *((TRY_PROXY, PROXY_RULE) if options.proxy else (TRY, RULE)), study_uid)
         step("stopping everything")
     return 0 if passed else 1
 
@@ -99,13 +119,24 @@ def play(scene: Scene, step: Steps, study_uid: str) -> bool:
     )
 
 
-def keep(scene: Scene, study_uid: str, hints: str) -> None:
+def keep(scene: Scene, hints: str, rule: str, study_uid: str) -> None:
     """Leave it running until Enter or Ctrl-C, with commands to try."""
+    command_line = Path(sys.executable).with_name("dcm4py-leading")
+    device = ["--device", rule.rpartition("=")[2]]
+    change = CHANGE.format(
+        edit=scene.edit,
+        rule=rule,
+        program=command_line if command_line.exists() else f"{sys.executable} -m dcm4py_leading",
+        http=f"http://127.0.0.1:{scene.http_port}",
+        source=shlex.join([*device, *scene.source]),
+        study_uid=study_uid,
+    )
     print(
-        f"\nEverything runs on; the files are in {scene.directory}. Try\n\n"
+        f"\nAll of it is still running; its files are in {scene.directory}. Try\n\n"
         f"{hints.format(study_uid=study_uid, **scene.ports)}\n"
-        f"  curl -X POST http://127.0.0.1:{scene.http_port}/dcm4chee-arc/ctrl/reload\n\n"
-        f"The service's log: {scene.directory / 'service.log'}\nEnter or Ctrl-C ends it."
+        "To let the leading archive fill in what the objects lack, and no more (MERGE is what it was before):\n\n"
+        f"{change}\n"
+        f"The service's log: {scene.directory / 'service.log'}\nEnter or Ctrl-C ends everything."
     )
     try:
         input()

@@ -25,7 +25,7 @@ from tests.fixtures.processes import find_program
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 ROOT = Path(__file__).resolve().parents[1]
-SEED_PORTS = {"archive": 11112, "leading": 11113, "proxy": 11114, "viewer": 11115}
+USUAL_PORTS = {"archive": 11112, "leading": 11113, "proxy": 11114, "viewer": 11115}
 
 
 @dataclass
@@ -38,6 +38,8 @@ class Scene:
     without: frozenset[str]
     running: ExitStack
     source: list[str] = field(default_factory=list)
+    edit: str = ""
+    """The beginning of a shell command that changes the directory; change records in LDIF come on its input."""
     apply_change: Callable[[Path], object] = lambda _: None
     delivered: Callable[[], list[Dataset]] = list
 
@@ -73,6 +75,7 @@ def start_directory(scene: Scene, step: Steps) -> None:
             *("--bind-dn", slapd.bind_dn, "--bind-password-file", str(slapd.password_file)),
             *data_dir,
         ]
+        scene.edit = f"ldapmodify -x -H {slapd.url} -D {slapd.bind_dn} -y {slapd.password_file}"
 
         def ldapmodify(change: Path) -> None:
             done = slapd.ldapmodify(change)
@@ -85,15 +88,16 @@ def start_directory(scene: Scene, step: Steps) -> None:
     quickstart, changes = scene.directory / "quickstart.ldif", scene.directory / "changes.ldif"
     quickstart.write_text(tree)
     changes.write_text("version: 1\n")
+    scene.edit = f"cat >> {changes}"
     scene.source = ["--ldif", str(quickstart), "--ldif", str(changes), *data_dir]
     scene.apply_change = lambda change: shutil.copyfile(change, changes)
 
 
 def on_our_ports(scene: Scene, ldif: Path) -> str:
-    """An LDIF with the ports of this scene instead of the seed's, and loopback instead of all addresses."""
+    """An LDIF with the ports of this scene instead of the usual ones, and loopback instead of all addresses."""
     text = ldif.read_text()
-    for role, seed_port in SEED_PORTS.items():
-        text = text.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {scene.ports[role]}\n")
+    for role, usual_port in USUAL_PORTS.items():
+        text = text.replace(f"dicomPort: {usual_port}\n", f"dicomPort: {scene.ports[role]}\n")
     return text.replace("dcmBindAddress: 0.0.0.0", "dcmBindAddress: 127.0.0.1")
 
 
@@ -231,10 +235,10 @@ def associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
 
 
 def ports() -> dict[str, int]:
-    """The seed's ports if all of them are free, else others."""
+    """The usual ports if all of them are free, else others."""
     try:
-        for port in SEED_PORTS.values():
+        for port in USUAL_PORTS.values():
             socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        return {role: free_port() for role in SEED_PORTS}
-    return dict(SEED_PORTS)
+        return {role: free_port() for role in USUAL_PORTS}
+    return dict(USUAL_PORTS)

@@ -17,6 +17,8 @@ pytest_plugins = [
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
+    "tests.fixtures.chromium",
+    "tests.fixtures.users",
 ]
 
 

@@ -15,14 +15,14 @@ from typing import Any, Literal, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
-from ldap3.operation.search import search_operation
+from ldap3.operation.search import parse_filter, search_operation
 from ldap3.protocol.controls import build_control
 from ldap3.utils.asn1 import decode_message_fast
 from pyasn1.error import PyAsn1Error
 
 from dcm4py_leading.config.bounded import Overrun, within
 from dcm4py_leading.config.ldap_url import LdapUrl
-from dcm4py_leading.errors import ConfigUnavailable
+from dcm4py_leading.errors import BindRefused, ConfigUnavailable
 from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_BYTES
 
@@ -34,6 +34,9 @@ Modification = tuple[str, Literal["add", "delete", "replace"], Sequence[bytes]]
 _log = logging.getLogger(__name__)
 
 _SUCCESS = 0
+_REFUSES_THE_NAME = {19, 32, 48, 49, 50, 53}
+"""constraintViolation and unwillingToPerform are what a locked or expired account gets; noSuchObject,
+inappropriateAuthentication, invalidCredentials, insufficientAccessRights."""
 _OPERATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 _UNDECODABLE = (RecursionError, ValueError, LookupError, TypeError, struct.error, PyAsn1Error)
 """What ldap3 raises for messages that are not as RFC 4511 has them, such as BER nested without end."""
@@ -46,7 +49,8 @@ class Access:
 
     bind_dn: str | None = None
     """None, and no SASL: anonymous."""
-    password: str | None = field(default=None, repr=False)
+    password: str | bytes | None = field(default=None, repr=False)
+    """Octets are sent as they are. Text is prepared first (RFC 4013), and some of it refused."""
     is_sasl_external: bool = False
     """The server knows us by the client certificate, or by the user of the Unix socket (RFC 4422 Appendix A)."""
     start_tls: bool = False
@@ -103,7 +107,8 @@ class Session:
             _, result, *_ = connection.bind()
         if result["result"] != _SUCCESS:
             message = f" ({foreign(result['message'])})" if result.get("message") else ""
-            raise ConfigUnavailable(
+            kind = BindRefused if result["result"] in _REFUSES_THE_NAME else ConfigUnavailable
+            raise kind(
                 f"{self.url}: the server refuses the bind as {self._access.name}: {result['description']}{message}"
             )
 
@@ -145,7 +150,7 @@ class Session:
         self._connection = connection = ldap3.Connection(
             server,
             user=self._access.bind_dn,
-            password=self._access.password,
+            password=self._access.password,  # type: ignore[arg-type]  # the stubs know of text alone
             authentication=ldap3.SASL if is_external else None,
             sasl_mechanism=ldap3.EXTERNAL if is_external else None,
             sasl_credentials="" if is_external else None,
@@ -299,6 +304,15 @@ def reported(session: Session) -> Iterator[None]:
     except (LDAPException, OSError) as err:
         reason = _reason(err)
         raise ConfigUnavailable(f"{session.url}: cannot {session.step}: {reason}") from err
+
+
+def is_filter(text: str) -> bool:
+    """True if the text is a search filter (RFC 4515)."""
+    try:
+        parse_filter(text, None, False, False, None, False)  # type: ignore[no-untyped-call]
+    except (LDAPException, *_UNDECODABLE):
+        return False
+    return True
 
 
 def _shut(connection: ldap3.Connection) -> None:

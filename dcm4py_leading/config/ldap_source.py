@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,9 +94,8 @@ class LdapSource:
         self._read_timeout_seconds = read_timeout_seconds
         self._clock = clock
         self._failover = Failover(self._urls, clock=clock)
-        for url in self._urls:
-            if bind_dn and not (url.is_tls or start_tls or url.is_local):
-                _log.warning("the bind password goes to %s without TLS: use ldaps: or StartTLS", url)
+        for url in self.unprotected if bind_dn else ():
+            _log.warning("the bind password goes to %s without TLS: use ldaps: or StartTLS", url)
 
     def __repr__(self) -> str:
         return f"LdapSource({self.describe()!r})"
@@ -104,6 +104,11 @@ class LdapSource:
     def urls(self) -> tuple[LdapUrl, ...]:
         """The servers, in order of preference."""
         return self._urls
+
+    @property
+    def unprotected(self) -> tuple[LdapUrl, ...]:
+        """The servers to which a password would go over the network without TLS."""
+        return tuple(url for url in self._urls if not (url.is_tls or self._access.start_tls or url.is_local))
 
     def describe(self) -> str:
         """The URLs, in the order in which they are tried."""
@@ -146,6 +151,17 @@ class LdapSource:
             except ConfigUnavailable as err:
                 reasons.append(str(err))
         raise ConfigUnavailable("; ".join(reasons))
+
+    def bind_as(self, url: LdapUrl, dn: str, password: bytes) -> None:
+        """Bind to one of the servers under another name, on a connection of its own, and let go again.
+
+        Raises BindRefused, ConfigUnavailable, and ValueError without a password: that would bind anonymously, and
+        look as if it did not (RFC 4513 5.1.2).
+        """
+        if not (dn and password):
+            raise ValueError("expected a name and a password to bind as")
+        access = replace(self._access, bind_dn=dn, password=password, is_sasl_external=False)
+        with_session(url, access, self._read_timeout_seconds, lambda _: None)
 
     def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
         """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
@@ -316,6 +332,22 @@ class DirectorySession:
             cookie = result.get("controls", {}).get(_PAGED_RESULTS, {}).get("value", {}).get("cookie")
             if not cookie or (most is not None and len(entries) > most):
                 return tuple(entries)
+
+    def first_matches(
+        self, base: str, search_filter: str, attributes: Sequence[str], *, most: int, scope: Scope = "SUBTREE"
+    ) -> tuple[Entry, ...] | None:
+        """Some of the entries that match, no more than ``most``; None if there is no base.
+
+        Parts of the tree on other servers are passed over: Active Directory names some below each of its roots.
+        """
+        result, response = self.session.search(
+            base, search_filter, scope, attributes=list(attributes) or [ldap3.NO_ATTRIBUTES], size_limit=most
+        )
+        if result["result"] == _NO_SUCH_OBJECT:
+            return None
+        if result["result"] != _SIZE_LIMIT_EXCEEDED:
+            _check(self.url, result, f"refuses the search below {base}")
+        return tuple(self._entry(found) for found in response if found["type"] == "searchResEntry")[:most]
 
     def _entry(self, found: Mapping[str, Any]) -> Entry:
         if found["type"] != "searchResEntry":

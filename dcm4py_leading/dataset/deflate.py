@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.errors import InvalidObject
-from dcm4py_leading.model.bounds import INFLATED_BYTES, INFLATED_TIMES
+from dcm4py_leading.errors import InvalidObject, TooMuchInflated
+from dcm4py_leading.model.bounds import INFLATED_AT_ONCE_BYTES, INFLATED_BYTES, INFLATED_TIMES
 
 _CHUNK = 1 << 18
+
+
+class _Budget:
+    """How many octets the inflated data sets of this process have. Safe under threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        # It may be asked for again by the collector of garbage, within itself.
+        self._lock = threading.RLock()
+        self._taken = 0
+
+    def take(self, more: int, own: int) -> None:
+        """Room for so many ``more``, of one that has its ``own`` already. Raises TooMuchInflated."""
+        with self._lock:
+            others = self._taken - own
+            if others and self._taken + more > self._most:
+                raise TooMuchInflated(
+                    f"a deflated data set does not fit beside {others} octets of others that are inflated"
+                )
+            self._taken += more
+
+    def give_back(self, own: int) -> None:
+        """One is held no longer."""
+        with self._lock:
+            self._taken -= own
+
+
+_BUDGET = _Budget(INFLATED_AT_ONCE_BYTES)
+
+
+class _Inflated(bytearray):
+    """An inflated data set, of which the octets count as long as anybody has a view of it."""
+
+    def __init__(self, budget: _Budget) -> None:
+        super().__init__()
+        self._budget = budget
+        self._counted = 0
+
+    def add(self, part: bytes) -> None:
+        """Raises TooMuchInflated."""
+        self._budget.take(len(part), self._counted)
+        self._counted += len(part)
+        self += part
+
+    def __del__(self) -> None:
+        self._budget.give_back(self._counted)
 
 
 def most_inflated(deflated_length: int) -> int:
@@ -22,12 +69,13 @@ def most_inflated(deflated_length: int) -> int:
 def inflated(data: Buffer, *, most: int | None = None) -> bytearray:
     """What ``data`` is when it is inflated; a zlib header and check sum, which do not belong there, are taken too.
 
-    Raises InvalidObject, also where that has more than ``most`` octets (as `most_inflated` has it, if None).
+    Raises InvalidObject, also where that has more than ``most`` octets (as `most_inflated` has it, if None), and
+    TooMuchInflated where there is no room for it at present.
     """
     limit = most_inflated(len(data)) if most is None else most
     view = memoryview(data)
     inflate = zlib.decompressobj(zlib.MAX_WBITS if has_zlib_header(view) else -zlib.MAX_WBITS)
-    whole = bytearray()
+    whole = _Inflated(_BUDGET)
     for at in range(0, len(view), _CHUNK):
         piece: Buffer = view[at : at + _CHUNK]
         while not inflate.eof:
@@ -37,7 +85,7 @@ def inflated(data: Buffer, *, most: int | None = None) -> bytearray:
                 raise InvalidObject("the data set is not deflated, as its transfer syntax says, or damaged") from err
             if len(whole) + len(part) > limit:
                 raise InvalidObject(f"the deflated data set has more than {limit} octets when it is inflated")
-            whole += part
+            whole.add(part)
             piece = inflate.unconsumed_tail
             if not piece and len(part) < _CHUNK:
                 break

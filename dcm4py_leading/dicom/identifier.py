@@ -29,7 +29,7 @@ from dcm4py_leading.dataset.scan import (
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.dataset.vr import LONG_VRS, dictionary_vr
 from dcm4py_leading.dicom.message import Request
-from dcm4py_leading.errors import IdentifierMismatch, InvalidObject, StatusError
+from dcm4py_leading.errors import IdentifierMismatch, InvalidObject, StatusError, TooMuchInflated
 from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
@@ -83,6 +83,8 @@ def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
         if len(data) <= _SMALL and (plain := _plain(data, encoding)):
             return data, encoding, plain
         ds = parse(data, encoding, most_elements=bounds.IDENTIFIER_ELEMENTS)
+    except TooMuchInflated:
+        raise
     except InvalidObject as err:
         raise IdentifierMismatch(f"the identifier: {err}") from err
     if _may_be_cut(data, ds):

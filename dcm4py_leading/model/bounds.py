@@ -53,6 +53,73 @@ JSON_FAULTS: Final = 200
 
 Beyond: the others are not told."""
 
+# -- Log-in
+
+LOGIN_FAILURES: Final = 10
+"""Wrong log-ins with one user name, or from one address (of IPv6, one /64 network), within the next row's time.
+
+Beyond: 429 with Retry-After, also for the right password."""
+
+LOGIN_FAILURES_SECONDS: Final = 300.0
+"""For how long a wrong log-in counts.
+
+Beyond: it is forgotten."""
+
+LOGIN_FAILURES_REMEMBERED: Final = 10_000
+"""User names and addresses with wrong log-ins.
+
+Beyond: the one whose last wrong log-in is the longest ago is forgotten."""
+
+LOGIN_NAME_CHARACTERS: Final = 256
+"""Length of a user name.
+
+Beyond: the log-in counts as a wrong one."""
+
+LOGIN_PASSWORD_CHARACTERS: Final = 1024
+"""Length of a password.
+
+Beyond: the log-in counts as a wrong one."""
+
+LOGIN_FORM_BYTES: Final = 32_768
+"""Length of the log-in form as it is sent.
+
+Beyond: 413."""
+
+LOGIN_IDLE_SECONDS: Final = 1800.0
+"""A session without a request.
+
+Beyond: it is over; whoever comes back logs in again."""
+
+LOGIN_SESSION_SECONDS: Final = 43_200.0
+"""A session from its log-in.
+
+Beyond: it is over."""
+
+LOGIN_SESSIONS: Final = 1000
+"""Sessions of all users.
+
+Beyond: the one without a request for longest is over."""
+
+LOGIN_SESSIONS_OF_A_USER: Final = 16
+"""Sessions of one user.
+
+Beyond: his that is without a request for longest is over."""
+
+LOGIN_REMEMBERED_SECONDS: Final = 60.0
+"""How long a name and password that came by HTTP Basic are known to be right.
+
+Beyond: they are checked again."""
+
+LOGIN_REMEMBERED: Final = 256
+"""How many of these are known.
+
+Beyond: the one that was used the longest ago is checked again."""
+
+PASSWORD_FILE_BYTES: Final = 1_048_576
+"""Length of a password file.
+
+Beyond: nobody can log in by it; the service does not start with it."""
+
 # -- Answers of other systems
 
 COMMAND_SECONDS: Final = 10.0
@@ -124,6 +191,11 @@ INFLATED_TIMES: Final = 32
 """How many times as long a deflated data set may become.
 
 Beyond: as above."""
+
+INFLATED_AT_ONCE_BYTES: Final = 1_073_741_824
+"""All deflated data sets that are held inflated at once, in each process. One that is alone may have more.
+
+Beyond: A700; of a retrieve, the sub-operation fails."""
 
 # -- What waits for a peer
 

@@ -16,6 +16,8 @@ from dcm4py_leading.web.gate.headers import SecurityHeaders
 from dcm4py_leading.web.gate.identity import Doorkeeper, NoDoor
 from dcm4py_leading.web.gate.origin import OwnOrigin
 from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
+from dcm4py_leading.web.login.endpoints import login_routes
 from dcm4py_leading.web.own.explain import Explainer, explain_route
 from dcm4py_leading.web.own.health import Healthy, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
@@ -37,6 +39,7 @@ def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doo
     return guarded_app(
         [
             *_own_routes(control),
+            *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
             *control_routes(control, changing=_room("ctrl/reload", threads=1), looking=_room("ctrl")),
         ],
         hosts=hosts,

@@ -8,9 +8,10 @@ import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
+from dcm4py_leading.dataset import deflate
 from dcm4py_leading.dicom.identifier import decode, decode_identifier
 from dcm4py_leading.dicom.message import Request
-from dcm4py_leading.errors import IdentifierMismatch
+from dcm4py_leading.errors import IdentifierMismatch, TooMuchInflated
 from dcm4py_leading.model import bounds
 from dcm4py_leading.service.encode import encoded
 
@@ -68,6 +69,17 @@ def test_an_identifier_is_what_pydicom_reads(transfer_syntax: str) -> None:
 def test_what_cannot_be_inflated_is_an_identifier_mismatch() -> None:
     with pytest.raises(IdentifierMismatch):
         decode_identifier(request(b"no deflated data set", DEFLATED))
+
+
+def test_a_deflated_one_for_which_there_is_no_room_is_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deflate, "_BUDGET", deflate._Budget(1000))
+    other = deflate.inflated(deflate.deflated(bytes(1000)))
+    data = encoded(cut_keys(), DEFLATED)
+    with pytest.raises(TooMuchInflated) as raised:
+        decode_identifier(request(data, DEFLATED))
+    assert raised.value.status == 0xA700
+    del other
+    assert decode_identifier(request(data, DEFLATED)).StudyInstanceUID == "1.2.33"
 
 
 def cut_keys() -> Dataset:

@@ -16,8 +16,8 @@ from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.answers import is_for_people, refusal
 from dcm4py_leading.web.http.rooms import Endpoint
 
-LOGIN = "/ui/login"
-PUBLIC = frozenset({"/health/live", "/health/ready", LOGIN, "/ui/assets/{name}"})
+LOGIN, LOGOUT = "/ui/login", "/ui/logout"
+PUBLIC = frozenset({"/health/live", "/health/ready", LOGIN, LOGOUT, "/ui/assets/{name}"})
 """Paths of routes that answer everybody."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="dcm4py-leading", charset="UTF-8"'}

@@ -106,8 +106,9 @@ class Field:
             return ""
         match self.shape:
             case Shape.DURATION | Shape.MILLISECONDS:
-                is_span = isinstance(meant, timedelta)
-                return duration_in_words(meant, language) if is_span else translate(language, "words.never")
+                if isinstance(meant, timedelta):
+                    return duration_in_words(meant, language)
+                return translate(language, "words.never")
             case Shape.UID:
                 return uid_in_words(value.strip())
             case Shape.TAG if isinstance(meant, Tag):

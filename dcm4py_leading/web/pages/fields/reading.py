@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary
 
 _CATEGORIES = {"SOP Class": "sop", "Transfer Syntax": "syntax"}
 

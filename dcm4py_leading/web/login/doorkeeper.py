@@ -1,0 +1,103 @@
+"""Who asks: by the cookie of a session, or by HTTP Basic; and how one logs in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from cachetools import TTLCache
+from starlette.requests import Request
+
+from dcm4py_leading.errors import LoginRefused, LoginUnavailable
+from dcm4py_leading.log import word
+from dcm4py_leading.model.bounds import HTTP_THREADS, LOGIN_REMEMBERED, LOGIN_REMEMBERED_SECONDS
+from dcm4py_leading.web.gate.identity import Authenticator, Identity
+from dcm4py_leading.web.login.cookie import session_id_of
+from dcm4py_leading.web.login.credentials import Credentials, basic_credentials
+from dcm4py_leading.web.login.sessions import Sessions
+from dcm4py_leading.web.login.throttle import Throttle
+
+LOG = logging.getLogger(__name__)
+
+_ID_BYTES = 32
+
+
+class LoginDoorkeeper:
+    """Doorkeeper where a log-in is configured. Its coroutines run in one event loop."""
+
+    def __init__(
+        self,
+        users: Authenticator,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
+        key: bytes | None = None,
+    ) -> None:
+        """``key`` of the hashes under which right passwords are remembered for a short time; random if None."""
+        self._users = users
+        self._throttle = Throttle(clock=clock)
+        self.sessions = Sessions(clock=clock, new_id=new_id)
+        self._key = key or secrets.token_bytes(_ID_BYTES)
+        self._right: TTLCache[bytes, Identity] = TTLCache(LOGIN_REMEMBERED, LOGIN_REMEMBERED_SECONDS, timer=clock)
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._limiter: CapacityLimiter | None = None
+
+    async def identify(self, request: Request) -> Identity | None:
+        """By Authorization, if it is HTTP Basic; by the cookie of a session otherwise.
+
+        Raises LoginRefused, LoginThrottled, LoginUnavailable for an Authorization that does not do.
+        """
+        authorization = request.headers.get("authorization")
+        credentials = None if authorization is None else basic_credentials(authorization)
+        if credentials is not None:
+            return await self._remembered(credentials, address_of(request))
+        session_id = session_id_of(request)
+        return None if session_id is None else self.sessions.identity_of(session_id)
+
+    async def log_in(self, credentials: Credentials, address: str) -> str:
+        """The identifier of a new session. Raises LoginRefused, LoginThrottled, LoginUnavailable."""
+        identity = await self._checked(credentials, address)
+        LOG.info("log-in of %s (%s) from %s", word(identity.name), ", ".join(sorted(identity.roles)), address)
+        return self.sessions.begin(identity)
+
+    async def _remembered(self, credentials: Credentials, address: str) -> Identity:
+        """Of many requests with the same credentials one is checked; the others wait for it."""
+        key = self._hash(credentials)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            self._throttle.check(credentials.user, address)
+            identity = self._right.get(key)
+            if identity is None:
+                identity = self._right[key] = await self._checked(credentials, address)
+            return identity
+
+    async def _checked(self, credentials: Credentials, address: str) -> Identity:
+        attempt = self._throttle.begin(credentials.user, address)
+        if self._limiter is None:  # it belongs to the event loop, which is there now
+            self._limiter = CapacityLimiter(HTTP_THREADS)
+        try:
+            identity = await run_sync(self._users.authenticate, *credentials, limiter=self._limiter)
+        except LoginRefused:
+            LOG.info("a log-in from %s was refused: wrong user name or password, or no role", address)
+            raise
+        except LoginUnavailable:
+            self._throttle.void(attempt)
+            raise
+        self._throttle.right(attempt)
+        return identity
+
+    def _hash(self, credentials: Credentials) -> bytes:
+        user, password = (text.encode("utf-8", "surrogatepass") for text in credentials)
+        return hmac.digest(self._key, hashlib.sha256(user).digest() + hashlib.sha256(password).digest(), "sha256")
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return "-" if request.client is None else request.client.host

@@ -1,0 +1,125 @@
+"""A pause for whoever tries passwords: by user name, and by where they come from.
+
+An attempt counts as wrong from its beginning until it has turned out to be right, so that many at the same time are no
+way around it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dcm4py_leading.errors import LoginThrottled
+from dcm4py_leading.log import word
+from dcm4py_leading.model.bounds import LOGIN_FAILURES, LOGIN_FAILURES_REMEMBERED, LOGIN_FAILURES_SECONDS
+from dcm4py_leading.web.login.credentials import name_key
+
+LOG = logging.getLogger(__name__)
+
+_SHOWN_CHARACTERS = 64
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A log-in under way."""
+
+    began: float
+    user: Key
+    address: Key
+
+
+class Throttle:
+    """Counts wrong log-ins. Safe under threads."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        """``clock`` in seconds."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[Key, deque[float]] = OrderedDict()
+        """Of each key the times of the last ones; the key that failed last is the last one."""
+        self._told: dict[Key, float] = {}
+        """Until when a key's pause has been told."""
+
+    def begin(self, user: str, address: str) -> Attempt:
+        """An attempt that counts as wrong, until it is `right`, or `void`. Raises LoginThrottled."""
+        with self._lock:
+            attempt = Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address)))
+            self._check(attempt, user)
+            for key in (attempt.user, attempt.address):
+                self._failures.setdefault(key, deque(maxlen=LOGIN_FAILURES)).append(attempt.began)
+                self._failures.move_to_end(key)
+            while len(self._failures) > LOGIN_FAILURES_REMEMBERED:
+                self._failures.popitem(last=False)
+            return attempt
+
+    def check(self, user: str, address: str) -> None:
+        """Raise LoginThrottled where an attempt would be refused."""
+        with self._lock:
+            self._check(Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address))), user)
+
+    def right(self, attempt: Attempt) -> None:
+        """Forget it, and the user's wrong ones; those of the address stay, where others may be trying."""
+        with self._lock:
+            self._failures.pop(attempt.user, None)
+            self._take_back(attempt.address, attempt.began)
+
+    def void(self, attempt: Attempt) -> None:
+        """Forget it: nobody could tell whether it was right."""
+        with self._lock:
+            self._take_back(attempt.user, attempt.began)
+            self._take_back(attempt.address, attempt.began)
+
+    def _take_back(self, key: Key, began: float) -> None:
+        times = self._failures.get(key)
+        if times is not None and began in times:
+            times.remove(began)
+            if not times:
+                del self._failures[key]
+
+    def _check(self, attempt: Attempt, user: str) -> None:
+        pauses = {key: self._pause(key, attempt.began) for key in (attempt.user, attempt.address)}
+        key, seconds = max(pauses.items(), key=lambda item: item[1])
+        if seconds > 0:
+            self._tell(key, attempt.began, seconds, user)
+            minutes = math.ceil(seconds / 60)
+            raise LoginThrottled(
+                f"too many wrong log-ins: try again in {minutes} minute{'s' * (minutes != 1)}",
+                retry_after_seconds=math.ceil(seconds),
+            )
+
+    def _pause(self, key: Key, now: float) -> float:
+        """Seconds until the oldest of the last failures no longer counts; 0 where there are not that many."""
+        times = self._failures.get(key)
+        if times is None or len(times) < LOGIN_FAILURES:
+            return 0.0
+        return max(0.0, times[0] + LOGIN_FAILURES_SECONDS - now)
+
+    def _tell(self, key: Key, now: float, seconds: float, user: str) -> None:
+        """Once for each pause."""
+        self._told = {told: until for told, until in self._told.items() if until > now}
+        if key in self._told or len(self._told) >= LOGIN_FAILURES_REMEMBERED:
+            return
+        self._told[key] = now + seconds
+        kind, name = key
+        who = f"for user {word(user[:_SHOWN_CHARACTERS])}" if kind == "user" else f"from {name}"
+        LOG.warning("%d wrong log-ins %s: refused for %d s", LOGIN_FAILURES, who, math.ceil(seconds))
+
+
+def _network(address: str) -> str:
+    """Whom an address belongs to: one IPv4 address, or the /64 network that a site has of IPv6 at least."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,469 @@
+"""Log-in over HTTP: the form, the cookie of a session, HTTP Basic; users in a real directory."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, cast
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dcm4py_leading.config.ldap_login import LoginSearch
+from dcm4py_leading.errors import LoginRefused
+from dcm4py_leading.model.bounds import (
+    LOGIN_FAILURES,
+    LOGIN_FAILURES_SECONDS,
+    LOGIN_FORM_BYTES,
+    LOGIN_IDLE_SECONDS,
+    LOGIN_REMEMBERED_SECONDS,
+    LOGIN_SESSION_SECONDS,
+)
+from dcm4py_leading.web.app import Control, create_app, guarded_app
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Authenticator, Identity, Role
+from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
+from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
+from dcm4py_leading.web.login.endpoints import login_routes, own_page
+from tests.fixtures.directory import BASE_DN, DirectoryServer
+from tests.fixtures.http import served
+from tests.fixtures.slapd import Slapd
+from tests.fixtures.users import PASSWORDS, source_of
+
+GROUPS = {**DEFAULT_GROUPS, Role.SERVICE: (f"cn=watchers,ou=programs,{BASE_DN}",)}
+PAGE = "/ui/devices"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Users:
+    """Authenticator that counts how often it is asked; anna's password is hers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def authenticate(self, user: str, password: str) -> Identity:
+        self.asked += 1
+        if (user.lower(), password) != ("anna", PASSWORDS["anna"]):
+            raise LoginRefused("wrong")
+        return Identity("anna", frozenset({Role.ADMINISTRATOR}))
+
+
+class Site:
+    """What answers, and those who ask: each client has cookies of its own."""
+
+    def __init__(self, users: Authenticator, running: ExitStack) -> None:
+        self.clock = Clock()
+        self.doorkeeper = LoginDoorkeeper(users, clock=self.clock)
+        self._running = running
+
+        async def who(request: Request) -> Response:
+            identity: Identity = request.state.identity
+            return JSONResponse({"name": identity.name, "roles": sorted(identity.roles)})
+
+        routes = [
+            Route(PAGE, needs(Role.VIEWER, who)),
+            Route("/viewer", needs(Role.VIEWER, who)),
+            Route("/administrator", needs(Role.ADMINISTRATOR, who)),
+            Route("/service", needs(Role.SERVICE, who)),
+            *login_routes(self.doorkeeper),
+        ]
+        app = guarded_app(routes, doorkeeper=self.doorkeeper)
+        self.address = str(running.enter_context(served(app=app)).base_url)
+
+    def client(self) -> httpx.Client:
+        return self._running.enter_context(httpx.Client(base_url=self.address, trust_env=False))
+
+
+def log_in(client: httpx.Client, user: str, password: str | None = None, **more: str) -> httpx.Response:
+    form = {"user": user, "password": PASSWORDS[user] if password is None else password, **more}
+    return client.post("/ui/login", data=form)
+
+
+@pytest.fixture
+def users() -> Users:
+    return Users()
+
+
+@pytest.fixture
+def site(users: Users) -> Iterator[Site]:
+    with ExitStack() as running:
+        yield Site(users, running)
+
+
+@pytest.fixture
+def directory_site(users_directory: DirectoryServer) -> Iterator[Site]:
+    with ExitStack() as running:
+        yield Site(DirectoryUsers(source_of(users_directory), LoginSearch(), GROUPS), running)
+
+
+# By the directory.
+
+
+@pytest.mark.parametrize(
+    ("user", "roles"), [("anna", ["administrator"]), ("vera", ["viewer"]), ("prometheus", ["service"])]
+)
+def test_roles_come_from_groups(directory_site: Site, user: str, roles: list[str]) -> None:
+    answer = directory_site.client().get(f"/{roles[0]}", auth=(user, PASSWORDS[user]))
+    assert answer.json() == {"name": user, "roles": roles}
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "status"),
+    [
+        ("anna", "/viewer", 200),
+        ("anna", "/service", 200),
+        ("vera", "/administrator", 403),
+        ("vera", "/service", 403),
+        ("prometheus", "/viewer", 403),
+        ("otto", "/viewer", 401),
+    ],
+)
+def test_role_lets_in_where_it_is_needed(directory_site: Site, user: str, path: str, status: int) -> None:
+    assert directory_site.client().get(path, auth=(user, PASSWORDS[user])).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("anna", "wrong"),
+        ("anna", ""),
+        ("nobody", PASSWORDS["anna"]),
+        ("*)(uid=*", PASSWORDS["anna"]),
+        ("otto", PASSWORDS["otto"]),
+        ("anna\0", PASSWORDS["anna"]),
+        ("anna", PASSWORDS["anna"] + "\0"),
+        ("", ""),
+    ],
+)
+def test_whoever_is_refused_is_not_told_why(directory_site: Site, user: str, password: str) -> None:
+    client = directory_site.client()
+    answer = log_in(client, user, password)
+    assert answer.status_code == 403
+    assert "Wrong user name or password, or no role here." in answer.text
+    assert "set-cookie" not in answer.headers
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
+    basic = client.get("/viewer", headers={"Authorization": f"Basic {token}"})
+    assert basic.status_code == 401
+    assert basic.json() == {"errorMessage": "wrong user name or password, or no role here"}
+
+
+def test_log_in_by_the_form(directory_site: Site) -> None:
+    client = directory_site.client()
+    answer = log_in(client, "vera")
+    assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
+    assert client.get("/viewer").json() == {"name": "vera", "roles": ["viewer"]}
+    assert client.get("/administrator").status_code == 403
+    assert directory_site.client().get("/viewer").status_code == 401
+
+
+def test_directory_that_is_down_is_503_and_no_wrong_log_in(users_slapd: Slapd, caplog: Any) -> None:
+    with ExitStack() as running:
+        site = Site(DirectoryUsers(source_of(users_slapd), LoginSearch(), GROUPS), running)
+        users_slapd.stop()
+        client = site.client()
+        for _ in range(LOGIN_FAILURES):
+            answer = log_in(client, "anna")
+            assert answer.status_code == 503
+            assert client.get("/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 503
+        assert "gives no answer" in answer.text
+        assert f"nobody can log in: {users_slapd.url}" in caplog.text
+        assert PASSWORDS["anna"] not in caplog.text
+        users_slapd.start()
+        assert log_in(client, "anna").status_code == 303
+
+
+def test_curl_logs_in_as_scripts_do(directory_site: Site) -> None:
+    command = ["curl", "-s", "-u", f"anna:{PASSWORDS['anna']}", f"{directory_site.address}/administrator"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == '{"name":"anna","roles":["administrator"]}'
+
+
+# Sessions and their cookie.
+
+
+def test_cookie_is_for_this_host_and_for_no_script(site: Site) -> None:
+    cookie = log_in(site.client(), "anna").headers["set-cookie"]
+    assert re.fullmatch(r"dcm4py=[\w-]{43}; HttpOnly; Path=/; SameSite=strict", cookie)
+
+
+def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
+    transport = httpx.ASGITransport(
+        guarded_app(
+            [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)], doorkeeper=site.doorkeeper
+        )
+    )
+
+    async def cookies() -> tuple[str, int, int]:
+        async with httpx.AsyncClient(transport=transport, base_url="https://localhost") as client:
+            answer = await client.post("/ui/login", data={"user": "anna", "password": PASSWORDS["anna"]})
+            right = await client.get("/viewer")
+            session_id = client.cookies["__Host-dcm4py"]
+            client.cookies.clear()
+            under_the_other_name = await client.get("/viewer", headers={"Cookie": f"dcm4py={session_id}"})
+            return answer.headers["set-cookie"], right.status_code, under_the_other_name.status_code
+
+    cookie, right, under_the_other_name = asyncio.run(cookies())
+    assert re.fullmatch(r"__Host-dcm4py=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", cookie)
+    assert (right, under_the_other_name) == (200, 401)
+
+
+def test_identifier_that_somebody_else_chose_never_counts(site: Site) -> None:
+    client = site.client()
+    client.cookies.set("dcm4py", "chosen-by-somebody-else", domain="127.0.0.1")
+    assert client.get("/viewer").status_code == 401
+    answer = log_in(client, "anna")
+    assert "chosen" not in answer.headers["set-cookie"]
+    assert client.get("/viewer").status_code == 200
+    other = site.client()
+    other.cookies.set("dcm4py", "chosen-by-somebody-else", domain="127.0.0.1")
+    assert other.get("/viewer").status_code == 401
+
+
+def test_log_in_ends_the_session_before_it(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    before = client.cookies["dcm4py"]
+    log_in(client, "anna")
+    assert client.cookies["dcm4py"] != before
+    assert site.client().get("/viewer", headers={"Cookie": f"dcm4py={before}"}).status_code == 401
+    assert client.get("/viewer").status_code == 200
+
+
+def test_log_out_ends_the_session_on_the_server(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    stolen = client.cookies["dcm4py"]
+    answer = client.post("/ui/logout")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/login")
+    assert "dcm4py" not in client.cookies
+    assert site.client().get("/viewer", headers={"Cookie": f"dcm4py={stolen}"}).status_code == 401
+    assert client.post("/ui/logout").status_code == 303
+    assert client.get("/ui/logout").status_code == 405
+
+
+def test_log_out_everywhere(site: Site) -> None:
+    here, there = site.client(), site.client()
+    for client in (here, there):
+        log_in(client, "anna")
+    assert there.get("/viewer").status_code == 200
+    here.post("/ui/logout?everywhere")
+    assert there.get("/viewer").status_code == 401
+
+
+def test_session_ends_by_time(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    site.clock.now += LOGIN_IDLE_SECONDS - 1
+    assert client.get("/viewer").status_code == 200
+    site.clock.now += LOGIN_IDLE_SECONDS
+    assert client.get("/viewer").status_code == 401
+    log_in(client, "anna")
+    for _ in range(int(LOGIN_SESSION_SECONDS / 1000)):
+        assert client.get("/viewer").status_code == 200
+        site.clock.now += 1010
+    assert client.get("/viewer").status_code == 401
+
+
+# The form.
+
+
+def test_form_works_without_scripts_and_leads_back(site: Site) -> None:
+    client = site.client()
+    asked = client.get(f"{PAGE}?search=a%26b")
+    assert asked.status_code == 303
+    form = client.get(asked.headers["location"])
+    target = re.search(r'name="next" value="([^"]*)"', form.text)
+    assert target is not None
+    assert log_in(client, "anna", next=target[1]).headers["location"] == f"{PAGE}?search=a%26b"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/ui/",
+        "//evil.example/ui/devices",
+        "/\\evil.example/ui/",
+        "/ui/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/ui/devices\r\nSet-Cookie: a=b",
+        "/ui",
+        "/dcm4chee-arc/ctrl/status",
+        "/ui/login",
+        "/ui/login?next=/ui/login",
+        "/ui/logout",
+        " /ui/devices",
+        "/\tui/devices",
+        "http:/ui/devices",
+        "",
+    ],
+)
+def test_nobody_is_led_elsewhere(site: Site, target: str) -> None:
+    client = site.client()
+    assert own_page(target) == PAGE
+    form = client.get("/ui/login", params={"next": target})
+    assert f'name="next" value="{PAGE}"' in form.text
+    assert log_in(client, "anna", next=target).headers["location"] == PAGE
+
+
+@pytest.mark.parametrize("target", ["/ui/control", "/ui/devices/a%20b?x=//evil.example", "/ui/devices#part"])
+def test_own_pages_are_led_to(target: str) -> None:
+    assert own_page(target) == target
+
+
+def test_what_was_typed_is_shown_as_text_and_the_password_never(site: Site) -> None:
+    answer = log_in(site.client(), '"><script>alert(1)</script>', "a secret word", next='/ui/"><script>')
+    assert "<script>alert" not in answer.text and '"><script>' not in answer.text
+    assert "&lt;script&gt;alert(1)" in answer.text
+    assert "a secret word" not in answer.text
+
+
+def test_form_speaks_german(site: Site) -> None:
+    answer = site.client().get("/ui/login", headers={"Accept-Language": "de"})
+    assert "Benutzername" in answer.text
+
+
+def test_whoever_is_logged_in_is_not_asked_again(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    answer = client.get("/ui/login?next=/ui/control")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/control")
+
+
+def test_form_is_bounded(site: Site, users: Users) -> None:
+    client = site.client()
+    assert client.post("/ui/login", data={"user": "a" * LOGIN_FORM_BYTES}).status_code == 413
+    many = "&".join(f"field{number}=x" for number in range(1000))
+    assert client.post("/ui/login", content=many).status_code == 403
+    assert client.post("/ui/login", content=b"\xff\xfe=\x00").status_code == 403
+
+
+def test_page_of_another_site_cannot_log_anybody_in(site: Site, users: Users) -> None:
+    form = {"user": "anna", "password": PASSWORDS["anna"]}
+    answer = site.client().post("/ui/login", data=form, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert users.asked == 0
+
+
+# HTTP Basic.
+
+
+def test_right_password_is_remembered_for_a_short_time(site: Site, users: Users) -> None:
+    client = site.client()
+    auth = ("anna", PASSWORDS["anna"])
+    for _ in range(3):
+        assert client.get("/viewer", auth=auth).status_code == 200
+    assert users.asked == 1
+    site.clock.now += LOGIN_REMEMBERED_SECONDS
+    assert client.get("/viewer", auth=auth).status_code == 200
+    assert users.asked == 2
+
+
+def test_wrong_password_is_never_remembered(site: Site, users: Users) -> None:
+    client = site.client()
+    assert client.get("/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 200
+    for _ in range(2):
+        assert client.get("/viewer", auth=("anna", "wrong")).status_code == 401
+    assert users.asked == 3
+    # Neither part may flow into the other.
+    assert client.get("/viewer", auth=("ann", f"a{PASSWORDS['anna']}")).status_code == 401
+
+
+def test_basic_begins_no_session(site: Site) -> None:
+    client = site.client()
+    assert "set-cookie" not in client.get("/viewer", auth=("anna", PASSWORDS["anna"])).headers
+    assert client.get("/viewer").status_code == 401
+
+
+def test_wrong_basic_is_not_made_good_by_a_cookie(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    assert client.get("/viewer", auth=("anna", "wrong")).status_code == 401
+    assert client.get("/viewer", headers={"Authorization": "Basic !"}).status_code == 401
+    assert client.get("/viewer", headers={"Authorization": "Bearer x"}).status_code == 200
+
+
+# Too many.
+
+
+def test_ten_wrong_log_ins_are_throttled_and_then_the_right_one_too(
+    site: Site, users: Users, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = site.client()
+    for number in range(LOGIN_FAILURES):
+        assert log_in(client, "anna", f"guess number {number}").status_code == 403
+    answer = log_in(client, "anna")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "300")
+    assert "Try again in 5 min" in answer.text
+    assert users.asked == LOGIN_FAILURES
+    basic = client.get("/viewer", auth=("anna", PASSWORDS["anna"]))
+    assert (basic.status_code, basic.headers["retry-after"]) == (429, "300")
+    assert caplog.text.count("10 wrong log-ins") == 1
+    assert "guess number" not in caplog.text
+    site.clock.now += LOGIN_FAILURES_SECONDS
+    assert log_in(client, "anna").status_code == 303
+
+
+def test_basic_is_throttled_alike(site: Site, users: Users) -> None:
+    client = site.client()
+    right = ("anna", PASSWORDS["anna"])
+    assert client.get("/viewer", auth=right).status_code == 200
+    for number in range(LOGIN_FAILURES):
+        assert client.get("/viewer", auth=("anna", f"wrong {number}")).status_code == 401
+    assert client.get("/viewer", auth=("anna", "wrong")).status_code == 429
+    assert client.get("/viewer", auth=right).status_code == 429, "also one that is remembered"
+    assert log_in(client, "anna").status_code == 429
+    assert users.asked == LOGIN_FAILURES + 1
+
+
+def test_sessions_are_not_touched_by_others_wrong_log_ins(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    for number in range(LOGIN_FAILURES + 1):
+        log_in(site.client(), "anna", f"wrong {number}")
+    assert client.get("/viewer").status_code == 200
+
+
+# The service itself.
+
+
+class Service:
+    def is_ready(self) -> bool:
+        return True
+
+    def state(self) -> dict[str, object]:
+        return {"device": "dcm4chee-arc"}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the service is asked for {name}")
+
+
+def test_service_asks_for_a_log_in(users: Users) -> None:
+    app = create_app(cast(Control, Service()), doorkeeper=LoginDoorkeeper(users))
+    with served(app=app) as client:
+        assert client.get("/dcm4chee-arc/ctrl/status").status_code == 401
+        assert client.get("/dcm4chee-arc/ctrl/status", auth=("anna", PASSWORDS["anna"])).status_code == 200
+        assert client.get("/ui/login").status_code == 200
+
+
+def test_without_a_log_in_there_is_nothing_to_type() -> None:
+    with served(app=create_app(cast(Control, Service()))) as client:
+        assert client.get("/ui/login").headers["location"] == PAGE
+        assert client.get("/dcm4chee-arc/ctrl/status").status_code == 200
+
+
+async def _nothing(_: Request) -> Response:
+    return Response()
