@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,7 +23,7 @@ def client() -> Iterator[httpx.Client]:
         request.state.nonce = "a-nonce"
         return render(request, "base.html")
 
-    with served(Route("/ui/page", page)) as made:
+    with served(app=Starlette(routes=[Route("/ui/page", page)])) as made:
         yield made
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.web.pages.entry.kinds import RULES, Kind, by_kind
+from dcm4py_leading.web.pages.entry.widgets import shown_values
 from dcm4py_leading.web.pages.places import (
     Place,
     below,
@@ -62,8 +62,7 @@ def rules_below(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:
 
 def masked_values(entry: Entry, attributes: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Attributes with their values to be looked at: secrets are hidden."""
-    classes = entry.values("objectClass")
-    return [(name, tuple(masked(name, value, classes) for value in entry.values(name))) for name in attributes]
+    return [(name, shown_values(entry, name)) for name in attributes]
 
 
 def _listed(place: Place, kind: Kind, entry: Entry) -> Listed:

@@ -13,10 +13,12 @@ from dcm4py_leading.web.pages.entry.widgets import (
     Widget,
     condition_of,
     naming_attributes,
+    shown_values,
     widget_of,
 )
 from dcm4py_leading.web.pages.fields.field import Field, Shape, label_of
 from dcm4py_leading.web.pages.fields.of_entry import by_task, fields_of
+from dcm4py_leading.web.pages.fields.tasks import PROMINENT
 from dcm4py_leading.web.pages.texts import Language
 
 _MORE_ROWS = 2
@@ -76,9 +78,9 @@ class FieldView:
         return scheme, specific
 
     @property
-    def is_wide(self) -> bool:
-        """True if the element takes several lines."""
-        return self.widget in (Widget.CHECKS, Widget.ROWS, Widget.LINES, Widget.CONDITIONS)
+    def is_prominent(self) -> bool:
+        """True if it is shown at once; other fields are folded, as nobody has set them."""
+        return bool(self.values or self.errors or self.field.required) or self.name in PROMINENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ def tasks_view(
 
     def view(field: Field) -> FieldView:
         widget = widgets[field.attribute][1]
-        shown = values.get(field.attribute, entry.values(field.attribute))
+        stored = shown_values(entry, field.attribute)
+        shown = stored if widget is Widget.SHOWN else values.get(field.attribute, stored)
         return FieldView(
             field=field,
             label=label_of(field.attribute, language),

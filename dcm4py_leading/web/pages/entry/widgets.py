@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.config.dn import rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.secret_values import is_secret
+from dcm4py_leading.config.secret_values import is_secret, masked
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.fields.field import Field, Shape
 from dcm4py_leading.web.pages.fields.reading import tag_of, uid_of
@@ -80,9 +80,16 @@ def naming_attributes(entry: Entry) -> frozenset[str]:
 
 
 def _can_be_typed(field: Field, entry: Entry) -> bool:
+    """False for what holds a secret, even a part of it, or is no text."""
     values = entry.values(field.attribute)
     is_plain = all(value.isprintable() and "\\x" not in value for value in values)
-    return is_plain and not is_secret(field.attribute)
+    return is_plain and not is_secret(field.attribute) and shown_values(entry, field.attribute) == values
+
+
+def shown_values(entry: Entry, attribute: str) -> tuple[str, ...]:
+    """The values of an attribute to be looked at: secrets are hidden."""
+    classes = entry.values("objectClass")
+    return tuple(masked(attribute, value, classes) for value in entry.values(attribute))
 
 
 def typed_values(field: Field, widget: Widget, form: Form) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from pydicom.datadict import tag_for_keyword
 from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import tag_for_keyword
 
 _CATEGORIES = {"SOP Class": "sop", "Transfer Syntax": "syntax"}
 

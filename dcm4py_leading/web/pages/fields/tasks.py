@@ -62,6 +62,18 @@ TASKS: Mapping[str, str] = {
 }
 """The tasks in the order of a page, and of each the attributes in their order."""
 
+_PROMINENT = """
+    dicomDescription dicomInstalled dcmLeadingCFindSCPQueryCacheStaleTimeout dcmLeadingCFindSCPQueryCacheSize
+    dcmAECacheStaleTimeout dcmQueryMaxNumberOfResults dcmAcceptedMoveDestination dcmRetrieveAET dcmOtherAETitle
+    dcmAcceptedCallingAETitle dcmRelationalQueryNegotiationLenient dcmOverwritePolicy dcmSpanningCFindSCP
+    dcmFallbackCMoveSCP dcmIdentifyPatientByIDAndName dcmTCPConnectTimeout dcmResponseTimeout dcmIdleTimeout
+    dcmRulePriority dcmSOPClass dcmProperty dcmLeadingCFindSCP dcmAttributeUpdatePolicy dcmMergeAttribute
+    dcmCoercionSufficient dcmCoercionOnFailure dcmHideNotRejectedInstances dcmReadOnly dcmDigestAlgorithm
+    dcmObjectStorageID
+"""
+PROMINENT = frozenset(_PROMINENT.split())
+"""Attributes that are shown even where nobody has set them."""
+
 OTHER = "other"
 """The task of all other attributes."""
 
