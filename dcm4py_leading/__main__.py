@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -26,10 +25,12 @@ from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.screen import screen
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
 from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
+from dcm4py_leading.listening import DRAIN_SECONDS
 from dcm4py_leading.login_options import Login, login_options
 from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.service_commands import add_service_commands
@@ -43,10 +44,10 @@ from dcm4py_leading.source_options import (
     source_options,
 )
 from dcm4py_leading.user_commands import add_user_commands
-from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.app import Configured, create_app
 from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.http.server import HttpServer, bind_http
-from dcm4py_leading.workers.process import CONTROL_FD, FORWARDS_FD, PASSING_DIR, SLOT, SLOTS_FD
+from dcm4py_leading.workers.handed import CONTROL_FD, Handed
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
 
@@ -86,7 +87,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
 )
 @source_options
 @option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
-@option("--drain", default=30.0, show_default=True, help="Seconds that associations get to end on SIGTERM.")
+@option("--drain", default=DRAIN_SECONDS, show_default=True, help="Seconds that associations get to end at a stop.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 @option(
     "--watch",
@@ -124,10 +125,7 @@ def serve(
     site = replace(surviving(site), may_be_new=new_index, is_ldif_writable=ldif_writable)
     ask_for_more()
     if CONTROL_FD in os.environ:
-        names = (CONTROL_FD, SLOTS_FD, FORWARDS_FD, SLOT)
-        control, slots, forwards, slot = (int(os.environ.pop(name)) for name in names)
-        passing = Path(os.environ.pop(PASSING_DIR))
-        run_worker(site, control=control, slots=slots, forwards=forwards, slot=slot, passing=passing)
+        run_worker(site, Handed.taken_from(os.environ))
     host, separator, port = http.rpartition(":")
     if not separator or not is_port(port, least=0):
         raise click.UsageError(f"--http wants HOST:PORT with a port from 0 to 65535, not {http}")
@@ -138,10 +136,15 @@ def serve(
         doorkeeper = login.doorkeeper(source)
         web_socket = bind_http(host.strip("[]"), int(port))
         running.callback(web_socket.close)
-        service = _started(site, workers, None if watch is None else Pace.every(watch))
+        service = _started(site, workers, None if watch is None else Pace.every(watch), drain)
         running.callback(service.stop, drain)
         web = HttpServer(
-            create_app(service, hosts=(host, *http_hosts), doorkeeper=doorkeeper),
+            create_app(
+                service,
+                hosts=(host, *http_hosts),
+                doorkeeper=doorkeeper,
+                configured=Configured(editor_of(site), site.device_name),
+            ),
             host.strip("[]"),
             int(port),
             sock=web_socket,
@@ -155,15 +158,16 @@ def serve(
                     service.reload()
 
 
-def _started(site: Site, workers: int, pace: Pace | None) -> Service | Supervisor:
+def _started(site: Site, workers: int, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:
     """The running service, in its data directory, which is made where there is none."""
     try:
         is_new = not site.data_dir.exists()
         site.data_dir.mkdir(parents=True, exist_ok=True)
         LOG.info("data directory %s%s", site.data_dir, " (made)" if is_new else "")
         if workers == 1:
-            return Service(site, pace=pace)
-        return Supervisor(site, workers=workers, command_line=sys.argv[1:], pace=pace)
+            return Service(site, pace=pace, drain_seconds=drain_seconds)
+        command_line = sys.argv[1:]
+        return Supervisor(site, workers=workers, command_line=command_line, pace=pace, drain_seconds=drain_seconds)
     except OSError as err:
         fail(f"{err.filename or site.data_dir}: {err.strerror or err}", PROBLEMS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
+from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Node
 from dcm4py_leading.service.explain import (
@@ -31,9 +33,13 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
+from dcm4py_leading.service.monitor.associations import OpenAssociation
+from dcm4py_leading.service.monitor.echo import EchoOutcome
+from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 
 LOG = logging.getLogger(__name__)
 
@@ -71,11 +77,17 @@ class Service:
     """The running service in this process alone. `reload` may be called from any thread."""
 
     def __init__(
-        self, site: Site, *, pace: Pace | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        site: Site,
+        *,
+        pace: Pace | None = None,
+        drain_seconds: float = DRAIN_SECONDS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Load the configuration, open index and storages, bind and serve every listener.
 
-        With a ``pace`` the directory is followed. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
+        With a ``pace`` the directory is followed. ``drain_seconds`` is what associations get when an administrator
+        stops the listening. Raises ConfigError, IndexUnavailable, StorageUnavailable, OSError.
         """
         self.configuration = Configuration(
             site,
@@ -99,6 +111,14 @@ class Service:
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self._started_at = now()
+        self._drain_seconds = drain_seconds
+        self._listening = Listening(
+            self.configuration.changing,
+            open_ports=self._node.start_listening,
+            close_ports=self._close_ports,
+            now=now,
+        )
         self._data_directory.share()
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
@@ -109,18 +129,60 @@ class Service:
         self.configuration.reload()
 
     def is_ready(self) -> bool:
-        """True from construction on: it ends with every listener bound."""
-        return True
+        """True from construction on, unless an administrator has stopped the listening."""
+        return self._listening.is_on
+
+    def start_listening(self) -> None:
+        """See `web.rest.control.Controlled`."""
+        self._listening.start()
+
+    def stop_listening(self) -> None:
+        """See `web.rest.control.Controlled`."""
+        self._listening.stop()
+
+    def _close_ports(self) -> Callable[[], None]:
+        self._node.stop_listening()
+        return lambda: self._node.drain(self._drain_seconds)
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
         measured = self._node.measure()
-        state = self.configuration.state(measured.lookups, measured.contacts)
+        state = self.configuration.state(measured.lookups, measured.contacts, troubles=self._listening.troubles)
         return {**state, "associations": measured.open_associations}
+
+    def running(self) -> RunningConfiguration:
+        """See `web.own.running.Running`."""
+        return self.configuration.running(troubles=self._listening.troubles)
+
+    def pending(self) -> PendingReload:
+        """See `web.own.running.Running`."""
+        return self.configuration.pending()
+
+    def listeners(self) -> Sequence[ListeningPort]:
+        """See `web.own.running.Running`."""
+        return self._node.listeners()
+
+    def workers(self) -> Sequence[WorkerState]:
+        """This process alone."""
+        count = self._node.open_associations()
+        return [WorkerState(pid=os.getpid(), is_serving=True, associations=count, started_at=self._started_at)]
+
+    def associations(self) -> Sequence[OpenAssociation]:
+        """See `web.rest.associations.Associations`."""
+        return self._node.associations()
+
+    def abort_association(self, serial_number: int) -> bool:
+        """See `web.rest.associations.Associations`."""
+        return self._node.abort_association(serial_number)
+
+    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
+        """See `web.rest.echo.Echoing`."""
+        return self._node.echo(ae_title, remote_ae_title, address=address)
 
     def measure(self) -> Measured:
         """See `web.own.metrics.Metered`."""
-        return self.configuration.measured(self._node.measure())
+        measured = self.configuration.measured(self._node.measure())
+        return replace(measured, is_listening=self._listening.is_on)
 
     def cached_studies(self) -> Sequence[CachedStudy]:
         """See `web.own.leading_cache.LeadingAnswers`."""
@@ -136,6 +198,7 @@ class Service:
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
+        self._listening.end()
         self.configuration.stop()
         self._node.stop(drain_seconds)
         self._data_directory.close()

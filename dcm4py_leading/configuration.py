@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -25,6 +25,7 @@ from dcm4py_leading.log import foreign
 from dcm4py_leading.model.device import DeviceDescription, RemoteAE
 from dcm4py_leading.web.own.contacts import contacts_json
 from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.web.own.running import FailedReload, PendingReload, RunningConfiguration
 
 LOG = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Configuration:
         self.changing = threading.RLock()
         """Held while another configuration takes the place of the one in force."""
         self._attempt = Attempt.of(Recording(), is_good=False)
-        self._last_failure: Mapping[str, object] | None = None
+        self._last_failure: FailedReload | None = None
         self._hints = hints(site)
         self._follower: Follower | None = None
         self._push: Push | None = None
@@ -135,7 +136,7 @@ class Configuration:
                     self._replace(new)
             except ConfigError as err:
                 self._fail(err)
-                if failure is None or failure["error"] != str(err):
+                if failure is None or failure.error != str(err):
                     LOG.error("a change in the directory is not taken: %s", err)
                     LOG.error("the configuration of %s stays", self.loaded_at)
                 raise
@@ -161,6 +162,22 @@ class Configuration:
         if found and self._hints is not None:
             self._tell_authors(self._hints, new.changed_since(old))
 
+    def pending(self) -> PendingReload:
+        """What a reload would do now, without doing it: what the directory says is checked as `reload` checks it."""
+        old = self.in_force
+        try:
+            new = check(self._site)
+        except ConfigInvalid as err:
+            return PendingReload(can_be_reloaded=False, problems=err.problems)
+        except ConfigError as err:
+            return PendingReload(can_be_reloaded=False, failure=str(err))
+        return PendingReload(
+            can_be_reloaded=True,
+            fingerprint=new.snapshot.fingerprint,
+            differences=tuple(_differences(old, new, self._site)),
+            problems=new.snapshot.problems,
+        )
+
     # State.
 
     @property
@@ -168,16 +185,35 @@ class Configuration:
         """When what is in force was read, in ISO 8601."""
         return self.in_force.snapshot.loaded_at.isoformat()
 
-    def state(self, lookups: LookupCounts, contacts: ContactCounts) -> dict[str, object]:
-        """For `web.app.Control.state`, with what the processes say of the archives that they ask."""
+    def running(self, *, troubles: Sequence[str] = ()) -> RunningConfiguration:
+        """What is in force; ``troubles`` tell why no associations are accepted."""
+        snapshot, directory, failure = self.in_force.snapshot, self._site.directory_state, self._last_failure
+        return RunningConfiguration(
+            device_name=snapshot.device.device_name,
+            fingerprint=snapshot.fingerprint,
+            loaded_at=snapshot.loaded_at,
+            source=self._site.source.describe(),
+            is_last_good=directory is not None and directory.is_last_good,
+            is_followed=self._follower is not None,
+            is_listening=not troubles,
+            directory_failure=None if directory is None else directory.failure,
+            last_failed_reload=failure,
+            problems=snapshot.problems,
+            degraded=(*troubles, *self._degraded()),
+        )
+
+    def state(
+        self, lookups: LookupCounts, contacts: ContactCounts, *, troubles: Sequence[str] = ()
+    ) -> dict[str, object]:
+        """For `web.app.Control.state`, with what the processes say of the archives that they ask, and ``troubles``."""
         snapshot, directory = self.in_force.snapshot, self._site.directory_state
         return {
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self.loaded_at},
-            "lastFailedReload": self._last_failure,
+            "lastFailedReload": None if self._last_failure is None else self._last_failure.to_json(),
             **({} if directory is None else {"directory": directory.to_json()}),
             **contacts_json(lookups, contacts),
-            "degraded": [*self._degraded(), *contacts.troubles],
+            "degraded": [*troubles, *self._degraded(), *contacts.troubles],
         }
 
     def measured(self, process: Measured) -> Measured:
@@ -230,7 +266,7 @@ class Configuration:
 
     def _fail(self, err: ConfigError) -> None:
         self._attempt = replace(self._attempt, is_good=False)
-        self._last_failure = {"at": self._now().isoformat(), "error": str(err)}
+        self._last_failure = FailedReload(at=self._now(), error=str(err))
 
     def _tell_differences(self, found: Sequence[Difference], old: Checked, new: Checked) -> None:
         for difference in found:

@@ -23,16 +23,21 @@ from dcm4py_leading.compose import (
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
+from dcm4py_leading.dicom.scu_echo import echo
+from dcm4py_leading.errors import ConfigInvalid
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
-from dcm4py_leading.model.device import Connection
-from dcm4py_leading.model.values import UID
+from dcm4py_leading.model.device import Connection, Device, RemoteAE
+from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.explain import (
     explain_study,
     parse_wanted,
 )
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.monitor.associations import OpenAssociation
+from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
+from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.own.explain import Told
@@ -52,11 +57,14 @@ class Node:
         bind: Callable[[Connection], socket.socket] = bind_listener,
         others: Callable[[], int] = lambda: 0,
         report: Callable[[int], None] = lambda _: None,
+        next_number: Callable[[], int] | None = None,
         forwards: Forwards | None = None,
+        is_listening: bool = True,
     ) -> None:
-        """Open the index, which is there, and the storages, bind and serve every listener.
+        """Open the index, which is there, and the storages, bind and serve every listener if ``is_listening``.
 
-        ``bind``, ``others`` and ``report`` are those of `Listeners`; ``forwards`` knows those of other workers.
+        ``bind``, ``others``, ``report`` and ``next_number`` are those of `Listeners`; ``forwards`` knows those of other
+        workers.
 
         Raises ConfigInvalid, IndexUnavailable, OSError.
         """
@@ -73,8 +81,9 @@ class Node:
             storages = open_storages(device, {}, self._index)
             runtime = self._runtime(checked, storages)
             self._holder = RuntimeHolder(runtime)
-            self._listeners = Listeners(self._holder, bind=bind, others=others, report=report)
-            self._listeners.bind(listening_connections(device)).commit()
+            self._listeners = Listeners(self._holder, bind=bind, others=others, report=report, next_number=next_number)
+            self._is_listening = is_listening
+            self._listeners.bind(self._wanted(device)).commit()
         except BaseException:  # cleans up and raises on, whatever it was
             self._close()
             raise
@@ -90,11 +99,52 @@ class Node:
         storages = open_storages(device, self._holder.current.storages, self._index)
         runtime = self._runtime(checked, storages)
         try:
-            rebinding = self._listeners.bind(listening_connections(device))
+            rebinding = self._listeners.bind(self._wanted(device))
         except BaseException:  # cleans up and raises on, whatever it was
             runtime.close()
             raise
         return Change(self._holder, runtime, rebinding)
+
+    def _wanted(self, device: Device) -> Sequence[Connection]:
+        return listening_connections(device) if self._is_listening else ()
+
+    def start_listening(self) -> None:
+        """Bind and serve every listener. Raises ConfigInvalid with every port that cannot be had."""
+        self._listeners.bind(listening_connections(self.snapshot.device)).commit()
+        self._is_listening = True
+
+    def stop_listening(self) -> None:
+        """Close every listener; associations go on. A change of the configuration binds none."""
+        self._is_listening = False
+        self._listeners.close()
+
+    def drain(self, seconds: float) -> None:
+        """Let associations end for so long, then abort them."""
+        self._listeners.pause(seconds)
+
+    def associations(self) -> list[OpenAssociation]:
+        """The associations of this process, those that it has opened included, the oldest first."""
+        return self._listeners.under_way.told()
+
+    def abort_association(self, serial_number: int) -> bool:
+        """True if there was such an association here; it is aborted."""
+        return self._listeners.under_way.abort(serial_number)
+
+    def listeners(self) -> Sequence[ListeningPort]:
+        """Where this process accepts associations, or should."""
+        return listeners_of(self.snapshot.device, self._listeners.bound)
+
+    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
+        """See `web.rest.echo.Echoing`."""
+        with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
+            local = runtime.device.application_entity(ae_title)
+            if local is None or not local.installed:
+                raise UnknownAE(f"AE {ae_title} is none of device {runtime.device.device_name}")
+            try:
+                remote = _remote_ae(runtime, remote_ae_title, address)
+            except ConfigInvalid as err:
+                return EchoOutcome(result=EchoResult.INCOMPATIBLE, error=str(err))
+            return echo(local, remote)
 
     def _runtime(self, checked: Checked, storages: Mapping[str, Storage]) -> Runtime:
         return build_runtime(
@@ -166,6 +216,23 @@ class Node:
         if self._proxy_cache is not None:
             self._proxy_cache.close()
         self._index.close()
+
+
+def _remote_ae(runtime: Runtime, title: str, address: tuple[str, int] | None) -> RemoteAE:
+    """The AE as the directory has it, or as it is to be called. Raises UnknownAE, ConfigError."""
+    try:
+        ae_title = AETitle(title)
+    except ValueError as err:
+        raise UnknownAE(f"AE title of the peer: {err}") from err
+    if address is not None:
+        host, port = address
+        return RemoteAE(
+            dn="", ae_title=ae_title, device_name="", connections=(Connection(dn="", hostname=host, port=port),)
+        )
+    remote = runtime.resolve(ae_title)
+    if remote is None:
+        raise UnknownAE(f"AE {ae_title} is not in the directory")
+    return remote
 
 
 class Change:

@@ -18,8 +18,10 @@ pytest_plugins = [
     "tests.fixtures.workers",
     "tests.fixtures.tls",
     "tests.fixtures.pages",
+    "tests.fixtures.configured",
     "tests.fixtures.chromium",
     "tests.fixtures.users",
+    "tests.fixtures.scene",
 ]
 
 

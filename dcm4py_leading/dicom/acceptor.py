@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 import time
@@ -42,11 +43,13 @@ from dcm4py_leading.dicom.pdu import (
     remember,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed
+from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upstream_store import UpstreamStore
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection
 from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.tally import SubOperationTally
 
@@ -71,7 +74,7 @@ class AcceptedAssociation:
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
         takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
-        is_admitted: Callable[[AcceptedAssociation], None],
+        is_admitted: Callable[[AcceptedAssociation], Numbered],
         capabilities: KnownCapabilities,
         foreign: ForeignPeers,
     ) -> None:
@@ -82,12 +85,13 @@ class AcceptedAssociation:
         self._takes_a_place = takes_a_place
         self._is_admitted = is_admitted
         self._gives_way = False
+        self._numbered: Numbered | None = None
         self._capabilities = capabilities
         self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
         self._association: Association
-        self._is_aborted = False
+        self._aborted_by = ""
         self._next_look = 0.0
         self.remote_address = remote_address
         """IP address of the peer."""
@@ -100,6 +104,8 @@ class AcceptedAssociation:
         """The peer in the log: its AE title, before that is known its address."""
         self.is_busy = False
         """Whether a request is being served."""
+        self.study: str | None = None
+        """The study of the last request, or the first few of many, as the log refers to them."""
         self.onward: UpstreamStore | None = None
         """Where its objects are sent on to, once one was."""
 
@@ -131,7 +137,7 @@ class AcceptedAssociation:
                 on_end()
                 return
             self._link = link
-            if self._is_aborted:
+            if self._aborted_by:
                 link.abort()
             has_answer = False
             try:
@@ -172,7 +178,7 @@ class AcceptedAssociation:
             on_rejection()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
-        self._is_admitted(self)
+        self._numbered = self._is_admitted(self)
         link.send(Event.ACCEPT, verdict)
         link.set_send_timeout(patience(self.connection.send_timeout))
         LOG.info("association from %s at %s to %s", self.name, self.remote_address, called)
@@ -231,7 +237,12 @@ class AcceptedAssociation:
 
     def abort(self) -> None:
         """Abort it because the service stops, from any thread."""
-        self._is_aborted = True
+        self._aborted_by = "stop"
+        self.give_up()
+
+    def abort_on_command(self) -> None:
+        """See `under_way.UnderWay`."""
+        self._aborted_by = "aborted by an administrator"
         self.give_up()
 
     def give_up(self) -> None:
@@ -245,6 +256,24 @@ class AcceptedAssociation:
         """End a connection that has no association; see `unadmitted.Connection`."""
         self._gives_way = True
         self.abort()
+
+    def told(self) -> OpenAssociation | None:
+        """See `under_way.UnderWay`."""
+        if self._numbered is None or not is_established(self._association):
+            return None
+        return OpenAssociation(
+            serial_number=self._numbered.serial_number,
+            connected_at=self._numbered.connected_at,
+            is_initiated=False,
+            local_ae_title=self.local_ae.ae_title,
+            remote_ae_title=self.calling_ae_title,
+            remote_host=self.remote_address,
+            pid=os.getpid(),
+            is_busy=self.is_busy,
+            performed=performed(self._association),
+            invoked=invoked(self._association),
+            study=self.study,
+        )
 
     def is_relational(self, sop_class_uid: str) -> bool:
         """Whether relational queries or retrieval was negotiated for this SOP class."""
@@ -260,6 +289,7 @@ class AcceptedAssociation:
             return
         started = time.monotonic()
         self._next_look = 0.0
+        self.study = None
         self.is_busy = True
         try:
             self._require_service(message.context, request)
@@ -277,6 +307,7 @@ class AcceptedAssociation:
             outcome, details = self._refuse(request, err)
         self._association.forget_cancelled()
         self.is_busy = False
+        self.study = str(details["study"]) if "study" in details else None
         self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
         LOG.info(
             "%s from=%s to=%s status=0x%04X%s ms=%d",
@@ -349,8 +380,8 @@ class AcceptedAssociation:
 
     def ended_by(self, request: Request, otherwise: str = "connection lost") -> str:
         """Why a request has ended early, in the words of the log."""
-        if self._is_aborted:
-            return "stop"
+        if self._aborted_by:
+            return self._aborted_by
         if self._association.is_cancelled(request.message_id):
             return "cancelled"
         if self._association.is_releasing:

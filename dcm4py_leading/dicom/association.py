@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +36,15 @@ class AssociationFailed(Exception):
     """The association could not be opened, or ended before the answer. The message says what the peer did."""
 
 
-class AssociationRefused(AssociationFailed):
+class NotCallable(AssociationFailed):
+    """The two AEs have no connections that go together: nobody was called."""
+
+
+class AssociationRejected(AssociationFailed):
+    """The peer rejects the association, for now at least."""
+
+
+class AssociationRefused(AssociationRejected):
     """The peer rejects it permanently: it does not want it of us."""
 
 
@@ -124,6 +132,10 @@ class Association:
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
         self._outbox: list[Buffer] = []
+        self.sent: defaultdict[int | str, int] = defaultdict(int)
+        """How many messages were sent, by Command Field; two threads that send at once may lose one of the count."""
+        self.received: defaultdict[int, int] = defaultdict(int)
+        """How many messages have come."""
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
@@ -272,6 +284,7 @@ class Association:
             raise self._misbehaves(str(err)) from err
         if not isinstance(command.get(dimse.DATA_SET_TYPE), int):
             raise self._misbehaves("the command set has no Command Data Set Type")
+        self.received[int(command[dimse.COMMAND_FIELD])] += 1
         self._is_data_due = dimse.has_data_set(command)
         self._data_context_id = context_id
         return Message(context, command)
@@ -314,6 +327,7 @@ class Association:
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
             data_set_type = dimse.NO_DATA_SET if data is None else 1
+            self.sent[command[dimse.COMMAND_FIELD]] += 1
             buffers += self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type}))
             if data is not None:
                 buffers += self._packed(context_id, [data], len(data), len(data))
@@ -334,9 +348,12 @@ class Association:
         """Send the same command with one data set after the other, with one system call. Raises as `send`."""
         buffers: list[Buffer] = []
         repeated = self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
+        count = 0
         for data in data_sets:
+            count += 1
             buffers += repeated
             buffers += self._packed(context_id, [data], len(data), len(data))
+        self.sent[command[dimse.COMMAND_FIELD]] += count
         self._send(buffers)
 
     def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
@@ -429,6 +446,7 @@ class Association:
                 raise ValueError("no accepted presentation context")
             origin = None if originator is None else (originator.ae_title, originator.message_id)
             command = dimse.encode_store(obj.sop_class_uid, obj.sop_instance_uid, message_id, origin)
+            self.sent[dimse.C_STORE_RQ] += 1
             self.send_object(context, command, obj)
         finally:
             obj.close()
@@ -452,19 +470,25 @@ class Association:
 
     # -- ending -------------------------------------------------------------------------------------------------
 
-    def release(self, timeout: float | None) -> None:
-        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait."""
+    def release(self, timeout: float | None) -> bool:
+        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait.
+
+        False if it had to be aborted.
+        """
+        is_orderly = True
         try:
             if self.is_releasing:
                 self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 self.link.linger(1.0 if timeout is None else timeout)
-                return
+                return True
             if self.link.state is State.STA6:
                 self.link.send(Event.RELEASE, ReleaseRequest())
                 self._await_release(timeout)
         except (LinkEnded, LinkTimeout, NotAllowed):
             self.link.abort()
+            is_orderly = False
         self.link.close()
+        return is_orderly
 
     def _await_release(self, timeout: float | None) -> None:
         is_released = False

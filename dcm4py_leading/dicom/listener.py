@@ -22,6 +22,7 @@ from dcm4py_leading.dicom.scp_find import find_matches
 from dcm4py_leading.dicom.scp_retrieve import get, move
 from dcm4py_leading.dicom.scp_store import store_object
 from dcm4py_leading.dicom.unadmitted import Unadmitted
+from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, serial_numbers
 from dcm4py_leading.errors import ConfigInvalid, Problem
 from dcm4py_leading.log import Repeated
 from dcm4py_leading.model.descriptors import shares
@@ -137,10 +138,12 @@ class Listeners:
         bind: Callable[[Connection], socket.socket] = bind_listener,
         others: Callable[[], int] = lambda: 0,
         report: Callable[[int], None] = lambda _: None,
+        next_number: Callable[[], int] | None = None,
     ) -> None:
         """``bind`` gives a listening socket or raises OSError; ``others`` counts associations of other processes.
 
-        ``report`` is told how many are open here, whenever that changes.
+        ``report`` is told how many are open here, whenever that changes. ``next_number`` gives serial numbers that are
+        not those of associations of other processes.
         """
         self.holder = holder
         self._bind = bind
@@ -151,8 +154,9 @@ class Listeners:
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
         self._open: set[AcceptedAssociation] = set()
-        self._opened = Opened()
-        self._lock = threading.Lock()  # of associations and those that are open
+        self.under_way = AssociationsUnderWay(next_number or serial_numbers())
+        self.opened = Opened(self.under_way)
+        self._lock = threading.Lock()  # of listeners, associations and those that are open
         self._shares = shares()
         self._unadmitted = Unadmitted(self._shares.unadmitted)
 
@@ -168,7 +172,7 @@ class Listeners:
             association = AcceptedAssociation(
                 *(sock, remote_address, address, self.holder, HANDLERS),
                 takes_a_place=self._takes_a_place,
-                is_admitted=self._unadmitted.remove,
+                is_admitted=self._is_admitted,
                 capabilities=self._capabilities,
                 foreign=self._foreign,
             )
@@ -189,7 +193,7 @@ class Listeners:
 
     def _run(self, association: AcceptedAssociation) -> None:
         try:
-            with self._opened.by_this_thread():
+            with self.opened.by_this_thread():
                 association.run(on_end=lambda: self._has_ended(association))
         finally:
             self._forget(association)
@@ -202,6 +206,10 @@ class Listeners:
             if len(self._open) > self._shares.admitted:
                 return Rejection(AssociateReject(2, 3, 2), f"there is room for {self._shares.admitted} associations")
             return len(self._open) + self._others()
+
+    def _is_admitted(self, association: AcceptedAssociation) -> Numbered:
+        self._unadmitted.remove(association)
+        return self.under_way.enter(association)
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
         self._unadmitted.enter(association)  # until the peer has closed the connection
@@ -216,11 +224,16 @@ class Listeners:
 
     def _apply(self, fresh: Mapping[Address, _Listener], obsolete: frozenset[Address]) -> None:
         for address, listener in fresh.items():
-            self._listeners[address] = listener
+            with self._lock:
+                self._listeners[address] = listener
             listener.start()
             LOG.info("listening on %s:%d", *address)
         for address in obsolete:
-            self._listeners.pop(address).close()
+            with self._lock:
+                closed = self._listeners.pop(address, None)
+            if closed is None:  # the service stops while an administrator stops the listening
+                continue
+            closed.close()
             LOG.info("no longer listening on %s:%d", *address)
 
     def open_associations(self) -> int:
@@ -228,28 +241,43 @@ class Listeners:
         with self._lock:
             return len(self._open)
 
+    @property
+    def bound(self) -> frozenset[Address]:
+        """Where it listens."""
+        with self._lock:
+            return frozenset(self._listeners)
+
+    def close(self) -> None:
+        """Close the listeners; associations go on."""
+        self._apply({}, self.bound)
+
     def stop(self, drain_seconds: float) -> None:
         """Close the listeners, let requests under way end for ``drain_seconds``, abort every association.
 
         Those too that were opened to other systems for these requests: nothing of them is left.
         """
-        self._apply({}, frozenset(self._listeners))
+        self.close()
         deadline = time.monotonic() + drain_seconds
         while True:
             with self._lock:
                 running = dict(self._associations)
-            if not running and not self._opened.has_threads:
+            if not running and not self.opened.has_threads:
                 return
             is_late = time.monotonic() > deadline
             for association in running:
                 if is_late or not association.is_busy:
                     association.abort()
             if is_late:
-                self._opened.abort()
+                self.opened.abort()
             for thread in running.values():
                 with contextlib.suppress(RuntimeError):  # not started yet
                     thread.join(0.02)
-            self._opened.join(0.02)
+            self.opened.join(0.02)
+
+    def pause(self, drain_seconds: float) -> None:
+        """As `stop`, but other listeners may be bound later."""
+        self.stop(drain_seconds)
+        self.opened.begin_again()
 
 
 class Rebinding:

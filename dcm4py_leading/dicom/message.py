@@ -146,6 +146,15 @@ def find_request(sop_class_uid: str, message_id: int) -> Command:
     }
 
 
+def echo_request(sop_class_uid: str, message_id: int) -> Command:
+    """The command of a C-ECHO-RQ."""
+    return {
+        dimse.AFFECTED_SOP_CLASS_UID: sop_class_uid,
+        dimse.COMMAND_FIELD: dimse.C_ECHO_RQ,
+        dimse.MESSAGE_ID: message_id,
+    }
+
+
 def move_request(sop_class_uid: str, message_id: int, destination: str) -> Command:
     """The command of a C-MOVE-RQ of medium priority."""
     return {

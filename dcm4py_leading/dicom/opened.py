@@ -13,12 +13,15 @@ from contextvars import ContextVar, copy_context
 from weakref import WeakSet
 
 from dcm4py_leading.dicom.link import Link
+from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, UnderWay, serial_numbers
 
 
 class Opened:
     """What one service has opened. Safe under threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
+        """``under_way`` is told of each association that is opened."""
+        self.under_way = under_way or AssociationsUnderWay(serial_numbers())
         self._lock = threading.Lock()
         self._links: WeakSet[Link] = WeakSet()
         self._threads: set[threading.Thread] = set()
@@ -51,6 +54,11 @@ class Opened:
         for link in links:
             link.abort()
 
+    def begin_again(self) -> None:
+        """Whatever was aborted is gone: new associations may be opened."""
+        with self._lock:
+            self._is_over = False
+
     def _add(self, link: Link) -> bool:
         with self._lock:
             self._links.add(link)
@@ -75,6 +83,12 @@ def register(link: Link) -> None:
     owner = _owner.get()
     if owner is not None and not owner._add(link):
         link.abort()
+
+
+def enter(association: UnderWay) -> Numbered | None:
+    """An association of ours that stands; None where nobody is told of it."""
+    owner = _owner.get()
+    return None if owner is None else owner.under_way.enter(association)
 
 
 def spawn(work: Callable[[], None], name: str) -> None:

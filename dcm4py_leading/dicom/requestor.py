@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,16 +16,18 @@ from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
     AssociationRefused,
+    AssociationRejected,
     Context,
     Message,
     MoveOriginator,
+    NotCallable,
     patience,
 )
 from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.incoming import joined
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
-from dcm4py_leading.dicom.opened import register
+from dcm4py_leading.dicom.opened import enter, register
 from dcm4py_leading.dicom.pace import OF_ANSWERS
 from dcm4py_leading.dicom.pdu import (
     AssociateAccept,
@@ -35,10 +38,12 @@ from dcm4py_leading.dicom.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.state import NotAllowed
+from dcm4py_leading.dicom.under_way import invoked, is_established, performed
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.encode import PreparedObject
+from dcm4py_leading.service.monitor.associations import OpenAssociation
 
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
@@ -76,12 +81,13 @@ class RequestedAssociation:
         local = next((c for c in local_ae.connections if not c.is_tls), None)
         target = _usable_connection(remote)
         if local is None:
-            raise AssociationFailed(f"AE {local_ae.ae_title} has no connection that can initiate")
+            raise NotCallable(f"AE {local_ae.ae_title} has no connection that can initiate")
         if not local_ae.association_initiator:
-            raise AssociationFailed(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
+            raise NotCallable(f"AE {local_ae.ae_title} must not initiate: dicomAssociationInitiator is FALSE")
         self._local = local
         self._last_message_id = 0
-        where = f"{remote.ae_title} at {target.hostname}:{target.port}"
+        self._host = f"{target.hostname}:{target.port}"
+        where = f"{remote.ae_title} at {self._host}"
         ends_at = None if timeout is None else time.monotonic() + timeout.total_seconds()
         try:
             link = _connected(local, target, ends_at)
@@ -89,9 +95,10 @@ class RequestedAssociation:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
         register(link)
+        self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
-            calling_ae_title=calling or local_ae.calling_ae_title_for(remote.ae_title),
+            calling_ae_title=self._calling,
             contexts=numbered(proposals),
             user=UserInformation(
                 maximum_length=local.receive_pdu_length,
@@ -130,6 +137,7 @@ class RequestedAssociation:
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
         self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
+        self._numbered = enter(self)
 
     @property
     def peer(self) -> AETitle:
@@ -240,6 +248,34 @@ class RequestedAssociation:
         else:
             self.abort()
 
+    def release_within(self, timeout: float) -> bool:
+        """True if it was released in an orderly way in so many seconds, and in dcmARRPTimeout; else it is aborted."""
+        bound = _shorter(patience(self._local.arrp_timeout), timeout)
+        if (self.is_open or self._association.is_releasing) and self._association.release(bound):
+            return True
+        self.abort()
+        return False
+
+    def told(self) -> OpenAssociation | None:
+        """See `under_way.UnderWay`."""
+        if self._numbered is None or not is_established(self._association):
+            return None
+        return OpenAssociation(
+            serial_number=self._numbered.serial_number,
+            connected_at=self._numbered.connected_at,
+            is_initiated=True,
+            local_ae_title=self._calling,
+            remote_ae_title=self._remote.ae_title,
+            remote_host=self._host,
+            pid=os.getpid(),
+            performed=performed(self._association),
+            invoked=invoked(self._association),
+        )
+
+    def abort_on_command(self) -> None:
+        """See `under_way.UnderWay`."""
+        self.interrupt()
+
     def interrupt(self) -> None:
         """Abort, from any thread; the one that uses it has to `abort` it besides."""
         self._association.abort()
@@ -283,7 +319,7 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
         link.close()
         raise AssociationFailed(f"{where}: {err}") from err
     if isinstance(answer, AssociateReject):
-        failure = AssociationRefused if answer.result == _PERMANENT else AssociationFailed
+        failure = AssociationRefused if answer.result == _PERMANENT else AssociationRejected
         raise failure(f"{where}: association rejected {answer}")
     assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
     return answer
@@ -302,4 +338,4 @@ def _usable_connection(remote: RemoteAE) -> Connection:
     for connection in remote.connections:
         if connection.port is not None and connection.installed and not connection.is_tls:
             return connection
-    raise AssociationFailed(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")
+    raise NotCallable(f"{remote.ae_title} has no plain DICOM connection with a port in the directory")

@@ -79,7 +79,7 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 def _retrieval(
     assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
-) -> tuple[Mapping[str, object], Retrieval]:
+) -> tuple[Mapping[str, str], Retrieval]:
     """What is to be delivered, and the studies that it belongs to for the log."""
     settings = assoc.local_ae.settings
     lenient = settings.relational_retrieve_negotiation_lenient
@@ -91,11 +91,12 @@ def _retrieval(
         assoc.runtime,
         RetrieveRequest(keys=keys, local_ae=assoc.local_ae, sending=assoc.local_peer, receiving=receiving),
     )
-    studies = keys.study_instance_uids or retrieval.study_instance_uids
-    return _references(studies), retrieval
+    studies = _references(keys.study_instance_uids or retrieval.study_instance_uids)
+    assoc.study = studies.get("study")
+    return studies, retrieval
 
 
-def _references(studies: Sequence[str]) -> Mapping[str, object]:
+def _references(studies: Sequence[str]) -> Mapping[str, str]:
     """The studies as the log refers to them, the first few of many."""
     if not studies:
         return {}

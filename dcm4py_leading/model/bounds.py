@@ -95,6 +95,11 @@ LOGIN_SESSION_SECONDS: Final = 43_200.0
 
 Beyond: it is over."""
 
+LOGIN_CONFIRMED_SECONDS: Final = 300.0
+"""How long the roles of a session's user are taken for what they were, and the user for being there.
+
+Beyond: they are looked up again; the session ends where none is left."""
+
 LOGIN_SESSIONS: Final = 1000
 """Sessions of all users.
 
@@ -167,6 +172,11 @@ FIND_ANSWERS: Final = 1_000_000
 """Matches of another archive to one C-FIND.
 
 Beyond: the C-FIND is cancelled; the archive counts as one that does not answer."""
+
+ECHO_SECONDS: Final = 10.0
+"""A C-ECHO that is asked for over HTTP, from the connection to the release; the peer's name is looked up besides.
+
+Beyond: the association is aborted, and the answer says how far it came."""
 
 # -- The directory
 
@@ -339,6 +349,11 @@ LOG_RECORD_CHARACTERS: Final = 65_536
 Beyond: it is cut, and its length is told."""
 
 # -- Remembered
+
+TOLD_ENTRIES: Final = 10_000
+"""Entries of devices and rules that were told over HTTP with an ETag, in all their states.
+
+Beyond: the state told longest ago is forgotten; a conflict with it is told without the values."""
 
 REMOTE_AE_TITLES: Final = 10_000
 """AE titles whose look-up in the directory is remembered, those that are not there included.

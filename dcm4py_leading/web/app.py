@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.asking import Asking
@@ -23,15 +26,36 @@ from dcm4py_leading.web.own.health import Healthy, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
+from dcm4py_leading.web.own.running import Running, running_routes
+from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.rest.associations import Associations, monitor_routes
+from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
+from dcm4py_leading.web.rest.echo import Echoing, echo_route
 
 
-class Control(Controlled, Healthy, Explainer, LeadingAnswers, Metered, Protocol):
+class Control(Controlled, Associations, Echoing, Running, Healthy, Explainer, LeadingAnswers, Metered, Protocol):
     """What the HTTP rim may do with the service. Called from a worker thread."""
 
 
-def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None) -> Starlette:
-    """The ASGI application.
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration that is read and changed over HTTP."""
+
+    editor: Editor
+    device_name: str
+    """Of the device that the service is."""
+
+
+def create_app(
+    control: Control,
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    configured: Configured | None = None,
+) -> Starlette:
+    """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
     everything, which is for loopback alone.
@@ -40,7 +64,17 @@ def create_app(control: Control, *, hosts: Collection[str] = (), doorkeeper: Doo
         [
             *_own_routes(control),
             *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
-            *control_routes(control, changing=_room("ctrl/reload", threads=1), looking=_room("ctrl")),
+            *control_routes(
+                control,
+                changing=_room("ctrl/reload", threads=1),
+                switching=_room("ctrl/start and stop", threads=1),
+                looking=_room("ctrl"),
+            ),
+            *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
+            echo_route(control, _room("dimse")),
+            asset_route(),
+            *([] if configured is None else _configuration_routes(configured)),
+            *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -66,6 +100,26 @@ def guarded_app(
     )
 
 
+def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+    return configuration_routes(
+        configured.editor,
+        configured.device_name,
+        reading=_room("the configuration"),
+        changing=_room("changes of the configuration", threads=1),
+    )
+
+
+def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute]:
+    return page_routes(
+        configured.editor,
+        control,
+        own_device=configured.device_name,
+        looking=_room("the pages"),
+        changing=_room("changes by the pages", threads=1),
+        switching=_room("start and stop by the pages", threads=1),
+    )
+
+
 def _own_routes(control: Control) -> list[BaseRoute]:
     quick = _room("the control port")
     return [
@@ -74,6 +128,7 @@ def _own_routes(control: Control) -> list[BaseRoute]:
         metrics_route(control, quick),
         *leading_cache_routes(control, quick),
         explain_route(control, _room("/explain")),
+        *running_routes(control, looking=_room("configuration"), reading=_room("configuration/pending")),
     ]
 
 

@@ -45,6 +45,15 @@ class Kind(enum.Enum):
     """What the directory said of the remote AEs that were looked up."""
     FORGET = "forget"
     """Look these remote AEs up anew."""
+    ASSOCIATIONS = "associations"
+    """The associations under way."""
+    ABORT = "abort"
+    """Abort one, by its serial number."""
+    ECHO = "echo"
+    PAUSE = "pause"
+    """Close the listeners and let associations end for so many seconds; the answer comes when they have."""
+    RESUME = "resume"
+    """Listen again, on the sockets that come with it."""
     STOP = "stop"
 
 

@@ -16,11 +16,12 @@ from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
+from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
-_TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, ConfigUnavailable)}
+_TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable)}
 
 
 def measured_to_json(measured: Measured) -> Json:
@@ -98,7 +99,7 @@ def error_to_json(err: Exception) -> Json:
     """What went wrong in a worker. Of what nobody expected, type and place only: no values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
-    if isinstance(err, StatusError | ConfigError | WrongQuestion | StudyNotStored):
+    if isinstance(err, StatusError | ConfigError | WrongQuestion | StudyNotStored | UnknownAE):
         known = [name for name, kind in _TOLD.items() if isinstance(err, kind)]
         return {"type": known[0] if known else "StatusError", "message": str(err)}
     return {"type": "bug", "message": trace(err)}

@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
+from dcm4py_leading.workers.handed import Handed
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -28,9 +30,6 @@ _SEND_SECONDS, _FIRST_SEND_SECONDS = 5.0, 60.0
 _MOST_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
-CONTROL_FD, SLOTS_FD, SLOT = "DCM4PY_WORKER_CONTROL_FD", "DCM4PY_WORKER_SLOTS_FD", "DCM4PY_WORKER_SLOT"
-FORWARDS_FD, PASSING_DIR = "DCM4PY_WORKER_FORWARDS_FD", "DCM4PY_WORKER_PASSING_DIR"
-"""Environment of a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +38,8 @@ class Shared:
 
     associations: Slots
     """How many are open."""
+    serial_numbers: Slots
+    """How many associations each slot has had, in whichever process."""
     forwards: Slots
     """How many retrieves wait for objects of another archive."""
     passing: Path
@@ -52,12 +53,23 @@ class WorkerProcess:
     of it the same site.
     """
 
-    def __init__(self, shared: Shared, slot: int, command_line: Sequence[str], begin: Callable[[WorkerProcess], None]):
+    def __init__(
+        self,
+        shared: Shared,
+        slot: int,
+        command_line: Sequence[str],
+        begin: Callable[[WorkerProcess], None],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """``begin`` gives a started worker its configuration and sets `is_serving`; what it raises ends the worker."""
         self._shared = shared
         self._slot = slot
         self._command = (sys.executable, "-m", "dcm4py_leading", *command_line)
         self._begin = begin
+        self._now = now
+        self.started_at = now()
+        """When the process was started that runs now, or ran last."""
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,12 +150,21 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             shared = self._shared
-            passed = (theirs.fileno(), shared.associations.descriptor, shared.forwards.descriptor)
-            environment = dict(zip((CONTROL_FD, SLOTS_FD, FORWARDS_FD), map(str, passed), strict=True))
-            environment |= {SLOT: str(self._slot), PASSING_DIR: str(shared.passing)}
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=passed
+            handed = Handed(
+                control=theirs.fileno(),
+                slots=shared.associations.descriptor,
+                serial_numbers=shared.serial_numbers.descriptor,
+                forwards=shared.forwards.descriptor,
+                slot=self._slot,
+                passing=shared.passing,
             )
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **handed.environment},
+                pass_fds=handed.descriptors,
+            )
+        self.started_at = self._now()
         self._misses = 0
         self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
 

@@ -7,6 +7,7 @@ import os
 from typing import Self
 
 _SLOT_BYTES = 4
+_MOST = 0xFFFFFFFF
 
 
 class Slots:
@@ -39,6 +40,15 @@ class Slots:
     def of(self, slot: int) -> int:
         """One number."""
         return self._numbers[slot]
+
+    def next_serial_number(self, slot: int) -> int:
+        """One more, and a number that no worker of another slot gives, nor one before in this slot.
+
+        Not safe under threads: the worker's to see to.
+        """
+        count = (self._numbers[slot] + 1) & _MOST
+        self._numbers[slot] = count
+        return count * len(self) + slot
 
     def total(self) -> int:
         """The sum of all."""

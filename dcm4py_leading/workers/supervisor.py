@@ -22,11 +22,18 @@ from dcm4py_leading.dicom.listener import Address, bind_all, close_all
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
+from dcm4py_leading.listening import DRAIN_SECONDS, Listening
+from dcm4py_leading.model.bounds import ECHO_SECONDS
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.monitor.associations import OpenAssociation
+from dcm4py_leading.service.monitor.echo import EchoOutcome
+from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
+from dcm4py_leading.workers.monitor_forms import association_from_json, echo_from_json
 from dcm4py_leading.workers.passing_folder import PassingFolder
 from dcm4py_leading.workers.process import Shared, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
@@ -34,6 +41,8 @@ from dcm4py_leading.workers.slots import Slots
 LOG = logging.getLogger(__name__)
 
 _BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 3.0, 60.0
+_ECHO_SECONDS = ECHO_SECONDS + 20.0
+"""The peer's name is looked up too."""
 _STOP_SECONDS = 10.0
 """What a worker gets besides the time to drain."""
 
@@ -48,13 +57,15 @@ class Supervisor:
         workers: int,
         command_line: Sequence[str],
         pace: Pace | None = None,
+        drain_seconds: float = DRAIN_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Load the configuration, bind every listener, start the workers and wait until all of them serve.
 
         Index and storages are opened once before: what is wrong with them is told here. ``command_line`` is what
-        makes ``site`` in another process. With a ``pace`` the directory is followed. Raises ConfigError,
-        IndexUnavailable, OSError, WorkerSilent.
+        makes ``site`` in another process. With a ``pace`` the directory is followed. ``drain_seconds`` is what
+        associations get when an administrator stops the listening. Raises ConfigError, IndexUnavailable, OSError,
+        WorkerSilent.
         """
         self._configuration = Configuration(
             site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
@@ -73,8 +84,19 @@ class Supervisor:
             raise
         self._slots = Slots.create(workers)
         self._passing = PassingFolder()
-        self._shared = Shared(associations=self._slots, forwards=Slots.create(workers), passing=self._passing.path)
-        self._workers = [WorkerProcess(self._shared, slot, command_line, self._begin) for slot in range(workers)]
+        self._shared = Shared(
+            associations=self._slots,
+            serial_numbers=Slots.create(workers),
+            forwards=Slots.create(workers),
+            passing=self._passing.path,
+        )
+        self._drain_seconds = drain_seconds
+        self._listening = Listening(
+            self._configuration.changing, open_ports=self._open_ports, close_ports=self._close_ports, now=now
+        )
+        self._workers = [
+            WorkerProcess(self._shared, slot, command_line, self._begin, now=now) for slot in range(workers)
+        ]
         try:
             for worker in self._workers:
                 worker.start()
@@ -90,7 +112,8 @@ class Supervisor:
 
     def _begin(self, worker: WorkerProcess) -> None:
         with self._configuration.changing:
-            _wait(_prepare(worker, self._configuration.in_force, self._sockets), _BEGIN_SECONDS)
+            answer = _prepare(worker, self._configuration.in_force, self._sockets, is_listening=self._listening.is_on)
+            _wait(answer, _BEGIN_SECONDS)
             worker.is_serving = True
 
     def reload(self) -> None:
@@ -99,7 +122,7 @@ class Supervisor:
 
     def _put(self, new: Checked) -> None:
         """Let every worker, or none, work by ``new``. Raises ConfigError."""
-        connections = listening_connections(new.snapshot.device)
+        connections = listening_connections(new.snapshot.device) if self._listening.is_on else ()
         fresh = bind_all(connections, self._sockets)
         workers = self._serving()
         try:
@@ -117,13 +140,51 @@ class Supervisor:
         self._sockets = {address: sock for address, sock in self._sockets.items() if address in wanted}
         close_all(obsolete)
 
+    def start_listening(self) -> None:
+        """See `web.rest.control.Controlled`."""
+        self._listening.start()
+
+    def stop_listening(self) -> None:
+        """See `web.rest.control.Controlled`."""
+        self._listening.stop()
+
+    def _open_ports(self) -> None:
+        """Bind the sockets and hand them to every worker; one that does not take them is replaced by one that does."""
+        self._sockets = bind_all(listening_connections(self._configuration.in_force.snapshot.device), {})
+        workers = self._serving()
+        body, descriptors = {"addresses": list(self._sockets)}, [sock.fileno() for sock in self._sockets.values()]
+        for worker, answer in [(worker, _ask(worker, Kind.RESUME, body, descriptors)) for worker in workers]:
+            self._must_answer(worker, answer, _PREPARE_SECONDS)
+
+    def _close_ports(self) -> Callable[[], None]:
+        """Let every worker close its listeners, and then drain."""
+        answers = [(worker, _ask(worker, Kind.PAUSE, self._drain_seconds)) for worker in self._serving()]
+        close_all(self._sockets)
+        self._sockets = {}
+
+        def drain() -> None:
+            for worker, answer in answers:
+                self._must_answer(worker, answer, self._drain_seconds + _STOP_SECONDS)
+
+        return drain
+
+    def _must_answer(self, worker: WorkerProcess, answer: Answer, seconds: float) -> None:
+        """Wait for the answer; a worker that gives none is ended: in what state it is, nobody knows."""
+        try:
+            answer(seconds)
+        except (WorkerSilent, RequestRefused) as err:
+            LOG.error("the worker with process id %s is ended, as it did not do what it was told: %s", worker.pid, err)
+            worker.kill()
+
     def _prepare_all(
         self, workers: Sequence[WorkerProcess], new: Checked, fresh: Mapping[Address, socket.socket]
     ) -> None:
         """Prepare every worker, or none. Raises ConfigError."""
         prepared: list[WorkerProcess] = []
         failures: list[Exception] = []
-        for worker, answer in [(worker, _prepare(worker, new, fresh)) for worker in workers]:
+        is_on = self._listening.is_on
+        answers = [_prepare(worker, new, fresh, is_listening=is_on) for worker in workers]
+        for worker, answer in zip(workers, answers, strict=True):
             try:
                 _wait(answer, _PREPARE_SECONDS)
                 prepared.append(worker)
@@ -159,14 +220,14 @@ class Supervisor:
         self._each(self._serving(), Kind.FORGET, list(ae_titles))
 
     def is_ready(self) -> bool:
-        """Whether a worker serves."""
-        return bool(self._serving())
+        """Whether a worker serves, and no administrator has stopped the listening."""
+        return self._listening.is_on and bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
         """See `web.app.Control`."""
         measured = self._measured()
         return {
-            **self._configuration.state(measured.lookups, measured.contacts),
+            **self._configuration.state(measured.lookups, measured.contacts, troubles=self._listening.troubles),
             "associations": self._slots.total(),
             "workers": [
                 {
@@ -179,10 +240,56 @@ class Supervisor:
             ],
         }
 
+    def running(self) -> RunningConfiguration:
+        """See `web.own.running.Running`."""
+        return self._configuration.running(troubles=self._listening.troubles)
+
+    def pending(self) -> PendingReload:
+        """See `web.own.running.Running`."""
+        return self._configuration.pending()
+
+    def listeners(self) -> Sequence[ListeningPort]:
+        """See `web.own.running.Running`."""
+        return listeners_of(self._configuration.in_force.snapshot.device, self._sockets)
+
+    def workers(self) -> Sequence[WorkerState]:
+        """See `web.own.running.Running`."""
+        return [
+            WorkerState(
+                pid=worker.pid,
+                is_serving=worker.is_serving,
+                associations=self._slots.of(slot),
+                started_at=worker.started_at,
+                restarts=worker.restarts,
+            )
+            for slot, worker in enumerate(self._workers)
+        ]
+
+    def associations(self) -> Sequence[OpenAssociation]:
+        """Those of the workers that answer."""
+        answers = self._each(self._serving(), Kind.ASSOCIATIONS)
+        found = [association_from_json(value) for _, answer in answers for value in answer]
+        return sorted(found, key=lambda association: (association.connected_at, association.serial_number))
+
+    def abort_association(self, serial_number: int) -> bool:
+        """See `web.rest.associations.Associations`; of the workers the one whose number it is."""
+        worker = self._workers[serial_number % len(self._workers)]
+        return worker.is_serving and any(answer for _, answer in self._each([worker], Kind.ABORT, serial_number))
+
+    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
+        """See `web.rest.echo.Echoing`; by the first worker that answers."""
+        return echo_from_json(
+            self._first(Kind.ECHO, {"aet": ae_title, "remote": remote_ae_title, "address": address}, _ECHO_SECONDS)
+        )
+
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
         measured = self._measured()
-        return replace(measured, is_degraded=measured.is_degraded or bool(measured.contacts.troubles))
+        return replace(
+            measured,
+            is_degraded=measured.is_degraded or bool(measured.contacts.troubles),
+            is_listening=self._listening.is_on,
+        )
 
     def _measured(self) -> Measured:
         snapshot = self._configuration.in_force.snapshot
@@ -223,17 +330,21 @@ class Supervisor:
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
         """See `web.own.explain.Explainer`; by the first worker that answers."""
         body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
+        answer = self._first(Kind.EXPLAIN, body, _EXPLAIN_SECONDS)
+        return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
+
+    def _first(self, kind: Kind, body: Json, seconds: float) -> Json:
+        """The answer of the first worker that gives one. Raises what is wrong with the question, StatusError."""
         for worker in self._serving():
             try:
-                answer = _wait(_ask(worker, Kind.EXPLAIN, body), _EXPLAIN_SECONDS)
+                return _wait(_ask(worker, kind, body), seconds)
             except WorkerSilent as err:
-                LOG.warning("explain: %s", err)
-                continue
-            return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
+                LOG.warning("%s: %s", kind.value, err)
         raise StatusError("no worker answers")
 
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
+        self._listening.end()
         self._configuration.stop()
         for worker in self._workers:
             worker.stop(drain_seconds)
@@ -241,6 +352,7 @@ class Supervisor:
         for worker in self._workers:
             worker.join(drain_seconds + _STOP_SECONDS)
         self._slots.close()
+        self._shared.serial_numbers.close()
         self._shared.forwards.close()
         self._passing.remove()
         self._data_directory.close()
@@ -263,8 +375,10 @@ def _raising(err: WorkerSilent) -> Answer:
     return answer
 
 
-def _prepare(worker: WorkerProcess, new: Checked, sockets: Mapping[Address, socket.socket]) -> Answer:
-    body = {"entries": new.read.to_json(), "addresses": list(sockets)}
+def _prepare(
+    worker: WorkerProcess, new: Checked, sockets: Mapping[Address, socket.socket], *, is_listening: bool
+) -> Answer:
+    body = {"entries": new.read.to_json(), "addresses": list(sockets), "isListening": is_listening}
     return _ask(worker, Kind.PREPARE, body, [sock.fileno() for sock in sockets.values()])
 
 

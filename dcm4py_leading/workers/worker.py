@@ -9,8 +9,9 @@ import secrets
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never
 
 from dcm4py_leading.compose import Checked, Site, check
@@ -22,6 +23,8 @@ from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
+from dcm4py_leading.workers.handed import Handed
+from dcm4py_leading.workers.monitor_forms import association_to_json, echo_to_json
 from dcm4py_leading.workers.passing import Passing
 from dcm4py_leading.workers.slots import Slots
 
@@ -31,16 +34,16 @@ Address = tuple[str, int]
 _PR_SET_PDEATHSIG = 1
 
 
-def run_worker(site: Site, *, control: int, slots: int, forwards: int, slot: int, passing: Path) -> None:
-    """Serve until the supervisor says stop, or is gone. ``control``, ``slots`` and ``forwards`` are file descriptors.
+def run_worker(site: Site, handed: Handed) -> None:
+    """Serve until the supervisor says stop, or is gone.
 
     Signals are the supervisor's: a terminal or a service manager sends them to every process.
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _end_with_the_supervisor()
-    worker = _Worker(site, Slots(slots), slot, Passing(passing, slot, Slots(forwards)))
-    answer_requests(Channel(socket.socket(fileno=control)), worker.answer, error_to_json)
+    worker = _Worker(site, handed)
+    answer_requests(Channel(socket.socket(fileno=handed.control)), worker.answer, error_to_json)
     worker.stop(0)
     os._exit(0)  # whatever threads are left: nobody would ever end them
 
@@ -58,14 +61,14 @@ def _end_with_the_supervisor() -> None:
 
 
 class _Worker:
-    def __init__(self, site: Site, slots: Slots, slot: int, passing: Passing) -> None:
+    def __init__(self, site: Site, handed: Handed) -> None:
         self._site = site
-        self._passing = passing
+        self._slots, self._slot = Slots(handed.slots), handed.slot
+        self._serial_numbers, self._numbering = Slots(handed.serial_numbers), threading.Lock()
+        self._passing = Passing(handed.passing, self._slot, Slots(handed.forwards))
         self._forwards = Forwards(
-            slot=slot, elsewhere=passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
+            slot=self._slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
-        self._slots = slots
-        self._slot = slot
         self._node: Node | None = None
         self._change: Change | None = None
         self._sockets: dict[Address, socket.socket] = {}
@@ -92,6 +95,16 @@ class _Worker:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:
                 return self._running.forget_aes(body)
+            case Kind.ASSOCIATIONS:
+                return [association_to_json(association) for association in self._running.associations()]
+            case Kind.ABORT:
+                return self._running.abort_association(body)
+            case Kind.ECHO:
+                return self._echo(body)
+            case Kind.PAUSE:
+                return self._pause(body)
+            case Kind.RESUME:
+                return self._resume(body, descriptors)
             case Kind.STOP:
                 return self.stop(body)
             case _:
@@ -104,27 +117,54 @@ class _Worker:
         return self._node
 
     def _prepare(self, body: Json, descriptors: tuple[int, ...]) -> None:
+        with self._changing, self._handed_over(body, descriptors):
+            checked = self._check(Recording.from_json(body["entries"]))
+            if self._node is None:
+                self._passing.serve(self._forwards)
+                self._node = Node(
+                    self._site,
+                    checked,
+                    forwards=self._forwards,
+                    bind=self._bind,
+                    others=lambda: self._slots.others(self._slot),
+                    report=lambda count: self._slots.set(self._slot, count),
+                    next_number=self._next_number,
+                    is_listening=body["isListening"],
+                )
+            else:
+                self._change = self._node.prepare(checked)
+
+    @contextmanager
+    def _handed_over(self, body: Json, descriptors: tuple[int, ...]) -> Iterator[None]:
+        """Inside the block, the sockets can be bound that have come; what is left of them is closed."""
+        fresh = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        self._sockets = dict(zip(((host, port) for host, port in body["addresses"]), fresh, strict=True))
+        try:
+            yield
+        finally:
+            for sock in self._sockets.values():
+                sock.close()
+            self._sockets = {}
+
+    def _pause(self, drain_seconds: float) -> None:
         with self._changing:
-            fresh = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-            self._sockets = dict(zip(((host, port) for host, port in body["addresses"]), fresh, strict=True))
-            try:
-                checked = self._check(Recording.from_json(body["entries"]))
-                if self._node is None:
-                    self._passing.serve(self._forwards)
-                    self._node = Node(
-                        self._site,
-                        checked,
-                        forwards=self._forwards,
-                        bind=self._bind,
-                        others=lambda: self._slots.others(self._slot),
-                        report=lambda count: self._slots.set(self._slot, count),
-                    )
-                else:
-                    self._change = self._node.prepare(checked)
-            finally:
-                for sock in self._sockets.values():
-                    sock.close()
-                self._sockets = {}
+            self._running.stop_listening()
+        self._running.drain(drain_seconds)
+
+    def _resume(self, body: Json, descriptors: tuple[int, ...]) -> None:
+        with self._changing, self._handed_over(body, descriptors):
+            self._running.start_listening()
+
+    def _next_number(self) -> int:
+        with self._numbering:
+            return self._serial_numbers.next_serial_number(self._slot)
+
+    def _echo(self, body: Json) -> Json:
+        address = body["address"]
+        outcome = self._running.echo(
+            body["aet"], body["remote"], address=None if address is None else (address[0], address[1])
+        )
+        return echo_to_json(outcome)
 
     def _check(self, recording: Recording) -> Checked:
         return check(replace(self._site, source=Replay(recording, self._site.source.describe())))

@@ -1,139 +1,31 @@
-"""The seed's scene with real peers: slapd, DCMTK, Orthanc; ours runs as a process, as an administrator starts it."""
+"""The seed's scene with real peers, on our tree and on the stock one."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.fixtures.datasets import make_study, read_sample, write
-from tests.fixtures.dcmtk import DcmQrScp, Outcome, StoreScp, dcmsend, findscu, getscu, movescu, storescu
+from tests.fixtures.dcmtk import DcmQrScp, StoreScp, dcmsend, findscu, getscu, storescu
 from tests.fixtures.orthanc import Orthanc
-from tests.fixtures.ports import free_ports
-from tests.fixtures.processes import Process
-from tests.fixtures.slapd import OUR_LDIF, OUR_SCHEMA, Slapd, Upstream
-
-STUDY = "1.2.826.0.1.3680043.8.498.51"
-STALE = {"StudyDescription": "Stale description", "AccessionNumber": "STALE"}
-RIGHT = {"StudyDescription": "Right description", "AccessionNumber": "RIGHT"}
-
-
-@dataclass
-class Archive:
-    """Our service as a process."""
-
-    process: Process
-    slapd: Slapd
-    port: int
-    leading_port: int
-    viewer_port: int
-    http: str
-    options: list[str]
-
-    def reload(self) -> None:
-        assert httpx.post(f"{self.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dcm4py_leading", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.http}/health/ready", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-
-StartArchive = Callable[..., Archive]
-
-
-@pytest.fixture
-def start_archive(slapd_factory: Callable[..., Slapd], tmp_path: Path) -> Iterator[StartArchive]:
-    """Start slapd with a tree whose ports are replaced by free ones, and the service on it."""
-    with ExitStack() as running:
-
-        def start(
-            content: tuple[Path, ...] = (OUR_LDIF / "quickstart.ldif",),
-            schema: tuple[Path, ...] = OUR_SCHEMA,
-            changes: tuple[Path, ...] = (),
-            extra: tuple[str, ...] = (),
-        ) -> Archive:
-            archive_port, leading_port, viewer_port, http_port = free_ports(4)
-            ports = {11112: archive_port, 11113: leading_port, 11115: viewer_port, 11117: viewer_port}
-
-            def with_free_ports(path: Path) -> str:
-                text = path.read_text()
-                for seed_port, port in ports.items():
-                    text = text.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n")
-                return text.replace("dcmBindAddress: 0.0.0.0", "dcmBindAddress: 127.0.0.1")
-
-            slapd = slapd_factory(schema=schema, content=[with_free_ports(path) for path in content])
-            for path in changes:
-                done = slapd.ldapmodify(with_free_ports(path))
-                assert done.returncode == 0, done.stderr
-            options = [
-                *("--ldap-url", f"{slapd.url}/{slapd.base_dn}"),
-                *("--bind-dn", slapd.bind_dn, "--bind-password-file", str(slapd.password_file)),
-            ]
-            http = f"http://127.0.0.1:{http_port}"
-            data = [*options, *extra, "--data-dir", str(tmp_path / "data"), "--http", http.removeprefix("http://")]
-            process = Process([sys.executable, "-m", "dcm4py_leading", "serve", *data], log=tmp_path / "service.log")
-            running.callback(process.stop)
-            archive = Archive(process, slapd, archive_port, leading_port, viewer_port, http, options)
-            process.await_ready(archive.is_ready)
-            return archive
-
-        yield start
-
-
-def feed(archive: Archive, directory: Path, leading: DcmQrScp | Orthanc, study_uid: str = STUDY) -> None:
-    """The same study to both archives, with stale values in ours."""
-    right = make_study(
-        directory / "right", patient_id="RIGHT-ID", patient_name="Right^Name", study_uid=study_uid, attributes=RIGHT
-    )
-    stale = make_study(
-        directory / "stale", patient_id="STALE-ID", patient_name="Stale^Name", study_uid=study_uid, attributes=STALE
-    )
-    leading.store(right)
-    assert storescu(archive.port, stale, called_ae_title="DCM4CHEE").returncode == 0
-
-
-def delivered(viewer: StoreScp, since: int = 0) -> set[tuple[str, str, str, str]]:
-    return {
-        (str(ds.PatientName), ds.PatientID, ds.StudyDescription, ds.AccessionNumber) for ds in viewer.datasets()[since:]
-    }
-
-
-STALE_VALUES = {("Stale^Name", "STALE-ID", "Stale description", "STALE")}
-RIGHT_VALUES = {("Right^Name", "RIGHT-ID", "Right description", "RIGHT")}
-
-
-def move_study(archive: Archive) -> int | None:
-    return move_all(archive).status
-
-
-def move_all(archive: Archive) -> Outcome:
-    return movescu(
-        archive.port,
-        called_ae_title="DCM4CHEE",
-        destination="STORESCP",
-        level="STUDY",
-        keys={"StudyInstanceUID": STUDY},
-    )
+from tests.fixtures.scene import (
+    RIGHT_VALUES,
+    STALE_VALUES,
+    STUDY,
+    Archive,
+    StartArchive,
+    delivered,
+    feed,
+    move_all,
+    move_study,
+)
+from tests.fixtures.slapd import OUR_LDIF, Upstream
 
 
 @pytest.mark.ldap("dcmLeadingCFindSCP")

@@ -230,8 +230,10 @@ class _Reader:
             return old if before is ABSENT else ()
         if told.kind is Kind.SECRET and isinstance(given, str) and given and not given.strip("*"):
             return old
-        if old and named_value(draft.old, told.name) is not None:
-            return old  # the entry was found by it
+        if named_value(draft.old, told.name) is not None:
+            if old:
+                return old  # the entry was found by it
+            given = given.strip() if isinstance(given, str) else given  # as it is in the DN
         if told.is_array is not isinstance(given, list):
             self._fault(path, told.name, "expected an array" if told.is_array else "expected one value, not an array")
             return old

@@ -13,7 +13,7 @@ from dcm4py_leading.config.writing import tree as listing
 from dcm4py_leading.config.writing.changes import EntryChange, changes_between
 from dcm4py_leading.config.writing.conflicts import conflict_of
 from dcm4py_leading.config.writing.plan import Plan, Preview
-from dcm4py_leading.config.writing.registry import with_registry
+from dcm4py_leading.config.writing.registry import entering, removing, with_registry
 from dcm4py_leading.config.writing.state import etag
 from dcm4py_leading.config.writing.tree import Tree
 from dcm4py_leading.errors import Problem, ReadOnlyDirectory, WriteConflict, WriteRefused
@@ -121,14 +121,35 @@ class Editor:
         Raises WriteRefused when the plan has errors or the server refuses, ReadOnlyDirectory, WriteConflict when
         somebody was faster, WriteDenied, ConfigUnavailable. A WriteError tells what was changed all the same.
         """
-        if self.why_not is not None:
-            raise ReadOnlyDirectory(self.why_not)
+        self._refuse_read_only()
         if plan.errors:
             raise WriteRefused(plan.errors)
+        self._write(plan.changes, author)
+
+    def register(self, ae_title: str, *, author: str = "") -> bool:
+        """Enter a title in the Unique AE Titles Registry; True if it was not there yet. Raises as `save` does."""
+        return self._write_one(entering(ae_title, self._tree), author)
+
+    def unregister(self, ae_title: str, *, author: str = "") -> bool:
+        """Remove a title from the Unique AE Titles Registry; True if it was there. Raises as `save` does."""
+        return self._write_one(removing(ae_title, self._tree), author)
+
+    def _write_one(self, change: EntryChange | None, author: str) -> bool:
+        self._refuse_read_only()
+        if change is None:
+            return False
+        self._write([change], author)
+        return True
+
+    def _refuse_read_only(self) -> None:
+        if self.why_not is not None:
+            raise ReadOnlyDirectory(self.why_not)
+
+    def _write(self, changes: Sequence[EntryChange], author: str) -> None:
         with self._lock:
-            self._writer.write(plan.changes)
+            self._writer.write(changes)
         by = f" by {author}" if author else ""
-        for change in plan.changes:
+        for change in changes:
             _log.info("directory changed%s: %s %s", by, change.kind.value, change.dn)
 
 

@@ -55,6 +55,8 @@ class Measured:
     """How often another configuration took the place of the one in force."""
     followed: Followed | None = None
     """None: the directory is not followed."""
+    is_listening: bool = True
+    """False: an administrator has stopped the listening."""
     workers: int = 1
     """Processes that serve and have answered."""
     worker_restarts: int = 0
@@ -245,6 +247,9 @@ def _contacts(counts: ContactCounts) -> Iterator[Metric]:
 
 
 def _workers(measured: Measured) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "dcm4py_listening", "1, or 0 while an administrator has stopped the listening.", measured.is_listening
+    )
     yield GaugeMetricFamily("dcm4py_workers", "Processes that take associations.", measured.workers)
     yield CounterMetricFamily(
         "dcm4py_worker_restarts", "Processes started in the place of one that ended.", measured.worker_restarts

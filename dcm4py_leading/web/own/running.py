@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from dcm4py_leading.config.difference import Difference
 from dcm4py_leading.errors import Problem
 from dcm4py_leading.service.monitor.listening import ListeningPort
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.answers import problem_json
+from dcm4py_leading.web.http.rooms import Handler, Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +26,10 @@ class FailedReload:
 
     at: datetime
     error: str
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON values."""
+        return {"at": self.at.isoformat(), "error": self.error}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +63,11 @@ class PendingReload:
 
     can_be_reloaded: bool
     """False if a reload would be refused, and the configuration in force would stay."""
-    fingerprint: str | None
-    """Of what would be in force; None where nothing would be."""
-    differences: tuple[Difference, ...]
+    fingerprint: str | None = None
+    """Of what would be in force; None where it would be refused."""
+    differences: tuple[Difference, ...] = ()
     """From the configuration in force to what the directory says."""
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
     """What is wrong with what the directory says: errors refuse it, warnings do not."""
     failure: str | None = None
     """Why the directory cannot be read."""
@@ -69,9 +81,10 @@ class WorkerState:
     """None between one that has ended and the next."""
     is_serving: bool
     associations: int
-    restarts: int
-    """How often another one had to be started in its place."""
+    """Those that peers have opened."""
     started_at: datetime
+    restarts: int = 0
+    """How often another one had to be started in its place."""
 
 
 class Running(Protocol):
@@ -93,13 +106,90 @@ class Running(Protocol):
         """The processes; without ``--workers`` this one alone."""
         ...
 
-    def start_listening(self) -> None:
-        """Bind the ports of the configuration in force and accept associations; nothing when that is so already.
 
-        Raises ConfigError with every port that cannot be had, and then none is bound.
-        """
-        ...
+def running_routes(service: Running, *, looking: Room, reading: Room) -> list[Route]:
+    """The routes. What reads the directory waits in a room of its own."""
 
-    def stop_listening(self) -> None:
-        """Accept no associations until `start_listening`; those under way may end for a while, then are aborted."""
-        ...
+    def running(_: Request) -> Response:
+        return JSONResponse(_running_json(service.running()))
+
+    def pending(_: Request) -> Response:
+        return JSONResponse(_pending_json(service.pending()))
+
+    def listeners(_: Request) -> Response:
+        return JSONResponse([_listener_json(listener) for listener in service.listeners()])
+
+    def workers(_: Request) -> Response:
+        return JSONResponse([_worker_json(worker) for worker in service.workers()])
+
+    def route(path: str, handler: Handler, room: Room) -> Route:
+        endpoint = needs(Role.VIEWER, room.serves(handler), or_role=Role.SERVICE)
+        return Route(f"/dcm4py-leading/{path}", endpoint, methods=["GET"])
+
+    return [
+        route("configuration", running, looking),
+        route("configuration/pending", pending, reading),
+        route("listeners", listeners, looking),
+        route("workers", workers, looking),
+    ]
+
+
+def _running_json(running: RunningConfiguration) -> dict[str, object]:
+    failed = running.last_failed_reload
+    return {
+        "dicomDeviceName": running.device_name,
+        "fingerprint": running.fingerprint,
+        "loadedAt": running.loaded_at.isoformat(),
+        "source": running.source,
+        "isLastGood": running.is_last_good,
+        "isFollowed": running.is_followed,
+        "isListening": running.is_listening,
+        "directoryFailure": running.directory_failure,
+        "lastFailedReload": None if failed is None else failed.to_json(),
+        "problems": [problem_json(problem) for problem in running.problems],
+        "degraded": running.degraded,
+    }
+
+
+def _pending_json(pending: PendingReload) -> dict[str, object]:
+    return {
+        "canBeReloaded": pending.can_be_reloaded,
+        "fingerprint": pending.fingerprint,
+        "failure": pending.failure,
+        "differences": [difference_json(difference) for difference in pending.differences],
+        "problems": [problem_json(problem) for problem in pending.problems],
+    }
+
+
+def difference_json(difference: Difference) -> dict[str, str | None]:
+    """A difference as JSON; ``text`` is the whole of it for people."""
+    return {
+        "kind": difference.kind.value,
+        "objectClass": difference.object_class,
+        "name": difference.name,
+        "place": difference.place,
+        "attribute": difference.attribute,
+        "detail": difference.detail,
+        "text": str(difference),
+    }
+
+
+def _listener_json(listener: ListeningPort) -> dict[str, object]:
+    return {
+        "connection": listener.name,
+        "host": listener.host,
+        "port": listener.port,
+        "aeTitles": listener.ae_titles,
+        "isBound": listener.is_bound,
+        "whyNot": listener.why_not,
+    }
+
+
+def _worker_json(worker: WorkerState) -> dict[str, object]:
+    return {
+        "pid": worker.pid,
+        "isServing": worker.is_serving,
+        "associations": worker.associations,
+        "startedAt": worker.started_at.isoformat(),
+        "restarts": worker.restarts,
+    }

@@ -10,16 +10,19 @@ from starlette.responses import RedirectResponse, Response
 from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.own.running import Running
-from dcm4py_leading.web.pages.changing.attempt import Reloadable, reloaded
+from dcm4py_leading.web.pages.changing.attempt import reloaded
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import CONTROL
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
 from dcm4py_leading.web.rest.associations import Associations
+from dcm4py_leading.web.rest.control import Controlled
+
+_MOST_DIGITS = 20
 
 
-class Watched(Running, Associations, Reloadable, Protocol):
+class Watched(Controlled, Running, Associations, Protocol):
     """What the page shows of the service, and does with it. Called from a worker thread."""
 
 
@@ -60,7 +63,7 @@ class ControlPage:
     def abort(self, request: Request, form: Form) -> Response:
         """One association is aborted."""
         number = one_of(form, "serial")
-        is_number = number.isascii() and number.isdigit()
+        is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
         if not (is_number and self._service.abort_association(int(number))):
             return self._failed(request, translate(language_of(request), "control.gone"))
         return RedirectResponse(CONTROL, status_code=303)

@@ -12,7 +12,6 @@ from dcm4py_leading.errors import ConfigError, ConfigUnavailable
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Endpoint, Handler, Room
-from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.changing.form import Form, posted
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
@@ -30,30 +29,30 @@ _DEVICE = "/ui/devices/{device:path}"
 
 
 def page_routes(
-    editor: Editing, service: Watched, *, own_device: str, looking: Room, changing: Room
+    editor: Editing, service: Watched, *, own_device: str, looking: Room, changing: Room, switching: Room
 ) -> list[BaseRoute]:
-    """All of them. What may wait for the directory long waits in one room, what is only looked at in another."""
+    """All of them: what is looked at in one room, what changes something in another; a stop waits for associations, and
+    so has its own."""
     devices, entries, deleting = DevicesPage(editor, own_device), EntryPages(editor, service), Deleting(editor, service)
     coercions, control = CoercionPages(editor), ControlPage(service)
 
     def seen(path: str, handler: Handler, role: Role = Role.VIEWER) -> Route:
         return Route(path, needs(role, looking.serves(answered(handler))), methods=["GET"])
 
-    def sent(path: str, handler: Callable[[Request, Form], Response], role: Role = Role.ADMINISTRATOR) -> Route:
-        room = changing if role is Role.ADMINISTRATOR else looking
+    def sent(path: str, handler: Callable[[Request, Form], Response], room: Room = changing) -> Route:
+        role = Role.VIEWER if room is looking else Role.ADMINISTRATOR
         return Route(path, needs(role, _form(room, handler)), methods=["POST"])
 
     return [
-        asset_route(),
         seen("/ui/", lambda _: RedirectResponse(DEVICES)),
         seen(DEVICES, devices.show),
-        sent("/ui/check", check, Role.VIEWER),
-        sent("/ui/matches", coercions.matches, Role.VIEWER),
+        sent("/ui/check", check, looking),
+        sent("/ui/matches", coercions.matches, looking),
         seen("/ui/control", control.show),
         seen("/ui/control/live", control.live),
         sent("/ui/control/reload", control.reload),
-        sent("/ui/control/start", control.start),
-        sent("/ui/control/stop", control.stop),
+        sent("/ui/control/start", control.start, switching),
+        sent("/ui/control/stop", control.stop, switching),
         sent("/ui/control/abort", control.abort),
         seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         seen(f"{_DEVICE}/coercions", coercions.show),

@@ -26,9 +26,37 @@ class Controlled(Protocol):
         """Whether the configuration is loaded and every listener is bound."""
         ...
 
+    def start_listening(self) -> None:
+        """Bind the ports of the configuration in force and accept associations; nothing when that is so already.
 
-def control_routes(controlled: Controlled, *, changing: Room, looking: Room) -> list[Route]:
-    """The routes. What changes the service waits in one room, what looks at it in another."""
+        Raises ConfigError with every port that cannot be had, and then none is bound.
+        """
+        ...
+
+    def stop_listening(self) -> None:
+        """Accept no associations until `start_listening`; those under way may end for a while, then are aborted.
+
+        A reload meanwhile does not start it.
+        """
+        ...
+
+
+def control_routes(controlled: Controlled, *, changing: Room, switching: Room, looking: Room) -> list[Route]:
+    """The routes. What changes the configuration waits in one room, what looks at the service in another.
+
+    Start and stop have their own, too: a stop waits for associations.
+    """
+
+    def start(_: Request) -> Response:
+        try:
+            controlled.start_listening()
+        except ConfigError as err:  # 500 is dcm4chee's status for it
+            return error(500, str(err), err.problems if isinstance(err, ConfigInvalid) else ())
+        return Response(status_code=204)
+
+    def stop(_: Request) -> Response:
+        controlled.stop_listening()
+        return Response(status_code=204)
 
     def reload(_: Request) -> Response:
         try:
@@ -41,6 +69,8 @@ def control_routes(controlled: Controlled, *, changing: Room, looking: Room) -> 
         return JSONResponse({"status": "STARTED" if controlled.is_ready() else "STOPPED"})
 
     return [
+        Route("/dcm4chee-arc/ctrl/start", needs(Role.ADMINISTRATOR, switching.serves(start)), methods=["POST"]),
+        Route("/dcm4chee-arc/ctrl/stop", needs(Role.ADMINISTRATOR, switching.serves(stop)), methods=["POST"]),
         Route("/dcm4chee-arc/ctrl/reload", needs(Role.SERVICE, changing.serves(reload)), methods=["POST"]),
         Route(
             "/dcm4chee-arc/ctrl/status",

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Protocol
 
-from dcm4py_leading.service.monitor.echo import EchoOutcome
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dcm4py_leading.errors import ConfigUnavailable, StatusError
+from dcm4py_leading.service.monitor.echo import EchoOutcome, UnknownAE
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Identity, Role
+from dcm4py_leading.web.http.answers import error
+from dcm4py_leading.web.http.rooms import Room
+
+_LAST_PORT = 65535
 
 
 class Echoing(Protocol):
@@ -16,3 +28,51 @@ class Echoing(Protocol):
         Raises UnknownAE, ConfigUnavailable, StatusError when no process answers.
         """
         ...
+
+
+class _WrongQuery(ValueError):
+    """A query parameter that cannot be."""
+
+
+def echo_route(service: Echoing, room: Room) -> Route:
+    """The route. Where to call, ``host`` and ``port``, only administrators may say: it would find any open port."""
+
+    def echo(request: Request) -> Response:
+        identity: Identity = request.state.identity
+        try:
+            address = _address(request.query_params.get("host"), request.query_params.get("port"))
+            if address is not None and not identity.may(Role.ADMINISTRATOR):
+                return error(HTTPStatus.FORBIDDEN, "host and port are for administrators only")
+            outcome = service.echo(request.path_params["aet"], request.path_params["remote"], address=address)
+        except _WrongQuery as err:
+            return error(HTTPStatus.BAD_REQUEST, str(err))
+        except UnknownAE as err:
+            return error(HTTPStatus.NOT_FOUND, str(err))
+        except (ConfigUnavailable, StatusError) as err:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
+        return JSONResponse(_json(outcome))
+
+    return Route("/dcm4chee-arc/aets/{aet}/dimse/{remote}", needs(Role.VIEWER, room.serves(echo)), methods=["POST"])
+
+
+def _address(host: str | None, port: str | None) -> tuple[str, int] | None:
+    """Where to call; None for where the directory says. Raises _WrongQuery."""
+    if host is None and port is None:
+        return None
+    if not host or port is None:
+        raise _WrongQuery("host and port go together")
+    number = int(port) if port.isascii() and port.isdecimal() and len(port) <= len(str(_LAST_PORT)) else 0
+    if not 0 < number <= _LAST_PORT:
+        raise _WrongQuery(f"port: expected a number from 1 to {_LAST_PORT}")
+    return host, number
+
+
+def _json(outcome: EchoOutcome) -> dict[str, str]:
+    """As dcm4chee answers, where every value is a string."""
+    return {
+        "result": str(int(outcome.result)),
+        **({} if outcome.error is None else {"errorMessage": outcome.error}),
+        "connectionTime": str(outcome.connection_ms),
+        "echoTime": str(outcome.echo_ms),
+        "releaseTime": str(outcome.release_ms),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -51,6 +52,8 @@ GUARDED = [
     if isinstance(route, Route) and route.path not in PUBLIC
     for method in sorted(route.methods or ())
 ]
+CHANGES_NOTHING = {"/dcm4chee-arc/aets/{aet}/dimse/{remote}"}
+"""POST since dcm4chee has it so: a C-ECHO."""
 
 
 async def secret(_: Request) -> Response:
@@ -83,7 +86,7 @@ def test_every_route_needs_a_role_or_is_meant_for_everybody() -> None:
 def test_no_route_but_the_public_ones_answers_those_who_have_not_logged_in(
     http: httpx.Client, method: str, route: Route
 ) -> None:
-    path = route.path.partition("{")[0] + ("1.2.3" if "{" in route.path else "")
+    path = re.sub(r"\{[^}]*\}", "1", route.path)
     if path.startswith("/ui/"):
         assert http.request(method, path).headers["location"].startswith("/ui/login")
         return
@@ -93,7 +96,7 @@ def test_no_route_but_the_public_ones_answers_those_who_have_not_logged_in(
 
 @pytest.mark.parametrize(("method", "route"), GUARDED, ids=lambda value: getattr(value, "path", value))
 def test_what_changes_something_is_not_for_viewers(method: str, route: Route) -> None:
-    if method not in ("GET", "HEAD"):
+    if method not in ("GET", "HEAD") and route.path not in CHANGES_NOTHING:
         assert Role.VIEWER not in roles_needed(route)
 
 

@@ -1,0 +1,102 @@
+"""The associations of one process, as it tells them to who watches the service: numbered, counted, abortable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakValueDictionary
+
+from dcm4py_leading.dicom import command as dimse
+from dcm4py_leading.dicom.association import Association
+from dcm4py_leading.dicom.message import COMMANDS
+from dcm4py_leading.dicom.state import State
+from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
+
+_ESTABLISHED = frozenset(
+    {State.STA6, State.STA7, State.STA8, State.STA9, State.STA10, State.STA11, State.STA12}
+)  # PS3.8 9.2.1
+
+
+class Numbered(NamedTuple):
+    """What an association is known by."""
+
+    serial_number: int
+    connected_at: datetime
+
+
+def serial_numbers() -> Callable[[], int]:
+    """Serial numbers of a service in one process: 1, 2, 3, ... Safe under threads."""
+    return count(1).__next__
+
+
+class UnderWay(Protocol):
+    """One association, accepted or requested."""
+
+    def told(self) -> OpenAssociation | None:
+        """How it is; None when it is over. For any thread."""
+        ...
+
+    def abort_on_command(self) -> None:
+        """Abort it because an administrator wants that, from any thread."""
+        ...
+
+
+class AssociationsUnderWay:
+    """Those of one process. Costs each association one entry, which goes with it. Safe under threads."""
+
+    def __init__(
+        self, next_number: Callable[[], int], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """``next_number`` gives serial numbers, none twice in all processes of the service."""
+        self._next_number = next_number
+        self._now = now
+        self._lock = threading.Lock()
+        self._associations: WeakValueDictionary[int, UnderWay] = WeakValueDictionary()
+
+    def enter(self, association: UnderWay) -> Numbered:
+        """One begins."""
+        numbered = Numbered(self._next_number(), self._now())
+        with self._lock:
+            self._associations[numbered.serial_number] = association
+        return numbered
+
+    def told(self) -> list[OpenAssociation]:
+        """All of them, in the order of their serial numbers."""
+        with self._lock:
+            associations = sorted(self._associations.items())
+        return [told for _, association in associations if (told := association.told()) is not None]
+
+    def abort(self, number: int) -> bool:
+        """True if there is one of that serial number; it is aborted."""
+        with self._lock:
+            association = self._associations.get(number)
+        if association is None or association.told() is None:
+            return False
+        association.abort_on_command()
+        return True
+
+
+def is_established(association: Association) -> bool:
+    """True if the association stands, or one side has asked to release it."""
+    return association.link.state in _ESTABLISHED
+
+
+def performed(association: Association) -> dict[str, MessageCounts]:
+    """What the peer asked of us, by service, as far as it has asked."""
+    return _counts(association.received, association.sent)
+
+
+def invoked(association: Association) -> dict[str, MessageCounts]:
+    """What we asked of the peer, by service."""
+    return _counts(association.sent, association.received)
+
+
+def _counts(requests: Mapping[Any, int], responses: Mapping[Any, int]) -> dict[str, MessageCounts]:
+    return {
+        name: MessageCounts(requests[field], responses.get(field | dimse.RESPONSE, 0))
+        for field, name in COMMANDS.items()
+        if requests.get(field)
+    }

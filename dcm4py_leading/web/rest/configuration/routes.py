@@ -1,0 +1,34 @@
+"""All services of the configuration, and what tells them."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from dcm4py_leading.config.writing.editor import Editor
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.rest.configuration.aes import ae_operations
+from dcm4py_leading.web.rest.configuration.attributes import attribute_operations
+from dcm4py_leading.web.rest.configuration.devices import device_operations
+from dcm4py_leading.web.rest.configuration.entries import entry_operations
+from dcm4py_leading.web.rest.configuration.states import ToldStates
+from dcm4py_leading.web.rest.configuration.unique_aets import unique_aet_operations
+from dcm4py_leading.web.rest.openapi.document import openapi_operation
+from dcm4py_leading.web.rest.operations import Operation, routes_of
+
+
+def configuration_operations(editor: Editor, own_device: str) -> list[Operation]:
+    """The operations; ``own_device`` is the name of the device that the service is."""
+    states = ToldStates()
+    return [
+        *device_operations(editor, states),
+        *entry_operations(editor, states),
+        *ae_operations(editor, own_device),
+        *attribute_operations(editor, own_device),
+        *unique_aet_operations(editor),
+    ]
+
+
+def configuration_routes(editor: Editor, own_device: str, *, reading: Room, changing: Room) -> list[Route]:
+    """The routes, that of the OpenAPI document included."""
+    operations = configuration_operations(editor, own_device)
+    return routes_of([*operations, openapi_operation(operations)], reading=reading, changing=changing)

@@ -1,0 +1,1 @@
+"""The services as OpenAPI 3.1 tells them."""

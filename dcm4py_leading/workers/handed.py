@@ -1,0 +1,61 @@
+"""What a supervisor hands to a worker process: file descriptors and places, by the environment."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+CONTROL_FD = "DCM4PY_WORKER_CONTROL_FD"
+"""Where it is set, the process is a worker."""
+_SLOTS_FD, _SERIAL_NUMBERS_FD, _FORWARDS_FD = (
+    f"DCM4PY_WORKER_{what}_FD" for what in ("SLOTS", "SERIAL_NUMBERS", "FORWARDS")
+)
+_SLOT, _PASSING_DIR = "DCM4PY_WORKER_SLOT", "DCM4PY_WORKER_PASSING_DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """Numbers but for the slot are file descriptors."""
+
+    control: int
+    slots: int
+    """Of `slots.Slots`: how many associations each worker has open."""
+    serial_numbers: int
+    """Of `slots.Slots`: how many associations each slot has had."""
+    forwards: int
+    """Of `slots.Slots`: how many retrieves of each worker wait for objects of another archive."""
+    slot: int
+    """Which of the workers it is."""
+    passing: Path
+    """Where workers listen for each other."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What the process has to inherit."""
+        return (self.control, self.slots, self.serial_numbers, self.forwards)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the process gets besides the supervisor's own environment."""
+        return {
+            CONTROL_FD: str(self.control),
+            _SLOTS_FD: str(self.slots),
+            _SERIAL_NUMBERS_FD: str(self.serial_numbers),
+            _FORWARDS_FD: str(self.forwards),
+            _SLOT: str(self.slot),
+            _PASSING_DIR: str(self.passing),
+        }
+
+    @classmethod
+    def taken_from(cls, environment: MutableMapping[str, str]) -> Self:
+        """What the supervisor has handed over; it does not stay in the environment."""
+        return cls(
+            control=int(environment.pop(CONTROL_FD)),
+            slots=int(environment.pop(_SLOTS_FD)),
+            serial_numbers=int(environment.pop(_SERIAL_NUMBERS_FD)),
+            forwards=int(environment.pop(_FORWARDS_FD)),
+            slot=int(environment.pop(_SLOT)),
+            passing=Path(environment.pop(_PASSING_DIR)),
+        )

@@ -1,0 +1,70 @@
+"""Associations and echoes between supervisor and worker, as JSON values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
+from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
+from dcm4py_leading.workers.control import Json
+
+
+def association_to_json(association: OpenAssociation) -> Json:
+    """An association under way."""
+    return {
+        "serialNumber": association.serial_number,
+        "connectedAt": association.connected_at.isoformat(),
+        "isInitiated": association.is_initiated,
+        "local": association.local_ae_title,
+        "remote": association.remote_ae_title,
+        "host": association.remote_host,
+        "pid": association.pid,
+        "isBusy": association.is_busy,
+        "performed": _counts_to_json(association.performed),
+        "invoked": _counts_to_json(association.invoked),
+        "study": association.study,
+    }
+
+
+def association_from_json(value: Json) -> OpenAssociation:
+    """What `association_to_json` made."""
+    return OpenAssociation(
+        serial_number=value["serialNumber"],
+        connected_at=datetime.fromisoformat(value["connectedAt"]),
+        is_initiated=value["isInitiated"],
+        local_ae_title=value["local"],
+        remote_ae_title=value["remote"],
+        remote_host=value["host"],
+        pid=value["pid"],
+        is_busy=value["isBusy"],
+        performed=_counts_from_json(value["performed"]),
+        invoked=_counts_from_json(value["invoked"]),
+        study=value["study"],
+    )
+
+
+def echo_to_json(outcome: EchoOutcome) -> Json:
+    """How a C-ECHO went."""
+    times = [outcome.connection_ms, outcome.echo_ms, outcome.release_ms]
+    return {"result": int(outcome.result), "ms": times, "error": outcome.error}
+
+
+def echo_from_json(value: Json) -> EchoOutcome:
+    """What `echo_to_json` made."""
+    connection_ms, echo_ms, release_ms = value["ms"]
+    return EchoOutcome(
+        result=EchoResult(value["result"]),
+        connection_ms=connection_ms,
+        echo_ms=echo_ms,
+        release_ms=release_ms,
+        error=value["error"],
+    )
+
+
+def _counts_to_json(counts: Mapping[str, MessageCounts]) -> Json:
+    return {service: [of.requests, of.responses] for service, of in counts.items()}
+
+
+def _counts_from_json(value: Json) -> dict[str, MessageCounts]:
+    return {service: MessageCounts(requests, responses) for service, (requests, responses) in value.items()}
