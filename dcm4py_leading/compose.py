@@ -34,7 +34,7 @@ from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
 from dcm4py_leading.dicom.negotiation import is_asked, is_served
-from dcm4py_leading.dicom.other_archives import archive_of, count_of, externals_of, upstream_of
+from dcm4py_leading.dicom.other_archives import archive_of, behind, count_of, externals_of, upstream_of
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
@@ -187,6 +187,7 @@ def build_runtime(
             ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)
             for ae in device.application_entities
         },
+        behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
         upstreams={
             ae.ae_title: upstream_of(
                 ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
