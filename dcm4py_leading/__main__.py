@@ -13,6 +13,7 @@ import os
 import queue
 import signal
 import sys
+import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -214,11 +215,16 @@ def check_command(site: Site, attributes: bool, full: bool, as_json: bool) -> No
             unserved = unserved_lines(snapshot.device, is_full=full)
             lines = [*unserved, *shortcomings(snapshot.present, is_full=full)]
             for line in lines:
-                click.echo(f"INFO {line}")
+                click.echo(_folded(f"INFO {line}"))
             if not full and any(" more" in line for line in lines):
                 click.echo("INFO check --full names them all")
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
+
+
+def _folded(line: str) -> str:
+    """A line of many names, on as many lines as a terminal needs; those that go on are indented."""
+    return textwrap.fill(line, 120, subsequent_indent="     ", break_long_words=False, break_on_hyphens=False)
 
 
 def _list_attributes(present: Iterable[Present], *, as_json: bool) -> None:
