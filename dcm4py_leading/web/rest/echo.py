@@ -34,6 +34,7 @@ class _WrongQuery(ValueError):
 
 
 _NUMBER: JsonSchema = {"type": "string", "pattern": "^[0-9]+$"}
+_PORT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": _LAST_PORT}
 
 
 def echo_operation(service: Echoing) -> Operation:
@@ -63,7 +64,7 @@ def echo_operation(service: Echoing) -> Operation:
         handler=echo,
         parameters=(
             Parameter(name="host", meaning="where to call, for administrators; with port"),
-            Parameter(name="port", meaning="where to call, for administrators; with host", schema=_NUMBER),
+            Parameter(name="port", meaning="where to call, for administrators; with host", schema=_PORT),
         ),
         answers={
             200: {
