@@ -32,6 +32,8 @@ from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_r
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
+from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
@@ -61,7 +63,7 @@ def create_app(
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
 ) -> Starlette:
-    """The ASGI application; without ``configured`` it has no services of the configuration.
+    """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
     The other arguments are those of `guarded_app`.
     """
@@ -71,7 +73,9 @@ def create_app(
             *_own_routes(control),
             *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
             *(route for room, found in services for route in routes_of(found, reading=room, changing=room)),
+            asset_route(),
             *([] if configured is None else _configuration_routes(configured, services)),
+            *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -131,6 +135,17 @@ def _configuration_routes(
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
         others=[operation for _, found in services for operation in found],
+    )
+
+
+def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute]:
+    return page_routes(
+        configured.editor,
+        control,
+        own_device=configured.device_name,
+        looking=_room("the pages"),
+        changing=_room("changes by the pages", threads=1),
+        switching=_room("start and stop by the pages", threads=1),
     )
 
 
