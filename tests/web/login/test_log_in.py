@@ -348,6 +348,7 @@ def test_form_works_without_scripts_and_leads_back(site: Site) -> None:
     [
         "https://evil.example/ui/",
         "//evil.example/ui/devices",
+        "//[evil",
         "/\\evil.example/ui/",
         "/ui/\\evil.example",
         "\\\\evil.example",
