@@ -28,6 +28,7 @@ from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
+from dcm4py_leading.http_options import Http, http_options
 from dcm4py_leading.installation.commands import add_installation_commands
 from dcm4py_leading.ldif_commands import add_ldif_commands
 from dcm4py_leading.listening import DRAIN_SECONDS
@@ -39,14 +40,15 @@ from dcm4py_leading.source_options import (
     PROBLEMS,
     Group,
     fail,
-    is_port,
     option,
     source_options,
 )
 from dcm4py_leading.user_commands import add_user_commands
 from dcm4py_leading.web.app import Configured, create_app
+from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.answers import problem_json
-from dcm4py_leading.web.http.server import HttpServer, bind_http
+from dcm4py_leading.web.http.certificate import Certificate
+from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.workers.handed import CONTROL_FD, Handed
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
@@ -86,7 +88,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     ],
 )
 @source_options
-@option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Control and health.")
+@http_options
 @option("--drain", default=DRAIN_SECONDS, show_default=True, help="Seconds that associations get to end at a stop.")
 @option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
 @option(
@@ -97,13 +99,6 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     metavar="[SECONDS]",
     help="Follow the directory: a look every so many seconds (5), a change is put in force when it has come to rest.",
 )
-@option(
-    "--http-host",
-    "http_hosts",
-    multiple=True,
-    metavar="NAME",
-    help="A name by which the control port may be asked, besides localhost and this machine's.",
-)
 @login_options
 @option(
     "--ldif-writable", is_flag=True, help="Let the files of --ldif be changed over HTTP; without it they are only read."
@@ -111,11 +106,10 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
 @option("--new-index", is_flag=True, help="Begin with an empty index although a storage has files: they are not known.")
 def serve(
     site: Site,
-    http: str,
+    http: Http,
     drain: float,
     workers: int,
     watch: float | None,
-    http_hosts: tuple[str, ...],
     login: Login,
     ldif_writable: bool,
     new_index: bool,
@@ -126,34 +120,33 @@ def serve(
     ask_for_more()
     if CONTROL_FD in os.environ:
         run_worker(site, Handed.taken_from(os.environ))
-    host, separator, port = http.rpartition(":")
-    if not separator or not is_port(port, least=0):
-        raise click.UsageError(f"--http wants HOST:PORT with a port from 0 to 65535, not {http}")
     wishes: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))
     with contextlib.ExitStack() as running:
         doorkeeper = login.doorkeeper(source)
-        web_socket = bind_http(host.strip("[]"), int(port))
-        running.callback(web_socket.close)
+        certificate = http.certificate()
+        sockets = http.bind(has_login=doorkeeper is not None)
+        for one in sockets:
+            running.callback(one.close)
         service = _started(site, workers, None if watch is None else Pace.every(watch), drain)
         running.callback(service.stop, drain)
-        web = HttpServer(
-            create_app(
-                service,
-                hosts=(host, *http_hosts),
-                doorkeeper=doorkeeper,
-                configured=Configured(editor_of(site), site.device_name),
-            ),
-            host.strip("[]"),
-            int(port),
-            sock=web_socket,
+        app = create_app(
+            service,
+            hosts=http.hosts,
+            doorkeeper=doorkeeper,
+            configured=Configured(editor_of(site), site.device_name),
+            proxies=http.proxies,
+            public_url=http.public_url,
         )
+        web = HttpServer(app, sockets, certificate=certificate)
         running.callback(web.stop)
         web.start()
-        _say_ready(f"ready, control on http://{host}:{web.port}")
+        who = "" if doorkeeper is not None else ", without a log-in: everybody on this machine may do everything"
+        _say_ready(f"ready, control on {', '.join(http.urls(web.ports))}{who}")
         with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
+                _renew(certificate)
                 with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                     service.reload()
 
@@ -170,6 +163,15 @@ def _started(site: Site, workers: int, pace: Pace | None, drain_seconds: float) 
         return Supervisor(site, workers=workers, command_line=command_line, pace=pace, drain_seconds=drain_seconds)
     except OSError as err:
         fail(f"{err.filename or site.data_dir}: {err.strerror or err}", PROBLEMS)
+
+
+def _renew(certificate: Certificate | None) -> None:
+    """Read the certificate again, which may be another one by now; the old one stays where that cannot be."""
+    if certificate is not None:
+        try:
+            certificate.renew()
+        except HttpUnavailable as err:
+            LOG.error("the certificate of HTTP stays: %s", err)
 
 
 def _say_ready(message: str) -> None:

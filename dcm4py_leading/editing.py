@@ -14,6 +14,7 @@ from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif import parse_ldif
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.loader import load_device
+from dcm4py_leading.config.schema import is_known_attribute, is_known_class
 from dcm4py_leading.config.surviving import SurvivingSource
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import EntryChange
@@ -56,6 +57,9 @@ def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Pre
     files = (parse_ldif(ldif_of(changes), _NAME),)
     told = forecast(files, site)
     problems = [finding.problem for finding in told.findings]
+    if any(map(_is_of_unknown_schema, problems)):
+        here = _in_use(site.source.read_device(device_name))
+        problems = [problem for problem in problems if not _is_of_unknown_schema(problem) or _name(problem) not in here]
     other = Preview()
     if device_name.casefold() != site.device_name.casefold():
         other = _of_other(site, device_name, changes)
@@ -65,6 +69,25 @@ def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Pre
         mended=_once(told.mended, other.mended),
         differences=_once(other.differences, told.differences),
     )
+
+
+def _is_of_unknown_schema(problem: Problem) -> bool:
+    """True if it says that no schema has an attribute or a class, as far as we know."""
+    name = _name(problem)
+    is_known = is_known_class(name) if problem.attribute == "objectClass" else is_known_attribute(name)
+    return bool(name) and not is_known
+
+
+def _name(problem: Problem) -> str:
+    """Of the attribute or class at fault, without options."""
+    name = problem.value if problem.attribute == "objectClass" else problem.attribute
+    return (name or "").partition(";")[0].lower()
+
+
+def _in_use(entries: Sequence[Entry]) -> set[str]:
+    """The attributes and classes of entries: a server that has taken them once knows a schema that we do not."""
+    found = {name.partition(";")[0] for entry in entries for name in entry}
+    return found | {name.strip().lower() for entry in entries for name in entry.values("objectClass")}
 
 
 def _once(*found: Iterable[T]) -> tuple[T, ...]:

@@ -59,7 +59,7 @@ class Listening:
                 return
             self._open_ports()
             self._stopped_at = None
-            LOG.warning("DICOM started by an administrator")
+            LOG.info("DICOM is started again")
 
     def stop(self) -> None:
         """Accept none any more, and end those under way; nothing when that is so already."""
@@ -69,8 +69,8 @@ class Listening:
                     return
                 self._stopped_at = self._now()
                 drain = self._close_ports()
-            LOG.warning("DICOM stopped by an administrator; ctrl/start starts it again")
             drain()
+            LOG.warning("DICOM is stopped until ctrl/start")
 
     def end(self) -> None:
         """The service ends: nothing is started any more."""

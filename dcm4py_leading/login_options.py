@@ -47,6 +47,16 @@ class Login:
             raise click.UsageError(f"--login: {err}") from err
 
 
+class _GroupName(click.ParamType):  # type: ignore[type-arg]
+    """A group. A DN may hold blanks, at which several values of a variable are parted otherwise."""
+
+    name = "group"
+    envvar_list_splitter = ";"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+
 def login_options(command: Callable[..., None]) -> Any:
     """Those options, given to the command as one `Login`."""
 
@@ -110,8 +120,9 @@ def _group_option(role: Role, what: str) -> Callable[[Any], Any]:
     return option(
         f"--login-{role}-group",
         multiple=True,
+        type=_GroupName(),
         default=DEFAULT_GROUPS[role],
         show_default=True,
         metavar="GROUP",
-        help=f"{what} A name (cn) or a DN; may be repeated.",
+        help=f"{what} A name (cn) or a DN; may be repeated, in the variable parted by ;.",
     )

@@ -14,6 +14,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.web.app import guarded_app
+from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.web.own.explain import explain_route
@@ -344,7 +345,8 @@ def test_patient_data_stays_on_stdout(seed: Seed, stale: Path, tmp_path: Path) -
 def http(seed: Seed, stale: Path) -> Iterator[str]:
     """The URL of a service that has stored the object."""
     seed.lead()
-    web = HttpServer(guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))]), "127.0.0.1", 0)
+    app = guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))])
+    web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
     web.start()
     store(seed.archive_port, [stale])
     yield f"http://127.0.0.1:{web.port}"
@@ -445,7 +447,7 @@ def test_study_of_a_pacs_is_explained_by_what_the_pacs_says(seed: Seed, leading_
     seed.lead()
     leading_scp(seed.leading_port, knows(right()))
     app = guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))])
-    web = HttpServer(app, "127.0.0.1", 0)
+    web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
     web.start()
     try:
         url = f"http://127.0.0.1:{web.port}"

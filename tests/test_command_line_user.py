@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from dcm4py_leading.__main__ import main
+from dcm4py_leading.login_options import Login, login_options
+from dcm4py_leading.web.gate.identity import Role
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 from tests.fixtures.users import PASSWORDS
 from tests.fixtures.workers import Serve
@@ -90,6 +93,20 @@ def test_log_in_that_cannot_be_is_wrong_usage(tmp_path: Path, options: tuple[str
     result = run("serve", *options, "--data-dir", tmp_path / "data", "--http", "127.0.0.1:0")
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in result.stderr
+
+
+def test_groups_in_the_environment_are_parted_by_semicolons(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Login] = []
+
+    @click.command()
+    @login_options
+    def command(login: Login) -> None:
+        given.append(login)
+
+    monkeypatch.setenv("DCM4PY_LOGIN_VIEWER_GROUP", "CN=PACS Readers,DC=a;guests")
+    assert CliRunner().invoke(command).exit_code == 0
+    assert given[0].groups[Role.VIEWER] == ("CN=PACS Readers,DC=a", "guests")
+    assert given[0].groups[Role.ADMINISTRATOR] == ("admin", "root")
 
 
 def test_file_that_others_may_read_ends_the_start(file: Path, tmp_path: Path) -> None:

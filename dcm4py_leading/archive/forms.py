@@ -59,15 +59,13 @@ def count(connection: Connection, query: Query, most: int | None) -> int:
     return row[0]
 
 
-def storage_ids(connection: Connection, most: int) -> frozenset[str]:
-    """The storages of ``most`` instances, evenly spread over all. Raises SQLAlchemyError."""
-    first, last = connection.execute(statements.FIRST_AND_LAST_INSTANCE).one()
-    if first is None:
-        return frozenset()
-    step = max((last - first) // most, 1)
-    pks = range(first, last + 1, step)
-    found = (connection.execute(statements.STORAGE_FROM, {"pk": pk}).scalar() for pk in (*pks, last))
-    return frozenset(str(storage_id) for storage_id in found if storage_id is not None)
+def storage_ids(connection: Connection) -> frozenset[str]:
+    """The storages of all instances. Raises SQLAlchemyError."""
+    found: set[str] = set()
+    last: str | None = ""
+    while (last := connection.execute(statements.NEXT_STORAGE, {"last": last}).scalar()) is not None:
+        found.add(last)
+    return frozenset(found)
 
 
 def rows_below(connection: Connection, statement: Select[*tuple[Any, ...]], pks: Sequence[int]) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,12 +24,13 @@ from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.writer import Writer
-from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.bounds import FIND_SNAPSHOT_SECONDS
 from dcm4py_leading.model.values import UID, Level
 
 _MAX_PAGE = 1000
+_PK = -2
+"""In the rows of `statements.matches`, the primary key of the entities that are asked for."""
 _RETRIEVE_AE_TITLE = 0x00080054
 _INSTANCE_AVAILABILITY = 0x00080056
 
@@ -130,10 +132,10 @@ class Index:
         with self._database.reading() as connection:
             return is_stored(connection, sop_instance_uid, storage_id, path)
 
-    def storage_ids(self, *, most_looked_at: int = 1000) -> frozenset[str]:
-        """The storages where objects are, by a look at so many of them, evenly spread. Raises IndexUnavailable."""
+    def storage_ids(self) -> frozenset[str]:
+        """The storages where objects are. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            return forms.storage_ids(connection, most_looked_at)
+            return forms.storage_ids(connection)
 
     def count(self, query: Query, *, most: int | None = None) -> int:
         """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
@@ -144,16 +146,27 @@ class Index:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
 
         What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
-        always. All of them show one state of the index, and nobody is kept from storing meanwhile; the caller should
-        not leave the iterator half read for long. Raises IndexUnavailable, also when it takes too long to read them.
+        always. They show one state of the index, and nobody is kept from storing meanwhile. To a caller who reads them
+        slowly, those that come late show the index as it is then, without what is gone; the caller should not leave the
+        iterator half read for long nevertheless. Raises IndexUnavailable.
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
         began = time.monotonic()
+        late = array("q")
         with self._database.reading() as connection:
-            for page in forms.pages(connection, query, fetch_size):
-                if time.monotonic() - began > FIND_SNAPSHOT_SECONDS:
-                    raise IndexUnavailable(f"the matches of a query were not read in {FIND_SNAPSHOT_SECONDS:.0f} s")
+            pages = forms.pages(connection, query, fetch_size)
+            for page in pages:
                 yield from _matches(connection, query, page)
+                if time.monotonic() - began > FIND_SNAPSHOT_SECONDS:
+                    late.extend(row[_PK] for rest in pages for row in rest)
+        for first in range(0, len(late), fetch_size):
+            yield from self._late_matches(query, late[first : first + fetch_size])
+
+    def _late_matches(self, query: Query, pks: Sequence[int]) -> Sequence[Match]:
+        """Those of these primary keys that are still there, in that order."""
+        with self._database.reading() as connection:
+            rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
+            return list(_matches(connection, query, [rows[pk] for pk in pks if pk in rows]))
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""

@@ -77,9 +77,14 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
 
 
-FIRST_AND_LAST_INSTANCE = select(func.min(instance.c.pk), func.max(instance.c.pk))
-STORAGE_FROM = select(instance.c.storage_id).where(instance.c.pk >= bindparam("pk")).order_by(instance.c.pk).limit(1)
-"""Of the first instance whose primary key is not less."""
+NEXT_STORAGE = select(func.min(instance.c.storage_id)).where(instance.c.storage_id > bindparam("last"))
+"""The storage of an instance that comes next in order: as many look-ups in an index as there are storages."""
+
+
+@lru_cache(maxsize=8)
+def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
+    """The rows of `matches` for the entities `PKS`, in no order."""
+    return _rows_of(level).where(TABLES[level].c.pk.in_(_pks()))
 
 
 @lru_cache(maxsize=8)

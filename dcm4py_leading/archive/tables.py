@@ -86,6 +86,7 @@ instance = Table(
     Column("attributes", LargeBinary, nullable=False),
     UniqueConstraint("series_fk", "sop_instance_uid"),
     Index(None, "sop_instance_uid"),
+    Index(None, "storage_id"),
 )
 
 TABLES: Mapping[Level, Table] = {

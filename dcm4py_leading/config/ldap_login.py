@@ -110,12 +110,23 @@ class LdapLogin:
         """
         if not user or not password:
             return None
-        found = self._source.first_answer(lambda directory: self._found(directory, user))
+        found = self._looked_up(user)
         try:
             self._source.bind_as(found.url, found.dn or self._nobody(found.url), password.encode())
         except BindRefused:
             return None
         return None if found.dn is None else found.groups
+
+    def present_groups_of(self, user: str) -> frozenset[Group] | None:
+        """The same of somebody whose password was right before; None if he is not found any more.
+
+        Raises ConfigUnavailable.
+        """
+        found = self._looked_up(user)
+        return None if found.dn is None else found.groups
+
+    def _looked_up(self, user: str) -> _Found:
+        return self._source.first_answer(lambda directory: self._found(directory, user))
 
     def _nobody(self, url: LdapUrl) -> str:
         return f"cn={self._new_name()},{self._search.base(url)}"

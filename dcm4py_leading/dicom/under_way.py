@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ from itertools import count
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
+from dcm4py_leading import log
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.association import Association
 from dcm4py_leading.dicom.message import COMMANDS
 from dcm4py_leading.dicom.state import State
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
+
+LOG = logging.getLogger(__name__)
 
 _ESTABLISHED = frozenset(
     {State.STA6, State.STA7, State.STA8, State.STA9, State.STA10, State.STA11, State.STA12}
@@ -73,8 +77,10 @@ class AssociationsUnderWay:
         """True if there is one of that serial number; it is aborted."""
         with self._lock:
             association = self._associations.get(number)
-        if association is None or association.told() is None:
+        told = None if association is None else association.told()
+        if association is None or told is None:
             return False
+        LOG.warning("association %d with %s is aborted by an administrator", number, log.word(told.remote_ae_title))
         association.abort_on_command()
         return True
 

@@ -33,6 +33,22 @@ HTTP_ANSWER_SECONDS: Final = 120.0
 
 Beyond: its connection may be ended when there are too many."""
 
+HTTP_REQUEST_SECONDS: Final = 20.0
+"""An HTTP request, from the opening of its connection, TLS included, to the end of its headers; as long again to the
+end of its body.
+
+Beyond: 408, or the connection is ended."""
+
+HTTP_HEADER_BYTES: Final = 32 * 1024
+"""Request line and headers of an HTTP request.
+
+Beyond: 431, or 400 where they do not end."""
+
+HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
+"""The body of an HTTP request.
+
+Beyond: 413."""
+
 HTTP_THREADS: Final = 4
 """HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
 
@@ -94,6 +110,11 @@ LOGIN_SESSION_SECONDS: Final = 43_200.0
 """A session from its log-in.
 
 Beyond: it is over."""
+
+LOGIN_CONFIRMED_SECONDS: Final = 300.0
+"""How long the roles of a session's user are taken for what they were, and the user for being there.
+
+Beyond: they are looked up again; the session ends where none is left."""
 
 LOGIN_SESSIONS: Final = 1000
 """Sessions of all users.
@@ -226,10 +247,11 @@ DESTINATION_TIMEOUTS: Final = 3
 
 Beyond: the other objects fail at once."""
 
-FIND_SNAPSHOT_SECONDS: Final = 900.0
-"""Reading the matches of one C-FIND from the index, which cannot shrink its write-ahead log meanwhile.
+FIND_SNAPSHOT_SECONDS: Final = 10.0
+"""How long a client may take to read the matches of one C-FIND in one state of the index, which cannot shrink its
+write-ahead log meanwhile, beside the page that is being sent to it.
 
-Beyond: the C-FIND ends with A700."""
+Beyond: the others are told as they are when their page is made."""
 
 # -- On the wire
 
@@ -312,7 +334,13 @@ Beyond: C000."""
 CONDITION_MATCH_SECONDS: Final = 0.5
 """Matching all values of an attribute against the regular expression of one condition.
 
-Beyond: the rule cannot be judged; the request fails with 0110, and the log names the rule."""
+Beyond: the rule cannot be judged, and the log names it. Of a retrieve, the sub-operation fails; a C-STORE or C-FIND
+ends with 0110."""
+
+CONDITION_TIMEOUTS: Final = 10
+"""How many times in one request conditions may take longer than that.
+
+Beyond: no rule is judged any more in this request, which fails what is left of it in the same way."""
 
 REGULAR_EXPRESSION_CHARACTERS: Final = 1024
 """Length of a regular expression in a rule.

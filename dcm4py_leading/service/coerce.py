@@ -28,8 +28,9 @@ from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
 from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.errors import LeadingUnavailable, WorklistUnavailable
+from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
+from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
@@ -70,6 +71,8 @@ class Coercer:
         self._answers: dict[Question, Answer] = {}
         self._outcomes: Counter[LookupOutcome] = Counter()
         self._key_outcomes: Counter[LookupOutcome] = Counter()
+        self._unjudged: list[CoercionFailed] = []
+        """Why it could not be told which rules apply, for each time."""
         self._patience = runtime.leading_settings.deadline.total_seconds()
         """How many seconds this request may still wait for leading archives."""
 
@@ -96,7 +99,9 @@ class Coercer:
         return bool(self.reads)
 
     def select(self, ds: Dataset, sop_class: str) -> Selection:
-        """The rules that apply to one message with ``ds``."""
+        """The rules that apply to one message with ``ds``. Raises CoercionFailed where that cannot be told in time."""
+        if len(self._unjudged) >= CONDITION_TIMEOUTS:
+            raise CoercionFailed(f"no rule is judged any more, after {CONDITION_TIMEOUTS} times: {self._unjudged[0]}")
         context = Context(
             dimse=self._message.dimse,
             transfer_role=self._message.transfer_role,
@@ -104,7 +109,11 @@ class Coercer:
             sending=self._message.sending,
             receiving=self._message.receiving,
         )
-        return select_rules(self._rules, context, ds, compat_5_35=self._runtime.options.compat_5_35)
+        try:
+            return select_rules(self._rules, context, ds, compat_5_35=self._runtime.options.compat_5_35)
+        except CoercionFailed as err:
+            self._unjudged.append(err)
+            raise
 
     def prefetch(self, wanted: Collection[tuple[Selection, UID]]) -> None:
         """Ask what the coercion of these studies will ask leading archives, in one batch for each."""

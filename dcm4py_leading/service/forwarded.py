@@ -14,7 +14,7 @@ from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default, read
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
-from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.errors import CoercionFailed, SubOperationFailed
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import (
@@ -120,11 +120,11 @@ class Selections:
         self._coercer = common.coercer
         self._default_character_set = common.local_ae.settings.default_character_set
         self._studies = [UID(uid) for uid in studies]
-        self._known: dict[tuple[str, Encoding, bytes], Selection] = {}
+        self._known: dict[tuple[str, Encoding, bytes], Selection | CoercionFailed] = {}
         self._tags = frozenset({SPECIFIC_CHARACTER_SET, *self._coercer.reads})
 
     def of(self, view: memoryview, encoding: Encoding, sop_class_uid: str) -> Selection:
-        """The rules that apply to the object. Raises NotBytewise."""
+        """The rules that apply to the object. Raises NotBytewise, CoercionFailed where it cannot be told which do."""
         cut = b""
         if self._coercer.needs_attributes:
             try:
@@ -137,8 +137,14 @@ class Selections:
         if selection is None:
             ds = read(cut, encoding) if cut else Dataset()
             declare_default(ds, self._default_character_set)
-            selection = self._known[key] = self._coercer.select(ds, sop_class_uid)
-            self._coercer.prefetch([(selection, uid) for uid in self._studies])
+            try:
+                selection = self._coercer.select(ds, sop_class_uid)
+                self._coercer.prefetch([(selection, uid) for uid in self._studies])
+            except CoercionFailed as err:
+                selection = err
+            self._known[key] = selection
+        if isinstance(selection, CoercionFailed):
+            raise CoercionFailed(str(selection)) from selection
         return selection
 
 

@@ -146,7 +146,10 @@ def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInsta
     selected = {}
     for kind, instance in samples.items():
         attributes = instance.attributes
-        selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
+        try:
+            selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
+        except CoercionFailed:  # what is asked for each of them will tell
+            continue
     coercer.prefetch([(selection, samples[kind].study_instance_uid) for kind, (_, selection) in selected.items()])
     belongs: dict[tuple[str, ...], bool] = {}
     for kind, (attributes, selection) in selected.items():
@@ -154,7 +157,21 @@ def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInsta
             belongs[kind] = matches_as_led(query, coercer.coerce(attributes, selection))
         except CoercionFailed:
             belongs[kind] = True  # the sub-operation will fail for the same reason, and tell
-    return [instance for instance in instances if belongs[_kind(instance)]]
+    return [
+        instance
+        for instance in instances
+        if (belongs[kind] if (kind := _kind(instance)) in belongs else _belongs_alone(coercer, query, instance))
+    ]
+
+
+def _belongs_alone(coercer: Coercer, query: Query, instance: IndexedInstance) -> bool:
+    """The same for one instance, where it cannot be told which rules apply to another one of its kind."""
+    attributes = instance.attributes
+    try:
+        selection = _only_leading(coercer.select(attributes, instance.sop_class_uid))
+        return matches_as_led(query, coercer.coerce(attributes, selection))
+    except CoercionFailed:
+        return True  # the sub-operation will fail for the same reason, and tell
 
 
 def _only_leading(selection: Selection) -> Selection:

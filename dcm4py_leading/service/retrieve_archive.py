@@ -22,7 +22,7 @@ from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
-from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.deliver import RetrievedObject, Stream
 from dcm4py_leading.service.encode import proposed_transfer_syntaxes
@@ -30,7 +30,7 @@ from dcm4py_leading.service.fetched_back import FetchedBack, gone
 from dcm4py_leading.service.forwarded import forwarded
 from dcm4py_leading.service.led_retrieve import instances_of_patient, led_keys
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance
+from dcm4py_leading.service.stored_instance import RetrieveCoercion, StoredInstance, UnjudgedInstance
 from dcm4py_leading.service.upstream import Upstream
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Embedded:
         missing = gone(self._runtime, common.local_ae, instances)
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
-        stored = _asked([StoredInstance(common, instance, selections.of(instance)) for instance in here], coercer)
+        stored = _asked([_retrieved(common, instance, selections.of(instance)) for instance in here], coercer)
         contexts = _store_contexts(instances)
         studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
         if not missing:
@@ -205,9 +205,21 @@ def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext,
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
 
 
-def _asked(objects: Sequence[StoredInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
+def _retrieved(
+    common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
+) -> StoredInstance | UnjudgedInstance:
+    if isinstance(selected, CoercionFailed):
+        return UnjudgedInstance(instance, selected)
+    return StoredInstance(common, instance, selected)
+
+
+def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
     """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
-    wanted = {(id(obj.selection), obj.instance.study_instance_uid): obj.selection for obj in objects}
+    wanted = {
+        (id(obj.selection), obj.instance.study_instance_uid): obj.selection
+        for obj in objects
+        if isinstance(obj, StoredInstance)
+    }
     coercer.prefetch([(selection, uid) for (_, uid), selection in wanted.items()])
     yield from objects
 
@@ -217,18 +229,22 @@ class _Selections:
 
     def __init__(self, coercer: Coercer) -> None:
         self._coercer = coercer
-        self._known: dict[object, Selection] = {}
+        self._known: dict[object, Selection | CoercionFailed] = {}
         self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
 
-    def of(self, instance: IndexedInstance) -> Selection:
-        """The rules that apply to the instance."""
+    def of(self, instance: IndexedInstance) -> Selection | CoercionFailed:
+        """The rules that apply to the instance, or why that cannot be told: which concerns it alone."""
         key: object = instance.sop_class_uid
         if self._coercer.needs_attributes:
             key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
         selection = self._known.get(key)
         if selection is None:
             attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
-            selection = self._known[key] = self._coercer.select(attributes, instance.sop_class_uid)
+            try:
+                selection = self._coercer.select(attributes, instance.sop_class_uid)
+            except CoercionFailed as err:
+                selection = err
+            self._known[key] = selection
         return selection
 
     def _cut(self, number: int, attributes: bytes) -> bytes:

@@ -135,6 +135,19 @@ class RetrieveCoercion:
         )
 
 
+class UnjudgedInstance:
+    """A stored instance of which it cannot be told which rules apply: it is not sent. See `deliver.RetrievedObject`."""
+
+    def __init__(self, instance: IndexedInstance, failure: CoercionFailed) -> None:
+        self.sop_class_uid = instance.sop_class_uid
+        self.sop_instance_uid = instance.sop_instance_uid
+        self.transfer_syntax_uid = instance.transfer_syntax_uid
+        self._failure = failure
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        raise CoercionFailed(str(self._failure)) from self._failure
+
+
 class StoredInstance:
     """A stored instance on its way out; see `deliver.RetrievedObject`."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -18,6 +19,10 @@ from dcm4py_leading.web.gate.asking import Asking
 from dcm4py_leading.web.gate.headers import SecurityHeaders
 from dcm4py_leading.web.gate.identity import Doorkeeper, NoDoor
 from dcm4py_leading.web.gate.origin import OwnOrigin
+from dcm4py_leading.web.http.addresses import Network, PublicUrl
+from dcm4py_leading.web.http.arrival import Arrival
+from dcm4py_leading.web.http.failures import Failures, answer_refused
+from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
 from dcm4py_leading.web.login.endpoints import login_routes
@@ -52,11 +57,12 @@ def create_app(
     hosts: Collection[str] = (),
     doorkeeper: Doorkeeper | None = None,
     configured: Configured | None = None,
+    proxies: Sequence[Network] = (),
+    public_url: PublicUrl | None = None,
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration.
 
-    ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
-    everything, which is for loopback alone.
+    The other arguments are those of `guarded_app`.
     """
     return guarded_app(
         [
@@ -74,13 +80,23 @@ def create_app(
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
+        proxies=proxies,
+        public_url=public_url,
     )
 
 
 def guarded_app(
-    routes: Sequence[BaseRoute], *, hosts: Collection[str] = (), doorkeeper: Doorkeeper | None = None
+    routes: Sequence[BaseRoute],
+    *,
+    hosts: Collection[str] = (),
+    doorkeeper: Doorkeeper | None = None,
+    proxies: Sequence[Network] = (),
+    public_url: PublicUrl | None = None,
 ) -> Starlette:
     """The application with these routes, behind all that stands before each of them.
+
+    ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
+    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`.
 
     Raises ValueError where a route answers everybody and is not meant to.
     """
@@ -88,9 +104,13 @@ def guarded_app(
         raise ValueError(f"no role is needed for {', '.join(open_to_all)}: see web/gate/access.py")
     return Starlette(
         routes=routes,
+        exception_handlers={HTTPException: answer_refused},
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(OwnOrigin, hosts=hosts),
+            Middleware(Failures),
+            Middleware(Forwarded, proxies=proxies, public_url=public_url),
+            Middleware(Arrival),
+            Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
             Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
         ],
     )

@@ -145,3 +145,14 @@ def test_indexes_go_and_come_again(connection: Connection, before: str, table: s
     assert name not in names()
     command.upgrade(config, "head")
     assert name in names()
+
+
+def test_the_storages_of_all_instances_are_read_from_an_index(connection: Connection) -> None:
+    (step,) = [step for step in plan(connection, statements.NEXT_STORAGE, {"last": ""}) if "instance" in step]
+    assert "COVERING INDEX ix_instance_storage_id (storage_id>?)" in step
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_matches_that_come_late_are_read_by_their_primary_keys(connection: Connection, level: Level) -> None:
+    steps = plan(connection, statements.rows_of(level), {statements.PKS: [1, 2]})
+    assert not any(map(is_scan, steps))

@@ -12,6 +12,7 @@ from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.slapd import OUR_LDIF, OUR_SCHEMA, Slapd
+from tests.fixtures.tls import Authority, TlsSlapdFactory
 from tests.fixtures.users import (
     PASSWORDS,
     PERSON_SCHEMA,
@@ -176,6 +177,27 @@ def test_passwords_go_over_the_network_by_tls_alone(url: str, start_tls: bool, i
     else:
         with pytest.raises(ValueError, match=r"to ldap://ldap\.example:389/dc=a without TLS"):
             LdapLogin(source, LoginSearch(), [])
+
+
+@pytest.mark.parametrize("scheme", ["ldaps", "ldap"])
+def test_users_bind_by_tls(authority: Authority, tls_slapd_factory: TlsSlapdFactory, scheme: str) -> None:
+    server = tls_slapd_factory(
+        authority.issue("server", "IP:127.0.0.1"),
+        scheme=scheme,
+        content=[OUR_LDIF / "quickstart.ldif", users_ldif()],
+        schema=(*PERSON_SCHEMA, *OUR_SCHEMA),
+        settings=["security simple_bind=128"],
+    )
+    source = LdapSource(
+        [f"{server.url}/{BASE_DN}"],
+        bind_dn=server.bind_dn,
+        password=server.password,
+        start_tls=scheme == "ldap",
+        ca_file=authority.ca_file,
+    )
+    login = LdapLogin(source, LoginSearch(), [ADMIN])
+    assert login.groups_of("anna", PASSWORDS["anna"]) == {ADMIN}
+    assert login.groups_of("anna", "wrong") is None
 
 
 @pytest.mark.parametrize("text", ["uid={}", "(uid=anna)", "(uid={}", "(&(uid={})", ""])

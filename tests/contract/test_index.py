@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,13 +16,14 @@ from dcm4py_leading.archive import index as module
 from dcm4py_leading.archive.identity import Identification
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.query import parse_query, parse_retrieve
-from dcm4py_leading.errors import IndexUnavailable, ObjectMismatch, ObjectRefused
+from dcm4py_leading.archive.tables import instance as instance_table
+from dcm4py_leading.errors import ObjectMismatch, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_filter, make_header, make_identifier, make_location, store
 
-STUDY_ROOT = InformationModel.STUDY_ROOT
+PATIENT_ROOT, STUDY_ROOT = InformationModel.PATIENT_ROOT, InformationModel.STUDY_ROOT
 ALWAYS = OverwritePolicy.ALWAYS
 
 
@@ -466,25 +469,64 @@ def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monk
     assert instances(index, StudyInstanceUID="1.2.1") == ["1.2.1.1.1"]
 
 
-def test_matches_that_are_not_read_hold_the_database_only_for_a_while(
+@pytest.mark.parametrize("level", ["PATIENT", "STUDY", "SERIES", "IMAGE"])
+def test_matches_that_are_read_slowly_do_not_hold_a_state_of_the_index(
+    index: Index, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 8):
+        study = f"1.2.{number}"
+        store(index, make_header(study, f"{study}.1", f"{study}.1.1", PatientID=f"P{number}"))
+    query = parse_query(make_identifier(level, NumberOfStudyRelatedInstances=""), PATIENT_ROOT, relational=True)
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", 3600)
+    expected = list(index.matches(query, fetch_size=2))
+    assert len(expected) == 7
+    open_now: list[int] = []
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", -1)
+    reading = index._database.reading
+
+    @contextmanager
+    def counted() -> Iterator[Any]:
+        open_now.append(1)
+        with reading() as connection:
+            yield connection
+        open_now.pop()
+
+    monkeypatch.setattr(index._database, "reading", counted)
+    found, held = [], []
+    for match in index.matches(query, fetch_size=2):
+        found.append(match)
+        held.append(len(open_now))
+    assert found == expected
+    assert held == [1, 1, 0, 0, 0, 0, 0]
+
+
+def test_what_goes_away_while_matches_are_read_slowly_is_not_told(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(3):
-        study = f"1.2.{number + 1}"
-        store(index, make_header(study, f"{study}.1", f"{study}.1.1"))
-    query = parse_query(make_identifier("STUDY"), STUDY_ROOT, relational=False)
-    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", 3600)
-    assert len(list(index.matches(query, fetch_size=1))) == 3
-    matches = index.matches(query, fetch_size=1)
-    assert next(matches)
-    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", 0)
-    with pytest.raises(IndexUnavailable, match="were not read"):
-        next(matches)
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", -1)
+    for number in range(1, 5):
+        store(index, make_header(f"1.2.{number}", f"1.2.{number}.1", f"1.2.{number}.1.1"))
+    matches = index.matches(parse_query(make_identifier("STUDY"), STUDY_ROOT, relational=False), fetch_size=1)
+    assert [next(matches), next(matches)]
+    with index._database.writing() as connection:
+        for table in ("instance", "series", "study"):
+            column = "study_instance_uid" if table == "study" else None
+            where = f"{column} = '1.2.3'" if column else "pk = 3"
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {where}")
+    (last,) = matches
+    assert last.attributes.StudyInstanceUID == "1.2.4"
 
 
-def test_storages_where_objects_are_are_known(index: Index) -> None:
+def test_every_storage_where_an_object_is_is_known(index: Index) -> None:
     assert index.storage_ids() == frozenset()
-    for number in range(5):
-        study = f"1.2.{number + 1}"
-        store(index, make_header(study, f"{study}.1", f"{study}.1.1"))
-    assert index.storage_ids(most_looked_at=2) == {make_location("p").storage_id}
+    store(index, make_header())
+    with index._database.writing() as connection:
+        row = dict(connection.execute(instance_table.select()).one()._mapping)
+        connection.execute(
+            instance_table.insert(),
+            [
+                {**row, "pk": pk, "sop_instance_uid": f"1.2.{pk}", "storage_id": "only-one" if pk == 3333 else "many"}
+                for pk in range(1000, 6000)
+            ],
+        )
+    assert index.storage_ids() == {make_location("p").storage_id, "many", "only-one"}

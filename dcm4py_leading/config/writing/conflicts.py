@@ -41,13 +41,9 @@ def _of_whole(change: EntryChange, found: Entry) -> WriteConflict | None:
     seen = {attribute.attribute.lower(): attribute.old for attribute in change.attributes}
     for name in dict.fromkeys((*seen, *found)):
         old, new = seen.get(name, ()), found.values(name)
-        if _identities(name, old) != _identities(name, new):
+        if without(name, old, new, identity) or without(name, new, old, identity):
             return _conflict(change.dn, found.spell(name), old, found)
     return None
-
-
-def _identities(name: str, values: Iterable[str]) -> set[str]:
-    return {identity(name, value) for value in values}
 
 
 def _conflict(dn: str, attribute: str, expected: Iterable[str], found: Entry) -> WriteConflict:

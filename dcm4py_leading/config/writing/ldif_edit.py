@@ -38,11 +38,10 @@ def edited(files: Sequence[tuple[str, bytes]], changes: Sequence[EntryChange]) -
 
 
 def _place(files: Sequence[_File], key: DnKey) -> _File:
-    """Where a new entry goes: the last file that makes its parent or speaks of it, else has brothers of it, else the
-    last."""
-    parents = [file for file in files if key[1:] in file.made or file.speaks_of(key[1:], with_below=False)]
+    """Where a new entry goes: the last file that tells of it or its parent, else of brothers of it, else the last."""
+    families = [file for file in files if any(file.tells_of(found) for found in (key, key[1:]))]
     brothers = [file for file in files if any(made[1:] == key[1:] for made in file.made)]
-    return (parents or brothers or list(files))[-1]
+    return (families or brothers or list(files))[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,10 @@ class _File:
     def speaks_of(self, key: DnKey, *, with_below: bool) -> bool:
         """True if it changes, deletes or renames the entry, or, ``with_below``, one below it."""
         return any(_concerns(record, key, with_below=with_below) for record in self._others)
+
+    def tells_of(self, key: DnKey) -> bool:
+        """True if any record is about the entry."""
+        return key in self.made or self.speaks_of(key, with_below=False)
 
     def append(self, change: EntryChange) -> None:
         """Put it at the end."""

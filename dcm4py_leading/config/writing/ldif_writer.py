@@ -58,7 +58,9 @@ class LdifWriter:
             if conflict is not None:
                 raise conflict
         new = edited(self._named(old), changes)
-        _check_result(_tree(self._named(new)), applied(before, changes), changes)
+        if not _holds(self._named(new), applied(before, changes)):
+            reason = "cannot be changed in the LDIF files, for other records in them: take the LDIF of the change"
+            raise WriteRefused(Problem(dn=change.dn, reason=reason) for change in changes)
         return self._replaced(old, new)
 
     def _named(self, data: Iterable[bytes]) -> list[tuple[str, bytes]]:
@@ -101,11 +103,12 @@ def _tree(files: Iterable[tuple[str, bytes]]) -> tuple[Entry, ...]:
     return tuple(directory)
 
 
-def _check_result(found: Iterable[Entry], wanted: Iterable[Entry], changes: Iterable[EntryChange]) -> None:
-    """Raise WriteRefused when the files would not say what is wanted."""
-    if _canonical(found) != _canonical(wanted):
-        reason = "cannot be changed in the LDIF files, since other records speak of it: take the LDIF of the change"
-        raise WriteRefused(Problem(dn=change.dn, reason=reason) for change in changes)
+def _holds(files: Iterable[tuple[str, bytes]], wanted: Iterable[Entry]) -> bool:
+    """True if the files say what is wanted."""
+    try:
+        return _canonical(_tree(files)) == _canonical(wanted)
+    except ConfigInvalid:
+        return False
 
 
 def _canonical(entries: Iterable[Entry]) -> dict[DnKey, dict[str, frozenset[str]]]:

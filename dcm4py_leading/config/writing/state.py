@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.secret_values import is_secret
-from dcm4py_leading.config.writing.values import spelling
+from dcm4py_leading.config.writing.values import spelling, without
 
 
 def etag(entries: Iterable[Entry]) -> str:
@@ -23,5 +23,5 @@ def etag(entries: Iterable[Entry]) -> str:
 
 def _canonical(entry: Entry) -> list[object]:
     told = sorted(name for name in entry if not is_secret(name))
-    values = ([name, sorted(spelling(name, value) for value in entry.values(name))] for name in told)
+    values = ([name, sorted(spelling(name, value) for value in without(name, entry.values(name), ()))] for name in told)
     return [[sorted(rdn) for rdn in entry.key], *values]

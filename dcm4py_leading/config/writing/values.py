@@ -85,8 +85,10 @@ def spelling(attribute: str, value: str) -> str:
 def without(
     attribute: str, values: Iterable[str], others: Iterable[str], compared_by: Callable[[str, str], str] = spelling
 ) -> tuple[str, ...]:
-    """The values that are not among the others."""
+    """The values that are not among the others; a class ``top`` is never missed, since some servers add it."""
     known = {compared_by(attribute, other) for other in others}
+    if base_name(attribute) == "objectclass":
+        known.add("top")
     return tuple(value for value in values if compared_by(attribute, value) not in known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,7 @@ def needs(role: Role, endpoint: Endpoint, *, or_role: Role | None = None) -> End
     """
     roles = frozenset({role} if or_role is None else {role, or_role})
 
+    @wraps(endpoint)
     async def guarded(request: Request) -> Response:
         identity: Identity = request.state.identity
         if any(identity.may(one) for one in roles):

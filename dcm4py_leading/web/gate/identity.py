@@ -8,6 +8,8 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from dcm4py_leading.errors import LoginRefused
+
 
 class Role(enum.StrEnum):
     """What somebody may do here. An administrator may everything."""
@@ -39,6 +41,9 @@ LOOPBACK = Identity("loopback", frozenset(Role))
 """Everybody on this machine, where no log-in is configured; nobody else can connect then."""
 
 
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+
 class Authenticator(Protocol):
     """Who knows names and passwords. Called from a worker thread."""
 
@@ -62,8 +67,10 @@ class Doorkeeper(Protocol):
 
 
 class NoDoor:
-    """The doorkeeper where no log-in is configured."""
+    """The doorkeeper where no log-in is configured: the service listens on loopback alone."""
 
     async def identify(self, request: Request) -> Identity:
-        """Everybody is `LOOPBACK`."""
+        """Everybody on this machine is `LOOPBACK`. Raises LoginRefused for a request that a proxy passes on."""
+        if any(name in request.headers for name in _OF_PROXIES):
+            raise LoginRefused("the request comes through a proxy, and no log-in is configured: see --login")
         return LOOPBACK

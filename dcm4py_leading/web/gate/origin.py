@@ -1,8 +1,9 @@
 """Who may ask over HTTP from a browser: only pages of the service itself, under a name that is known to be its own.
 
-There is no authentication, so a page on any site must not reach the service through an administrator's browser: not by
-a request to another origin (the headers Origin and Sec-Fetch-Site tell), nor by a name of its own that is made to lead
-here (DNS rebinding; the header Host tells).
+A browser sends what an administrator has, a session or a place on this machine, whoever makes it ask. So a page on any
+site must not reach the service through it: not by a request to another origin (the headers Origin and Sec-Fetch-Site
+tell), nor by a name of its own that is made to lead here (DNS rebinding; the header Host tells). A link to a page of
+ours may stand anywhere: following it changes nothing, and shows nothing to the site that it stands on.
 """
 
 from __future__ import annotations
@@ -18,19 +19,27 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dcm4py_leading.log import Repeated
-from dcm4py_leading.web.http.answers import refusal
+from dcm4py_leading.web.http.addresses import PublicUrl
+from dcm4py_leading.web.http.answers import PAGES, refusal
 
 LOG = logging.getLogger(__name__)
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""RFC 9110 9.2.1."""
 
 
 class OwnOrigin:
     """ASGI middleware that answers 421 to a Host that is not ours, and 403 to a page of another site."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = (), public_url: PublicUrl | None = None) -> None:
         """``hosts`` are names by which the service is asked, besides localhost, this machine's name and addresses."""
         self._app = app
+        self._public_url = public_url
         own = socket.gethostname()
-        self._hosts = {name.casefold().rstrip(".") for name in (*hosts, "localhost", own, own.partition(".")[0])}
+        names = {*hosts, "localhost", own, own.partition(".")[0]}
+        if public_url is not None:
+            names.add(public_url.host)
+        self._hosts = {name.casefold().rstrip(".") for name in names}
         self._refused = Repeated(LOG)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,13 +53,24 @@ class OwnOrigin:
                 )
                 await refusal(Request(scope), 421, "not a name of this service; see --http-host")(scope, receive, send)
                 return
-            if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") or (
-                origin is not None and urlsplit(origin).netloc != host
-            ):
+            if not (self._is_own_page(headers, host) or _is_link(scope, headers)):
                 self._refused.warning("HTTP: a request of a web page of another site was refused: %.80r", origin or "")
                 await refusal(Request(scope), 403, "no web page of another site may ask")(scope, receive, send)
                 return
+            if scope["method"] not in _SAFE and "cookie" in headers and not _is_told_from_where(headers):
+                message = "a request with a cookie must say from which page it is: Origin or Sec-Fetch-Site"
+                await refusal(Request(scope), 403, message)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    def _is_own_page(self, headers: Headers, host: str | None) -> bool:
+        """True for a page of ours, and for programs, which say nothing of pages."""
+        origin = headers.get("origin")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return False
+        if origin is None or urlsplit(origin).netloc == host:
+            return True
+        return self._public_url is not None and origin == str(self._public_url)
 
     def _is_ours(self, host: str) -> bool:
         try:
@@ -64,3 +84,18 @@ class OwnOrigin:
         except ValueError:
             return False
         return True  # who has no name cannot have it lead here
+
+
+def _is_told_from_where(headers: Headers) -> bool:
+    return "origin" in headers or "sec-fetch-site" in headers
+
+
+def _is_link(scope: Scope, headers: Headers) -> bool:
+    """True if somebody follows a link from another site to a page of ours, in a window of its own (Fetch Metadata)."""
+    return (
+        scope["method"] == "GET"
+        and scope["path"].startswith(PAGES)
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and "origin" not in headers
+    )

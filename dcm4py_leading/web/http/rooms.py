@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import wraps
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -34,6 +35,7 @@ class Room:
     def serves(self, handler: Handler) -> Endpoint:
         """The endpoint that runs ``handler`` here."""
 
+        @wraps(handler)
         async def endpoint(request: Request) -> Response:
             if self._count >= self._most:
                 self._refused.warning("HTTP: a request to %s was refused, as %d are waiting", self._what, self._count)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from dcm4py_leading.config.ldap_login import Group, LdapLogin, LoginSearch
 from dcm4py_leading.config.ldap_source import LdapSource
@@ -23,7 +24,7 @@ DEFAULT_GROUPS: Mapping[Role, tuple[str, ...]] = {
 
 
 class DirectoryUsers:
-    """Authenticator by an LDAP bind."""
+    """Users by an LDAP bind."""
 
     def __init__(self, source: LdapSource, search: LoginSearch, groups: Mapping[Role, tuple[str, ...]]) -> None:
         """``groups`` of each role, as `Group` has them.
@@ -41,12 +42,26 @@ class DirectoryUsers:
         """The user, with the roles of his groups. Raises LoginRefused, LoginUnavailable."""
         if not are_possible(Credentials(user, password)):
             raise refused()
+        with self._told():
+            groups = self._login.groups_of(user, password)
+        if (identity := self._identity(user, groups)) is None:
+            raise refused()
+        return identity
+
+    def confirmed(self, identity: Identity) -> Identity | None:
+        """The same user with the roles that he has now; None if he has none. Raises LoginUnavailable."""
+        with self._told():
+            groups = self._login.present_groups_of(identity.name)
+        return self._identity(identity.name, groups)
+
+    def _identity(self, user: str, member_of: frozenset[Group] | None) -> Identity | None:
+        roles = frozenset(role for role, groups in self._groups.items() if groups & (member_of or frozenset()))
+        return Identity(user, roles) if roles else None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            member_of = self._login.groups_of(user, password)
+            yield
         except ConfigUnavailable as err:
             self._unavailable.warning("nobody can log in: %s", err)
             raise LoginUnavailable("the directory that knows the users gives no answer") from err
-        roles = frozenset(role for role, groups in self._groups.items() if groups & (member_of or frozenset()))
-        if not roles:
-            raise refused()
-        return Identity(user, roles)

@@ -9,6 +9,8 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter
@@ -27,7 +29,20 @@ from dcm4py_leading.web.login.throttle import Throttle
 
 LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ID_BYTES = 32
+
+
+class Users(Authenticator, Protocol):
+    """Authenticator that also knows what has become of somebody."""
+
+    def confirmed(self, identity: Identity) -> Identity | None:
+        """The same user with the roles that he has now; None if there is no such user, or he has none.
+
+        Raises LoginUnavailable.
+        """
+        ...
 
 
 class LoginDoorkeeper:
@@ -35,7 +50,7 @@ class LoginDoorkeeper:
 
     def __init__(
         self,
-        users: Authenticator,
+        users: Users,
         *,
         clock: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
@@ -60,13 +75,31 @@ class LoginDoorkeeper:
         if credentials is not None:
             return await self._remembered(credentials, address_of(request))
         session_id = session_id_of(request)
-        return None if session_id is None else self.sessions.identity_of(session_id)
+        return None if session_id is None else await self._confirmed(session_id)
 
     async def log_in(self, credentials: Credentials, address: str) -> str:
         """The identifier of a new session. Raises LoginRefused, LoginThrottled, LoginUnavailable."""
         identity = await self._checked(credentials, address)
         LOG.info("log-in of %s (%s) from %s", word(identity.name), ", ".join(sorted(identity.roles)), address)
         return self.sessions.begin(identity)
+
+    async def _confirmed(self, session_id: str) -> Identity | None:
+        """Whose session that is, who from time to time is looked up again."""
+        identity = self.sessions.identity_of(session_id)
+        if identity is None or not self.sessions.is_due(session_id):
+            return identity
+        try:
+            confirmed = await self._asked(partial(self._users.confirmed, identity))
+        except LoginUnavailable:
+            return identity  # nobody is thrown out because a directory is down
+        self.sessions.confirm(session_id, confirmed)
+        return confirmed
+
+    async def _asked(self, ask: Callable[[], T]) -> T:
+        """On a thread, one of a bounded number."""
+        if self._limiter is None:  # it belongs to the event loop, which is there now
+            self._limiter = CapacityLimiter(HTTP_THREADS)
+        return await run_sync(ask, limiter=self._limiter)
 
     async def _remembered(self, credentials: Credentials, address: str) -> Identity:
         """Of many requests with the same credentials one is checked; the others wait for it."""
@@ -80,10 +113,8 @@ class LoginDoorkeeper:
 
     async def _checked(self, credentials: Credentials, address: str) -> Identity:
         attempt = self._throttle.begin(credentials.user, address)
-        if self._limiter is None:  # it belongs to the event loop, which is there now
-            self._limiter = CapacityLimiter(HTTP_THREADS)
         try:
-            identity = await run_sync(self._users.authenticate, *credentials, limiter=self._limiter)
+            identity = await self._asked(partial(self._users.authenticate, *credentials))
         except LoginRefused:
             LOG.info("a log-in from %s was refused: wrong user name or password, or no role", address)
             raise

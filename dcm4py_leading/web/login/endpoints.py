@@ -71,9 +71,8 @@ def login_routes(doorkeeper: LoginDoorkeeper | None) -> list[BaseRoute]:
 
 def own_page(target: str) -> str:
     """Where to go after the log-in: a page of ours, whatever a link said. The first page otherwise."""
-    path = urlsplit(target).path if target.isascii() and target.isprintable() and "\\" not in target else ""
-    is_own = target.startswith(PAGES) and path.startswith(PAGES) and path not in (LOGIN, LOGOUT)
-    return target if is_own else _HOME
+    is_own = target.startswith(PAGES) and target.isascii() and target.isprintable() and "\\" not in target
+    return target if is_own and urlsplit(target).path not in (LOGIN, LOGOUT) else _HOME
 
 
 def _asked(request: Request) -> Response:

@@ -96,7 +96,7 @@ def remove_user(path: Path, name: str) -> None:
 
 
 class FileUsers:
-    """Authenticator by a password file."""
+    """Users of a password file."""
 
     def __init__(self, path: Path) -> None:
         """Raises PasswordFileError for a file that cannot be used."""
@@ -109,16 +109,24 @@ class FileUsers:
         """The user, with his roles. Raises LoginRefused, LoginUnavailable."""
         if not are_possible(Credentials(user, password)):
             raise refused()
-        try:
-            found = read_users(self._path).get(name_key(user))
-        except PasswordFileError as err:
-            self._unusable.warning("nobody can log in: %s", err)
-            raise LoginUnavailable("the password file cannot be used") from err
+        found = self._user(user)
         # An unknown user takes as long as a wrong password.
         is_right = (NOBODYS if found is None else found.hash).is_of(password)
         if found is None or not is_right:
             raise refused()
         return Identity(found.name, found.roles)
+
+    def confirmed(self, identity: Identity) -> Identity | None:
+        """The same user with the roles that he has now; None if he is not there. Raises LoginUnavailable."""
+        found = self._user(identity.name)
+        return None if found is None else Identity(found.name, found.roles)
+
+    def _user(self, name: str) -> User | None:
+        try:
+            return read_users(self._path).get(name_key(name))
+        except PasswordFileError as err:
+            self._unusable.warning("nobody can log in: %s", err)
+            raise LoginUnavailable("the password file cannot be used") from err
 
 
 def _user(line: str) -> User:

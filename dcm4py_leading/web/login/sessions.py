@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dcm4py_leading.model.bounds import (
+    LOGIN_CONFIRMED_SECONDS,
     LOGIN_IDLE_SECONDS,
     LOGIN_SESSION_SECONDS,
     LOGIN_SESSIONS,
@@ -26,6 +27,8 @@ class _Session:
     identity: Identity
     began: float
     used: float
+    confirmed: float
+    """When it was last looked up what its user may do."""
 
 
 class Sessions:
@@ -48,7 +51,7 @@ class Sessions:
                 del self._sessions[key]
             if len(self._sessions) >= LOGIN_SESSIONS:
                 self._sessions.popitem(last=False)
-            self._sessions[_key(session_id)] = _Session(identity, now, now)
+            self._sessions[_key(session_id)] = _Session(identity, now, now, now)
         return session_id
 
     def identity_of(self, session_id: str) -> Identity | None:
@@ -65,6 +68,24 @@ class Sessions:
             session.used = now
             self._sessions.move_to_end(key)
             return session.identity
+
+    def is_due(self, session_id: str) -> bool:
+        """True if it is time to look up what its user may do; for the first who asks, so that he alone does."""
+        with self._lock:
+            session, now = self._sessions.get(_key(session_id)), self._clock()
+            if session is None or now - session.confirmed < LOGIN_CONFIRMED_SECONDS:
+                return False
+            session.confirmed = now
+            return True
+
+    def confirm(self, session_id: str, identity: Identity | None) -> None:
+        """What its user may do now; None ends the session."""
+        key = _key(session_id)
+        with self._lock:
+            if identity is None:
+                self._sessions.pop(key, None)
+            elif key in self._sessions:
+                self._sessions[key].identity = identity
 
     def end(self, session_id: str) -> None:
         """The session is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -11,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dcm4py_leading.log import word
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Room
+
+LOG = logging.getLogger(__name__)
 
 _MOST_DIGITS = 20
 
@@ -43,6 +47,7 @@ def monitor_routes(service: Associations, room: Room, *, now: Callable[[], datet
         is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
         if not is_number or not service.abort_association(int(text)):
             return error(HTTPStatus.NOT_FOUND, f"there is no association with serial number {text:.{_MOST_DIGITS}}")
+        LOG.warning("association %s is aborted: %s wants it", text, word(request.state.identity.name))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def server_time(_: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from starlette.requests import Request
@@ -9,10 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid
+from dcm4py_leading.log import word
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Room
+
+LOG = logging.getLogger(__name__)
 
 
 class Controlled(Protocol):
@@ -47,14 +51,16 @@ def control_routes(controlled: Controlled, *, changing: Room, switching: Room, l
     Start and stop have their own, too: a stop waits for associations.
     """
 
-    def start(_: Request) -> Response:
+    def start(request: Request) -> Response:
+        LOG.warning("DICOM is to be started: %s wants it", word(request.state.identity.name))
         try:
             controlled.start_listening()
         except ConfigError as err:  # 500 is dcm4chee's status for it
             return error(500, str(err), err.problems if isinstance(err, ConfigInvalid) else ())
         return Response(status_code=204)
 
-    def stop(_: Request) -> Response:
+    def stop(request: Request) -> Response:
+        LOG.warning("DICOM is to be stopped: %s wants it", word(request.state.identity.name))
         controlled.stop_listening()
         return Response(status_code=204)
 

@@ -98,6 +98,13 @@ def test_entries_are_added_before_those_that_refer_to_them_are_modified_and_dele
     ]
 
 
+def test_class_top_is_no_difference_since_some_servers_add_it():
+    old = Entry.of(DEVICE, {"objectClass": ["top", "dicomDevice"], "dicomDeviceName": ["dcm4chee-arc"]})
+    new = Entry.of(DEVICE, {"objectClass": ["dicomDevice"], "dicomDeviceName": ["dcm4chee-arc"]})
+    assert (changes_between([old], [new]), changes_between([new], [old])) == ((), ())
+    assert etag([old]) == etag([new])
+
+
 def test_naming_attribute_cannot_be_changed():
     with pytest.raises(WriteRefused, match="leading is in the entry's name") as refused:
         changes_between([rule()], [rule(cn="other")])

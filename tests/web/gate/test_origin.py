@@ -8,8 +8,14 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from dcm4py_leading.web.app import Control, create_app
+from dcm4py_leading.web.app import Control, create_app, guarded_app
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.addresses import PublicUrl
 from tests.fixtures.http import served
 
 
@@ -35,6 +41,22 @@ class Service:
 @pytest.fixture
 def service() -> Service:
     return Service()
+
+
+async def shown(_: Request) -> Response:
+    return Response("shown")
+
+
+ROUTES = [
+    Route("/ui/devices", needs(Role.VIEWER, shown), methods=["GET", "POST"]),
+    Route("/rest", needs(Role.VIEWER, shown)),
+]
+
+
+@pytest.fixture
+def page() -> Iterator[httpx.Client]:
+    with served(app=guarded_app(ROUTES)) as client:
+        yield client
 
 
 @pytest.fixture
@@ -105,3 +127,42 @@ def test_a_name_that_is_missing_is_told_with_what_to_do(http: httpx.Client, capl
         http.get("/health/live", headers={"Host": "archive"})
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert "'archive'" in record.getMessage() and "--http-host" in record.getMessage()
+
+
+def test_a_link_from_another_site_may_be_followed_to_a_page(page: httpx.Client) -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert page.get("/ui/devices", headers=link).status_code == 200
+    for headers in (
+        link | {"Sec-Fetch-Dest": "iframe"},
+        link | {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        link | {"Origin": "http://evil.example"},
+    ):
+        assert page.get("/ui/devices", headers=headers).status_code == 403
+    assert page.post("/ui/devices", headers=link).status_code == 403
+    assert page.get("/rest", headers=link).status_code == 403
+
+
+def test_a_cookie_changes_something_only_from_a_page_of_ours(page: httpx.Client) -> None:
+    cookie = {"Cookie": "dcm4py=session"}
+    origin = str(page.base_url).rstrip("/")
+    assert page.post("/ui/devices", headers=cookie).status_code == 403
+    assert page.post("/ui/devices", headers=cookie | {"Origin": "http://evil.example"}).status_code == 403
+    assert page.post("/ui/devices", headers=cookie | {"Origin": origin}).status_code == 200
+    assert page.post("/ui/devices", headers=cookie | {"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    assert page.get("/ui/devices", headers=cookie).status_code == 200
+    assert page.post("/ui/devices").status_code == 200
+
+
+def test_pages_under_the_public_url_are_ours() -> None:
+    app = guarded_app(ROUTES, public_url=PublicUrl.parse("https://arc.example"))
+    with served(app=app) as http:
+        for origin, status in (("https://arc.example", 200), ("http://arc.example", 403), ("https://a.example", 403)):
+            assert http.post("/ui/devices", headers={"Origin": origin}).status_code == status
+        assert http.get("/ui/devices", headers={"Host": "arc.example"}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "Via", "X-Real-IP"])
+def test_without_a_log_in_nobody_comes_through_a_proxy(page: httpx.Client, header: str) -> None:
+    answer = page.get("/rest", headers={header: "1.1 proxy"})
+    assert answer.status_code == 401
+    assert "--login" in answer.json()["errorMessage"]

@@ -15,9 +15,8 @@ import pytest
 
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.app import Control, create_app
-from dcm4py_leading.web.http import server
 from dcm4py_leading.web.own.explain import Told
-from tests.fixtures.http import served
+from tests.fixtures.http import at_most, served
 
 
 class Service:
@@ -69,7 +68,7 @@ def service() -> Iterator[Service]:
 def test_what_waits_for_others_keeps_no_health_check_waiting(
     service: Service, method: str, path: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server._Connection, "_most", 200)
+    at_most(monkeypatch, 200)
     limits = httpx.Limits(max_connections=200)
     most = threads + HTTP_WAITING_REQUESTS
     with (
@@ -94,7 +93,7 @@ def test_what_waits_for_others_keeps_no_health_check_waiting(
 def test_silent_connections_give_way_to_those_who_ask(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server._Connection, "_most", 10)
+    at_most(monkeypatch, 10)
     with served(app=create_app(cast(Control, service))) as http, ExitStack() as open_connections:
         address = ("127.0.0.1", http.base_url.port or 0)
         first = open_connections.enter_context(socket.create_connection(address, 60))
@@ -108,7 +107,7 @@ def test_silent_connections_give_way_to_those_who_ask(
 
 
 def test_a_request_at_work_does_not_give_way(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server._Connection, "_most", 5)
+    at_most(monkeypatch, 5)
     with served(app=create_app(cast(Control, service))) as http, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(http.get, "/explain/1.2.3", timeout=100)
         assert service.busy.acquire(timeout=60)

@@ -56,7 +56,9 @@ def test_other_schemes_are_nothing_to_us() -> None:
     assert basic_credentials("Bearer abc") is None
 
 
-@pytest.mark.parametrize("value", ["Basic", "Basic !", basic("without a colon"), "Basic /w==", "Basic YTpi YTpi"])
+@pytest.mark.parametrize(
+    "value", ["Basic", "Basic !", basic("without a colon"), "Basic /w==", "Basic \xfc", "Basic YTpi YTpi"]
+)
 def test_basic_that_cannot_be_read_is_refused(value: str) -> None:
     with pytest.raises(LoginRefused):
         basic_credentials(value)

@@ -7,6 +7,7 @@ import base64
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dcm4py_leading.config.ldap_login import LoginSearch
-from dcm4py_leading.errors import LoginRefused
+from dcm4py_leading.errors import LoginRefused, LoginUnavailable
 from dcm4py_leading.model.bounds import (
+    LOGIN_CONFIRMED_SECONDS,
     LOGIN_FAILURES,
     LOGIN_FAILURES_SECONDS,
     LOGIN_FORM_BYTES,
@@ -28,17 +30,19 @@ from dcm4py_leading.model.bounds import (
 )
 from dcm4py_leading.web.app import Control, create_app, guarded_app
 from dcm4py_leading.web.gate.access import needs
-from dcm4py_leading.web.gate.identity import Authenticator, Identity, Role
+from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
-from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
+from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper, Users
 from dcm4py_leading.web.login.endpoints import login_routes, own_page
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.http import served
 from tests.fixtures.slapd import Slapd
-from tests.fixtures.users import PASSWORDS, source_of
+from tests.fixtures.users import PASSWORDS, USERS, dn_of, source_of
 
 GROUPS = {**DEFAULT_GROUPS, Role.SERVICE: (f"cn=watchers,ou=programs,{BASE_DN}",)}
+ANNA = Identity("anna", frozenset({Role.ADMINISTRATOR}))
 PAGE = "/ui/devices"
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
 class Clock:
@@ -48,23 +52,33 @@ class Clock:
         return self.now
 
 
-class Users:
+class SomeUsers:
     """Authenticator that counts how often it is asked; anna's password is hers."""
 
     def __init__(self) -> None:
         self.asked = 0
+        self.is_down = False
+        self.present: Identity | None = ANNA
 
     def authenticate(self, user: str, password: str) -> Identity:
         self.asked += 1
+        if self.is_down:
+            raise LoginUnavailable("down")
         if (user.lower(), password) != ("anna", PASSWORDS["anna"]):
             raise LoginRefused("wrong")
-        return Identity("anna", frozenset({Role.ADMINISTRATOR}))
+        return ANNA
+
+    def confirmed(self, identity: Identity) -> Identity | None:
+        if self.is_down:
+            raise LoginUnavailable("down")
+        assert identity.name == "anna"
+        return self.present
 
 
 class Site:
     """What answers, and those who ask: each client has cookies of its own."""
 
-    def __init__(self, users: Authenticator, running: ExitStack) -> None:
+    def __init__(self, users: Users, running: ExitStack) -> None:
         self.clock = Clock()
         self.doorkeeper = LoginDoorkeeper(users, clock=self.clock)
         self._running = running
@@ -84,7 +98,7 @@ class Site:
         self.address = str(running.enter_context(served(app=app)).base_url)
 
     def client(self) -> httpx.Client:
-        return self._running.enter_context(httpx.Client(base_url=self.address, trust_env=False))
+        return self._running.enter_context(httpx.Client(base_url=self.address, trust_env=False, headers=OWN_PAGE))
 
 
 def log_in(client: httpx.Client, user: str, password: str | None = None, **more: str) -> httpx.Response:
@@ -93,12 +107,12 @@ def log_in(client: httpx.Client, user: str, password: str | None = None, **more:
 
 
 @pytest.fixture
-def users() -> Users:
-    return Users()
+def users() -> SomeUsers:
+    return SomeUsers()
 
 
 @pytest.fixture
-def site(users: Users) -> Iterator[Site]:
+def site(users: SomeUsers) -> Iterator[Site]:
     with ExitStack() as running:
         yield Site(users, running)
 
@@ -200,14 +214,11 @@ def test_cookie_is_for_this_host_and_for_no_script(site: Site) -> None:
 
 
 def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
-    transport = httpx.ASGITransport(
-        guarded_app(
-            [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)], doorkeeper=site.doorkeeper
-        )
-    )
+    routes = [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)]
+    transport = httpx.ASGITransport(guarded_app(routes, doorkeeper=site.doorkeeper))
 
     async def cookies() -> tuple[str, int, int]:
-        async with httpx.AsyncClient(transport=transport, base_url="https://localhost") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=OWN_PAGE) as client:
             answer = await client.post("/ui/login", data={"user": "anna", "password": PASSWORDS["anna"]})
             right = await client.get("/viewer")
             session_id = client.cookies["__Host-dcm4py"]
@@ -215,7 +226,8 @@ def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
             under_the_other_name = await client.get("/viewer", headers={"Cookie": f"dcm4py={session_id}"})
             return answer.headers["set-cookie"], right.status_code, under_the_other_name.status_code
 
-    cookie, right, under_the_other_name = asyncio.run(cookies())
+    with ThreadPoolExecutor(1) as thread:  # this one may be a browser's, with an event loop that runs
+        cookie, right, under_the_other_name = thread.submit(lambda: asyncio.run(cookies())).result()
     assert re.fullmatch(r"__Host-dcm4py=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", cookie)
     assert (right, under_the_other_name) == (200, 401)
 
@@ -277,6 +289,47 @@ def test_session_ends_by_time(site: Site) -> None:
     assert client.get("/viewer").status_code == 401
 
 
+def test_roles_are_looked_up_again_while_a_session_lasts(site: Site, users: SomeUsers) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    users.present = Identity("anna", frozenset({Role.VIEWER}))
+    site.clock.now += LOGIN_CONFIRMED_SECONDS - 1
+    assert client.get("/administrator").status_code == 200
+    site.clock.now += 1
+    assert [client.get("/administrator").status_code for _ in range(2)] == [403, 403]
+    assert client.get("/viewer").status_code == 200
+
+
+def test_session_of_a_user_who_is_gone_ends(site: Site, users: SomeUsers) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    users.present = None
+    site.clock.now += LOGIN_CONFIRMED_SECONDS
+    assert client.get("/viewer").status_code == 401
+    users.present = ANNA
+    assert client.get("/viewer").status_code == 401
+
+
+def test_session_outlives_a_directory_that_is_down(site: Site, users: SomeUsers) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    users.is_down = True
+    site.clock.now += LOGIN_CONFIRMED_SECONDS
+    assert client.get("/viewer").status_code == 200
+
+
+def test_whoever_leaves_a_group_loses_the_role(users_slapd: Slapd) -> None:
+    with ExitStack() as running:
+        site = Site(DirectoryUsers(source_of(users_slapd), LoginSearch(), GROUPS), running)
+        client = site.client()
+        log_in(client, "vera")
+        change = f"dn: cn=user,{USERS}\nchangetype: modify\ndelete: member\nmember: {dn_of('vera')}\n"
+        assert users_slapd.ldapmodify(change).returncode == 0
+        assert client.get("/viewer").status_code == 200
+        site.clock.now += LOGIN_CONFIRMED_SECONDS
+        assert client.get("/viewer").status_code == 401
+
+
 # The form.
 
 
@@ -295,6 +348,7 @@ def test_form_works_without_scripts_and_leads_back(site: Site) -> None:
     [
         "https://evil.example/ui/",
         "//evil.example/ui/devices",
+        "//[evil",
         "/\\evil.example/ui/",
         "/ui/\\evil.example",
         "\\\\evil.example",
@@ -343,7 +397,7 @@ def test_whoever_is_logged_in_is_not_asked_again(site: Site) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/ui/control")
 
 
-def test_form_is_bounded(site: Site, users: Users) -> None:
+def test_form_is_bounded(site: Site, users: SomeUsers) -> None:
     client = site.client()
     assert client.post("/ui/login", data={"user": "a" * LOGIN_FORM_BYTES}).status_code == 413
     many = "&".join(f"field{number}=x" for number in range(1000))
@@ -351,9 +405,11 @@ def test_form_is_bounded(site: Site, users: Users) -> None:
     assert client.post("/ui/login", content=b"\xff\xfe=\x00").status_code == 403
 
 
-def test_page_of_another_site_cannot_log_anybody_in(site: Site, users: Users) -> None:
+def test_page_of_another_site_cannot_log_anybody_in(site: Site, users: SomeUsers) -> None:
     form = {"user": "anna", "password": PASSWORDS["anna"]}
-    answer = site.client().post("/ui/login", data=form, headers={"Origin": "https://evil.example"})
+    answer = site.client().post(
+        "/ui/login", data=form, headers={"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    )
     assert answer.status_code == 403
     assert users.asked == 0
 
@@ -361,7 +417,7 @@ def test_page_of_another_site_cannot_log_anybody_in(site: Site, users: Users) ->
 # HTTP Basic.
 
 
-def test_right_password_is_remembered_for_a_short_time(site: Site, users: Users) -> None:
+def test_right_password_is_remembered_for_a_short_time(site: Site, users: SomeUsers) -> None:
     client = site.client()
     auth = ("anna", PASSWORDS["anna"])
     for _ in range(3):
@@ -372,7 +428,7 @@ def test_right_password_is_remembered_for_a_short_time(site: Site, users: Users)
     assert users.asked == 2
 
 
-def test_wrong_password_is_never_remembered(site: Site, users: Users) -> None:
+def test_wrong_password_is_never_remembered(site: Site, users: SomeUsers) -> None:
     client = site.client()
     assert client.get("/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 200
     for _ in range(2):
@@ -400,7 +456,7 @@ def test_wrong_basic_is_not_made_good_by_a_cookie(site: Site) -> None:
 
 
 def test_ten_wrong_log_ins_are_throttled_and_then_the_right_one_too(
-    site: Site, users: Users, caplog: pytest.LogCaptureFixture
+    site: Site, users: SomeUsers, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = site.client()
     for number in range(LOGIN_FAILURES):
@@ -417,7 +473,7 @@ def test_ten_wrong_log_ins_are_throttled_and_then_the_right_one_too(
     assert log_in(client, "anna").status_code == 303
 
 
-def test_basic_is_throttled_alike(site: Site, users: Users) -> None:
+def test_basic_is_throttled_alike(site: Site, users: SomeUsers) -> None:
     client = site.client()
     right = ("anna", PASSWORDS["anna"])
     assert client.get("/viewer", auth=right).status_code == 200
@@ -451,7 +507,7 @@ class Service:
         raise AssertionError(f"the service is asked for {name}")
 
 
-def test_service_asks_for_a_log_in(users: Users) -> None:
+def test_service_asks_for_a_log_in(users: SomeUsers) -> None:
     app = create_app(cast(Control, Service()), doorkeeper=LoginDoorkeeper(users))
     with served(app=app) as client:
         assert client.get("/dcm4chee-arc/ctrl/status").status_code == 401

@@ -14,6 +14,7 @@ from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.web.app import guarded_app
+from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.web.own.explain import FAILED_HEADER, Told, explain_route
@@ -45,7 +46,8 @@ def client() -> Iterator[Client]:
     with ExitStack() as running:
 
         def serve(service: Service) -> httpx.Client:
-            web = HttpServer(guarded_app([explain_route(service, Room("test", threads=2, waiting=8))]), "127.0.0.1", 0)
+            app = guarded_app([explain_route(service, Room("test", threads=2, waiting=8))])
+            web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
             web.start()
             running.callback(web.stop)
             return running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{web.port}", trust_env=False))

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.language import accepted
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import Language
@@ -18,11 +20,11 @@ from tests.fixtures.http import served
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         request.state.nonce = "a-nonce"
         return render(request, "base.html")
 
-    with served(Route("/ui/page", page)) as made:
+    with served(Route("/ui/page", needs(Role.VIEWER, page))) as made:
         yield made
 
 

@@ -1,0 +1,81 @@
+"""How much a request may hold, and how long it may take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dcm4py_leading.model.bounds import HTTP_BODY_BYTES, HTTP_HEADER_BYTES, HTTP_REQUEST_SECONDS
+from dcm4py_leading.web.http.answers import refusal
+
+_CLOSE = {"Connection": "close"}
+
+
+class Arrival:
+    """ASGI middleware that refuses headers (431) and bodies (413) beyond their bounds, and bodies that are late (408).
+
+    A body is not read ahead: whoever is not let in makes us hold nothing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or let the application answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _head_length(scope) > HTTP_HEADER_BYTES:
+            message = f"request line and headers are longer than {HTTP_HEADER_BYTES} bytes"
+            refused = refusal(Request(scope), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message, headers=_CLOSE)
+            await refused(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length) > HTTP_BODY_BYTES:
+            too_long = _too_long()
+            refused = refusal(Request(scope), too_long.status_code, too_long.detail, headers=too_long.headers)
+            await refused(scope, receive, send)
+            return
+        await self._app(scope, _bounded(receive), send)
+
+
+def _head_length(scope: Scope) -> int:
+    """Bytes of the request line and the headers, less a few for separators."""
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope["raw_path"]) + len(scope["query_string"])
+
+
+def _bounded(receive: Receive) -> Receive:
+    """``receive`` that raises HTTPException 413 or 408 for a body that is too long or too late."""
+    deadline = asyncio.get_running_loop().time() + HTTP_REQUEST_SECONDS
+    length = 0
+    is_whole = False
+
+    async def bounded() -> Message:
+        nonlocal length, is_whole
+        if is_whole:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as err:
+            late = f"the request did not arrive within {HTTP_REQUEST_SECONDS:g} s"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, late, headers=_CLOSE) from err
+        length += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        if length > HTTP_BODY_BYTES:
+            raise _too_long()
+        return message
+
+    return bounded
+
+
+def _too_long() -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {HTTP_BODY_BYTES} bytes", headers=_CLOSE
+    )

@@ -1,0 +1,159 @@
+"""One HTTP connection, and what it may take: how many there are, and how long a request may be on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dcm4py_leading.log import Repeated
+from dcm4py_leading.model.bounds import HTTP_ANSWER_SECONDS, HTTP_HEADER_BYTES, HTTP_REQUEST_SECONDS
+from dcm4py_leading.model.descriptors import shares
+
+LOG = logging.getLogger(__name__)
+
+_BACKLOG = 16
+"""So many connections the event loop accepts at once, before it looks at how many there are."""
+
+_GOODBYE_SECONDS = 2.0
+"""So long the other side gets to end TLS in form, when all is said."""
+
+
+class Settings(uvicorn.Config):
+    """How uvicorn serves ``app`` here. TLS is ours: uvicorn's begins before a connection is counted."""
+
+    def __init__(self, app: ASGIApp, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(
+            app,
+            http=Connection,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            backlog=_BACKLOG,
+            h11_max_incomplete_event_size=HTTP_HEADER_BYTES,
+        )
+        self.tls = tls
+        self.most_connections = shares().http
+        self.given_up = Repeated(LOG)
+        self.too_slow = Repeated(LOG)
+
+
+class Connection(H11Protocol):
+    """One of a bounded number: when there are more, the one that has been without a request for longest is ended."""
+
+    config: Settings
+    _arriving: asyncio.TimerHandle | None = None
+    """Ends a connection whose request does not arrive."""
+    _shaking_hands: asyncio.Task[None] | None = None
+    _early: list[bytes] | None = None
+    """What came by TLS before its transport is ours: an answer to it would leave as plain text."""
+    _is_lost = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, and see whether there are too many."""
+        super().connection_made(transport)
+        self._since = time.monotonic()
+        self._await_request()
+        self._give_way()
+        tls = self.config.tls
+        if tls is not None and not transport.is_closing():
+            transport.pause_reading()
+            self._early = []
+            self._shaking_hands = self.loop.create_task(self._shake_hands(transport, tls))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; nothing is waited for any more."""
+        self._is_lost = True
+        self._stop_awaiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request, of which the first may be that of the next one."""
+        if self._early is not None:
+            self._early.append(data)
+            return
+        if self.cycle is not None and self.cycle.response_complete:
+            self._await_request()
+        super().data_received(data)
+
+    def handle_events(self) -> None:
+        """A request, or a part of one."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._since = time.monotonic()
+            self._stop_awaiting()
+
+    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        """Go on over TLS; whoever does not speak it is left."""
+        try:
+            secured = await self.loop.start_tls(
+                transport,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=HTTP_REQUEST_SECONDS,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
+            )
+        except OSError as err:  # ssl.SSLError and time-outs are of this kind
+            LOG.debug("HTTP: no TLS with %s: %s", self.client, err)
+            secured = None
+        early, self._early = self._early or [], None
+        if secured is None or self._is_lost:
+            self._stop_awaiting()
+            self.connections.discard(self)
+            transport.abort()
+            return
+        super().connection_made(secured)
+        for data in early:
+            self.data_received(data)
+
+    def _give_way(self) -> None:
+        most = self.config.most_connections
+        if len(self.connections) <= most:
+            return
+        # Not this one: it asks right now, and they had their time.
+        others = [other for other in self.connections if other is not self and isinstance(other, Connection)]
+        idle = [other for other in others if other._may_be_ended()]
+        victim = min(idle, key=lambda other: other._since, default=self)
+        victim.transport.abort()
+        self.config.given_up.warning("HTTP: a connection was ended, as there are more than %d", most)
+
+    def _may_be_ended(self) -> bool:
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return is_idle or time.monotonic() - self._since > HTTP_ANSWER_SECONDS
+
+    def _await_request(self) -> None:
+        if self._arriving is None:
+            self._arriving = self.loop.call_later(HTTP_REQUEST_SECONDS, self._give_up)
+
+    def _stop_awaiting(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+
+    def _give_up(self) -> None:
+        """End a connection whose request is late: with 408 if a part of it is there, else without a word."""
+        self._arriving = None
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]:
+            self.config.too_slow.warning("HTTP: a request was not whole after %g s", HTTP_REQUEST_SECONDS)
+            self._write(h11.Response(status_code=408, headers=[("Connection", "close"), ("Content-Length", "0")]))
+            self._write(h11.EndOfMessage())
+        self.transport.close()
+
+    def _write(self, event: Any) -> None:
+        with contextlib.suppress(h11.LocalProtocolError):
+            self.transport.write(self.conn.send(event) or b"")
