@@ -64,20 +64,22 @@ def create_app(
 
     The other arguments are those of `guarded_app`.
     """
+    routes: list[BaseRoute] = [
+        *_own_routes(control),
+        *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
+        *control_routes(
+            control,
+            changing=_room("ctrl/reload", threads=1),
+            switching=_room("ctrl/start and stop", threads=1),
+            looking=_room("ctrl"),
+        ),
+        *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
+        echo_route(control, _room("dimse")),
+    ]
+    if configured is not None:
+        routes += _configuration_routes(configured, tuple(routes))
     return guarded_app(
-        [
-            *_own_routes(control),
-            *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
-            *control_routes(
-                control,
-                changing=_room("ctrl/reload", threads=1),
-                switching=_room("ctrl/start and stop", threads=1),
-                looking=_room("ctrl"),
-            ),
-            *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
-            echo_route(control, _room("dimse")),
-            *([] if configured is None else _configuration_routes(configured)),
-        ],
+        routes,
         hosts=hosts,
         doorkeeper=doorkeeper,
         proxies=proxies,
@@ -116,12 +118,13 @@ def guarded_app(
     )
 
 
-def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+def _configuration_routes(configured: Configured, others: Sequence[BaseRoute]) -> Sequence[BaseRoute]:
     return configuration_routes(
         configured.editor,
         configured.device_name,
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
+        other_routes=others,
     )
 
 

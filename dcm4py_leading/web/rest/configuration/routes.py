@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.web.http.rooms import Room
@@ -28,7 +30,10 @@ def configuration_operations(editor: Editor, own_device: str) -> list[Operation]
     ]
 
 
-def configuration_routes(editor: Editor, own_device: str, *, reading: Room, changing: Room) -> list[Route]:
-    """The routes, that of the OpenAPI document included."""
+def configuration_routes(
+    editor: Editor, own_device: str, *, reading: Room, changing: Room, other_routes: Sequence[BaseRoute] = ()
+) -> list[Route]:
+    """The routes, that of the OpenAPI document included, which tells ``other_routes`` too."""
     operations = configuration_operations(editor, own_device)
-    return routes_of([*operations, openapi_operation(operations)], reading=reading, changing=changing)
+    told = openapi_operation(operations, other_routes)
+    return routes_of([*operations, told], reading=reading, changing=changing)
