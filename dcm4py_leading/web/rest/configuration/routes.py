@@ -31,9 +31,15 @@ def configuration_operations(editor: Editor, own_device: str) -> list[Operation]
 
 
 def configuration_routes(
-    editor: Editor, own_device: str, *, reading: Room, changing: Room, other_routes: Sequence[BaseRoute] = ()
+    editor: Editor,
+    own_device: str,
+    *,
+    reading: Room,
+    changing: Room,
+    others: Sequence[Operation] = (),
+    other_routes: Sequence[BaseRoute] = (),
 ) -> list[Route]:
-    """The routes, that of the OpenAPI document included, which tells ``other_routes`` too."""
+    """The routes, that of the OpenAPI document included, which tells ``others`` and ``other_routes`` too."""
     operations = configuration_operations(editor, own_device)
-    told = openapi_operation(operations, other_routes)
-    return routes_of([*operations, told], reading=reading, changing=changing)
+    document = openapi_operation([*operations, *others], other_routes)
+    return routes_of([*operations, document], reading=reading, changing=changing)

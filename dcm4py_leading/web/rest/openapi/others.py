@@ -12,14 +12,6 @@ from dcm4py_leading.web.http.answers import PAGES
 from dcm4py_leading.web.rest.operations import JsonSchema
 
 SUMMARIES = {
-    "/dcm4chee-arc/aets/{aet}/dimse/{remote}": "Whether another AE answers a C-ECHO.",
-    "/dcm4chee-arc/ctrl/reload": "Read the configuration again and put it in force.",
-    "/dcm4chee-arc/ctrl/start": "Listen for DICOM again.",
-    "/dcm4chee-arc/ctrl/status": "STARTED or STOPPED.",
-    "/dcm4chee-arc/ctrl/stop": "Stop listening for DICOM and end the associations.",
-    "/dcm4chee-arc/monitor/associations": "The associations under way.",
-    "/dcm4chee-arc/monitor/associations/{serialNo}": "Abort an association.",
-    "/dcm4chee-arc/monitor/serverTime": "The time of this machine.",
     "/dcm4py-leading/configuration": "The configuration in force.",
     "/dcm4py-leading/configuration/pending": "What a reload would change.",
     "/dcm4py-leading/listeners": "The listeners for DICOM.",
