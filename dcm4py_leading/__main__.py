@@ -13,6 +13,7 @@ import os
 import queue
 import signal
 import sys
+import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -211,9 +212,14 @@ def check_command(site: Site, attributes: bool, as_json: bool) -> None:
             click.echo(f"{problem.severity.value} {problem}")
         if code == 0:
             for line in (*unserved_lines(snapshot.device), *shortcomings(snapshot.present)):
-                click.echo(f"INFO {line}")
+                click.echo(_folded(f"INFO {line}"))
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
+
+
+def _folded(line: str) -> str:
+    """A line of many names, on as many lines as a terminal needs; those that go on are indented."""
+    return textwrap.fill(line, 120, subsequent_indent="     ", break_long_words=False, break_on_hyphens=False)
 
 
 def _list_attributes(present: Iterable[Present], *, as_json: bool) -> None:

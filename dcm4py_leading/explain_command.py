@@ -17,13 +17,11 @@ from dcm4py_leading.compose import Site
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
-from dcm4py_leading.service_commands import exchange
+from dcm4py_leading.service_client import RunningService, service_options
 from dcm4py_leading.source_options import (
-    DEFAULT_SERVICE,
     PROBLEMS,
     is_source_typed,
     option,
-    service_option,
     source_options,
 )
 from dcm4py_leading.web.own.explain import FAILED_HEADER
@@ -59,13 +57,13 @@ def add_explain_command(main: click.Group) -> None:
         metavar="ask|none|FILE",
         help="Ask the leading archive; tell only whom to ask; or take the answer from a DICOM file.",
     )
-    @service_option(default=None, show_default=DEFAULT_SERVICE)
+    @service_options
     @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
     def explain_command(
         site: Site | None,
         file: Path | None,
         study: str | None,
-        http: str | None,
+        service: RunningService,
         leading: str,
         as_json: bool,
         **said: str | None,
@@ -86,10 +84,10 @@ def add_explain_command(main: click.Group) -> None:
                 study is not None
                 and file is None
                 and leading in ("ask", "none")
-                and not (http is None and is_source_typed())
+                and (service.is_named or not is_source_typed())
             ):
                 parameters["leading"] = leading
-                told, has_failed = _explain_stored(study, http or DEFAULT_SERVICE, parameters, as_json=as_json)
+                told, has_failed = _explain_stored(study, service, parameters, as_json=as_json)
             else:
                 raise WrongQuestion("give FILE and a SOURCE, or --study without FILE, SOURCE and --leading FILE")
         except WrongQuestion as err:
@@ -98,9 +96,11 @@ def add_explain_command(main: click.Group) -> None:
         sys.exit(PROBLEMS if has_failed else 0)
 
 
-def _explain_stored(study: str, http: str, parameters: Mapping[str, str], *, as_json: bool) -> tuple[str, bool]:
+def _explain_stored(
+    study: str, service: RunningService, parameters: Mapping[str, str], *, as_json: bool
+) -> tuple[str, bool]:
     path = f"/explain/{urllib.parse.quote(study, safe='')}?{urllib.parse.urlencode(parameters)}"
-    body, headers = exchange(http, "GET", path, accept="application/json" if as_json else "text/plain")
+    body, headers = service.exchange("GET", path, accept="application/json" if as_json else "text/plain")
     if as_json:
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     return body, headers.get(FAILED_HEADER.lower()) == "true"

@@ -24,7 +24,6 @@ from dcm4py_leading.model.options import SETTINGS, parse_options
 PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 EXIT_CODES = "Exit codes: 0 good; 1 problems found; 2 wrong usage; 3 directory or service unreachable."
 CONTEXT_SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-DEFAULT_SERVICE = "http://127.0.0.1:8080"
 
 _SOURCES = {"ldap_url": "--ldap-url", "ldap_properties": "--ldap-properties", "ldif": "--ldif"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -86,27 +85,6 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     """A click option that is also an environment variable."""
     variable = "DCM4PY_" + names[0].lstrip("-").replace("-", "_").upper()
     return click.option(*names, envvar=variable, show_envvar=True, **settings)
-
-
-def service_option(**settings: Any) -> Callable[[Any], Any]:
-    """``--http``: where the running service is."""
-    given = {"default": DEFAULT_SERVICE, "show_default": True, **settings}
-    return option("--http", metavar="URL", help="The running service.", callback=_checked_url, **given)
-
-
-def _checked_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    url = value if "://" in value else f"http://{value}"
-    port = url.partition("://")[2].partition("/")[0].rpartition("]")[2].rpartition(":")
-    if port[1] and not is_port(port[2]):
-        raise click.BadParameter(f"{port[2]!r} is no port: expected a number from 1 to 65535")
-    return url.rstrip("/")
-
-
-def is_port(text: str, *, least: int = 1) -> bool:
-    """True if the text is a port number."""
-    return text.isascii() and text.isdecimal() and least <= int(text) <= 65535
 
 
 def fail(message: str, code: int) -> NoReturn:

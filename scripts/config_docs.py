@@ -138,15 +138,16 @@ def _read(name: str) -> Iterator[list[str]]:
                 yield [
                     f"`{row.attribute}`",
                     _escaped(attribute_type.meaning),
-                    _values(row),
+                    _escaped(values_of(row)),
                     _default(object_class, row),
-                    _status(name, row.attribute),
+                    status_of(name, row.attribute),
                 ]
     for attribute, (values, default) in READ_BY_LOADER.get(name, {}).items():
         yield [f"`{attribute}`", _escaped(types[attribute].meaning), values, default, "yes"]
 
 
-def _status(object_class: str, attribute: str) -> str:
+def status_of(object_class: str, attribute: str) -> str:
+    """Whether an attribute that is read is acted on."""
     missing = shortcoming(object_class, attribute)
     return f"partial: {missing}" if missing else "yes"
 
@@ -168,7 +169,7 @@ def _not_read() -> Iterator[list[str]]:
         yield [f"`{attribute_type.name}`", ", ".join(names), _escaped(attribute_type.meaning), remark]
 
 
-def _values(row: Row) -> str:
+def values_of(row: Row) -> str:
     """How many values, and of what form: mostly what the converter says that it expected instead of an empty one."""
     expected = _FORMS.get(row.convert)
     if expected is None:
@@ -179,19 +180,37 @@ def _values(row: Row) -> str:
         else:
             raise ValueError(f"{row.attribute}: expected an entry in _FORMS, since its converter takes anything")
     if not row.single:
-        return f"several: {_escaped(expected)}"
-    return _escaped(expected if expected.startswith("one of ") else f"one: {expected}")
+        return f"several: {expected}"
+    return expected if expected.startswith("one of ") else f"one: {expected}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Default:
+    """What counts where an attribute is absent."""
+
+    text: str
+    is_value: bool
+    """False for words, such as ``any AE may call``."""
+    remark: str = ""
+    """How dcm4che or dcm4chee differ."""
+
+
+def described_default(object_class: ObjectClass, row: Row) -> Default:
+    """What counts where an entry of the class lacks the attribute of ``row``."""
+    if row.required:
+        return Default(text="required", is_value=False)
+    default = default_of(object_class.model, row.field)
+    absence = load_schema().attribute_types[row.attribute].absence(object_class.name)
+    remark = absence.remark if absence else ""
+    if _is_nothing(default):
+        return Default(text=absence.text if absence else "none", is_value=False, remark=remark)
+    return Default(text=_as_ldap(row, default), is_value=True, remark=remark)
 
 
 def _default(object_class: ObjectClass, row: Row) -> str:
-    if row.required:
-        return "required"
-    default = default_of(object_class.model, row.field)
-    absence = load_schema().attribute_types[row.attribute].absence(object_class.name)
-    shown = f"`{_as_ldap(row, default)}`"
-    if _is_nothing(default):
-        shown = absence.text if absence else "none"
-    return f"{shown} ({absence.remark})" if absence and absence.remark else shown
+    default = described_default(object_class, row)
+    shown = f"`{default.text}`" if default.is_value else default.text
+    return f"{shown} ({default.remark})" if default.remark else shown
 
 
 def _is_nothing(default: object) -> bool:

@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.service",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
+    "tests.fixtures.pages",
     "tests.fixtures.configured",
     "tests.fixtures.chromium",
     "tests.fixtures.users",

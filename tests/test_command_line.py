@@ -79,8 +79,10 @@ def test_an_attribute_that_does_nothing_here_is_named_by_check(tmp_path: Path) -
     source = ("--ldif", QUICKSTART, "--ldif", str(change))
     told = run("check", *source)
     assert told.exit_code == 0
-    (line,) = (line for line in told.stdout.splitlines() if "dcmFwdMppsDestination" in line)
+    whole = told.stdout.replace("\n     ", " ").splitlines()
+    (line,) = (line for line in whole if "dcmFwdMppsDestination" in line)
     assert line.startswith("INFO not acted on, attributes of dicomDevice: ")
+    assert max(map(len, told.stdout.splitlines())) <= 120
     assert "dcmFwdMppsDestination" not in run("check", "--ldif", QUICKSTART).stdout
 
 

@@ -407,3 +407,25 @@ COERCED_MATCH_BYTES: Final = 16_384
 """Length of such a match, before and after.
 
 Beyond: it is not remembered."""
+
+# -- Pages
+
+HTTP_FORM_FIELDS: Final = 10_000
+"""Fields of a form that is sent.
+
+Beyond: 400."""
+
+LISTED_DEVICES: Final = 200
+"""Devices on one page of the list.
+
+Beyond: there are further pages, and a filter."""
+
+FOUND_FIELDS: Final = 200
+"""Fields that a search over a device tells.
+
+Beyond: the first ones are told, those with a value before the others."""
+
+SHOWN_AE_TITLES: Final = 20
+"""AE titles that are told as matching a condition.
+
+Beyond: only how many more there are."""

@@ -32,6 +32,8 @@ from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_r
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
+from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.rest.associations import Associations, monitor_routes
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, control_routes
@@ -60,7 +62,7 @@ def create_app(
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
 ) -> Starlette:
-    """The ASGI application; without ``configured`` it has no services of the configuration.
+    """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
     The other arguments are those of `guarded_app`.
     """
@@ -76,7 +78,9 @@ def create_app(
             ),
             *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
             echo_route(control, _room("dimse")),
+            asset_route(),
             *([] if configured is None else _configuration_routes(configured)),
+            *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -122,6 +126,17 @@ def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
         configured.device_name,
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
+    )
+
+
+def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute]:
+    return page_routes(
+        configured.editor,
+        control,
+        own_device=configured.device_name,
+        looking=_room("the pages"),
+        changing=_room("changes by the pages", threads=1),
+        switching=_room("start and stop by the pages", threads=1),
     )
 
 

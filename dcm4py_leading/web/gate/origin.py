@@ -65,10 +65,12 @@ class OwnOrigin:
 
     def _is_own_page(self, headers: Headers, host: str | None) -> bool:
         """True for a page of ours, and for programs, which say nothing of pages."""
-        origin = headers.get("origin")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        origin, place = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        if place not in ("none", "same-origin"):
             return False
-        if origin is None or urlsplit(origin).netloc == host:
+        if origin == "null":  # what a browser says of a form under the policy no-referrer; of other sites' too
+            return place == "same-origin"
+        if origin is None or _authority(origin) == host:
             return True
         return self._public_url is not None and origin == str(self._public_url)
 
@@ -84,6 +86,14 @@ class OwnOrigin:
         except ValueError:
             return False
         return True  # who has no name cannot have it lead here
+
+
+def _authority(origin: str) -> str:
+    """Host and port of an origin; empty where it cannot be read."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _is_told_from_where(headers: Headers) -> bool:

@@ -79,7 +79,15 @@ def _asked(request: Request) -> Response:
     target = own_page(request.query_params.get("next", ""))
     if request.state.identity.name:
         return _see(target)
-    return _page(request, target)
+    return _page(request, target, shown={"is_from_elsewhere": _is_from_elsewhere(request)})
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """True if a link on another site led here: to that, a browser adds no cookie with SameSite=Strict.
+
+    Whoever is logged in all the same is found out by asking once more, from the page itself.
+    """
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site") and session_id_of(request) is None
 
 
 def _refused(request: Request, err: LoginError, target: str, user: str) -> Response:
@@ -101,8 +109,8 @@ def _page(
     shown: Mapping[str, object] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> Response:
-    context = {"identity": None, "next": target, "user": user, "reason": None, "minutes": 0, **(shown or {})}
-    return render(request, "login.html", context, status_code=status)
+    context = {"identity": None, "next": target, "user": user, "reason": None, "minutes": 0, "is_from_elsewhere": False}
+    return render(request, "login.html", {**context, **(shown or {})}, status_code=status)
 
 
 def _see(target: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache, partial
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from dcm4py_leading.web.pages import assets
+from dcm4py_leading.web.pages.fields.field import label_of
 from dcm4py_leading.web.pages.language import COOKIE, PARAMETER, chosen, language_of
 from dcm4py_leading.web.pages.texts import Language, translate
 
@@ -38,7 +40,10 @@ def environment() -> Environment:
 def render(
     request: Request, template: str, context: Mapping[str, object] | None = None, *, status_code: int = 200
 ) -> HTMLResponse:
-    """The page of a template. Beside ``context`` it knows ``t`` (texts), ``language``, ``nonce`` and ``identity``.
+    """The page of a template.
+
+    Beside ``context`` it knows ``t`` (texts), ``label`` (of attributes), ``time``, ``language``, ``nonce``,
+    ``identity`` and ``path``.
 
     A language that was chosen by the query is remembered in a cookie.
     """
@@ -49,6 +54,8 @@ def render(
         "languages": [(other.value, _in_language(request, other)) for other in Language],
         "nonce": request.state.nonce,
         "identity": getattr(request.state, "identity", None),
+        "label": partial(label_of, language=language),
+        "time": _moment,
         "path": request.url.path,
         **(context or {}),
     }
@@ -64,3 +71,8 @@ def _in_language(request: Request, language: Language) -> str:
     """The address of this page in another language."""
     others = [(name, value) for name, value in request.query_params.multi_items() if name != PARAMETER]
     return "?" + urlencode([*others, (PARAMETER, language.value)])
+
+
+def _moment(at: datetime) -> str:
+    """A time of this machine, as the log writes it."""
+    return at.astimezone().isoformat(sep=" ", timespec="seconds")

@@ -104,6 +104,9 @@ def test_other_names_are_not(http: httpx.Client, host: str, method: str, path: s
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "none"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1"},  # another port is another origin
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -119,7 +122,9 @@ def test_its_own_pages_and_programs_do(http: httpx.Client, service: Service) -> 
     own = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
     assert http.post("/dcm4chee-arc/ctrl/reload", headers=own).status_code == 204
     assert http.post("/dcm4chee-arc/ctrl/reload").status_code == 204
-    assert service.reloads == 2
+    unnamed = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+    assert http.post("/dcm4chee-arc/ctrl/reload", headers=unnamed).status_code == 204
+    assert service.reloads == 3
 
 
 def test_a_name_that_is_missing_is_told_with_what_to_do(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -390,6 +390,16 @@ def test_form_speaks_german(site: Site) -> None:
     assert "Benutzername" in answer.text
 
 
+@pytest.mark.parametrize("place", ["cross-site", "same-site"])
+def test_link_from_elsewhere_asks_once_more_for_the_cookie_that_was_not_sent(site: Site, place: str) -> None:
+    client = site.client()
+    link = {"Sec-Fetch-Site": place, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert 'http-equiv="refresh"' in client.get("/ui/login?next=/ui/control", headers=link).text
+    assert 'http-equiv="refresh"' not in client.get("/ui/login?next=/ui/control").text
+    log_in(client, "anna")
+    assert client.get("/ui/login?next=/ui/control").headers["location"] == "/ui/control"
+
+
 def test_whoever_is_logged_in_is_not_asked_again(site: Site) -> None:
     client = site.client()
     log_in(client, "anna")

@@ -8,11 +8,23 @@ import re
 from importlib import resources
 from pathlib import Path
 
+import pytest
+from starlette.requests import Request
+
+from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.pages import assets
+from tests.fixtures.http import served
 
 FOLDER = Path(str(resources.files(assets)))
 TEMPLATES = FOLDER.parent / "templates"
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
+
+
+class Nobody:
+    """Knows nobody."""
+
+    async def identify(self, request: Request) -> None:
+        return None
 
 
 def test_vendored_assets_are_those_of_the_manifest() -> None:
@@ -45,3 +57,23 @@ def test_templates_hold_nothing_that_the_policy_refuses() -> None:
 
 def test_style_sheet_takes_nothing_from_elsewhere() -> None:
     assert "url(" not in (FOLDER / "style.css").read_text("utf-8")
+
+
+def test_assets_are_served_to_everybody_and_kept_for_ever() -> None:
+    with served(app=guarded_app([assets.asset_route()], doorkeeper=Nobody())) as http:
+        answer = http.get(assets.address("style.css"))
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/css")
+        assert "immutable" in answer.headers["cache-control"]
+        assert http.get(assets.address("htmx.min.js")).headers["content-type"].startswith("text/javascript")
+
+
+def test_an_asset_of_another_version_is_not_kept() -> None:
+    with served(app=guarded_app([assets.asset_route()], doorkeeper=Nobody())) as http:
+        assert http.get("/ui/assets/style.css?v=0").headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "__init__.py", "nothing.css", "..%2frender.py", "%2e%2e"])
+def test_nothing_else_is_served(name: str) -> None:
+    with served(app=guarded_app([assets.asset_route()], doorkeeper=Nobody())) as http:
+        assert http.get(f"/ui/assets/{name}").status_code == 404

@@ -12,7 +12,7 @@ from dcm4py_leading.web.pages.texts import Language, catalogue, translate
 
 PAGES = Path(str(resources.files("dcm4py_leading.web.pages")))
 _KEY = re.compile(r"""["']([a-z_]+\.[A-Za-z0-9_]+)["']""")
-_PREFIX = re.compile(r"""["']([a-z_]+\.)["']\s*~""")
+_PREFIX = re.compile(r"""["']([a-z_]+\.[a-z_]*)(?:["']\s*~|\{)""")
 
 
 def _sources() -> str:

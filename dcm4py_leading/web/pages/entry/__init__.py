@@ -1,0 +1,1 @@
+"""The pages of one entry: a device, and whatever stands below it."""

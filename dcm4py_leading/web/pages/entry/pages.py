@@ -1,0 +1,251 @@
+"""Showing, changing and making one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
+from dcm4py_leading.web.pages.changing.form import Form, one_of
+from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, merged, with_values
+from dcm4py_leading.web.pages.coercions.matching import Matching, matching
+from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
+from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
+from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
+from dcm4py_leading.web.pages.entry.search import found_in
+from dcm4py_leading.web.pages.entry.sheet import REQUIRED, Sheet, faults_in, new_sheet, sheet_of, typed_into
+from dcm4py_leading.web.pages.entry.suggestions import options_of, suggested
+from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, FieldView, Suggested, faults_of, tasks_view
+from dcm4py_leading.web.pages.entry.widgets import Widget
+from dcm4py_leading.web.pages.fields.field import label_of
+from dcm4py_leading.web.pages.fields.of_entry import fields_of, unknown_attributes
+from dcm4py_leading.web.pages.fields.tasks import OTHER
+from dcm4py_leading.web.pages.language import language_of
+from dcm4py_leading.web.pages.places import (
+    NoSuchPage,
+    Place,
+    below,
+    delete_address,
+    name_of,
+    new_address,
+    place_of,
+)
+from dcm4py_leading.web.pages.render import render
+from dcm4py_leading.web.pages.texts import translate
+
+_ROWS, _MORE_ROWS = 2, 8
+"""Empty lines of a field with several values, and so many when more are wanted."""
+_CONFLICT, _REFUSED = 409, 422
+"""RFC 9110 15.5.10; 15.5.21: the form was understood, but what it wants cannot be."""
+
+
+class EntryPages:
+    """The handlers. Each runs in a worker thread."""
+
+    def __init__(self, editor: Editing, service: Reloadable) -> None:
+        self._editor = editor
+        self._service = service
+
+    def show(self, request: Request) -> Response:
+        """The page of an entry."""
+        return self._page(request, sheet_of(self._place(request)))
+
+    def change(self, request: Request, form: Form) -> Response:
+        """What was typed into it, previewed, offered as LDIF, or saved."""
+        place = self._place(request)
+        base = base_of(form)
+        typed = typed_into(place.entry, base, form, is_new=False)
+        result = merged(base, typed, place.entry, form)
+        sheet = sheet_of(place, {name: values for name, values in typed.items() if not alike(values, base[name])})
+        if one_of(form, "action") == "more":
+            return self._page(request, sheet, more=_MORE_ROWS)
+        if result.clashes:
+            return _conflict(request, sheet, result.clashes, form)
+        if errors := faults_in(place.entry, result.changed):
+            return self._page(request, sheet, faults=Faults(errors=errors, warnings={}), status_code=_REFUSED)
+        wanted = with_values(place.entry, result.changed)
+        others = [entry for entry in place.entries if entry is not place.entry]
+        return self._carry_out(request, form, sheet, [*others, wanted], wanted, result.of_others)
+
+    def new(self, request: Request) -> Response:
+        """The page that makes an entry."""
+        return self._page(request, new_sheet(*self._wanted(request)))
+
+    def make(self, request: Request, form: Form) -> Response:
+        """What was typed into that page, previewed, offered as LDIF, or saved."""
+        place, kind, copied = self._wanted(request)
+        blank = new_sheet(place, kind, copied)
+        typed = typed_into(blank.entry, fields_of(blank.entry), form, is_new=True)
+        sheet = new_sheet(place, kind, copied, typed)
+        if one_of(form, "action") == "more":
+            return self._page(request, sheet, more=_MORE_ROWS)
+        naming = {name: next(iter(typed.get(name, ())), "") for name in kind.naming}
+        errors = {name: [REQUIRED] for name, value in naming.items() if not value} | faults_in(blank.entry, typed)
+        wanted = blank.entry
+        if not errors:
+            dn = kind.dn(naming, place.entry.dn)
+            wanted = with_values(Entry(dn, blank.entry.attributes, blank.entry.spelling), typed)
+            if any(entry.key == wanted.key for entry in place.entries):
+                errors = {kind.naming[0]: [translate(language_of(request), "entry.exists")]}
+        if errors:
+            return self._page(request, sheet, faults=Faults(errors=errors, warnings={}), status_code=_REFUSED)
+        return self._carry_out(request, form, sheet, [*place.entries, wanted], wanted)
+
+    # What is asked for.
+
+    def _place(self, request: Request) -> Place:
+        device_name = request.path_params["device"]
+        return place_of(device_name, self._editor.entries(device_name), request.query_params.get("at", ""))
+
+    def _wanted(self, request: Request) -> tuple[Place, Kind, Entry | None]:
+        """Where a new entry is to be, of which kind, and which one it is to be like."""
+        place = self._place(request)
+        kind = kind_named(request.query_params.get("kind", ""))
+        if kind is None or not (kind.below_ae if place.at else kind.below_device):
+            raise NoSuchPage(request.query_params.get("kind", ""))
+        copied = request.query_params.get("copy")
+        return place, kind, place_of(place.device_name, place.entries, copied).entry if copied else None
+
+    # Answers.
+
+    def _carry_out(
+        self,
+        request: Request,
+        form: Form,
+        sheet: Sheet,
+        wanted: Iterable[Entry],
+        entry: Entry,
+        of_others: Sequence[str] = (),
+    ) -> Response:
+        """``wanted`` is the subtree as it shall be, ``entry`` what becomes of the sheet's."""
+        action, place = one_of(form, "action"), sheet.place
+        of_others = [label_of(name, language_of(request)) for name in of_others]
+        outcome = attempt(
+            self._editor,
+            place.device_name,
+            wanted,
+            place.entries,
+            saves=action in SAVES,
+            author=request.state.identity.name,
+        )
+        answer = finished(request, sheet, outcome, action, self._service, entry=entry, of_others=of_others)
+        if answer is not None:
+            return answer
+        if outcome.conflict is not None:
+            return self._after_conflict(request, form, sheet, str(outcome.conflict))
+        is_refused = outcome.failure is not None or outcome.plan is None or bool(outcome.plan.errors)
+        return self._page(
+            request,
+            sheet,
+            outcome=outcome,
+            faults=faults_of(entry, outcome.problems, {}),
+            of_others=of_others,
+            status_code=_REFUSED if is_refused else 200,
+        )
+
+    def _after_conflict(self, request: Request, form: Form, sheet: Sheet, told: str) -> Response:
+        """Somebody was faster after the entries were read: what he has done is read, and shown."""
+        outcome = Outcome(failure=told)
+        if sheet.is_new:
+            return self._page(request, sheet, outcome=outcome, status_code=_CONFLICT)
+        place = self._place(request)
+        result = merged(base_of(form), sheet.typed, place.entry, form)
+        again = sheet_of(place, sheet.typed)
+        if result.clashes:
+            return _conflict(request, again, result.clashes, form)
+        return self._page(request, again, outcome=outcome, of_others=result.of_others, status_code=_CONFLICT)
+
+    def _page(
+        self,
+        request: Request,
+        sheet: Sheet,
+        *,
+        outcome: Outcome | None = None,
+        faults: Faults = NO_FAULTS,
+        of_others: Sequence[str] = (),
+        more: int = _ROWS,
+        status_code: int = 200,
+    ) -> Response:
+        place, language = sheet.place, language_of(request)
+        tasks = tasks_view(
+            sheet.entry,
+            sheet.typed,
+            language=language,
+            faults=faults,
+            options=options_of(place),
+            is_new=sheet.is_new,
+            more=more,
+        )
+        views = [view for _, found in tasks for view in found]
+        lists = suggested(views, self._editor)
+        is_device = not sheet.is_new and not place.at
+        wanted = request.query_params.get("q", "").strip() if is_device else ""
+        context: dict[str, Any] = {
+            "sheet": sheet,
+            "title": "" if sheet.is_new else name_of(sheet.entry),
+            "trail": trail_of(request, sheet),
+            "tasks": [(task, fields) for task, fields in tasks if task != OTHER],
+            "others": [field for task, fields in tasks if task == OTHER for field in fields],
+            "unknown": masked_values(sheet.entry, unknown_attributes(sheet.entry, fields_of(sheet.entry))),
+            "contents": () if sheet.is_new else contents_of(place),
+            "coercions": _coercions(sheet),
+            "suggested": lists,
+            "matches": _matches(views, lists.get("ae-titles", ())),
+            "why_not": self._editor.why_not,
+            "may_change": request.state.identity.may(Role.ADMINISTRATOR),
+            "outcome": outcome,
+            "of_others": of_others,
+            "delete": "" if sheet.is_new or sheet.kind is None else delete_address(place.device_name, place.at),
+            "copy": _copy_address(sheet),
+            "is_device": is_device,
+            "q": wanted,
+            "found": found_in(place, wanted, language) if wanted else None,
+        }
+        return render(request, "entry.html", context, status_code=status_code)
+
+
+def _matches(views: Iterable[FieldView], titles: Iterable[Suggested]) -> dict[str, Matching]:
+    """What of the directory the conditions of a rule match."""
+    texts = [text for view in views if view.widget is Widget.CONDITIONS for text in view.values]
+    names = [title.value for title in titles]
+    return {text: matching(text, names) for text in texts}
+
+
+def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Form) -> Response:
+    """Both values of each attribute that two have changed, to decide."""
+    language = language_of(request)
+    context = {
+        "title": name_of(sheet.entry),
+        "trail": trail_of(request, sheet),
+        "base": sheet.base,
+        "clashes": [(label_of(clash.attribute, language), clash) for clash in clashes],
+        "typed": [
+            (name, value)
+            for name, values in form.items()
+            if name not in ("base", "action") and not name.startswith("keep.")
+            for value in values
+        ],
+    }
+    return render(request, "conflict.html", context, status_code=_CONFLICT)
+
+
+def _coercions(sheet: Sheet) -> tuple[str, int] | None:
+    """The page of the rules of a device or AE, and how many there are; None for other entries."""
+    place = sheet.place
+    if sheet.is_new or (place.at and not sheet.entry.is_a("dicomNetworkAE")):
+        return None
+    return rules_address(place, place.entry), len(rules_below(place.entry, place.entries))
+
+
+def _copy_address(sheet: Sheet) -> str:
+    """The page that makes an entry like this one; empty where there is none."""
+    place = sheet.place
+    if sheet.is_new or sheet.kind is None:
+        return ""
+    above = below(place.parent, place.device)
+    return new_address(place.device_name, sheet.kind.key, at=above, copied=place.at)

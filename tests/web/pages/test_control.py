@@ -1,0 +1,89 @@
+"""The Control page: what runs, what waits in the directory, what is under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from dcm4py_leading.config.difference import Difference, Kind
+from dcm4py_leading.errors import ConfigUnavailable, Problem, Severity
+from dcm4py_leading.web.own.running import FailedReload, PendingReload
+from tests.fixtures.pages import NOON, Reader
+
+pytestmark = pytest.mark.peers
+
+PAGE = "/ui/control"
+
+
+def test_configuration_in_force_is_told(reader: Reader) -> None:
+    page = reader.get(PAGE)
+    assert "0123456789ab" in page.text
+    assert "ldap://ldap.example.org" in page.text
+    assert "Nothing: the directory has what is in force." in page.text
+
+
+def test_last_good_copy_and_failures_are_told(reader: Reader) -> None:
+    reader.service.configuration = {
+        "is_last_good": True,
+        "directory_failure": "connection refused",
+        "last_failed_reload": FailedReload(at=NOON, error="1 error"),
+        "degraded": ("the directory is down",),
+        "problems": (Problem(dn="cn=x", attribute="dcmURI", reason="odd", severity=Severity.WARNING),),
+    }
+    text = reader.get(PAGE).text
+    for told in ("last good copy", "connection refused", "1 error", "the directory is down", "odd", "cn=x"):
+        assert told in text
+
+
+def test_what_a_reload_would_do_is_told(reader: Reader) -> None:
+    difference = Difference(kind=Kind.ADDED, object_class="dcmArchiveAttributeCoercion", name="New")
+    problem = Problem(dn="cn=y", attribute="dcmDIMSE", reason="is no DIMSE")
+    reader.service.waiting = PendingReload(
+        can_be_reloaded=False, fingerprint=None, differences=(difference,), problems=(problem,)
+    )
+    text = reader.get(PAGE).text
+    assert "rule New: added" in text
+    assert "A reload would be refused." in text
+    assert "is no DIMSE" in text
+
+
+def test_reload_shows_its_result(reader: Reader) -> None:
+    assert "is in force" in reader.post(f"{PAGE}/reload").text
+    reader.service.fails_with = ConfigUnavailable("nobody answers")
+    page = reader.post(f"{PAGE}/reload")
+    assert page.status == 409
+    assert "nobody answers" in page.text
+
+
+def test_associations_are_listed_and_aborted(reader: Reader) -> None:
+    reader.service.opens(7, remote="VIEWER<7>")
+    page = reader.get(PAGE)
+    assert "VIEWER<7>" in page.text
+    assert "C-FIND 1/3" in page.text
+    assert reader.post(f"{PAGE}/abort", serial="7").answer.url.path == PAGE
+    assert reader.service.aborted == [7]
+
+
+@pytest.mark.parametrize("serial", ["8", "x", ""])
+def test_an_association_that_is_over_cannot_be_aborted(reader: Reader, serial: str) -> None:
+    page = reader.post(f"{PAGE}/abort", serial=serial)
+    assert page.status == 409
+    assert "no such association any more" in page.text
+
+
+def test_the_part_that_changes_comes_alone(reader: Reader) -> None:
+    reader.service.opens(7)
+    answer = reader.client.get(f"{PAGE}/live")
+    assert answer.text.lstrip().startswith('<div id="live" data-associations="1"')
+
+
+def test_listening_is_stopped_and_started(reader: Reader) -> None:
+    assert "An administrator has stopped it" in reader.post(f"{PAGE}/stop").text
+    assert "does not listen" in reader.get(PAGE).text
+    assert "An administrator has stopped it" not in reader.post(f"{PAGE}/start").text
+
+
+def test_a_start_that_fails_is_told(reader: Reader) -> None:
+    reader.service.fails_with = ConfigUnavailable("port 11112 is in use")
+    page = reader.post(f"{PAGE}/start")
+    assert page.status == 409
+    assert "port 11112 is in use" in page.text
