@@ -302,3 +302,44 @@ def test_author_is_in_the_log_and_values_are_not(editor, caplog):
         editor.save(editor.plan(NAME, with_values(before, DEVICE, dcmKeyStorePin=["tulip"]), base=before), author="ann")
     assert f"directory changed by ann: modify {DEVICE}" in caplog.text
     assert "tulip" not in caplog.text
+
+
+INSTALLED = {"dicomInstalled": ["TRUE"]}
+
+
+def many_devices(number):
+    """LDIF of so many devices with an AE and a connection each."""
+    for count in range(number):
+        dn = f"dicomDeviceName=device{count},{DEVICES}"
+        yield Entry.of(dn, {"objectClass": ["dicomDevice"], "dicomDeviceName": [f"device{count}"], **INSTALLED})
+        yield Entry.of(
+            f"cn=dicom,{dn}", {"objectClass": ["dicomNetworkConnection"], "cn": ["dicom"], "dicomHostname": ["h"]}
+        )
+        yield Entry.of(
+            f"dicomAETitle=AE{count},{dn}",
+            {
+                "objectClass": ["dicomNetworkAE"],
+                "dicomAETitle": [f"AE{count}"],
+                "dicomNetworkConnectionReference": [f"cn=dicom,{dn}"],
+                "dicomAssociationInitiator": ["TRUE"],
+                "dicomAssociationAcceptor": ["TRUE"],
+            },
+        )
+
+
+def test_lists_of_two_thousand_devices_cost_a_few_searches(slapd_factory, tmp_path):
+    devices = to_ldif(many_devices(2000))
+    server = slapd_factory(content=[TREE, devices])
+    editor = editor_of(ldap_site(server, tmp_path))
+    own = server.served()
+    own = server.served() - own
+    for listed in (editor.devices, editor.aes, editor.connections):
+        before = server.served()
+        assert len(listed()) == 2001
+        cost = server.served() - before
+        # The root, and three pages of at most 1000.
+        assert (cost.searches - own.searches, cost.entries - own.entries) == (4, 2002)
+    before = server.served()
+    assert len(editor.entries("device1000")) == 3
+    cost = server.served() - before
+    assert cost.searches - own.searches == 2

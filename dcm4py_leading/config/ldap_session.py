@@ -34,6 +34,8 @@ Modification = tuple[str, Literal["add", "delete", "replace"], Sequence[bytes]]
 _log = logging.getLogger(__name__)
 
 _SUCCESS = 0
+_ENTRY = 4
+"""SearchResultEntry, number of the protocolOp (RFC 4511 4.5.2)."""
 _REFUSES_THE_NAME = {19, 32, 48, 49, 50, 53}
 """constraintViolation and unwillingToPerform are what a locked or expired account gets; noSuchObject,
 inappropriateAuthentication, invalidCredentials, insufficientAccessRights."""
@@ -102,9 +104,9 @@ class Session:
             if not connection.start_tls():
                 raise ConfigUnavailable(f"{self.url}: the server refuses StartTLS")
         self.at("bind")
-        # The fourth member holds the request, with the password: left alone.
         with self._decoding():
-            _, result, *_ = connection.bind()
+            connection.bind()
+        result = connection.result
         if result["result"] != _SUCCESS:
             message = f" ({foreign(result['message'])})" if result.get("message") else ""
             kind = BindRefused if result["result"] in _REFUSES_THE_NAME else ConfigUnavailable
@@ -154,13 +156,16 @@ class Session:
             authentication=ldap3.SASL if is_external else None,
             sasl_mechanism=ldap3.EXTERNAL if is_external else None,
             sasl_credentials="" if is_external else None,
-            client_strategy=ldap3.SAFE_SYNC,
+            # Not SAFE_SYNC, which copies all answers, and takes twice as long: a session is used by one thread.
+            client_strategy=ldap3.SYNC,
             auto_referrals=False,
             check_names=False,
+            return_empty_attributes=False,
             read_only=not self._may_write,
             receive_timeout=self._access.receive_timeout_seconds,
         )
         try:
+            _let_values_be_octets(connection.strategy)
             connection.open()
             connection.socket = _Metered(connection.socket)
         except BaseException:  # cleans up and raises on, whatever it was
@@ -173,10 +178,8 @@ class Session:
         self.at(f"search below {base}")
         assert self._connection is not None
         with self._decoding():
-            _, result, response, _ = self._connection.search(
-                base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options
-            )
-        return result, response
+            self._connection.search(base, search_filter, scope, dereference_aliases=ldap3.DEREF_NEVER, **options)
+        return self._connection.result, self._connection.response
 
     def add(self, dn: str, attributes: Mapping[str, Sequence[bytes]]) -> Mapping[str, Any]:
         """The result of adding an entry (RFC 4511 4.7). Raises LDAPException, OSError."""
@@ -200,8 +203,8 @@ class Session:
         self.at(step)
         assert self._connection is not None
         with self._decoding():
-            _, result, *_ = send(self._connection)
-        return result  # type: ignore[no-any-return]
+            send(self._connection)
+        return self._connection.result  # type: ignore[no-any-return]
 
     def changes(self, base: str, control: tuple[str, bytes]) -> Iterator[int]:
         """Ask for what changes below ``base`` by a control, OID and value, that makes a search last.
@@ -319,6 +322,26 @@ def _shut(connection: ldap3.Connection) -> None:
     if connection.socket is not None:
         with suppress(OSError):
             connection.socket.close()
+
+
+def _let_values_be_octets(strategy: Any) -> None:
+    """Entries have octets alone, which is all that is read of them: ldap3 would make text of each value, too."""
+    decode = strategy.decode_response_fast
+
+    def decode_entry(message: Mapping[str, Any]) -> Any:
+        if message["protocolOp"] != _ENTRY or message["controls"]:
+            return decode(message)
+        name, attributes = message["payload"]
+        try:
+            found = {part[3][0][3].decode(): [value[3] for value in part[3][1][3]] for part in attributes[3]}
+            dn = name[3].decode()
+        except UnicodeDecodeError:
+            return decode(message)
+        if any(";range=" in attribute for attribute in found):
+            return decode(message)  # ldap3 asks for the rest
+        return {"type": "searchResEntry", "dn": dn, "raw_attributes": found}
+
+    strategy.decode_response_fast = decode_entry
 
 
 class _Metered:

@@ -34,10 +34,11 @@ from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.routes import page_routes
-from dcm4py_leading.web.rest.associations import Associations, monitor_routes
+from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
-from dcm4py_leading.web.rest.control import Controlled, control_routes
-from dcm4py_leading.web.rest.echo import Echoing, echo_route
+from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
+from dcm4py_leading.web.rest.echo import Echoing, echo_operation
+from dcm4py_leading.web.rest.operations import Operation, routes_of
 
 
 class Control(Controlled, Associations, Echoing, Running, Healthy, Explainer, LeadingAnswers, Metered, Protocol):
@@ -66,20 +67,14 @@ def create_app(
 
     The other arguments are those of `guarded_app`.
     """
+    services = _services(control)
     return guarded_app(
         [
             *_own_routes(control),
             *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
-            *control_routes(
-                control,
-                changing=_room("ctrl/reload", threads=1),
-                switching=_room("ctrl/start and stop", threads=1),
-                looking=_room("ctrl"),
-            ),
-            *monitor_routes(control, _room("monitor"), now=lambda: datetime.now().astimezone()),
-            echo_route(control, _room("dimse")),
+            *(route for room, found in services for route in routes_of(found, reading=room, changing=room)),
             asset_route(),
-            *([] if configured is None else _configuration_routes(configured)),
+            *([] if configured is None else _configuration_routes(configured, services)),
             *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
@@ -120,12 +115,26 @@ def guarded_app(
     )
 
 
-def _configuration_routes(configured: Configured) -> Sequence[BaseRoute]:
+def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
+    """The services about the service itself, by where they wait: those of one kind keep no other waiting."""
+    return [
+        (_room("ctrl/reload", threads=1), [reload_operation(control)]),
+        (_room("ctrl/start and stop", threads=1), switch_operations(control)),
+        (_room("ctrl"), [status_operation(control)]),
+        (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
+        (_room("dimse"), [echo_operation(control)]),
+    ]
+
+
+def _configuration_routes(
+    configured: Configured, services: Sequence[tuple[Room, Sequence[Operation]]]
+) -> Sequence[BaseRoute]:
     return configuration_routes(
         configured.editor,
         configured.device_name,
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
+        others=[operation for _, found in services for operation in found],
     )
 
 

@@ -10,14 +10,13 @@ from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from dcm4py_leading.log import word
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
-from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
-from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.rest.openapi.schemas import OBJECT
+from dcm4py_leading.web.rest.operations import BOOLEAN, TEXT, JsonSchema, Operation
 
 LOG = logging.getLogger(__name__)
 
@@ -36,8 +35,34 @@ class Associations(Protocol):
         ...
 
 
-def monitor_routes(service: Associations, room: Room, *, now: Callable[[], datetime]) -> list[Route]:
-    """The routes. ``now`` has the time zone of this machine."""
+_OPS: JsonSchema = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"RQ": {"type": "integer"}, "RSP": {"type": "integer"}},
+        "required": ["RQ", "RSP"],
+    },
+}
+_ASSOCIATION: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "serialNo": {"type": "integer"},
+        "connectTime": {"type": "string", "format": "date-time"},
+        "initiated": BOOLEAN,
+        "localAETitle": TEXT,
+        "remoteAETitle": TEXT,
+        "performedOps": _OPS,
+        "invokedOps": _OPS,
+        "remoteHost": TEXT,
+        "pid": {"type": "integer"},
+        "busy": BOOLEAN,
+        "study": {"type": ["string", "null"]},
+    },
+}
+
+
+def monitor_operations(service: Associations, *, now: Callable[[], datetime]) -> list[Operation]:
+    """The operations. ``now`` has the time zone of this machine."""
 
     def list_associations(_: Request) -> Response:
         return JSONResponse([_json(association) for association in service.associations()])
@@ -55,18 +80,37 @@ def monitor_routes(service: Associations, room: Room, *, now: Callable[[], datet
 
     base = "/dcm4chee-arc/monitor"
     return [
-        Route(
-            f"{base}/associations",
-            needs(Role.VIEWER, room.serves(list_associations), or_role=Role.SERVICE),
-            methods=["GET"],
+        Operation(
+            method="GET",
+            path=f"{base}/associations",
+            name="listAssociations",
+            summary="The associations under way, those that we have opened included.",
+            role=Role.VIEWER,
+            or_role=Role.SERVICE,
+            handler=list_associations,
+            answers={200: {"type": "array", "items": _ASSOCIATION}},
+            tag="monitor",
         ),
-        Route(
-            f"{base}/associations/{{serialNo}}",
-            needs(Role.ADMINISTRATOR, room.serves(abort)),
-            methods=["DELETE"],
+        Operation(
+            method="DELETE",
+            path=f"{base}/associations/{{serialNo}}",
+            name="abortAssociation",
+            summary="Abort one.",
+            role=Role.ADMINISTRATOR,
+            handler=abort,
+            answers={204: None, 404: OBJECT},
+            tag="monitor",
         ),
-        Route(
-            f"{base}/serverTime", needs(Role.VIEWER, room.serves(server_time), or_role=Role.SERVICE), methods=["GET"]
+        Operation(
+            method="GET",
+            path=f"{base}/serverTime",
+            name="serverTime",
+            summary="The time on this machine.",
+            role=Role.VIEWER,
+            or_role=Role.SERVICE,
+            handler=server_time,
+            answers={200: {"type": "object", "properties": {"serverTimeWithTimezone": TEXT}}},
+            tag="monitor",
         ),
     ]
 

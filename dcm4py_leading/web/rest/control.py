@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid
 from dcm4py_leading.log import word
-from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
-from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.http.rooms import Handler
+from dcm4py_leading.web.rest.openapi.schemas import OBJECT
+from dcm4py_leading.web.rest.operations import JsonSchema, Operation
 
 LOG = logging.getLogger(__name__)
 
@@ -45,42 +47,100 @@ class Controlled(Protocol):
         ...
 
 
-def control_routes(controlled: Controlled, *, changing: Room, switching: Room, looking: Room) -> list[Route]:
-    """The routes. What changes the configuration waits in one room, what looks at the service in another.
-
-    Start and stop have their own, too: a stop waits for associations.
-    """
-
-    def start(request: Request) -> Response:
-        LOG.warning("DICOM is to be started: %s wants it", word(request.state.identity.name))
-        try:
-            controlled.start_listening()
-        except ConfigError as err:  # 500 is dcm4chee's status for it
-            return error(500, str(err), err.problems if isinstance(err, ConfigInvalid) else ())
-        return Response(status_code=204)
-
-    def stop(request: Request) -> Response:
-        LOG.warning("DICOM is to be stopped: %s wants it", word(request.state.identity.name))
-        controlled.stop_listening()
-        return Response(status_code=204)
+def reload_operation(controlled: Controlled) -> Operation:
+    """Read the configuration anew."""
 
     def reload(_: Request) -> Response:
         try:
             controlled.reload()
         except ConfigError as err:
-            return error(409, str(err), err.problems if isinstance(err, ConfigInvalid) else ())
-        return Response(status_code=204)
+            return _refused(HTTPStatus.CONFLICT, err)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    return _operation(
+        "POST",
+        "reload",
+        "Read the configuration again and put it in force; 409 with every problem when it cannot be.",
+        Role.SERVICE,
+        reload,
+        {204: None, 409: OBJECT},
+    )
+
+
+def switch_operations(controlled: Controlled) -> list[Operation]:
+    """Start and stop. A stop waits for associations, so they need a room of their own."""
+
+    def start(request: Request) -> Response:
+        LOG.warning("DICOM is to be started: %s wants it", word(request.state.identity.name))
+        try:
+            controlled.start_listening()
+        except ConfigError as err:
+            return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, err)  # as dcm4chee answers
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def stop(request: Request) -> Response:
+        LOG.warning("DICOM is to be stopped: %s wants it", word(request.state.identity.name))
+        controlled.stop_listening()
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    return [
+        _operation(
+            "POST",
+            "start",
+            "Accept associations; 500 with the ports that cannot be had.",
+            Role.ADMINISTRATOR,
+            start,
+            {204: None, 500: OBJECT},
+        ),
+        _operation(
+            "POST",
+            "stop",
+            "Accept none until start; those under way may end for a while, then are aborted. HTTP goes on.",
+            Role.ADMINISTRATOR,
+            stop,
+            {204: None},
+        ),
+    ]
+
+
+def status_operation(controlled: Controlled) -> Operation:
+    """Whether associations are accepted."""
 
     def status(_: Request) -> Response:
         return JSONResponse({"status": "STARTED" if controlled.is_ready() else "STOPPED"})
 
-    return [
-        Route("/dcm4chee-arc/ctrl/start", needs(Role.ADMINISTRATOR, switching.serves(start)), methods=["POST"]),
-        Route("/dcm4chee-arc/ctrl/stop", needs(Role.ADMINISTRATOR, switching.serves(stop)), methods=["POST"]),
-        Route("/dcm4chee-arc/ctrl/reload", needs(Role.SERVICE, changing.serves(reload)), methods=["POST"]),
-        Route(
-            "/dcm4chee-arc/ctrl/status",
-            needs(Role.VIEWER, looking.serves(status), or_role=Role.SERVICE),
-            methods=["GET"],
-        ),
-    ]
+    return _operation(
+        "GET",
+        "status",
+        "Whether associations are accepted.",
+        Role.VIEWER,
+        status,
+        {200: {"type": "object", "properties": {"status": {"enum": ["STARTED", "STOPPED"]}}, "required": ["status"]}},
+        or_role=Role.SERVICE,
+    )
+
+
+def _operation(
+    method: str,
+    what: str,
+    summary: str,
+    role: Role,
+    handler: Handler,
+    answers: Mapping[int, JsonSchema | None],
+    or_role: Role | None = None,
+) -> Operation:
+    return Operation(
+        method=method,
+        path=f"/dcm4chee-arc/ctrl/{what}",
+        name=what,
+        summary=summary,
+        role=role,
+        or_role=or_role,
+        handler=handler,
+        answers=answers,
+        tag="control",
+    )
+
+
+def _refused(status: HTTPStatus, err: ConfigError) -> Response:
+    return error(status, str(err), err.problems if isinstance(err, ConfigInvalid) else ())

@@ -7,14 +7,13 @@ from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigUnavailable, StatusError
-from dcm4py_leading.service.monitor.echo import EchoOutcome, UnknownAE
-from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.answers import error
-from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.rest.openapi.schemas import OBJECT
+from dcm4py_leading.web.rest.operations import TEXT, JsonSchema, Operation, Parameter
 
 _LAST_PORT = 65535
 
@@ -34,8 +33,12 @@ class _WrongQuery(ValueError):
     """A query parameter that cannot be."""
 
 
-def echo_route(service: Echoing, room: Room) -> Route:
-    """The route. Where to call, ``host`` and ``port``, only administrators may say: it would find any open port."""
+_NUMBER: JsonSchema = {"type": "string", "pattern": "^[0-9]+$"}
+_PORT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": _LAST_PORT}
+
+
+def echo_operation(service: Echoing) -> Operation:
+    """The operation. Where to call, ``host`` and ``port``, only administrators may say: it would find any open port."""
 
     def echo(request: Request) -> Response:
         identity: Identity = request.state.identity
@@ -52,7 +55,34 @@ def echo_route(service: Echoing, room: Room) -> Route:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
         return JSONResponse(_json(outcome))
 
-    return Route("/dcm4chee-arc/aets/{aet}/dimse/{remote}", needs(Role.VIEWER, room.serves(echo)), methods=["POST"])
+    return Operation(
+        method="POST",
+        path="/dcm4chee-arc/aets/{aet}/dimse/{remote}",
+        name="echo",
+        summary="A C-ECHO of an AE of ours; the result tells how far it came, times are milliseconds.",
+        role=Role.VIEWER,
+        handler=echo,
+        parameters=(
+            Parameter(name="host", meaning="where to call, for administrators; with port"),
+            Parameter(name="port", meaning="where to call, for administrators; with host", schema=_PORT),
+        ),
+        answers={
+            200: {
+                "type": "object",
+                "properties": {
+                    "result": {"enum": [str(int(result)) for result in EchoResult]},
+                    "errorMessage": TEXT,
+                    "connectionTime": _NUMBER,
+                    "echoTime": _NUMBER,
+                    "releaseTime": _NUMBER,
+                },
+                "required": ["result", "connectionTime", "echoTime", "releaseTime"],
+            },
+            400: OBJECT,
+            404: OBJECT,
+        },
+        tag="dimse",
+    )
 
 
 def _address(host: str | None, port: str | None) -> tuple[str, int] | None:

@@ -51,6 +51,8 @@ class Operation:
     answers: Mapping[int, JsonSchema | None]
     """By status what is in it; None for nothing. Errors that all have need not be told."""
     tag: str
+    or_role: Role | None = None
+    """Another role that does as well."""
     parameters: tuple[Parameter, ...] = ()
     body: JsonSchema | None = None
     """What is to be sent; None for nothing."""
@@ -80,7 +82,11 @@ def routes_of(operations: Iterable[Operation], *, reading: Room, changing: Room)
     return [
         SegmentRoute(
             operation.path,
-            needs(operation.role, _with_body(operation, reading if operation.method == "GET" else changing)),
+            needs(
+                operation.role,
+                _with_body(operation, reading if operation.method == "GET" else changing),
+                or_role=operation.or_role,
+            ),
             methods=[operation.method],
             name=operation.name,
         )

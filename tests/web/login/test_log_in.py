@@ -495,6 +495,28 @@ def test_basic_is_throttled_alike(site: Site, users: SomeUsers) -> None:
     assert users.asked == LOGIN_FAILURES + 1
 
 
+def at_the_same_time(site: Site, passwords: list[str]) -> list[int]:
+    """What anna gets with each of them."""
+    clients = [site.client() for _ in passwords]
+    with ThreadPoolExecutor(len(passwords)) as threads:
+        ask = [
+            threads.submit(client.get, "/viewer", auth=("anna", password))
+            for client, password in zip(clients, passwords, strict=True)
+        ]
+        return [answer.result().status_code for answer in ask]
+
+
+def test_many_wrong_ones_at_the_same_time_are_throttled_too(site: Site, users: SomeUsers) -> None:
+    statuses = at_the_same_time(site, [f"guess number {number}" for number in range(3 * LOGIN_FAILURES)])
+    assert (statuses.count(401), statuses.count(429)) == (LOGIN_FAILURES, 2 * LOGIN_FAILURES)
+    assert users.asked == LOGIN_FAILURES
+
+
+def test_many_right_ones_at_the_same_time_are_one(site: Site, users: SomeUsers) -> None:
+    assert set(at_the_same_time(site, 3 * LOGIN_FAILURES * [PASSWORDS["anna"]])) == {200}
+    assert users.asked == 1
+
+
 def test_sessions_are_not_touched_by_others_wrong_log_ins(site: Site) -> None:
     client = site.client()
     log_in(client, "anna")

@@ -10,7 +10,8 @@ import pytest
 
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
 from dcm4py_leading.web.http.rooms import Room
-from dcm4py_leading.web.rest.associations import monitor_routes
+from dcm4py_leading.web.rest.associations import monitor_operations
+from dcm4py_leading.web.rest.operations import routes_of
 from tests.fixtures.http import served
 
 ACCEPTED = OpenAssociation(
@@ -47,10 +48,9 @@ def service() -> Service:
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
     zone = timezone(timedelta(hours=1))
-    routes = monitor_routes(
-        service, Room("test", threads=2, waiting=8), now=lambda: datetime(2026, 11, 30, 13, tzinfo=zone)
-    )
-    with served(*routes) as client:
+    room = Room("test", threads=2, waiting=8)
+    operations = monitor_operations(service, now=lambda: datetime(2026, 11, 30, 13, tzinfo=zone))
+    with served(*routes_of(operations, reading=room, changing=room)) as client:
         yield client
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem
 from dcm4py_leading.web.http.rooms import Room
-from dcm4py_leading.web.rest.control import control_routes
+from dcm4py_leading.web.rest.control import reload_operation, status_operation, switch_operations
+from dcm4py_leading.web.rest.operations import routes_of
 from tests.fixtures.http import served
 
 TAKEN = Problem(dn="cn=dicom", attribute="dicomPort", value="11112", reason="cannot listen: address in use")
@@ -46,8 +47,9 @@ def service() -> Service:
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    changing, switching, looking = (Room("test", threads=1, waiting=8) for _ in range(3))
-    with served(*control_routes(service, changing=changing, switching=switching, looking=looking)) as client:
+    room = Room("test", threads=1, waiting=8)
+    operations = [reload_operation(service), *switch_operations(service), status_operation(service)]
+    with served(*routes_of(operations, reading=room, changing=room)) as client:
         yield client
 
 

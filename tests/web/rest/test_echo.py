@@ -14,7 +14,8 @@ from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, Unknown
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.rooms import Room
-from dcm4py_leading.web.rest.echo import echo_route
+from dcm4py_leading.web.rest.echo import echo_operation
+from dcm4py_leading.web.rest.operations import routes_of
 from tests.fixtures.http import served
 
 PATH = "/dcm4chee-arc/aets/DCM4CHEE/dimse/STORESCP"
@@ -46,7 +47,8 @@ def service() -> Service:
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    routes = [echo_route(service, Room("test", threads=2, waiting=8))]
+    room = Room("test", threads=2, waiting=8)
+    routes = routes_of([echo_operation(service)], reading=room, changing=room)
     with served(app=guarded_app(routes, doorkeeper=Doorkeeper())) as client:
         yield client
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.routing import Route
 
 from dcm4py_leading.config.writing.editor import Editor
@@ -28,7 +30,10 @@ def configuration_operations(editor: Editor, own_device: str) -> list[Operation]
     ]
 
 
-def configuration_routes(editor: Editor, own_device: str, *, reading: Room, changing: Room) -> list[Route]:
-    """The routes, that of the OpenAPI document included."""
+def configuration_routes(
+    editor: Editor, own_device: str, *, reading: Room, changing: Room, others: Sequence[Operation] = ()
+) -> list[Route]:
+    """The routes, that of the OpenAPI document included, which tells ``others`` too."""
     operations = configuration_operations(editor, own_device)
-    return routes_of([*operations, openapi_operation(operations)], reading=reading, changing=changing)
+    document = openapi_operation([*operations, *others])
+    return routes_of([*operations, document], reading=reading, changing=changing)

@@ -63,7 +63,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     told: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"Role: {operation.role.value}.",
+        "description": f"Role: {' or '.join(_roles(operation))}.",
         "tags": [operation.tag],
         "parameters": [
             *(_path_parameter(name) for name in _PARAMETER.findall(operation.path)),
@@ -80,6 +80,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         told["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
     return told
+
+
+def _roles(operation: Operation) -> list[str]:
+    return [role.value for role in (operation.role, operation.or_role) if role is not None]
 
 
 def _answers(operation: Operation) -> dict[int, JsonSchema | None]:
