@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.chromium import PATIENCE_MS, OpenWindow
+from tests.fixtures.chromium import OpenWindow
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp
 from tests.fixtures.scene import (
     RIGHT_VALUES,
@@ -22,8 +22,6 @@ from tests.fixtures.scene import (
 from tests.fixtures.service import DEVICE
 from tests.fixtures.slapd import OUR_SCHEMA
 from tests.fixtures.users import PASSWORDS, PERSON_SCHEMA, QUICKSTART, users_ldif
-
-expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = pytest.mark.peers
 
