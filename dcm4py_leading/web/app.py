@@ -67,14 +67,14 @@ def create_app(
 
     The other arguments are those of `guarded_app`.
     """
-    services = _services(control)
+    own, services = _own_routes(control), _services(control)
     return guarded_app(
         [
-            *_own_routes(control),
+            *own,
             *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
             *(route for room, found in services for route in routes_of(found, reading=room, changing=room)),
             asset_route(),
-            *([] if configured is None else _configuration_routes(configured, services)),
+            *([] if configured is None else _configuration_routes(configured, services, own)),
             *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
@@ -127,7 +127,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
 
 
 def _configuration_routes(
-    configured: Configured, services: Sequence[tuple[Room, Sequence[Operation]]]
+    configured: Configured, services: Sequence[tuple[Room, Sequence[Operation]]], own: Sequence[BaseRoute]
 ) -> Sequence[BaseRoute]:
     return configuration_routes(
         configured.editor,
@@ -135,6 +135,7 @@ def _configuration_routes(
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
         others=[operation for _, found in services for operation in found],
+        other_routes=own,
     )
 
 
