@@ -134,5 +134,7 @@ def test_readme_says_that_queries_need_a_rule_of_their_own() -> None:
 
 
 def test_newest_release_of_the_changelog_is_this_version() -> None:
-    releases = re.findall(r"^## (\d[\d.]*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    releases = re.findall(
+        r"^## (\d[\d.]*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
     assert releases[0] == __version__
