@@ -23,7 +23,7 @@ from dcm4py_leading.web.login.endpoints import login_routes
 from dcm4py_leading.web.login.password_file import FileUsers, add_user
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.render import render
-from tests.fixtures.chromium import PATIENCE_MS, OpenWindow, screenshots
+from tests.fixtures.chromium import OpenWindow, screenshots
 from tests.fixtures.tls import Authority
 
 pytestmark = pytest.mark.peers
@@ -64,6 +64,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def log_in(page: Page, address: str, password: str = PASSWORD) -> None:
     page.goto(f"{address}/ui/login?next={PAGE}")
+    # The browser puts the cursor there when it has drawn the page, which may be after it says that it has loaded it.
+    expect(page.get_by_label("User name")).to_be_focused()
     page.keyboard.type("anna")
     page.keyboard.press("Tab")
     page.keyboard.type(password)
@@ -113,7 +115,7 @@ def test_link_on_another_site_finds_the_session(open_window: OpenWindow, address
     page.goto(elsewhere)
     page.get_by_role("link").click()
     page.wait_for_url(f"{address}{PAGE}?a=b")
-    expect(page.get_by_text("Logged in as anna")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Logged in as anna")).to_be_visible()
 
 
 def test_form_on_another_site_changes_nothing(open_window: OpenWindow, address: str) -> None:
@@ -125,6 +127,6 @@ def test_form_on_another_site_changes_nothing(open_window: OpenWindow, address: 
     page.route(elsewhere, lambda route: route.fulfill(body=form, content_type="text/html"))
     page.goto(elsewhere)
     page.get_by_role("button").click()
-    expect(page.get_by_role("heading")).to_have_text("403", timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading")).to_have_text("403")
     page.goto(f"{address}{PAGE}")
-    expect(page.get_by_text("Logged in as anna")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Logged in as anna")).to_be_visible()
