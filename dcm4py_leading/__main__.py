@@ -193,8 +193,9 @@ def _say_ready(message: str) -> None:
 )
 @source_options
 @click.option("--attributes", is_flag=True, help="Every attribute in the tree instead: acted on yes, partial or no.")
+@click.option("--full", is_flag=True, help="All names of what is not acted on, in place of the first few.")
 @click.option("--json", "as_json", is_flag=True, help="Problems, or attributes, as JSON.")
-def check_command(site: Site, attributes: bool, as_json: bool) -> None:
+def check_command(site: Site, attributes: bool, full: bool, as_json: bool) -> None:
     """Print every problem of the configuration with DN, attribute, value and reason, and what is not acted on."""
     if attributes:
         _list_attributes(check(site).snapshot.present, as_json=as_json)
@@ -211,8 +212,12 @@ def check_command(site: Site, attributes: bool, as_json: bool) -> None:
         for problem in problems:
             click.echo(f"{problem.severity.value} {problem}")
         if code == 0:
-            for line in (*unserved_lines(snapshot.device), *shortcomings(snapshot.present)):
+            unserved = unserved_lines(snapshot.device, is_full=full)
+            lines = [*unserved, *shortcomings(snapshot.present, is_full=full)]
+            for line in lines:
                 click.echo(_folded(f"INFO {line}"))
+            if not full and any(" more" in line for line in lines):
+                click.echo("INFO check --full names them all")
             click.echo(f"{site.device_name}: the configuration can be put in force")
     sys.exit(code)
 

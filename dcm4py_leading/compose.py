@@ -23,7 +23,7 @@ from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.heartbeat import Heartbeat
-from dcm4py_leading.config.inventory import Status
+from dcm4py_leading.config.inventory import Status, some
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
@@ -34,7 +34,7 @@ from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
 from dcm4py_leading.dicom.negotiation import is_asked, is_served
-from dcm4py_leading.dicom.other_archives import archive_of, count_of, externals_of, upstream_of
+from dcm4py_leading.dicom.other_archives import archive_of, behind, count_of, externals_of, upstream_of
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.scu_keys import KeysSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
@@ -187,6 +187,7 @@ def build_runtime(
             ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)
             for ae in device.application_entities
         },
+        behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
         upstreams={
             ae.ae_title: upstream_of(
                 ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
@@ -346,14 +347,17 @@ def in_force(checked: Checked, what: str, site: Site) -> None:
     )
 
 
-def unserved_lines(device: Device) -> Iterable[str]:
-    """For each AE one line that names the transfer capabilities that are not served."""
+def unserved_lines(device: Device, *, is_full: bool = False) -> Iterable[str]:
+    """A line of the transfer capabilities that are not served for all AEs that have the same, see `inventory.some`."""
     asks_archives = next(archives_asked(device), None) is not None
 
     def is_used(capability: TransferCapability) -> bool:
         return is_served(capability) or is_asked(capability, asks_archives=asks_archives)
 
+    titles: dict[tuple[str, ...], list[str]] = {}
     for ae in device.application_entities:
-        names = unserved_capabilities(ae, is_used)
+        titles.setdefault(tuple(unserved_capabilities(ae, is_used)), []).append(ae.ae_title)
+    for names, having in titles.items():
         if names:
-            yield f"AE {ae.ae_title}: transfer capabilities not served: {', '.join(names)}"
+            title = f"AE{'s' * (len(having) > 1)} {some(having, is_full=is_full)}"
+            yield f"{title}: transfer capabilities not served: {some(names, is_full=is_full)}"

@@ -16,7 +16,7 @@ from dcm4py_leading import __version__
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.model.options import SETTINGS
 from tests.fixtures.ports import free_port
-from tests.fixtures.slapd import OUR_LDIF
+from tests.fixtures.slapd import OUR_LDIF, Upstream
 
 QUICKSTART = str(OUR_LDIF / "quickstart.ldif")
 LEADING = str(OUR_LDIF / "leading-cfind-scp.ldif")
@@ -84,6 +84,20 @@ def test_an_attribute_that_does_nothing_here_is_named_by_check(tmp_path: Path) -
     assert line.startswith("INFO not acted on, attributes of dicomDevice: ")
     assert max(map(len, told.stdout.splitlines())) <= 120
     assert "dcmFwdMppsDestination" not in run("check", "--ldif", QUICKSTART).stdout
+
+
+def test_check_on_the_stock_tree_has_short_lines_and_all_names_where_wanted(upstream: Upstream) -> None:
+    source = [word for path in upstream.stock_content for word in ("--ldif", str(path))]
+    told = run("check", *source)
+    assert told.exit_code == 0
+    info = [line for line in told.stdout.splitlines() if not line.startswith("WARNING")]
+    assert max(map(len, info)) <= 120
+    assert info[-2] == "INFO check --full names them all"
+    assert "dcmAudit2JsonFhirTemplateURI" in told.stdout
+    assert "dcmWadoSupportedSRClasses" not in told.stdout
+    full = run("check", "--full", *source).stdout
+    assert " more" not in full
+    assert "dcmWadoSupportedSRClasses" in full
 
 
 def test_every_attribute_of_the_tree_is_listed_with_what_becomes_of_it(tmp_path: Path) -> None:

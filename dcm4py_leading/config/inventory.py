@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, archive
@@ -70,8 +70,18 @@ def inventory(entries: Iterable[Entry]) -> tuple[Present, ...]:
     return tuple(sorted(listed, key=lambda found: (order.index(found.status), str(found).casefold())))
 
 
-def shortcomings(present: Iterable[Present]) -> Iterator[str]:
-    """What is not or not wholly acted on, in a few lines: all names, those of one kind of entry together."""
+_SHOWN = 3
+
+
+def some(names: Sequence[str], *, is_full: bool) -> str:
+    """The names in a line: the first few and how many there are besides, or all where it ``is_full``."""
+    if is_full or len(names) <= _SHOWN + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_SHOWN])} and {len(names) - _SHOWN} more"
+
+
+def shortcomings(present: Iterable[Present], *, is_full: bool = False) -> Iterator[str]:
+    """What is not or not wholly acted on, in a few lines: the names of one kind of entry together, see `some`."""
     attributes: dict[str, list[str]] = {}
     kinds: list[str] = []
     partial: list[str] = []
@@ -84,9 +94,9 @@ def shortcomings(present: Iterable[Present]) -> Iterator[str]:
             attributes.setdefault(found.object_class, []).append(found.attribute)
     yield from partial
     if kinds:
-        yield f"not acted on, entries of: {', '.join(kinds)}"
+        yield f"not acted on, entries of: {some(kinds, is_full=is_full)}"
     for object_class, names in attributes.items():
-        yield f"not acted on, attributes of {object_class}: {', '.join(names)}"
+        yield f"not acted on, attributes of {object_class}: {some(names, is_full=is_full)}"
 
 
 def _of_entry(entry: Entry) -> Iterator[tuple[Status, str, str | None, str]]:

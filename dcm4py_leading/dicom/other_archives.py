@@ -30,6 +30,16 @@ def archive_of(
     return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
+def behind(
+    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> Mapping[AETitle, QueryArchive]:
+    """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
+    calling = ae.settings.fallback_cmove_scp_calling_aet
+    return {
+        scp: UpstreamFind(scp, ae, resolve, rules, contacts, calling=calling) for scp in ae.settings.fallback_cmove_scps
+    }
+
+
 def upstream_of(
     ae: ApplicationEntity,
     resolve: Resolve,

@@ -44,10 +44,21 @@ class UpstreamFind:
     """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
 
     def __init__(
-        self, ae_title: AETitle, ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+        self,
+        ae_title: AETitle,
+        ae: ApplicationEntity,
+        resolve: Resolve,
+        rules: OwnFindRules,
+        contacts: Contacts,
+        *,
+        calling: AETitle | None = None,
     ) -> None:
-        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go."""
+        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go.
+
+        It is asked as ``calling``, else as the AE that was asked.
+        """
         self._contacts = contacts
+        self._calling = calling
         self._ae_title = ae_title
         self._resolve = resolve
         self._rules = rules
@@ -77,7 +88,7 @@ class UpstreamFind:
                 for model in models
                 for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
             ]
-            with RequestedAssociation(ae, remote, proposals, relational=relational) as assoc:
+            with RequestedAssociation(ae, remote, proposals, relational=relational, calling=self._calling) as assoc:
                 context = _context(assoc, self._ae_title)
                 if relational and not _may_be_relational(assoc, context, ae):
                     raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)

@@ -102,7 +102,7 @@ LOGIN_FORM_BYTES: Final = 32_768
 Beyond: 413."""
 
 LOGIN_IDLE_SECONDS: Final = 1800.0
-"""A session without a request.
+"""A session in which nobody does anything; what a page asks by itself does not count.
 
 Beyond: it is over; whoever comes back logs in again."""
 

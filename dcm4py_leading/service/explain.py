@@ -32,7 +32,7 @@ from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
 from dcm4py_leading.dataset.reading import read_data_set
-from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
+from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.archive import Entity
@@ -42,7 +42,8 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, InformationModel, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
 from dcm4py_leading.service.encode import object_errors
-from dcm4py_leading.service.query_archive import Asked
+from dcm4py_leading.service.matches_coerced import study_of
+from dcm4py_leading.service.query_archive import Asked, QueryArchive
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
 from dcm4py_leading.service.stored_bytes import read_stored
 
@@ -214,7 +215,8 @@ def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: B
     Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.
     """
     ae, _ = _local_ae(wanted, runtime.device)
-    if not ae.settings.spanning_cfind_scps:
+    archives = _elsewhere(runtime, ae, wanted.dimse)
+    if not archives:
         raise StudyNotStored("the study is not stored here")
     keys = Dataset()
     keys.QueryRetrieveLevel, keys.StudyInstanceUID = Level.STUDY.value, uid
@@ -226,17 +228,48 @@ def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: B
         local_ae=ae,
         wanted=_study_keys(runtime),
     )
-    with closing(runtime.archives[ae.ae_title].matches(asked, fetch_size=1)) as matches:
-        match = next((found for found in matches if isinstance(found, Match)), None)
-    archives = ", ".join(ae.settings.spanning_cfind_scps)
+    match, who, silent = _first_match(archives, asked, uid)
     if match is None:
-        raise StudyNotStored(f"the study is neither here nor at {archives}")
-    note = f"the study is not here: explained is what {archives} says of it by C-FIND, without series and objects"
+        raise StudyNotStored(f"the study is neither here nor at {', '.join(archives)}")
+    note = f"the study is not here: explained is what {who} says of it by C-FIND, without series and objects"
     if wanted.dimse is Dimse.C_STORE_RQ and wanted.sop_class is None:
         wanted = replace(wanted, is_of_unknown_class=True)
         note += "; where a rule has dcmSOPClass, give --sop-class"
     explanation = explain(match.attributes, wanted, basis)
-    return replace(explanation, notes=(note, *explanation.notes))
+    return replace(explanation, notes=(note, *silent, *explanation.notes))
+
+
+def _elsewhere(runtime: Runtime, ae: ApplicationEntity, dimse: Dimse) -> Mapping[str, QueryArchive]:
+    """Who may have a study that is not here, by name: of a retrieve, first those that it would come from."""
+    spanning = ae.settings.spanning_cfind_scps
+    archives: dict[str, QueryArchive] = {}
+    if dimse is Dimse.C_STORE_RQ:
+        archives.update({scp: one for scp, one in runtime.behind[ae.ae_title].items() if scp not in spanning})
+    if spanning:
+        archives[", ".join(spanning)] = runtime.archives[ae.ae_title]
+    return archives
+
+
+def _first_match(archives: Mapping[str, QueryArchive], asked: Asked, uid: UID) -> tuple[Match | None, str, list[str]]:
+    """What the first says that has the study, who that is, and why others gave no answer.
+
+    Raises ArchiveUnavailable where none did.
+    """
+    silent: list[str] = []
+    failure: ArchiveUnavailable | None = None
+    for who, archive in archives.items():
+        try:
+            with closing(archive.matches(asked, fetch_size=1)) as matches:
+                match = next((m for m in matches if isinstance(m, Match) and study_of(m.attributes) == uid), None)
+        except ArchiveUnavailable as err:
+            failure = failure or err
+            silent.append(f"{who} could not be asked: {err}")
+            continue
+        if match is not None:
+            return match, who, silent
+    if failure is not None:
+        raise failure
+    return None, "", silent
 
 
 def _study_keys(runtime: Runtime) -> frozenset[int]:

@@ -53,6 +53,8 @@ class Runtime:
     index: Index
     archives: Mapping[AETitle, QueryArchive]
     """What answers the queries to each AE."""
+    behind: Mapping[AETitle, Mapping[AETitle, QueryArchive]]
+    """What can be asked about that which an AE gets from elsewhere, by the title of the other archive."""
     upstreams: Mapping[AETitle, Upstream]
     """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
     externals: Mapping[AETitle, Mapping[str, Upstream]]

@@ -200,7 +200,7 @@ def _lines(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _reached(is_reached: bool) -> str:
-    return "reached" if is_reached else "MISSED"
+    return "reached" if is_reached else "below target"
 
 
 def _number(value: float) -> str:

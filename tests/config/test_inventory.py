@@ -1,6 +1,6 @@
 import pytest
 
-from dcm4py_leading.config.inventory import Present, Status, inventory, shortcomings
+from dcm4py_leading.config.inventory import Present, Status, inventory, shortcomings, some
 from tests.fixtures import trees
 
 
@@ -66,6 +66,13 @@ def test_attributes_of_any_directory_are_not_listed():
 def test_what_the_loader_reads_by_itself_is_acted_on():
     listed = found(trees.ae(dcmShareTransferCapabilitiesFromAETitle="OTHER"))
     assert listed["dicomNetworkAE", "dcmShareTransferCapabilitiesFromAETitle"] == (Status.YES, 1)
+
+
+def test_of_many_names_the_first_few_are_shown_unless_all_are_wanted():
+    many = [f"dcm{number}" for number in range(1, 43)]
+    assert some(many, is_full=False) == "dcm1, dcm2, dcm3 and 39 more"
+    assert some(many, is_full=True) == ", ".join(many)
+    assert some(many[:4], is_full=False) == "dcm1, dcm2, dcm3, dcm4"
 
 
 def test_shortcomings_name_all_that_does_nothing_in_a_line_a_kind_of_entry():

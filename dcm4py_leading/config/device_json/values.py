@@ -81,6 +81,8 @@ def shown_value(told: Field, value: str, entry: Entry, links: Links) -> Json:
             return value.strip().upper() == "TRUE"
         case Syntax.INTEGER if Syntax.INTEGER.fault(value) is None and len(value) <= _MOST_DIGITS:
             return int(value)
+    if "=" not in value and "://" not in value:  # most of them
+        return value
     return masked(told.name, value, entry.values("objectClass"))
 
 

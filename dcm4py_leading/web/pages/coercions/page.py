@@ -81,7 +81,8 @@ class CoercionPages:
         of_device = children_of(place.device, entries)
         of_ae = children_of(ae, entries) if ae else []
         rules = in_order(of_ae, of_device)
-        titles = [title.value for title in ae_titles(self._editor.aes())]
+        has_titles = any("ApplicationEntityTitle" in text for rule in rules for text in rule.conditions)
+        titles = [title.value for title in ae_titles(self._editor.aes())] if has_titles else []
         hidden = hidden_among(rules)
         owner = ae or place.device
         at = below(owner, place.device)

@@ -12,7 +12,7 @@ from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
-from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, merged, with_values
+from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, base_text, merged, with_values
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
@@ -222,7 +222,8 @@ def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Fo
     context = {
         "title": name_of(sheet.entry),
         "trail": trail_of(request, sheet),
-        "base": sheet.base,
+        # Of what was not typed anew the form has the values of before, and theirs are to stay.
+        "base": base_text(sheet.entry, sheet.typed),
         "clashes": [(label_of(clash.attribute, language), clash) for clash in clashes],
         "typed": [
             (name, value)
