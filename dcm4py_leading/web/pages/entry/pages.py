@@ -37,6 +37,7 @@ from dcm4py_leading.web.pages.places import (
 )
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+from dcm4py_leading.web.pages.titles import Titles
 
 _ROWS, _MORE_ROWS = 2, 8
 """Empty lines of a field with several values, and so many when more are wanted."""
@@ -47,9 +48,10 @@ _CONFLICT, _REFUSED = 409, 422
 class EntryPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable) -> None:
+    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
+        self._titles = titles
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
@@ -133,6 +135,7 @@ class EntryPages:
             saves=action in SAVES,
             author=request.state.identity.name,
         )
+        self._titles.forget()
         answer = finished(request, sheet, outcome, action, self._service, entry=entry, of_others=of_others)
         if answer is not None:
             return answer
@@ -182,7 +185,7 @@ class EntryPages:
             more=more,
         )
         views = [view for _, found in tasks for view in found]
-        lists = suggested(views, self._editor)
+        lists = suggested(views, self._titles)
         is_device = not sheet.is_new and not place.at
         wanted = request.query_params.get("q", "").strip() if is_device else ""
         context: dict[str, Any] = {
