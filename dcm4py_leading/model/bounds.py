@@ -102,7 +102,7 @@ LOGIN_FORM_BYTES: Final = 32_768
 Beyond: 413."""
 
 LOGIN_IDLE_SECONDS: Final = 1800.0
-"""A session without a request.
+"""A session in which nobody does anything; what a page asks by itself does not count.
 
 Beyond: it is over; whoever comes back logs in again."""
 
@@ -425,6 +425,11 @@ FOUND_FIELDS: Final = 200
 """Fields that a search over a device tells.
 
 Beyond: the first ones are told, those with a value before the others."""
+
+SUGGESTED_TITLES_SECONDS: Final = 15.0
+"""Time for which the pages remember the AE titles of the directory, to suggest them.
+
+Beyond: the directory is asked again; at once where a page has changed something."""
 
 SHOWN_AE_TITLES: Final = 20
 """AE titles that are told as matching a condition.

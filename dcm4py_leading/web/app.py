@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
@@ -20,6 +23,7 @@ from dcm4py_leading.web.gate.headers import SecurityHeaders
 from dcm4py_leading.web.gate.identity import Doorkeeper, NoDoor
 from dcm4py_leading.web.gate.origin import OwnOrigin
 from dcm4py_leading.web.http.addresses import Network, PublicUrl
+from dcm4py_leading.web.http.answers import PAGES, refuse_by
 from dcm4py_leading.web.http.arrival import Arrival
 from dcm4py_leading.web.http.failures import Failures, answer_refused
 from dcm4py_leading.web.http.forwarded import Forwarded
@@ -33,6 +37,7 @@ from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
@@ -67,14 +72,15 @@ def create_app(
 
     The other arguments are those of `guarded_app`.
     """
-    services = _services(control)
-    return guarded_app(
+    own, services = _own_routes(control), _services(control)
+    app = guarded_app(
         [
-            *_own_routes(control),
+            *own,
             *login_routes(doorkeeper if isinstance(doorkeeper, LoginDoorkeeper) else None),
             *(route for room, found in services for route in routes_of(found, reading=room, changing=room)),
             asset_route(),
-            *([] if configured is None else _configuration_routes(configured, services)),
+            Route("/", _first_page),
+            *([] if configured is None else _configuration_routes(configured, services, own)),
             *([] if configured is None else _page_routes(control, configured)),
         ],
         hosts=hosts,
@@ -82,6 +88,8 @@ def create_app(
         proxies=proxies,
         public_url=public_url,
     )
+    refuse_by(app, refused_page)
+    return app
 
 
 def guarded_app(
@@ -126,8 +134,12 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
     ]
 
 
+async def _first_page(_: Request) -> Response:
+    return RedirectResponse(PAGES, HTTPStatus.SEE_OTHER)
+
+
 def _configuration_routes(
-    configured: Configured, services: Sequence[tuple[Room, Sequence[Operation]]]
+    configured: Configured, services: Sequence[tuple[Room, Sequence[Operation]]], own: Sequence[BaseRoute]
 ) -> Sequence[BaseRoute]:
     return configuration_routes(
         configured.editor,
@@ -135,6 +147,7 @@ def _configuration_routes(
         reading=_room("the configuration"),
         changing=_room("changes of the configuration", threads=1),
         others=[operation for _, found in services for operation in found],
+        other_routes=own,
     )
 
 

@@ -61,7 +61,14 @@ _KINDS: Mapping[str, Kind] = {
     "dicomNetworkConnectionReference": Kind.POINTER,
     "dcmSupplementFromDeviceReference": Kind.DEVICE_NAME,
 }
-_SINGLE_IN_JSON = frozenset({"cn", "dcmNullifyIssuerOfPatientID"})
+_SINGLE_IN_JSON = frozenset(
+    {
+        "cn",
+        "dcmAuditAssigningAuthorityOfPatientID",
+        "dcmNullifyIssuerOfPatientID",
+        "hl7PrimaryAssigningAuthorityOfPatientID",
+    }
+)
 """Multi-valued in the directory; dcm4chee reads and writes one value."""
 _INHERITING = frozenset({"dcmArchiveNetworkAE"})
 """What is absent here is the device's, so a value that is the default of both may still say something."""
@@ -117,7 +124,7 @@ def _more(text: str) -> Iterator[Field]:
             yield Field(
                 name=name,
                 syntax=Syntax(syntax),
-                is_array="single" not in flags,
+                is_array="single" not in flags and name not in _SINGLE_IN_JSON,
                 kind=_kind(name),
                 is_required=False,
             )

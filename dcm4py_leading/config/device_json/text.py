@@ -10,7 +10,8 @@ from dcm4py_leading.config.device_json.values import Json
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 from dcm4py_leading.model.bounds import JSON_DEPTH
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""Without backtracking, and also one that never ends: each character is looked at once."""
 _BRACKET = re.compile(r"[\[\]{}]")
 
 _ON_FAILURE = "dcmCoercionOnFailure"

@@ -57,7 +57,8 @@ def shown(told: Field, entry: Entry, links: Links) -> Json | Absent:
     """The value of a member: as a PUT of the same takes it, nothing is changed by it."""
     values = entry.values(told.name)
     if told.kind is Kind.PRESENCE:
-        return bool(values)
+        # Of a device in any case, as dcm4chee does.
+        return bool(values) if values or entry.is_a("dicomDevice") else ABSENT
     if not values or told.kind is Kind.SECRET:
         return ABSENT
     named = named_value(entry, told.name)
@@ -81,6 +82,8 @@ def shown_value(told: Field, value: str, entry: Entry, links: Links) -> Json:
             return value.strip().upper() == "TRUE"
         case Syntax.INTEGER if Syntax.INTEGER.fault(value) is None and len(value) <= _MOST_DIGITS:
             return int(value)
+    if "=" not in value and "://" not in value:  # most of them
+        return value
     return masked(told.name, value, entry.values("objectClass"))
 
 
@@ -111,6 +114,8 @@ def text_of(told: Field, value: Json, links: Links, object_classes: Collection[s
 
 def named_value(entry: Entry, attribute: str) -> str | None:
     """The value of the attribute that is in the entry's RDN; None where it does not name the entry."""
+    if attribute.lower() not in entry.dn.lower():  # as most are not, and reading a DN takes time
+        return None
     for name, value in rdn_assertions(entry.dn):
         if name.lower() == attribute.lower():
             held = entry.values(attribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.schema import spelt
 from dcm4py_leading.config.writing.values import identity, spelling, without
 from dcm4py_leading.errors import Problem, WriteRefused
+
+_NAME = re.compile(r"([a-z][a-z0-9-]*|[0-9]+(\.[0-9]+)+)(;[a-z0-9-]+)*", re.IGNORECASE)
+"""An attribute with its options (RFC 4512 2.5)."""
 
 
 class Kind(enum.Enum):
@@ -121,6 +125,8 @@ def _modified(old: Entry, new: Entry) -> EntryChange | None:
 
 def _problems(new: Entry, old: Entry | None) -> Iterator[Problem]:
     for name in new:
+        if not _NAME.fullmatch(name):
+            yield Problem(dn=new.dn, attribute=ascii(name)[1:-1], reason="cannot save: it is no name of an attribute")
         values = new.values(name)
         if len({identity(name, value) for value in values}) < len(values) and not _stood_so(name, values, old):
             yield Problem(dn=new.dn, attribute=new.spell(name), reason="cannot save: a value stands in it twice")

@@ -124,7 +124,8 @@ class LdapTree:
         )
 
 
-_LIST_PAGE = 1000
+_LIST_PAGE = 5000
+"""Entries of one search, so that the list of a large site is one."""
 
 
 class LdifTree:

@@ -18,7 +18,7 @@ from dcm4py_leading.web.http.answers import is_for_people, refusal
 from dcm4py_leading.web.http.rooms import Endpoint
 
 LOGIN, LOGOUT = "/ui/login", "/ui/logout"
-PUBLIC = frozenset({"/health/live", "/health/ready", LOGIN, LOGOUT, "/ui/assets/{name}"})
+PUBLIC = frozenset({"/", "/health/live", "/health/ready", LOGIN, LOGOUT, "/ui/assets/{name}"})
 """Paths of routes that answer everybody."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="dcm4py-leading", charset="UTF-8"'}

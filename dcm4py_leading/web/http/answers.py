@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -12,6 +13,10 @@ from dcm4py_leading.errors import Problem
 
 PAGES = "/ui/"
 """Paths below it are for people."""
+
+RefusalPage = Callable[[Request, int, str], Response]
+"""A page with status and message."""
+_PAGE = "refusal_page"
 
 
 def is_for_people(request: Request) -> bool:
@@ -30,11 +35,23 @@ def error(
 
 
 def refusal(request: Request, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
-    """The same for programs; for people a page."""
+    """The same for programs; for people the page of the application (`refuse_by`), or a plain one."""
     if not is_for_people(request):
         return error(status, message, headers=headers)
+    page: RefusalPage = getattr(request.app.state, _PAGE, _plain)
+    response = page(request, status, message)
+    response.headers.update(headers or {})
+    return response
+
+
+def refuse_by(app: Starlette, page: RefusalPage) -> None:
+    """Let the application say no to people by this page."""
+    setattr(app.state, _PAGE, page)
+
+
+def _plain(_: Request, status: int, message: str) -> Response:
     page = f'<!doctype html>\n<html lang="en">\n<title>{status}</title>\n<h1>{status}</h1>\n<p>{escape(message)}</p>\n'
-    return HTMLResponse(page, status_code=status, headers=headers)
+    return HTMLResponse(page, status_code=status)
 
 
 def problem_json(problem: Problem) -> dict[str, str | None]:

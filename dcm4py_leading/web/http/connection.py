@@ -47,6 +47,20 @@ class Settings(uvicorn.Config):
         self.most_connections = shares().http
         self.given_up = Repeated(LOG)
         self.too_slow = Repeated(LOG)
+        self.quiet = _Quiet(Repeated(LOG))
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """uvicorn's log, of which warnings, about what clients send, are told once in a while."""
+
+    def __init__(self, repeated: Repeated) -> None:
+        super().__init__(logging.getLogger("uvicorn.error"), {})
+        self.level = self.logger.level
+        self._repeated = repeated
+
+    def warning(self, msg: object, *args: object, **_: object) -> None:
+        """Count, or tell; uvicorn's words hold nothing of the request."""
+        self._repeated.warning(f"HTTP: {msg}", *args)
 
 
 class Connection(H11Protocol):
@@ -59,6 +73,10 @@ class Connection(H11Protocol):
     _early: list[bytes] | None = None
     """What came by TLS before its transport is ours: an answer to it would leave as plain text."""
     _is_lost = False
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.logger = self.config.quiet  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and see whether there are too many."""

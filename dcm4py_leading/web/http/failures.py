@@ -41,9 +41,9 @@ class Failures:
         except ClientDisconnect:
             LOG.debug("HTTP: the client is gone before its request was whole")
         except Exception:
-            LOG.exception("HTTP: %s of %s failed", scope["method"], _endpoint(scope))
             if is_begun:
-                raise  # the connection is ended, so that nobody takes a part for the whole
+                raise  # uvicorn logs it, and ends the connection, so that nobody takes a part for the whole
+            LOG.exception("HTTP: %s of %s failed", scope["method"], _endpoint(scope))
             await refusal(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log tells why")(
                 scope, receive, send
             )

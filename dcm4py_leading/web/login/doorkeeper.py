@@ -31,6 +31,8 @@ LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+BY_ITSELF = "Dcm4py-By-Itself"
+"""Header of requests that a page makes without anybody doing anything: they keep no session alive."""
 _ID_BYTES = 32
 
 
@@ -75,7 +77,9 @@ class LoginDoorkeeper:
         if credentials is not None:
             return await self._remembered(credentials, address_of(request))
         session_id = session_id_of(request)
-        return None if session_id is None else await self._confirmed(session_id)
+        if session_id is None:
+            return None
+        return await self._confirmed(session_id, is_use=BY_ITSELF not in request.headers)
 
     async def log_in(self, credentials: Credentials, address: str) -> str:
         """The identifier of a new session. Raises LoginRefused, LoginThrottled, LoginUnavailable."""
@@ -83,9 +87,9 @@ class LoginDoorkeeper:
         LOG.info("log-in of %s (%s) from %s", word(identity.name), ", ".join(sorted(identity.roles)), address)
         return self.sessions.begin(identity)
 
-    async def _confirmed(self, session_id: str) -> Identity | None:
+    async def _confirmed(self, session_id: str, *, is_use: bool) -> Identity | None:
         """Whose session that is, who from time to time is looked up again."""
-        identity = self.sessions.identity_of(session_id)
+        identity = self.sessions.identity_of(session_id, is_use=is_use)
         if identity is None or not self.sessions.is_due(session_id):
             return identity
         try:

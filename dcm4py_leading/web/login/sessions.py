@@ -54,8 +54,8 @@ class Sessions:
             self._sessions[_key(session_id)] = _Session(identity, now, now, now)
         return session_id
 
-    def identity_of(self, session_id: str) -> Identity | None:
-        """Whose session that is, which counts as a use of it; None where it is over, or never was."""
+    def identity_of(self, session_id: str, *, is_use: bool = True) -> Identity | None:
+        """Whose session that is; None where it is over, or never was. Asking is a use of it, unless told otherwise."""
         key = _key(session_id)
         with self._lock:
             session = self._sessions.get(key)
@@ -65,8 +65,9 @@ class Sessions:
             if now - session.used >= LOGIN_IDLE_SECONDS or now - session.began >= LOGIN_SESSION_SECONDS:
                 del self._sessions[key]
                 return None
-            session.used = now
-            self._sessions.move_to_end(key)
+            if is_use:
+                session.used = now
+                self._sessions.move_to_end(key)
             return session.identity
 
     def is_due(self, session_id: str) -> bool:

@@ -44,7 +44,6 @@ def test_a_device_is_told_in_dcm4chees_form() -> None:
                 "dicomNetworkConnectionReference": ["/dicomNetworkConnection/0"],
                 "dicomAssociationInitiator": True,
                 "dicomAssociationAcceptor": True,
-                "dicomVendorData": False,
                 "dicomTransferCapability": [],
                 "dcmNetworkAE": {
                     "dcmOtherAETitle": ["OLDPACS"],
@@ -120,6 +119,18 @@ def test_conditions_of_rules_are_told_as_they_are() -> None:
     assert _at(told, "dcmDevice", "dcmArchiveDevice", "dcmArchiveAttributeCoercion", 0)["dcmProperty"] == [
         "SecretPassword=x"
     ]
+
+
+def test_what_dcm4chee_reads_once_is_one_value_and_left_alone_where_there_are_several() -> None:
+    name = "hl7PrimaryAssigningAuthorityOfPatientID"
+    (one, several) = (
+        _at(document((device(**{name: values}),)), "dcmDevice", "dcmArchiveDevice") for values in (["A"], ["A", "B"])
+    )
+    assert one[name] == "A"
+    assert name not in several
+    assert _at(document((device(), rule(dcmNullifyIssuerOfPatientID="ALWAYS"))), "dcmDevice", "dcmArchiveDevice")[
+        "dcmArchiveAttributeCoercion"
+    ] == [{"cn": "lead", "dcmDIMSE": "C_STORE_RQ", "dicomTransferRole": "SCP", "dcmNullifyIssuerOfPatientID": "ALWAYS"}]
 
 
 def test_vendor_data_is_only_said_to_be_there() -> None:

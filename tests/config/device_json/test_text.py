@@ -39,6 +39,13 @@ def test_brackets_within_texts_are_not_depth() -> None:
     assert parse(json.dumps({"a": '[{"\\' * 100}).encode()) == {"a": '[{"\\' * 100}
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ['"' + '\\"' * 1_000_000, '"' + "\\" * 999_999, "\\" * 1_000_000, '"a"' * 1_000_000])
+def test_a_text_that_never_ends_costs_no_more_than_its_length(text: str) -> None:
+    with pytest.raises(DocumentInvalid, match="expected JSON"):
+        parse(text.encode())
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -121,6 +121,18 @@ def test_value_that_stands_twice_is_refused():
         changes_between([device()], [device(dicomDescription=["a", "A"])])
 
 
+@pytest.mark.parametrize("name", ["cn: x\ndescription", "a b", "", "ä", "-x", "cn;"])
+def test_what_is_no_name_of_an_attribute_is_refused(name):
+    with pytest.raises(WriteRefused, match="no name of an attribute"):
+        changes_between([rule()], [rule(**{name: ["x"]})])
+
+
+@pytest.mark.parametrize("name", ["description", "userCertificate;binary", "1.2.3", "x-y;lang-de;x-1"])
+def test_name_of_an_attribute_may_be_any_of_the_standard(name):
+    (change,) = changes_between([rule()], [rule(**{name: ["x"]})])
+    assert change.attributes[0].attribute == name
+
+
 def test_entry_that_stands_twice_is_refused():
     with pytest.raises(WriteRefused, match="twice"):
         changes_between([], [rule(), rule()])

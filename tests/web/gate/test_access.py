@@ -206,3 +206,23 @@ def test_whether_the_process_lives_is_told_without_asking_who_wants_to_know() ->
 
 def test_errors_of_a_log_in_are_of_one_family() -> None:
     assert all(issubclass(kind, LoginError) for kind in (LoginRefused, LoginThrottled, LoginUnavailable))
+
+
+def test_the_address_alone_leads_to_the_pages(http: httpx.Client) -> None:
+    answer = http.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/")
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status", "title"),
+    [
+        ("/ui/nowhere", "localhost", 404, "Diese Seite gibt es nicht"),
+        ("/ui/login", "evil.example", 421, "Das wird abgelehnt"),
+    ],
+)
+def test_people_are_refused_in_their_language(
+    http: httpx.Client, path: str, host: str, status: int, title: str
+) -> None:
+    answer = http.get(path, headers={"Host": host, "Accept-Language": "de"})
+    assert answer.status_code == status
+    assert title in answer.text

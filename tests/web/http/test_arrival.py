@@ -131,3 +131,12 @@ def test_a_client_that_leaves_in_the_middle_is_no_failure(http: httpx.Client, ca
         client.sendall(b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc")
     assert http.get("/nothing").status_code == 204
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_what_is_no_request_is_told_once_in_a_while(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        with connected(http) as client:
+            client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            assert answer(client).startswith(b"HTTP/1.1 400 ")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"

@@ -72,6 +72,7 @@ def test_people_get_a_page(http: httpx.Client) -> None:
 def test_a_part_is_not_taken_for_the_whole(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         http.get("/begun")
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
     assert "no more" in caplog.text
     assert http.get("/fine").status_code == 200
 

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -32,7 +34,7 @@ from dcm4py_leading.web.app import Control, create_app, guarded_app
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
-from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper, Users
+from dcm4py_leading.web.login.doorkeeper import BY_ITSELF, LoginDoorkeeper, Users
 from dcm4py_leading.web.login.endpoints import login_routes, own_page
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.http import served
@@ -42,6 +44,7 @@ from tests.fixtures.users import PASSWORDS, USERS, dn_of, source_of
 GROUPS = {**DEFAULT_GROUPS, Role.SERVICE: (f"cn=watchers,ou=programs,{BASE_DN}",)}
 ANNA = Identity("anna", frozenset({Role.ADMINISTRATOR}))
 PAGE = "/ui/devices"
+TEMPLATES = Path(str(resources.files("dcm4py_leading.web.pages"))) / "templates"
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -289,6 +292,22 @@ def test_session_ends_by_time(site: Site) -> None:
     assert client.get("/viewer").status_code == 401
 
 
+def test_page_that_renews_itself_keeps_no_session_alive(site: Site) -> None:
+    client = site.client()
+    log_in(client, "anna")
+    for _ in range(2):
+        site.clock.now += LOGIN_IDLE_SECONDS / 2 - 1
+        assert client.get("/viewer", headers={BY_ITSELF: "true"}).status_code == 200
+    site.clock.now += 2
+    assert client.get("/viewer").status_code == 401
+
+
+def test_pages_say_what_they_ask_by_themselves() -> None:
+    renewed = [path.read_text() for path in TEMPLATES.glob("*.html") if 'hx-trigger="every' in path.read_text()]
+    assert renewed
+    assert all(text.count('hx-trigger="every') == text.count(BY_ITSELF) for text in renewed)
+
+
 def test_roles_are_looked_up_again_while_a_session_lasts(site: Site, users: SomeUsers) -> None:
     client = site.client()
     log_in(client, "anna")
@@ -493,6 +512,28 @@ def test_basic_is_throttled_alike(site: Site, users: SomeUsers) -> None:
     assert client.get("/viewer", auth=right).status_code == 429, "also one that is remembered"
     assert log_in(client, "anna").status_code == 429
     assert users.asked == LOGIN_FAILURES + 1
+
+
+def at_the_same_time(site: Site, passwords: list[str]) -> list[int]:
+    """What anna gets with each of them."""
+    clients = [site.client() for _ in passwords]
+    with ThreadPoolExecutor(len(passwords)) as threads:
+        ask = [
+            threads.submit(client.get, "/viewer", auth=("anna", password))
+            for client, password in zip(clients, passwords, strict=True)
+        ]
+        return [answer.result().status_code for answer in ask]
+
+
+def test_many_wrong_ones_at_the_same_time_are_throttled_too(site: Site, users: SomeUsers) -> None:
+    statuses = at_the_same_time(site, [f"guess number {number}" for number in range(3 * LOGIN_FAILURES)])
+    assert (statuses.count(401), statuses.count(429)) == (LOGIN_FAILURES, 2 * LOGIN_FAILURES)
+    assert users.asked == LOGIN_FAILURES
+
+
+def test_many_right_ones_at_the_same_time_are_one(site: Site, users: SomeUsers) -> None:
+    assert set(at_the_same_time(site, 3 * LOGIN_FAILURES * [PASSWORDS["anna"]])) == {200}
+    assert users.asked == 1
 
 
 def test_sessions_are_not_touched_by_others_wrong_log_ins(site: Site) -> None:

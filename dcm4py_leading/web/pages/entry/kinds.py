@@ -100,7 +100,8 @@ RULES = frozenset({"rule", "rule2"})
 
 def kind_of(entry: Entry) -> Kind | None:
     """The kind of an entry; None for a device, and for what has no pages."""
-    return next((kind for kind in KINDS if entry.is_a(kind.object_class)), None)
+    classes = {value.strip().lower() for value in entry.values("objectClass")}
+    return next((kind for kind in KINDS if kind.object_class.lower() in classes), None)
 
 
 def kind_named(key: str) -> Kind | None:

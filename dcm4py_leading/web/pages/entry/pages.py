@@ -12,7 +12,7 @@ from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
-from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, merged, with_values
+from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, base_text, merged, with_values
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
@@ -37,6 +37,7 @@ from dcm4py_leading.web.pages.places import (
 )
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+from dcm4py_leading.web.pages.titles import Titles
 
 _ROWS, _MORE_ROWS = 2, 8
 """Empty lines of a field with several values, and so many when more are wanted."""
@@ -47,9 +48,10 @@ _CONFLICT, _REFUSED = 409, 422
 class EntryPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable) -> None:
+    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
+        self._titles = titles
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
@@ -133,6 +135,7 @@ class EntryPages:
             saves=action in SAVES,
             author=request.state.identity.name,
         )
+        self._titles.forget()
         answer = finished(request, sheet, outcome, action, self._service, entry=entry, of_others=of_others)
         if answer is not None:
             return answer
@@ -182,7 +185,7 @@ class EntryPages:
             more=more,
         )
         views = [view for _, found in tasks for view in found]
-        lists = suggested(views, self._editor)
+        lists = suggested(views, self._titles)
         is_device = not sheet.is_new and not place.at
         wanted = request.query_params.get("q", "").strip() if is_device else ""
         context: dict[str, Any] = {
@@ -222,7 +225,8 @@ def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Fo
     context = {
         "title": name_of(sheet.entry),
         "trail": trail_of(request, sheet),
-        "base": sheet.base,
+        # Of what was not typed anew the form has the values of before, and theirs are to stay.
+        "base": base_text(sheet.entry, sheet.typed),
         "clashes": [(label_of(clash.attribute, language), clash) for clash in clashes],
         "typed": [
             (name, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,6 +13,9 @@ from dcm4py_leading.web.pages.fields.field import label_of
 from dcm4py_leading.web.pages.fields.of_entry import fields_of
 from dcm4py_leading.web.pages.places import Place, below, entry_address, name_of
 from dcm4py_leading.web.pages.texts import Language
+
+_MANY = "dicomTransferCapability"
+"""An AE has hundreds: of them only what is set is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,26 +37,23 @@ def found_in(place: Place, wanted: str, language: Language) -> tuple[Found, ...]
     """
     words = wanted.casefold().split()
     entries = sorted(place.entries, key=lambda entry: len(entry.key))
-    found = (
-        field for has_value in (True, False) for entry in entries for field in _of(place, entry, language, has_value)
-    )
-    return tuple(islice((hit for text, hit in found if all(word in text for word in words)), FOUND_FIELDS))
+    found = (hit for is_set in (True, False) for entry in entries for hit in _of(place, entry, words, language, is_set))
+    return tuple(islice(found, FOUND_FIELDS))
 
 
-def _of(place: Place, entry: Entry, language: Language, has_value: bool) -> Iterator[tuple[str, Found]]:
-    fields = fields_of(entry)
-    at, name = below(entry, place.device), name_of(entry)
-    attributes = [name for name in fields if bool(entry.values(name)) is has_value]
-    if has_value:
-        attributes += [entry.spell(other) for other in entry if entry.spell(other) not in fields]
+def _of(place: Place, entry: Entry, words: Sequence[str], language: Language, is_set: bool) -> Iterator[Found]:
+    """The fields of one entry that are set, or those that are not."""
+    if not is_set and entry.is_a(_MANY):
+        return
+    fields, called = fields_of(entry), name_of(entry)
+    attributes = [name for name in fields if bool(entry.values(name)) is is_set]
+    if is_set:
+        attributes += [entry.spell(name) for name in entry if entry.spell(name) not in fields and name != "objectclass"]
     for attribute, values in masked_values(entry, attributes):
-        field = fields.get(attribute)
-        if field is None and attribute.lower() == "objectclass":
-            continue
-        label = label_of(attribute, language)
-        value = ", ".join(values)
+        label, value = label_of(attribute, language), ", ".join(values)
+        meaning = fields[attribute].help.meaning if attribute in fields else ""
         # The entry's name finds what it holds, not all that it could hold.
-        texts = (attribute, label, value, name if has_value else "", field.help.meaning if field else "")
-        address = f"{entry_address(place.device_name, at)}#f-{attribute}"
-        hit = Found(entry=name, label=label, attribute=attribute, value=value, address=address)
-        yield " ".join(texts).casefold(), hit
+        text = " ".join((attribute, label, value, called if is_set else "", meaning)).casefold()
+        if all(word in text for word in words):
+            address = entry_address(place.device_name, below(entry, place.device))
+            yield Found(entry=called, label=label, attribute=attribute, value=value, address=f"{address}#f-{attribute}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
 from dcm4py_leading.config.binding import Row
@@ -33,9 +33,15 @@ def fields_of_class(object_class: str) -> tuple[Field, ...]:
 
 def fields_of(entry: Entry) -> Mapping[str, Field]:
     """The fields of an entry by attribute: all that its object classes allow, as far as we know them."""
+    return _fields_of(frozenset(value.strip().lower() for value in entry.values("objectClass")))
+
+
+@lru_cache(maxsize=64)
+def _fields_of(object_classes: frozenset[str]) -> Mapping[str, Field]:
+    """There are few combinations of classes, and hundreds of entries below a device."""
     found: dict[str, Field] = {}
     for object_class in _rows():
-        if entry.is_a(object_class):
+        if object_class.lower() in object_classes:
             for field in fields_of_class(object_class):
                 if field.attribute not in found or field.help.is_read:
                     found[field.attribute] = field

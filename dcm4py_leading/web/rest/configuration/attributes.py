@@ -46,7 +46,7 @@ def attribute_operations(editor: Editor, own_device: str) -> list[Operation]:
         Operation(
             method="GET",
             path="/dcm4chee-arc/attribute-set/{type}",
-            name="listAttributeSets",
+            name="listAttributeSetsOfType",
             summary="The attribute sets of a type, without their tags, which the device's own resource has.",
             role=Role.VIEWER,
             handler=answering(attribute_sets),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.web.http.rooms import Room
@@ -31,9 +31,15 @@ def configuration_operations(editor: Editor, own_device: str) -> list[Operation]
 
 
 def configuration_routes(
-    editor: Editor, own_device: str, *, reading: Room, changing: Room, others: Sequence[Operation] = ()
+    editor: Editor,
+    own_device: str,
+    *,
+    reading: Room,
+    changing: Room,
+    others: Sequence[Operation] = (),
+    other_routes: Sequence[BaseRoute] = (),
 ) -> list[Route]:
-    """The routes, that of the OpenAPI document included, which tells ``others`` too."""
+    """The routes, that of the OpenAPI document included, which tells ``others`` and ``other_routes`` too."""
     operations = configuration_operations(editor, own_device)
-    document = openapi_operation([*operations, *others])
+    document = openapi_operation([*operations, *others], other_routes)
     return routes_of([*operations, document], reading=reading, changing=changing)

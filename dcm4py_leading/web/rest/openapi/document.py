@@ -9,9 +9,11 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 
 from dcm4py_leading import __version__
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.rest.openapi.others import others
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT, components
 from dcm4py_leading.web.rest.operations import JsonSchema, Operation, Parameter
 
@@ -23,11 +25,11 @@ _ALWAYS = (401, 403, 429, 503)
 directory down."""
 
 
-def openapi_operation(operations: Sequence[Operation]) -> Operation:
-    """The operation that tells these, and itself."""
+def openapi_operation(operations: Sequence[Operation], other_routes: Sequence[BaseRoute] = ()) -> Operation:
+    """The operation that tells these, itself, and the other routes of the service."""
 
     def get(_: Request) -> Response:
-        return JSONResponse(openapi([*operations, own]))
+        return JSONResponse(openapi([*operations, own], other_routes))
 
     own = Operation(
         method="GET",
@@ -42,9 +44,9 @@ def openapi_operation(operations: Sequence[Operation]) -> Operation:
     return own
 
 
-def openapi(operations: Iterable[Operation]) -> dict[str, Any]:
+def openapi(operations: Iterable[Operation], other_routes: Iterable[BaseRoute] = ()) -> dict[str, Any]:
     """The document (OpenAPI 3.1)."""
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = others(other_routes)
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {

@@ -1,0 +1,50 @@
+"""Routes that are no operations, as OpenAPI tells them: method, path, who may, and what for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.routing import BaseRoute, Route
+
+from dcm4py_leading.web.gate.access import roles_needed
+from dcm4py_leading.web.http.answers import PAGES
+from dcm4py_leading.web.rest.operations import JsonSchema
+
+SUMMARIES = {
+    "/dcm4py-leading/configuration": "The configuration in force.",
+    "/dcm4py-leading/configuration/pending": "What a reload would change.",
+    "/dcm4py-leading/listeners": "The listeners for DICOM.",
+    "/dcm4py-leading/workers": "The processes that take associations.",
+    "/explain/{study}": "What the rules would do to a stored study.",
+    "/health/live": "Whether the process lives.",
+    "/health/ready": "Whether the service can be used, and what is not as it should be.",
+    "/leading-cache": "The answers of leading archives that are remembered.",
+    "/leading-cache/{study}": "Forget the answer about one study.",
+    "/log-reference/{uid}": "By which reference the log names a study.",
+    "/metrics": "Numbers for Prometheus, as text.",
+}
+
+
+def others(routes: Iterable[BaseRoute]) -> dict[str, dict[str, Any]]:
+    """The path items of these routes, pages left out."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if isinstance(route, Route) and not route.path.startswith(PAGES):
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                paths.setdefault(route.path_format, {})[method.lower()] = _operation(route)
+    return paths
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    roles = " or ".join(sorted(role.value for role in roles_needed(route)))
+    string: JsonSchema = {"type": "string", "minLength": 1}
+    return {
+        "summary": SUMMARIES.get(route.path_format, ""),
+        "description": f"Role: {roles}." if roles else "For everybody.",
+        "tags": ["service"],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": string} for name in route.param_convertors
+        ],
+        "responses": {"default": {"description": "see docs/operations.md"}},
+    }
