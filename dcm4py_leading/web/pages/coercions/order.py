@@ -20,7 +20,7 @@ class Hiding(enum.Enum):
     """Whenever the later one could apply, the earlier one does."""
     SOMETIMES = "sometimes"
     IN_DCM4CHEE = "in_dcm4chee"
-    """dcm4chee-arc 5.35, and this service with ``--compat 5.35``, applies no legacy rule where one of version 2 applies."""
+    """dcm4chee-arc 5.35, and this service with ``--compat 5.35``, drop a legacy rule where a version-2 rule applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,8 @@ def hidden_among(rules: Sequence[RuleEntry], beside: Sequence[RuleEntry] = ()) -
     """By DN, the rules of ``rules``, in their order, that an earlier one hides.
 
     Of legacy rules only the first that matches is applied; of version-2 rules none after a sufficient one. What
-    dcm4chee does otherwise is told of rules that are not hidden here; there ``beside`` counts too, rules of AEs to which
-    those of a device go.
+    dcm4chee does otherwise is told of rules that are not hidden here; there ``beside`` counts too: rules of the AEs of
+    a device.
     """
     found: dict[str, Hidden] = {}
     for index, rule in enumerate(rules):
