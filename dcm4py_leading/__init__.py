@@ -1,3 +1,3 @@
 """DICOM query/retrieve service that delivers the attributes of a leading archive."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -20,6 +20,7 @@ from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check, PeakMemory, Results, Sample
 from scripts.benchmark.targets import TARGETS, outcomes
+from scripts.benchmark.web import PAGES
 from tests.fixtures.peers_required import require
 from tests.fixtures.processes import find_program
 
@@ -201,7 +202,7 @@ def test_a_failed_operation_fails_the_run_and_the_others_go_on() -> None:
 
 @pytest.mark.peers
 def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
-    for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc")):
+    for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc"), ("slapd", "slapd")):
         require(find_program(name) is not None, f"{name} (Debian package {package})")
     stores, run = tmp_path / "stores", tmp_path / "run.json"
     stores.mkdir()
@@ -221,6 +222,7 @@ def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
     assert [check for check in found.checks if not check.passed] == []
     measured = {(one.operation, one.contender) for one in found.samples}
     assert measured >= {(target.operation, name) for target in TARGETS for name in ("ours", *target.against)}
+    assert measured >= {(page, "ours") for page in PAGES}
     assert {(peak.operation, peak.contender) for peak in found.memory} >= {("move_L", "ours"), ("move_A", "orthanc")}
     assert json.loads(run.read_text())["machine"]["Orthanc"]
     assert list(stores.iterdir()) == []

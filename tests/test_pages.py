@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from dcm4py_leading import __version__
 from dcm4py_leading.__main__ import main
 from tests.fixtures.slapd import OUR_LDIF, SlapdFactory
 
@@ -130,3 +131,10 @@ def test_every_link_to_a_heading_leads_there(page: Path) -> None:
 def test_readme_says_that_queries_need_a_rule_of_their_own() -> None:
     assert "answers to queries stay as they were stored" in PAGES["README.md"]
     assert "--ldif ldif/leading-cfind-query.ldif" in PAGES["README.md"]
+
+
+def test_newest_release_of_the_changelog_is_this_version() -> None:
+    releases = re.findall(
+        r"^## (\d[\d.]*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert releases[0] == __version__

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
 from datetime import timedelta
 
 from dcm4py_leading.dicom import command as dimse
@@ -17,6 +20,9 @@ from dcm4py_leading.model.bounds import ECHO_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 
+_GRACE_SECONDS = 2.0
+"""For the abort after the time is over."""
+
 
 def echo(
     local_ae: ApplicationEntity,
@@ -25,7 +31,30 @@ def echo(
     most_seconds: float = ECHO_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> EchoOutcome:
-    """Whether ``remote`` answers, within ``most_seconds`` for all of it."""
+    """Whether ``remote`` answers, within ``most_seconds`` for all of it.
+
+    The system may look up its host name for longer, and cannot be told to stop: that goes on in a thread of its own,
+    which calls nobody afterwards.
+    """
+    told: Future[EchoOutcome] = Future()
+
+    def work() -> None:
+        try:
+            told.set_result(_exchange(local_ae, remote, most_seconds, clock))
+        except Exception as err:  # noqa: BLE001 - whoever waits gets it
+            told.set_exception(err)
+
+    threading.Thread(target=copy_context().run, args=(work,), name=f"echo to {remote.ae_title}", daemon=True).start()
+    try:
+        return told.result(most_seconds + _GRACE_SECONDS)
+    except TimeoutError:
+        error = f"{remote.ae_title}: its host name could not be looked up in time"
+        return EchoOutcome(result=EchoResult.NOT_CONNECTED, error=error)
+
+
+def _exchange(
+    local_ae: ApplicationEntity, remote: RemoteAE, most_seconds: float, clock: Callable[[], float]
+) -> EchoOutcome:
     started = clock()
 
     def left() -> float:

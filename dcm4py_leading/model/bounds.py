@@ -425,6 +425,11 @@ FOUND_FIELDS: Final = 200
 
 Beyond: the first ones are told, those with a value before the others."""
 
+SUGGESTED_TITLES_SECONDS: Final = 15.0
+"""Time for which the pages remember the AE titles of the directory, to suggest them.
+
+Beyond: the directory is asked again; at once where a page has changed something."""
+
 SHOWN_AE_TITLES: Final = 20
 """AE titles that are told as matching a condition.
 

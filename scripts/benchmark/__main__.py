@@ -13,12 +13,23 @@ from typing import NoReturn
 from scripts.benchmark import machine, report, results, tools
 from scripts.benchmark.archives import DCMQRSCP_STUDIES
 from scripts.benchmark.checks import check_finds, check_large, check_proxied, check_retrieves
-from scripts.benchmark.operations import GROUPS, SHARES, Effort, measure, measure_memory, operations, warm
+from scripts.benchmark.operations import (
+    APART,
+    GROUPS,
+    NOT_QUICK,
+    SHARES,
+    Effort,
+    measure,
+    measure_memory,
+    operations,
+    warm,
+)
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Results
 from scripts.benchmark.scene import DCMQRSCP, Scene, prepared
 from scripts.benchmark.targets import outcomes
+from scripts.benchmark.web import measure_pages
 from scripts.benchmark.wire import WireError
 
 QUICK_SECONDS = 160.0
@@ -56,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only",
         type=_groups,
         metavar="GROUP,...",
-        help=f"of {', '.join(GROUPS)}; default all, with --quick all but proxy",
+        help=f"of {', '.join(GROUPS)}; default all, with --quick all but {' and '.join(NOT_QUICK)}",
     )
     parser.add_argument("--large", type=_positive, metavar="MIB", help="the large object; default 2048, --quick 256")
     parser.add_argument("--workers", type=_positive, help="worker processes of ours; default as serve has it")
@@ -68,7 +79,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--from", dest="results", type=Path, metavar="JSON", help="measure nothing; tell of this run")
     options = parser.parse_args(arguments)
-    options.only = options.only or tuple(group for group in GROUPS if group != "proxy" or not options.quick)
+    options.only = options.only or tuple(group for group in GROUPS if group not in NOT_QUICK or not options.quick)
     return options
 
 
@@ -90,25 +101,29 @@ def run(options: argparse.Namespace) -> Results:
     with tools.temporary_directory(options.dir, "dcm4py-bench-") as directory:
         tools.spread(directory)
         found = Results(machine=machine.describe(directory), settings={})
-        with prepared(
-            directory,
-            scale=options.scale,
-            large_bytes=large_bytes,
-            workers=options.workers,
-            has_proxy="proxy" in options.only,
-            say=say,
-        ) as scene:
-            found.settings = _settings(scene, options, rounds)
-            say("checking what is found and delivered")
-            found.checks += check_finds(scene)
-            found.checks += check_retrieves(scene, move="move" in options.only, get="get" in options.only)
-            if "proxy" in options.only:
-                found.checks += check_proxied(scene)
-            for check in found.checks:
-                if not check.passed:
-                    say(f"FAILED: {check.name}: {check.detail}")
-            warm(scene)
-            measure_groups(scene, options.only, effort, found, deadline, say)
+        groups = [group for group in options.only if group not in APART]
+        if groups:
+            with prepared(
+                directory,
+                scale=options.scale,
+                large_bytes=large_bytes,
+                workers=options.workers,
+                has_proxy="proxy" in groups,
+                say=say,
+            ) as scene:
+                found.settings = _settings(scene, options, rounds)
+                say("checking what is found and delivered")
+                found.checks += check_finds(scene)
+                found.checks += check_retrieves(scene, move="move" in groups, get="get" in groups)
+                if "proxy" in groups:
+                    found.checks += check_proxied(scene)
+                for check in found.checks:
+                    if not check.passed:
+                        say(f"FAILED: {check.name}: {check.detail}")
+                warm(scene)
+                measure_groups(scene, groups, effort, found, deadline, say)
+        if "web" in options.only:
+            measure_pages(directory, found, effort=effort, say=say)
     return found
 
 

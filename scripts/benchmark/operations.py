@@ -20,7 +20,11 @@ from scripts.benchmark.results import Check, PeakMemory, Results, Sample
 from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, PACS, Scene
 from scripts.benchmark.wire import WireError, echo
 
-GROUPS = ("echo", "find", "move", "get", "proxy", "nagle", "memory", "store")
+GROUPS = ("echo", "find", "move", "get", "proxy", "nagle", "memory", "store", "web")
+APART = ("web",)
+"""Groups that need neither studies nor the other archives."""
+NOT_QUICK = ("proxy", "web")
+"""Groups that ``--quick`` leaves out unless they are named."""
 SHARES = {"echo": 1, "find": 2, "move": 4, "get": 4, "proxy": 4, "nagle": 4, "memory": 3, "store": 8}
 """How the time that is left is shared out, where it is limited."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
 from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
+from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
 
@@ -31,8 +32,15 @@ _OPERATIONS = {
     "find_1": "C-FIND, one study",
     "find_many": "C-FIND, all studies C",
     "echo": "C-ECHO",
+    "web_devices": "list of devices",
+    "web_device": "page of a device",
+    "web_search": "search over a device",
+    "web_rules": "coercion rules",
+    "web_rule": "page of a rule",
+    "web_control": "control",
 }
 _QUERIES = ("find_1", "find_many", "echo")
+_PAGES = tuple(PAGES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,7 @@ class Table:
 
 def tables(results: Results) -> Iterator[Table]:
     """Every table that has rows."""
-    every = (_targets(results), _transfers(results), _queries(results), _memory(results))
+    every = (_targets(results), _transfers(results), _queries(results), _pages(results), _memory(results))
     yield from (table for table in every if table.rows)
 
 
@@ -113,7 +121,7 @@ def _targets(results: Results) -> Table:
 def _transfers(results: Results) -> Table:
     rows = []
     for operation, contender, samples in _measured(results):
-        if operation in _QUERIES:
+        if operation in (*_QUERIES, *_PAGES):
             continue
         objects = [sample.objects_per_second for sample in samples]
         megabytes = statistics.median(sample.bytes / sample.seconds / 1e6 for sample in samples)
@@ -157,6 +165,31 @@ def _queries(results: Results) -> Table:
     return Table(
         title="Queries: medians of the rounds, each on a new association, its release included",
         header=("operation", "archive", "rows", "rounds", "ms", "in the rounds", "CPU ms"),
+        rows=rows,
+    )
+
+
+def _pages(results: Results) -> Table:
+    rows = []
+    for operation, _, samples in _measured(results):
+        if operation in _PAGES:
+            taken = [sample.seconds * 1000 for sample in samples]
+            cpu = statistics.median(sample.cpu_seconds for sample in samples)
+            rows.append(
+                (
+                    _OPERATIONS[operation],
+                    f"{samples[0].bytes / 1000:,.0f}",
+                    f"{len(samples)}",
+                    _number(statistics.median(taken)),
+                    f"{_number(min(taken))} to {_number(max(taken))}",
+                    _number(cpu * 1000),
+                    _reached(cpu <= LIMIT_SECONDS),
+                )
+            )
+    return Table(
+        title=f"Pages with {DEVICES:,} devices in a slapd: medians of the rounds; CPU time of the service,"
+        f" wanted: at most {LIMIT_SECONDS * 1000:.0f} ms",
+        header=("page", "kB", "rounds", "ms", "in the rounds", "CPU ms", ""),
         rows=rows,
     )
 

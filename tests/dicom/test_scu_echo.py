@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 
+import pytest
+
+from dcm4py_leading.dicom import scu_echo
 from dcm4py_leading.dicom.scu_echo import echo
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
@@ -37,6 +42,30 @@ def test_a_peer_that_says_nothing_is_waited_for_only_so_long() -> None:
         outcome = echo(OURS, peer_at(port), most_seconds=0.2)
     assert outcome.result is EchoResult.NOT_CONNECTED
     assert "in time" in (outcome.error or "")
+
+
+def test_a_host_name_that_is_looked_up_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        going_on.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(scu_echo, "_GRACE_SECONDS", 0.1)
+    outcome = echo(OURS, peer_at(104), most_seconds=0.1)
+    going_on.set()
+    assert outcome.result is EchoResult.NOT_CONNECTED
+    assert "looked up" in (outcome.error or "")
+
+
+def test_a_bug_is_not_taken_for_the_peers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object, **__: object) -> list[object]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(socket, "getaddrinfo", breaks)
+    with pytest.raises(RuntimeError, match="a bug"):
+        echo(OURS, peer_at(104))
 
 
 def test_a_peer_without_a_plain_connection_is_incompatible() -> None:

@@ -45,34 +45,39 @@ class DevicesPage:
         """The devices in which all words of ``q`` stand; the first `LISTED_DEVICES` of them from ``from`` on."""
         wanted = request.query_params.get("q", "").strip()
         start = _number(request.query_params.get("from", ""))
-        rows = rows_of(self._editor.devices(), wanted)
-        shown = rows[start : start + LISTED_DEVICES]
+        devices = found_among(self._editor.devices(), wanted)
+        rows = [_row(device) for device in devices[start : start + LISTED_DEVICES]]
         context = {
             "q": wanted,
-            "rows": shown,
+            "rows": rows,
             "columns": _SHOWN,
-            "count": len(rows),
+            "count": len(devices),
             "start": start,
             "before": max(start - LISTED_DEVICES, 0) if start else None,
-            "after": start + LISTED_DEVICES if start + LISTED_DEVICES < len(rows) else None,
+            "after": start + LISTED_DEVICES if start + LISTED_DEVICES < len(devices) else None,
             "own_device": self._own_device,
         }
         return render(request, "devices.html", context)
 
 
-def rows_of(devices: Sequence[Entry], wanted: str) -> list[DeviceRow]:
+def found_among(devices: Sequence[Entry], wanted: str) -> list[Entry]:
     """The devices in which all words of ``wanted`` stand, by name."""
     words = wanted.casefold().split()
-    found = []
-    for device in devices:
-        text = " ".join(value for name in _SEARCHED for value in device.values(name)).casefold()
-        if all(word in text for word in words):
-            found.append(_row(device))
-    return sorted(found, key=lambda row: row.name.casefold())
+    found = [device for device in devices if not words or _has_all(device, words)]
+    return sorted(found, key=lambda device: _name(device).casefold())
+
+
+def _has_all(device: Entry, words: Sequence[str]) -> bool:
+    text = " ".join(value for name in _SEARCHED for value in device.values(name)).casefold()
+    return all(word in text for word in words)
+
+
+def _name(device: Entry) -> str:
+    return next(iter(device.values("dicomDeviceName")), device.dn)
 
 
 def _row(device: Entry) -> DeviceRow:
-    name = next(iter(device.values("dicomDeviceName")), device.dn)
+    name = _name(device)
     return DeviceRow(
         name=name,
         address=device_address(name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import DEVICES, NoSuchPage
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
@@ -33,8 +35,10 @@ def page_routes(
 ) -> list[BaseRoute]:
     """All of them: what is looked at in one room, what changes something in another; a stop waits for associations, and
     so has its own."""
-    devices, entries, deleting = DevicesPage(editor, own_device), EntryPages(editor, service), Deleting(editor, service)
-    coercions, control = CoercionPages(editor), ControlPage(service)
+    titles = Titles(editor, time.monotonic)
+    devices, control = DevicesPage(editor, own_device), ControlPage(service)
+    entries, deleting = EntryPages(editor, service, titles), Deleting(editor, service, titles)
+    coercions = CoercionPages(editor, titles)
 
     def seen(path: str, handler: Handler, role: Role = Role.VIEWER) -> Route:
         return Route(path, needs(role, looking.serves(answered(handler))), methods=["GET"])

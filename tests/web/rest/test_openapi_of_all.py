@@ -1,4 +1,4 @@
-"""The OpenAPI document: it tells every service below dcm4chee's prefix, and no other."""
+"""The OpenAPI document: it tells every service below dcm4chee's prefix, and nothing that is not there."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Service:
         raise AssertionError(f"the service is asked for {name}")
 
 
-def test_every_service_is_told_and_nothing_else(editor: Editor) -> None:
+def test_every_service_is_told_and_nothing_that_is_not_there(editor: Editor) -> None:
     app = create_app(cast(Control, Service()), configured=Configured(editor, OWN))
     with served(app=app) as http:
         document = http.get(f"{ARC}openapi.json").json()
     told = {(method.upper(), path) for path, found in document["paths"].items() for method in found}
     served_here = {
-        (method, route.path)
+        (method, route.path.replace(":path}", "}"))
         for route in app.routes
-        if isinstance(route, Route) and route.path.startswith(ARC)
+        if isinstance(route, Route)
         for method in route.methods or ()
         if method != "HEAD"
     }
-    assert told == served_here
+    assert {(method, path) for method, path in served_here if path.startswith(ARC)} <= told <= served_here
     assert ("POST", f"{ARC}ctrl/stop") in told
 
 

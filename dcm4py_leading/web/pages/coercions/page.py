@@ -14,7 +14,6 @@ from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.coercions.order import Hidden, RuleEntry, hidden_among, in_order
-from dcm4py_leading.web.pages.entry.suggestions import ae_titles
 from dcm4py_leading.web.pages.entry.widgets import CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE
 from dcm4py_leading.web.pages.fields.words import uid_in_words
 from dcm4py_leading.web.pages.language import language_of
@@ -33,6 +32,7 @@ from dcm4py_leading.web.pages.places import (
 )
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+from dcm4py_leading.web.pages.titles import Titles
 
 _SHOWN_ELSEWHERE = frozenset(
     name.lower()
@@ -69,8 +69,9 @@ class RuleView:
 class CoercionPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing) -> None:
+    def __init__(self, editor: Editing, titles: Titles) -> None:
         self._editor = editor
+        self._titles = titles
 
     def show(self, request: Request) -> Response:
         """The rules in the order in which they are tried."""
@@ -82,7 +83,7 @@ class CoercionPages:
         of_ae = children_of(ae, entries) if ae else []
         rules = in_order(of_ae, of_device)
         has_titles = any("ApplicationEntityTitle" in text for rule in rules for text in rule.conditions)
-        titles = [title.value for title in ae_titles(self._editor.aes())] if has_titles else []
+        titles = self._all_titles() if has_titles else []
         hidden = hidden_among(rules)
         owner = ae or place.device
         at = below(owner, place.device)
@@ -106,9 +107,12 @@ class CoercionPages:
         key, operator, value = parts
         found = None
         if key.strip():
-            titles = [title.value for title in ae_titles(self._editor.aes())] if "ApplicationEntity" in key else []
+            titles = self._all_titles() if "ApplicationEntity" in key else []
             found = matching(f"{key.strip()}{operator}{value}", titles)
         return render(request, "matches.html", {"found": found})
+
+    def _all_titles(self) -> list[str]:
+        return [title.value for title in self._titles.all()]
 
 
 def _one_ending(form: Form, ending: str) -> str:

@@ -15,14 +15,16 @@ from dcm4py_leading.web.pages.entry.kinds import kind_of
 from dcm4py_leading.web.pages.entry.sheet import sheet_of
 from dcm4py_leading.web.pages.places import NoSuchPage, Place, entry_address, name_of, place_of
 from dcm4py_leading.web.pages.render import render
+from dcm4py_leading.web.pages.titles import Titles
 
 
 class Deleting:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable) -> None:
+    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
+        self._titles = titles
 
     def ask(self, request: Request) -> Response:
         """The question whether it is meant."""
@@ -46,6 +48,7 @@ class Deleting:
         )
         if outcome.conflict is not None:
             return self._page(request, self._place(request), has_changed=True, status_code=409)
+        self._titles.forget()
         answer = finished(request, sheet_of(place), outcome, action, self._service, entry=None)
         return answer or self._page(request, place, outcome=outcome, status_code=422)
 

@@ -14,7 +14,7 @@ from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadab
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, base_text, merged, with_values
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
-from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
+from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, others_of, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
 from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
@@ -31,12 +31,14 @@ from dcm4py_leading.web.pages.places import (
     Place,
     below,
     delete_address,
+    device_address,
     name_of,
     new_address,
     place_of,
 )
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+from dcm4py_leading.web.pages.titles import Titles
 
 _ROWS, _MORE_ROWS = 2, 8
 """Empty lines of a field with several values, and so many when more are wanted."""
@@ -47,9 +49,10 @@ _CONFLICT, _REFUSED = 409, 422
 class EntryPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable) -> None:
+    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
+        self._titles = titles
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
@@ -133,6 +136,7 @@ class EntryPages:
             saves=action in SAVES,
             author=request.state.identity.name,
         )
+        self._titles.forget()
         answer = finished(request, sheet, outcome, action, self._service, entry=entry, of_others=of_others)
         if answer is not None:
             return answer
@@ -182,7 +186,7 @@ class EntryPages:
             more=more,
         )
         views = [view for _, found in tasks for view in found]
-        lists = suggested(views, self._editor)
+        lists = suggested(views, self._titles)
         is_device = not sheet.is_new and not place.at
         wanted = request.query_params.get("q", "").strip() if is_device else ""
         context: dict[str, Any] = {
@@ -193,7 +197,9 @@ class EntryPages:
             "others": [field for task, fields in tasks if task == OTHER for field in fields],
             "unknown": masked_values(sheet.entry, unknown_attributes(sheet.entry, fields_of(sheet.entry))),
             "contents": () if sheet.is_new else contents_of(place),
+            "other_entries": () if sheet.is_new else others_of(place),
             "coercions": _coercions(sheet),
+            "address": device_address(place.device_name),
             "suggested": lists,
             "matches": _matches(views, lists.get("ae-titles", ())),
             "why_not": self._editor.why_not,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.entry.view import FieldView, Suggested
 from dcm4py_leading.web.pages.fields.reading import named_uids
 from dcm4py_leading.web.pages.places import Place, name_of
+from dcm4py_leading.web.pages.titles import Titles
 
 CONDITION_KEYS = (
     "SendingApplicationEntityTitle",
@@ -38,31 +38,19 @@ def options_of(place: Place) -> Mapping[str, Sequence[Suggested]]:
     return {"dicomNetworkConnectionReference": shown}
 
 
-def suggested(views: Sequence[FieldView], editor: Editing) -> Mapping[str, list[Suggested]]:
+def suggested(views: Sequence[FieldView], titles: Titles) -> Mapping[str, list[Suggested]]:
     """The datalists that these fields use, by id. The directory is asked for AE titles only where one is."""
     wanted = {view.suggestions for view in views}
     found: dict[str, list[Suggested]] = {}
     has_conditions = any(view.field.task == "conditions" for view in views)
     if "ae-titles" in wanted or has_conditions:
-        found["ae-titles"] = ae_titles(editor.aes())
+        found["ae-titles"] = [Suggested(value=title.value, text=title.text) for title in titles.all()]
     for name, kind in (("sop-classes", "sop"), ("transfer-syntaxes", "syntax")):
         if name in wanted:
             found[name] = [Suggested(value=uid, text=text) for text, uid in named_uids(kind).items()]
     if has_conditions:
         found["condition-keys"] = [Suggested(value=key) for key in CONDITION_KEYS]
     return found
-
-
-def ae_titles(aes: Sequence[Entry]) -> list[Suggested]:
-    """All titles of the directory, other titles of AEs too (dcmOtherAETitle), with what they are."""
-    found: dict[str, str] = {}
-    for ae in aes:
-        description = next(iter(ae.values("dicomDescription")), "")
-        for title in ae.values("dicomAETitle"):
-            found.setdefault(title, description)
-        for title in ae.values("dcmOtherAETitle"):
-            found.setdefault(title, f"= {name_of(ae)}")
-    return [Suggested(value=title, text=text) for title, text in sorted(found.items())]
 
 
 def _described(connection: Entry) -> str:
