@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.web.pages.entry.kinds import RULES, Kind, by_kind
+from dcm4py_leading.web.pages.entry.kinds import RULES, Kind, by_kind, kind_of
 from dcm4py_leading.web.pages.entry.widgets import shown_values
 from dcm4py_leading.web.pages.places import (
     Place,
@@ -53,6 +53,26 @@ def contents_of(place: Place) -> list[Contents]:
             add = new_address(place.device_name, kind.key, at=place.at)
             found.append(Contents(kind=kind, listed=listed, add=add))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """An entry of a kind that has no table."""
+
+    name: str
+    address: str
+    classes: str
+
+
+def others_of(place: Place) -> list[Other]:
+    """What else stands right below an entry: of services that this one does not have."""
+    found = []
+    for entry in place.children:
+        if kind_of(entry) is None:
+            classes = " ".join(value for value in entry.values("objectClass") if value.lower() != "top")
+            address = entry_address(place.device_name, below(entry, place.device))
+            found.append(Other(name=name_of(entry), address=address, classes=classes))
+    return sorted(found, key=lambda other: (other.classes, other.name.casefold()))
 
 
 def rules_below(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:

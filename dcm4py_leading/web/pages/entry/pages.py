@@ -14,7 +14,7 @@ from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadab
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, base_text, merged, with_values
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
-from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, rules_below
+from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, others_of, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
 from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
@@ -31,6 +31,7 @@ from dcm4py_leading.web.pages.places import (
     Place,
     below,
     delete_address,
+    device_address,
     name_of,
     new_address,
     place_of,
@@ -196,7 +197,9 @@ class EntryPages:
             "others": [field for task, fields in tasks if task == OTHER for field in fields],
             "unknown": masked_values(sheet.entry, unknown_attributes(sheet.entry, fields_of(sheet.entry))),
             "contents": () if sheet.is_new else contents_of(place),
+            "other_entries": () if sheet.is_new else others_of(place),
             "coercions": _coercions(sheet),
+            "address": device_address(place.device_name),
             "suggested": lists,
             "matches": _matches(views, lists.get("ae-titles", ())),
             "why_not": self._editor.why_not,

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.compose import Site
+from dcm4py_leading.config.dn import escape_rdn_value
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigInvalid, Problem
 from tests.fixtures.pages import RULE, RULE_DN, Reader, reading
 from tests.fixtures.slapd import OUR_LDIF, Slapd
-from tests.fixtures.trees import DEVICE
+from tests.fixtures.trees import DEVICE, DEVICES
 
 pytestmark = pytest.mark.peers
 
@@ -317,3 +318,32 @@ def test_what_there_is_not_is_a_page_that_says_so(reader: Reader, path: str) -> 
 @pytest.mark.parametrize("base", ["", "null", "[]", '{"dcmURI": "text"}', "{"])
 def test_a_form_of_nobody_is_refused(reader: Reader, base: str) -> None:
     assert reader.post(PAGE, base=base, action="save").status == 400
+
+
+_ODD = "a/b?c#d%41 +&\"é'"
+
+
+def test_odd_names_lead_to_their_pages(reader: Reader, directory: Slapd) -> None:
+    device = f"dicomDeviceName={escape_rdn_value(_ODD)},{DEVICES}"
+    rule = f"cn={escape_rdn_value(_ODD)},{device}"
+    directory.load(
+        f"dn: {device}\nobjectClass: dicomDevice\ndicomDeviceName: {_ODD}\ndicomInstalled: TRUE\n\n"
+        f"dn: {rule}\nobjectClass: dcmArchiveAttributeCoercion\ncn: {_ODD}\n"
+        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\n"
+    )
+    listed = reader.get("/ui/devices").tree.xpath("//tbody//a[contains(., 'a/b')]/@href")[0]
+    page = reader.get(listed)
+    assert page.tree.findtext(".//h1").strip().startswith(_ODD)
+    assert page.tree.get_element_by_id("q").get("hx-get") == listed
+    rules = reader.get(page.tree.xpath("//a[contains(@href, '/coercions')]/@href")[0])
+    edited = reader.get(rules.tree.xpath("//tbody//th/a/@href")[0])
+    assert "Saved" in edited.send("save", dcmLeadingCFindSCP="QRSCP").text
+    assert directory.entry(rule)["dcmleadingcfindscp"] == ["QRSCP"]
+
+
+def test_entries_of_other_services_are_listed_and_kept(reader: Reader, directory: Slapd) -> None:
+    directory.load(f"dn: ou=other,{DEVICE}\nobjectClass: organizationalUnit\nou: other\ndescription: theirs\n")
+    link = reader.get(PAGE).tree.xpath("//a[text()='other']/@href")[0]
+    page = reader.get(link)
+    assert "theirs" in page.text
+    assert "There is nothing to change" in page.send("save").text
