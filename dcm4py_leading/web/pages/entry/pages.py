@@ -56,7 +56,10 @@ class EntryPages:
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
-        return self._page(request, sheet_of(self._place(request)))
+        place = self._place(request)
+        stored = {name: values for name in fields_of(place.entry) if (values := place.entry.values(name))}
+        faults = Faults(errors=faults_in(place.entry, stored), warnings={})
+        return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
         """What was typed into it, previewed, offered as LDIF, or saved."""
@@ -242,11 +245,12 @@ def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Fo
 
 
 def _coercions(sheet: Sheet) -> tuple[str, int] | None:
-    """The page of the rules of a device or AE, and how many there are; None for other entries."""
+    """The page of the rules of a device or AE, and how many there are; None where none are to be expected."""
     place = sheet.place
     if sheet.is_new or (place.at and not sheet.entry.is_a("dicomNetworkAE")):
         return None
-    return rules_address(place, place.entry), len(rules_below(place.entry, place.entries))
+    count = len(rules_below(place.entry, place.entries))
+    return (rules_address(place, place.entry), count) if count or place.device.is_a("dcmArchiveDevice") else None
 
 
 def _copy_address(sheet: Sheet) -> str:
