@@ -18,7 +18,15 @@ from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, 
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
 from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
-from dcm4py_leading.web.pages.entry.sheet import REQUIRED, Sheet, faults_in, new_sheet, sheet_of, typed_into
+from dcm4py_leading.web.pages.entry.sheet import (
+    REQUIRED,
+    Sheet,
+    faults_in,
+    new_sheet,
+    sheet_of,
+    stored_faults,
+    typed_into,
+)
 from dcm4py_leading.web.pages.entry.suggestions import options_of, suggested
 from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, FieldView, Suggested, faults_of, tasks_view
 from dcm4py_leading.web.pages.entry.widgets import Widget
@@ -57,8 +65,7 @@ class EntryPages:
     def show(self, request: Request) -> Response:
         """The page of an entry."""
         place = self._place(request)
-        stored = {name: values for name in fields_of(place.entry) if (values := place.entry.values(name))}
-        faults = Faults(errors=faults_in(place.entry, stored), warnings={})
+        faults = Faults(errors=stored_faults(place.entry), warnings={})
         return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
