@@ -223,6 +223,8 @@ class AcceptedAssociation:
     def _serve(self, link: Link) -> bool:
         """Request after request until the peer releases; whether there is an answer that it has to be left time for."""
         idle = seconds(self.connection.idle_timeout)
+        if idle is None:
+            link.notice_loss()
         while True:
             try:
                 message = self._association.receive(idle)

@@ -117,6 +117,11 @@ class Link:
         self._patience = seconds
         self._set_timeout(socket.SO_SNDTIMEO, seconds)
 
+    def notice_loss(self) -> None:
+        """Let the system find out after a while that the peer's machine is gone, where it may be silent for ever."""
+        with suppress(OSError):  # closed: the next use of it tells
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
     # -- receiving ----------------------------------------------------------------------------------------------
 
     def receive(self, timeout: float | None) -> Pdu | memoryview:

@@ -31,7 +31,6 @@ from dcm4py_leading.service.forward import Arrived, Forward
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.upstream import InstanceCount, retrieve_identifier
 
-_NO_PATIENCE = timedelta(seconds=60)
 _FOR_A_WHILE = 600.0
 """Seconds for which an archive that does no C-GET is asked by C-MOVE at once."""
 
@@ -103,15 +102,13 @@ class UpstreamRetrieve:
         if ways.does_get is False:
             self._no_get_until = time.monotonic() + _FOR_A_WHILE
         connection = asking.assoc.connection
-        patience = connection.retrieve_timeout or connection.response_timeout or _NO_PATIENCE
-        progress = connection.retrieve_timeout or timedelta(seconds=RETRIEVE_SECONDS)
+        patience = connection.retrieve_timeout or timedelta(seconds=RETRIEVE_SECONDS)
         forward = Forward(
             scp=self._scp,
             originator=calling,
             message_id=message_id,
             studies=frozenset(studies),
             patience=patience.total_seconds(),
-            progress=progress.total_seconds(),
             asked=keys,
             is_asked_for=partial(_is_asked_for, keys),
             count=partial(self.count, local_ae, keys),

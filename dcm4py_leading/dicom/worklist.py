@@ -27,7 +27,7 @@ from dcm4py_leading.dicom.scu import (
     as_it_is,
 )
 from dcm4py_leading.errors import CoercionFailed, ConfigError, UnencodableText, WorklistUnavailable
-from dcm4py_leading.model.bounds import WORKLIST_ITEMS
+from dcm4py_leading.model.bounds import QUESTION_SECONDS, WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 
@@ -45,6 +45,9 @@ _RETURN_KEYS = (
 )
 
 
+_PATIENCE = timedelta(seconds=QUESTION_SECONDS)
+
+
 class WorklistSCU:
     """Asks worklists, one association for each question."""
 
@@ -57,17 +60,17 @@ class WorklistSCU:
         self._clock = clock
 
     def find_items(
-        self, question: WorklistQuestion, local_ae: ApplicationEntity, *, timeout: timedelta | None = None
+        self, question: WorklistQuestion, local_ae: ApplicationEntity, *, timeout: timedelta = _PATIENCE
     ) -> tuple[Dataset, ...]:
         """The worklist items that match, decoded, to be read only; dcmDefaultCharacterSet where they name no set.
 
         ``timeout`` bounds the whole of it. Raises WorklistUnavailable.
         """
         scp = question.worklist_scp
-        ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
+        ends_at = self._clock() + timeout.total_seconds()
 
-        def remaining() -> float | None:
-            return None if ends_at is None else max(0.001, ends_at - self._clock())
+        def remaining() -> float:
+            return ends_at - self._clock()
 
         try:
             remote = self._resolve(scp)

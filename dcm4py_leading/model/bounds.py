@@ -164,9 +164,10 @@ ARRIVING_BYTES_A_SECOND: Final = 512
 Beyond: below it, the association is aborted; an object is failed, an archive counts as one that does not answer."""
 
 QUESTION_SECONDS: Final = 120.0
-"""Asking another archive by C-FIND what it has of a study that is retrieved, all answers to one question together.
+"""Asking another archive by C-FIND what it has of a study that is retrieved, or for worklist items: all answers to one
+question together.
 
-Beyond: it counts as one that does not tell."""
+Beyond: it counts as one that does not tell; of a worklist, the step of the rule fails."""
 
 RETRIEVE_SECONDS: Final = 900.0
 """A retrieve from another archive without another object and without progress of its counts, where dcmRetrieveTimeout

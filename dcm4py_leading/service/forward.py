@@ -11,7 +11,7 @@ from typing import Protocol
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
-from dcm4py_leading.model.bounds import REFUSED_OBJECTS, RETRIEVE_SECONDS
+from dcm4py_leading.model.bounds import REFUSED_OBJECTS
 from dcm4py_leading.model.values import AETitle
 
 _MOST_WAITING = 4
@@ -74,14 +74,13 @@ class Forward:
         originator: AETitle,
         message_id: int,
         studies: frozenset[str],
-        patience: float | None,
-        progress: float = RETRIEVE_SECONDS,
+        patience: float,
         asked: Hashable = None,
         is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
         count: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """``patience``: seconds without any sign of the other archive after which it is given up; None is for ever.
-        ``progress``: the same without another object, a part of one, or another one that it counts as ended.
+        """``patience``: seconds without another object, a part of one, or another one that the other archive counts as
+        ended, after which it is given up.
 
         ``asked`` is equal for retrieves of the same objects, and None where that is not known. ``is_asked_for`` tells
         of an object whether it was asked for where the ``studies`` are not known, ``count`` asks how many objects there
@@ -95,7 +94,6 @@ class Forward:
         self.carry: Carried | None = None
         """How who sends gets the objects; None where they come by themselves."""
         self._patience = patience
-        self._progress = progress
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[Arrived] = deque()
         self._seen: set[str] = set()
@@ -117,7 +115,7 @@ class Forward:
         self._is_answered = False
         self._is_closed = False
         self._is_given_up = False
-        self._last_sign = self._last_progress = time.monotonic()
+        self._last_progress = time.monotonic()
         self._counted = 0
         """How many sub-operations have ended, by the other archive's responses."""
 
@@ -146,7 +144,6 @@ class Forward:
             self._sends_what_is_refused()
 
     def _sends_what_is_refused(self) -> None:
-        self._last_sign = time.monotonic()
         if len(self._refused) + len(self._strangers) > REFUSED_OBJECTS:
             self.end(
                 failure=ArchiveUnavailable(f"{self.scp} sent more than {REFUSED_OBJECTS} objects that are refused")
@@ -167,7 +164,7 @@ class Forward:
             if self._is_closed or self._has_ended:
                 self._seen.discard(arrived.sop_instance_uid)
                 return False
-            self._last_sign = self._last_progress = time.monotonic()
+            self._last_progress = time.monotonic()
             self._came += 1
             self._waiting.append(arrived)
             self._changed.notify_all()
@@ -184,20 +181,19 @@ class Forward:
         """A pending response: how many sub-operations there are in all, and how many of them have ended."""
         with self._changed:
             self._told = max(self._told, total)
-            self._last_sign = time.monotonic()
             if ended > self._counted:
-                self._counted, self._last_progress = ended, self._last_sign
+                self._counted, self._last_progress = ended, time.monotonic()
 
     def goes_on(self) -> None:
         """It is not silent: a part of an object has come, that may be for it, or nothing is asked of it at present."""
         with self._changed:
-            self._last_sign = self._last_progress = time.monotonic()
+            self._last_progress = time.monotonic()
 
     def again(self) -> None:
         """The other archive is asked once more, for all of it: what has come already will be passed over."""
         with self._changed:
             self._came = self._repeated = self._told = self._counted = 0
-            self._last_sign = self._last_progress = time.monotonic()
+            self._last_progress = time.monotonic()
 
     @property
     def came(self) -> int:
@@ -250,7 +246,7 @@ class Forward:
     def _next(self) -> Arrived | None:
         """The next object; None when there is none, or nobody waits for it any more."""
         if self.carry is not None:
-            self._last_sign = self._last_progress = time.monotonic()  # until now nobody listened
+            self._last_progress = time.monotonic()  # until now nobody listened
         while True:
             with self._changed:
                 left = _LOOK
@@ -266,7 +262,7 @@ class Forward:
                     return None
                 if self._waiting:
                     arrived = self._waiting.popleft()
-                    self._last_sign = self._last_progress = time.monotonic()  # until now it waited for us
+                    self._last_progress = time.monotonic()  # until now it waited for us
                     self._changed.notify_all()
                     return arrived
                 if self._has_ended:
@@ -278,11 +274,8 @@ class Forward:
                 self.carry.carry_on(min(left, _LOOK))
 
     def _left(self) -> float:
-        """Seconds that the other archive gets still for another sign."""
-        ends_at = self._last_progress + self._progress
-        if self._patience is not None:
-            ends_at = min(ends_at, self._last_sign + self._patience)
-        return ends_at - time.monotonic()
+        """Seconds that the other archive gets still."""
+        return self._last_progress + self._patience - time.monotonic()
 
     @property
     def has_ended(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -85,8 +86,9 @@ def ask(port: int, question: WorklistQuestion = QUESTION, **how: Any) -> tuple[D
         device_name="worklist",
         connections=(Connection(dn="cn=dicom", hostname="127.0.0.1", port=port),),
     )
-    timeout = how.pop("timeout", None)
-    return WorklistSCU(lambda _: remote).find_items(question, local_ae(**how), timeout=timeout)
+    timeout = how.pop("timeout", timedelta(seconds=CONFIGURED_TIMEOUT))
+    clock = how.pop("clock", time.monotonic)
+    return WorklistSCU(lambda _: remote, clock=clock).find_items(question, local_ae(**how), timeout=timeout)
 
 
 def answering(*items: Dataset) -> Script:
@@ -195,6 +197,13 @@ def test_a_peer_that_does_not_answer_the_query_costs_the_timeout_and_no_more(
         ask(scp.port, timeout=timedelta(milliseconds=500))
     assert time.monotonic() - start < CONFIGURED_TIMEOUT / 2
     goes_on.set()
+
+
+def test_all_items_together_have_the_timeout(worklist: Callable[..., Worklist]) -> None:
+    scp = worklist(answering(*[data_set(AccessionNumber="A1")] * 50))
+    seconds = count(0)
+    with pytest.raises(WorklistUnavailable, match="not all responses came in time"):
+        ask(scp.port, clock=lambda: float(next(seconds)), timeout=timedelta(seconds=20))
 
 
 def test_an_unknown_worklist_is_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service import forward as module
 from dcm4py_leading.service.forward import Arrived, Forward, Missing
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.spool import Spool
@@ -18,7 +19,7 @@ STUDY, OTHER = "1.2.1", "1.2.2"
 FAILURE = ArchiveUnavailable("PACS: it is full", status=0xA701)
 
 
-def make_forward(message_id: int = 1, *, patience: float | None = 20, asked: str | None = STUDY) -> Forward:
+def make_forward(message_id: int = 1, *, patience: float = 20, asked: str | None = STUDY) -> Forward:
     return Forward(
         scp=PACS, originator=US, message_id=message_id, studies=frozenset({STUDY}), patience=patience, asked=asked
     )
@@ -118,8 +119,68 @@ def test_without_any_sign_it_is_given_up() -> None:
         uids(make_forward(patience=0))
 
 
+class Clock:
+    """Time that passes when somebody looks at it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def test_signs_without_progress_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", Clock(1.0))
+    monkeypatch.setattr(module, "_LOOK", 0.001)
+    forward = make_forward(patience=50)
+    looks: list[None] = []
+
+    def goes_on_pending() -> bool:
+        looks.append(None)
+        forward.tell(4, 0)
+        forward.refuse(f"1.2.9.{len(looks)}", "it is broken")
+        return len(looks) > 1000
+
+    forward.watch(goes_on_pending)
+    assert uids(forward)[0] == "[1.2.9.1]"
+    assert len(looks) < 100
+
+
+@pytest.mark.parametrize("progress", ["counts", "a part of an object"])
+def test_progress_is_waited_for(progress: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", Clock(1.0))
+    monkeypatch.setattr(module, "_LOOK", 0.001)
+    forward = make_forward(patience=50)
+    looks: list[None] = []
+
+    def goes_on() -> bool:
+        looks.append(None)
+        if progress == "counts":
+            forward.tell(1000, len(looks))
+        else:
+            forward.goes_on()
+        return len(looks) == 500
+
+    forward.watch(goes_on)
+    assert uids(forward) == []
+    assert len(looks) == 500
+
+
+def test_more_than_can_be_refused_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REFUSED_OBJECTS", 3)
+    forward = make_forward()
+    for number in range(4):
+        assert not forward.has_ended
+        forward.refuse_stranger(f"1.2.9.{number}")
+    assert forward.has_ended
+    with pytest.raises(ArchiveUnavailable, match="more than 3 objects that are refused"):
+        uids(forward)
+
+
 def test_while_nothing_comes_it_is_asked_whether_anybody_waits() -> None:
-    forward = make_forward(patience=None)
+    forward = make_forward(patience=3600)
     looks: list[int] = []
 
     def is_over() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -20,6 +21,7 @@ from dcm4py_leading.dicom.command import (
     MESSAGE_ID,
     encode,
 )
+from dcm4py_leading.dicom.link import Link
 from dcm4py_leading.dicom.pace import Pace
 from dcm4py_leading.dicom.pdu import data_header
 from tests.fixtures.links import CT, IMPLICIT, associate
@@ -154,6 +156,24 @@ def test_a_question_before_a_retrieve_whose_answers_never_end_is_given_up(
     assert move(seed.archive_port, KEYS)[-1][0].Status == 0x0000
     assert uids_of(stored.received) == uids_of(OBJECTS)
     await_rest(seed)
+
+
+def test_the_loss_of_a_peer_is_noticed_where_it_may_be_idle_for_ever(
+    seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[int] = []
+    notice_loss = Link.notice_loss
+
+    def noticed(link: Link) -> None:
+        notice_loss(link)
+        watched.append(link._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    monkeypatch.setattr(Link, "notice_loss", noticed)
+    seed.set(CONNECTION, dcmIdleTimeout="0")
+    seed.start()
+    association, _ = associate(seed.archive_port, [(CT, [IMPLICIT])])
+    association.release(60)
+    assert watched == [1]
 
 
 @pytest.mark.parametrize("value", [b"", b"ab"], ids=["of zero length", "of two octets"])
