@@ -144,7 +144,9 @@ def serve(
         running.callback(web.stop)
         web.start()
         who = "" if doorkeeper is not None else ", without a log-in: everybody on this machine may do everything"
-        _say_ready(f"ready, control on {', '.join(http.urls(web.ports))}{who}")
+        urls = http.urls(web.ports)
+        pages = urls[0] if http.public_url is None else urls[-1]
+        _say_ready(f"ready, control on {', '.join(urls)}, pages at {pages}/ui/{who}")
         with heartbeat(site, service.reload):
             while wishes.get() is signal.SIGHUP:
                 _renew(certificate)

@@ -138,6 +138,7 @@ def test_several_addresses_are_served_and_told(serve: Serve, seed: Seed) -> None
     other = free_port()
     served = serve(workers=1, options=["--http", f"[::1]:{other}", "--http-url", "https://arc.example"])
     told = f"ready, control on http://127.0.0.1:{served.http_port}, http://[::1]:{other}, https://arc.example"
+    told += ", pages at https://arc.example/ui/"
     assert told in served.told()
     assert "without a log-in: everybody on this machine" in served.told()
     assert httpx.get(f"http://[::1]:{other}/health/live", trust_env=False).status_code == 200

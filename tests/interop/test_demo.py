@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
 from tests.fixtures.peers_required import require
@@ -52,6 +54,8 @@ def test_rule_is_changed_by_the_commands_that_are_printed(options: list[str], ne
     require(all(find_program(name) is not None for name in needed), f"{', '.join(needed)} (see scripts/demo)")
     with kept_running(*options) as printed:
         assert "PASSED" in printed
+        (pages,) = re.findall(r"http://\S+/ui/", printed)
+        assert "dcm4chee-arc" in httpx.get(pages, follow_redirects=True, timeout=60).text
         first = printed.index("  cat >> " if "slapd" in options else "  ldapmodify ")
         commands = printed[first : printed.index("The service's log: ")]
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

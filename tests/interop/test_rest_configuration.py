@@ -7,10 +7,12 @@ import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from dcm4py_leading.config.device_json import document
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.writing.editor import Editor
@@ -18,6 +20,7 @@ from dcm4py_leading.editing import editor_of
 from tests.fixtures.configured import ARC, DEVICE_URL, OWN, QUICKSTART, configured, site_of
 from tests.fixtures.directories import DirectoryOf
 from tests.fixtures.directory import BASE_DN, DirectoryServer
+from tests.fixtures.every_attribute import NAME, every_attribute
 from tests.fixtures.slapd import OUR_LDIF, Slapd, SlapdFactory
 from tests.fixtures.tls import Authority
 from tests.fixtures.trees import DEVICE, DEVICES
@@ -103,6 +106,32 @@ def test_each_edit_is_one_modification_of_one_attribute(
     assert _differing(begun, editor.entries(OWN)) == []
 
 
+def test_every_attribute_of_every_class_is_made_told_and_kept(
+    stock: DirectoryServer, rest: httpx.Client, tmp_path: Path
+) -> None:
+    editor = editor_for(stock, tmp_path)
+    wanted = every_attribute()
+    url = f"{ARC}/devices/{quote(NAME)}"
+    told: Any = document(wanted)
+    told["dcmDevice"] |= dict.fromkeys(("dcmKeyStorePin", "dcmKeyStoreKeyPin", "dcmTrustStorePin"), "secret")
+    archive_ae = told["dicomNetworkAE"][0]["dcmNetworkAE"]["dcmArchiveNetworkAE"]
+    for holder in (told["dcmDevice"]["dcmArchiveDevice"], archive_ae):
+        holder["dcmArchiveAttributeCoercion"][0].pop("dcmRetrieveAsReceived")
+    made = rest.post(url, json=told)
+    try:
+        assert made.status_code == 204, made.text
+        # Senseless beside the others.
+        assert {attribute for _, attribute in _differing(wanted, _without_top(editor.entries(NAME)))} == {
+            "dcmretrieveasreceived"
+        }
+        count = modifications(stock)
+        assert rest.put(url, json=rest.get(url).json()).status_code == 204
+        assert modifications(stock) == count
+    finally:
+        rest.delete(url)
+    assert editor.entries(NAME) == ()
+
+
 def test_certificates_vendor_data_and_foreign_entries_survive(
     stock: DirectoryServer, rest: httpx.Client, tmp_path: Path, authority: Authority
 ) -> None:
@@ -174,6 +203,20 @@ def test_lists_cost_the_same_number_of_searches_with_2000_devices(slapd_factory:
                 assert len(rest.get(f"{ARC}/{path}?{filtered}").json()) == 1
                 searches.append((slapd.served() - before).searches)
     assert searches[:2] == searches[2:]
+
+
+def _without_top(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Without what 389 adds."""
+    return tuple(
+        Entry.of(
+            entry.dn,
+            {
+                entry.spell(name): [value for value in entry.values(name) if (name, value) != ("objectclass", "top")]
+                for name in entry
+            },
+        )
+        for entry in entries
+    )
 
 
 def _devices(count: int) -> str:

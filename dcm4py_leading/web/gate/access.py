@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from dcm4py_leading.errors import LoginError, LoginThrottled, LoginUnavailable
@@ -24,6 +24,9 @@ PUBLIC = frozenset({"/", "/health/live", "/health/ready", LOGIN, LOGOUT, "/ui/as
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="dcm4py-leading", charset="UTF-8"'}
 """RFC 7617 2.1."""
 _NEEDED = "needed_roles"
+_ONCE_MORE = '<!doctype html>\n<html lang="en">\n<meta http-equiv="refresh" content="0">\n<title>…</title>\n'
+"""For a link that was followed from another site: browsers leave out a cookie that is SameSite=Strict (RFC 6265bis
+5.6.7.1), so the page asks for itself again, as a page of ours. Whoever has no session is led to the log-in then."""
 
 
 def needs(role: Role, endpoint: Endpoint, *, or_role: Role | None = None) -> Endpoint:
@@ -80,5 +83,7 @@ def _not_logged_in(request: Request, login_error: LoginError | None) -> Response
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": LOGIN})
     if request.method not in ("GET", "HEAD"):  # what was sent is lost
         return RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER)
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return HTMLResponse(_ONCE_MORE)
     wanted = request.scope["raw_path"].decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{LOGIN}?next={quote(wanted, safe='')}", HTTPStatus.SEE_OTHER)

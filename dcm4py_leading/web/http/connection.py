@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dcm4py_leading.log import Repeated
 from dcm4py_leading.model.bounds import HTTP_ANSWER_SECONDS, HTTP_HEADER_BYTES, HTTP_REQUEST_SECONDS
 from dcm4py_leading.model.descriptors import shares
+from dcm4py_leading.web.http.certificate import Certificate
 
 LOG = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _GOODBYE_SECONDS = 2.0
 class Settings(uvicorn.Config):
     """How uvicorn serves ``app`` here. TLS is ours: uvicorn's begins before a connection is counted."""
 
-    def __init__(self, app: ASGIApp, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, certificate: Certificate | None = None) -> None:
         super().__init__(
             app,
             http=Connection,
@@ -43,7 +44,7 @@ class Settings(uvicorn.Config):
             backlog=_BACKLOG,
             h11_max_incomplete_event_size=HTTP_HEADER_BYTES,
         )
-        self.tls = tls
+        self.certificate = certificate
         self.most_connections = shares().http
         self.given_up = Repeated(LOG)
         self.too_slow = Repeated(LOG)
@@ -84,11 +85,11 @@ class Connection(H11Protocol):
         self._since = time.monotonic()
         self._await_request()
         self._give_way()
-        tls = self.config.tls
-        if tls is not None and not transport.is_closing():
+        certificate = self.config.certificate
+        if certificate is not None and not transport.is_closing():
             transport.pause_reading()
             self._early = []
-            self._shaking_hands = self.loop.create_task(self._shake_hands(transport, tls))
+            self._shaking_hands = self.loop.create_task(self._shake_hands(transport, certificate.context))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; nothing is waited for any more."""

@@ -21,7 +21,7 @@ class HttpServer:
     ) -> None:
         self._sockets = list(sockets)
         self.ports: tuple[int, ...] = tuple(one.getsockname()[1] for one in sockets)
-        self._server = uvicorn.Server(Settings(app, tls=None if certificate is None else certificate.context))
+        self._server = uvicorn.Server(Settings(app, certificate=certificate))
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     @property

@@ -159,6 +159,16 @@ def test_people_are_led_to_the_log_in_and_back(page: httpx.Client) -> None:
     assert httpx.QueryParams(location.query)["next"] == "/ui/devices/a%20b%22?lang=de&x=%26"
 
 
+def test_a_link_from_another_site_is_asked_for_again_as_the_first_time_is_without_the_cookie(
+    page: httpx.Client,
+) -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    answer = page.get("/ui/devices/a", headers=link)
+    assert answer.status_code == 200
+    assert '<meta http-equiv="refresh" content="0">' in answer.text
+    assert page.get("/ui/devices/a", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
 def test_a_form_that_was_sent_too_late_leads_to_the_log_in_alone(page: httpx.Client) -> None:
     answer = page.post("/ui/devices/a")
     assert (answer.status_code, answer.headers["location"]) == (303, "/ui/login")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -206,3 +208,26 @@ def _all_of(connected: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return told
+
+
+def test_no_handshake_fails_while_certificates_are_renewed(authority: Authority, pair: Pair) -> None:
+    others = [authority.issue(f"renewed-{number}", "DNS:localhost,IP:127.0.0.1") for number in range(2)]
+    certificate = Certificate(*pair)
+    is_over = threading.Event()
+
+    def renew() -> None:
+        while not is_over.is_set():
+            for other in others:
+                for old, new in zip(pair, other, strict=True):
+                    new_name = old.with_suffix(".new")
+                    new_name.write_bytes(new.read_bytes())
+                    new_name.replace(old)
+                certificate.renew()
+
+    with serving(certificate) as port, ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(renew)
+        try:
+            assert len({_serial_number(authority, port) for _ in range(200)}) > 1
+        finally:
+            is_over.set()
+        renewing.result(60)

@@ -1,4 +1,4 @@
-"""Rules as entries, in the order in which they are tried, and which of them another one hides."""
+"""Rules as entries, in the order in which they are applied, and which of them another one hides."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Hiding(enum.Enum):
     ALWAYS = "always"
     """Whenever the later one could apply, the earlier one does."""
     SOMETIMES = "sometimes"
+    IN_DCM4CHEE = "in_dcm4chee"
+    """dcm4chee-arc 5.35, and this service with ``--compat 5.35``, drop a legacy rule where a version-2 rule applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +83,16 @@ class RuleEntry:
 
 
 def in_order(of_ae: Iterable[Entry], of_device: Iterable[Entry]) -> list[RuleEntry]:
-    """Rules in the order in which they are tried: by priority; where it is the same, an AE's before the device's.
+    """Rules in the order in which they are applied: legacy rules before those of version 2, each by priority; where it
+    is the same, an AE's before the device's.
 
-    The same order as `coercion.rules.rules_for`.
+    The same order as `coercion.rules.rules_for` and `coercion.select.Selection.applied`.
     """
     found = [
         *_sorted(RuleEntry(entry=entry, is_of_ae=True) for entry in of_ae if is_rule(entry)),
         *_sorted(RuleEntry(entry=entry, is_of_ae=False) for entry in of_device if is_rule(entry)),
     ]
-    return sorted(found, key=lambda rule: -rule.priority)
+    return sorted(found, key=lambda rule: (not rule.is_legacy, -rule.priority))
 
 
 def is_rule(entry: Entry) -> bool:
@@ -97,10 +100,12 @@ def is_rule(entry: Entry) -> bool:
     return entry.is_a(LEGACY) or entry.is_a(VERSION_2)
 
 
-def hidden_among(rules: Sequence[RuleEntry]) -> dict[str, Hidden]:
+def hidden_among(rules: Sequence[RuleEntry], beside: Sequence[RuleEntry] = ()) -> dict[str, Hidden]:
     """By DN, the rules of ``rules``, in their order, that an earlier one hides.
 
-    Of legacy rules only the first that matches is applied; of version-2 rules none after a sufficient one.
+    Of legacy rules only the first that matches is applied; of version-2 rules none after a sufficient one. What
+    dcm4chee does otherwise is told of rules that are not hidden here; there ``beside`` counts too: rules of the AEs of
+    a device.
     """
     found: dict[str, Hidden] = {}
     for index, rule in enumerate(rules):
@@ -112,6 +117,13 @@ def hidden_among(rules: Sequence[RuleEntry]) -> dict[str, Hidden]:
                 found[rule.entry.dn] = Hidden(by=earlier.name, how=how)
             if how is Hiding.ALWAYS:
                 break
+    for rule in rules:
+        if rule.is_legacy and rule.entry.dn not in found:
+            hiding = next(
+                (other for other in (*rules, *beside) if not other.is_legacy and _hiding(other, rule) is not None), None
+            )
+            if hiding is not None:
+                found[rule.entry.dn] = Hidden(by=hiding.name, how=Hiding.IN_DCM4CHEE)
     return found
 
 

@@ -74,7 +74,7 @@ class CoercionPages:
         self._titles = titles
 
     def show(self, request: Request) -> Response:
-        """The rules in the order in which they are tried."""
+        """The rules in the order in which they are applied."""
         device_name = request.path_params["device"]
         entries = self._editor.entries(device_name)
         place = place_of(device_name, entries, "")
@@ -84,7 +84,7 @@ class CoercionPages:
         rules = in_order(of_ae, of_device)
         has_titles = any("ApplicationEntityTitle" in text for rule in rules for text in rule.conditions)
         titles = self._all_titles() if has_titles else []
-        hidden = hidden_among(rules)
+        hidden = hidden_among(rules, () if ae else _of_aes(place))
         owner = ae or place.device
         at = below(owner, place.device)
         context = {
@@ -144,6 +144,12 @@ def _aes(place: Place) -> list[tuple[str, str, int]]:
             count = len(in_order(children_of(entry, place.entries), ()))
             found.append((name_of(entry), coercions_address(place.device_name, name_of(entry)), count))
     return sorted(found)
+
+
+def _of_aes(place: Place) -> list[RuleEntry]:
+    """The rules of all AEs of the device."""
+    aes = [entry for entry in children_of(place.device, place.entries) if entry.is_a("dicomNetworkAE")]
+    return [rule for entry in aes for rule in in_order(children_of(entry, place.entries), ())]
 
 
 def _view(place: Place, rule: RuleEntry, hidden: Hidden | None, titles: list[str]) -> RuleView:

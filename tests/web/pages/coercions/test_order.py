@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 import pytest
 
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment
+from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.web.pages.coercions.order import Hiding, hidden_among, in_order
@@ -48,7 +51,8 @@ def test_the_order_is_that_of_the_service() -> None:
     assert device is not None
     assert not problems
     ordered = rules_for(device, device.application_entities[0], Environment())
-    assert [found.name for found in in_order(of_ae, of_device)] == [found.rule.cn for found in ordered]
+    applied = Selection(context=ANY, verdicts=tuple(Verdict(rule=found) for found in ordered)).applied
+    assert [found.name for found in in_order(of_ae, of_device)] == [found.rule.cn for found in applied]
 
 
 def test_a_priority_that_is_no_number_counts_as_none() -> None:
@@ -101,6 +105,22 @@ def test_version_2_rules_all_apply_but_after_a_sufficient_one() -> None:
     assert found == {"b": ("a", Hiding.SOMETIMES)}
 
 
-def test_the_versions_do_not_hide_each_other() -> None:
-    assert hidden(rule("a"), rule("b", version="2")) == {}
-    assert hidden(rule("a", version="2", dcmCoercionSufficient="TRUE"), rule("b")) == {}
+def test_a_legacy_rule_hides_none_of_version_2() -> None:
+    assert hidden(rule("a"), rule("b", version="2", dcmDIMSE="C_FIND_RSP")) == {}
+
+
+def test_where_a_version_2_rule_may_apply_dcm4chee_ignores_a_legacy_one() -> None:
+    sufficient = rule("b", version="2", dcmCoercionSufficient="TRUE")
+    assert hidden(rule("a"), sufficient) == {"a": ("b", Hiding.IN_DCM4CHEE)}
+    assert hidden(rule("a", "Modality=CT"), rule("b", "Modality!=CT", version="2")) == {}
+
+
+def test_rules_of_aes_count_for_what_dcm4chee_ignores_of_a_device() -> None:
+    of_ae = in_order([rule("b", parent=AE, version="2"), rule("c", parent=AE)], [])
+    of_device = in_order([], [rule("a")])
+    assert [(told.by, told.how) for told in hidden_among(of_device, of_ae).values()] == [("b", Hiding.IN_DCM4CHEE)]
+
+
+def test_what_hides_a_rule_here_is_told_rather_than_what_dcm4chee_does() -> None:
+    found = hidden(rule("a"), rule("b"), rule("c", version="2"))
+    assert found == {"a": ("c", Hiding.IN_DCM4CHEE), "b": ("a", Hiding.ALWAYS)}
