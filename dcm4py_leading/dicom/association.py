@@ -164,15 +164,16 @@ class Association:
         for which only the time counts that is spent in waiting for them. Raises as `receive`.
         """
         link, length = self.link, 0
-        until_now = link.waited
+        until_now, looks_after = link.waited, pace.seconds
         while self._is_data_due:
             context_id, control, value = self._fragment(timeout if ends_at is None else _until(ends_at, timeout))
             if control & _COMMAND or context_id != self._data_context_id:
                 raise self._misbehaves("something else came where a data set was due")
             self._is_data_due = not control & _LAST
             length += len(value)
-            if pace.is_missed(link.waited - until_now, length):
-                raise self._misbehaves(f"{length} bytes of a data set in {link.waited - until_now:.0f} s are too few")
+            waited = link.waited - until_now
+            if waited > looks_after and pace.is_missed(waited, length):
+                raise self._misbehaves(f"{length} bytes of a data set in {waited:.0f} s are too few")
             yield value
 
     def is_over(self, message_id: int) -> bool:

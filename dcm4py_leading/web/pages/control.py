@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.own.running import Running
 from dcm4py_leading.web.pages.changing.attempt import reloaded
 from dcm4py_leading.web.pages.changing.form import Form, one_of
@@ -49,14 +50,16 @@ class ControlPage:
 
     def start(self, request: Request, _: Form) -> Response:
         """Associations are accepted again."""
+        log_wish(request, "DICOM is to be started")
         try:
             self._service.start_listening()
         except ConfigError as err:
             return self._failed(request, str(err))
         return RedirectResponse(CONTROL, status_code=303)
 
-    def stop(self, _: Request, __: Form) -> Response:
+    def stop(self, request: Request, _: Form) -> Response:
         """No associations are accepted, and those under way end."""
+        log_wish(request, "DICOM is to be stopped")
         self._service.stop_listening()
         return RedirectResponse(CONTROL, status_code=303)
 
@@ -66,6 +69,7 @@ class ControlPage:
         is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
         if not (is_number and self._service.abort_association(int(number))):
             return self._failed(request, translate(language_of(request), "control.gone"))
+        log_wish(request, f"association {number} is aborted")
         return RedirectResponse(CONTROL, status_code=303)
 
     def _failed(self, request: Request, failure: str) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -11,14 +10,12 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dcm4py_leading.log import word
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import BOOLEAN, TEXT, JsonSchema, Operation
-
-LOG = logging.getLogger(__name__)
 
 _MOST_DIGITS = 20
 
@@ -72,7 +69,7 @@ def monitor_operations(service: Associations, *, now: Callable[[], datetime]) ->
         is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
         if not is_number or not service.abort_association(int(text)):
             return error(HTTPStatus.NOT_FOUND, f"there is no association with serial number {text:.{_MOST_DIGITS}}")
-        LOG.warning("association %s is aborted: %s wants it", text, word(request.state.identity.name))
+        log_wish(request, f"association {text} is aborted")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def server_time(_: Request) -> Response:

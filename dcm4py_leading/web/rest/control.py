@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol
@@ -11,14 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid
-from dcm4py_leading.log import word
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Handler
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import JsonSchema, Operation
-
-LOG = logging.getLogger(__name__)
 
 
 class Controlled(Protocol):
@@ -71,7 +68,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
     """Start and stop. A stop waits for associations, so they need a room of their own."""
 
     def start(request: Request) -> Response:
-        LOG.warning("DICOM is to be started: %s wants it", word(request.state.identity.name))
+        log_wish(request, "DICOM is to be started")
         try:
             controlled.start_listening()
         except ConfigError as err:
@@ -79,7 +76,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def stop(request: Request) -> Response:
-        LOG.warning("DICOM is to be stopped: %s wants it", word(request.state.identity.name))
+        log_wish(request, "DICOM is to be stopped")
         controlled.stop_listening()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

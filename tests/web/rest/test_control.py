@@ -60,6 +60,14 @@ def test_a_command_is_a_post_and_has_no_body(service: Service, http: httpx.Clien
     assert service.done == [what]
 
 
+@pytest.mark.parametrize("what", ["start", "stop"])
+def test_the_log_tells_who_commands(http: httpx.Client, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    http.post(f"/dcm4chee-arc/ctrl/{what}")
+    (record,) = [record for record in caplog.records if "DICOM" in record.getMessage()]
+    assert record.levelname == "WARNING"
+    assert "loopback" in record.getMessage()
+
+
 @pytest.mark.parametrize("what", ["start", "stop", "reload"])
 def test_a_get_commands_nothing(service: Service, http: httpx.Client, what: str) -> None:
     answer = http.get(f"/dcm4chee-arc/ctrl/{what}")

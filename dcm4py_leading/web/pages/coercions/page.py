@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.secret_text import masked_passwords
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.coercions.order import Hidden, RuleEntry, hidden_among, in_order
-from dcm4py_leading.web.pages.entry.widgets import CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE
+from dcm4py_leading.web.pages.entry.widgets import CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE, shown_values
 from dcm4py_leading.web.pages.fields.words import uid_in_words
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import (
@@ -62,8 +62,8 @@ class RuleView:
     """In words where there are some."""
     does: tuple[tuple[str, str], ...]
     """Attributes that say what it does, with their values."""
-    matches: Mapping[str, Matching]
-    """What of the directory each condition matches."""
+    conditions: tuple[tuple[str, Matching], ...]
+    """Its conditions, with what of the directory each matches."""
 
 
 class CoercionPages:
@@ -165,7 +165,7 @@ def _view(place: Place, rule: RuleEntry, owner: str, hidden: Hidden | None, titl
         hidden=hidden,
         sop_classes=tuple(uid_in_words(uid) or uid for uid in sorted(rule.sop_classes)),
         does=tuple(
-            (entry.spell(name), ", ".join(entry.values(name))) for name in entry if name not in _SHOWN_ELSEWHERE
+            (entry.spell(name), ", ".join(shown_values(entry, name))) for name in entry if name not in _SHOWN_ELSEWHERE
         ),
-        matches={text: matching(text, titles) for text in rule.conditions},
+        conditions=tuple((masked_passwords(text), matching(text, titles)) for text in rule.conditions),
     )

@@ -40,6 +40,19 @@ def test_rules_stand_in_order_with_what_hides_them(reader: Reader, directory: Sl
     assert "Nullify Tag: 00104000" in rows[0]
 
 
+def test_no_rule_shows_a_secret(reader: Reader, directory: Slapd) -> None:
+    secrets = {
+        "dcmURI": "xslt:https://me:s3cret@host/x",
+        "dcmProperty": "StudyDescription=https://me:s3cret@host",
+        "userPassword": "s3cret",
+        "objectClass": "extensibleObject",
+    }
+    _add(directory, "Of another schema", **secrets)
+    (_, row) = _rows(reader, PAGE)
+    assert "xslt:https://me:***@host/x" in row
+    assert "s3cret" not in reader.get(PAGE).html
+
+
 def test_rules_of_an_ae_stand_with_those_of_its_device(reader: Reader, directory: Slapd) -> None:
     _add(directory, "Of AE", AE, dcmProperty="ReceivingApplicationEntityTitle=S.*")
     rows = _rows(reader, AE_PAGE)

@@ -1,0 +1,16 @@
+"""Who commands what, for the log."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import Request
+
+from dcm4py_leading.log import word
+
+LOG = logging.getLogger(__name__)
+
+
+def log_wish(request: Request, what: str) -> None:
+    """At WARNING, with the name of whoever asks: what changes the service for everybody."""
+    LOG.warning("%s: %s wants it", what, word(request.state.identity.name))
