@@ -53,6 +53,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dcm4py_leading.secret_text import MASK, is_secret, is_secret_option, masked_option, masked_passwords
+
 
 class Severity(enum.Enum):
     """How much a Problem weighs: an ERROR refuses the whole configuration, a WARNING does not."""
@@ -63,13 +65,29 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a configuration, told so that an administrator can find and mend it."""
+    """One thing wrong in a configuration, told so that an administrator can find and mend it.
+
+    It goes to logs and pages, so neither value nor reason keeps a secret.
+    """
 
     dn: str
     attribute: str | None = None
     value: str | None = None
     reason: str
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        reason = self.reason
+        if self.value:
+            shown = self._shown(self.value)
+            reason = reason.replace(self.value, shown)
+            object.__setattr__(self, "value", shown)
+        object.__setattr__(self, "reason", masked_passwords(reason))
+
+    def _shown(self, value: str) -> str:
+        if self.attribute is not None and is_secret(self.attribute):
+            return MASK
+        return masked_option(value) if is_secret_option(value) else masked_passwords(value)
 
     def __str__(self) -> str:
         what = ""
