@@ -131,7 +131,7 @@ def keys_of(level: Level) -> tuple[Key, ...]:
 
 
 def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
-    """Values that the columns of ``level`` hold for the attributes in ``ds``; None where there is no value to compare."""
+    """Values of the columns of ``level`` for the attributes in ``ds``; None where there is no value to compare."""
     values: dict[str, str | None] = {}
     for key in keys_of(level):
         values.update(zip(key.columns, compared_values(ds, key), strict=True))

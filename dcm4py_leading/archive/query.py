@@ -44,7 +44,7 @@ from dcm4py_leading.model.values import InformationModel, Level
 _QUERY_RETRIEVE_LEVEL = 0x00080052
 _NO_VALUE = (None, "", b"")
 _NO_KEYS = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056})
-"""Attributes that tell about the query, or are told of the archive: Query/Retrieve Level, Retrieve AE Title and so on."""
+"""Attributes that tell about the query, or of the archive: Query/Retrieve Level, Retrieve AE Title and so on."""
 _COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 _IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
 

@@ -139,7 +139,7 @@ def _execute(
 
 
 def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQuestion, ...]:
-    """Questions that the coercion of an object of this study asks leading archives, to be asked before the first object."""
+    """Questions to leading archives in the coercion of an object of this study, to be asked before the first object."""
     return tuple(
         step.question_about(study_instance_uid)
         for rule in selection.applied

@@ -197,7 +197,7 @@ class DeidentifyStep:
             yield set_to(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
 
     def _declared(self, ds: Dataset) -> Iterator[Change]:
-        """Changes that declare the de-identification as PS3.15 E.1.1 wants it; what is there of an earlier one stays."""
+        """Changes that declare the de-identification (PS3.15 E.1.1); what is there of an earlier one stays."""
         yield set_to(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
         methods = [METHODS[option] for option in Option if option in self.options | {Option.BASIC_PROFILE}]
         said = _texts(ds, _DE_IDENTIFICATION_METHOD)

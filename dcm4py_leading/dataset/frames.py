@@ -35,7 +35,7 @@ class Family:
     parse: Parser
     """Follows a frame to its end."""
     first_marker: re.Pattern[bytes] | None
-    """Octets that begin a code stream; None where it does not tell its end, so that frames in one fragment are not found."""
+    """Octets that begin a code stream; None where it tells no end, so that frames in one fragment are not found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class ArchiveSettings:
         return next(iter(self.spanning_cfind_scps), None)
 
     def store_associations_to(self, ae_title: AETitle) -> int:
-        """Number of associations to that C-STORE SCP that carry one retrieve: what is said of it, else of all, else one."""
+        """Number of associations to that C-STORE SCP for one retrieve: what is said of it, else of all, else one."""
         counts = {text.rpartition(":")[0]: int(text.rpartition(":")[2]) for text in self.multiple_store_associations}
         return counts.get(ae_title, counts.get("", 1))
 

@@ -232,8 +232,8 @@ MESSAGE_SECONDS: Final = 60.0
 Beyond: see the next row."""
 
 MESSAGE_BYTES_A_SECOND: Final = 64
-"""Rate at which it comes at least, on average over the time that is spent in waiting for it. As much has to be taken of what
-is sent to a peer, once dcmSendTimeout has passed without all of it.
+"""Rate at which it comes at least, on average over the time that is spent in waiting for it. As much has to be taken
+of what is sent to a peer, once dcmSendTimeout has passed without all of it.
 
 Beyond: the association is aborted."""
 
@@ -253,6 +253,11 @@ FIND_SNAPSHOT_SECONDS: Final = 10.0
 write-ahead log meanwhile, beside the page that is being sent to it.
 
 Beyond: the others are told as they are when their page is made."""
+
+DRIFT_PATIENCE_SECONDS: Final = 300.0
+"""Time for which the command `drift` asks a leading archive again that gives no answer.
+
+Beyond: it ends; with `--resume` it can be called again and goes on."""
 
 # -- On the wire
 
