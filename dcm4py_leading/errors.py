@@ -24,6 +24,7 @@ Named by who is at fault and who can act::
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
     +- EditRefused               an edit of what the archive keeps was not made
+    +- DriftNotResumed           a comparison cannot go on from what its state file says
     +- LoginError                over HTTP; told to whoever wants to log in
     |  +- LoginRefused           wrong user, wrong password or no role: 401
     |  +- LoginThrottled         too many wrong ones: 429
@@ -53,6 +54,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dcm4py_leading.secret_text import MASK, is_secret, is_secret_option, masked_option, masked_passwords
+
 
 class Severity(enum.Enum):
     """How much a Problem weighs: an ERROR refuses the whole configuration, a WARNING does not."""
@@ -63,13 +66,29 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a configuration, told so that an administrator can find and mend it."""
+    """One thing wrong in a configuration, told so that an administrator can find and mend it.
+
+    It goes to logs and pages, so neither value nor reason keeps a secret.
+    """
 
     dn: str
     attribute: str | None = None
     value: str | None = None
     reason: str
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        reason = self.reason
+        if self.value:
+            shown = self._shown(self.value)
+            reason = reason.replace(self.value, shown)
+            object.__setattr__(self, "value", shown)
+        object.__setattr__(self, "reason", masked_passwords(reason))
+
+    def _shown(self, value: str) -> str:
+        if self.attribute is not None and is_secret(self.attribute):
+            return MASK
+        return masked_option(value) if is_secret_option(value) else masked_passwords(value)
 
     def __str__(self) -> str:
         what = ""
@@ -120,6 +139,10 @@ class EditRefused(Dcm4pyError):
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)
         self.refusal = refusal
+
+
+class DriftNotResumed(Dcm4pyError):
+    """A comparison with a leading archive cannot go on from what its state file says."""
 
 
 class ConfigError(Dcm4pyError):

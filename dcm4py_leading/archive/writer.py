@@ -35,7 +35,7 @@ class Writer:
         self._is_writing = False
 
     def store(self, new: NewObject, policies: Policies) -> StoreOutcome:
-        """See `index.Index.store`."""
+        """Store an object in the index (see `index.Index.store`)."""
         return self.write(lambda connection: store(connection, new, policies, self._known))
 
     def write(self, work: Callable[[Connection], T]) -> T:

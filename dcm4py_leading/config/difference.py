@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from dcm4py_leading.config.converters import milliseconds
 from dcm4py_leading.config.outline import Outline, Value, outline
-from dcm4py_leading.config.secret_values import is_secret
 from dcm4py_leading.model.device import Device, DeviceDescription, RemoteAE
+from dcm4py_leading.secret_text import is_secret
 
 T = TypeVar("T", Device, DeviceDescription, RemoteAE)
 

@@ -1,26 +1,20 @@
-"""What must not be written where the directory's own access rules do not reach: passwords, PINs, private keys.
-
-By pattern, not by list: a tree may hold attributes of any schema.
-"""
+"""What must not be written where the directory's own access rules do not reach: the secrets of an entry."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from dcm4py_leading.config.entry import Entry
-
-_ATTRIBUTE = re.compile(
-    r"pass(word|wd|phrase)|(^|[a-z])pin$|secret|credential|private-?key|principalkey|pkcs-?12|token|vendordata$",
-    re.IGNORECASE,
+from dcm4py_leading.secret_text import (
+    MASK,
+    is_secret,
+    is_secret_option,
+    masked_option,
+    masked_passwords,
+    without_passwords,
 )
-"""Names of attributes; vendor data is octets of unknown content. dcmKeyStorePinProperty only names a property."""
-_OPTION = re.compile(r"pass(word|wd|phrase)|secret|credential|private[-_.]?key|access[-_.]?key|token", re.IGNORECASE)
-"""The name in NAME=VALUE, as the dcmProperty of a storage has them."""
-_USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
+
 _RULES = ("dcmArchiveAttributeCoercion", "dcmArchiveAttributeCoercion2")
-MASK = "***"
-"""Stands where a secret is not shown."""
 
 
 def without_secrets(entry: Entry) -> Entry:
@@ -31,7 +25,7 @@ def without_secrets(entry: Entry) -> Entry:
         entry.dn,
         {
             entry.spell(name): [
-                _USER_INFO.sub(r"\1@", value) for value in entry.values(name) if is_rule or not _is_secret_option(value)
+                without_passwords(value) for value in entry.values(name) if is_rule or not is_secret_option(value)
             ]
             for name in entry
             if not is_secret(name)
@@ -44,16 +38,4 @@ def masked(attribute: str, value: str, object_classes: Collection[str]) -> str:
     if is_secret(attribute):
         return MASK
     is_rule = any(name.lower() in map(str.lower, _RULES) for name in object_classes)
-    if not is_rule and _is_secret_option(value):
-        return value.partition("=")[0] + "=" + MASK
-    return _USER_INFO.sub(rf"\1:{MASK}@", value)
-
-
-def _is_secret_option(text: str) -> bool:
-    name, separator, _ = text.partition("=")
-    return bool(separator) and _OPTION.search(name) is not None
-
-
-def is_secret(attribute: str) -> bool:
-    """Whether the values of this attribute are secret."""
-    return _ATTRIBUTE.search(attribute.partition(";")[0]) is not None
+    return masked_option(value) if not is_rule and is_secret_option(value) else masked_passwords(value)

@@ -3,7 +3,8 @@ import re
 import pytest
 
 from dcm4py_leading.config.attributes import read_attributes
-from dcm4py_leading.config.secret_values import is_secret, without_secrets
+from dcm4py_leading.config.secret_values import without_secrets
+from dcm4py_leading.secret_text import is_secret
 from tests.fixtures import trees
 from tests.fixtures.trees import entry
 

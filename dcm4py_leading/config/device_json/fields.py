@@ -12,7 +12,7 @@ from dcm4py_leading.config.attributes import OBJECT_CLASSES
 from dcm4py_leading.config.binding import Row
 from dcm4py_leading.config.device_json.more_attributes import ON_AE, ON_BOTH, ON_DEVICE
 from dcm4py_leading.config.schema import Syntax, attribute_types, object_classes
-from dcm4py_leading.config.secret_values import is_secret
+from dcm4py_leading.secret_text import is_secret
 
 
 class Kind(enum.Enum):

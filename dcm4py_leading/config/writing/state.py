@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.secret_values import is_secret
 from dcm4py_leading.config.writing.values import spelling, without
+from dcm4py_leading.secret_text import is_secret
 
 
 def etag(entries: Iterable[Entry]) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 9.2.1."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
+"""A name or an address, and perhaps a port (RFC 9110 7.2): nothing that others may take for a path or a user."""
 
 
 class OwnOrigin:
@@ -53,7 +55,7 @@ class OwnOrigin:
                 )
                 await refusal(Request(scope), 421, "not a name of this service; see --http-host")(scope, receive, send)
                 return
-            if not (self._is_own_page(headers, host) or _is_link(scope, headers)):
+            if not (self._is_own_page(scope["scheme"], headers, host) or _is_link(scope, headers)):
                 self._refused.warning("HTTP: a request of a web page of another site was refused: %.80r", origin or "")
                 await refusal(Request(scope), 403, "no web page of another site may ask")(scope, receive, send)
                 return
@@ -63,22 +65,25 @@ class OwnOrigin:
                 return
         await self._app(scope, receive, send)
 
-    def _is_own_page(self, headers: Headers, host: str | None) -> bool:
+    def _is_own_page(self, scheme: str, headers: Headers, host: str | None) -> bool:
         """True for a page of ours, and for programs, which say nothing of pages."""
         origin, place = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if place not in ("none", "same-origin"):
             return False
         if origin == "null":  # what a browser says of a form under the policy no-referrer; of other sites' too
             return place == "same-origin"
-        if origin is None or _authority(origin) == host:
+        if origin is None:
+            return True
+        # A page over HTTP may be of whoever is on the way to us; one over HTTPS may ask by a proxy that ends TLS.
+        if host is not None and origin.casefold() in {f"{scheme}://{host}".casefold(), f"https://{host}".casefold()}:
             return True
         return self._public_url is not None and origin == str(self._public_url)
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        name = found[1].strip("[]").casefold()
         if name.rstrip(".") in self._hosts:
             return True
         try:
@@ -86,14 +91,6 @@ class OwnOrigin:
         except ValueError:
             return False
         return True  # who has no name cannot have it lead here
-
-
-def _authority(origin: str) -> str:
-    """Host and port of an origin; empty where it cannot be read."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
 
 
 def _is_told_from_where(headers: Headers) -> bool:

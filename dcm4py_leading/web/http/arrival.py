@@ -19,7 +19,8 @@ _CLOSE = {"Connection": "close"}
 class Arrival:
     """ASGI middleware that refuses headers (431) and bodies (413) beyond their bounds, and bodies that are late (408).
 
-    A body is not read ahead: whoever is not let in makes us hold nothing.
+    A body whose end two headers tell is refused (400): a proxy before us may believe the other one (RFC 9112 6.1).
+    No body is read ahead: whoever is not let in makes us hold nothing.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,7 +36,12 @@ class Arrival:
             refused = refusal(Request(scope), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message, headers=_CLOSE)
             await refused(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            ambiguous = "Content-Length and Transfer-Encoding contradict each other"
+            await refusal(Request(scope), HTTPStatus.BAD_REQUEST, ambiguous, headers=_CLOSE)(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > HTTP_BODY_BYTES:
             too_long = _too_long()
             refused = refusal(Request(scope), too_long.status_code, too_long.detail, headers=too_long.headers)

@@ -114,6 +114,13 @@ class Connection(H11Protocol):
             self._since = time.monotonic()
             self._stop_awaiting()
 
+    def send_400_response(self, msg: str) -> None:
+        """End a connection on which something else than HTTP comes; without a word where an answer has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
         """Go on over TLS; whoever does not speak it is left."""
         try:

@@ -22,7 +22,8 @@ LOG = logging.getLogger(__name__)
 _PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))\s*(?:;|$)""")
 """One parameter of an element: token=token or token="quoted" (RFC 7239 4)."""
 _NODE = re.compile(r"[\w.:-]+", re.ASCII)
-_ELEMENT = re.compile(r"""(?:[^",]|"(?:[^"\\]|\\.)*")+""")
+_ELEMENT = re.compile(r"""(?:[^",]|"(?:[^"\\]|\\.)*+"?)++""")
+"""With a quoted text that does not end, which `_PARAMETER` refuses, so that each character is looked at once."""
 _X = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 
 

@@ -20,6 +20,7 @@ from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
+from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import DEVICES, NoSuchPage
@@ -38,6 +39,7 @@ def page_routes(
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
     entries, deleting = EntryPages(editor, service, titles), Deleting(editor, service, titles)
+    new_device = NewDevice(editor, service, titles)
     coercions = CoercionPages(editor, titles)
 
     def seen(path: str, handler: Handler, role: Role = Role.VIEWER) -> Route:
@@ -50,6 +52,8 @@ def page_routes(
     return [
         seen("/ui/", lambda _: RedirectResponse(DEVICES)),
         seen(DEVICES, devices.show),
+        seen("/ui/new-device", new_device.show, Role.ADMINISTRATOR),
+        sent("/ui/new-device", new_device.make),
         sent("/ui/check", check, looking),
         sent("/ui/matches", coercions.matches, looking),
         seen("/ui/control", control.show),
@@ -80,7 +84,8 @@ def answered(handler: Handler) -> Handler:
         except NoSuchPage as err:
             return _fault(request, 404, "fault.no_such", str(err))
         except ConfigUnavailable as err:
-            return _fault(request, 503, "fault.directory", str(err))
+            hint = "" if request.method == "GET" else translate(language_of(request), "fault.send_again")
+            return _fault(request, 503, "fault.directory", f"{err} {hint}".strip())
         except ConfigError as err:
             return _fault(request, 409, "fault.configuration", str(err))
 

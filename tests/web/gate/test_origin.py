@@ -38,6 +38,19 @@ class Service:
         raise AssertionError(f"the service is asked for {name}")
 
 
+HOSTS_THAT_ARE_NONE = [
+    "evil.example@localhost",
+    "localhost/ui/",
+    "localhost?x",
+    "localhost#x",
+    "localhost:x",
+    "localhost:80:80",
+    "[::1]x",
+    "local\thost",
+]
+"""Of which a reader of URLs may take localhost for the name."""
+
+
 @pytest.fixture
 def service() -> Service:
     return Service()
@@ -84,7 +97,17 @@ def test_names_of_its_own_are_answered(http: httpx.Client, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "archive.example.evil", "127.0.0.1.evil.example", "[", "[x]", ""]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "archive.example.evil",
+        "127.0.0.1.evil.example",
+        "[",
+        "[x]",
+        "",
+        *HOSTS_THAT_ARE_NONE,
+    ],
 )
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -108,6 +131,7 @@ def test_other_names_are_not(http: httpx.Client, host: str, method: str, path: s
         {"Origin": "null", "Sec-Fetch-Site": "none"},
         {"Origin": "http://["},
         {"Origin": "http://127.0.0.1"},  # another port is another origin
+        {"Origin": "ftp://127.0.0.1:8080", "Host": "127.0.0.1:8080"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -125,6 +149,15 @@ def test_its_own_pages_and_programs_do(http: httpx.Client, service: Service) -> 
     unnamed = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
     assert http.post("/dcm4chee-arc/ctrl/reload", headers=unnamed).status_code == 204
     assert service.reloads == 3
+
+
+def test_a_page_without_tls_is_no_page_of_a_service_with_it() -> None:
+    """Whoever is on the way makes the one, not the other."""
+    url = PublicUrl.parse("https://archive.example")
+    with served(app=guarded_app(ROUTES, public_url=url)) as http:
+        for origin, status_code in (("http://archive.example", 403), ("https://archive.example", 200)):
+            headers = {"Host": "archive.example", "Origin": origin}
+            assert http.post("/ui/devices", headers=headers).status_code == status_code
 
 
 def test_a_name_that_is_missing_is_told_with_what_to_do(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -126,6 +126,31 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(
     assert told.startswith(b"HTTP/1.1 204 ")
 
 
+def test_a_body_whose_end_two_headers_tell_is_refused(http: httpx.Client) -> None:
+    """A proxy that believes the length would take what comes behind for an answer to somebody else."""
+    with connected(http) as client:
+        client.sendall(
+            b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        told = answer(client)
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert told.count(b"HTTP/1.1 ") == 1
+
+
+def test_what_is_no_chunk_behind_an_answer_ends_the_connection(
+    http: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(http) as client:
+        client.sendall(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        told = b""
+        while b"\r\n\r\n" not in told:
+            told += client.recv(4096)
+        client.sendall(b"no chunk\r\n")
+        assert answer(client) == b""
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_client_that_leaves_in_the_middle_is_no_failure(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with connected(http) as client:
         client.sendall(b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc")

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.addresses import PublicUrl, parse_network
+from dcm4py_leading.web.http.forwarded import Forwarded
 
 PROXIES = [parse_network("10.0.0.0/8"), parse_network("fd00::/8")]
 
@@ -134,6 +136,20 @@ def test_a_host_that_is_forwarded_must_be_ours_too() -> None:
 def test_the_public_url_gives_the_scheme_to_requests_for_its_host() -> None:
     assert ask({"Host": "arc.example"}, peer="192.0.2.1").json() == ["192.0.2.1", "https", "arc.example"]
     assert ask({"Host": "archive.example"}, peer="192.0.2.1").json()[1] == "http"
+
+
+def test_a_quoted_text_that_does_not_end_is_looked_at_once() -> None:
+    """A client may send it before the proxy adds what it knows; no octet of it may be looked at again and again."""
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("let in")(scope, receive, send)
+
+    async def ask_it() -> httpx.Response:
+        transport = httpx.ASGITransport(Forwarded(inner, proxies=PROXIES), client=("10.0.0.1", 5))
+        async with httpx.AsyncClient(transport=transport, base_url="http://archive.example") as client:
+            return await client.get("/", headers={"Forwarded": 'for="' + '\\"' * 1_000_000})
+
+    assert asyncio.run(ask_it()).status_code == 400
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.secret_text import masked_passwords
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.coercions.order import Hidden, RuleEntry, hidden_among, in_order
-from dcm4py_leading.web.pages.entry.widgets import CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE
+from dcm4py_leading.web.pages.entry.widgets import CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE, shown_values
 from dcm4py_leading.web.pages.fields.words import uid_in_words
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import (
@@ -62,8 +62,8 @@ class RuleView:
     """In words where there are some."""
     does: tuple[tuple[str, str], ...]
     """Attributes that say what it does, with their values."""
-    matches: Mapping[str, Matching]
-    """What of the directory each condition matches."""
+    conditions: tuple[tuple[str, Matching], ...]
+    """Its conditions, with what of the directory each matches."""
 
 
 class CoercionPages:
@@ -91,7 +91,7 @@ class CoercionPages:
             "title": name_of(owner),
             "is_of_ae": ae is not None,
             "trail": _trail(request, place, ae),
-            "rules": [_view(place, rule, hidden.get(rule.entry.dn), titles) for rule in rules],
+            "rules": [_view(place, rule, at, hidden.get(rule.entry.dn), titles) for rule in rules],
             "add": [(kind, new_address(device_name, kind, at=at)) for kind in ("rule", "rule2")],
             "aes": _aes(place),
             "of_device": coercions_address(device_name),
@@ -152,25 +152,20 @@ def _of_aes(place: Place) -> list[RuleEntry]:
     return [rule for entry in aes for rule in in_order(children_of(entry, place.entries), ())]
 
 
-def _view(place: Place, rule: RuleEntry, hidden: Hidden | None, titles: list[str]) -> RuleView:
+def _view(place: Place, rule: RuleEntry, owner: str, hidden: Hidden | None, titles: list[str]) -> RuleView:
+    """``owner``: of whose rules the page is; a copy goes there."""
     entry = rule.entry
     at = below(entry, place.device)
-    above = below(entry_above(entry, place), place.device)
     kind = "rule" if rule.is_legacy else "rule2"
     return RuleView(
         rule=rule,
         address=entry_address(place.device_name, at),
-        copy=new_address(place.device_name, kind, at=above, copied=at),
+        copy=new_address(place.device_name, kind, at=owner, copied=at),
         delete=delete_address(place.device_name, at),
         hidden=hidden,
         sop_classes=tuple(uid_in_words(uid) or uid for uid in sorted(rule.sop_classes)),
         does=tuple(
-            (entry.spell(name), ", ".join(entry.values(name))) for name in entry if name not in _SHOWN_ELSEWHERE
+            (entry.spell(name), ", ".join(shown_values(entry, name))) for name in entry if name not in _SHOWN_ELSEWHERE
         ),
-        matches={text: matching(text, titles) for text in rule.conditions},
+        conditions=tuple((masked_passwords(text), matching(text, titles)) for text in rule.conditions),
     )
-
-
-def entry_above(entry: Entry, place: Place) -> Entry:
-    """The entry of the device that another one stands below."""
-    return next(found for found in place.entries if found.key == entry.key[1:])

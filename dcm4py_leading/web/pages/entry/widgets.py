@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from dcm4py_leading.config.dn import rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.secret_values import is_secret, masked
+from dcm4py_leading.config.secret_values import masked
+from dcm4py_leading.secret_text import is_secret
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.fields.field import Field, Shape
 from dcm4py_leading.web.pages.fields.reading import tag_of, uid_of

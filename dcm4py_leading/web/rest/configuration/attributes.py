@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.rest.configuration.changes import device_entries
@@ -80,7 +81,8 @@ def _order(entry: Entry) -> tuple[int, str]:
 
 
 def _set(entry: Entry, wanted: str) -> dict[str, str]:
-    pairs = (value.partition("=") for value in sorted(entry.values("dcmProperty")))
+    properties = (masked("dcmProperty", value, entry.values("objectClass")) for value in entry.values("dcmProperty"))
+    pairs = (value.partition("=") for value in sorted(properties))
     told = {
         "type": wanted,
         "id": _first(entry, "dcmAttributeSetID"),

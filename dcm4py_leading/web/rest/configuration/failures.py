@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dcm4py_leading.config.secret_values import is_secret, masked
+from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.errors import (
     ConfigInvalid,
     ConfigUnavailable,
@@ -21,6 +21,7 @@ from dcm4py_leading.errors import (
     WriteError,
     WriteRefused,
 )
+from dcm4py_leading.secret_text import is_secret
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Handler
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from starlette.requests import Request
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.secret_values import is_secret
 from dcm4py_leading.config.writing.state import etag
 from dcm4py_leading.model.bounds import TOLD_ENTRIES
+from dcm4py_leading.secret_text import is_secret
 from dcm4py_leading.web.rest.configuration.failures import Conflict, PreconditionFailed
 
 

@@ -40,6 +40,19 @@ def test_rules_stand_in_order_with_what_hides_them(reader: Reader, directory: Sl
     assert "Nullify Tag: 00104000" in rows[0]
 
 
+def test_no_rule_shows_a_secret(reader: Reader, directory: Slapd) -> None:
+    secrets = {
+        "dcmURI": "xslt:https://me:s3cret@host/x",
+        "dcmProperty": "StudyDescription=https://me:s3cret@host",
+        "userPassword": "s3cret",
+        "objectClass": "extensibleObject",
+    }
+    _add(directory, "Of another schema", **secrets)
+    (_, row) = _rows(reader, PAGE)
+    assert "xslt:https://me:***@host/x" in row
+    assert "s3cret" not in reader.get(PAGE).html
+
+
 def test_rules_of_an_ae_stand_with_those_of_its_device(reader: Reader, directory: Slapd) -> None:
     _add(directory, "Of AE", AE, dcmProperty="ReceivingApplicationEntityTitle=S.*")
     rows = _rows(reader, AE_PAGE)
@@ -47,6 +60,13 @@ def test_rules_of_an_ae_stand_with_those_of_its_device(reader: Reader, directory
     assert "Matches: STORESCP" in rows[0]
     assert "of the device" in rows[1]
     assert "only where Of AE does not apply" in rows[1]
+
+
+def test_a_rule_of_the_device_is_copied_to_the_ae_whose_page_it_is(reader: Reader) -> None:
+    (link,) = reader.get(AE_PAGE).tree.xpath("//a[starts-with(., 'Copy to DCM4CHEE')]/@href")
+    assert reader.get(link).send("save", cn="Of AE").status == 200
+    rows = _rows(reader, AE_PAGE)
+    assert "of the AE" in next(row for row in rows if "Of AE" in row)
 
 
 def test_each_rule_can_be_edited_copied_and_deleted(reader: Reader) -> None:

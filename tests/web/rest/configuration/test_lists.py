@@ -48,6 +48,7 @@ dcmAttributeSetType: QIDO_RS
 dcmAttributeSetNumber: 2
 dcmTag: 00100010
 dcmProperty: key=value
+dcmProperty: token=s3cret
 dcmProperty: id=never
 
 dn: dcmAttributeSetID=first+dcmAttributeSetType=QIDO_RS,{DEVICE}
@@ -183,7 +184,7 @@ def test_own_aes_and_own_name(rest: httpx.Client) -> None:
 def test_attribute_sets_of_a_type_are_told_by_number_without_tags(rest: httpx.Client) -> None:
     assert rest.get(f"{ARC}/attribute-set/QIDO_RS").json() == [
         {"type": "QIDO_RS", "id": "first", "title": "First", "description": "The first"},
-        {"type": "QIDO_RS", "id": "other", "key": "value"},
+        {"type": "QIDO_RS", "id": "other", "key": "value", "token": "***"},
     ]
     assert rest.get(f"{ARC}/attribute-set/WADO_RS").json() == []
     assert rest.get(f"{ARC}/attribute-set/NONE").status_code == 404
