@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bounds_docs
+from scripts import bounds_docs, field_help
 from scripts.config_docs import TARGET, document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,6 +70,10 @@ def test_paths_are_told_from_other_code():
 
 def test_configuration_reference_is_up_to_date():
     assert TARGET.read_text("utf-8") == document(), "run scripts/config_docs.py"
+
+
+def test_help_of_the_fields_is_generated():
+    assert field_help.TARGET.read_text("utf-8") == field_help.document(), "run scripts/field_help.py"
 
 
 def test_table_of_bounds_is_up_to_date():

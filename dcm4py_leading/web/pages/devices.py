@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.model.bounds import LISTED_DEVICES
+from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.places import device_address
 from dcm4py_leading.web.pages.render import render
@@ -56,6 +57,7 @@ class DevicesPage:
             "before": max(start - LISTED_DEVICES, 0) if start else None,
             "after": start + LISTED_DEVICES if start + LISTED_DEVICES < len(devices) else None,
             "own_device": self._own_device,
+            "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }
         return render(request, "devices.html", context)
 

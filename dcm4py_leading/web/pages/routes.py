@@ -20,6 +20,7 @@ from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
+from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import DEVICES, NoSuchPage
@@ -38,6 +39,7 @@ def page_routes(
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
     entries, deleting = EntryPages(editor, service, titles), Deleting(editor, service, titles)
+    new_device = NewDevice(editor, service, titles)
     coercions = CoercionPages(editor, titles)
 
     def seen(path: str, handler: Handler, role: Role = Role.VIEWER) -> Route:
@@ -50,6 +52,8 @@ def page_routes(
     return [
         seen("/ui/", lambda _: RedirectResponse(DEVICES)),
         seen(DEVICES, devices.show),
+        seen("/ui/new-device", new_device.show, Role.ADMINISTRATOR),
+        sent("/ui/new-device", new_device.make),
         sent("/ui/check", check, looking),
         sent("/ui/matches", coercions.matches, looking),
         seen("/ui/control", control.show),

@@ -29,6 +29,8 @@ def test_viewer_sees_everything_and_changes_nothing(directory: Slapd, tmp_path_f
         assert not page.tree.xpath("//main//button[@name='action'][@value='save']")
         assert page.send("save", dcmLeadingCFindSCP="OTHER").status == 403
         assert reader.get("/ui/control").status == 200
+        assert reader.client.post("/ui/new-device").status_code == 403
+        assert "New device" not in reader.get("/ui/devices").text
         for path in ("/ui/control/reload", "/ui/control/stop", "/ui/control/abort"):
             assert reader.client.post(path).status_code == 403
         assert reader.service.reloads == 0

@@ -49,12 +49,15 @@
     const colour = (name) => style.getPropertyValue(name).trim();
     const data = [[], []];
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-    const size = () => ({ width: place.clientWidth, height: place.clientHeight - 32 });
+    const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const times = (_, seconds) => seconds.map((one) => clock.format(new Date(one * 1000)));
+    const size = () => ({ width: place.clientWidth, height: place.clientHeight });
     const drawn = new window.uPlot(
       {
         ...size(),
         scales: { x: { range: () => [Date.now() / 1000 - 600, Date.now() / 1000] }, y: { range: (_, low, high) => [0, Math.max(4, high)] } },
-        axes: [axis, { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }],
+        legend: { show: false },
+        axes: [{ ...axis, values: times, space: 80 }, { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }],
         series: [{}, { label: place.dataset.label, stroke: colour("--accent"), width: 2, paths: window.uPlot.paths.stepped({ align: 1 }) }],
       },
       data,

@@ -19,6 +19,10 @@ class Editing(Protocol):
         """Why nothing can be saved, in words; None when it can."""
         ...
 
+    def device_dn(self, device_name: str) -> str:
+        """Where the device of that name is, or would be."""
+        ...
+
     def devices(self) -> Sequence[Entry]:
         """All dicomDevice entries with the attributes that a list shows."""
         ...

@@ -91,7 +91,7 @@ class CoercionPages:
             "title": name_of(owner),
             "is_of_ae": ae is not None,
             "trail": _trail(request, place, ae),
-            "rules": [_view(place, rule, hidden.get(rule.entry.dn), titles) for rule in rules],
+            "rules": [_view(place, rule, at, hidden.get(rule.entry.dn), titles) for rule in rules],
             "add": [(kind, new_address(device_name, kind, at=at)) for kind in ("rule", "rule2")],
             "aes": _aes(place),
             "of_device": coercions_address(device_name),
@@ -152,15 +152,15 @@ def _of_aes(place: Place) -> list[RuleEntry]:
     return [rule for entry in aes for rule in in_order(children_of(entry, place.entries), ())]
 
 
-def _view(place: Place, rule: RuleEntry, hidden: Hidden | None, titles: list[str]) -> RuleView:
+def _view(place: Place, rule: RuleEntry, owner: str, hidden: Hidden | None, titles: list[str]) -> RuleView:
+    """``owner``: of whose rules the page is; a copy goes there."""
     entry = rule.entry
     at = below(entry, place.device)
-    above = below(entry_above(entry, place), place.device)
     kind = "rule" if rule.is_legacy else "rule2"
     return RuleView(
         rule=rule,
         address=entry_address(place.device_name, at),
-        copy=new_address(place.device_name, kind, at=above, copied=at),
+        copy=new_address(place.device_name, kind, at=owner, copied=at),
         delete=delete_address(place.device_name, at),
         hidden=hidden,
         sop_classes=tuple(uid_in_words(uid) or uid for uid in sorted(rule.sop_classes)),
@@ -169,8 +169,3 @@ def _view(place: Place, rule: RuleEntry, hidden: Hidden | None, titles: list[str
         ),
         conditions=tuple((masked_passwords(text), matching(text, titles)) for text in rule.conditions),
     )
-
-
-def entry_above(entry: Entry, place: Place) -> Entry:
-    """The entry of the device that another one stands below."""
-    return next(found for found in place.entries if found.key == entry.key[1:])

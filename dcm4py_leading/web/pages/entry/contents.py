@@ -45,9 +45,10 @@ class Contents:
 def contents_of(place: Place) -> list[Contents]:
     """The tables of an entry. Coercion rules are not among them: they have a page of their own."""
     is_device, is_ae = not place.at, place.entry.is_a("dicomNetworkAE")
+    is_archive = place.device.is_a("dcmArchiveDevice")
     found = []
     for kind, entries in by_kind(place.children):
-        may_be = (is_device and kind.below_device) or (is_ae and kind.below_ae)
+        may_be = (is_archive or not kind.of_archive) and (kind.below_device if is_device else is_ae and kind.below_ae)
         if kind.key not in RULES and (entries or may_be):
             listed = tuple(_listed(place, kind, entry) for entry in entries)
             add = new_address(place.device_name, kind.key, at=place.at)

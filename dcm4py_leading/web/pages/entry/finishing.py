@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.writing.plan import Plan
 from dcm4py_leading.web.pages.changing.attempt import Outcome, Reloadable, reloaded
 from dcm4py_leading.web.pages.entry.kinds import RULES
 from dcm4py_leading.web.pages.entry.sheet import Sheet
@@ -53,10 +54,15 @@ def finished(
         }
         return render(request, "saved.html", context)
     if action == "ldif" and outcome.plan is not None:
-        name = "".join(char for char in sheet.place.device_name if char.isascii() and (char.isalnum() or char in "-_"))
-        disposition = {"Content-Disposition": f'attachment; filename="{name or "change"}.ldif"'}
-        return PlainTextResponse(outcome.plan.ldif, headers=disposition)
+        return taken_away(outcome.plan)
     return None
+
+
+def taken_away(plan: Plan) -> Response:
+    """The LDIF of a change, to be kept as a file."""
+    name = "".join(char for char in plan.device_name if char.isascii() and (char.isalnum() or char in "-_"))
+    disposition = {"Content-Disposition": f'attachment; filename="{name or "change"}.ldif"'}
+    return PlainTextResponse(plan.ldif, headers=disposition)
 
 
 def trail_of(request: Request, sheet: Sheet) -> list[Link]:

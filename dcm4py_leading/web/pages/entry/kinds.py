@@ -24,6 +24,8 @@ class Kind:
     """Attributes that a table of such entries shows."""
     below_device: bool = True
     below_ae: bool = False
+    of_archive: bool = False
+    """Of a device with the class dcmArchiveDevice; others need none."""
 
     def dn(self, naming: Mapping[str, str], parent: str) -> str:
         """The DN of an entry with these values of its naming attributes."""
@@ -52,6 +54,7 @@ KINDS: tuple[Kind, ...] = (
         naming=("cn",),
         listed=("dcmDIMSE", "dicomTransferRole", "dcmLeadingCFindSCP"),
         below_ae=True,
+        of_archive=True,
     ),
     Kind(
         key="rule2",
@@ -59,30 +62,35 @@ KINDS: tuple[Kind, ...] = (
         naming=("cn",),
         listed=("dcmDIMSE", "dicomTransferRole", "dcmURI"),
         below_ae=True,
+        of_archive=True,
     ),
     Kind(
         key="storage",
         object_class="dcmStorage",
         naming=("dcmStorageID",),
         listed=("dcmURI", "dcmReadOnly"),
+        of_archive=True,
     ),
     Kind(
         key="attribute_set",
         object_class="dcmAttributeSet",
         naming=("dcmAttributeSetID", "dcmAttributeSetType"),
         listed=("dcmAttributeSetType", "dicomInstalled"),
+        of_archive=True,
     ),
     Kind(
         key="attribute_filter",
         object_class="dcmAttributeFilter",
         naming=("dcmEntity",),
         listed=("dcmAttributeUpdatePolicy",),
+        of_archive=True,
     ),
     Kind(
         key="view",
         object_class="dcmQueryRetrieveView",
         naming=("dcmQueryRetrieveViewID",),
         listed=("dcmHideNotRejectedInstances",),
+        of_archive=True,
     ),
     Kind(
         key="capability",

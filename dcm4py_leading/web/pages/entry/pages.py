@@ -18,7 +18,15 @@ from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, 
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
 from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
-from dcm4py_leading.web.pages.entry.sheet import REQUIRED, Sheet, faults_in, new_sheet, sheet_of, typed_into
+from dcm4py_leading.web.pages.entry.sheet import (
+    REQUIRED,
+    Sheet,
+    faults_in,
+    new_sheet,
+    sheet_of,
+    stored_faults,
+    typed_into,
+)
 from dcm4py_leading.web.pages.entry.suggestions import options_of, suggested
 from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, FieldView, Suggested, faults_of, tasks_view
 from dcm4py_leading.web.pages.entry.widgets import Widget
@@ -56,7 +64,9 @@ class EntryPages:
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
-        return self._page(request, sheet_of(self._place(request)))
+        place = self._place(request)
+        faults = Faults(errors=stored_faults(place.entry), warnings={})
+        return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
         """What was typed into it, previewed, offered as LDIF, or saved."""
@@ -242,11 +252,12 @@ def _conflict(request: Request, sheet: Sheet, clashes: Sequence[Clash], form: Fo
 
 
 def _coercions(sheet: Sheet) -> tuple[str, int] | None:
-    """The page of the rules of a device or AE, and how many there are; None for other entries."""
+    """The page of the rules of a device or AE, and how many there are; None where none are to be expected."""
     place = sheet.place
     if sheet.is_new or (place.at and not sheet.entry.is_a("dicomNetworkAE")):
         return None
-    return rules_address(place, place.entry), len(rules_below(place.entry, place.entries))
+    count = len(rules_below(place.entry, place.entries))
+    return (rules_address(place, place.entry), count) if count or place.device.is_a("dcmArchiveDevice") else None
 
 
 def _copy_address(sheet: Sheet) -> str:

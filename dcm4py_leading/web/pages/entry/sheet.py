@@ -79,5 +79,10 @@ def faults_in(entry: Entry, changed: Mapping[str, Values]) -> dict[str, list[str
     return found
 
 
+def stored_faults(entry: Entry) -> dict[str, list[str]]:
+    """What is wrong with values that the directory has and that can be typed anew; by attribute."""
+    return faults_in(entry, {name: values for name in _typable(entry, is_new=False) if (values := entry.values(name))})
+
+
 def _typable(entry: Entry, *, is_new: bool) -> list[str]:
     return [name for name, (_, widget) in widgets_of(entry, is_new=is_new).items() if widget is not Widget.SHOWN]

@@ -50,6 +50,8 @@ class FieldView:
     suggestions: str = ""
     """The id of the datalist; empty where nothing is suggested."""
     more: int = _MORE_ROWS
+    is_name: bool = False
+    """It names the entry, which is there already."""
 
     @property
     def name(self) -> str:
@@ -123,6 +125,7 @@ def tasks_view(
 ) -> list[tuple[str, list[FieldView]]]:
     """Fields by task. ``values`` win over those of the entry; ``options`` are those of attributes that have some."""
     widgets = widgets_of(entry, is_new=is_new)
+    names = frozenset() if is_new else naming_attributes(entry)
 
     def view(field: Field) -> FieldView:
         widget = widgets[field.attribute][1]
@@ -140,6 +143,7 @@ def tasks_view(
             options=tuple(options.get(field.attribute, ())) or _choices(field, shown),
             suggestions=_suggestions(field),
             more=more,
+            is_name=field.attribute in names,
         )
 
     return [(task, [view(field) for field in fields]) for task, fields in by_task(fields_of(entry))]

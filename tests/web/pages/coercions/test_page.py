@@ -62,6 +62,13 @@ def test_rules_of_an_ae_stand_with_those_of_its_device(reader: Reader, directory
     assert "only where Of AE does not apply" in rows[1]
 
 
+def test_a_rule_of_the_device_is_copied_to_the_ae_whose_page_it_is(reader: Reader) -> None:
+    (link,) = reader.get(AE_PAGE).tree.xpath("//a[starts-with(., 'Copy to DCM4CHEE')]/@href")
+    assert reader.get(link).send("save", cn="Of AE").status == 200
+    rows = _rows(reader, AE_PAGE)
+    assert "of the AE" in next(row for row in rows if "Of AE" in row)
+
+
 def test_each_rule_can_be_edited_copied_and_deleted(reader: Reader) -> None:
     page = reader.get(PAGE)
     links = page.tree.xpath("//caption[text()='Rules in order']/..//a/@href")

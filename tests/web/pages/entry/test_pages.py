@@ -116,6 +116,47 @@ def test_a_wrong_value_is_told_at_its_field_and_kept(reader: Reader, directory: 
     assert directory.entry(DEVICE)[TIMEOUT.lower()] == ["PT5M"]
 
 
+def test_a_wrong_value_of_the_directory_is_told_before_anything_is_typed(reader: Reader, directory: Slapd) -> None:
+    _modified(directory, DEVICE, TIMEOUT, "5 minutes")
+    page = reader.get(PAGE)
+    assert page.status == 200
+    assert "expected an ISO 8601 duration" in page.tree.get_element_by_id(f"e-{TIMEOUT}").text_content()
+
+
+def test_a_name_that_other_archives_use_is_no_fault(reader: Reader, directory: Slapd) -> None:
+    directory.load(f"dn: dcmEntity=MPPS,{DEVICE}\nobjectClass: dcmAttributeFilter\ndcmEntity: MPPS\ndcmTag: 00100010\n")
+    page = reader.get(f"{PAGE}/entry?at=dcmEntity%3DMPPS")
+    assert page.status == 200
+    assert not page.tree.xpath("//*[@class='error']")
+    assert "To rename: copy, then delete" in page.text
+
+
+def test_with_errors_in_the_directory_it_is_not_said_that_a_change_does_nothing(
+    reader: Reader, directory: Slapd
+) -> None:
+    _modified(directory, DEVICE, TIMEOUT, "5 minutes")
+    preview = reader.get(RULE).send("preview", dcmRulePriority="1").tree.get_element_by_id("preview").text_content()
+    assert "cannot be told: there are errors" in preview
+    assert "acts on nothing" not in preview
+
+
+def test_what_an_error_hides_is_not_called_mended(reader: Reader, directory: Slapd) -> None:
+    directory.load(
+        f"dn: cn=mpps,{DEVICE}\nobjectClass: dcmArchiveAttributeCoercion\ncn: mpps\ndcmDIMSE: N_CREATE_RQ\n"
+        "dicomTransferRole: SCU\ndcmNullifyTag: 00104000\n"
+    )
+    page = reader.get(RULE).send("preview", **{"dcmProperty.value": "("})
+    assert page.status == 422
+    assert "What it mends" not in page.text
+
+
+def test_a_viewer_is_offered_nothing_of_an_archive(reader: Reader) -> None:
+    page = reader.get("/ui/devices/storescp")
+    assert page.tree.xpath("//a[contains(@href, 'kind=ae')]")
+    assert not page.tree.xpath("//a[contains(@href, 'kind=storage')]")
+    assert "Coercion rules" not in page.tree.xpath("//h2/text()")
+
+
 def test_what_a_reload_would_refuse_is_not_saved(reader: Reader, directory: Slapd) -> None:
     page = reader.get(PAGE).send("save", **{TIMEOUT: "", SIZE: "0"})
     assert page.status == 422

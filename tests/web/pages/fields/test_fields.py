@@ -14,13 +14,8 @@ from dcm4py_leading.web.pages.fields.reading import tag_of, uid_of
 from dcm4py_leading.web.pages.fields.tasks import OTHER
 from dcm4py_leading.web.pages.fields.words import duration_in_words, tag_in_words, uid_in_words
 from dcm4py_leading.web.pages.texts import Language, catalogue
-from scripts.field_help import TARGET, document
 
 CLASSES = list(dict.fromkeys(object_class.name for object_class in OBJECT_CLASSES))
-
-
-def test_help_is_up_to_date() -> None:
-    assert TARGET.read_text("utf-8") == document(), "run scripts/field_help.py"
 
 
 @pytest.mark.parametrize("object_class", CLASSES)
