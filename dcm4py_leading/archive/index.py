@@ -53,6 +53,20 @@ class IndexedInstance(NamedTuple):
         return merged(self.encoded_attributes)
 
 
+class IndexedStudy(NamedTuple):
+    """One study, and what the index says about it."""
+
+    pk: int
+    """Grows from study to study, in the order in which they came into the index."""
+    encoded_attributes: tuple[bytes, ...]
+    """Those of patient and study; see `attributes.decode`."""
+
+    @property
+    def attributes(self) -> Dataset:
+        """A new data set of all that the index keeps for it."""
+        return merged(self.encoded_attributes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """One entity that a query found."""
@@ -92,7 +106,7 @@ class Index:
         self._database.close()
 
     def keeper(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> Keeper:
-        """What takes from an object that which the index keeps by these filters, and knows whose it is."""
+        """Keeper: takes from an object what the index keeps by these filters, and knows whose it is."""
         keeper = self._keeper
         if keeper.identification != identification or (keeper.filters is not filters and keeper.filters != filters):
             self._keeper = keeper = Keeper(filters, identification)
@@ -128,7 +142,7 @@ class Index:
         return self._writer.store(new, policies)
 
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
-        """Whether that instance is known to be at that location. Raises IndexUnavailable."""
+        """True if that instance is known to be at that location. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             return is_stored(connection, sop_instance_uid, storage_id, path)
 
@@ -138,7 +152,7 @@ class Index:
             return forms.storage_ids(connection)
 
     def count(self, query: Query, *, most: int | None = None) -> int:
-        """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
+        """Number of entities that match, counted up to ``most``. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             return forms.count(connection, query, most)
 
@@ -167,6 +181,15 @@ class Index:
         with self._database.reading() as connection:
             rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
             return list(_matches(connection, query, [rows[pk] for pk in pks if pk in rows]))
+
+    def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
+        """The next studies above a primary key, ``most`` at most; ``since`` is a Study Date as YYYYMMDD.
+
+        So all can be walked, with a state of the index for each page. Raises IndexUnavailable.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.studies_after(pk, most, since)).all()
+        return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
@@ -226,7 +249,7 @@ class _Computed:
 
 @dataclass(frozen=True, slots=True)
 class _Above:
-    """What all instances of a series have in common."""
+    """Values that all instances of a series have in common."""
 
     study_instance_uid: UID
     series_instance_uid: UID

@@ -53,12 +53,12 @@ def levels_to(level: Level) -> tuple[Level, ...]:
 
 
 def pk_label(level: Level) -> str:
-    """How `matches` calls the primary key of a level."""
+    """Name that `matches` gives to the primary key of a level."""
     return f"{level.value.lower()}_pk"
 
 
 def attributes_label(level: Level) -> str:
-    """How `matches` calls the attributes of a level."""
+    """Name that `matches` gives to the attributes of a level."""
     return f"{level.value.lower()}_attributes"
 
 
@@ -81,6 +81,17 @@ NEXT_STORAGE = select(func.min(instance.c.storage_id)).where(instance.c.storage_
 """The storage of an instance that comes next in order: as many look-ups in an index as there are storages."""
 
 
+def studies_after(pk: int, most: int, since: str | None) -> Select[int, bytes, bytes]:
+    """Primary key, attributes of the patient and of the study, of ``most`` studies above ``pk``, in that order.
+
+    ``since`` is a Study Date as YYYYMMDD: of that day or later.
+    """
+    rows = select(study.c.pk, patient.c.attributes, study.c.attributes).select_from(_joined(Level.STUDY))
+    rows = rows.where(study.c.pk > pk).order_by(study.c.pk).limit(most)
+    # An expression has no index: all of that date would be sorted for each page.
+    return rows if since is None else rows.where(study.c.study_date.concat("") >= since)
+
+
 @lru_cache(maxsize=8)
 def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     """The rows of `matches` for the entities `PKS`, in no order."""
@@ -99,7 +110,7 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 
 def count(query: Query, most: int | None = None) -> Select[int]:
-    """How many rows match; none beyond ``most`` is looked at."""
+    """Statement that counts the rows that match; none beyond ``most`` is looked at."""
     # One index alone is walked until there are enough; of several, SQLite might walk the longer one.
     has_choice = sum(condition.tag in _INDEXED for condition in query.conditions) > 1
     conditions = _where(query, _listed(query) if has_choice else ())
@@ -234,7 +245,7 @@ def _listed(query: Query) -> Sequence[Condition]:
 
 
 def _is_open(matching: Matching) -> bool:
-    """Whether much of an index is walked for it."""
+    """True if much of an index is walked for this condition."""
     match matching:
         case Range(low, high):
             return low is None or high is None
