@@ -26,6 +26,7 @@ from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.screen import screen
 from dcm4py_leading.config.show import describe
 from dcm4py_leading.config.watch import Pace
+from dcm4py_leading.drift_command import add_drift_command
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
 from dcm4py_leading.explain_command import add_explain_command
@@ -270,6 +271,7 @@ def show(site: Site, as_json: bool) -> None:
 
 
 add_explain_command(main)
+add_drift_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
 add_user_commands(main)

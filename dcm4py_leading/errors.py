@@ -23,6 +23,7 @@ Named by who is at fault and who can act::
     |  |  +- TooMuchInflated     0xA700, a deflated one for which there is no room at present
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    +- DriftNotResumed           a comparison cannot go on from what its state file says
     +- LoginError                over HTTP; told to whoever wants to log in
     |  +- LoginRefused           wrong user, wrong password or no role: 401
     |  +- LoginThrottled         too many wrong ones: 429
@@ -118,6 +119,10 @@ class DocumentInvalid(Dcm4pyError):
     def __init__(self, faults: Iterable[DocumentFault]) -> None:
         self.faults: tuple[DocumentFault, ...] = tuple(faults)
         super().__init__("; ".join(map(str, self.faults)))
+
+
+class DriftNotResumed(Dcm4pyError):
+    """A comparison with a leading archive cannot go on from what its state file says."""
 
 
 class ConfigError(Dcm4pyError):

@@ -53,6 +53,20 @@ class IndexedInstance(NamedTuple):
         return merged(self.encoded_attributes)
 
 
+class IndexedStudy(NamedTuple):
+    """One study, and what the index says about it."""
+
+    pk: int
+    """Grows from study to study, in the order in which they came into the index."""
+    encoded_attributes: tuple[bytes, ...]
+    """Those of patient and study; see `attributes.decode`."""
+
+    @property
+    def attributes(self) -> Dataset:
+        """A new data set of all that the index keeps for it."""
+        return merged(self.encoded_attributes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """One entity that a query found."""
@@ -167,6 +181,15 @@ class Index:
         with self._database.reading() as connection:
             rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
             return list(_matches(connection, query, [rows[pk] for pk in pks if pk in rows]))
+
+    def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
+        """The next studies above a primary key, ``most`` at most; ``since`` is a Study Date as YYYYMMDD.
+
+        So all can be walked, with a state of the index for each page. Raises IndexUnavailable.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.studies_after(pk, most, since)).all()
+        return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""

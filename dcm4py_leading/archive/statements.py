@@ -81,6 +81,17 @@ NEXT_STORAGE = select(func.min(instance.c.storage_id)).where(instance.c.storage_
 """The storage of an instance that comes next in order: as many look-ups in an index as there are storages."""
 
 
+def studies_after(pk: int, most: int, since: str | None) -> Select[int, bytes, bytes]:
+    """Primary key, attributes of the patient and of the study, of ``most`` studies above ``pk``, in that order.
+
+    ``since`` is a Study Date as YYYYMMDD: of that day or later.
+    """
+    rows = select(study.c.pk, patient.c.attributes, study.c.attributes).select_from(_joined(Level.STUDY))
+    rows = rows.where(study.c.pk > pk).order_by(study.c.pk).limit(most)
+    # An expression has no index: all of that date would be sorted for each page.
+    return rows if since is None else rows.where(study.c.study_date.concat("") >= since)
+
+
 @lru_cache(maxsize=8)
 def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     """The rows of `matches` for the entities `PKS`, in no order."""

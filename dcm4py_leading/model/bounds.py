@@ -254,6 +254,11 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 
 Beyond: the others are told as they are when their page is made."""
 
+DRIFT_PATIENCE_SECONDS: Final = 300.0
+"""Time for which the command `drift` asks a leading archive again that gives no answer.
+
+Beyond: it ends; with `--resume` it can be called again and goes on."""
+
 # -- On the wire
 
 SENT_PDU_LEAST_BYTES: Final = 1024

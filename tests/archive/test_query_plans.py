@@ -156,3 +156,12 @@ def test_the_storages_of_all_instances_are_read_from_an_index(connection: Connec
 def test_matches_that_come_late_are_read_by_their_primary_keys(connection: Connection, level: Level) -> None:
     steps = plan(connection, statements.rows_of(level), {statements.PKS: [1, 2]})
     assert not any(map(is_scan, steps))
+
+
+@pytest.mark.parametrize("since", [None, "20260101"])
+def test_page_of_a_walk_over_all_studies_begins_where_the_last_one_ended(
+    connection: Connection, since: str | None
+) -> None:
+    steps = plan(connection, statements.studies_after(5, 100, since))
+    assert steps[0] == "SEARCH study USING INTEGER PRIMARY KEY (rowid>?)"
+    assert not any(is_scan(step) or "TEMP B-TREE" in step for step in steps)

@@ -1,0 +1,1 @@
+"""How much of what the archive holds is not as the leading archive says. Nothing is changed."""

@@ -1,0 +1,148 @@
+"""The questions to the leading archive: by UID lists, not more a second than are allowed, and again when it is down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dcm4py_leading.coercion.question import LeadingAnswer
+from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingUnavailable, LeadingUnreadable
+from dcm4py_leading.leading.query import LeadingQuery
+from dcm4py_leading.leading.readable import page_of
+from dcm4py_leading.leading.uid_list import Page, UidLists
+from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import UID, AETitle, Tag
+
+LOG = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who is asked by whom, for what."""
+
+    leading_cfind_scp: AETitle
+    local_ae: ApplicationEntity
+    return_keys: frozenset[Tag]
+    timeout: timedelta
+    """How long one C-FIND may take."""
+
+
+class Throttle:
+    """Lets through not more than so many a second, evenly; for one thread."""
+
+    def __init__(self, per_second: float, *, clock: Callable[[], float], wait: Callable[[float], None]) -> None:
+        """``clock`` counts seconds and never goes back; ``wait`` waits for some."""
+        self._seconds = 1 / per_second
+        self._clock = clock
+        self._wait = wait
+        self._next: float | None = None
+
+    def take(self) -> None:
+        """Wait until the next one is due. What was not used before is not made up for."""
+        now = self._clock()
+        if self._next is not None and now < self._next:
+            self._wait(self._next - now)
+            now = self._next
+        self._next = now + self._seconds
+
+
+class Asker:
+    """Asks one leading archive about studies, a page at a time; for one thread."""
+
+    def __init__(
+        self,
+        query: LeadingQuery,
+        asked: Asked,
+        throttle: Throttle,
+        *,
+        clock: Callable[[], float],
+        wait: Callable[[float], None],
+    ) -> None:
+        """``clock`` counts seconds and never goes back; ``wait`` waits for some."""
+        self._query = query
+        self._asked = asked
+        self._throttle = throttle
+        self._clock = clock
+        self._wait = wait
+        self._lists = UidLists()
+
+    def answers(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
+        """The answer for each study.
+
+        An archive that gives no answer at all is asked again, after pauses. What it refuses, study by study, while it
+        answers others, or for as long as that, stays refused. Raises LeadingUnavailable when it gave no answer for
+        DRIFT_PATIENCE_SECONDS.
+        """
+        answers: dict[UID, LeadingAnswer] = {}
+        waiting = list(uids)
+        patient_until: float | None = None
+        pause = _FIRST_PAUSE_SECONDS
+        while waiting:
+            got = self._ask_each_if_refused(waiting)
+            answers |= got
+            lost = [uid for uid in waiting if _is_lost(got[uid])]
+            if len(lost) < len(waiting):  # it is there
+                lost = [uid for uid in lost if not isinstance(got[uid], LeadingQueryFailed)]
+                patient_until, pause = None, _FIRST_PAUSE_SECONDS
+            waiting = lost
+            if not waiting:
+                break
+            reason = got[waiting[0]]
+            now = self._clock()
+            if patient_until is None:
+                patient_until = now + DRIFT_PATIENCE_SECONDS
+                LOG.warning("leading archive %s will be asked again: %s", self._asked.leading_cfind_scp, reason)
+            elif now >= patient_until:
+                waiting = [uid for uid in waiting if not isinstance(got[uid], LeadingQueryFailed)]
+                for uid in waiting:
+                    if isinstance(failure := got[uid], LeadingUnavailable):
+                        raise failure
+            self._wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return answers
+
+    def _ask_each_if_refused(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
+        """The answers; where a question for several was refused, each is asked for by itself."""
+        answers = self._ask(uids)
+        refused = [uid for uid in uids if isinstance(answers[uid], LeadingQueryFailed)]
+        if len(uids) > 1:
+            for uid in refused:
+                answers |= self._ask([uid])
+                if isinstance(answers[uid], LeadingUnavailable) and not _is_of_the_study(answers[uid]):
+                    break  # it is down by now
+        return answers
+
+    def _ask(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
+        try:
+            return self._lists.fetch(self._asked.leading_cfind_scp, uids, self._find)
+        except LeadingUnavailable as err:
+            return dict.fromkeys(uids, err)
+
+    def _find(self, uids: Sequence[UID]) -> Page:
+        asked = self._asked
+        self._throttle.take()
+        responses = self._query.find_studies(
+            asked.leading_cfind_scp, asked.local_ae, uids, asked.return_keys, timeout=asked.timeout
+        )
+        return page_of(
+            responses,
+            scp=asked.leading_cfind_scp,
+            asked_for=uids,
+            return_keys=asked.return_keys,
+            default_character_set=asked.local_ae.settings.default_character_set,
+        )
+
+
+def _is_lost(answer: LeadingAnswer) -> bool:
+    """True if another try may bring an answer."""
+    return isinstance(answer, LeadingUnavailable) and not isinstance(answer, LeadingMismatch | LeadingUnreadable)
+
+
+def _is_of_the_study(answer: LeadingAnswer) -> bool:
+    """True if the archive is there, and its answer is no good."""
+    return isinstance(answer, LeadingQueryFailed | LeadingMismatch | LeadingUnreadable)

@@ -1,0 +1,79 @@
+"""The counts of a comparison: by outcome, attribute and month of the study. Of bounded size, without patient data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dcm4py_leading.service.drift.comparison import Compared, Outcome
+
+NO_MONTH = "none"
+"""Stands for the month of a study without a Study Date, or with one that is none."""
+
+
+class Summary:
+    """What has been counted so far. A month is YYYY-MM of Study Date."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.stale_by_month: Counter[str] = Counter()
+        self.stale_by_attribute: dict[str, Counter[str]] = {}
+        """For each attribute that differs, by month."""
+
+    @property
+    def studies(self) -> int:
+        """How many have been compared."""
+        return self.outcomes.total()
+
+    def add(self, compared: Compared, month: str) -> None:
+        """Count one study."""
+        self.outcomes[compared.outcome] += 1
+        if compared.outcome is Outcome.STALE:
+            self.stale_by_month[month] += 1
+        for attribute in compared.attributes:
+            self.stale_by_attribute.setdefault(attribute, Counter())[month] += 1
+
+    def to_json(self) -> Mapping[str, Any]:
+        """All of it."""
+        return {
+            "outcomes": {outcome.value: self.outcomes[outcome] for outcome in Outcome},
+            "staleByMonth": dict(self.stale_by_month),
+            "staleByAttribute": {attribute: dict(months) for attribute, months in self.stale_by_attribute.items()},
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Summary:
+        """What `to_json` gave. Raises KeyError, ValueError, TypeError, AttributeError where it did not."""
+        summary = cls()
+        summary.outcomes.update({Outcome(name): int(count) for name, count in said["outcomes"].items()})
+        summary.stale_by_month.update({str(month): int(count) for month, count in said["staleByMonth"].items()})
+        for attribute, months in said["staleByAttribute"].items():
+            counts = Counter({str(month): int(count) for month, count in months.items()})
+            summary.stale_by_attribute[str(attribute)] = counts
+        return summary
+
+    def lines(self) -> Iterator[str]:
+        """For people: outcomes, attributes with the months since when and until when, months."""
+        for outcome in Outcome:
+            yield f"{outcome.value:<10} {self.outcomes[outcome]:>9,}  {_MEANING[outcome]}"
+        if self.stale_by_attribute:
+            yield ""
+            yield f"{'stale by attribute':<36} {'studies':>9}  of months"
+            for attribute, months in sorted(self.stale_by_attribute.items(), key=lambda item: -item[1].total()):
+                first, last = min(months), max(m for m in months if m != NO_MONTH or len(months) == 1)
+                span = first if first == last else f"{first} to {last}"
+                yield f"{attribute:<36} {months.total():>9,}  {span}"
+            yield ""
+            yield f"{'stale by month of Study Date':<36} {'studies':>9}"
+            for month, count in sorted(self.stale_by_month.items()):
+                yield f"{month:<36} {count:>9,}"
+
+
+_MEANING: Mapping[Outcome, str] = {
+    Outcome.CURRENT: "as the leading archive says",
+    Outcome.STALE: "the leading archive says otherwise",
+    Outcome.UNKNOWN: "the leading archive does not know them",
+    Outcome.UNUSABLE: "its answer cannot be used",
+    Outcome.UNASKED: "could not be asked for",
+}

@@ -1,0 +1,216 @@
+"""``dcm4py-leading drift``, of an index on the disk and a leading archive on the wire."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from pydicom import Dataset
+
+from dcm4py_leading import drift_command
+from dcm4py_leading.__main__ import main
+from dcm4py_leading.archive.data_directory import open_index
+from dcm4py_leading.archive.query import Query
+from dcm4py_leading.compose import check
+from dcm4py_leading.model.values import Level
+from tests.fixtures.archive import make_header, store
+from tests.fixtures.proxy import stand_in_front_of
+from tests.fixtures.scripted import Answer, LeadingScp, knows
+from tests.fixtures.service import Seed
+
+STUDIES = 7
+FAST = ("--rate", "1000")
+
+
+@pytest.fixture
+def filled(seed: Seed) -> Seed:
+    """The seed's archive with studies, and the rule for its leading archive."""
+    seed.lead()
+    filters = dict(check(seed.site).snapshot.device.archive.attribute_filters)
+    index = open_index(seed.data_dir, may_upgrade=True)
+    for number in range(1, STUDIES + 1):
+        uid = f"1.2.{number}"
+        date = f"20260{number}01"
+        header = make_header(uid, f"{uid}.1", f"{uid}.1.1", PatientID=f"P{number}", StudyDate=date)
+        store(index, header, filters=filters)
+    index.close()
+    return seed
+
+
+def said(number: int, **values: object) -> Dataset:
+    """What the leading archive says of a study: what the archive has, but for ``values``."""
+    ds = Dataset()
+    ds.StudyInstanceUID, ds.PatientID, ds.PatientName = f"1.2.{number}", f"P{number}", "Doe^John"
+    ds.StudyDate = f"20260{number}01"
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+ANSWERS = [
+    *(said(number) for number in (1, 2)),
+    said(3, PatientName="Roe^Jane"),
+    said(4, PatientName="Roe^Jane", StudyDescription="CT"),
+    said(5, PatientID="R5"),
+]
+EXPECTED = [
+    ("1.2.1", "current", ""),
+    ("1.2.2", "current", ""),
+    ("1.2.3", "stale", "PatientName"),
+    ("1.2.4", "stale", "StudyDescription PatientName"),
+    ("1.2.5", "stale", "PatientID"),
+    ("1.2.6", "unknown", ""),
+    ("1.2.7", "unknown", ""),
+]
+
+
+def drift(seed: Seed, *arguments: str | Path) -> Result:
+    source = [item for name in ("tree", "changes") for item in ("--ldif", str(seed.directory / f"{name}.ldif"))]
+    common = [*source, "--data-dir", str(seed.data_dir), "--set", "leading-deadline=PT1M"]
+    return CliRunner().invoke(main, ["drift", *common, "--ae", "DCM4CHEE", *map(str, arguments)])
+
+
+def rows(path: Path) -> list[tuple[str, str, str]]:
+    with path.open(newline="") as file:
+        return [(row["StudyInstanceUID"], row["outcome"], row["attributes"]) for row in csv.DictReader(file)]
+
+
+def counts(result: Result) -> dict[str, int]:
+    """By the first word of a line."""
+    words = [line.split() for line in result.stdout.splitlines()]
+    return {first: int(number) for first, number, *_ in (w for w in words if len(w) > 1) if number.isdigit()}
+
+
+def test_studies_are_compared_by_one_list_and_told_by_outcome_attribute_and_month(
+    filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]
+) -> None:
+    leading = leading_scp(filled.leading_port, knows(*ANSWERS))
+    path = tmp_path / "drift.csv"
+    result = drift(filled, *FAST, "--csv", path)
+    assert result.exit_code == 0, result.output
+    assert rows(path) == EXPECTED
+    told = counts(result)
+    assert (told["current"], told["stale"], told["unknown"], told["unusable"], told["unasked"]) == (2, 3, 2, 0, 0)
+    assert (told["PatientName"], told["StudyDescription"], told["PatientID"]) == (2, 1, 1)
+    assert {month: told[month] for month in told if month[:1] == "2"} == {"2026-03": 1, "2026-04": 1, "2026-05": 1}
+    assert leading.callers[0] == "DCM4CHEE"
+    assert len(leading.queries[0].StudyInstanceUID) == STUDIES
+    assert len(leading.queries) == 2  # and one for a missing study: does the archive understand lists?
+    assert "%" not in result.stderr and "Roe" not in result.output
+
+
+def test_it_runs_beside_the_service_and_changes_nothing(filled: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
+    leading_scp(filled.leading_port, knows(*ANSWERS))
+    filled.start()
+    before = content(filled)
+    assert drift(filled, *FAST).exit_code == 0
+    assert content(filled) == before
+
+
+def content(seed: Seed) -> tuple[list[str], list[str]]:
+    """The studies of the index and the names of the files."""
+    index = open_index(seed.data_dir, may_upgrade=False)
+    try:
+        studies = [repr(match.encoded_attributes) for match in index.matches(Query(level=Level.STUDY))]
+    finally:
+        index.close()
+    files = sorted(str(path) for path in seed.data_dir.rglob("*") if not path.name.endswith(("-wal", "-shm")))
+    return [hashlib.sha256(study.encode()).hexdigest() for study in studies], files
+
+
+def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
+    filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = [said(number, PatientName="Roe^Jane") for number in range(1, STUDIES + 1)]
+    leading = leading_scp(filled.leading_port, knows(*everything))
+    path, state = tmp_path / "drift.csv", tmp_path / "state"
+    arguments = (*FAST, "--csv", path, "--resume", state, "--set", "leading-page-size=2")
+    real, saved = drift_command.save, []
+
+    def save_and_die(*what: Any) -> None:
+        real(*what)
+        saved.append(what)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(drift_command, "save", save_and_die)
+    assert drift(filled, *arguments).exit_code == 1
+    assert state.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(drift_command, "save", real)
+    result = drift(filled, *arguments)
+    assert result.exit_code == 0, result.output
+    assert counts(result)["stale"] == STUDIES
+    assert rows(path) == [(f"1.2.{number}", "stale", "PatientName") for number in range(1, STUDIES + 1)]
+    asked = [uid for query in leading.queries for uid in _uids(query)]
+    assert asked == [f"1.2.{number}" for number in range(1, STUDIES + 1)]
+    assert not state.exists()
+
+
+def _uids(query: Dataset) -> list[str]:
+    uids = query.StudyInstanceUID
+    return [uids] if isinstance(uids, str) else list(uids)
+
+
+def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
+    filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([True, True, False])
+    knowing = knows(*ANSWERS)
+
+    def script(event: Any) -> Iterable[Answer]:
+        if next(failures, False):
+            event.assoc.abort()
+            return
+        yield from knowing(event)
+
+    leading_scp(filled.leading_port, script)
+    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    path = tmp_path / "drift.csv"
+    result = drift(filled, *FAST, "--csv", path)
+    assert result.exit_code == 0, result.output
+    assert rows(path) == EXPECTED
+    assert "will be asked again" in result.stderr
+
+
+def test_archive_that_stays_away_is_exit_3_and_keeps_the_state(
+    filled: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dcm4py_leading.service.drift.asking.DRIFT_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    result = drift(filled, *FAST, "--resume", tmp_path / "state")
+    assert result.exit_code == 3
+    assert "QRSCP" in result.stderr and "goes on from" in result.stderr
+
+
+def test_since_and_leading_are_options(filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]) -> None:
+    leading_scp(filled.leading_port, knows(*ANSWERS))
+    path = tmp_path / "drift.csv"
+    assert drift(filled, *FAST, "--since", "2026-04-01", "--leading", "QRSCP", "--csv", path).exit_code == 0
+    assert rows(path) == EXPECTED[3:]
+
+
+def test_wrong_usage_is_told(filled: Seed, tmp_path: Path) -> None:
+    unknown = drift(filled, "--leading", "NOBODY")
+    assert (unknown.exit_code, "NOBODY is not in the directory" in unknown.stderr) == (1, True)
+    assert drift(filled, "--values").exit_code == 2
+    source = ["--ldif", str(filled.directory / "tree.ldif"), "--data-dir", str(tmp_path / "elsewhere")]
+    without_rule = CliRunner().invoke(main, ["drift", *source, "--ae", "DCM4CHEE"])
+    assert (without_rule.exit_code, "name no leading archive" in without_rule.stderr) == (2, True)
+    no_ae = CliRunner().invoke(main, ["drift", *source, "--ae", "NOBODY"])
+    assert (no_ae.exit_code, "the device has no NOBODY" in no_ae.stderr) == (2, True)
+    no_index = CliRunner().invoke(main, ["drift", *source, "--ae", "DCM4CHEE", "--leading", "QRSCP"])
+    assert (no_index.exit_code, "there is no index" in no_index.stderr) == (1, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_in_front_of_a_pacs_it_says_what_is_not_compared(filled: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
+    stand_in_front_of(filled, 1)
+    leading_scp(filled.leading_port, knows(*ANSWERS))
+    result = drift(filled, *FAST)
+    assert result.exit_code == 0, result.output
+    assert "DCM4CHEE: only what is stored here is compared" in result.stderr
