@@ -26,7 +26,7 @@ Beyond: rejected, transient, local limit exceeded."""
 HTTP_CONNECTIONS: Final = 64
 """Connections to the control port; a sixteenth of the file descriptors, if that is less.
 
-Beyond: the one that has been without a request for longest is ended."""
+Beyond: the one that has been without a request for longest is ended; if all have one, the oldest that is not whole."""
 
 HTTP_ANSWER_SECONDS: Final = 120.0
 """Answering one HTTP request, whose client may read slowly.
