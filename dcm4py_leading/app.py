@@ -25,6 +25,7 @@ from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Node
+from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.explain import (
     AnswerFromFile,
     Basis,
@@ -178,6 +179,10 @@ class Service:
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
         """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
         return self._node.echo(ae_title, remote_ae_title, address=address)
+
+    def edit(self, edit: Edit) -> None:
+        """See `web.rest.archive.edit.Editing`."""
+        self._node.edit(edit)
 
     def measure(self) -> Measured:
         """Measurements of this process (see `web.own.metrics.Metered`)."""

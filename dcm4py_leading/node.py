@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
@@ -30,6 +31,7 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection, Device, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.editing.edit import Edit, make_edit
 from dcm4py_leading.service.explain import (
     explain_study,
     parse_wanted,
@@ -204,6 +206,11 @@ class Node:
         """Explain a coercion (see `web.own.explain.Explainer`)."""
         with self._holder.lease() as runtime:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
+
+    def edit(self, edit: Edit) -> None:
+        """See `web.rest.archive.edit.Editing`."""
+        with self._holder.lease() as runtime:
+            make_edit(runtime, edit, now=datetime.now())
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

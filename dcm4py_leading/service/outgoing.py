@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
+from dcm4py_leading.archive.edits import edited_tags
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
@@ -59,8 +60,11 @@ class Reworked:
     executed: tuple[Executed, ...]
 
 
-Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
-"""Changes a data set as the index's attributes, if they count, and the selected rules want. Raises CoercionFailed."""
+Rework = Callable[[Dataset, IndexedInstance | None, Dataset | None, Selection], Reworked]
+"""Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
+
+The data set beside the instance are those of its attributes that count.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,8 @@ class BytewiseCoercion:
         if known is None:
             above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
             grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
-            touched = plan.touched | self._always | above | grouped
+            edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
+            touched = plan.touched | self._always | above | grouped | edited
             if any(_has_several_vrs(tag) for tag in touched.union(own)):
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))
@@ -230,7 +235,7 @@ class BytewiseCoercion:
             attributes = instance.attributes
             for tag in kept_out:
                 del attributes[tag]
-        reworked = self._rework(ds, attributes, selection)
+        reworked = self._rework(ds, instance, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)

@@ -41,6 +41,8 @@ class Kind(enum.Enum):
     CACHED = "cached"
     DROP = "drop"
     EXPLAIN = "explain"
+    EDIT = "edit"
+    """Edit a patient or a study in the index, which all workers share."""
     LOOKED_UP = "looked-up"
     """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"

@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 
 from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
+from dcm4py_leading.errors import (
+    ConfigError,
+    ConfigInvalid,
+    ConfigUnavailable,
+    DocumentFault,
+    DocumentInvalid,
+    EditRefused,
+    Problem,
+    Refusal,
+    Severity,
+    StatusError,
+)
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -99,6 +110,10 @@ def error_to_json(err: Exception) -> Json:
     """JSON of an error in a worker. Of what nobody expected, type and place only: no values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
+    if isinstance(err, EditRefused):
+        return {"type": "EditRefused", "message": str(err), "refusal": err.refusal.value}
+    if isinstance(err, DocumentInvalid):
+        return {"type": "DocumentInvalid", "message": str(err), "faults": [[f.path, f.reason] for f in err.faults]}
     if isinstance(err, StatusError | ConfigError | WrongQuestion | StudyNotStored | UnknownAE):
         known = [name for name, kind in _TOLD.items() if isinstance(err, kind)]
         return {"type": known[0] if known else "StatusError", "message": str(err)}
@@ -110,6 +125,10 @@ def error_from_json(err: RequestRefused) -> Exception:
     message, kind = str(err), err.error["type"]
     if kind == "ConfigInvalid":
         return ConfigInvalid([_problem(problem) for problem in err.error["problems"]])
+    if kind == "EditRefused":
+        return EditRefused(Refusal(err.error["refusal"]), message)
+    if kind == "DocumentInvalid":
+        return DocumentInvalid([DocumentFault(path, reason) for path, reason in err.error["faults"]])
     if kind == "StatusError":
         return StatusError(message)
     return _TOLD.get(kind, WorkerSilent)(message)

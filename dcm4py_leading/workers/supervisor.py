@@ -25,6 +25,7 @@ from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.bounds import ECHO_SECONDS
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
@@ -42,6 +43,7 @@ LOG = logging.getLogger(__name__)
 
 _BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 3.0, 60.0
 _ECHO_SECONDS = ECHO_SECONDS + 20.0
+_EDIT_SECONDS = 60.0
 """The peer's name is looked up too."""
 _STOP_SECONDS = 10.0
 """Time that a worker gets besides the time to drain."""
@@ -332,6 +334,10 @@ class Supervisor:
         body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
         answer = self._first(Kind.EXPLAIN, body, _EXPLAIN_SECONDS)
         return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
+
+    def edit(self, edit: Edit) -> None:
+        """See `web.rest.archive.edit.Editing`; by the first worker that answers."""
+        self._first(Kind.EDIT, edit.to_json(), _EDIT_SECONDS)
 
     def _first(self, kind: Kind, body: Json, seconds: float) -> Json:
         """The answer of the first worker that gives one. Raises what is wrong with the question, StatusError."""
