@@ -64,7 +64,7 @@ def encode(ds: Dataset) -> bytes:
 
 
 def decode(data: bytes) -> Dataset:
-    """What `encode` wrote."""
+    """Data set that `encode` wrote."""
     return read(data, EXPLICIT_LITTLE)
 
 

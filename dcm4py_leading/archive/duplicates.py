@@ -1,4 +1,4 @@
-"""What becomes of an object whose SOP Instance UID is stored already. Pure.
+"""Decision about an object whose SOP Instance UID is stored already. Pure.
 
 dcmOverwritePolicy decides first, and what it lets pass is up to dcmRelationalMismatchPolicy if the stored object
 belongs to another series: as dcm4chee does it.
@@ -16,7 +16,7 @@ from dcm4py_leading.model.archive import OverwritePolicy, RelationalMismatchPoli
 
 
 class Verdict(enum.Enum):
-    """What to do with the new object."""
+    """Verdict about the new object."""
 
     IGNORE = "ignore"
     REPLACE = "replace"
@@ -24,7 +24,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """What is known of an object with the same SOP Instance UID."""
+    """Stored object with the same SOP Instance UID."""
 
     pk: int
     series_pk: int
@@ -36,7 +36,7 @@ class StoredObject:
 
 
 def matters(overwrite: OverwritePolicy, mismatch: RelationalMismatchPolicy, *, same_series: bool) -> bool:
-    """Whether a stored object with the same SOP Instance UID counts as the same object."""
+    """True if a stored object with the same SOP Instance UID counts as the same object."""
     additional = mismatch is RelationalMismatchPolicy.STORE_ADDITIONALLY and overwrite is not OverwritePolicy.NEVER
     return same_series or not additional
 
@@ -50,7 +50,7 @@ def judge(
     overwrite: OverwritePolicy,
     mismatch: RelationalMismatchPolicy,
 ) -> Verdict:
-    """What the policies say. Raises ObjectRefused."""
+    """Verdict of the policies. Raises ObjectRefused."""
     equal = digest is not None and digest == stored.location.digest
     match overwrite:
         case OverwritePolicy.NEVER:

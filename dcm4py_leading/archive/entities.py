@@ -28,7 +28,7 @@ _UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
-    """What an object says about the entities that it belongs to."""
+    """Entities that an object says it belongs to."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -108,7 +108,7 @@ class _Entities:
 
     @property
     def are_of_the_object(self) -> bool:
-        """Whether they all are what the object says; not so where its study has another patient."""
+        """True if they all are what the object says; not so where its study has another patient."""
         return len(self._attributes) == len(_UPPER)
 
     def rows(self, series_pk: int) -> Mapping[str, object]:

@@ -34,7 +34,7 @@ _SYNCED_BYTES = 1 << 18
 _ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
 
 IsIndexed = Callable[[str, str, str], bool]
-"""Whether the index has the object of this SOP Instance UID at this dcmStorageID and path."""
+"""Test that is True if the index has the object of this SOP Instance UID at this dcmStorageID and path."""
 
 
 class FileStorage:
@@ -72,12 +72,12 @@ class FileStorage:
 
     @property
     def path_attributes(self) -> frozenset[int]:
-        """See `storage.Storage.path_attributes`."""
+        """Attributes that a path is made of (see `storage.Storage.path_attributes`)."""
         return self._format.format.reads
 
     @contextmanager
     def receive(self) -> Iterator[IncomingFile]:
-        """See `storage.Storage.receive`."""
+        """Receive a new object into a file (see `storage.Storage.receive`)."""
         if self.descriptor.read_only:
             raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
         with self._errors():
@@ -89,14 +89,14 @@ class FileStorage:
             incoming.close()
 
     def open(self, location: Location) -> BinaryIO:
-        """See `storage.Storage.open`."""
+        """Open the file of an object (see `storage.Storage.open`)."""
         try:  # not `_errors`, which costs as much as the opening
             return cast(BinaryIO, FileIO(self._path(location.path)))
         except OSError as err:
             raise self._unavailable(err) from err
 
     def has(self, location: Location) -> bool:
-        """See `storage.Storage.has`."""
+        """True if the file of an object is there (see `storage.Storage.has`)."""
         try:
             os.stat(self._path(location.path))  # noqa: PTH116 - a Path costs more than the looking
         except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +106,7 @@ class FileStorage:
         return True
 
     def delete(self, location: Location) -> None:
-        """See `storage.Storage.delete`."""
+        """Delete the file of an object (see `storage.Storage.delete`)."""
         with self._errors():
             self._remove(self._inside(location.path))
 
@@ -182,7 +182,7 @@ class FileStorage:
 
 
 class IncomingFile:
-    """See `storage.Incoming`. Used by one thread."""
+    """File of an object that arrives (see `storage.Incoming`). Used by one thread."""
 
     def __init__(self, storage: FileStorage, file: int, path: str) -> None:
         self._storage = storage
@@ -194,7 +194,7 @@ class IncomingFile:
         self._final: str | None = None
 
     def write(self, data: Buffer, /) -> None:
-        """See `storage.Incoming.write`."""
+        """Append to the file (see `storage.Incoming.write`)."""
         try:  # not `_errors`, which costs as much as the writing
             written = os.write(self._file, data)
             while written < len(data):
@@ -208,18 +208,18 @@ class IncomingFile:
             self._digest.update(data)
 
     def start_sync(self) -> None:
-        """See `storage.Incoming.start_sync`."""
+        """Start to bring the file to the disk (see `storage.Incoming.start_sync`)."""
         file_system.start_sync(self._file, self._syncing, self._size - self._syncing)
         self._syncing = self._size
 
     def reader(self) -> BinaryIO:
-        """See `storage.Incoming.reader`."""
+        """Reader of what was written so far (see `storage.Incoming.reader`)."""
         with self._storage._errors():
             return Path(self._temporary).open("rb")
 
     @contextmanager
     def mapped(self) -> Iterator[Buffer]:
-        """See `storage.Incoming.mapped`."""
+        """Bytes that were written so far (see `storage.Incoming.mapped`)."""
         if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
             with self._storage._errors():
                 data = os.pread(self._file, self._size, 0)
@@ -231,7 +231,7 @@ class IncomingFile:
             yield view
 
     def finish(self, attributes: Dataset) -> Location:
-        """See `storage.Incoming.finish`."""
+        """Give the file its place (see `storage.Incoming.finish`)."""
         storage = self._storage
         path = storage._format.path(attributes, storage._now())
         with storage._errors():
@@ -267,7 +267,7 @@ class IncomingFile:
         raise StorageUnavailable(f"storage {storage.descriptor.storage_id}: no free path found")
 
     def _other_place(self, path: str, taken: OSError) -> str:
-        """What to try when ``path`` is taken, or leads through a file, as dcmOnStoragePathAlreadyExists says.
+        """Path to try when ``path`` is taken, or leads through a file, as dcmOnStoragePathAlreadyExists says.
 
         Raises ``taken``.
         """
@@ -284,7 +284,7 @@ class IncomingFile:
         return "/".join([*elements[:-1], random_digits()])
 
     def keep(self) -> None:
-        """See `storage.Incoming.keep`."""
+        """Keep the file (see `storage.Incoming.keep`)."""
         self._final = None
 
     def close(self) -> None:

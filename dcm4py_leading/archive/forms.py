@@ -18,7 +18,7 @@ _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _MOST_VALUES = 32
 _MARK = "\0"
 _PLACES = tuple(f"{_MARK}{number}" for number in range(_MOST_VALUES))
-"""What stands for the values of a query in its form. No wild card is among them."""
+"""Texts that stand for the values of a query in its form. No wild card is among them."""
 
 Rows = Sequence[Sequence[Any]]
 
@@ -49,7 +49,7 @@ def pages(connection: Connection, query: Query, fetch_size: int) -> Iterator[Row
 
 
 def count(connection: Connection, query: Query, most: int | None) -> int:
-    """What `statements.count` says. Raises SQLAlchemyError, sqlite3.Error."""
+    """Number of entities that match, as `statements.count` has it. Raises SQLAlchemyError, sqlite3.Error."""
     formed = _form(query) if connection.dialect.name == "sqlite" else None
     if formed is None:
         return connection.execute(statements.count(query, most)).scalar_one()

@@ -22,7 +22,7 @@ _LATEST_COUNTS = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
-    """What identifies a patient beside Patient ID and issuer."""
+    """Policy for what identifies a patient beside Patient ID and issuer."""
 
     by_id_and_name: bool = False
     """dcmIdentifyPatientByIDAndName: the name must be the same, whatever may be corrected otherwise."""
@@ -82,7 +82,7 @@ class EachPersonOnce:
 
 
 def likeness(kept: Dataset, own: Dataset) -> int:
-    """How much of name, birth date and sex is the same; 0 where nothing is but that it is absent."""
+    """Number of name, birth date and sex that are the same; 0 where nothing is but that it is absent."""
     pairs = ((name_of(kept), name_of(own)), (_birth_date(kept), _birth_date(own)), (_sex(kept), _sex(own)))
     return sum(one == other for one, other in pairs) if any(name_of(kept)) and any(name_of(own)) else 0
 

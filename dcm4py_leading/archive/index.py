@@ -106,7 +106,7 @@ class Index:
         self._database.close()
 
     def keeper(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> Keeper:
-        """What takes from an object that which the index keeps by these filters, and knows whose it is."""
+        """Keeper: takes from an object what the index keeps by these filters, and knows whose it is."""
         keeper = self._keeper
         if keeper.identification != identification or (keeper.filters is not filters and keeper.filters != filters):
             self._keeper = keeper = Keeper(filters, identification)
@@ -142,7 +142,7 @@ class Index:
         return self._writer.store(new, policies)
 
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
-        """Whether that instance is known to be at that location. Raises IndexUnavailable."""
+        """True if that instance is known to be at that location. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             return is_stored(connection, sop_instance_uid, storage_id, path)
 
@@ -152,7 +152,7 @@ class Index:
             return forms.storage_ids(connection)
 
     def count(self, query: Query, *, most: int | None = None) -> int:
-        """How many entities match, counted up to ``most``. Raises IndexUnavailable."""
+        """Number of entities that match, counted up to ``most``. Raises IndexUnavailable."""
         with self._database.reading() as connection:
             return forms.count(connection, query, most)
 
@@ -249,7 +249,7 @@ class _Computed:
 
 @dataclass(frozen=True, slots=True)
 class _Above:
-    """What all instances of a series have in common."""
+    """Values that all instances of a series have in common."""
 
     study_instance_uid: UID
     series_instance_uid: UID

@@ -1,4 +1,4 @@
-"""What the index keeps of an object, by level: its attributes as bytes, and the values that are compared.
+"""Content that the index keeps of an object, by level: its attributes as bytes, and the values that are compared.
 
 Both come from the bytes of the object where they can be copied, and else from what pydicom reads; the outcome is the
 same. The levels above the instance are alike in the objects of a series, so they are worked out once.
@@ -47,7 +47,7 @@ _MAX_REMEMBERED_BYTES = 128
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept for one level."""
+    """Content that is kept for one level."""
 
     encoded: bytes
     """A data set; see `attributes`."""
@@ -70,7 +70,7 @@ class Keeper:
         self._can_cut = not any(tag >> 16 & 1 or tag >= _PIXELS for tags in self.tags.values() for tag in tags)
 
     def update_policy(self, level: Level) -> UpdatePolicy:
-        """How a further object updates the attributes of a level."""
+        """Policy by which a further object updates the attributes of a level."""
         entity_filter = self.filters.get(ENTITIES[level])
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
 
@@ -84,7 +84,7 @@ class Keeper:
 
     @property
     def policy_of_corrections(self) -> UpdatePolicy:
-        """How a further object may correct what is kept of a patient."""
+        """Policy by which a further object may correct what is kept of a patient."""
         is_strict = self.identification.by_id_and_name or self.identification.by_all_attributes
         return UpdatePolicy.PRESERVE if is_strict else self.update_policy(Level.PATIENT)
 
@@ -112,7 +112,7 @@ class Keeper:
             return None
 
     def _present_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, Sequence[int]]]:
-        """What each level keeps of such an object; the objects of a series have the same tags."""
+        """Tags that each level keeps of such an object; the objects of a series have the same tags."""
         tags = tuple(spans)
         present = self._present.get(tags)
         if present is None:

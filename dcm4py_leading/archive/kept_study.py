@@ -25,10 +25,10 @@ class KeptObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """What the other archive says of a study."""
+    """State of a study as the other archive tells it."""
 
     instances: int
-    """How many it has."""
+    """Number of its instances."""
     digest: str
     """Stands for its patient and study attributes: it is another one when they are."""
 

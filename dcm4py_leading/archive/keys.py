@@ -131,7 +131,7 @@ def keys_of(level: Level) -> tuple[Key, ...]:
 
 
 def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
-    """What the columns of ``level`` hold for the attributes in ``ds``; None where there is no value to compare."""
+    """Values of the columns of ``level`` for the attributes in ``ds``; None where there is no value to compare."""
     values: dict[str, str | None] = {}
     for key in keys_of(level):
         values.update(zip(key.columns, compared_values(ds, key), strict=True))
@@ -139,7 +139,7 @@ def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
 
 
 def compared_values(ds: Dataset, key: Key) -> tuple[str | None, ...]:
-    """What the columns of ``key`` hold for its attribute in ``ds``."""
+    """Values that the columns of ``key`` hold for its attribute in ``ds``."""
     return normal(first_text(ds, key.tag), key.comparison)
 
 

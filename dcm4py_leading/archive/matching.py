@@ -27,12 +27,12 @@ _COLLECTED = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 
 
 def matches(query: Query, ds: Dataset) -> bool:
-    """Whether ``ds``, an entity of the query's level with the attributes of those above it, fulfils all conditions."""
+    """True if ``ds``, an entity of the query's level with the attributes of those above it, fulfils all conditions."""
     return all(fulfils(condition, ds) for condition in query.conditions)
 
 
 def fulfils(condition: Condition, ds: Dataset) -> bool:
-    """Whether one attribute of ``ds`` is what the condition wants; of Modalities in Study one value is enough."""
+    """True if one attribute of ``ds`` is what the condition wants; of Modalities in Study one value is enough."""
     if condition.tag in _COLLECTED:
         candidates: list[Sequence[str | None]] = [(text,) for text in values_text(ds, condition.tag)]
     else:

@@ -65,7 +65,7 @@ class _State(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCounts:
-    """What is kept, by all processes, and what this one has done."""
+    """Counts of what is kept, by all processes, and of what this one has done."""
 
     size: int = 0
     """In bytes."""
@@ -97,7 +97,7 @@ class ProxyCache:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._writing: set[int] = set()
-        """What this process writes."""
+        """Studies that this process writes."""
         self._hits = self._misses = self._removed = 0
         with _errors():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ class ProxyCache:
             db.execute(f"UPDATE study SET last_used = {_NEXT_USE} WHERE pk = ?", (study.pk,))
 
     def miss(self) -> None:
-        """What could have been kept has to be fetched."""
+        """Count a miss: what could have been kept has to be fetched."""
         self._misses += 1
 
     def drop(self, study: KeptStudy) -> None:
@@ -168,7 +168,7 @@ class ProxyCache:
             self._removed += 1
 
     def counts(self) -> CacheCounts:
-        """What is kept, and what was done; without what cannot be told now."""
+        """Counts of what is kept, and of what was done; without what cannot be told now."""
         size = studies = 0
         with suppress(StorageUnavailable), self._transaction() as db:
             size, studies = db.execute(

@@ -44,7 +44,7 @@ from dcm4py_leading.model.values import InformationModel, Level
 _QUERY_RETRIEVE_LEVEL = 0x00080052
 _NO_VALUE = (None, "", b"")
 _NO_KEYS = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056})
-"""What tells about the query, or is told of the archive: Query/Retrieve Level, Retrieve AE Title and the like."""
+"""Attributes that tell about the query, or of the archive: Query/Retrieve Level, Retrieve AE Title and so on."""
 _COMPUTED = frozenset({*COUNTS, MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 _IN_STUDY: Mapping[int, Comparison] = {MODALITIES_IN_STUDY: Comparison.TEXT, SOP_CLASSES_IN_STUDY: Comparison.UID}
 
@@ -294,7 +294,7 @@ def _is_computed_at(tag: int, level: Level) -> bool:
 
 
 def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[Condition]:
-    """What one key demands, nothing when it matches everything. Raises IdentifierMismatch on a malformed value."""
+    """Conditions of one key, none when it matches everything. Raises IdentifierMismatch on a malformed value."""
     values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
         return []
@@ -353,7 +353,7 @@ def _range(text: str, tag: int, span: Callable[[str], tuple[str, str] | None]) -
 
 
 def _name_groups(text: str) -> list[NameGroup]:
-    """What each component group must match; one group alone may be any of the three (PS3.5 6.2.1)."""
+    """Conditions on the component groups of a name; one group alone may be any of the three (PS3.5 6.2.1)."""
     groups = text.split("=")[:3]
     wanted = [((number,) if len(groups) > 1 else (0, 1, 2), group) for number, group in enumerate(groups)]
     return [NameGroup(where, _alternatives(group)) for where, group in wanted if group.strip("*^ ")]

@@ -53,12 +53,12 @@ def levels_to(level: Level) -> tuple[Level, ...]:
 
 
 def pk_label(level: Level) -> str:
-    """How `matches` calls the primary key of a level."""
+    """Name that `matches` gives to the primary key of a level."""
     return f"{level.value.lower()}_pk"
 
 
 def attributes_label(level: Level) -> str:
-    """How `matches` calls the attributes of a level."""
+    """Name that `matches` gives to the attributes of a level."""
     return f"{level.value.lower()}_attributes"
 
 
@@ -110,7 +110,7 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 
 def count(query: Query, most: int | None = None) -> Select[int]:
-    """How many rows match; none beyond ``most`` is looked at."""
+    """Statement that counts the rows that match; none beyond ``most`` is looked at."""
     # One index alone is walked until there are enough; of several, SQLite might walk the longer one.
     has_choice = sum(condition.tag in _INDEXED for condition in query.conditions) > 1
     conditions = _where(query, _listed(query) if has_choice else ())
@@ -245,7 +245,7 @@ def _listed(query: Query) -> Sequence[Condition]:
 
 
 def _is_open(matching: Matching) -> bool:
-    """Whether much of an index is walked for it."""
+    """True if much of an index is walked for this condition."""
     match matching:
         case Range(low, high):
             return low is None or high is None

@@ -77,7 +77,7 @@ class Storage(Protocol):
         ...
 
     def has(self, location: Location) -> bool:
-        """Whether the object is still there. Raises StorageUnavailable where that cannot be told."""
+        """True if the object is still there. Raises StorageUnavailable where that cannot be told."""
         ...
 
     def delete(self, location: Location) -> None:

@@ -20,7 +20,7 @@ from dcm4py_leading.model.values import Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOutcome:
-    """What became of an object."""
+    """Outcome of storing an object."""
 
     stored: bool
     """False: it was ignored, and its file is to be removed."""
@@ -54,7 +54,7 @@ def new_object(
     sending_ae_title: str,
     retrieve_aets: Sequence[str],
 ) -> NewObject:
-    """What is to be stored of an object. Raises ObjectMismatch when one of its UIDs is missing."""
+    """Object as it is to be stored. Raises ObjectMismatch when one of its UIDs is missing."""
     _required(levels[Level.IMAGE], "sop_class_uid", "SOP Class UID")
     return NewObject(
         study_instance_uid=_required(levels[Level.STUDY], "study_instance_uid", "Study Instance UID"),
@@ -136,7 +136,7 @@ def _duplicate(connection: Connection, new: NewObject, policies: Policies) -> St
 
 
 def is_stored(connection: Connection, sop_instance_uid: str, storage_id: str, path: str) -> bool:
-    """Whether an instance has its entry, at that place."""
+    """True if an instance has its entry, at that place."""
     others = _DUPLICATES.rows(connection, {"sop_instance_uid": sop_instance_uid})
     return any(tuple(row[5:7]) == (storage_id, path) for row in others)
 

@@ -32,7 +32,7 @@ class Writer:
         self._is_writing = False
 
     def store(self, new: NewObject, policies: Policies) -> StoreOutcome:
-        """See `index.Index.store`."""
+        """Store an object in the index (see `index.Index.store`)."""
         job = _Job(new, policies)
         with self._lock:
             self._waiting.append(job)

@@ -59,7 +59,7 @@ class _Placeholder:
     render: Render
     reads: frozenset[int] = frozenset()
     is_text: bool = False
-    """Whether it hands on what somebody else wrote."""
+    """True if it hands on what somebody else wrote."""
     is_random: bool = False
 
 
@@ -80,7 +80,7 @@ class AttributesFormat:
 
     @property
     def is_random(self) -> bool:
-        """Whether it gives something else each time."""
+        """True if it gives something else each time."""
         return any(placeholder.is_random for placeholder in self.placeholders)
 
     def render(self, ds: Dataset, now: datetime, *, clean: Clean | None = None) -> str:
@@ -217,7 +217,7 @@ def _compile_value(
     kind: str,
     argument: str,
 ) -> Render:
-    """What a type does with the value of an attribute."""
+    """Function that makes a text of the value of an attribute, by its type."""
     if kind[:4] in ("date", "time"):
         return _compile_moment(moment, kind, argument)
     match kind:

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Outcome(enum.Enum):
-    """How a step ended."""
+    """Outcome of a step."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not applied"
@@ -71,7 +71,7 @@ class Coerced:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What could not be done as the rules say, and why."""
+        """Remarks about what could not be done as the rules say, and why."""
         return tuple(done.remark for done in self.executed if done.remark is not None)
 
 
@@ -139,7 +139,7 @@ def _execute(
 
 
 def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQuestion, ...]:
-    """What the coercion of an object of this study will ask leading archives, to be asked before the first object."""
+    """Questions to leading archives in the coercion of an object of this study, to be asked before the first object."""
     return tuple(
         step.question_about(study_instance_uid)
         for rule in selection.applied

@@ -18,7 +18,7 @@ TagPath = tuple[int, ...]
 
 
 class ChangeKind(enum.Enum):
-    """What becomes of the attribute."""
+    """Kind of change to an attribute."""
 
     SET = "SET"
     EMPTY = "EMPTY"
@@ -27,7 +27,7 @@ class ChangeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What happens to one attribute.
+    """Change of one attribute.
 
     ``element`` is the attribute as it will be: with its value, empty, or None when it is removed. It may be shared
     with other data sets and threads, so it is only read. A SET of Specific Character Set (0008,0005) at the top means

@@ -59,7 +59,7 @@ class Condition:
 
     @property
     def is_on_host(self) -> bool:
-        """Whether it is on SendingHostname or ReceivingHostname."""
+        """True if it is on SendingHostname or ReceivingHostname."""
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
     def holds(self, context: Context, ds: Dataset) -> bool:
@@ -81,7 +81,7 @@ class Condition:
         return found is not self.negated
 
     def found_in(self, context: Context, ds: Dataset) -> str:
-        """What it was held against, for an explanation."""
+        """Value that the condition was held against, for an explanation."""
         if self.peer is not None:
             return self.peer(context) or "unknown"
         if self.is_sequence:
@@ -122,7 +122,7 @@ class Code:
     version: str | None = None
 
     def is_that_of(self, item: Dataset) -> bool:
-        """Whether the item of a code sequence holds this code."""
+        """True if the item of a code sequence holds this code."""
         value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
         version = item.get("CodingSchemeVersion") or None
         return (value, item.get("CodingSchemeDesignator"), version) == (self.value, self.scheme, self.version)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Option(enum.Enum):
-    """What dcmDeIdentification and ``deidentify:`` can name; the basic profile is part of every one."""
+    """Option that dcmDeIdentification and ``deidentify:`` can name; the basic profile is part of every one."""
 
     BASIC_PROFILE = "BasicApplicationConfidentialityProfile"
     RETAIN_FULL_DATES = "RetainLongitudinalTemporalInformationFullDatesOption"

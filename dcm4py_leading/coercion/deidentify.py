@@ -115,7 +115,7 @@ class DeidentifyStep:
         return All.ALL
 
     def changes(self, ds: Dataset, context: Context) -> list[Change]:
-        """What de-identifies ``ds``; SOP Instance UID (0008,0018) is among it.
+        """Changes that de-identify ``ds``; one is of SOP Instance UID (0008,0018).
 
         Raises CoercionFailed when ``ds`` has annotation burned in, or holds something that cannot be read.
         """
@@ -197,7 +197,7 @@ class DeidentifyStep:
             yield set_to(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
 
     def _declared(self, ds: Dataset) -> Iterator[Change]:
-        """What PS3.15 E.1.1 wants said about the de-identification; what is there of an earlier one stays."""
+        """Changes that declare the de-identification (PS3.15 E.1.1); what is there of an earlier one stays."""
         yield set_to(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
         methods = [METHODS[option] for option in Option if option in self.options | {Option.BASIC_PROFILE}]
         said = _texts(ds, _DE_IDENTIFICATION_METHOD)

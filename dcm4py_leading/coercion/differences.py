@@ -1,4 +1,4 @@
-"""What differs between two data sets, element by element, as it is shown to a person or put into JSON."""
+"""Differences between two data sets, element by element, to be shown to a person or put into JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Difference:
 
 
 def differences(before: Dataset, after: Dataset, *, within: str = "") -> Iterator[Difference]:
-    """What differs, in the order of tags; ``within`` is the path of the item that both are.
+    """Differences, in the order of tags; ``within`` is the path of the item that both are.
 
     A sequence comes up with its number of items, when that changes, and then element by element.
     """

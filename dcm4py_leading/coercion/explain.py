@@ -48,7 +48,7 @@ class ExplainedRule:
 
     @property
     def matched(self) -> bool:
-        """Whether the rule applies."""
+        """True if the rule applies."""
         return self.decided_by is None
 
 
@@ -61,15 +61,15 @@ class ExplainedStep:
     outcome: str
     """``applied``, ``not applied``, ``failed``, ``not run``, or ``would ask AET`` where nobody was to be asked."""
     asked: AETitle | None = None
-    """Who was asked, or would be."""
+    """AE that was asked, or would be."""
     changes: int = 0
-    """How many changes it made."""
+    """Number of changes that it made."""
     remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What a coercion does to one data set, told without having delivered or stored anything."""
+    """Explanation of what a coercion does to one data set, without having delivered or stored anything."""
 
     ae_title: AETitle
     """Our AE, whose rules these are."""
@@ -78,14 +78,14 @@ class Explanation:
     """In the order in which they are looked at."""
     steps: tuple[ExplainedStep, ...]
     elements: tuple[Difference, ...]
-    """What differs in the end."""
+    """Differences in the end."""
     failure: str | None = None
     """Why the request would fail (dcmCoercionOnFailure RETHROW); the last step run is the one that failed."""
     notes: tuple[str, ...] = ()
 
     @property
     def has_failed(self) -> bool:
-        """Whether anything could not be done as the rules say."""
+        """True if anything could not be done as the rules say."""
         return self.failure is not None or any(step.outcome == Outcome.FAILED.value for step in self.steps)
 
 
@@ -187,7 +187,7 @@ def _whom(question: Question) -> AETitle:
 
 
 def explained_elements(before: Dataset, after: Dataset) -> tuple[Difference, ...]:
-    """What differs in the end, element by element."""
+    """Differences in the end, element by element."""
     return tuple(differences(before, after))
 
 

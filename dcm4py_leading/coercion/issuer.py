@@ -120,7 +120,7 @@ class SupplementIssuerStep:
 
 
 def issuer_of_patient_id(ds: Dataset) -> Issuer | None:
-    """Who issued the Patient ID; None when the data set does not say. A universal ID needs its type to count."""
+    """Issuer of the Patient ID; None when the data set does not say. A universal ID needs its type to count."""
     name = next(values_of(ds.get(ISSUER_OF_PATIENT_ID)), "") or None
     qualifiers = next(iter(items_of(ds, ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE)), Dataset())
     universal = next(values_of(qualifiers.get(UNIVERSAL_ENTITY_ID)), "")

@@ -1,4 +1,4 @@
-"""What dcm4che makes of a Java string in formats: hash code, MD5, URL encoding."""
+"""Java strings in the formats of dcm4che: hash code, MD5, URL encoding."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class MergeAttribute:
     """Path of the item that holds the attribute; empty at the top."""
     tag: int
     format: AttributesFormat | None = None
-    """What it is set to; None: it is emptied or removed."""
+    """Value that it is set to; None: it is emptied or removed."""
     remove: bool = False
 
     @property
@@ -66,7 +66,7 @@ class MergeAttribute:
         return frozenset({(*self.within, self.tag)[0], SPECIFIC_CHARACTER_SET})
 
     def changes(self, ds: Dataset, context: Context) -> list[Change]:
-        """What it changes in ``ds``. Raises CoercionFailed when the text is no value for the attribute."""
+        """Changes in ``ds``. Raises CoercionFailed when the text is no value for the attribute."""
         text = self.format.render(ds, context.now()) if self.format is not None else ""
         if self.tag == SPECIFIC_CHARACTER_SET:
             return self._encoded_anew(ds, text)
@@ -131,7 +131,7 @@ class MergeAttributesStep:
 
     @property
     def reads(self) -> Tags:
-        """What decides what is changed."""
+        """Tags that decide what is changed."""
         tags: set[int] = set()
         for merge in self.merges:
             reads = merge.reads
@@ -142,11 +142,11 @@ class MergeAttributesStep:
 
     @property
     def writes(self) -> Tags:
-        """What may be changed."""
+        """Tags that may be changed."""
         return frozenset[int]().union(*(merge.writes for merge in self.merges))
 
     def changes(self, ds: Dataset, context: Context) -> list[Change]:
-        """What they change in ``ds``; each sees what those before it have changed. Raises CoercionFailed."""
+        """Changes in ``ds``; each merge sees what those before it have changed. Raises CoercionFailed."""
         if len(self.merges) == 1:
             return self.merges[0].changes(ds, context)
         changes: list[Change] = []

@@ -28,7 +28,7 @@ from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle
 
 Transform = Callable[[Dataset, Context], Dataset]
-"""What a style sheet makes of one worklist item. Raises CoercionFailed."""
+"""Function that transforms one worklist item by a style sheet. Raises CoercionFailed."""
 
 ACCESSION_NUMBER = 0x00080050
 PATIENT_ID = 0x00100020
@@ -72,7 +72,7 @@ class MergeMWLStep:
     match_by: MatchBy
     transform: Transform
     filter_by_scu: bool = False
-    """Whether an item must have the values that were asked for. It must not have others anyway."""
+    """True if an item must have the values that were asked for. It must not have others anyway."""
 
     @property
     def reads(self) -> Tags:
@@ -93,7 +93,7 @@ class MergeMWLStep:
         return WorklistQuestion(self.worklist_scp, keys)
 
     def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
-        """What the items that match change in ``ds``; None when there are none.
+        """Changes that the items that match make in ``ds``; None when there are none.
 
         Raises CoercionFailed when they are of more than one patient.
         """

@@ -221,7 +221,7 @@ def _key(attribute: _Element) -> tuple[str | None, str | None]:
 
 
 def _is_same(left: _Element, right: _Element) -> bool:
-    """Whether they mean the same; blanks between elements do not count."""
+    """True if they mean the same; blanks between elements do not count."""
     if _local_name(left) != _local_name(right) or dict(left.attrib) != dict(right.attrib):
         return False
     children, others = _elements(left), _elements(right)

@@ -1,4 +1,4 @@
-"""What a coercion asks for, and what it may be told."""
+"""Questions that a coercion asks, and the answers that it may get."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class CompiledRule:
     rule: AnyRule
     conditions: tuple[Condition, ...] = ()
     steps: tuple[AnyStep, ...] = ()
-    """What it does, in order."""
+    """Steps of the rule, in order."""
 
     @property
     def sufficient(self) -> bool:
@@ -43,17 +43,17 @@ class CompiledRule:
 
     @property
     def on_unavailable(self) -> OnFailure:
-        """What it means that nobody answers a question. A legacy rule goes on without."""
+        """Consequence when nobody answers a question. A legacy rule goes on without."""
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.CONTINUE
 
     @property
     def needs_attributes(self) -> bool:
-        """Whether it takes the data set to tell if the rule applies."""
+        """True if the data set is needed to tell if the rule applies."""
         return any(condition.reads for condition in self.conditions)
 
     @property
     def needs_hosts(self) -> bool:
-        """Whether it takes the host names of the peers to tell if the rule applies."""
+        """True if the host names of the peers are needed to tell if the rule applies."""
         return any(condition.is_on_host for condition in self.conditions)
 
 

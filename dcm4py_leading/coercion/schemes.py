@@ -1,4 +1,4 @@
-"""What rules can demand, legacy attributes and version-2 schemes, for which messages, and the step that does it."""
+"""Schemes of rules, legacy attributes and version 2, for which messages they stand, and the step that does each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from dcm4py_leading.model.values import AETitle, Tag, TransferRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What rules refer to, outside of themselves."""
+    """Environment of the rules: all that they refer to outside of themselves."""
 
     expand: Callable[[str], str] = str
     """Fills in the placeholders of a URI. Raises ValueError."""
@@ -43,7 +43,7 @@ class Environment:
     devices: Mapping[str, DeviceDescription] = field(default_factory=dict)
     """By the DN as rules spell it."""
     return_keys: Callable[[AETitle], frozenset[Tag]] | None = None
-    """What a leading archive is asked for."""
+    """Attributes that a leading archive is asked for."""
 
 
 class WrongValues(ValueError):
@@ -56,7 +56,7 @@ class WrongValues(ValueError):
 
 
 class Message(NamedTuple):
-    """What a rule is about: a message, and the role of the other system."""
+    """Message that a rule is about, and the role of the other system."""
 
     dimse: Dimse
     transfer_role: TransferRole
@@ -88,7 +88,7 @@ _LEADING = _OBJECTS | {_RESPONSE}
 
 
 def is_offered(dimse: Dimse) -> bool:
-    """Whether this service handles such messages at all."""
+    """True if this service handles such messages at all."""
     return dimse not in (Dimse.N_CREATE_RQ, Dimse.N_SET_RQ)
 
 
@@ -146,7 +146,7 @@ def _style_sheet(uri: str, environment: Environment, *, no_keywords: bool, legac
 
 
 def _worklist_template(uri: str | None, environment: Environment, *, no_keywords: bool) -> Transform:
-    """What the style sheet at ``uri`` makes of a worklist item."""
+    """Function that transforms a worklist item by the style sheet at ``uri``."""
     if not uri:
         raise ValueError("expected the URI of a style sheet")
     sheet = compile_style_sheet(uri, folders=environment.style_sheet_folders, expand=environment.expand)

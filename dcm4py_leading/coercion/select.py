@@ -18,7 +18,7 @@ __all__ = ["Context", "Peer", "Selection", "Verdict", "select_rules"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether one rule applies."""
+    """Verdict about one rule: it applies, or why it does not."""
 
     rule: CompiledRule
     decided_by: str | None = None
@@ -26,7 +26,7 @@ class Verdict:
 
     @property
     def matched(self) -> bool:
-        """Whether the rule applies."""
+        """True if the rule applies."""
         return self.decided_by is None
 
 
@@ -45,7 +45,7 @@ class Selection:
 
     @property
     def retrieve_as_received(self) -> bool:
-        """Whether the attributes of the index stay out of the object."""
+        """True if the attributes of the index stay out of the object."""
         return any(isinstance(step, RetrieveAsReceived) for rule in self.applied for step in rule.steps)
 
 

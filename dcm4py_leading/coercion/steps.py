@@ -27,7 +27,7 @@ PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
 
 
 class Step(Protocol):
-    """What every step tells about itself."""
+    """Properties that every step has."""
 
     @property
     def name(self) -> str:
@@ -36,12 +36,12 @@ class Step(Protocol):
 
     @property
     def reads(self) -> Tags:
-        """What decides over its changes."""
+        """Tags that decide over its changes."""
         ...
 
     @property
     def writes(self) -> Tags:
-        """What it may change."""
+        """Tags that it may change."""
         ...
 
 
@@ -50,7 +50,7 @@ class PureStep(Step, Protocol):
     """A step that needs the data set and the context only."""
 
     def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
-        """What it changes in ``ds``; None: it does not apply. Raises CoercionFailed."""
+        """Changes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
 
@@ -59,11 +59,11 @@ class AskingStep(Step, Protocol):
     """A step that needs an answer first."""
 
     def question(self, ds: Dataset, context: Context) -> Question | None:
-        """What has to be known; None: there is nothing to ask, and the step does not apply."""
+        """Question that has to be answered; None: there is nothing to ask, and the step does not apply."""
         ...
 
     def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
-        """What ``answer`` changes in ``ds``; None: it does not apply. Raises CoercionFailed."""
+        """Changes that ``answer`` makes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
 
@@ -79,11 +79,11 @@ class LeadingStep:
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
     return_keys: frozenset[int] | None = None
-    """What the leading archive is asked for; None: not known beforehand."""
+    """Attributes that the leading archive is asked for; None: not known beforehand."""
 
     @property
     def reads(self) -> Tags:
-        """What it compares with: the return keys, and the study that it asks about."""
+        """Tags that it compares with: the return keys, and the study that it asks about."""
         return All.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
 
     @property
@@ -106,7 +106,7 @@ class LeadingStep:
         return LeadingQuestion(self.leading_cfind_scp, study_instance_uid)
 
     def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
-        """What ``answer``, the return keys of this study, changes in ``ds``."""
+        """Changes that ``answer``, the return keys of this study, makes in ``ds``."""
         if not isinstance(answer, Dataset):
             return None
         # dcm4chee merges everything that comes.

@@ -1,4 +1,4 @@
-"""What a data set lacks, from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
+"""Supplement of a data set from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ class SupplementDeviceStep:
 
     @property
     def reads(self) -> Tags:
-        """What it sets, and the identifiers."""
+        """Tags that it sets, and those of the identifiers."""
         return _ALL_TAGS
 
     @property
     def writes(self) -> Tags:
-        """What a device may have a value for."""
+        """Tags that a device may have a value for."""
         return _ALL_TAGS - {_PATIENT_ID, *(pair.identifier for pair in (*_IDENTIFIERS, *_ORDER_NUMBERS))}
 
     def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
@@ -135,7 +135,7 @@ class SupplementDeviceStep:
 
 
 def _described(device: DeviceDescription) -> Iterator[DataElement]:
-    """What a composite object gets of the device itself and of its institution."""
+    """Elements that a composite object gets of the device itself and of its institution."""
     texts = (
         (_MANUFACTURER, "LO", device.manufacturer),
         (_MANUFACTURER_MODEL_NAME, "LO", device.manufacturer_model_name),

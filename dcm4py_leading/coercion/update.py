@@ -100,7 +100,7 @@ def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
 
 
 def is_empty(element: DataElement | None) -> bool:
-    """Whether there is no value: absent, zero length, blank, or a sequence without items."""
+    """True if there is no value: absent, zero length, blank, or a sequence without items."""
     if element is None or element.value is None:
         return True
     if isinstance(element.value, str | bytes | PersonName):
@@ -139,7 +139,7 @@ def _is_carried(element: DataElement, theirs: CharacterSet, ours: CharacterSet) 
 
 
 def _change(local: DataElement | None, new: DataElement, policy: UpdatePolicy) -> Change | None:
-    """What ``policy`` does to one attribute (dcm4che Attributes.update)."""
+    """Change that ``policy`` makes to one attribute (dcm4che Attributes.update), None when it makes none."""
     match policy:
         case UpdatePolicy.SUPPLEMENT:
             wanted = is_empty(local) and not is_empty(new)
@@ -168,7 +168,7 @@ def _same(left: DataElement | None, right: DataElement | None) -> bool:
 
 
 def _taken_over(ds: Dataset, new: Dataset, tag: int) -> Change | None:
-    """What makes the attribute of ``ds`` that of ``new``."""
+    """Change that makes the attribute of ``ds`` that of ``new``, None when there is nothing to do."""
     local, theirs = _get(ds, tag), _get(new, tag)
     if theirs is None:
         return removed(tag) if local is not None else None

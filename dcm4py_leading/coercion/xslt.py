@@ -50,9 +50,9 @@ class XsltStep:
 
     style_sheet: StyleSheet
     keywords: bool = True
-    """Whether attributes carry their keyword (dcmNoKeywords, xsl-no-keyword)."""
+    """True if attributes carry their keyword (dcmNoKeywords, xsl-no-keyword)."""
     legacy: bool = False
-    """Whether the parameters have the names of dcmArchiveAttributeCoercion."""
+    """True if the parameters have the names of dcmArchiveAttributeCoercion."""
 
     @property
     def reads(self) -> Tags:
@@ -65,7 +65,7 @@ class XsltStep:
         return All.ALL
 
     def changes(self, ds: Dataset, context: Context) -> list[Change]:
-        """What the style sheet changes. Raises CoercionFailed when it fails, or gives no Native DICOM Model."""
+        """Changes that the style sheet makes. Raises CoercionFailed when it fails, or gives no Native DICOM Model."""
         try:
             given = to_native(ds, keywords=self.keywords)
             result = self.style_sheet.transform(given, parameters(context, legacy=self.legacy))
@@ -206,7 +206,7 @@ class _Files:
         return self._read.setdefault(path, content)
 
     def all(self) -> list[tuple[Path, bytes]]:
-        """What was read so far."""
+        """Files that were read so far."""
         return list(self._read.items())
 
 

@@ -33,7 +33,7 @@ class GraphicSet:
 
 @dataclass(frozen=True, slots=True)
 class Designation:
-    """What an escape sequence designates: ``graphic_set`` as G1 (octets from 0x80 on) or as G0."""
+    """Designation by an escape sequence: ``graphic_set`` as G1 (octets from 0x80 on) or as G0."""
 
     graphic_set: GraphicSet
     is_g1: bool
@@ -41,7 +41,7 @@ class Designation:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the values of Specific Character Set mean together."""
+    """Meaning of the values of Specific Character Set together."""
 
     is_known: bool
     """True if each is a defined term, and they go together. Octets that need one which is not cannot be decoded."""
@@ -49,7 +49,7 @@ class Declaration:
     """Python's codec of a set without code extensions; the rest does not count then."""
     g0: Designation | None = None
     g1: Designation | None = None
-    """What is invoked at the beginning, and again behind each delimiter; G1 is None in the default repertoire."""
+    """G1 set that is invoked at the beginning, and again behind each delimiter; None in the default repertoire."""
     escapes: Mapping[bytes, Designation] = field(default_factory=dict, hash=False)
     """By escape sequence, in the order of the values; empty without code extensions."""
     also_read: Mapping[bytes, Designation] = field(default_factory=dict, hash=False)
@@ -86,7 +86,7 @@ _ONE_BYTE = frozenset({*_LATIN_AND_OTHERS, _JAPANESE})
 DEFINED_TERMS = frozenset(
     {"", "ISO 2022 IR 6", *STAND_ALONE, *EXTENSIONS, *(f"ISO_IR {number}" for number in _ONE_BYTE)}
 )
-"""What may be written (PS3.3 C.12.1.1.2)."""
+"""Defined terms that may be written (PS3.3 C.12.1.1.2)."""
 
 
 @lru_cache(maxsize=256)
@@ -132,7 +132,7 @@ def is_default(codes: CharacterSet) -> bool:
 
 @lru_cache(maxsize=256)
 def declaration(codes: CharacterSet) -> Declaration:
-    """What ``codes`` mean. Never fails: what is no defined term designates nothing."""
+    """Meaning of ``codes``. Never fails: what is no defined term designates nothing."""
     terms = normalized(codes) or ("",)
     if terms[0] in STAND_ALONE:
         return Declaration(True, STAND_ALONE[terms[0]])
@@ -159,7 +159,7 @@ def declaration(codes: CharacterSet) -> Declaration:
 
 @lru_cache(maxsize=256)
 def keeps(old: CharacterSet, new: CharacterSet) -> bool:
-    """Whether all octets that were written in ``old`` mean the same in ``new``: it is the same set, or extends it."""
+    """True if all octets that were written in ``old`` mean the same in ``new``: it is the same set, or extends it."""
     if normalized(old) == normalized(new):
         return True
     was, will_be = declaration(old), declaration(new)

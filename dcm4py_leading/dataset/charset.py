@@ -37,7 +37,7 @@ def character_set(ds: Dataset) -> CharacterSet:
 
 
 def codes_of(element: DataElement | None) -> CharacterSet:
-    """What an element (0008,0005) names; empty where it is absent or empty."""
+    """Character set that an element (0008,0005) names; empty where it is absent or empty."""
     value = None if element is None else element.value
     codes = (value,) if isinstance(value, str) else tuple(value or ())
     return codes if any(codes) else ()

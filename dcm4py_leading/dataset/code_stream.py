@@ -42,7 +42,7 @@ class CodeStream:
     is_signed: bool = False
     is_jpeg_ls: bool = False
     is_ybr: bool | None = None
-    """What the stream tells of its colours: YCbCr, RGB, or None where it does not tell."""
+    """Colours of the stream: True for YCbCr, False for RGB, or None where it does not tell."""
     scan_ends: tuple[int, ...] = ()
     """Where the entropy-coded data of each scan ends. Only JPEG and JPEG-LS."""
     lacks_end: bool = False
@@ -87,7 +87,7 @@ def parse_jpeg(data: Buffer, start: int = 0) -> CodeStream:
 
 
 class _JpegHeaders:
-    """What the marker segments of a JPEG code stream say."""
+    """Content of the marker segments of a JPEG code stream."""
 
     def __init__(self) -> None:
         self.frame_header: int | None = None

@@ -13,7 +13,7 @@ _CHUNK = 1 << 18
 
 
 class _Budget:
-    """How many octets the inflated data sets of this process have. Safe under threads."""
+    """Number of octets that the inflated data sets of this process have. Safe under threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -59,7 +59,7 @@ class _Inflated(bytearray):
 
 
 def most_inflated(deflated_length: int) -> int:
-    """How many octets a data set of so many may have when it is inflated.
+    """Number of octets that a data set of this length may have when it is inflated.
 
     A mask of nothing shrinks to a thousandth, a bomb does so too: what is small in memory may, what is large may not.
     """
@@ -67,7 +67,7 @@ def most_inflated(deflated_length: int) -> int:
 
 
 def inflated(data: Buffer, *, most: int | None = None) -> bytearray:
-    """What ``data`` is when it is inflated; a zlib header and check sum, which do not belong there, are taken too.
+    """Inflated form of ``data``; a zlib header and check sum, which do not belong there, are taken too.
 
     Raises InvalidObject, also where that has more than ``most`` octets (as `most_inflated` has it, if None), and
     TooMuchInflated where there is no room for it at present.

@@ -18,7 +18,7 @@ from dcm4py_leading.dataset.scan import Buffer
 
 
 class Oddity(enum.Enum):
-    """What is against the encoding rules and does no harm."""
+    """Oddity of an encoding: against the rules, but does no harm."""
 
     OUT_OF_ORDER = "tags that do not ascend"
     TWICE = "an element twice"
@@ -73,7 +73,7 @@ Elements = dict[int, Element]
 
 @dataclass(slots=True)
 class DataSet:
-    """What was read."""
+    """Data set that was read."""
 
     elements: Elements
     oddities: set[Oddity] = field(default_factory=set)

@@ -35,7 +35,7 @@ class Family:
     parse: Parser
     """Follows a frame to its end."""
     first_marker: re.Pattern[bytes] | None
-    """How a code stream begins; None where it does not tell its end, so that frames in one fragment are not found."""
+    """Octets that begin a code stream; None where it tells no end, so that frames in one fragment are not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _by_offsets(fragments: _Fragments, offsets: Sequence[int], count: int) -> Gr
 
 
 def _agree(grouping: Grouping, lengths: Sequence[int]) -> bool:
-    """Whether frames are as long as Extended Offset Table Lengths says, or one byte of padding longer."""
+    """True if frames are as long as Extended Offset Table Lengths says, or one byte of padding longer."""
     return len(lengths) == len(grouping) and all(
         sum(map(len, parts)) - length in (0, 1) for parts, length in zip(grouping, lengths, strict=True)
     )
@@ -198,7 +198,7 @@ def _frame(parts: Sequence[memoryview], number: int, count: int, family: Family)
 
 
 def _count(fragments: _Fragments, family: Family) -> int | None:
-    """How many frames there are, None where that is not known."""
+    """Number of frames, None where that is not known."""
     if family.first_marker is not None and fragments.values:
         with suppress(SubOperationFailed):
             return sum(1 for _ in _streams(fragments, family, family.first_marker))

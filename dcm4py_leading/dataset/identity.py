@@ -34,7 +34,7 @@ _layouts = Layouts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What an object says of itself."""
+    """Identity of an object, as it says itself."""
 
     sop_class_uid: str
     sop_instance_uid: str

@@ -22,7 +22,7 @@ _SUBSAMPLED = {"YBR_FULL_422": (2, 3), "YBR_PARTIAL_422": (2, 3), "YBR_PARTIAL_4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePixel:
-    """What an image says of its pixels."""
+    """Description of the pixels of an image, as it says itself."""
 
     rows: int
     columns: int

@@ -49,7 +49,7 @@ class _Layout:
     """True if what follows is to be scanned each time: it has no length."""
 
     def is_of(self, view: memoryview) -> bool:
-        """Whether the data set is laid out so."""
+        """True if the data set is laid out so."""
         if len(view) < self.headers.end or (self.end is not None and len(view) != self.end):
             return False
         return self.headers.of(view) == self.content

@@ -225,7 +225,7 @@ def _with_native_items(tag: int, items: Items, transfer_syntax_uid: str) -> Item
 
 
 def _needs_to_change(item: Elements) -> bool:
-    """Whether an item has encapsulated pixel data, or what goes with it; native pixel data is nobody's concern here."""
+    """True if an item has encapsulated pixel data, or what goes with it; native pixel data is nobody's concern here."""
     element = item.get(PIXEL_DATA)
     is_encapsulated = element is not None and isinstance(element.value, Fragments)
     return is_encapsulated or any(tag in item for tag in _ONLY_WHEN_ENCAPSULATED)
@@ -239,7 +239,7 @@ def _named(tag: int) -> str:
 
 
 def _codec(transfer_syntax_uid: str, image: ImagePixel) -> _Codec:
-    """How to decode this image. Raises SubOperationFailed."""
+    """Codec that decodes this image. Raises SubOperationFailed."""
     make = _CODECS.get(transfer_syntax_uid)
     if make is None:
         raise SubOperationFailed(f"{_name_of(transfer_syntax_uid)} cannot be decompressed")

@@ -37,7 +37,7 @@ _MAX_BYTES = 0xFFFE
 
 
 def is_plain(vr: bytes, value: bytes) -> bool:
-    """Whether ``value`` of ``vr``, in little endian, is written as it was read. Only VRs with a short length are."""
+    """True if ``value`` of ``vr``, in little endian, is written as it was read. Only VRs with a short length are."""
     size = len(value)
     if size % 2 or size > _MAX_BYTES:
         return False

@@ -22,7 +22,7 @@ from dcm4py_leading.errors import UnencodableText
 
 _BULK = 1 << 16
 _CONTEXT = (0x00080005, 0x00280100, 0x00280103, 0x00283002, 0x54001004)
-"""What the encoding of others depends on: character set, bits allocated, pixel representation, LUT descriptor."""
+"""Attributes that the encoding of others needs: character set, bits allocated, pixel representation, LUT descriptor."""
 _DELIMITER = 8
 
 

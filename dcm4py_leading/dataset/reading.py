@@ -82,7 +82,7 @@ def parse(
 
 
 class _Form:
-    """How elements are encoded."""
+    """Form in which elements are encoded."""
 
     def __init__(self, encoding: Encoding) -> None:
         order = "<" if encoding.is_little_endian else ">"
@@ -105,7 +105,7 @@ def _looks_like_vr(vr: bytes) -> bool:
 
 
 class _Header(NamedTuple):
-    """How the header of an element may be read."""
+    """Header of an element, in a way that it may be read."""
 
     vr: bytes
     length: int
@@ -286,7 +286,7 @@ class _Reader:
         return header.length == _UNDEFINED or header.value + header.length <= end
 
     def _goes_on(self, header: _Header, end: int, form: _Form, tag: int) -> int:
-        """How well what follows the element goes on: 4 as it should, 3 and 2 as it may, 0 not."""
+        """Score of what follows the element: 4 if it goes on as it should, 3 and 2 as it may, 0 not."""
         if not self._ends(header, end):
             return 0
         if header.length == _UNDEFINED:
@@ -314,7 +314,7 @@ class _Reader:
         return 3 if is_ascending and self._may_be_odd(at, end, form, following, vr) else 0
 
     def _may_be_odd(self, at: int, end: int, form: _Form, tag: int, vr: bytes) -> bool:
-        """Whether an element at ``at`` makes sense without VR, or with one that says nothing.
+        """True if an element at ``at`` makes sense without VR, or with one that says nothing.
 
         Octets of a value, taken for a tag, mostly do not.
         """

@@ -34,7 +34,7 @@ class Unscannable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How elements are encoded (PS3.5 7.1): that of a transfer syntax that is not deflated."""
+    """Encoding of elements (PS3.5 7.1): that of a transfer syntax that is not deflated."""
 
     is_implicit_vr: bool
     is_little_endian: bool
@@ -53,7 +53,7 @@ _NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.
 
 
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
-    """Whether pixel data is encapsulated in this transfer syntax, or not there at all; so in one that is not known."""
+    """True if pixel data is encapsulated in this transfer syntax, or not there at all; so in one that is not known."""
     return transfer_syntax_uid not in _NATIVE
 
 

@@ -21,7 +21,7 @@ def buffers_of(view: memoryview, pieces: Sequence[Piece]) -> list[Buffer]:
 
 
 def pieces_of(spans: Mapping[int, Span], edits: Edits, start: int, scanned_to: int) -> tuple[list[Piece], int]:
-    """What a data set from ``start`` on consists of once the edits are made, and where the rest begins.
+    """Pieces that a data set from ``start`` on consists of once the edits are made, and where the rest begins.
 
     ``spans`` are those of all elements from ``start`` to ``scanned_to``, so the edits must not go beyond. Without
     edits there is nothing but the rest. Group lengths (PS3.5 7.2, retired) that the edits may have made wrong go.

@@ -254,7 +254,7 @@ class _Extended:
         return None
 
     def _back(self, g0: Designation, g1: Designation | None) -> bytes:
-        """What invokes the set of the first value again; there is nothing to designate in place of another G1."""
+        """Escape sequences that invoke the set of the first value again; nothing designates in place of another G1."""
         back = b"" if g0 == self._g0 else self._sequences[self._g0]
         if g1 != self._g1 and self._g1 is not None:
             back += self._sequences[self._g1]
@@ -272,7 +272,7 @@ def _char(invoked: Designation, octets: bytes, at: int) -> str | None:
 
 
 def _table(declared: Declaration, delimiters: str) -> str:
-    """What each octet is without escape sequences; those that are nothing are marked."""
+    """Characters of all octets without escape sequences; those that are nothing are marked."""
     table = [chr(code) if code < 0x20 or code in (0x20, 0x7F) else chr(0xDC00 | code) for code in range(256)]
     table[_ESCAPE] = chr(0xDC00 | _ESCAPE)
     for one in (declared.g0, declared.g1):

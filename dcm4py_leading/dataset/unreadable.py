@@ -1,4 +1,4 @@
-"""What pydicom raises when a value is not what its VR says."""
+"""Errors that pydicom raises when a value is not what its VR says."""
 
 from __future__ import annotations
 

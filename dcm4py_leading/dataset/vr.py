@@ -32,7 +32,7 @@ _CODES = {2: "H", 4: "I", 8: "Q"}
 
 
 def padding(vr: bytes) -> bytes:
-    """What a value of odd length gets behind it (PS3.5 6.2)."""
+    """Octet that pads a value of odd length (PS3.5 6.2)."""
     return b"\0" if vr in _PADDED_WITH_NUL else b" "
 
 

@@ -172,14 +172,14 @@ class ArchiveSettings:
         return next(iter(self.spanning_cfind_scps), None)
 
     def store_associations_to(self, ae_title: AETitle) -> int:
-        """How many associations to that C-STORE SCP carry one retrieve: what is said of it, else of all, else one."""
+        """Number of associations to that C-STORE SCP for one retrieve: what is said of it, else of all, else one."""
         counts = {text.rpartition(":")[0]: int(text.rpartition(":")[2]) for text in self.multiple_store_associations}
         return counts.get(ae_title, counts.get("", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveDevice:
-    """What stands on the device alone: dcmArchiveDevice, and the objects below it."""
+    """Settings that stand on the device alone: dcmArchiveDevice, and the objects below it."""
 
     leading_cfind_scp_query_cache_stale_timeout: timedelta | None = None
     """dcmLeadingCFindSCPQueryCacheStaleTimeout; None: an answer never becomes stale."""

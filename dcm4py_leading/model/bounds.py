@@ -26,7 +26,7 @@ Beyond: rejected, transient, local limit exceeded."""
 HTTP_CONNECTIONS: Final = 64
 """Connections to the control port; a sixteenth of the file descriptors, if that is less.
 
-Beyond: the one that has been without a request for longest is ended."""
+Beyond: the one that has been without a request for longest is ended; if all have one, the oldest that is not whole."""
 
 HTTP_ANSWER_SECONDS: Final = 120.0
 """Answering one HTTP request, whose client may read slowly.
@@ -112,7 +112,7 @@ LOGIN_SESSION_SECONDS: Final = 43_200.0
 Beyond: it is over."""
 
 LOGIN_CONFIRMED_SECONDS: Final = 300.0
-"""How long the roles of a session's user are taken for what they were, and the user for being there.
+"""Time for which the roles of a session's user are taken for what they were, and the user for being there.
 
 Beyond: they are looked up again; the session ends where none is left."""
 
@@ -127,12 +127,12 @@ LOGIN_SESSIONS_OF_A_USER: Final = 16
 Beyond: his that is without a request for longest is over."""
 
 LOGIN_REMEMBERED_SECONDS: Final = 60.0
-"""How long a name and password that came by HTTP Basic are known to be right.
+"""Time for which a name and password that came by HTTP Basic are known to be right.
 
 Beyond: they are checked again."""
 
 LOGIN_REMEMBERED: Final = 256
-"""How many of these are known.
+"""Number of these that are known.
 
 Beyond: the one that was used the longest ago is checked again."""
 
@@ -159,7 +159,7 @@ ARRIVING_SECONDS: Final = 60.0
 Beyond: see the next row."""
 
 ARRIVING_BYTES_A_SECOND: Final = 512
-"""How fast it comes at least, on average; the deadline of a lookup counts besides.
+"""Rate at which it comes at least, on average; the deadline of a lookup counts besides.
 
 Beyond: below it, the association is aborted; an object is failed, an archive counts as one that does not answer."""
 
@@ -215,7 +215,7 @@ INFLATED_BYTES: Final = 201_326_592
 Beyond: C000, unless it is within the next row; a stored object cannot be sent, its sub-operation fails."""
 
 INFLATED_TIMES: Final = 32
-"""How many times as long a deflated data set may become.
+"""Factor by which a deflated data set may become longer.
 
 Beyond: as above."""
 
@@ -232,8 +232,8 @@ MESSAGE_SECONDS: Final = 60.0
 Beyond: see the next row."""
 
 MESSAGE_BYTES_A_SECOND: Final = 64
-"""How fast it comes at least, on average over the time that is spent in waiting for it. As much has to be taken of what
-is sent to a peer, once dcmSendTimeout has passed without all of it.
+"""Rate at which it comes at least, on average over the time that is spent in waiting for it. As much has to be taken
+of what is sent to a peer, once dcmSendTimeout has passed without all of it.
 
 Beyond: the association is aborted."""
 
@@ -249,7 +249,7 @@ DESTINATION_TIMEOUTS: Final = 3
 Beyond: the other objects fail at once."""
 
 FIND_SNAPSHOT_SECONDS: Final = 10.0
-"""How long a client may take to read the matches of one C-FIND in one state of the index, which cannot shrink its
+"""Time that a client may take to read the matches of one C-FIND in one state of the index, which cannot shrink its
 write-ahead log meanwhile, beside the page that is being sent to it.
 
 Beyond: the others are told as they are when their page is made."""
@@ -344,7 +344,7 @@ Beyond: the rule cannot be judged, and the log names it. Of a retrieve, the sub-
 ends with 0110."""
 
 CONDITION_TIMEOUTS: Final = 10
-"""How many times in one request conditions may take longer than that.
+"""Number of times in one request that conditions may take longer than that.
 
 Beyond: no rule is judged any more in this request, which fails what is left of it in the same way."""
 

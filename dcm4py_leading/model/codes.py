@@ -17,7 +17,7 @@ _CODE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Who assigns an identifier (HL7 v2 HD): a local name, a universal ID with its type, or both."""
+    """Issuer of an identifier (HL7 v2 HD): a local name, a universal ID with its type, or both."""
 
     local_namespace_entity_id: str | None = None
     universal_entity_id: str | None = None
@@ -44,7 +44,7 @@ class Issuer:
         return cls(local_namespace_entity_id=name, universal_entity_id=universal, universal_entity_id_type=kind)
 
     def matches(self, other: Issuer) -> bool:
-        """Whether both can be the same: what both have is equal, and both have something in common."""
+        """True if both can be the same: what both have is equal, and both have something in common."""
         local = self.local_namespace_entity_id is not None and other.local_namespace_entity_id is not None
         universal = self.universal_entity_id is not None and other.universal_entity_id is not None
         if not local and not universal:
@@ -52,7 +52,7 @@ class Issuer:
         return not self.contradicts(other)
 
     def contradicts(self, other: Issuer) -> bool:
-        """Whether they cannot be the same: something that both have differs."""
+        """True if they cannot be the same: something that both have differs."""
         mine, theirs = self.local_namespace_entity_id, other.local_namespace_entity_id
         if mine is not None and theirs is not None and mine != theirs:
             return True
@@ -97,5 +97,5 @@ class Code:
 
     @property
     def is_urn(self) -> bool:
-        """Whether the value is a URN or URL (PS3.3 8.1)."""
+        """True if the value is a URN or URL (PS3.3 8.1)."""
         return self.value.startswith("urn:") or "://" in self.value

@@ -58,12 +58,12 @@ class Connection:
 
     @property
     def is_tls(self) -> bool:
-        """Whether cipher suites make it a TLS connection (PS3.15 Annex H)."""
+        """True if cipher suites make it a TLS connection (PS3.15 Annex H)."""
         return bool(self.tls_cipher_suites)
 
     @property
     def is_served(self) -> bool:
-        """Whether we can listen on it: installed, plain DICOM, with a port."""
+        """True if we can listen on it: installed, plain DICOM, with a port."""
         dicom = self.protocol is ConnectionProtocol.DICOM
         return self.installed and dicom and not self.is_tls and self.port is not None
 

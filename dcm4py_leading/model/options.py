@@ -12,7 +12,7 @@ from dcm4py_leading.model.values import AETitle, parse_duration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AEOptions:
-    """What may differ from AE to AE."""
+    """Options that may differ from AE to AE."""
 
     leading_first: bool = False
     """leading-first: a query is also asked of the leading archive, so that new names and IDs find old studies."""

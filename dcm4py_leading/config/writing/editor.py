@@ -79,7 +79,7 @@ class Editor:
 
     def entries(self, device_name: str) -> tuple[Entry, ...]:
         """The device and everything below it, fresh from the directory; empty if there is none."""
-        return self._tree.subtree(device_name)
+        return self._tree.subtree(device_name) if device_name else ()  # a server would take such a DN for a wrong one
 
     def plan(
         self,

@@ -40,6 +40,7 @@ class Settings(uvicorn.Config):
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,  # it would believe everybody on this machine; `forwarded.Forwarded` does not
             timeout_graceful_shutdown=5,
             backlog=_BACKLOG,
             h11_max_incomplete_event_size=HTTP_HEADER_BYTES,
@@ -65,7 +66,10 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
 
 
 class Connection(H11Protocol):
-    """One of a bounded number: when there are more, the one that has been without a request for longest is ended."""
+    """One of a bounded number: when there are more, the one that has been without a request for longest is ended.
+
+    If all have requests, it is the oldest of those that are not whole.
+    """
 
     config: Settings
     _arriving: asyncio.TimerHandle | None = None
@@ -152,13 +156,18 @@ class Connection(H11Protocol):
         # Not this one: it asks right now, and they had their time.
         others = [other for other in self.connections if other is not self and isinstance(other, Connection)]
         idle = [other for other in others if other._may_be_ended()]
-        victim = min(idle, key=lambda other: other._since, default=self)
+        victim = min(idle, key=lambda other: (other._is_asking(), other._since), default=self)
         victim.transport.abort()
         self.config.given_up.warning("HTTP: a connection was ended, as there are more than %d", most)
 
     def _may_be_ended(self) -> bool:
-        is_idle = self.cycle is None or self.cycle.response_complete
-        return is_idle or time.monotonic() - self._since > HTTP_ANSWER_SECONDS
+        is_late = time.monotonic() - self._since > HTTP_ANSWER_SECONDS
+        # Bodies that never end would keep all others out.
+        return is_late or not self._is_asking() or self.conn.their_state is h11.SEND_BODY
+
+    def _is_asking(self) -> bool:
+        """True from the headers of a request to the end of its answer."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _await_request(self) -> None:
         if self._arriving is None:

@@ -84,7 +84,8 @@ def answered(handler: Handler) -> Handler:
         except NoSuchPage as err:
             return _fault(request, 404, "fault.no_such", str(err))
         except ConfigUnavailable as err:
-            return _fault(request, 503, "fault.directory", str(err))
+            hint = "" if request.method == "GET" else translate(language_of(request), "fault.send_again")
+            return _fault(request, 503, "fault.directory", f"{err} {hint}".strip())
         except ConfigError as err:
             return _fault(request, 409, "fault.configuration", str(err))
 

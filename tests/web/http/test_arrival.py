@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ from dcm4py_leading.model.bounds import HTTP_BODY_BYTES, HTTP_HEADER_BYTES
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http import arrival, connection
-from tests.fixtures.http import served
+from tests.fixtures.http import at_most, served
 
 
 async def length(request: Request) -> Response:
@@ -124,6 +124,20 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(
         client.sendall(b"x")
         assert answer(client) == b""
     assert told.startswith(b"HTTP/1.1 204 ")
+
+
+def test_bodies_that_do_not_end_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most(monkeypatch, 4)
+    route = Route("/length", needs(Role.VIEWER, length), methods=["POST"])
+    live = Route("/health/live", nothing)
+    with served(route, live) as http, ExitStack() as open_connections:
+        for _ in range(4):
+            client = open_connections.enter_context(connected(http))
+            client.sendall(
+                b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert client.recv(4096).startswith(b"HTTP/1.1 100 ")  # now the body is waited for
+        assert http.get("/health/live", timeout=60).status_code == 204
 
 
 def test_a_body_whose_end_two_headers_tell_is_refused(http: httpx.Client) -> None:

@@ -19,6 +19,7 @@ from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.addresses import PublicUrl, parse_network
 from dcm4py_leading.web.http.forwarded import Forwarded
+from tests.fixtures.http import served
 
 PROXIES = [parse_network("10.0.0.0/8"), parse_network("fd00::/8")]
 
@@ -136,6 +137,13 @@ def test_a_host_that_is_forwarded_must_be_ours_too() -> None:
 def test_the_public_url_gives_the_scheme_to_requests_for_its_host() -> None:
     assert ask({"Host": "arc.example"}, peer="192.0.2.1").json() == ["192.0.2.1", "https", "arc.example"]
     assert ask({"Host": "archive.example"}, peer="192.0.2.1").json()[1] == "http"
+
+
+@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}])
+def test_the_server_believes_nobody_on_this_machine_either(headers: dict[str, str]) -> None:
+    app = guarded_app([Route("/seen", needs(Role.VIEWER, seen))], doorkeeper=Everybody())
+    with served(app=app) as http:
+        assert http.get("/seen", headers=headers).json()[:2] == ["127.0.0.1", "http"]
 
 
 def test_a_quoted_text_that_does_not_end_is_looked_at_once() -> None:

@@ -49,7 +49,10 @@ def base_text(entry: Entry | None, attributes: Iterable[str]) -> str:
 
 def base_of(form: Form) -> Mapping[str, Values]:
     """What the page showed. Raises ValueError where the form does not say it."""
-    found = json.loads(one_of(form, BASE))
+    try:
+        found = json.loads(one_of(form, BASE))
+    except RecursionError:
+        raise ValueError("expected the values of each attribute, not thousands of brackets") from None
     if not isinstance(found, dict):
         raise ValueError("expected what the page showed")
     shown: dict[str, Values] = {}

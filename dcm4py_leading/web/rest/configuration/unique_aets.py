@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.rest.configuration.changes import DRY_RUN
 from dcm4py_leading.web.rest.configuration.failures import Refusal, answering
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import TEXT, Operation
@@ -73,6 +74,8 @@ def unique_aet_operations(editor: Editor) -> list[Operation]:
 
 
 def _title(request: Request) -> AETitle:
+    if DRY_RUN.name in request.query_params:  # whoever gives it does not want a change
+        raise Refusal(400, f"{DRY_RUN.name}: the registry has none")
     try:
         return AETitle(request.path_params["aet"])
     except ValueError as err:

@@ -75,3 +75,13 @@ def test_what_is_wrong_is_told_at_its_field(
     assert field.value == value.strip()
     assert said in page.tree.get_element_by_id(f"s-{attribute}").text_content()
     assert not _exists(directory, "viewer, 2")
+
+
+def test_while_the_directory_is_down_it_is_said_how_what_was_typed_is_sent_again(
+    reader: Reader, directory: Slapd
+) -> None:
+    directory.stop()
+    page = _post(reader, "save")
+    assert page.status == 503
+    assert "load this page again" in page.text
+    assert "load this page again" not in reader.get("/ui/devices").text

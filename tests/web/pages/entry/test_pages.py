@@ -344,6 +344,7 @@ def test_a_value_is_checked_while_it_is_typed(reader: Reader, value: str, said: 
     "path",
     [
         "/ui/devices/nothing",
+        "/ui/devices/",
         f"{PAGE}/entry?at=cn%3Dnothing",
         f"{PAGE}/entry?at=nonsense",
         f"{PAGE}/new?kind=nothing",
@@ -356,7 +357,7 @@ def test_what_there_is_not_is_a_page_that_says_so(reader: Reader, path: str) -> 
     assert reader.get(path).status == 404
 
 
-@pytest.mark.parametrize("base", ["", "null", "[]", '{"dcmURI": "text"}', "{"])
+@pytest.mark.parametrize("base", ["", "null", "[]", '{"dcmURI": "text"}', "{", "[" * 100_000])
 def test_a_form_of_nobody_is_refused(reader: Reader, base: str) -> None:
     assert reader.post(PAGE, base=base, action="save").status == 400
 

@@ -206,6 +206,13 @@ def test_titles_are_registered_once_and_removed_once(rest: httpx.Client) -> None
     assert "MY AE" not in rest.get(f"{ARC}/unique/aets").json()
 
 
+def test_the_registry_has_no_dry_run_and_changes_nothing_then(rest: httpx.Client) -> None:
+    before = rest.get(f"{ARC}/unique/aets").json()
+    for method, title in (("POST", "MY%20AE"), ("DELETE", before[0])):
+        assert rest.request(method, f"{ARC}/unique/aets/{title}?dry-run").status_code == 400
+    assert rest.get(f"{ARC}/unique/aets").json() == before
+
+
 @pytest.mark.parametrize("title", ["SEVENTEEN_LETTERS", "%20", "A%5CB"])
 def test_what_is_no_ae_title_is_not_registered(rest: httpx.Client, title: str) -> None:
     assert rest.post(f"{ARC}/unique/aets/{title}").status_code == 400
