@@ -23,6 +23,7 @@ Named by who is at fault and who can act::
     |  |  +- TooMuchInflated     0xA700, a deflated one for which there is no room at present
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    +- EditRefused               an edit of what the archive keeps was not made
     +- DriftNotResumed           a comparison cannot go on from what its state file says
     +- LoginError                over HTTP; told to whoever wants to log in
     |  +- LoginRefused           wrong user, wrong password or no role: 401
@@ -57,7 +58,7 @@ from dcm4py_leading.secret_text import MASK, is_secret, is_secret_option, masked
 
 
 class Severity(enum.Enum):
-    """How much a Problem weighs: an ERROR refuses the whole configuration, a WARNING does not."""
+    """Weight of a Problem: an ERROR refuses the whole configuration, a WARNING does not."""
 
     ERROR = "ERROR"
     WARNING = "WARNING"
@@ -119,6 +120,25 @@ class DocumentInvalid(Dcm4pyError):
     def __init__(self, faults: Iterable[DocumentFault]) -> None:
         self.faults: tuple[DocumentFault, ...] = tuple(faults)
         super().__init__("; ".join(map(str, self.faults)))
+
+
+class Refusal(enum.Enum):
+    """Why an edit of the archive is not made."""
+
+    WRONG = "wrong"
+    """What is wanted cannot be."""
+    UNKNOWN = "unknown"
+    """There is no such AE, patient or study."""
+    CONFLICT = "conflict"
+    """It cannot be made as things are."""
+
+
+class EditRefused(Dcm4pyError):
+    """An edit of what the archive keeps was not made."""
+
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class DriftNotResumed(Dcm4pyError):
@@ -238,7 +258,7 @@ class StatusError(Dcm4pyError):
 
     @property
     def told(self) -> str:
-        """What whoever asked is told."""
+        """Text for whoever asked."""
         return f"{self}: {self.comment}" if self.comment else str(self)
 
 

@@ -1,4 +1,4 @@
-"""What one process serves with: index, storages, runtime and listeners; and the change to another configuration."""
+"""Node of one process: index, storages, runtime and listeners; and the change to another configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
@@ -30,6 +31,7 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection, Device, RemoteAE
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.editing.edit import Edit, make_edit
 from dcm4py_leading.service.explain import (
     explain_study,
     parse_wanted,
@@ -135,7 +137,7 @@ class Node:
         return listeners_of(self.snapshot.device, self._listeners.bound)
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """See `web.rest.echo.Echoing`."""
+        """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
         with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
             local = runtime.device.application_entity(ae_title)
             if local is None or not local.installed:
@@ -159,7 +161,7 @@ class Node:
         )
 
     def measure(self) -> Measured:
-        """What this process has done and how it is; of failed reloads it knows nothing."""
+        """Measurements of this process; of failed reloads it knows nothing."""
         runtime = self._holder.current
         return Measured(
             lookups=runtime.leading.counts,
@@ -178,7 +180,7 @@ class Node:
         )
 
     def looked_up(self) -> Recording:
-        """What the directory said of the remote AEs that were looked up."""
+        """Recording of what the directory said of the remote AEs that were looked up."""
         return self._holder.current.looked_up()
 
     def forget_aes(self, ae_titles: Iterable[str]) -> None:
@@ -186,11 +188,11 @@ class Node:
         self._holder.current.forget_aes(ae_titles)
 
     def open_associations(self) -> int:
-        """How many associations peers have with this process."""
+        """Number of associations that peers have with this process."""
         return self._listeners.open_associations()
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """What the leading cache holds, the oldest answer first."""
+        """Studies in the leading cache, the oldest answer first."""
         return self._holder.current.leading.entries()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
@@ -201,9 +203,14 @@ class Node:
         return count
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.own.explain.Explainer`."""
+        """Explain a coercion (see `web.own.explain.Explainer`)."""
         with self._holder.lease() as runtime:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
+
+    def edit(self, edit: Edit) -> None:
+        """See `web.rest.archive.edit.Editing`."""
+        with self._holder.lease() as runtime:
+            make_edit(runtime, edit, now=datetime.now())
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy import update as update_row
 
 from dcm4py_leading.archive.attributes import decode, encode
+from dcm4py_leading.archive.edits import edited_tags
 from dcm4py_leading.archive.identity import likeness
 from dcm4py_leading.archive.kept import Keeper, Kept, Levels
 from dcm4py_leading.archive.keys import column_values
@@ -207,7 +208,7 @@ class _Entities:
     def _insert(self, level: Level, **values: object) -> int:
         kept = self._new.levels[level]
         result = self._connection.execute(
-            insert(TABLES[level]).values(attributes=kept.encoded, **_columns(kept, level), **values)
+            insert(TABLES[level]).values(attributes=kept.encoded, **columns_of(kept, level), **values)
         )
         self._attributes[level] = kept.encoded
         key = result.inserted_primary_key
@@ -219,8 +220,9 @@ class _Entities:
         """Update the attributes of an entity with those of a further object, by the policy of its filter."""
         self._attributes[level] = attributes
         ds, new = decode(attributes), decode(self._new.levels[level].encoded)
+        only = self._keeper.tags[level] - edited_tags(attributes)  # what was edited stands
         try:
-            changes = update(ds, new, self._keeper.update_policy(level), only=self._keeper.tags[level])
+            changes = update(ds, new, self._keeper.update_policy(level), only=only)
         except CoercionFailed as err:
             LOG.warning("the index keeps what it had of study %s: %s", ref(self._new.study_instance_uid), err)
             return
@@ -229,7 +231,7 @@ class _Entities:
             kept = Kept(encode(ds), column_values(ds, level))
             self._attributes[level] = kept.encoded
             self._connection.execute(
-                update_row(table).where(table.c.pk == pk).values(attributes=kept.encoded, **_columns(kept, level))
+                update_row(table).where(table.c.pk == pk).values(attributes=kept.encoded, **columns_of(kept, level))
             )
 
 
@@ -238,7 +240,8 @@ def split_titles(text: str) -> list[str]:
     return [title for title in text.split("\\") if title]
 
 
-def _columns(kept: Kept, level: Level) -> dict[str, str | None]:
+def columns_of(kept: Kept, level: Level) -> dict[str, str | None]:
+    """The values of the columns of an entity."""
     values = dict(kept.columns)
     if level is Level.PATIENT:
         values["patient_id"], values["issuer_of_patient_id"] = _identity(values)

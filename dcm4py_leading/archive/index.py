@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
+from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, edit_patient, edit_study
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.identity import BY_ID, Identification
@@ -140,6 +141,16 @@ class Index:
         )
         policies = Policies(keeper=keeper, overwrite=overwrite_policy, relational_mismatch=relational_mismatch_policy)
         return self._writer.store(new, policies)
+
+    def edit_patient(
+        self, identifiers: Sequence[PatientIdentifier], wanted: Dataset, *, keeper: Keeper, note: EditNote
+    ) -> frozenset[int]:
+        """See `editing.edit_patient`. Raises EditRefused, IndexUnavailable."""
+        return self._writer.write(lambda connection: edit_patient(connection, identifiers, wanted, keeper, note))
+
+    def edit_study(self, study_instance_uid: str, wanted: Dataset, *, keeper: Keeper, note: EditNote) -> frozenset[int]:
+        """See `editing.edit_study`. Raises EditRefused, IndexUnavailable."""
+        return self._writer.write(lambda connection: edit_study(connection, study_instance_uid, wanted, keeper, note))
 
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
         """True if that instance is known to be at that location. Raises IndexUnavailable."""

@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.attributes import encode, selected
+from dcm4py_leading.archive.edits import states_of
 from dcm4py_leading.archive.identity import BY_ID, Identification, are_two_people, name_of
 from dcm4py_leading.archive.keys import (
     ALWAYS_KEPT,
@@ -77,10 +78,12 @@ class Keeper:
     def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
         """True if an object is not about the patient of whom the index keeps that; see `identity`."""
         by = self.identification
-        if by.by_id_and_name and name_of(kept) != name_of(own):
+        if by.by_id_and_name and all(name_of(state) != name_of(own) for state in states_of(kept)):
             return True
         all_of = self.tags[Level.PATIENT] if by.by_all_attributes else ()
-        return are_two_people(kept, own, policy=self.policy_of_corrections, all_of=all_of)
+        policy = self.policy_of_corrections
+        # An object may be older than an edit.
+        return all(are_two_people(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
 
     @property
     def policy_of_corrections(self) -> UpdatePolicy:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dcm4py_leading.archive.database import Conflict, Database
@@ -12,6 +14,7 @@ from dcm4py_leading.archive.entities import KnownSeries
 from dcm4py_leading.archive.storing import NewObject, Policies, StoreOutcome, store
 from dcm4py_leading.errors import IndexUnavailable
 
+T = TypeVar("T")
 _STORE_ATTEMPTS = 5
 _MAX_TOGETHER = 64
 
@@ -28,12 +31,19 @@ class Writer:
         self._database = database
         self._known = KnownSeries()
         self._lock = threading.Lock()
-        self._waiting: list[_Job] = []
+        self._waiting: list[_Job[Any]] = []
         self._is_writing = False
 
     def store(self, new: NewObject, policies: Policies) -> StoreOutcome:
         """Store an object in the index (see `index.Index.store`)."""
-        job = _Job(new, policies)
+        return self.write(lambda connection: store(connection, new, policies, self._known))
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` does in a transaction of its own, or in one with others, which it does not see.
+
+        It may be done again where others have changed the same. Raises what it raises, IndexUnavailable.
+        """
+        job = _Job(work)
         with self._lock:
             self._waiting.append(job)
             is_leading = not self._is_writing
@@ -65,29 +75,29 @@ class Writer:
             if following is not None and following.turn is not None:
                 following.turn.set()
 
-    def _write_alone(self, job: _Job) -> None:
+    def _write_alone(self, job: _Job[Any]) -> None:
         for _ in range(_STORE_ATTEMPTS):
             try:
                 with self._database.writing() as connection:
-                    outcome = store(connection, job.new, job.policies, self._known)
+                    outcome = job.work(connection)
             except Conflict:
                 continue
             except Exception as err:  # noqa: BLE001 - the caller's, raised there
                 job.error = err
                 return
-            job.outcome = outcome
+            job.outcome = [outcome]
             return
         job.error = IndexUnavailable("the index is too busy with objects of the same series")
 
-    def _write_together(self, jobs: Sequence[_Job]) -> None:
+    def _write_together(self, jobs: Sequence[_Job[Any]]) -> None:
         """In one transaction; what fails in one does not take the others with it."""
-        in_conflict: list[_Job] = []
+        in_conflict: list[_Job[Any]] = []
         try:
             with self._database.writing() as connection:
                 for job in jobs:
                     try:
                         with connection.begin_nested():
-                            job.outcome = store(connection, job.new, job.policies, self._known)
+                            job.outcome = [job.work(connection)]
                     except IntegrityError:
                         in_conflict.append(job)
                     except SQLAlchemyError:
@@ -102,16 +112,16 @@ class Writer:
             self._write_alone(job)
 
 
-class _Job:
-    """One store, from the thread that wants it to the one that writes it."""
+class _Job(Generic[T]):
+    """One piece of work, from the thread that wants it to the one that writes it."""
 
-    def __init__(self, new: NewObject, policies: Policies) -> None:
-        self.new = new
-        self.policies = policies
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
         self.turn: threading.Event | None = None
         """Set when the job is done, or is to lead."""
         self.is_done = False
-        self.outcome: StoreOutcome | None = None
+        self.outcome: list[T] = []
+        """One, when it is done and did not fail."""
         self.error: Exception | None = None
 
     def finish(self) -> None:
@@ -119,9 +129,9 @@ class _Job:
         if self.turn is not None:
             self.turn.set()
 
-    def result(self) -> StoreOutcome:
+    def result(self) -> T:
         if self.error is not None:
             raise self.error
-        if self.outcome is None:
+        if not self.outcome:
             raise IndexUnavailable("the index was interrupted")
-        return self.outcome
+        return self.outcome[0]

@@ -32,6 +32,7 @@ def original_attributes(
     modifying_system: str,
     source_of_previous_values: str,
     now: datetime,
+    reason: str = "COERCE",
 ) -> Change | None:
     """The change that adds an item to the sequence; None when nothing worth telling was changed.
 
@@ -61,7 +62,7 @@ def original_attributes(
     item.SourceOfPreviousValues = source_of_previous_values
     item.AttributeModificationDateTime = now.strftime("%Y%m%d%H%M%S.%f")
     item.ModifyingSystem = modifying_system
-    item.ReasonForTheAttributeModification = "COERCE"
+    item.ReasonForTheAttributeModification = reason
     item.ModifiedAttributesSequence = [modified]
     items = [deepcopy(old) for old in ds.get("OriginalAttributesSequence") or []]
     return set_to(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", [*items, item]))

@@ -64,6 +64,11 @@ JSON_DEPTH: Final = 16
 
 Beyond: 400."""
 
+JSON_SEQUENCE_DEPTH: Final = 4
+"""Sequences within each other in the attributes that a request sends.
+
+Beyond: 400."""
+
 JSON_FAULTS: Final = 200
 """Faults of one document that are told, each with its place.
 

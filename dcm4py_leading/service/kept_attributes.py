@@ -1,23 +1,28 @@
-"""What the index's attributes do to an object that leaves.
+"""Attributes of the index in an object that leaves.
 
 An object says itself what is true of it. Of what the index keeps for its patient, study and series it takes what the
 dcmAttributeUpdatePolicy of the filter says, as the index did when the object came: SUPPLEMENT fills in what it lacks,
 MERGE and OVERWRITE put the latest value in place of its own, PRESERVE, which is the default, changes nothing. What is
 kept of the instance is the object's own. And of a patient who is somebody else it takes nothing at all.
+
+What an administrator has edited it takes under every policy; see `archive.edits`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pydicom import Dataset
 
+from dcm4py_leading.archive.attributes import decode
+from dcm4py_leading.archive.edits import carry_edits, edited_tags, states_of
 from dcm4py_leading.archive.identity import are_two_people
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.archive.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.update import plan_update_with_identifier_groups
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import Level
@@ -26,7 +31,7 @@ _NOTHING = b""
 
 
 class KeptAttributes:
-    """What a configuration lets the index do to objects."""
+    """Attributes that a configuration lets the index put into objects."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)
@@ -40,14 +45,33 @@ class KeptAttributes:
         for level in reversed(LEVELS):
             self._tags[level] = keeper.tags[level] - below  # what is kept nearer to the object is that object's own
             below |= keeper.tags[level]
+        self._editable = frozenset(
+            level for level in (Level.PATIENT, Level.STUDY) if ORIGINAL_ATTRIBUTES_SEQUENCE not in keeper.tags[level]
+        )
 
     def that_count(self, instance: IndexedInstance) -> IndexedInstance:
         """The instance with the attributes of those levels alone that may change an object."""
         attributes = instance.encoded_attributes
         counted = tuple(
-            encoded if level in self._policies else _NOTHING for level, encoded in zip(LEVELS, attributes, strict=True)
+            encoded if level in self._policies or self._is_edited(level, encoded) else _NOTHING
+            for level, encoded in zip(LEVELS, attributes, strict=True)
         )
         return instance._replace(encoded_attributes=counted)
+
+    def _is_edited(self, level: Level, encoded: bytes) -> bool:
+        return level in self._editable and not edited_tags(encoded).isdisjoint(self._tags[level])
+
+    def carry_edits(self, ds: Dataset, encoded: Sequence[bytes], apply: Callable[[list[Change]], None]) -> None:
+        """Bring what was edited into ``ds``; ``encoded`` are the attributes of its entities, from the top down.
+
+        ``apply`` makes the changes.
+        """
+        for level, attributes in zip(LEVELS, encoded, strict=True):
+            if not self._is_edited(level, attributes):
+                continue
+            if level is Level.PATIENT and all(self._two_people(state, ds) for state in states_of(decode(attributes))):
+                continue
+            carry_edits(ds, attributes, self._tags[level], apply)
 
     def update(self, ds: Dataset, attributes: Dataset, apply: Callable[[list[Change]], None]) -> None:
         """Change ``ds``, an object or the part of it that counts, as the index's ``attributes`` want it.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
+from dcm4py_leading.archive.edits import edited_tags
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
@@ -43,7 +44,7 @@ _MOST_SHAPES = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
-"""What a change of the character set may concern, and what may hold it (PS3.5 6.1.2.2)."""
+"""VRs of what a change of the character set may concern, and of what may hold it (PS3.5 6.1.2.2)."""
 
 
 class NotBytewise(Exception):
@@ -52,15 +53,18 @@ class NotBytewise(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reworked:
-    """What became of a data set."""
+    """Data set after the rules."""
 
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
     executed: tuple[Executed, ...]
 
 
-Rework = Callable[[Dataset, Dataset | None, Selection], Reworked]
-"""Changes a data set as the index's attributes, if they count, and the selected rules want. Raises CoercionFailed."""
+Rework = Callable[[Dataset, IndexedInstance | None, Dataset | None, Selection], Reworked]
+"""Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
+
+The data set beside the instance are those of its attributes that count.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What concerns the rules of one selection."""
+    """Plan for the rules of one selection."""
 
     selection: Selection
     touched: frozenset[int]
@@ -96,12 +100,12 @@ class BytewiseCoercion:
         self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
-        """How many times pydicom was needed."""
+        """Number of times that pydicom was needed."""
 
     def reworked(
         self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance | None, selection: Selection
     ) -> Cut:
-        """What becomes of the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
+        """Outcome for the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
 
         ``instance`` is what the index has of it, None where it is not here.
         """
@@ -198,7 +202,8 @@ class BytewiseCoercion:
         if known is None:
             above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
             grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
-            touched = plan.touched | self._always | above | grouped
+            edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
+            touched = plan.touched | self._always | above | grouped | edited
             if any(_has_several_vrs(tag) for tag in touched.union(own)):
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))
@@ -230,7 +235,7 @@ class BytewiseCoercion:
             attributes = instance.attributes
             for tag in kept_out:
                 del attributes[tag]
-        reworked = self._rework(ds, attributes, selection)
+        reworked = self._rework(ds, instance, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
@@ -345,7 +350,7 @@ def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
 
 
 def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, is_ascii_the_same: bool) -> bool:
-    """Whether a change of the character set may concern the element."""
+    """True if a change of the character set may concern the element."""
     start, value, end = span
     if encoding.is_implicit_vr:
         try:

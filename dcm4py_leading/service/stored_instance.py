@@ -37,7 +37,7 @@ from dcm4py_leading.service.whole import WholeObject, coercing
 
 
 class RetrieveCoercion:
-    """What becomes of the objects of one retrieve. For one thread at a time."""
+    """Coercion of the objects of one retrieve. For one thread at a time."""
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class RetrieveCoercion:
         """The instance with what the index may change of its object."""
         return instance if self._kept is None else self._kept.that_count(instance)
 
-    def rework(self, ds: Dataset, attributes: Dataset | None, selection: Selection) -> Reworked:
-        """Change ``ds`` as the index's ``attributes``, where there are any, and the rules say.
+    def rework(
+        self, ds: Dataset, instance: IndexedInstance | None, attributes: Dataset | None, selection: Selection
+    ) -> Reworked:
+        """Change ``ds`` as the index's ``attributes`` of the ``instance``, where there are any, and the rules say.
 
         The steps are counted when they fail, else by who sends the object: it may take several attempts.
         """
@@ -82,10 +84,16 @@ class RetrieveCoercion:
         def make(planned: list[Change]) -> None:
             for change in planned:
                 previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            make_edits(planned)
+
+        def make_edits(planned: list[Change]) -> None:
+            """An edit tells itself what it replaced."""
             apply(ds, planned)
             changes.extend(planned)
 
         if attributes is not None and self._kept is not None:
+            if instance is not None:
+                self._kept.carry_edits(ds, instance.encoded_attributes, make_edits)
             self._kept.update(ds, attributes, make)
         elif attributes is not None:
             # What was stored here may have been coerced when it came, which the copy of another archive was not.
@@ -118,7 +126,7 @@ class RetrieveCoercion:
         with coercing(whole.dataset):
             selection = select(whole.dataset)
             attributes = None if instance is None or selection.retrieve_as_received else instance.attributes
-            reworked = self.rework(whole.dataset, attributes, selection)
+            reworked = self.rework(whole.dataset, instance, attributes, selection)
             whole.take_over(reworked.changes)
         self.coercer.count(reworked.executed)
         if is_encapsulated(whole.transfer_syntax_uid) and whole.is_emptied:

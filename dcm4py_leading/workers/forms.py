@@ -1,4 +1,4 @@
-"""What passes between supervisor and worker, as JSON values and back."""
+"""Forms of what passes between supervisor and worker, as JSON values and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 
 from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.surviving import DirectoryState
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable, Problem, Severity, StatusError
+from dcm4py_leading.errors import (
+    ConfigError,
+    ConfigInvalid,
+    ConfigUnavailable,
+    DocumentFault,
+    DocumentInvalid,
+    EditRefused,
+    Problem,
+    Refusal,
+    Severity,
+    StatusError,
+)
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -25,7 +36,7 @@ _TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, Unknown
 
 
 def measured_to_json(measured: Measured) -> Json:
-    """What a worker has done."""
+    """JSON of what a worker has done."""
     lookups = measured.lookups
     return {
         "outcomes": _outcomes_to_json(lookups.outcomes),
@@ -48,7 +59,7 @@ def measured_to_json(measured: Measured) -> Json:
 
 
 def measured_from_json(value: Json) -> Measured:
-    """What `measured_to_json` made."""
+    """Counts out of what `measured_to_json` made."""
     return Measured(
         lookups=LookupCounts(
             outcomes=_outcomes_from_json(value["outcomes"]),
@@ -78,7 +89,7 @@ def measured_from_json(value: Json) -> Measured:
 
 
 def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
-    """What a leading cache holds."""
+    """JSON of what a leading cache holds."""
     return [
         [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
         for study in studies
@@ -86,7 +97,7 @@ def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
 
 
 def studies_from_json(value: Json) -> list[CachedStudy]:
-    """What `studies_to_json` made."""
+    """Studies out of what `studies_to_json` made."""
     return [
         CachedStudy(
             leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
@@ -96,9 +107,13 @@ def studies_from_json(value: Json) -> list[CachedStudy]:
 
 
 def error_to_json(err: Exception) -> Json:
-    """What went wrong in a worker. Of what nobody expected, type and place only: no values."""
+    """JSON of an error in a worker. Of what nobody expected, type and place only: no values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
+    if isinstance(err, EditRefused):
+        return {"type": "EditRefused", "message": str(err), "refusal": err.refusal.value}
+    if isinstance(err, DocumentInvalid):
+        return {"type": "DocumentInvalid", "message": str(err), "faults": [[f.path, f.reason] for f in err.faults]}
     if isinstance(err, StatusError | ConfigError | WrongQuestion | StudyNotStored | UnknownAE):
         known = [name for name, kind in _TOLD.items() if isinstance(err, kind)]
         return {"type": known[0] if known else "StatusError", "message": str(err)}
@@ -110,6 +125,10 @@ def error_from_json(err: RequestRefused) -> Exception:
     message, kind = str(err), err.error["type"]
     if kind == "ConfigInvalid":
         return ConfigInvalid([_problem(problem) for problem in err.error["problems"]])
+    if kind == "EditRefused":
+        return EditRefused(Refusal(err.error["refusal"]), message)
+    if kind == "DocumentInvalid":
+        return DocumentInvalid([DocumentFault(path, reason) for path, reason in err.error["faults"]])
     if kind == "StatusError":
         return StatusError(message)
     return _TOLD.get(kind, WorkerSilent)(message)

@@ -19,6 +19,7 @@ from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
+from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
@@ -91,6 +92,8 @@ class _Worker:
             case Kind.EXPLAIN:
                 told = self._running.explain(body["study"], body["parameters"], is_asking=body["isAsking"])
                 return {"json": told.as_json, "text": told.as_text, "hasFailed": told.has_failed}
+            case Kind.EDIT:
+                return self._running.edit(Edit.from_json(body))
             case Kind.LOOKED_UP:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:

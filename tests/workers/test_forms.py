@@ -12,7 +12,15 @@ from dcm4py_leading.archive.proxy_cache import CacheCounts
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.surviving import DirectoryState
-from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem
+from dcm4py_leading.errors import (
+    ConfigInvalid,
+    DocumentFault,
+    DocumentInvalid,
+    EditRefused,
+    IndexUnavailable,
+    Problem,
+    Refusal,
+)
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
@@ -102,3 +110,19 @@ def test_entries_pass_between_processes_unchanged() -> None:
     again = Recording.from_json(json.loads(json.dumps(recording.to_json())))
     assert again == recording
     assert again.devices["d"][0].spell("dicomport") == "dicomPort"
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+def test_a_refused_edit_comes_back_as_it_was(refusal: Refusal) -> None:
+    told = json.loads(json.dumps(error_to_json(EditRefused(refusal, "there is no such study"))))
+    raised = error_from_json(RequestRefused(told))
+    assert isinstance(raised, EditRefused)
+    assert (raised.refusal, str(raised)) == (refusal, "there is no such study")
+
+
+def test_the_faults_of_a_document_come_back_as_they_were() -> None:
+    fault = DocumentFault("/00100010", "not a value of VR PN")
+    told = json.loads(json.dumps(error_to_json(DocumentInvalid([fault]))))
+    raised = error_from_json(RequestRefused(told))
+    assert isinstance(raised, DocumentInvalid)
+    assert raised.faults == (fault,)

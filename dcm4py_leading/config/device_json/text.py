@@ -19,8 +19,9 @@ _ON_FAILURE_OF_DCM4CHEE = "dcmCoercionSufficient"
 """dcm4chee writes dcmCoercionOnFailure, a text, under this name, beside the true or false that is called so."""
 
 
-def parse(body: bytes) -> dict[str, Json]:
+def parse(body: bytes, *, may_have_fractions: bool = False) -> dict[str, Json]:
     """The object that ``body`` is. Raises DocumentInvalid."""
+    fraction = float if may_have_fractions else _no_number
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as err:
@@ -28,7 +29,7 @@ def parse(body: bytes) -> dict[str, Json]:
     if _is_deeper(text, JSON_DEPTH):
         raise DocumentInvalid([DocumentFault("", f"expected objects and arrays at most {JSON_DEPTH} deep")])
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_no_number)
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=fraction)
     except json.JSONDecodeError as err:
         reason = f"expected JSON: {err.msg} at line {err.lineno}, column {err.colno}"
         raise DocumentInvalid([DocumentFault("", reason)]) from None

@@ -56,6 +56,8 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: JsonSchema | None = None
     """What is to be sent; None for nothing."""
+    body_type: str = "application/json"
+    """Media type of what is sent; JSON as such does for another kind of JSON."""
     has_etag: bool = False
     """True if If-Match counts, or, of a GET, an ETag is told."""
 
@@ -119,8 +121,8 @@ def _with_body(operation: Operation, room: Room) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            return error(415, "Content-Type: expected application/json")
+        if kind not in {"application/json", operation.body_type}:
+            return error(415, f"Content-Type: expected {operation.body_type}")
         request.state.body = await request.body()
         return await serve(request)
 

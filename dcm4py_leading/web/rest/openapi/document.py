@@ -80,7 +80,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             {"name": "If-Match", "in": "header", "description": "an ETag, or *", "schema": {"type": "string"}}
         )
     if operation.body is not None:
-        told["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
+        told["requestBody"] = {"required": True, "content": {operation.body_type: {"schema": operation.body}}}
     return told
 
 

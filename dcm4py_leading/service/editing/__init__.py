@@ -1,0 +1,1 @@
+"""Edits of what the archive keeps."""

@@ -1,0 +1,119 @@
+"""Edits of a patient or a study that an AE of ours holds: the index changes, stored objects stay.
+
+A retrieve delivers what was edited, unless a rule says otherwise: a leading archive has the last word.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pydicom.datadict import keyword_for_tag
+
+from dcm4py_leading.archive.editing import EditNote, PatientIdentifier
+from dcm4py_leading.dataset.json_model import Json, data_set_of
+from dcm4py_leading.errors import EditRefused, Refusal
+from dcm4py_leading.log import ref, word
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import UID, Level
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+REASONS = ("CORRECT", "COERCE")
+"""Reason for the Attribute Modification (0400,0565), as far as an edit may have it."""
+_ESCAPED = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
+_MOST_OF_SOURCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What is to be changed, and by whom."""
+
+    ae_title: str
+    level: Level
+    """PATIENT or STUDY."""
+    identifier: str
+    """Of a study the Study Instance UID, of a patient the IDs; see `patient_identifiers`."""
+    attributes: Json
+    """All attributes that it is to have, in the DICOM JSON Model (PS3.18 Annex F)."""
+    reason: str = REASONS[0]
+    source_of_previous_values: str = ""
+    author: str = ""
+
+    def to_json(self) -> Json:
+        """As it passes between processes."""
+        return {**asdict(self), "level": self.level.value}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Edit:
+        """What `to_json` made."""
+        return cls(**{**value, "level": Level(value["level"])})
+
+
+def make_edit(runtime: Runtime, edit: Edit, *, now: datetime) -> None:
+    """Make it. Raises EditRefused, DocumentInvalid, IndexUnavailable."""
+    ae = _holding_ae(runtime, edit.ae_title)
+    if edit.reason not in REASONS:
+        raise EditRefused(Refusal.WRONG, f"reasonForModification: expected {' or '.join(REASONS)}")
+    if len(edit.source_of_previous_values) > _MOST_OF_SOURCE or "\\" in edit.source_of_previous_values:
+        raise EditRefused(Refusal.WRONG, f"sourceOfPreviousValues: expected at most {_MOST_OF_SOURCE} characters (LO)")
+    wanted = data_set_of(edit.attributes)
+    note = EditNote(
+        modifying_system=ae.ae_title,
+        source_of_previous_values=edit.source_of_previous_values,
+        reason=edit.reason,
+        now=now,
+    )
+    keeper = runtime.keeper
+    if edit.level is Level.PATIENT:
+        what = "a patient"
+        identifiers = patient_identifiers(edit.identifier)
+        changed = runtime.index.edit_patient(identifiers, wanted, keeper=keeper, note=note)
+    else:
+        try:
+            uid = UID(edit.identifier)
+        except ValueError:
+            raise EditRefused(Refusal.UNKNOWN, "there is no such study") from None
+        what = f"study {ref(uid)}"
+        changed = runtime.index.edit_study(uid, wanted, keeper=keeper, note=note)
+    names = ", ".join(keyword_for_tag(tag) or f"{tag:08X}" for tag in sorted(changed))
+    LOG.info("%s was edited by %s: %s", what, word(edit.author) or "-", names or "nothing was different")
+
+
+def patient_identifiers(text: str) -> Sequence[PatientIdentifier]:
+    """``ID^^^Issuer&UniversalID&Type``, several of them parted by ``~`` (HL7 v2 CX). Raises EditRefused."""
+    found = []
+    for repetition in text.split("~"):
+        components = [*repetition.split("^"), "", "", "", ""]
+        issuer = [*components[3].split("&"), ""]
+        patient_id = _unescaped(components[0])
+        if not patient_id:
+            raise EditRefused(Refusal.WRONG, "there is no Patient ID in the path")
+        found.append(
+            PatientIdentifier(
+                id=patient_id, namespace=_unescaped(issuer[0]) or None, universal_id=_unescaped(issuer[1]) or None
+            )
+        )
+    return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([FSTRE])\\", lambda match: _ESCAPED[match[1]], text).strip()
+
+
+def _holding_ae(runtime: Runtime, title: str) -> ApplicationEntity:
+    """The AE of that title, by which the archive here is seen. Raises EditRefused."""
+    ae = runtime.device.application_entity(title)
+    if ae is None or not ae.installed:
+        raise EditRefused(Refusal.UNKNOWN, f"AE {word(title)} is none of device {runtime.device.device_name}")
+    if ae.settings.archive_behind is not None:
+        raise EditRefused(
+            Refusal.CONFLICT,
+            f"AE {ae.ae_title} is in front of {ae.settings.archive_behind} and holds nothing itself: edit it there",
+        )
+    return ae
