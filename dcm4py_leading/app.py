@@ -135,11 +135,11 @@ class Service:
         return self._listening.is_on
 
     def start_listening(self) -> None:
-        """See `web.rest.control.Controlled`."""
+        """Accept associations again (see `web.rest.control.Controlled`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """See `web.rest.control.Controlled`."""
+        """Accept no more associations (see `web.rest.control.Controlled`)."""
         self._listening.stop()
 
     def _close_ports(self) -> Callable[[], None]:
@@ -147,21 +147,21 @@ class Service:
         return lambda: self._node.drain(self._drain_seconds)
 
     def state(self) -> Mapping[str, object]:
-        """See `web.app.Control`."""
+        """State for the health of the service (see `web.app.Control`)."""
         measured = self._node.measure()
         state = self.configuration.state(measured.lookups, measured.contacts, troubles=self._listening.troubles)
         return {**state, "associations": measured.open_associations}
 
     def running(self) -> RunningConfiguration:
-        """See `web.own.running.Running`."""
+        """Configuration that is in force (see `web.own.running.Running`)."""
         return self.configuration.running(troubles=self._listening.troubles)
 
     def pending(self) -> PendingReload:
-        """See `web.own.running.Running`."""
+        """Outcome of a reload, if it were done now (see `web.own.running.Running`)."""
         return self.configuration.pending()
 
     def listeners(self) -> Sequence[ListeningPort]:
-        """See `web.own.running.Running`."""
+        """Ports that are listened on (see `web.own.running.Running`)."""
         return self._node.listeners()
 
     def workers(self) -> Sequence[WorkerState]:
@@ -170,15 +170,15 @@ class Service:
         return [WorkerState(pid=os.getpid(), is_serving=True, associations=count, started_at=self._started_at)]
 
     def associations(self) -> Sequence[OpenAssociation]:
-        """See `web.rest.associations.Associations`."""
+        """Open associations (see `web.rest.associations.Associations`)."""
         return self._node.associations()
 
     def abort_association(self, serial_number: int) -> bool:
-        """See `web.rest.associations.Associations`."""
+        """Abort an association (see `web.rest.associations.Associations`)."""
         return self._node.abort_association(serial_number)
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """See `web.rest.echo.Echoing`."""
+        """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
         return self._node.echo(ae_title, remote_ae_title, address=address)
 
     def edit(self, edit: Edit) -> None:
@@ -190,20 +190,20 @@ class Service:
         return self._node.export(wanted)
 
     def measure(self) -> Measured:
-        """See `web.own.metrics.Metered`."""
+        """Measurements of this process (see `web.own.metrics.Metered`)."""
         measured = self.configuration.measured(self._node.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """See `web.own.leading_cache.LeadingAnswers`."""
+        """Studies in the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """See `web.own.leading_cache.LeadingAnswers`."""
+        """Drop answers of leading archives (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.drop_answers(study_instance_uid)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.own.explain.Explainer`."""
+        """Explain a coercion (see `web.own.explain.Explainer`)."""
         return self._node.explain(study_instance_uid, parameters, is_asking=is_asking)
 
     def stop(self, drain_seconds: float) -> None:

@@ -83,7 +83,7 @@ class Site:
 
     @property
     def directory_state(self) -> DirectoryState | None:
-        """How the directory is; None of one that cannot be down, or that nobody survives."""
+        """State of the directory; None of one that cannot be down, or that nobody survives."""
         return self.source.state if isinstance(self.source, SurvivingSource) else None
 
 
@@ -95,7 +95,7 @@ class Checked:
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     """The compiled rules of each AE, in the order in which they are looked at."""
     read: Recording
-    """What was read for it."""
+    """Recording of what was read for it."""
 
 
 def check(site: Site) -> Checked:
@@ -153,7 +153,7 @@ def listening_connections(device: Device) -> tuple[Connection, ...]:
 
 
 def leading_settings(options: Options) -> LeadingSettings:
-    """How leading archives are asked, as ``--set`` says."""
+    """Settings for asking leading archives, as ``--set`` says."""
     return LeadingSettings(
         page_size=options.leading_page_size,
         deadline=options.leading_deadline,
@@ -314,7 +314,7 @@ def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[
 
 
 def hints(site: Site) -> LdapHints | None:
-    """What a live directory tells besides its entries; None of LDIF files."""
+    """Hints that a live directory gives besides its entries; None of LDIF files."""
     source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
     return LdapHints(source) if isinstance(source, LdapSource) else None
 

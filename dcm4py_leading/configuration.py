@@ -117,7 +117,7 @@ class Configuration:
 
     @property
     def attempt(self) -> Attempt:
-        """What was read for the last attempt, good or not."""
+        """Last attempt to read, good or not."""
         return self._attempt
 
     def adopt(self, seen: Recording) -> None:
@@ -163,7 +163,7 @@ class Configuration:
             self._tell_authors(self._hints, new.changed_since(old))
 
     def pending(self) -> PendingReload:
-        """What a reload would do now, without doing it: what the directory says is checked as `reload` checks it."""
+        """Outcome of a reload, without doing it: what the directory says is checked as `reload` checks it."""
         old = self.in_force
         try:
             new = check(self._site)
@@ -186,7 +186,7 @@ class Configuration:
         return self.in_force.snapshot.loaded_at.isoformat()
 
     def running(self, *, troubles: Sequence[str] = ()) -> RunningConfiguration:
-        """What is in force; ``troubles`` tell why no associations are accepted."""
+        """Configuration that is in force; ``troubles`` tell why no associations are accepted."""
         snapshot, directory, failure = self.in_force.snapshot, self._site.directory_state, self._last_failure
         return RunningConfiguration(
             device_name=snapshot.device.device_name,
@@ -217,7 +217,7 @@ class Configuration:
         }
 
     def measured(self, process: Measured) -> Measured:
-        """What a process has done, with what is known here of the configuration."""
+        """Measurements of a process, with what is known here of the configuration."""
         return replace(
             process,
             is_last_reload_good=self._last_failure is None,
@@ -275,7 +275,7 @@ class Configuration:
             self._tell_authors(self._hints, new.read.changed_since(old.read))
 
     def _tell_authors(self, directory: LdapHints, dns: Sequence[str]) -> None:
-        """Who changed these entries, and when; an entry that is gone tells nothing."""
+        """Tell in the log who changed these entries, and when; an entry that is gone tells nothing."""
         try:
             authors = directory.authors(dns[:_MOST_AUTHORS])
         except ConfigError as err:
@@ -295,7 +295,7 @@ def _with_problems_of(old: Checked, new: Checked) -> Checked:
 
 
 def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:
-    """What differs in the device, and in the AEs and devices that the rules of both name."""
+    """Differences in the device, and in the AEs and devices that the rules of both name."""
     yield from differences(old.snapshot.device, new.snapshot.device)
     yield from _remote_differences(old.read, new.read, site)
     for name in sorted(old.read.devices.keys() & new.read.devices.keys() - {site.device_name}):

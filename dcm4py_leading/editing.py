@@ -31,7 +31,7 @@ from dcm4py_leading.model.device import Device
 T = TypeVar("T")
 
 _NAME = "the change"
-"""What the LDIF of a plan is called in messages."""
+"""Name of the LDIF of a plan in messages."""
 
 
 def editor_of(site: Site) -> Editor:
@@ -50,7 +50,7 @@ def editor_of(site: Site) -> Editor:
 
 
 def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
-    """What changes of a device would do: as a reload checks it, as a server does, and, of another device than our own,
+    """Preview of changes of a device: as a reload checks it, as a server does, and, of another device than our own,
     as it is loaded. Raises ConfigUnavailable, ConfigInvalid."""
     if not changes:
         return Preview()
@@ -95,7 +95,7 @@ def _once(*found: Iterable[T]) -> tuple[T, ...]:
 
 
 def _of_other(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
-    """What becomes of a device that is not our own."""
+    """Preview of changes of a device that is not our own."""
     before = site.source.read_device(device_name)
     old, old_problems = _loaded(before, device_name, site)
     new, new_problems = _loaded(applied(before, changes), device_name, site)

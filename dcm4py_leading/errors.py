@@ -58,7 +58,7 @@ from dcm4py_leading.secret_text import MASK, is_secret, is_secret_option, masked
 
 
 class Severity(enum.Enum):
-    """How much a Problem weighs: an ERROR refuses the whole configuration, a WARNING does not."""
+    """Weight of a Problem: an ERROR refuses the whole configuration, a WARNING does not."""
 
     ERROR = "ERROR"
     WARNING = "WARNING"
@@ -258,7 +258,7 @@ class StatusError(Dcm4pyError):
 
     @property
     def told(self) -> str:
-        """What whoever asked is told."""
+        """Text for whoever asked."""
         return f"{self}: {self.comment}" if self.comment else str(self)
 
 

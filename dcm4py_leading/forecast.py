@@ -1,4 +1,4 @@
-"""What an import would do: the configuration with LDIF files applied in memory, held against the one that is there."""
+"""Forecast of an import: the configuration with LDIF files applied in memory, held against the one that is there."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _REFERS_OUTSIDE = ("xslt:", "merge-mwl:", "sup-from-dev:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What becomes of a configuration."""
+    """Forecast of a configuration."""
 
     findings: tuple[Finding, ...]
-    """What the server refuses, and what the service will have against the result and has not now."""
+    """Faults for the server, and what the service will have against the result and has not now."""
     mended: tuple[Problem, ...] = ()
     """Problems that are there now, and not afterwards."""
     remaining: tuple[Problem, ...] = ()
     """Problems that are there now, and afterwards."""
     differences: tuple[Difference, ...] = ()
     is_comparable: bool = True
-    """Whether both configurations can be put in force; if not, no differences of the device can be told."""
+    """True if both configurations can be put in force; if not, no differences of the device can be told."""
 
     @property
     def has_errors(self) -> bool:
-        """Whether the import fails, or its result cannot be put in force."""
+        """True if the import fails, or its result cannot be put in force."""
         return any(finding.is_error for finding in self.findings)
 
 
 def lint_alone(files: Sequence[LdifFile]) -> tuple[Finding, ...]:
-    """What can be told of the files without a tree."""
+    """Findings in the files without a tree."""
     return lint(files, Directory(knows_all=False), check_rule=rule_problems, expand=expander({}, {}))
 
 
@@ -79,7 +79,7 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
 
 
 def rule_problems(rule: AnyRule) -> list[Problem]:
-    """What is wrong with a rule, as far as it can be told without the style sheets and devices that it names."""
+    """Problems of a rule, as far as they can be told without the style sheets and devices that it names."""
     if isinstance(rule, CoercionRule):
         rule = dataclasses.replace(rule, uri=None, supplement_from_device_reference=None, merge_mwl_template_uri=None)
     elif rule.uri.startswith(_REFERS_OUTSIDE):

@@ -27,7 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
-    """How HTTP is to be served."""
+    """Options for how HTTP is to be served."""
 
     addresses: tuple[HttpAddress, ...]
     hosts: tuple[str, ...]

@@ -157,7 +157,7 @@ _REMEDIES = (
     (re.compile(r"make it empty$"), "made empty"),
     (re.compile(r"put ('.*'|a blank line) (below the dn|before it)$"), r"\1 put \2"),
 )
-"""What faults say to do, and the same when it has been done."""
+"""Texts of what faults say to do, and the same when it has been done."""
 
 
 def _done(reason: str) -> str:

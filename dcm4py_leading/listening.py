@@ -1,4 +1,4 @@
-"""Whether the service accepts associations: from its start until an administrator stops it, and after he starts it."""
+"""Switch that says if the service accepts associations: from its start until an administrator stops it, and again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcm4py_leading.errors import ConfigUnavailable
 LOG = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
-"""What associations get to end, where nobody says otherwise."""
+"""Time that associations get to end, where nobody says otherwise."""
 
 
 class Listening:

@@ -22,7 +22,7 @@ from dcm4py_leading.web.login.password_file import FileUsers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What the command line says of log-in."""
+    """Log-in as the command line says."""
 
     by_directory: bool
     file: Path | None

@@ -1,4 +1,4 @@
-"""What one process serves with: index, storages, runtime and listeners; and the change to another configuration."""
+"""Node of one process: index, storages, runtime and listeners; and the change to another configuration."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Node:
         return listeners_of(self.snapshot.device, self._listeners.bound)
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """See `web.rest.echo.Echoing`."""
+        """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
         with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
             local = runtime.device.application_entity(ae_title)
             if local is None or not local.installed:
@@ -163,7 +163,7 @@ class Node:
         )
 
     def measure(self) -> Measured:
-        """What this process has done and how it is; of failed reloads it knows nothing."""
+        """Measurements of this process; of failed reloads it knows nothing."""
         runtime = self._holder.current
         return Measured(
             lookups=runtime.leading.counts,
@@ -182,7 +182,7 @@ class Node:
         )
 
     def looked_up(self) -> Recording:
-        """What the directory said of the remote AEs that were looked up."""
+        """Recording of what the directory said of the remote AEs that were looked up."""
         return self._holder.current.looked_up()
 
     def forget_aes(self, ae_titles: Iterable[str]) -> None:
@@ -190,11 +190,11 @@ class Node:
         self._holder.current.forget_aes(ae_titles)
 
     def open_associations(self) -> int:
-        """How many associations peers have with this process."""
+        """Number of associations that peers have with this process."""
         return self._listeners.open_associations()
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """What the leading cache holds, the oldest answer first."""
+        """Studies in the leading cache, the oldest answer first."""
         return self._holder.current.leading.entries()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
@@ -205,7 +205,7 @@ class Node:
         return count
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.own.explain.Explainer`."""
+        """Explain a coercion (see `web.own.explain.Explainer`)."""
         with self._holder.lease() as runtime:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
 

@@ -1,4 +1,4 @@
-"""How a secret is known by its name, or by where it stands in a text: passwords, PINs, private keys.
+"""Signs of a secret: its name, or where it stands in a text: passwords, PINs, private keys.
 
 By pattern, not by list: a tree may hold attributes of any schema.
 """
@@ -24,7 +24,7 @@ _USER_INFO = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#@\s]*@")
 
 
 def is_secret(attribute: str) -> bool:
-    """Whether the values of this attribute are secret."""
+    """True if the values of this attribute are secret."""
     return _ATTRIBUTE.search(attribute.partition(";")[0]) is not None
 
 

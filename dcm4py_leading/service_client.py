@@ -1,4 +1,4 @@
-"""How commands ask the running service over HTTP: where it is, as whom, and what became of it."""
+"""Client of commands that ask the running service over HTTP: where it is, as whom, and what became of it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RunningService:
             fail(f"{self.url}: {told}: is the service running there?", UNREACHABLE)
 
     def state(self) -> Mapping[str, Any]:
-        """What ``/health/ready`` tells to those who may know; ends the program where we may not."""
+        """State that ``/health/ready`` tells to those who may know; ends the program where we may not."""
         state: Mapping[str, Any] = json.loads(self.exchange("GET", _READY)[0])
         if "configuration" not in state:
             self.exchange("GET", "/dcm4chee-arc/ctrl/status")  # tells why

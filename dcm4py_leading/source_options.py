@@ -1,4 +1,4 @@
-"""What the commands share: the options that say where the configuration is, help that is complete, exit codes."""
+"""Options that commands share, to say where the configuration is; help that is complete, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a configuration takes to load out of a large directory: ``python -m scripts.bench_config``.
+"""Time that a configuration takes to load out of a large directory: ``python -m scripts.bench_config``.
 
 A slapd of its own holds the quickstart with our leading rule, and besides as many devices and AEs as are asked for.
 What is timed is what a start and a reload do, read and check, and the first look-up of a remote AE. Exit code 1 when
@@ -50,7 +50,7 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Whether it keeps what is promised."""
+        """True if it keeps what is promised."""
         return max(self.first_load, self.reload_worst) < MOST_SECONDS and self.memory_growth < MOST_GROWTH_MB
 
 

@@ -1,4 +1,4 @@
-"""How long the index takes to answer when it is large: ``python -m scripts.bench_index [STUDIES]``.
+"""Time that the index takes to answer when it is large: ``python -m scripts.bench_index [STUDIES]``.
 
 What is timed is the first page, of 100 rows, as `Index.matches` gives it, `Index.instances` of a study and
 `Index.count` up to 101. Exit code 1 when a query did not find what it should.
@@ -76,7 +76,7 @@ class Kind:
     run: Callable[[Index, Asked], Callable[[], int]]
     """Everything before the index is asked; the result asks it, and tells how many rows came."""
     most: int | None = PAGE
-    """How many rows can come."""
+    """Number of rows that can come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

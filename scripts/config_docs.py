@@ -147,7 +147,7 @@ def _read(name: str) -> Iterator[list[str]]:
 
 
 def status_of(object_class: str, attribute: str) -> str:
-    """Whether an attribute that is read is acted on."""
+    """Status of an attribute that is read: ``yes`` if it is acted on, or what is missing."""
     missing = shortcoming(object_class, attribute)
     return f"partial: {missing}" if missing else "yes"
 
@@ -170,7 +170,7 @@ def _not_read() -> Iterator[list[str]]:
 
 
 def values_of(row: Row) -> str:
-    """How many values, and of what form: mostly what the converter says that it expected instead of an empty one."""
+    """Number of values, and their form: mostly what the converter says that it expected instead of an empty one."""
     expected = _FORMS.get(row.convert)
     if expected is None:
         try:
@@ -186,17 +186,17 @@ def values_of(row: Row) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Default:
-    """What counts where an attribute is absent."""
+    """Default that counts where an attribute is absent."""
 
     text: str
     is_value: bool
     """False for words, such as ``any AE may call``."""
     remark: str = ""
-    """How dcm4che or dcm4chee differ."""
+    """Difference to it in dcm4che or dcm4chee."""
 
 
 def described_default(object_class: ObjectClass, row: Row) -> Default:
-    """What counts where an entry of the class lacks the attribute of ``row``."""
+    """Default that counts where an entry of the class lacks the attribute of ``row``."""
     if row.required:
         return Default(text="required", is_value=False)
     default = default_of(object_class.model, row.field)

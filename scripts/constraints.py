@@ -21,7 +21,7 @@ _HEAD = "# Versions with which the tests have passed; written by scripts/constra
 
 
 def requirements() -> list[Requirement]:
-    """What setup.cfg requires at run time, the extra codecs included."""
+    """Requirements of setup.cfg at run time, the extra codecs included."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
     texts = settings["options"]["install_requires"] + settings["options.extras_require"]["codecs"]

@@ -1,4 +1,4 @@
-"""What a demonstration is made of: the directory, a viewer, archives, and what is done with them."""
+"""Parts of a demonstration: the directory, a viewer, archives, and what is done with them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USUAL_PORTS = {"archive": 11112, "leading": 11113, "proxy": 11114, "viewer": 111
 
 @dataclass
 class Scene:
-    """What runs, and how to reach it."""
+    """Scene: what runs, and how to reach it."""
 
     directory: Path
     ports: dict[str, int]
@@ -44,7 +44,7 @@ class Scene:
     delivered: Callable[[], list[Dataset]] = list
 
     def has(self, *programs: str) -> bool:
-        """Whether these programs are installed and wanted."""
+        """True if these programs are installed and wanted."""
         return all(find_program(name) is not None for name in programs)
 
     def subdirectory(self, name: str) -> Path:

@@ -39,7 +39,7 @@ _UID_KIND = {"study": 2, "series": 3, "instance": 4}
 
 
 class Population:
-    """What the index of so many studies holds; the same each time."""
+    """Population of the index with so many studies; the same each time."""
 
     def __init__(self, studies: int) -> None:
         self.studies = studies
@@ -64,7 +64,7 @@ class Population:
         self._studies_before = [0, *accumulate(self.studies_of_patient[number] for number in order)]
 
     def studies_of_name(self, prefix: str) -> int:
-        """How many studies have a patient whose name begins so."""
+        """Number of studies with a patient whose name begins so."""
         first = bisect_left(self._sorted_names, prefix)
         return self._studies_before[bisect_left(self._sorted_names, prefix + "~")] - self._studies_before[first]
 

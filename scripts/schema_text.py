@@ -1,4 +1,4 @@
-"""What schema/*.schema says of attributes: one value or several, in which object class, and what absence means."""
+"""Descriptions in schema/*.schema: one value or several, in which object class, and what absence means."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _ABSENCE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """What counts where an attribute is absent: a value (``10000``) or words (``any AE may call``)."""
+    """Value that counts where an attribute is absent (``10000``), or words for it (``any AE may call``)."""
 
     text: str
     where: str = ""
     """The kind of entry for which it holds, such as ``attribute filter``; empty: every entry."""
     remark: str = ""
-    """How dcm4che or dcm4chee differ."""
+    """Difference to it in dcm4che or dcm4chee."""
 
     def holds_for(self, object_class: str) -> bool:
-        """Whether it holds for entries of a class: the class has the kind of entry in its name."""
+        """True if it holds for entries of a class: the class has the kind of entry in its name."""
         return self.where.replace(" ", "") in object_class.lower()
 
 
@@ -47,7 +47,7 @@ class AttributeType:
         return _ABSENCE.sub("", self.description)
 
     def absence(self, object_class: str) -> Absence | None:
-        """What the description says of entries of that class that lack the attribute."""
+        """Absence as the description tells it for entries of that class that lack the attribute, or None."""
         for match in _ABSENCE.finditer(self.description):
             found = Absence(**match.groupdict(default=""))
             if found.holds_for(object_class):
@@ -73,7 +73,7 @@ class Schema:
     object_classes: Mapping[str, SchemaClass]
 
     def is_value(self, text: str) -> bool:
-        """Whether the text of an `Absence` is a value, not words such as ``any`` or the name of another attribute."""
+        """True if the text of an `Absence` is a value, not words such as ``any`` or the name of another attribute."""
         return " " not in text and not re.fullmatch("[a-z]+", text) and text not in self.attribute_types
 
 

@@ -46,7 +46,7 @@ class Place:
 
     @property
     def text(self) -> str:
-        """What stands there."""
+        """Text that stands there."""
         return self.path.read_text("utf-8").splitlines()[self.line - 1].strip()
 
 
@@ -103,7 +103,7 @@ def row_lines() -> Mapping[str, list[Place]]:
 
 
 def converter_lines(attribute: str) -> Iterator[Place]:
-    """What reads the text of the attribute, and refuses it; text that may be anything has none."""
+    """Places of what reads the text of the attribute, and refuses it; text that may be anything has none."""
     for object_class in OBJECT_CLASSES:
         for row in object_class.rows:
             if row.attribute == attribute and row.convert is not text:
@@ -204,7 +204,7 @@ def marked_tests() -> Mapping[str, list[Place]]:
 
 @cache
 def marks(path: Path) -> tuple[Mapping[str, list[Place]], bool]:
-    """What ``pytest.mark.ldap`` names in a module, and whether it is also computed there, as for the rows."""
+    """Names that ``pytest.mark.ldap`` has in a module, and True if it is also computed there, as for the rows."""
     decorated = {
         id(decorator): node.lineno
         for node in ast.walk(parsed(path))

@@ -103,7 +103,7 @@ class AcceptedAssociation:
         self.name = log.word(remote_address)
         """The peer in the log: its AE title, before that is known its address."""
         self.is_busy = False
-        """Whether a request is being served."""
+        """True if a request is being served."""
         self.study: str | None = None
         """The study of the last request, or the first few of many, as the log refers to them."""
         self.onward: UpstreamStore | None = None
@@ -243,7 +243,7 @@ class AcceptedAssociation:
         self.give_up()
 
     def abort_on_command(self) -> None:
-        """See `under_way.UnderWay`."""
+        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
         self._aborted_by = "aborted by an administrator"
         self.give_up()
 
@@ -260,7 +260,7 @@ class AcceptedAssociation:
         self.abort()
 
     def told(self) -> OpenAssociation | None:
-        """See `under_way.UnderWay`."""
+        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -278,7 +278,7 @@ class AcceptedAssociation:
         )
 
     def is_relational(self, sop_class_uid: str) -> bool:
-        """Whether relational queries or retrieval was negotiated for this SOP class."""
+        """True if relational queries or retrieval were negotiated for this SOP class."""
         return self._extended.get(sop_class_uid, b"")[:1] == b"\x01"
 
     # -- requests -----------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ class AcceptedAssociation:
         )
 
     def _answer_no_request(self, message: Message, told: NoRequest) -> None:
-        """What is not a request for a service: an answer where the standard has one, else an abort."""
+        """Answer what is not a request for a service, where the standard has an answer; else abort."""
         if told.response is None:
             LOG.warning("%s sent %s: aborting", self.name, told.why)
             self.give_up()
@@ -391,7 +391,7 @@ class AcceptedAssociation:
         return self._association.lost_by or otherwise
 
     def is_over(self, request: Request) -> bool:
-        """Whether the peer no longer waits for the end of this request: it has cancelled, or is gone.
+        """True if the peer no longer waits for the end of this request: it has cancelled, or is gone.
 
         The network is asked every few milliseconds, not for each of thousands of small objects.
         """
@@ -402,12 +402,12 @@ class AcceptedAssociation:
         return self._association.is_over(request.message_id)
 
     def is_cancelled(self, request: Request) -> bool:
-        """Whether `is_over` because of a C-CANCEL (PS3.7 9.3.2.3)."""
+        """True if `is_over` because of a C-CANCEL (PS3.7 9.3.2.3)."""
         return self._association.is_cancelled(request.message_id)
 
     @property
     def contexts(self) -> Sequence[Context]:
-        """What was accepted."""
+        """Presentation contexts that were accepted."""
         return tuple(self._association.contexts.values())
 
     @property
@@ -417,7 +417,7 @@ class AcceptedAssociation:
 
     @property
     def lost_by(self) -> str:
-        """See `Association.lost_by`."""
+        """Reason why the association has ended (see `Association.lost_by`)."""
         return self._association.lost_by
 
     @property
@@ -454,11 +454,11 @@ class AcceptedAssociation:
         return self._association.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """See `Association.begin_store`."""
+        """Send a C-STORE request without waiting (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, None)
 
     def end_store(self, message_id: int) -> int | None:
-        """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
+        """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
         return self._association.end_store(message_id, patience(self.connection.response_timeout))
 
 

@@ -25,7 +25,7 @@ _LONGEST = 1 << 26
 
 
 def plain_answer(data: bytes, transfer_syntax_uid: str, wanted: Collection[int] | None) -> bytes:
-    """What of the tags ``wanted`` is in an answer, in Explicit VR Little Endian; None: all. Raises InvalidObject."""
+    """Tags ``wanted`` of an answer, in Explicit VR Little Endian; None: all. Raises InvalidObject."""
     tags = None if wanted is None else {*wanted, SPECIFIC_CHARACTER_SET}
     found = read_data_set(data, transfer_syntax_uid, wanted=tags, most_inflated=_LONGEST)
     if found.conflicting:

@@ -60,7 +60,7 @@ class Context:
     abstract_syntax: str
     transfer_syntax: str
     as_scu: bool
-    """Whether we may be the SCU in it."""
+    """True if we may be the SCU in it."""
     as_scp: bool
 
 
@@ -83,7 +83,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class MoveOriginator:
-    """Who asked for a C-STORE sub-operation: the C-MOVE SCU's AE title and its Message ID (PS3.7 9.1.1.1)."""
+    """Originator of a C-STORE sub-operation: the C-MOVE SCU's AE title and its Message ID (PS3.7 9.1.1.1)."""
 
     ae_title: str
     message_id: int
@@ -108,7 +108,7 @@ def _until(ends_at: float, timeout: float | None) -> float:
 
 
 class Association:
-    """See the module. One thread receives; `send` may be called by others besides."""
+    """Association with a peer (see the module). One thread receives; `send` may be called by others besides."""
 
     def __init__(self, link: Link, contexts: Iterable[Context], peer_maximum_length: int) -> None:
         """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
@@ -133,9 +133,9 @@ class Association:
         self._end: AssociationFailed | None = None
         self._outbox: list[Buffer] = []
         self.sent: defaultdict[int | str, int] = defaultdict(int)
-        """How many messages were sent, by Command Field; two threads that send at once may lose one of the count."""
+        """Number of messages sent, by Command Field; two threads that send at once may lose one of the count."""
         self.received: defaultdict[int, int] = defaultdict(int)
-        """How many messages have come."""
+        """Number of messages that have come, by Command Field."""
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Association:
             yield value
 
     def is_over(self, message_id: int) -> bool:
-        """Whether the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone.
+        """True if the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone.
 
         One that asks to release waits, and may be sent what it has asked for (PS3.8 table 9-10, AR-7).
         """
@@ -191,28 +191,28 @@ class Association:
 
     @property
     def lost_by(self) -> str:
-        """What ended the association, as far as has been seen; empty while it stands."""
+        """Reason why the association has ended, as far as has been seen; empty while it stands."""
         return "" if self._end is None else str(self._end)
 
     def is_cancelled(self, message_id: int) -> bool:
-        """Whether a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
+        """True if a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
         return message_id in self._cancelled
 
     @property
     def is_open(self) -> bool:
-        """Whether the peer is still there, and does not ask to release."""
+        """True if the peer is still there, and does not ask to release."""
         self._take_in()
         return self._end is None and self.link.state is State.STA6
 
     @property
     def has_input(self) -> bool:
-        """Whether `receive` would return or raise without waiting."""
+        """True if `receive` would return or raise without waiting."""
         self._take_in()
         return self._waiting is not None or self._end is not None
 
     @property
     def is_releasing(self) -> bool:
-        """Whether the peer asked to release, and has no answer yet."""
+        """True if the peer asked to release, and has no answer yet."""
         return isinstance(self._end, PeerReleases) and self.link.state is State.STA8
 
     def forget_cancelled(self) -> None:

@@ -178,5 +178,5 @@ def text(command: Received, element: int) -> str:
 
 
 def has_data_set(command: Received) -> bool:
-    """Whether a data set follows the command."""
+    """True if a data set follows the command."""
     return command.get(DATA_SET_TYPE) != NO_DATA_SET

@@ -205,7 +205,7 @@ class _Lulls:
 
     @property
     def is_due(self) -> bool:
-        """Whether there is a match that is not to wait any longer."""
+        """True if there is a match that is not to wait any longer."""
         return self._count > 0 and self._waited > _OLD
 
 

@@ -28,7 +28,7 @@ def protocol_of(beginning: bytes) -> str | None:
 
 
 class ForeignPeers:
-    """Who came with another protocol, and how often. Safe under threads."""
+    """Peers that came with another protocol, and how often. Safe under threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

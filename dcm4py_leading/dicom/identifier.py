@@ -125,7 +125,7 @@ def _is_flat(data: bytes, encoding: Encoding, spans: Mapping[int, Span]) -> bool
 
 
 def _depth(elements: Elements) -> int:
-    """How deep sequences are nested."""
+    """Depth of nested sequences."""
     items = (item for element in elements.values() if isinstance(element.value, Items) for item in element.value.items)
     return max((1 + _depth(item.elements) for item in items), default=0)
 

@@ -1,4 +1,4 @@
-"""How many instances studies have, asked of dcmFallbackCMoveSCPLeadingCFindSCP."""
+"""Number of instances that studies have, asked of dcmFallbackCMoveSCPLeadingCFindSCP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AskedCount:
         self._timeout = timeout
 
     def __call__(self, local_ae: ApplicationEntity, study_instance_uids: Sequence[str]) -> int | None:
-        """See `InstanceCount`. A failure is told in the log."""
+        """Number of instances of the studies, or None (see `InstanceCount`). A failure is told in the log."""
         keys = frozenset({_NUMBER_OF_STUDY_RELATED_INSTANCES})
         uids = [UID(uid) for uid in study_instance_uids]
         try:

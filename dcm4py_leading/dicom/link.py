@@ -28,7 +28,7 @@ from dcm4py_leading.dicom.state import Action, Event, Machine, NotAllowed, State
 _FIRST_BUFFER = 1 << 14
 _READ_AHEAD = 1 << 16
 _LONGEST_PDU = 1 << 20
-"""What a peer may send that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
+"""Greatest length of a PDU from a peer that heeds no maximum length, as A-ASSOCIATE-RQ has none."""
 _LONGEST_OF_ANY = 1 << 26
 """The end of what a peer may send that was offered any length: it costs as much memory."""
 _PATIENCE_OF_ABORT = 1.0
@@ -36,7 +36,7 @@ _PATIENCE_OF_ABORT = 1.0
 _PATIENCE_WITH_WORDS = 0.2
 """Seconds that `Link.abort` waits for such a thread, where there is something to be said before."""
 _INVALID = 0
-"""What stands for a PDU whose header is wrong."""
+"""Mark for a PDU whose header is wrong."""
 _BUFFERS_AT_ONCE = 1024
 """IOV_MAX of Linux."""
 _HEADER = struct.Struct(">BxL")
@@ -75,7 +75,7 @@ class LinkTimeout(Exception):
 
 
 class Link:
-    """See the module."""
+    """Link to a peer: connection and state machine (see the module)."""
 
     def __init__(self, sock: socket.socket, *, is_requestor: bool, maximum_length: int) -> None:
         """``sock`` is connected. ``maximum_length`` is what we offer to receive; 0: any."""
@@ -110,7 +110,7 @@ class Link:
         return self._patience
 
     def set_send_timeout(self, seconds: float | None) -> None:
-        """How long a peer may not read what is sent to it, or stop within a PDU; None is for ever.
+        """Set how long a peer may not read what is sent to it, or stop within a PDU; None is for ever.
 
         Besides, a peer that takes or sends within that time, but far too little, is given up.
         """
@@ -156,7 +156,7 @@ class Link:
                 return told
 
     def has_input(self) -> bool:
-        """Whether `receive` would return or raise without waiting."""
+        """True if `receive` would return or raise without waiting."""
         if self._machine.state is State.STA1:
             return True
         try:
@@ -167,7 +167,7 @@ class Link:
             return True
 
     def _data_at_hand(self) -> memoryview | None:
-        """What most calls of `receive` are for: a P-DATA-TF that is in the buffer, while the association stands."""
+        """P-DATA-TF that is in the buffer, while the association stands: what most calls of `receive` are for."""
         body_start = self._start + pdu.HEADER_LENGTH
         if body_start > self._end or self._machine.state is not State.STA6:
             return None

@@ -237,7 +237,7 @@ class Listeners:
             LOG.info("no longer listening on %s:%d", *address)
 
     def open_associations(self) -> int:
-        """How many associations peers have with this process; a connection that asked for none yet does not count."""
+        """Number of associations of peers with this process; a connection that asked for none yet does not count."""
         with self._lock:
             return len(self._open)
 

@@ -58,7 +58,7 @@ class NoRequest:
 
     why: str
     response: Command | None
-    """What is answered; None where nothing can be."""
+    """Answer to it; None where nothing can be answered."""
 
 
 def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRequest:

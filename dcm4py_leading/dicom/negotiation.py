@@ -1,4 +1,4 @@
-"""Who may associate, and what is negotiated: pure functions on the configuration and the proposal."""
+"""Decision who may associate, and what is negotiated: pure functions on the configuration and the proposal."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What comes of a proposal."""
+    """Outcome of a proposal."""
 
     contexts: tuple[Context, ...]
     """Those that are accepted."""
@@ -87,7 +87,7 @@ def _is_ae_title(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_storage(sop_class: str) -> bool:
-    """Whether instances of this SOP class can be stored; private SOP classes count as storage."""
+    """True if instances of this SOP class can be stored; private SOP classes count as storage."""
     service = uid_to_service_class(sop_class)
     return service in (StorageServiceClass, ServiceClass)
 
@@ -110,7 +110,7 @@ def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
 
 
 def is_served(capability: TransferCapability) -> bool:
-    """Whether we do what the capability lists: verification and query/retrieve as SCP, storage in both roles."""
+    """True if we do what the capability lists: verification and query/retrieve as SCP, storage in both roles."""
     if is_storage(capability.sop_class):
         return True
     service_is_scp = capability.transfer_role is TransferRole.SCP
@@ -119,14 +119,14 @@ def is_served(capability: TransferCapability) -> bool:
 
 
 def is_asked(capability: TransferCapability, *, asks_archives: bool) -> bool:
-    """Whether the capability is one that we use: queries to a leading archive or worklist; where an archive stands
+    """True if we use the capability: for queries to a leading archive or worklist; where an archive stands
     behind, retrieval from it."""
     known = {*FIND, MODALITY_WORKLIST_FIND, *((*MOVE, *GET) if asks_archives else ())}
     return capability.transfer_role is TransferRole.SCU and capability.sop_class in known
 
 
 class Capabilities:
-    """What an AE serves: the transfer syntaxes of each SOP class and role. Remembers its answers."""
+    """Capabilities that an AE serves: the transfer syntaxes of each SOP class and role. Remembers its answers."""
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
@@ -184,7 +184,7 @@ class KnownCapabilities:
 
 
 def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
-    """What an AE of these capabilities accepts of a proposal (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
+    """Parts of a proposal that an AE of these capabilities accepts (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
 
     Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
     both know, the peer's first one wins: it knows what its objects are encoded in.

@@ -1,4 +1,4 @@
-"""What this process has opened on behalf of its peers: associations of ours, and threads that follow them.
+"""Associations of ours that this process has opened on behalf of its peers, and threads that follow them.
 
 A stop of the service ends all of it, whatever other systems do or fail to do. What is opened finds its owner by the
 context of the thread, so that those who ask other systems need not know of it.
@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, Under
 
 
 class Opened:
-    """What one service has opened. Safe under threads."""
+    """Associations and threads that one service has opened. Safe under threads."""
 
     def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
         """``under_way`` is told of each association that is opened."""
@@ -29,7 +29,7 @@ class Opened:
 
     @contextmanager
     def by_this_thread(self) -> Iterator[None]:
-        """What this thread opens inside the block belongs to it, and what its `spawn`ed threads open."""
+        """Take over what this thread opens inside the block, and what its `spawn`ed threads open."""
         token = _owner.set(self)
         try:
             yield
@@ -38,7 +38,7 @@ class Opened:
 
     @property
     def has_threads(self) -> bool:
-        """Whether any spawned thread is still running."""
+        """True if any spawned thread is still running."""
         return bool(self._running())
 
     def join(self, seconds: float) -> None:

@@ -25,7 +25,7 @@ from dcm4py_leading.service.upstream import InstanceCount, Upstream
 def archive_of(
     ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> QueryArchive:
-    """What answers the queries to an AE: the embedded archive, or also those that it stands in front of."""
+    """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
     return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 

@@ -1,4 +1,4 @@
-"""How fast a message has to come: who sends a few octets a minute is given up, whatever time-outs are configured."""
+"""Least pace of a message: who sends a few octets a minute is given up, whatever time-outs are configured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Pace:
     """The least rate of what a peer sends or takes."""
 
     seconds: float
-    """How long it is waited for before its rate is looked at."""
+    """Time that it is waited for before its rate is looked at."""
     bytes_a_second: int
     """The least average from its beginning."""
 

@@ -85,7 +85,7 @@ class UserInformation:
     implementation_class_uid: str
     implementation_version_name: str = ""
     asynchronous_operations: tuple[int, int] | None = None
-    """How many operations at a time may be invoked and performed; 0: any number. None: one."""
+    """Number of operations at a time that may be invoked and performed; 0: any number. None: one."""
     roles: Mapping[str, Role] = field(default_factory=dict)
     extended: Mapping[str, bytes] = field(default_factory=dict)
     """SOP Class Extended Negotiation: Service Class Application Information by SOP class."""
@@ -119,7 +119,7 @@ class AssociateAccept:
     contexts: tuple[ContextResult, ...]
     user: UserInformation
     reserved: bytes = field(default=b"", compare=False, repr=False)
-    """What `AssociateRequest.reserved` was: it goes back octet by octet (PS3.8 table 9-17). Empty: from the titles."""
+    """Octets of `AssociateRequest.reserved`, which go back as they came (PS3.8 table 9-17). Empty: from the titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def only_fragment(body: memoryview) -> tuple[int, int, memoryview] | None:
 
 
 def data_header(context_id: int, control: int, length: int) -> bytes:
-    """What precedes ``length`` bytes of a message that make one P-DATA-TF with one presentation data value."""
+    """Octets before ``length`` bytes of a message that make one P-DATA-TF with one presentation data value."""
     return _DATA_HEADER.pack(P_DATA_TF, length + 6, length + 2, context_id, control)
 
 

@@ -11,7 +11,7 @@ from dcm4py_leading.dicom.requestor import AssociationFailed
 
 
 class Poolable(Protocol):
-    """What a pool has to know of an association."""
+    """Association as a pool has to know it."""
 
     @property
     def is_open(self) -> bool: ...
@@ -119,7 +119,7 @@ class AssociationPool(Generic[A]):
 
     @property
     def idle(self) -> int:
-        """How many associations are open without being used."""
+        """Number of associations that are open without being used."""
         with self._changed:
             return sum(map(len, self._idle.values()))
 

@@ -94,6 +94,8 @@ class RequestedAssociation:
         except OSError as err:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
+        except UnicodeError as err:  # an empty or long label: RFC 3490 4.1
+            raise AssociationFailed(f"{where}: expected a host name") from err
         register(link)
         self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
@@ -147,21 +149,21 @@ class RequestedAssociation:
 
     @property
     def contexts(self) -> Sequence[Context]:
-        """What the peer accepted."""
+        """Presentation contexts that the peer accepted."""
         return tuple(self._association.contexts.values())
 
     def is_relational(self, sop_class_uid: str) -> bool:
-        """Whether the peer grants relational queries or retrieval in this SOP class."""
+        """True if the peer grants relational queries or retrieval in this SOP class."""
         return sop_class_uid in self._relational
 
     @property
     def is_open(self) -> bool:
-        """Whether the peer is still there, and does not ask to release."""
+        """True if the peer is still there, and does not ask to release."""
         return self._association.is_open
 
     @property
     def has_input(self) -> bool:
-        """Whether `poll` would return or raise without waiting."""
+        """True if `poll` would return or raise without waiting."""
         return self._association.has_input
 
     def next_message_id(self) -> int:
@@ -231,15 +233,15 @@ class RequestedAssociation:
 
     @property
     def lost_by(self) -> str:
-        """See `Association.lost_by`."""
+        """Reason why the association has ended (see `Association.lost_by`)."""
         return self._association.lost_by
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
-        """See `Association.begin_store`."""
+        """Send a C-STORE request without waiting (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, originator)
 
     def end_store(self, message_id: int) -> int | None:
-        """See `Association.end_store`; dcmResponseTimeout bounds the wait."""
+        """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
         return self._association.end_store(message_id, patience(self._local.response_timeout))
 
     def release(self) -> None:
@@ -258,7 +260,7 @@ class RequestedAssociation:
         return False
 
     def told(self) -> OpenAssociation | None:
-        """See `under_way.UnderWay`."""
+        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -274,7 +276,7 @@ class RequestedAssociation:
         )
 
     def abort_on_command(self) -> None:
-        """See `under_way.UnderWay`."""
+        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
         self.interrupt()
 
     def interrupt(self) -> None:

@@ -80,7 +80,7 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
 def _retrieval(
     assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
 ) -> tuple[Mapping[str, str], Retrieval]:
-    """What is to be delivered, and the studies that it belongs to for the log."""
+    """Retrieval that is to be delivered, and the studies that it belongs to for the log."""
     settings = assoc.local_ae.settings
     lenient = settings.relational_retrieve_negotiation_lenient
     keys = parse_retrieve(

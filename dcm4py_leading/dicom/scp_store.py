@@ -92,7 +92,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, ar
 
 
 def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:
-    """What the objects of the association may need on another one."""
+    """Contexts that the objects of the association may need on another one."""
     return [
         StoreContext(context.abstract_syntax, syntaxes)
         for context in assoc.contexts
@@ -108,7 +108,7 @@ def _archive_of(assoc: AcceptedAssociation) -> AETitle:
 
 
 def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> bool:
-    """Whether it is from an archive that may be sending what we asked for, and not for somebody else."""
+    """True if it is from an archive that may be sending what we asked for, and not for somebody else."""
     originator, _ = request.move_originator
     if not originator and not assoc.runtime.forwards.are_expected:
         return False

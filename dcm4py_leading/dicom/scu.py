@@ -1,4 +1,4 @@
-"""What we ask others: C-FIND to a leading archive on pooled associations, C-STORE to a move destination."""
+"""Questions to others: C-FIND to a leading archive on pooled associations, C-STORE to a move destination."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 Resolve = Callable[[AETitle], RemoteAE | None]
 Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
-"""What the rules make of our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. CoercionFailed."""
+"""Rules on our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
 
 
 def as_it_is(dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset) -> Dataset:
@@ -87,7 +87,7 @@ class FindSCU:
         *,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """See `leading.query.LeadingQuery`."""
+        """Answers of a leading archive about studies (see `leading.query.LeadingQuery`)."""
         identifier = study_identifier(study_instance_uids, return_keys)
         return self.find(
             leading_cfind_scp, local_ae, identifier, most=2 * len(study_instance_uids) + 10, timeout=timeout
@@ -128,7 +128,7 @@ class FindSCU:
             raise LeadingUnavailable(f"{leading_cfind_scp}: {err}") from err
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """See `leading.query.LeadingQuery`."""
+        """Try to reach a leading archive (see `leading.query.LeadingQuery`)."""
         remote = self._remote(leading_cfind_scp)
         ends_at = self._clock() + timeout.total_seconds()
         try:
@@ -253,7 +253,7 @@ class StoreSCU:
         """C-STOREs in a row to which no response came in time."""
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-        """See `service.deliver.Destination`."""
+        """Transfer syntaxes that the destination accepts for an object (see `service.deliver.Destination`)."""
         current = self._association.current
         if current is not None and self._under_way is not None:
             if self._association.has_proposed(sop_class_uid, transfer_syntax_uid):
@@ -271,7 +271,7 @@ class StoreSCU:
         return assoc.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """See `service.deliver.Destination`."""
+        """Send an object without waiting (see `service.deliver.Destination`)."""
         assoc = self._association.current or self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         try:
             assoc.begin_store(obj, message_id, self._originator)
@@ -283,7 +283,7 @@ class StoreSCU:
         self._under_way = message_id
 
     def end_store(self, message_id: int) -> int | None:
-        """See `service.deliver.Destination`. Without a response the association is dropped."""
+        """Status of the response (see `service.deliver.Destination`). Without a response the association is dropped."""
         if self._under_way is not None:
             return self._response(message_id)
         settled, self._settled = self._settled, None

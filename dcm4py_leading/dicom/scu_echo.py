@@ -31,7 +31,7 @@ def echo(
     most_seconds: float = ECHO_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> EchoOutcome:
-    """Whether ``remote`` answers, within ``most_seconds`` for all of it.
+    """Outcome of a C-ECHO to ``remote``, within ``most_seconds`` for all of it.
 
     The system may look up its host name for longer, and cannot be told to stop: that goes on in a thread of its own,
     which calls nobody afterwards.
@@ -87,7 +87,7 @@ def _exchange(
 
 
 def _verify(association: RequestedAssociation, left: Callable[[], float]) -> tuple[EchoResult, str] | None:
-    """What went wrong with the request, or its answer; None when it was answered with success."""
+    """Fault of the request, or of its answer; None when it was answered with success."""
     context = next(iter(association.contexts), None)
     if context is None:
         return EchoResult.REJECTED, f"{association.peer} accepts no Verification"

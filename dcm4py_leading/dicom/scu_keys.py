@@ -42,7 +42,7 @@ class KeysSCU:
         limit: int,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """See `leading.keys_query.LeadingKeysQuery`. With one response too many, the association is aborted."""
+        """Answers to keys (see `leading.keys_query.LeadingKeysQuery`). One too many aborts the association."""
         identifier = keys_identifier(keys, return_keys)
         try:
             found = self._scu.find(

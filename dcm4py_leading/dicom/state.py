@@ -51,7 +51,7 @@ class Event(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What a transition does beside changing the state (PS3.8 tables 9-6 to 9-9)."""
+    """Action of a transition beside changing the state (PS3.8 tables 9-6 to 9-9)."""
 
     name: str
     indicates: bool = False
@@ -81,7 +81,7 @@ ACTIONS: Mapping[str, Action] = _actions()
 
 
 class NotAllowed(Exception):
-    """What was wanted cannot be in this state."""
+    """Error when what was wanted cannot be in this state."""
 
 
 _S = State

@@ -25,7 +25,7 @@ class StorageAssociation:
         """The association, if there is one."""
 
     def has_proposed(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
-        """Whether what an object needs was proposed already."""
+        """True if what an object needs was proposed already."""
         return (sop_class_uid, transfer_syntax_uid) in self._proposed
 
     def opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:

@@ -25,7 +25,7 @@ _ESTABLISHED = frozenset(
 
 
 class Numbered(NamedTuple):
-    """What an association is known by."""
+    """Number and time by which an association is known."""
 
     serial_number: int
     connected_at: datetime
@@ -40,7 +40,7 @@ class UnderWay(Protocol):
     """One association, accepted or requested."""
 
     def told(self) -> OpenAssociation | None:
-        """How it is; None when it is over. For any thread."""
+        """State of the association; None when it is over. For any thread."""
         ...
 
     def abort_on_command(self) -> None:
@@ -91,12 +91,12 @@ def is_established(association: Association) -> bool:
 
 
 def performed(association: Association) -> dict[str, MessageCounts]:
-    """What the peer asked of us, by service, as far as it has asked."""
+    """Counts of what the peer asked of us, by service, as far as it has asked."""
     return _counts(association.received, association.sent)
 
 
 def invoked(association: Association) -> dict[str, MessageCounts]:
-    """What we asked of the peer, by service."""
+    """Counts of what we asked of the peer, by service."""
     return _counts(association.sent, association.received)
 
 

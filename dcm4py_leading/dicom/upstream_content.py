@@ -1,4 +1,4 @@
-"""What another archive has of what is to be retrieved from it, asked beforehand by C-FIND.
+"""Content of another archive, of what is to be retrieved from it, asked beforehand by C-FIND.
 
 Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
 do without.
@@ -56,7 +56,7 @@ def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys
 
 
 def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
-    """What there is of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
+    """Content of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
 
     Raises AssociationFailed, FindRefused.
     """

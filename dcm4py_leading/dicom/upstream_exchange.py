@@ -37,7 +37,7 @@ _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _LOOK = 0.5
 """Seconds between looks whether the retrieve was given up."""
 _UNREACHED = frozenset({0xA801, 0xA702, 0xC000})
-"""What archives answer that do not know or do not reach our AE: the statuses for that, and one that says nothing."""
+"""Statuses of archives that do not know or do not reach our AE: those for that, and one that says nothing."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds before what is missing is asked for again."""
 _GOODBYE = 5.0
@@ -46,7 +46,7 @@ _GOODBYE = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class _Final:
-    """What a final response says; see `Forward.end`."""
+    """Content of a final response (see `Forward.end`)."""
 
     failed: Sequence[str] = ()
     failure: ArchiveUnavailable | None = None
@@ -97,7 +97,7 @@ class Exchange:
             self._follow_in_background()
 
     def carry_on(self, wait: float) -> None:
-        """See `Carried`."""
+        """Carry on with the exchange (see `Carried`)."""
         try:
             self._step(wait)
         except (AssociationFailed, StorageUnavailable) as err:
@@ -110,11 +110,11 @@ class Exchange:
 
     @property
     def has_input(self) -> bool:
-        """See `Carried`."""
+        """True if `carry_on` would not wait (see `Carried`)."""
         return self._again_at is None and self._asking.assoc.has_input
 
     def let_go(self) -> None:
-        """See `Carried`."""
+        """Let the rest go on in the background (see `Carried`)."""
         self._follow_in_background()
 
     def _follow_in_background(self) -> None:
@@ -144,7 +144,7 @@ class Exchange:
         self._asking.assoc.abort()
 
     def _step(self, wait: float) -> None:
-        """What comes within ``wait`` seconds. Raises AssociationFailed, StorageUnavailable."""
+        """Take what comes within ``wait`` seconds. Raises AssociationFailed, StorageUnavailable."""
         if self._is_over:
             return
         if self._forward.is_closed and self._gives_up_at is None:

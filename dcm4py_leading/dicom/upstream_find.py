@@ -66,11 +66,11 @@ class UpstreamFind:
         self._computed: Mapping[int, object] = {_RETRIEVE_AE_TITLE: list(titles)}
 
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
-        """See `QueryArchive`: it has to be asked for the matches themselves."""
+        """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
         return None
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
-        """See `QueryArchive`. Raises ArchiveUnavailable, CoercionFailed."""
+        """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
         with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
             yield from self._matches(asked)
 
@@ -126,7 +126,7 @@ class UpstreamFind:
     def _match(
         self, response: bytes, context: Context, asked: Asked, remote: RemoteAE, wanted: frozenset[int] | None
     ) -> Match | None:
-        """What came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
+        """Match that came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
         try:
             explicit, is_said = _explicit(response, context.transfer_syntax, wanted)
             is_said = is_said or not asked.local_ae.settings.default_character_set
@@ -157,7 +157,7 @@ def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | No
 
 
 def _wanted(keys: Dataset) -> frozenset[int] | None:
-    """What of an answer is looked at; None: all, since private elements may be in another block than in the keys."""
+    """Tags of an answer that are looked at; None: all, as private elements may be in another block than in the keys."""
     tags = frozenset(map(int, keys.keys()))
     return None if any(tag >> 16 & 1 for tag in tags) else tags | frozenset(ALWAYS_RETURNED)
 

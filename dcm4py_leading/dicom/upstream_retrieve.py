@@ -71,7 +71,7 @@ class UpstreamRetrieve:
         return self._scp
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
-        """See `Upstream`. Raises ArchiveUnavailable."""
+        """Fetch objects from another archive (see `Upstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "retrieve"):
             return self._fetch(local_ae, keys)
 
@@ -131,7 +131,7 @@ class UpstreamRetrieve:
         return forward
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """See `Upstream`. Raises ArchiveUnavailable."""
+        """UIDs of what the archive holds (see `Upstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             return self._held(local_ae, keys)
 
@@ -146,7 +146,7 @@ class UpstreamRetrieve:
             raise ArchiveUnavailable(str(err)) from err
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`."""
+        """Number of objects that the archive has (see `Upstream`)."""
         if keys.level is Level.IMAGE:
             return len(keys.sop_instance_uids)
         remote = upstream_ae(self._scp, self._resolve)
@@ -156,14 +156,14 @@ class UpstreamRetrieve:
         )
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """See `service.kept_upstream.OneUpstream`. Raises ArchiveUnavailable."""
+        """State of a study in the archive (see `service.kept_upstream.OneUpstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             remote = upstream_ae(self._scp, self._resolve)
             calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
             return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`."""
+        """Number of instances of the study, as far as it can be told (see `Upstream`)."""
         if self._count is None or keys.level is not Level.STUDY:
             return None
         return self._count(local_ae, keys.study_instance_uids)

@@ -33,7 +33,7 @@ class UpstreamStore:
         self._is_interrupted = False
 
     def store(self, obj: RetrievedObject) -> Answer:
-        """See `StoreArchive`. Raises ArchiveUnavailable, and what preparing the object raises."""
+        """Store an object (see `StoreArchive`). Raises ArchiveUnavailable, and what preparing the object raises."""
         try:
             try:
                 return self._store(obj)

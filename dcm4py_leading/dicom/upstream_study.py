@@ -1,4 +1,4 @@
-"""What another archive has of a study, asked of it by C-FIND: whether that is what has been kept of it."""
+"""State of a study in another archive, asked of it by C-FIND: whether that is what has been kept of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SAID = (
     "StudyDescription",
     "ReferringPhysicianName",
 )
-"""What tells that patient or study were corrected there."""
+"""Attributes that tell that patient or study were corrected there."""
 _PATIENCE = timedelta(seconds=15)
 """For the association, and for each response, where dcmAAACTimeout and dcmResponseTimeout are not shorter."""
 
@@ -74,7 +74,7 @@ def _state(assoc: RequestedAssociation, uid: str) -> StudyState:
 def count_of(
     local_ae: ApplicationEntity, remote: RemoteAE, studies: Sequence[str], series: Sequence[str], calling: AETitle
 ) -> int | None:
-    """How many instances the ``studies`` have, in these ``series`` if any are named; None where it does not tell."""
+    """Number of instances of the ``studies``, in these ``series`` if any are named; None where it does not tell."""
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:
             if not assoc.contexts:

@@ -1,4 +1,4 @@
-"""How another archive can be asked for objects: by C-GET on our own association, or by C-MOVE to an AE of ours.
+"""Ways to ask another archive for objects: by C-GET on our own association, or by C-MOVE to an AE of ours.
 
 For a C-GET it is we who have to know what will come: the presentation contexts in which the archive may send are
 proposed beforehand (PS3.4 C.4.3). So the archive is asked which SOP classes there are, and each is proposed with every
@@ -47,7 +47,7 @@ class Asking:
 
     @property
     def is_get(self) -> bool:
-        """Whether objects come on the same association."""
+        """True if objects come on the same association."""
         return self.request[dimse.COMMAND_FIELD] == dimse.C_GET_RQ
 
 
@@ -86,7 +86,7 @@ class Ways:
         self._storage = _contexts_for(local_ae, content) if may_get else ()
         self._left = {self._move_uid, self._get_uid} if may_get else {self._move_uid}
         self.does_get: bool | None = None
-        """Whether the archive does C-GET; None where it has not been asked."""
+        """True if the archive does C-GET; None where it has not been asked."""
 
     def first(self) -> Asking:
         """The best way. Raises AssociationFailed."""

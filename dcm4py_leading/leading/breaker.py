@@ -1,4 +1,4 @@
-"""Whether a leading archive is asked at all: not while it fails one question after the other."""
+"""Breaker for a leading archive: it is not asked while it fails one question after the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Breaker:
             return BreakerState.HALF_OPEN if self._on_trial or due else BreakerState.OPEN
 
     def admit(self) -> bool:
-        """Whether a question may go to the archive now."""
+        """True if a question may go to the archive now."""
         with self._lock:
             if self._retry_at is None:
                 return True

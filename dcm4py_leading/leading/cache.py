@@ -25,7 +25,7 @@ _Key = tuple[Hashable, UID]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCounts:
-    """How often each happened, in studies."""
+    """Counts of how often each happened, in studies."""
 
     hits: int = 0
     misses: int = 0
@@ -87,7 +87,7 @@ class LeadingCache:
             return len(self._answers)
 
     def entries(self) -> list[Entry]:
-        """What is remembered, the oldest answer first."""
+        """Entries that are remembered, the oldest answer first."""
         with self._lock:
             now, remembered = self._clock(), list(self._answers.items())
         entries = [Entry(key[0], key[1], kept.answer, timedelta(seconds=now - kept.since)) for key, kept in remembered]

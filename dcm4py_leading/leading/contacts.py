@@ -19,7 +19,7 @@ from dcm4py_leading.model.values import AETitle
 
 
 class Part(enum.Enum):
-    """What an archive is to us."""
+    """Part that an archive plays for us."""
 
     LEADING = "leading archive"
     BEHIND = "archive"
@@ -28,7 +28,7 @@ class Part(enum.Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Line:
-    """Who asks whom."""
+    """Line between an AE of ours and an archive that it asks."""
 
     part: str
     """The value of a `Part`."""
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How questions to one archive went."""
+    """Outcome of the questions to one archive."""
 
     last_answer: datetime | None = None
     last_failure: datetime | None = None
@@ -139,6 +139,6 @@ class Contacts:
             self._asked[local, title, service, outcome] += 1
 
     def read(self) -> ContactCounts:
-        """What is known so far."""
+        """Counts so far."""
         with self._lock:
             return ContactCounts(contacts=dict(self._contacts), asked=dict(self._asked))

@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 
 
 def is_about_the_question(err: LeadingUnavailable, uids: Sequence[UID]) -> bool:
-    """Whether the archive is there and another question may fare better.
+    """True if the archive is there and another question may fare better.
 
     An error status that a UID list ends with may be due to the list; the question for one study decides.
     """

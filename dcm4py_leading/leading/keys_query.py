@@ -72,7 +72,7 @@ class GuardedKeysQuery:
         limit: int,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """See `LeadingKeysQuery`; raises LeadingRefused when the archive is not asked."""
+        """Answers to keys (see `LeadingKeysQuery`); raises LeadingRefused when the archive is not asked."""
         try:
             found = self._ask(leading_cfind_scp, local_ae, keys, return_keys, limit, timeout)
         except LeadingUnavailable as err:
@@ -82,7 +82,7 @@ class GuardedKeysQuery:
         return found
 
     def outcomes(self) -> Mapping[AETitle, Mapping[LookupOutcome, int]]:
-        """How the questions so far ended, by AE title of the leading archive."""
+        """Outcomes of the questions so far, by AE title of the leading archive."""
         return self._tally.outcomes()
 
     def _ask(

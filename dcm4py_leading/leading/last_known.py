@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS last_known (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked of whom: answers to something else are never served."""
+    """Question and the archive that was asked: answers to something else are never served."""
 
     leading_cfind_scp: AETitle
     return_keys: frozenset[Tag]
@@ -111,7 +111,7 @@ class LastKnown:
         self._rows = rows
 
     def recall(self, asked: Asked, uids: Iterable[UID], max_age: timedelta) -> dict[UID, StudyAttributes]:
-        """What is known of these studies and not older than ``max_age``."""
+        """Answers that are known of these studies and not older than ``max_age``."""
         wanted, oldest = list(uids), self._now() - max_age.total_seconds()
 
         def work(db: sqlite3.Connection) -> list[tuple[str, str | None, bytes]]:

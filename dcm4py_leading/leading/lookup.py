@@ -48,7 +48,7 @@ class CachedStudy:
 
 
 class LeadingLookup:
-    """What the leading archives say of studies. Lives as long as one configuration; safe under threads."""
+    """Answers of the leading archives about studies. Lives as long as one configuration; safe under threads."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class LeadingLookup:
         return {uid: one.answer for uid, one in looked.items()}
 
     def entries(self) -> list[CachedStudy]:
-        """What the cache holds, the oldest answer first."""
+        """Studies in the cache, the oldest answer first."""
         return [
             CachedStudy(
                 leading_cfind_scp=entry.source.leading_cfind_scp,
@@ -230,7 +230,7 @@ class _Conversation:
         self._lost: LeadingUnavailable | None = None
 
     def ask(self, uids: Sequence[UID]) -> Page:
-        """See `uid_list.Ask`."""
+        """Ask for these studies (see `uid_list.Ask`)."""
         if self._lost is not None:
             raise self._lost
         what = self._what

@@ -1,4 +1,4 @@
-"""How the lookup of one study ended, and how often each end came."""
+"""Outcome of the lookup of one study, and counts of each."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def asked_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long the C-FINDs to one archive took, failed ones included."""
+    """Latency of the C-FINDs to one archive, failed ones included."""
 
     buckets: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
-    """How many fell into each bucket of LATENCY_BOUNDS; not cumulative."""
+    """Number of C-FINDs in each bucket of LATENCY_BOUNDS; not cumulative."""
     total_seconds: float = 0.0
 
     @property
     def count(self) -> int:
-        """How many C-FINDs there were."""
+        """Number of C-FINDs."""
         return sum(self.buckets)
 
     def observe(self, seconds: float) -> Latency:
@@ -105,7 +105,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupCounts:
-    """What a lookup has done so far, by AE title of the leading archive."""
+    """Counts of what a lookup has done so far, by AE title of the leading archive."""
 
     outcomes: Mapping[AETitle, Mapping[LookupOutcome, int]] = field(default_factory=dict)
     """In studies."""
@@ -118,7 +118,7 @@ class LookupCounts:
     """Studies in the cache."""
 
     def total(self, outcome: LookupOutcome) -> int:
-        """How many studies ended so, with all archives."""
+        """Number of studies that ended so, with all archives."""
         return sum(counts.get(outcome, 0) for counts in self.outcomes.values())
 
     def plus(self, other: LookupCounts) -> LookupCounts:

@@ -12,7 +12,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
 
 StudyAttributes = Dataset
-"""What a leading archive says of one study: the return keys, decoded. Shared between threads, so only read."""
+"""Answer of a leading archive about one study: the return keys, decoded. Shared between threads, so only read."""
 
 
 class UnreadableAnswer(Dataset):

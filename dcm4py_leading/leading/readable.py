@@ -1,4 +1,4 @@
-"""What an answer holds that can be read, reduced to what was asked for."""
+"""Readable part of an answer, reduced to what was asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How leading archives are asked, as far as the dcm4chee schema has no attribute for it."""
+"""Settings for asking leading archives, as far as the dcm4chee schema has no attribute for it."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class LeadingSettings:
     first_page_size: int = 20
     """Rows that a C-FIND SCP coerces first, so that its first answer comes soon."""
     deadline: timedelta = timedelta(seconds=15)
-    """How long one lookup may take in all."""
+    """Time that one lookup may take in all."""
     error_pause: timedelta = timedelta(seconds=2)
-    """How long a study whose question failed twice is not asked for; the first retry is free."""
+    """Time for which a study whose question failed twice is not asked for; the first retry is free."""
     breaker_threshold: int = 3
     """Failures in a row after which an archive is asked no more."""
     breaker_pause: timedelta = timedelta(seconds=2)
     """Then, how long until it is tried again."""
     probe_for: timedelta = timedelta(minutes=5)
-    """How long it is tried in the background; afterwards the next question is the trial. 0: from the beginning."""
+    """Time of trying in the background; afterwards the next question is the trial. 0: from the beginning."""
     last_known_max_age: timedelta = timedelta(hours=24)
-    """How old an answer may be that is served while the archive is down."""
+    """Greatest age of an answer that is served while the archive is down."""
     last_known_max_rows: int = 100_000
-    """How many of those answers are kept."""
+    """Number of those answers that are kept."""
     associations: int = 4
     """Open associations for each pair of a local AE and a leading archive."""
     association_idle: timedelta = timedelta(seconds=10)
-    """How long an association is kept that nobody uses."""
+    """Time for which an association is kept that nobody uses."""
 
     def pages(self, rows: Iterable[T | Lull]) -> Iterator[tuple[T, ...]]:
         """``rows`` as they come, in a small first page and full ones after it; a lull ends a page that is not empty.

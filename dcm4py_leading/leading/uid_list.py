@@ -20,13 +20,13 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What came back for some UIDs."""
+    """Answers that came back for some UIDs."""
 
     found: dict[UID, LeadingAnswer]
     """Studies that were answered once; LeadingUnavailable: with what cannot be read."""
     twice: frozenset[UID] = frozenset()
     has_stranger: bool = False
-    """Whether a study was among them that was not asked for."""
+    """True if a study was among them that was not asked for."""
 
 
 Ask = Callable[[Sequence[UID]], Page]

@@ -74,11 +74,11 @@ class Coercer:
         self._unjudged: list[CoercionFailed] = []
         """Why it could not be told which rules apply, for each time."""
         self._patience = runtime.leading_settings.deadline.total_seconds()
-        """How many seconds this request may still wait for leading archives."""
+        """Seconds that this request may still wait for leading archives."""
 
     @property
     def has_rules(self) -> bool:
-        """Whether any rule is about these messages."""
+        """True if any rule is about these messages."""
         return bool(self._rules)
 
     @property
@@ -95,7 +95,7 @@ class Coercer:
 
     @property
     def needs_attributes(self) -> bool:
-        """Whether `select` looks at the data set at all."""
+        """True if `select` looks at the data set at all."""
         return bool(self.reads)
 
     def select(self, ds: Dataset, sop_class: str) -> Selection:
@@ -183,7 +183,7 @@ class Coercer:
                     self._answers[question] = err
 
     def __str__(self) -> str:
-        """What the leading archives said, for the canonical log line; ``-`` when nothing was asked.
+        """Answers of the leading archives in short, for the canonical log line; ``-`` when nothing was asked.
 
         In studies; questions by keys come first and are marked ``keys-``.
         """

@@ -1,4 +1,4 @@
-"""What the service has done, for /metrics: coercions by rule, step and outcome, transcoding. Goes on over reloads."""
+"""Counts for /metrics: coercions by rule, step and outcome, transcoding. They go on over reloads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ServiceCounts:
 
     @property
     def transcoded(self) -> int:
-        """How many objects so far left in another transfer syntax than they are stored in."""
+        """Number of objects so far that left in another transfer syntax than they are stored in."""
         with self._lock:
             return self._transcoded
 

@@ -46,11 +46,11 @@ class Stream(Protocol):
     """Objects that come from elsewhere while they are delivered."""
 
     def remaining(self, ended: int) -> int:
-        """How many are to be sent, as far as is known now, when so many sub-operations have ended."""
+        """Number of objects to be sent, as far as is known now, when so many sub-operations have ended."""
         ...
 
     def left(self, ended: int) -> int:
-        """How many have not been sent, when so many sub-operations have ended and no more can follow.
+        """Number of objects not sent, when so many sub-operations have ended and no more can follow.
 
         Where that is not known, whoever sends them is asked.
         """
@@ -58,7 +58,7 @@ class Stream(Protocol):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the next one can be had, or is known not to come, without waiting."""
+        """True if the next one can be had, or is known not to come, without waiting."""
         ...
 
     def watch(self, is_over: Callable[[], bool]) -> None:
@@ -97,14 +97,14 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How a retrieve ended."""
+    """Outcome of a retrieve."""
 
     tally: SubOperationTally
     cancelled: bool = False
     problem: str | None = None
     """The first thing that went wrong, for the Error Comment (0000,0902)."""
     transcoded: int = 0
-    """How many objects left in another transfer syntax than they are stored in."""
+    """Number of objects that left in another transfer syntax than they are stored in."""
 
 
 def deliver(
@@ -161,7 +161,7 @@ class _Delivering:
         self._transcoded = 0
 
     def delivery(self) -> Delivery:
-        """How it ended."""
+        """Outcome of the delivery."""
         tally = self._tally
         if self._stream is not None and self._cancelled:
             tally = replace(tally, remaining=self._stream.remaining(tally.ended))
@@ -169,7 +169,7 @@ class _Delivering:
 
     @property
     def has_given_back(self) -> bool:
-        """Whether objects wait that came back from an association when the others had nothing left to do."""
+        """True if objects wait that came back from an association when the others had nothing left to do."""
         return bool(self._returned) and not self._cancelled
 
     def send_to_each(self, to: Sequence[Destination]) -> list[Destination]:
@@ -248,7 +248,7 @@ class _Delivering:
         return is_there
 
     def fail_the_rest(self) -> None:
-        """What no association took is failed."""
+        """Fail what no association took."""
         if self._cancelled:
             return
         for obj in self._returned:

@@ -36,7 +36,7 @@ class PreparedObject:
     release: Callable[[], None] = lambda: None
     """Lets go of what the bytes come from."""
     is_transcoded: bool = False
-    """Whether it leaves in another transfer syntax than it is stored in."""
+    """True if it leaves in another transfer syntax than it is stored in."""
 
     def batches(self) -> Iterator[Sequence[Buffer]]:
         """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for."""
@@ -50,7 +50,7 @@ class PreparedObject:
 
 
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:
-    """What to propose for an object: one presentation context for each tuple.
+    """Proposal for an object: one presentation context for each tuple.
 
     The stored syntax in a context of its own, so that the peer cannot prefer another, and the uncompressed ones.
     """

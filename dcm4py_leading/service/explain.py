@@ -56,7 +56,7 @@ _PATIENT_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.1.1")
 
 
 class WrongQuestion(Dcm4pyError):
-    """What was asked to be explained cannot be: it makes no sense, or leaves open which AE is meant."""
+    """Error when the question cannot be explained: it makes no sense, or leaves open which AE is meant."""
 
 
 class StudyNotStored(Dcm4pyError):
@@ -118,7 +118,7 @@ def _parsed_peer(parameters: Mapping[str, str], end: str) -> Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What an explanation rests on: a configuration, and who answers questions."""
+    """Basis of an explanation: a configuration, and who answers questions."""
 
     device: Device
     rules: Mapping[AETitle, Sequence[CompiledRule]]
@@ -176,7 +176,7 @@ def read_file(path: Path) -> Dataset:
 
 
 def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, is_asking: bool) -> Explanation:
-    """What would become of the first instance of a stored study.
+    """Explanation of what would become of the first instance of a stored study.
 
     On a retrieve, the attributes of the index go into it first, as they do when it is delivered. Raises WrongQuestion,
     StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
@@ -210,7 +210,7 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
 
 
 def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: Basis) -> Explanation:
-    """What would become of a study that is not here: of what the archives behind the AE say of it by C-FIND.
+    """Explanation of what would become of a study that is not here: of what the archives behind the AE tell by C-FIND.
 
     Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.
     """
@@ -240,7 +240,7 @@ def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: B
 
 
 def _elsewhere(runtime: Runtime, ae: ApplicationEntity, dimse: Dimse) -> Mapping[str, QueryArchive]:
-    """Who may have a study that is not here, by name: of a retrieve, first those that it would come from."""
+    """Archives that may have a study that is not here, by name: of a retrieve, first those that it would come from."""
     spanning = ae.settings.spanning_cfind_scps
     archives: dict[str, QueryArchive] = {}
     if dimse is Dimse.C_STORE_RQ:
@@ -251,7 +251,7 @@ def _elsewhere(runtime: Runtime, ae: ApplicationEntity, dimse: Dimse) -> Mapping
 
 
 def _first_match(archives: Mapping[str, QueryArchive], asked: Asked, uid: UID) -> tuple[Match | None, str, list[str]]:
-    """What the first says that has the study, who that is, and why others gave no answer.
+    """Match of the first archive that has the study, which archive that is, and why others gave no answer.
 
     Raises ArchiveUnavailable where none did.
     """

@@ -67,7 +67,7 @@ class FetchedBack:
         self.studies = frozenset(str(instance.study_instance_uid) for instance in instances)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
-        """See `Arriving`; raises nothing, since others are sent from here."""
+        """Objects and failures as they come (see `Arriving`); raises nothing, since others are sent from here."""
         for upstream, requests in self._requests:
             unavailable: str | None = None
             for keys in requests:
@@ -84,7 +84,7 @@ class FetchedBack:
         self._has_ended = True
 
     def _of(self, part: Arriving | None, keys: RetrieveKeys, reason: str) -> Iterator[Arrived | Missing]:
-        """What one request brings; ``reason`` is why something of it may be missing, unless the archive tells."""
+        """Objects that one request brings; ``reason`` is why something may be missing, unless the archive tells."""
         wanted = dict.fromkeys(keys.sop_instance_uids)
         if part is not None:
             self._part = part
@@ -104,29 +104,29 @@ class FetchedBack:
             yield from (Missing(uid, reason) for uid in wanted)
 
     def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects still to be sent (see `deliver.Stream`)."""
         return max(self._count - ended, 0)
 
     def left(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects that are left (see `deliver.Stream`)."""
         return self.remaining(ended)
 
     @property
     def is_ready(self) -> bool:
-        """See `deliver.Stream`."""
+        """True if the next object can be had without waiting (see `deliver.Stream`)."""
         return self._part is None or self._part.is_ready
 
     @property
     def has_ended(self) -> bool:
-        """See `Arriving`."""
+        """True if no more will come (see `Arriving`)."""
         return self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
+        """Watch the client by this function (see `deliver.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """See `deliver.Stream`."""
+        """End the stream (see `deliver.Stream`)."""
         self._is_closed = True
         if self._part is not None:
             self._part.close()

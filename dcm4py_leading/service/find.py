@@ -46,12 +46,12 @@ class FindRequest:
     sending: Peer
     receiving: Peer
     is_over: Callable[[], bool] = lambda: False
-    """Whether the client waits no more."""
+    """True if the client waits no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a C-FIND answers."""
+    """Answer to a C-FIND."""
 
     pages: Generator[Sequence[bytes]]
     """The response identifiers, encoded, in a stable order. A page is made when it is asked for; the first is small.

@@ -56,7 +56,7 @@ class Carried(Protocol):
 
     @property
     def has_input(self) -> bool:
-        """Whether `carry_on` would not wait."""
+        """True if `carry_on` would not wait."""
         ...
 
     def let_go(self) -> None:
@@ -92,13 +92,13 @@ class Forward:
         self.studies = studies
         self.asked = asked
         self.carry: Carried | None = None
-        """How who sends gets the objects; None where they come by themselves."""
+        """Means by which who sends gets the objects; None where they come by themselves."""
         self._patience = patience
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[Arrived] = deque()
         self._seen: set[str] = set()
         self._came = 0
-        """How many objects were taken, those that had come before among them."""
+        """Number of objects taken, those that had come before among them."""
         self._repeated = 0
         self._refused: dict[str, str] = {}
         """SOP Instance UIDs of what came and could not be taken, and why."""
@@ -108,7 +108,7 @@ class Forward:
         self._count = count
         self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
-        """How many objects there are in all, by the other archive's last response."""
+        """Number of objects in all, by the other archive's last response."""
         self._missing: list[Missing] = []
         self._failure: ArchiveUnavailable | None = None
         self._has_ended = False
@@ -117,7 +117,7 @@ class Forward:
         self._is_given_up = False
         self._last_progress = time.monotonic()
         self._counted = 0
-        """How many sub-operations have ended, by the other archive's responses."""
+        """Number of sub-operations that have ended, by the other archive's responses."""
 
     def wants(self, arrived: Arrived) -> bool:
         """True if the object is one that was asked for."""
@@ -171,7 +171,7 @@ class Forward:
             return True
 
     def claim(self, sop_instance_uid: str) -> bool:
-        """Whether the object has not come before, and is this retrieve's from now on."""
+        """True if the object has not come before; it is this retrieve's from now on."""
         with self._changed:
             is_new = sop_instance_uid not in self._seen
             self._seen.add(sop_instance_uid)
@@ -197,7 +197,7 @@ class Forward:
 
     @property
     def came(self) -> int:
-        """How many different objects have come."""
+        """Number of different objects that have come."""
         with self._changed:
             return len(self._seen)
 
@@ -279,28 +279,28 @@ class Forward:
 
     @property
     def has_ended(self) -> bool:
-        """Whether no more objects will come than have come."""
+        """True if no more objects will come than have come."""
         return self._has_ended
 
     @property
     def is_answered(self) -> bool:
-        """Whether the other archive has ended it; else it may go on sending."""
+        """True if the other archive has ended it; else it may go on sending."""
         return self._is_answered
 
     @property
     def has_all(self) -> bool:
-        """Whether the other archive has sent all, as far as it tells, and all of it was taken out."""
+        """True if the other archive has sent all, as far as it tells, and all of it was taken out."""
         with self._changed:
             is_over = self._has_ended and not self._is_closed and not self._is_given_up
             return is_over and self._failure is None and not self._missing and not self._waiting
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody wants the objects any more."""
+        """True if nobody wants the objects any more."""
         return self._is_closed
 
     def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects still to be sent (see `deliver.Stream`)."""
         with self._changed:
             known = len(self._seen) + len(self._missing)
             if not self._has_ended:
@@ -308,13 +308,13 @@ class Forward:
         return max(known - ended, 0)
 
     def left(self, ended: int) -> int:
-        """See `deliver.Stream`: of what has not come, pending responses tell, and who else can be asked."""
+        """Number of objects left (see `deliver.Stream`): by pending responses, and by who else can be asked."""
         left = self.remaining(ended)
         return left if self._has_ended else max(left, (self._count() or 0) - ended)
 
     @property
     def is_ready(self) -> bool:
-        """See `deliver.Stream`."""
+        """True if the next object can be had without waiting (see `deliver.Stream`)."""
         while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
             if self._left() <= 0:
                 break
@@ -322,11 +322,11 @@ class Forward:
         return bool(self._waiting) or self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
+        """Watch the client by this function (see `deliver.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """See `deliver.Stream`."""
+        """End the stream (see `deliver.Stream`)."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()

@@ -40,7 +40,7 @@ class Elsewhere(Protocol):
 
     @property
     def are_running(self) -> bool:
-        """Whether any waits there."""
+        """True if any waits there."""
         ...
 
     def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
@@ -134,12 +134,12 @@ class Forwards:
 
     @property
     def are_running(self) -> bool:
-        """Whether there are any, here or at other workers."""
+        """True if there are any, here or at other workers."""
         return bool(self._running) or self._elsewhere.are_running
 
     @property
     def are_expected(self) -> bool:
-        """Whether objects may come for any that runs, here or at other workers, or was given up here lately."""
+        """True if objects may come for any that runs, here or at other workers, or was given up here lately."""
         with self._lock:
             self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
         return self.are_running or bool(self._given_up)
@@ -188,7 +188,7 @@ class Forwards:
         return found.offer(arrived)
 
     def refuse(self, originator: str, message_id: int | None, scp: str, sop_instance_uid: str, reason: str) -> None:
-        """What came for a retrieve cannot be taken, and its study is not known; see `take`.
+        """Refuse what came for a retrieve and cannot be taken, and whose study is not known (see `take`).
 
         Where it names no retrieve, and several wait for that archive, the other archive's own count has to do.
         """
@@ -232,6 +232,6 @@ class Forwards:
 
 
 def _are_alike(forwards: Sequence[Forward]) -> bool:
-    """Whether they all asked for the same."""
+    """True if they all asked for the same."""
     asked = {forward.asked for forward in forwards}
     return len(asked) == 1 and None not in asked

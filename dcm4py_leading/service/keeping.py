@@ -47,28 +47,28 @@ class KeptInPassing:
 
     @property
     def has_ended(self) -> bool:
-        """See `Arriving`."""
+        """True if no more will come (see `Arriving`)."""
         return self._forward.has_ended
 
     def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects still to be sent (see `deliver.Stream`)."""
         return self._forward.remaining(ended)
 
     def left(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects that are left (see `deliver.Stream`)."""
         return self._forward.left(ended)
 
     @property
     def is_ready(self) -> bool:
-        """See `deliver.Stream`."""
+        """True if the next object can be had without waiting (see `deliver.Stream`)."""
         return self._forward.is_ready
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
+        """Watch the client by this function (see `deliver.Stream`)."""
         self._forward.watch(is_over)
 
     def close(self) -> None:
-        """See `deliver.Stream`."""
+        """End the stream, and the keeping (see `deliver.Stream`)."""
         self._forward.close()
         self._keeping.close()
 

@@ -1,4 +1,4 @@
-"""What the index's attributes do to an object that leaves.
+"""Attributes of the index in an object that leaves.
 
 An object says itself what is true of it. Of what the index keeps for its patient, study and series it takes what the
 dcmAttributeUpdatePolicy of the filter says, as the index did when the object came: SUPPLEMENT fills in what it lacks,
@@ -31,7 +31,7 @@ _NOTHING = b""
 
 
 class KeptAttributes:
-    """What a configuration lets the index do to objects."""
+    """Attributes that a configuration lets the index put into objects."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)

@@ -34,7 +34,7 @@ class OneUpstream(Protocol):
         ...
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """What it has of a study; None where it lets itself not be asked.
+        """State of a study there; None where the archive cannot be asked for it.
 
         Raises ArchiveUnavailable when it gives no answer.
         """
@@ -57,7 +57,7 @@ class KeptUpstream:
         self._cache = cache
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving:
-        """See `Upstream`: from what is kept, if that is all there is; else the archive sends, and that is kept.
+        """Fetch objects (see `Upstream`): those kept, if they are all there is; else from the archive, to be kept.
 
         Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
         another number of instances, or says something else than when it was kept, is kept no longer.
@@ -80,7 +80,7 @@ class KeptUpstream:
             return None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """See `Upstream`: where the archive cannot be asked, what is kept of it counts."""
+        """UIDs of what it holds (see `Upstream`): where the archive cannot be asked, what is kept of it counts."""
         try:
             return self._upstream.held(local_ae, keys)
         except ArchiveUnavailable:
@@ -91,11 +91,11 @@ class KeptUpstream:
             return keys.sop_instance_uids or keys.series_instance_uids or keys.study_instance_uids
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`."""
+        """Number of objects that the archive has (see `Upstream`)."""
         return self._upstream.count(local_ae, keys)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`."""
+        """Number of instances, as the archive tells (see `Upstream`)."""
         return self._upstream.instances_of(local_ae, keys)
 
     def _from_cache(self, local_ae: ApplicationEntity, keys: RetrieveKeys, uid: str) -> FromCache | None:
@@ -119,7 +119,7 @@ class KeptUpstream:
             return None
 
     def _is_all(self, study: KeptStudy, local_ae: ApplicationEntity, keys: RetrieveKeys) -> bool:
-        """Whether the study is kept as the archive has it."""
+        """True if the study is kept as the archive has it."""
         uid, kept = study.study_instance_uid, len(study.objects)
         try:
             state = self._upstream.state_of(local_ae, uid)
@@ -177,19 +177,19 @@ class FromCache:
             )
 
     def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects still to be sent (see `deliver.Stream`)."""
         return max(len(self._numbers) - ended, 0)
 
     def left(self, ended: int) -> int:
-        """See `deliver.Stream`."""
+        """Number of objects that are left (see `deliver.Stream`)."""
         return self.remaining(ended)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
+        """Watch the client by this function (see `deliver.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """See `deliver.Stream`."""
+        """End the stream (see `deliver.Stream`)."""
         if self._is_broken:
             _drop(self._cache, self._study)
         self._study.close()

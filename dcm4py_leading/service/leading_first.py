@@ -46,7 +46,7 @@ from dcm4py_leading.service.runtime import Runtime
 LOG = logging.getLogger(__name__)
 
 MOST_STUDIES = 500
-"""How many studies of a leading archive one query takes."""
+"""Most studies of a leading archive that one query takes."""
 
 _KEYS_OF_STUDIES = frozenset(
     {key.tag for key in KEYS if key.level in (Level.PATIENT, Level.STUDY)} | {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY}
@@ -63,10 +63,10 @@ class LeadingFirst:
     led: frozenset[int] = frozenset()
     """The matching keys that it was asked for."""
     patient_attributes: frozenset[int] = frozenset()
-    """What belongs into an answer at PATIENT level."""
+    """Attributes that belong into an answer at PATIENT level."""
 
     def count(self, archive: QueryArchive) -> int | None:
-        """How many entities are matches before coercion; at PATIENT level as without leading-first matching.
+        """Number of entities that are matches before coercion; at PATIENT level as without leading-first matching.
 
         None where only the matches themselves tell.
         """
@@ -78,7 +78,7 @@ class LeadingFirst:
         return None if by_leading is None or both is None else found + by_leading - both
 
     def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Lull]:
-        """What may match once it is coerced: what matches here, then what the leading archive named.
+        """Rows that may match once they are coerced: those that match here, then those that the leading archive named.
 
         At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
         """
@@ -120,7 +120,7 @@ class LeadingFirst:
 
 
 def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:
-    """How to match what is asked; None: as always.
+    """Matching of what is asked, leading first; None: as always.
 
     ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
     about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
@@ -202,7 +202,7 @@ def tell(err: LeadingUnavailable) -> None:
 
 
 def matches_as_led(query: Query, coerced: Coerced) -> bool:
-    """Whether it matches with what the leading archive says of it.
+    """True if it matches with what the leading archive says of it.
 
     What other steps did to it does not count: the keys were coerced in the other direction before they were matched.
     """
@@ -219,7 +219,7 @@ def matches_as_led(query: Query, coerced: Coerced) -> bool:
 
 
 def _patient_attributes(runtime: Runtime) -> frozenset[int]:
-    """What the index keeps of a patient, and what tells how to read it."""
+    """Attributes that the index keeps of a patient, and those that tell how to read them."""
     entity_filter = runtime.device.archive.attribute_filters.get(Entity.PATIENT)
     kept = {key.tag for key in keys_of(Level.PATIENT)} if entity_filter is None else set(map(int, entity_filter.tags))
     return frozenset(kept | set(ALWAYS_KEPT[Level.PATIENT]) | {SPECIFIC_CHARACTER_SET, 0x00080056, 0x00080201})

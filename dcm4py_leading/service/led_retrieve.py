@@ -184,7 +184,7 @@ def _only_leading(selection: Selection) -> Selection:
 
 
 def _kind(instance: IndexedInstance) -> tuple[str, ...]:
-    """What rules and leading archives may tell apart: a condition rarely is on what differs within a series."""
+    """Kind of an instance for rules and leading archives: a condition rarely is on what differs within a series."""
     return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_class_uid)
 
 

@@ -44,7 +44,7 @@ _MOST_SHAPES = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
-"""What a change of the character set may concern, and what may hold it (PS3.5 6.1.2.2)."""
+"""VRs of what a change of the character set may concern, and of what may hold it (PS3.5 6.1.2.2)."""
 
 
 class NotBytewise(Exception):
@@ -53,7 +53,7 @@ class NotBytewise(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reworked:
-    """What became of a data set."""
+    """Data set after the rules."""
 
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
@@ -76,7 +76,7 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What concerns the rules of one selection."""
+    """Plan for the rules of one selection."""
 
     selection: Selection
     touched: frozenset[int]
@@ -100,12 +100,12 @@ class BytewiseCoercion:
         self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
-        """How many times pydicom was needed."""
+        """Number of times that pydicom was needed."""
 
     def reworked(
         self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance | None, selection: Selection
     ) -> Cut:
-        """What becomes of the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
+        """Outcome for the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
 
         ``instance`` is what the index has of it, None where it is not here.
         """
@@ -350,7 +350,7 @@ def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
 
 
 def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, is_ascii_the_same: bool) -> bool:
-    """Whether a change of the character set may concern the element."""
+    """True if a change of the character set may concern the element."""
     start, value, end = span
     if encoding.is_implicit_vr:
         try:

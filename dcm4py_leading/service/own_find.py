@@ -26,7 +26,7 @@ class OwnFindRules:
         self._compat_5_35 = compat_5_35
 
     def are_about(self, dimse: Dimse, local_ae: ApplicationEntity) -> bool:
-        """Whether there are any of this DIMSE."""
+        """True if there are any of this DIMSE."""
         return any(rule.rule.dimse is dimse for rule in self._rules.get(local_ae.ae_title, ()))
 
     def __call__(

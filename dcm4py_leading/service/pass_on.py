@@ -1,4 +1,4 @@
-"""What is stored to an AE that only stands in front of another archive: coerced, sent on to that, never stored here.
+"""Objects that are stored to an AE in front of another archive: coerced, sent on to that, never stored here.
 
 Stored here it would be invisible, since queries are answered by the other archive alone. Nothing is acknowledged that
 the other archive has not taken: its status is the answer.
@@ -26,12 +26,12 @@ from dcm4py_leading.service.stored_instance import RetrieveCoercion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the other archive said of an object."""
+    """Answer of the other archive about an object."""
 
     status: int
     error_comment: str = ""
     is_transcoded: bool = False
-    """Whether it got the object in another transfer syntax than it came in."""
+    """True if it got the object in another transfer syntax than it came in."""
 
 
 class StoreArchive(Protocol):
@@ -48,7 +48,7 @@ def archive_behind(ae: ApplicationEntity) -> AETitle | None:
 
 
 def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
-    """Who sends what the archives behind the AE have already: they themselves, and the AE to itself if told so."""
+    """AEs that send what the archives behind the AE have already: they, and the AE to itself if told so."""
     archives = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
     return frozenset((*archives, ae.ae_title)) if archives else frozenset()
 

@@ -1,4 +1,4 @@
-"""What is asked of an archive by a query, and the archives that answer: the embedded one, others, all as one.
+"""Questions of a query to an archive, and the archives that answer: the embedded one, others, all as one.
 
 Nothing above this knows which it is.
 """
@@ -47,7 +47,7 @@ class Asked:
     studies: tuple[str, ...] | None = None
     """The only studies that count."""
     is_over: Callable[[], bool] = lambda: False
-    """Whether the client waits no more; asked while another archive does not answer."""
+    """True if the client waits no more; asked while another archive does not answer."""
     are_supported: bool = True
     """True if the archive here supports all keys."""
     support: KeySupport = field(default_factory=KeySupport)
@@ -68,7 +68,7 @@ class Asked:
         return replace(self, query=replace(self.query, level=level))
 
     def identifier(self) -> Dataset:
-        """What another archive is asked (PS3.4 C.4.1.1.3)."""
+        """Identifier that another archive is asked with (PS3.4 C.4.1.1.3)."""
         identifier = Dataset()
         for tag in sorted({*map(int, self.keys.keys()), *self.wanted}):
             if tag in self.keys and tag not in self.regardless:
@@ -96,7 +96,7 @@ class QueryArchive(Protocol):
     """An archive that can be queried; safe under threads."""
 
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
-        """How many match, counted up to ``most``; None where only the matches themselves tell."""
+        """Number of matches, counted up to ``most``; None where only the matches themselves tell."""
         ...
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
@@ -114,11 +114,11 @@ class Embedded:
         self._index = index
 
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
-        """See `QueryArchive`."""
+        """Number of matches in the index (see `QueryArchive`)."""
         return self._index.count(asked.query, most=most)
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
-        """See `QueryArchive`."""
+        """Matches in the index (see `QueryArchive`)."""
         if not asked.are_supported:
             asked.support.lacks_one()
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
@@ -142,11 +142,11 @@ class Spanning:
                 self._archives = (*others, own)
 
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
-        """See `QueryArchive`."""
+        """None, since only the matches themselves tell (see `QueryArchive`)."""
         return None
 
     def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
-        """See `QueryArchive`."""
+        """Matches of all archives, each once (see `QueryArchive`)."""
         yield from each_once((archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked)
 
 

@@ -1,4 +1,4 @@
-"""How objects that are laid out alike are put together: what `outgoing` found out once, kept as places and bytes."""
+"""Recipes for objects that are laid out alike: what `outgoing` found out once, kept as places and bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the bytes of an outcome are put together, for data sets of one layout."""
+    """Recipe for the bytes of an outcome, for data sets of one layout."""
 
     pieces: tuple[Piece, ...]
     pieces_length: int
@@ -53,18 +53,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What concerns an object."""
+    """Tags that concern an object."""
 
     tags: tuple[int, ...]
-    """What belongs into the key."""
+    """Tags that belong into the key."""
     own: tuple[int, ...]
-    """What the index keeps for the instance alone, where no step asks for it: to be compared."""
+    """Tags that the index keeps for the instance alone, where no step asks for them: to be compared."""
     stop_before: int
     """The first tag that need not be looked at."""
 
 
 class Shape:
-    """What is known of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+    """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
 
     def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
         self.kept_alive = (spans, own_spans, concern)
@@ -84,14 +84,14 @@ class Shape:
         return self.recipes.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
-        """What a recipe is found by: the bytes that concern rules, and the character set of the index's attributes."""
+        """Key of a recipe: the bytes that concern rules, and the character set of the index's attributes."""
         return concerned + self._own_set.of(own)
 
 
 def recipe_of(
     edits: Edits, executed: tuple[Executed, ...], spans: Mapping[int, Span], start: int, scanned_to: int
 ) -> Recipe:
-    """What the edits make of data sets of this layout; see `splice.pieces_of`."""
+    """Recipe that the edits make for data sets of this layout (see `splice.pieces_of`)."""
     pieces, rest = pieces_of(spans, edits, start, scanned_to)
     return Recipe(
         pieces=tuple(pieces),

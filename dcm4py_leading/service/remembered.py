@@ -1,4 +1,4 @@
-"""What coercion made of the matches of a C-FIND, remembered: the same elements and answers give the same outcome.
+"""Outcomes of coercion of the matches of a C-FIND, remembered: the same elements and answers give the same outcome.
 
 Remembered are bytes and who changed them, so that a match that comes again is not decoded. The leading archives are
 asked for each page all the same; an answer that is another object makes the coercion be done again.
@@ -30,7 +30,7 @@ class RememberedCoercion:
     """Each element that may be touched, as it is afterwards."""
 
     def is_by(self, answers: tuple[Answer, ...]) -> bool:
-        """Whether it came from these very answers."""
+        """True if it came from these very answers."""
         return len(answers) == len(self.answers) and all(
             one is other for one, other in zip(answers, self.answers, strict=True)
         )

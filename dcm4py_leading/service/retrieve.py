@@ -27,7 +27,7 @@ from dcm4py_leading.service.stored_instance import RetrieveCoercion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveRequest:
-    """What is to be retrieved, by which of our AEs, for whom."""
+    """Request for a retrieve: what, by which of our AEs, for whom."""
 
     keys: RetrieveKeys
     local_ae: ApplicationEntity

@@ -1,4 +1,4 @@
-"""What is asked of an archive by a retrieve, and the archives that fulfil it: the embedded one, another one, both.
+"""Questions of a retrieve to an archive, and the archives that fulfil it: the embedded one, another one, both.
 
 Nothing above this knows which it is.
 """
@@ -40,7 +40,7 @@ _STUDY_DATE = 0x00080020
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be retrieved, and what becomes of the objects."""
+    """Request of what is to be retrieved, and of what becomes of the objects."""
 
     keys: RetrieveKeys
     message: Message
@@ -78,7 +78,7 @@ class RetrieveArchive(Protocol):
     """An archive from which objects can be retrieved."""
 
     def retrieve(self, wanted: Wanted) -> Retrieval | None:
-        """What there is; None where it is known that there is nothing. Raises IndexUnavailable, ArchiveUnavailable."""
+        """Retrieval of what there is; None if known to be nothing. Raises IndexUnavailable, ArchiveUnavailable."""
         ...
 
 
@@ -94,7 +94,7 @@ class Embedded:
         return instances_of_patient(self._runtime, wanted.common.coercer, wanted.keys, wanted.named, found)
 
     def retrieve(self, wanted: Wanted) -> Retrieval | None:
-        """See `RetrieveArchive`."""
+        """Retrieval from the index and its storages (see `RetrieveArchive`)."""
         return self.of(self.instances(wanted), wanted.common)
 
     def of(self, instances: Sequence[IndexedInstance], common: RetrieveCoercion) -> Retrieval | None:
@@ -134,7 +134,7 @@ class Behind:
         self._upstream = upstream
 
     def retrieve(self, wanted: Wanted) -> Retrieval | None:
-        """See `RetrieveArchive`."""
+        """Retrieval from the other archive (see `RetrieveArchive`)."""
         return self.rest(wanted, ())
 
     def rest(self, wanted: Wanted, here: Sequence[IndexedInstance]) -> Retrieval | None:
@@ -177,7 +177,7 @@ class Spanning:
         self._other = other
 
     def retrieve(self, wanted: Wanted) -> Retrieval | None:
-        """See `RetrieveArchive`."""
+        """Retrieval from both archives (see `RetrieveArchive`)."""
         indexed = self._own.instances(wanted)
         # What lies in a storage that this device has not is not here: the other one may have it.
         here = [instance for instance in indexed if instance.location.storage_id in self._storages]
@@ -248,7 +248,7 @@ class _Selections:
         return selection
 
     def _cut(self, number: int, attributes: bytes) -> bytes:
-        """What the rules look at in the attributes of a level, mostly the same as those of the last instance."""
+        """Part of the attributes of a level that the rules look at, mostly the same as that of the last instance."""
         known, cut = self._last[number]
         if known != attributes:
             cut = _cut(attributes, self._coercer.reads)

@@ -1,4 +1,4 @@
-"""What a request works with: one immutable bundle for each configuration, and the holder that swaps it."""
+"""Runtime of a request: one immutable bundle for each configuration, and the holder that swaps it."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Runtime:
     """The compiled rules of each AE, in the order in which they are looked at."""
     index: Index
     archives: Mapping[AETitle, QueryArchive]
-    """What answers the queries to each AE."""
+    """Archives that answer the queries to each AE."""
     behind: Mapping[AETitle, Mapping[AETitle, QueryArchive]]
-    """What can be asked about that which an AE gets from elsewhere, by the title of the other archive."""
+    """Archives that can be asked about what an AE gets from elsewhere, by the title of the other archive."""
     upstreams: Mapping[AETitle, Upstream]
     """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
     externals: Mapping[AETitle, Mapping[str, Upstream]]
@@ -74,14 +74,14 @@ class Runtime:
     """Looks a remote AE up in the directory. Raises ConfigUnavailable."""
 
     contacts: Contacts = field(default_factory=Contacts)
-    """How the archives answer that this configuration names."""
+    """Contacts with the archives that this configuration names."""
     looked_up: Callable[[], Recording] = Recording
-    """What the directory said of the remote AEs that were looked up."""
+    """Recording of what the directory said of the remote AEs that were looked up."""
     forget_aes: Callable[[Iterable[str]], None] = lambda _: None
     """Lets remote AEs be looked up anew, by title."""
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
-    """What this configuration made of the matches of queries."""
+    """Answers that this configuration made of the matches of queries."""
 
     @property
     def device(self) -> Device:
@@ -90,7 +90,7 @@ class Runtime:
 
     @property
     def keeper(self) -> Keeper:
-        """What the index keeps of objects, and how it knows whose they are."""
+        """Keeper of what the index keeps of objects; knows whose they are."""
         archive = self.device.archive
         identification = Identification(
             by_id_and_name=archive.identify_patient_by_id_and_name,
@@ -111,7 +111,7 @@ class Runtime:
         return None
 
     def hides_everything(self, ae: ApplicationEntity) -> bool:
-        """Whether the AE's view shows only rejected instances, of which there are none until rejection is built."""
+        """True if the AE's view shows only rejected instances, of which there are none until rejection is built."""
         view = self.device.archive.query_retrieve_views.get(ae.settings.query_retrieve_view_id or "")
         return view is not None and view.hide_not_rejected_instances
 

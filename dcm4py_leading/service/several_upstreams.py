@@ -29,26 +29,26 @@ class SeveralUpstreams:
         self._upstreams = upstreams
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
-        """See `Upstream`. Raises ArchiveUnavailable when the first part does not begin."""
+        """Fetch from one after the other (see `Upstream`). Raises ArchiveUnavailable if the first does not begin."""
         arriving = _InTurn(self._upstreams, local_ae, keys)
         return arriving if arriving.begin() else None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """See `Upstream`: what any of them has."""
+        """UIDs that any of them holds (see `Upstream`)."""
         answers = [upstream.held(local_ae, keys) for upstream in self._upstreams]
         return list(dict.fromkeys(uid for held in answers for uid in held))
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`: what the first one has that has any."""
+        """Number of objects of the first one that has any (see `Upstream`)."""
         return next((count for upstream in self._upstreams if (count := upstream.count(local_ae, keys))), None)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """See `Upstream`: dcmFallbackCMoveSCPLeadingCFindSCP is one for all of them."""
+        """Number of instances (see `Upstream`): dcmFallbackCMoveSCPLeadingCFindSCP is one for all of them."""
         return self._upstreams[0].instances_of(local_ae, keys)
 
 
 class _InTurn:
-    """What one archive sends after the other; see `upstream.Arriving`."""
+    """Objects that one archive sends after the other (see `upstream.Arriving`)."""
 
     def __init__(self, upstreams: Sequence[Upstream], local_ae: ApplicationEntity, keys: RetrieveKeys) -> None:
         self._local_ae = local_ae
@@ -61,7 +61,7 @@ class _InTurn:
         self._parts: tuple[Arriving, ...] = ()
         self._of_part: Sequence[str] = ()
         self._failed: list[tuple[Sequence[str], Sequence[Missing]]] = []
-        """What came to nothing, and the objects that were named."""
+        """Requests that came to nothing, and the objects that were named."""
         self._missing: Sequence[Missing] = ()
         self._is_over: Callable[[], bool] = lambda: False
         self._is_closed = False
@@ -119,11 +119,11 @@ class _InTurn:
 
     @property
     def _is_in_doubt(self) -> bool:
-        """Whether one that was passed over may have had what no other has."""
+        """True if one that was passed over may have had what no other has."""
         return self._failure is not None and (bool(self._wanted) or self._is_patient_in_doubt)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
-        """See `Arriving`."""
+        """Objects and failures as they come (see `Arriving`)."""
         has_come = False
         is_going_on = bool(self._parts)
         while is_going_on:
@@ -162,7 +162,7 @@ class _InTurn:
                 yield from failed
 
     def _unknown(self, has_come: bool) -> Iterator[Missing]:
-        """What one that was passed over may have. Raises ArchiveUnavailable where that is all."""
+        """Objects that one that was passed over may have. Raises ArchiveUnavailable where that is all."""
         if self._failure is None or not self._is_in_doubt:
             return
         if not has_come and not self._failed:
@@ -171,12 +171,12 @@ class _InTurn:
             yield Missing(uid, str(self._failure))
 
     def remaining(self, ended: int) -> int:
-        """See `deliver.Stream`: of what is wanted still there is one object each at least."""
+        """Number of objects to be sent (see `deliver.Stream`): of each that is wanted still, one at least."""
         to_come = len(self._wanted) if self._waiting else len(self._missing)
         return max(sum(part.remaining(0) for part in self._parts) + to_come - ended, 0)
 
     def left(self, ended: int) -> int:
-        """See `deliver.Stream`: those that have not been asked for anything tell what they have."""
+        """Number of objects left (see `deliver.Stream`): archives that were not asked yet tell what they have."""
         left = sum(part.left(0) for part in self._parts) + len(self._missing) - ended
         for upstream, known in self._waiting:
             if not self._wanted:
@@ -194,7 +194,7 @@ class _InTurn:
 
     @property
     def is_ready(self) -> bool:
-        """See `deliver.Stream`."""
+        """True if the next object can be had without waiting (see `deliver.Stream`)."""
         if not self._parts:
             return True
         part = self._parts[-1]
@@ -202,7 +202,7 @@ class _InTurn:
 
     @property
     def has_ended(self) -> bool:
-        """See `Arriving`."""
+        """True if no more will come (see `Arriving`)."""
         return not self._may_go_on and all(part.has_ended for part in self._parts)
 
     @property
@@ -210,13 +210,13 @@ class _InTurn:
         return bool(self._wanted and self._waiting)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """See `deliver.Stream`."""
+        """Watch the client by this function (see `deliver.Stream`)."""
         self._is_over = is_over
         for part in self._parts:
             part.watch(is_over)
 
     def close(self) -> None:
-        """See `deliver.Stream`."""
+        """End the stream (see `deliver.Stream`)."""
         self._is_closed = True
         for part in self._parts:
             part.close()

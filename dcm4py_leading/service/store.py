@@ -50,7 +50,7 @@ class ReceivedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What became of a received object."""
+    """Outcome of a received object."""
 
     study_instance_uid: str
     what: str
@@ -118,7 +118,7 @@ def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> I
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What an object's header says."""
+    """Content of an object's header."""
 
     path_attributes: Dataset
     """At least those that dcmStoragePathFormat looks at."""
@@ -132,7 +132,7 @@ def _cut(
     keeper: Keeper,
     path_attributes: frozenset[int],
 ) -> _Found | None:
-    """What is to be known of an object, cut from its bytes; None where pydicom has to read it.
+    """Content of an object's header, cut from its bytes; None where pydicom has to read it.
 
     Raises ObjectMismatch.
     """

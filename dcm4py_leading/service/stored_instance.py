@@ -37,7 +37,7 @@ from dcm4py_leading.service.whole import WholeObject, coercing
 
 
 class RetrieveCoercion:
-    """What becomes of the objects of one retrieve. For one thread at a time."""
+    """Coercion of the objects of one retrieve. For one thread at a time."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Self
 
 
 class SubOperation(enum.Enum):
-    """How one C-STORE sub-operation ended."""
+    """Outcome of one C-STORE sub-operation."""
 
     COMPLETED = "completed"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class SubOperation(enum.Enum):
 
 
 def outcome_of(status: int | None) -> SubOperation:
-    """What a C-STORE response says (PS3.4 B.2.3); None, that is no response, is a failure: never counted as done."""
+    """Outcome by a C-STORE response (PS3.4 B.2.3); None, that is no response, is a failure: never counted as done."""
     if status == 0x0000:
         return SubOperation.COMPLETED
     if status is not None and (0xB000 <= status <= 0xBFFF or status in (0x0001, 0x0107, 0x0116)):
@@ -49,7 +49,7 @@ class SubOperationTally:
 
     @property
     def ended(self) -> int:
-        """How many sub-operations have ended."""
+        """Number of sub-operations that have ended."""
         return self.completed + self.failed + self.warning
 
     def without_the_rest(self) -> Self:

@@ -32,7 +32,7 @@ class Arriving(Stream, Protocol):
 
     @property
     def has_ended(self) -> bool:
-        """Whether no more of them will come than have come."""
+        """True if no more of them will come than have come."""
         ...
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
@@ -51,18 +51,18 @@ class Upstream(Protocol):
         ...
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """What it has of what is to be retrieved: UIDs of the level of the retrieve, at PATIENT level of the studies.
+        """UIDs that it has of what is to be retrieved: of the level of the retrieve, at PATIENT level of the studies.
 
         Raises ArchiveUnavailable.
         """
         ...
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """How many objects it has of what is to be retrieved; None where it does not tell."""
+        """Number of objects that it has of what is to be retrieved; None where it does not tell."""
         ...
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """How many instances there are; None where nobody is to be asked, or it cannot be told."""
+        """Number of instances; None where nobody is to be asked, or it cannot be told."""
         ...
 
 

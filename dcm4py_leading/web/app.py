@@ -61,7 +61,7 @@ class Control(
     Metered,
     Protocol,
 ):
-    """What the HTTP rim may do with the service. Called from a worker thread."""
+    """The service as the HTTP rim may use it. Called from a worker thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What supervisor and worker say to each other: frames of JSON over a Unix socket, with file descriptors beside.
+"""Messages between supervisor and worker: frames of JSON over a Unix socket, with file descriptors beside.
 
 A frame is four octets of length, big endian, and a JSON object. A request has ``id``, ``kind`` and ``body``; its answer
 the same ``id`` and ``answer`` or ``error``. Answers come in any order. A worker asks nothing of its supervisor so far.
@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Kind(enum.Enum):
-    """What a worker can be asked. Forwarded retrieves, when there are any, get kinds of their own here."""
+    """Kind of request to a worker. Forwarded retrieves, when there are any, get kinds of their own here."""
 
     PREPARE = "prepare"
     """Get ready for a configuration; with the sockets that are new. The first one is put in force at once."""
@@ -46,7 +46,7 @@ class Kind(enum.Enum):
     EXPORT = "export"
     """Send stored objects; the answer comes when they are sent."""
     LOOKED_UP = "looked-up"
-    """What the directory said of the remote AEs that were looked up."""
+    """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"
     """Look these remote AEs up anew."""
     ASSOCIATIONS = "associations"
@@ -171,7 +171,7 @@ class Asker:
         return future
 
     def limit_sending(self, seconds: float) -> None:
-        """See `Channel`."""
+        """Limit the time that sending may take (see `Channel`)."""
         self._channel.limit_sending(seconds)
 
     def forget(self, future: Future[Json]) -> None:

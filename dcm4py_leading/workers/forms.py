@@ -1,4 +1,4 @@
-"""What passes between supervisor and worker, as JSON values and back."""
+"""Forms of what passes between supervisor and worker, as JSON values and back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, Unknown
 
 
 def measured_to_json(measured: Measured) -> Json:
-    """What a worker has done."""
+    """JSON of what a worker has done."""
     lookups = measured.lookups
     return {
         "outcomes": _outcomes_to_json(lookups.outcomes),
@@ -59,7 +59,7 @@ def measured_to_json(measured: Measured) -> Json:
 
 
 def measured_from_json(value: Json) -> Measured:
-    """What `measured_to_json` made."""
+    """Counts out of what `measured_to_json` made."""
     return Measured(
         lookups=LookupCounts(
             outcomes=_outcomes_from_json(value["outcomes"]),
@@ -89,7 +89,7 @@ def measured_from_json(value: Json) -> Measured:
 
 
 def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
-    """What a leading cache holds."""
+    """JSON of what a leading cache holds."""
     return [
         [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
         for study in studies
@@ -97,7 +97,7 @@ def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
 
 
 def studies_from_json(value: Json) -> list[CachedStudy]:
-    """What `studies_to_json` made."""
+    """Studies out of what `studies_to_json` made."""
     return [
         CachedStudy(
             leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
@@ -107,7 +107,7 @@ def studies_from_json(value: Json) -> list[CachedStudy]:
 
 
 def error_to_json(err: Exception) -> Json:
-    """What went wrong in a worker. Of what nobody expected, type and place only: no values."""
+    """JSON of an error in a worker. Of what nobody expected, type and place only: no values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
     if isinstance(err, EditRefused):

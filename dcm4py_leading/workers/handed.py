@@ -1,4 +1,4 @@
-"""What a supervisor hands to a worker process: file descriptors and places, by the environment."""
+"""File descriptors and places that a supervisor hands to a worker process, by the environment."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Handed:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What the process has to inherit."""
+        """File descriptors that the process has to inherit."""
         return (self.control, self.slots, self.serial_numbers, self.forwards)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process gets besides the supervisor's own environment."""
+        """Variables that the process gets besides the supervisor's own environment."""
         return {
             CONTROL_FD: str(self.control),
             _SLOTS_FD: str(self.slots),
@@ -50,7 +50,7 @@ class Handed:
 
     @classmethod
     def taken_from(cls, environment: MutableMapping[str, str]) -> Self:
-        """What the supervisor has handed over; it does not stay in the environment."""
+        """Things that the supervisor has handed over; they do not stay in the environment."""
         return cls(
             control=int(environment.pop(CONTROL_FD)),
             slots=int(environment.pop(_SLOTS_FD)),

@@ -28,7 +28,7 @@ def association_to_json(association: OpenAssociation) -> Json:
 
 
 def association_from_json(value: Json) -> OpenAssociation:
-    """What `association_to_json` made."""
+    """Association out of what `association_to_json` made."""
     return OpenAssociation(
         serial_number=value["serialNumber"],
         connected_at=datetime.fromisoformat(value["connectedAt"]),
@@ -45,13 +45,13 @@ def association_from_json(value: Json) -> OpenAssociation:
 
 
 def echo_to_json(outcome: EchoOutcome) -> Json:
-    """How a C-ECHO went."""
+    """JSON of the outcome of a C-ECHO."""
     times = [outcome.connection_ms, outcome.echo_ms, outcome.release_ms]
     return {"result": int(outcome.result), "ms": times, "error": outcome.error}
 
 
 def echo_from_json(value: Json) -> EchoOutcome:
-    """What `echo_to_json` made."""
+    """Outcome out of what `echo_to_json` made."""
     connection_ms, echo_ms, release_ms = value["ms"]
     return EchoOutcome(
         result=EchoResult(value["result"]),

@@ -88,16 +88,16 @@ class Passing:
     # -- of ours, to others -------------------------------------------------------------------------------------
 
     def report(self, running: int) -> None:
-        """See `Elsewhere`."""
+        """Report how many retrieves run here (see `Elsewhere`)."""
         self._running.set(self._slot, running)
 
     @property
     def are_running(self) -> bool:
-        """See `Elsewhere`."""
+        """True if retrieves run at other workers (see `Elsewhere`)."""
         return self._running.others(self._slot) > 0
 
     def waiting(self, scp: str, study_instance_uid: str) -> list[Waiting]:
-        """See `Elsewhere`."""
+        """Retrieves of other workers that wait for a study (see `Elsewhere`)."""
         found: list[Waiting] = []
         for slot in range(len(self._running)):
             if slot != self._slot and self._running.of(slot):
@@ -106,7 +106,7 @@ class Passing:
         return found
 
     def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
-        """See `Elsewhere`."""
+        """Offer an object to the worker that waits for it (see `Elsewhere`)."""
         if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
             return None
         content = {
@@ -127,7 +127,7 @@ class Passing:
         return taken
 
     def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
-        """See `Elsewhere`."""
+        """Tell the worker that waits that an object could not be taken (see `Elsewhere`)."""
         if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
             return
         content = {

@@ -26,7 +26,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _END_SECONDS = 5.0
 """From the end of the control channel to that of the process."""
 _SEND_SECONDS, _FIRST_SEND_SECONDS = 5.0, 60.0
-"""How long a worker may not read what it is sent; at first it has to start, on a machine that may be busy."""
+"""Time for which a worker may not read what it is sent; at first it has to start, on a machine that may be busy."""
 _MOST_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
@@ -34,14 +34,14 @@ _LONG_ENOUGH = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all workers share."""
+    """Counters that all workers share."""
 
     associations: Slots
-    """How many are open."""
+    """Number of open associations."""
     serial_numbers: Slots
-    """How many associations each slot has had, in whichever process."""
+    """Number of associations that each slot has had, in whichever process."""
     forwards: Slots
-    """How many retrieves wait for objects of another archive."""
+    """Number of retrieves that wait for objects of another archive."""
     passing: Path
     """Where they listen for each other."""
 
@@ -76,7 +76,7 @@ class WorkerProcess:
         self._asker: Asker | None = None
         self._stopped: Callable[[float], Json] | None = None
         self._misses = 0
-        """How many questions in a row had no answer."""
+        """Number of questions in a row that had no answer."""
         self.is_serving = False
         self.restarts = 0
 

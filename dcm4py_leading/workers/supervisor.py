@@ -47,7 +47,7 @@ _ECHO_SECONDS = ECHO_SECONDS + 20.0
 _EDIT_SECONDS = 60.0
 """The peer's name is looked up too."""
 _STOP_SECONDS = 10.0
-"""What a worker gets besides the time to drain."""
+"""Time that a worker gets besides the time to drain."""
 
 
 class Supervisor:
@@ -144,11 +144,11 @@ class Supervisor:
         close_all(obsolete)
 
     def start_listening(self) -> None:
-        """See `web.rest.control.Controlled`."""
+        """Accept associations again (see `web.rest.control.Controlled`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """See `web.rest.control.Controlled`."""
+        """Accept no more associations (see `web.rest.control.Controlled`)."""
         self._listening.stop()
 
     def _open_ports(self) -> None:
@@ -223,11 +223,11 @@ class Supervisor:
         self._each(self._serving(), Kind.FORGET, list(ae_titles))
 
     def is_ready(self) -> bool:
-        """Whether a worker serves, and no administrator has stopped the listening."""
+        """True if a worker serves, and no administrator has stopped the listening."""
         return self._listening.is_on and bool(self._serving())
 
     def state(self) -> Mapping[str, object]:
-        """See `web.app.Control`."""
+        """State for the health of the service (see `web.app.Control`)."""
         measured = self._measured()
         return {
             **self._configuration.state(measured.lookups, measured.contacts, troubles=self._listening.troubles),
@@ -244,19 +244,19 @@ class Supervisor:
         }
 
     def running(self) -> RunningConfiguration:
-        """See `web.own.running.Running`."""
+        """Configuration that is in force (see `web.own.running.Running`)."""
         return self._configuration.running(troubles=self._listening.troubles)
 
     def pending(self) -> PendingReload:
-        """See `web.own.running.Running`."""
+        """Outcome of a reload, if it were done now (see `web.own.running.Running`)."""
         return self._configuration.pending()
 
     def listeners(self) -> Sequence[ListeningPort]:
-        """See `web.own.running.Running`."""
+        """Ports that are listened on (see `web.own.running.Running`)."""
         return listeners_of(self._configuration.in_force.snapshot.device, self._sockets)
 
     def workers(self) -> Sequence[WorkerState]:
-        """See `web.own.running.Running`."""
+        """Workers and their state (see `web.own.running.Running`)."""
         return [
             WorkerState(
                 pid=worker.pid,
@@ -275,12 +275,12 @@ class Supervisor:
         return sorted(found, key=lambda association: (association.connected_at, association.serial_number))
 
     def abort_association(self, serial_number: int) -> bool:
-        """See `web.rest.associations.Associations`; of the workers the one whose number it is."""
+        """Abort an association (see `web.rest.associations.Associations`), at the worker whose number it is."""
         worker = self._workers[serial_number % len(self._workers)]
         return worker.is_serving and any(answer for _, answer in self._each([worker], Kind.ABORT, serial_number))
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """See `web.rest.echo.Echoing`; by the first worker that answers."""
+        """Send a C-ECHO (see `web.rest.echo.Echoing`), by the first worker that answers."""
         return echo_from_json(
             self._first(Kind.ECHO, {"aet": ae_title, "remote": remote_ae_title, "address": address}, _ECHO_SECONDS)
         )
@@ -313,7 +313,7 @@ class Supervisor:
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """What the leading caches hold, the oldest answer first; of a study in several, the oldest."""
+        """Studies in the leading caches, the oldest answer first; of a study in several, the oldest."""
         found: dict[tuple[str, str], CachedStudy] = {}
         for _, answer in self._each(self._serving(), Kind.CACHED):
             for study in studies_from_json(answer):
@@ -331,7 +331,7 @@ class Supervisor:
         return sum(count for _, count in answers)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """See `web.own.explain.Explainer`; by the first worker that answers."""
+        """Explain a coercion (see `web.own.explain.Explainer`), by the first worker that answers."""
         body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
         answer = self._first(Kind.EXPLAIN, body, _EXPLAIN_SECONDS)
         return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])

@@ -1,4 +1,4 @@
-"""Who is compared: this service, dcmqrscp and Orthanc, each as an archive below a directory of its own.
+"""Contenders: this service, dcmqrscp and Orthanc, each as an archive below a directory of its own.
 
 All on loopback, with TCP_NODELAY and a maximum PDU length of 128 KiB, otherwise as they are shipped.
 """
@@ -237,7 +237,7 @@ def serve_command(
 
 
 def answers(port: int, ae_title: str) -> bool:
-    """Whether a C-ECHO succeeds. Raises BenchmarkError when the peer answers, and not as it should."""
+    """True if a C-ECHO succeeds. Raises BenchmarkError when the peer answers, and not as it should."""
     try:
         echo(port, ae_title)
     except OSError:

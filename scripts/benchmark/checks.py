@@ -1,4 +1,4 @@
-"""Whether the figures mean something: everything delivered, unchanged where it must be, coerced where it must be.
+"""Checks that the figures mean something: everything delivered, unchanged where it must be, coerced where it must be.
 
 Outside of what is timed. These passes also fill every cache there is.
 """
@@ -70,7 +70,7 @@ def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
 
 
 def check_proxied(scene: Scene) -> Iterable[Check]:
-    """What others have arrives through ours whole and coerced, every object of it."""
+    """Checks that what others have arrives through ours whole and coerced, every object of it."""
 
     def wrong(pacs: str, study: Study) -> str:
         with scene.keeping() as directory:
@@ -144,7 +144,7 @@ def _wrong_delivery(directory: Path, contender: str, study: Study) -> str:
 
 
 def _wrong_objects(directory: Path, study: Study, *, is_coerced: bool) -> str:
-    """What is not as it should be, empty when all is well."""
+    """Faults of the objects, empty when all is well."""
     expected = study.leading if is_coerced else study.stored
     missing = dict(study.digests)
     for path in directory.iterdir():

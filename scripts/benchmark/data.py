@@ -58,12 +58,12 @@ class Study:
 
     @property
     def stored(self) -> Mapping[str, str]:
-        """What the archives have, by keyword."""
+        """Attributes that the archives have, by keyword."""
         return _identity(self.label, self.number, is_leading=False)
 
     @property
     def leading(self) -> Mapping[str, str]:
-        """What the leading archive has, by keyword."""
+        """Attributes that the leading archive has, by keyword."""
         return _identity(self.label, self.number, is_leading=True)
 
 
@@ -179,7 +179,7 @@ def _large(directory: Path, size: int) -> Study:
 
 
 def digest(pixels: bytes) -> str:
-    """What the pixel data of the same object is compared by."""
+    """Digest of pixel data, by which it is compared with that of the same object."""
     return hashlib.sha256(pixels).hexdigest()
 
 

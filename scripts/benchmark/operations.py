@@ -1,4 +1,4 @@
-"""What is measured: rounds over the contenders in turn, so that what disturbs the machine disturbs all of them."""
+"""Measurements: rounds over the contenders in turn, so that what disturbs the machine disturbs all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ APART = ("web",)
 NOT_QUICK = ("proxy", "web")
 """Groups that ``--quick`` leaves out unless they are named."""
 SHARES = {"echo": 1, "find": 2, "move": 4, "get": 4, "proxy": 4, "nagle": 4, "memory": 3, "store": 8}
-"""How the time that is left is shared out, where it is limited."""
+"""Shares of the time that is left, where it is limited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much is repeated. ``echoes``, ``finds`` and ``listings`` are queries in one round."""
+    """Amount of repetition. ``echoes``, ``finds`` and ``listings`` are queries in one round."""
 
     rounds: int
     echoes: int

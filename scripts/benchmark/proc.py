@@ -1,4 +1,4 @@
-"""What the kernel says of a server and its children: CPU time and memory (proc(5))."""
+"""CPU time and memory of a server and its children, as the kernel tells (proc(5))."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Memory:
 
 
 def memory(pid: int) -> Memory:
-    """What it has now, of the largest of the process and its descendants; the high water mark is the kernel's."""
+    """Memory at present, of the largest of the process and its descendants; the high water mark is the kernel's."""
     peak = Memory()
     for member in family(pid):
         fields: dict[str, int] = {}

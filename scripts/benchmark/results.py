@@ -1,4 +1,4 @@
-"""What a run brings: raw samples, memory and checks, and the same as JSON."""
+"""Results of a run: raw samples, memory and checks, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Results:
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was checked is true, and something was."""
+        """True if everything that was checked is true, and something was."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
 

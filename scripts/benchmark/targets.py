@@ -1,4 +1,4 @@
-"""What is wanted, as ratios in one run, and what a run reached of it."""
+"""Targets, as ratios in one run, and what a run reached of them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ TARGETS = (
 
 
 def outcomes(results: Results) -> Iterator[Outcome]:
-    """What was reached of each target that was measured, in the order of the targets."""
+    """Outcomes of each target that was measured, in the order of the targets."""
     for target in TARGETS:
         ours = of(results.samples, target.operation, OURS)
         rivals = {name: of(results.samples, target.operation, name) for name in target.against}

@@ -45,7 +45,7 @@ def series_keys(study_uid: str, series_uid: str) -> Mapping[str, str]:
 
 
 def count_instances(archive: Peer, study_uid: str, series_uids: Sequence[str]) -> int:
-    """How many objects of the study the archive finds."""
+    """Number of objects of the study that the archive finds."""
     found = 0
     for series_uid in series_uids:
         keys = {0x00080018: ("UI", ""), 0x0020000D: ("UI", study_uid), 0x0020000E: ("UI", series_uid)}

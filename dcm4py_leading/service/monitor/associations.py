@@ -34,8 +34,8 @@ class OpenAssociation:
     is_busy: bool = False
     """True if the peer waits for the end of a request; never of one that we opened."""
     performed: Mapping[str, MessageCounts] = field(default_factory=dict)
-    """What the peer asked of us, by service."""
+    """Counts of what the peer asked of us, by service."""
     invoked: Mapping[str, MessageCounts] = field(default_factory=dict)
-    """What we asked of the peer, by service."""
+    """Counts of what we asked of the peer, by service."""
     study: str | None = None
     """The study of its last request, or the first few of many, as the log refers to them (`log.ref`)."""

@@ -1,4 +1,4 @@
-"""Whether a peer answers a C-ECHO, and how fast; the codes are those of dcm4chee's echo service."""
+"""Outcome of a C-ECHO to a peer, and how fast it was; the codes are those of dcm4chee's echo service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UnknownAE(Dcm4pyError):
 
 
 class EchoResult(IntEnum):
-    """How far it came; the numbers are what dcm4chee answers."""
+    """Result of a C-ECHO: how far it came; the numbers are what dcm4chee answers."""
 
     SUCCESS = 0
     INCOMPATIBLE = 1
