@@ -194,7 +194,7 @@ class Service:
         return self._node.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """Drop answers of leading archives (see `web.own.leading_cache.LeadingAnswers`)."""
+        """Drop answers from the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.drop_answers(study_instance_uid)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
