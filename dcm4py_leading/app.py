@@ -181,7 +181,7 @@ class Service:
         return self._node.echo(ae_title, remote_ae_title, address=address)
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         self._node.edit(edit)
 
     def measure(self) -> Measured:
