@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -54,12 +55,13 @@ class _Wanted:
     rate: float
     """C-FINDs a second."""
 
-    def subject(self, ae: ApplicationEntity) -> Subject:
+    def subject(self, ae: ApplicationEntity, measure: Measure) -> Subject:
         """What a state file must be about."""
         return {
             "ae": ae.ae_title,
             "leading": self.leading,
-            "policy": self.policy.value,
+            "policy": measure.policy.value,
+            "attributes": " ".join(f"{tag:08X}" for tag in sorted(measure.tags)),
             "since": self.since,
             "csv": None if self.csv_file is None else str(self.csv_file.absolute()),
             "values": self.has_values,
@@ -93,6 +95,7 @@ def add_drift_command(main: click.Group) -> None:
         show_default=True,
         help="C-FINDs a second at most, each about up to --set leading-page-size studies.",
     )
+    @click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
     @click.option("--resume", type=_FILE, help="Keep in this file how far it is, and go on from there.")
     def drift_command(
         site: Site,
@@ -103,6 +106,7 @@ def add_drift_command(main: click.Group) -> None:
         values: bool,
         rate: float,
         resume: Path | None,
+        as_json: bool,
     ) -> None:
         """Compare every study of the index with what the leading archive says. Nothing is changed.
 
@@ -132,6 +136,9 @@ def add_drift_command(main: click.Group) -> None:
         except LeadingUnavailable as err:
             further = "" if resume is None else f"; the same command goes on from {resume}"
             fail(f"ended, since the leading archive gives no answer: {err}{further}", UNREACHABLE)
+        if as_json:
+            click.echo(json.dumps(summary.to_json(), indent=2))
+            return
         click.echo(f"{ae} compared with {title}: {summary.studies:,} studies")
         for line in summary.lines():
             click.echo(line)
@@ -178,7 +185,7 @@ def _compare(site: Site, checked: Checked, ae: ApplicationEntity, wanted: _Wante
     keys = return_keys(device, wanted.leading)
     kept = Keeper(device.archive.attribute_filters).tags
     measure = Measure.of(keys, kept[Level.PATIENT] | kept[Level.STUDY], wanted.policy)
-    subject = wanted.subject(ae)
+    subject = wanted.subject(ae, measure)
     state = beginning() if wanted.state_file is None else load(wanted.state_file, subject)
     with ExitStack() as running:
         index = running.enter_context(closing(open_index(site.data_dir, may_upgrade=False)))
@@ -192,8 +199,8 @@ def _compare(site: Site, checked: Checked, ae: ApplicationEntity, wanted: _Wante
         report = None
         if wanted.csv_file is not None:
             report = running.enter_context(Report(wanted.csv_file, has_values=wanted.has_values, at=state.report_bytes))
-        bar = running.enter_context(_progress(index.count(_since(wanted.since))))
-        bar.update(done := state.summary.studies)
+        done = state.summary.studies
+        bar = running.enter_context(_progress(max(0, index.count(_since(wanted.since)) - done)))
         for reached in walk(
             index,
             asker,
@@ -228,9 +235,9 @@ class _NoBar:
 
 @contextmanager
 def _progress(studies: int) -> Iterator[_Bar]:
-    """A bar with the time that is left, where stderr is a terminal."""
+    """A bar over the ``studies`` that are left, with the time that they will take, where stderr is a terminal."""
     if not sys.stderr.isatty():
         yield _NoBar()
         return
-    with click.progressbar(length=studies, label="studies", show_pos=True, file=sys.stderr) as bar:
+    with click.progressbar(length=studies, label="studies to compare", show_pos=True, file=sys.stderr) as bar:
         yield bar

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,50 @@ def test_since_and_leading_are_options(filled: Seed, tmp_path: Path, leading_scp
     path = tmp_path / "drift.csv"
     assert drift(filled, *FAST, "--since", "2026-04-01", "--leading", "QRSCP", "--csv", path).exit_code == 0
     assert rows(path) == EXPECTED[3:]
+
+
+def test_counts_are_told_as_json(filled: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
+    leading_scp(filled.leading_port, knows(*ANSWERS))
+    assert json.loads(drift(filled, *FAST, "--json").stdout) == {
+        "outcomes": {"current": 2, "stale": 3, "unknown": 2, "unusable": 0, "unasked": 0},
+        "staleByMonth": {"2026-03": 1, "2026-04": 1, "2026-05": 1},
+        "staleByAttribute": {
+            "PatientName": {"2026-03": 1, "2026-04": 1},
+            "StudyDescription": {"2026-04": 1},
+            "PatientID": {"2026-05": 1},
+        },
+    }
+
+
+def test_progress_is_shown_on_a_terminal_alone(
+    filled: Seed, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leading_scp(filled.leading_port, knows(*ANSWERS))
+    assert "studies to compare" not in drift(filled, *FAST).output
+    isatty = "click.testing._NamedTextIOWrapper.isatty"
+    monkeypatch.setattr(isatty, lambda _: True, raising=False)
+    result = drift(filled, *FAST)
+    assert f"{STUDIES}/{STUDIES}" in result.stderr
+    assert "studies to compare" not in result.stdout
+
+
+def test_same_name_in_another_character_set_is_no_difference(
+    seed: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]
+) -> None:
+    seed.lead()
+    name = "Müller^Jörg"
+    index = open_index(seed.data_dir, may_upgrade=True)
+    header = make_header("1.2.1", SpecificCharacterSet="ISO_IR 100", PatientID="P1", PatientName=name)
+    store(index, header, filters=dict(check(seed.site).snapshot.device.archive.attribute_filters))
+    index.close()
+    answer = Dataset()
+    answer.SpecificCharacterSet, answer.StudyInstanceUID = "ISO_IR 192", "1.2.1"
+    answer.PatientName, answer.PatientID, answer.StudyDescription = name, "P1", "Schädel"
+    leading_scp(seed.leading_port, knows(answer))
+    path = tmp_path / "drift.csv"
+    assert drift(seed, *FAST, "--csv", path, "--values").exit_code == 0
+    assert rows(path) == [("1.2.1", "stale", "StudyDescription")]
+    assert '{""StudyDescription"": ""Schädel""}' in path.read_text("utf-8")
 
 
 def test_wrong_usage_is_told(filled: Seed, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ DEVICE = "/ui/devices/dcm4chee-arc"
 TIMEOUT = "dcmLeadingCFindSCPQueryCacheStaleTimeout"
 PAGES = {
     "devices": "/ui/devices",
+    "new-device": "/ui/new-device",
     "device": DEVICE,
     "search": f"{DEVICE}?q=timeout",
     "rules": f"{DEVICE}/coercions",

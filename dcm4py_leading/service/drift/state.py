@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dcm4py_leading.config.durable_file import replace_file
 from dcm4py_leading.errors import DriftNotResumed
+from dcm4py_leading.log import foreign
 from dcm4py_leading.service.drift.summary import Summary
 
 
@@ -38,7 +39,9 @@ def load(path: Path, subject: Subject) -> State:
         said = json.loads(path.read_bytes())
         for name, value in subject.items():
             if said["subject"][name] != value:
-                raise DriftNotResumed(f"{path}: it is of another comparison: {name} {said['subject'][name]!r}")
+                raise DriftNotResumed(
+                    f"{path}: it is of another comparison: {name} {foreign(repr(said['subject'][name]))}"
+                )
         return State(
             after=int(said["after"]),
             report_bytes=int(said["reportBytes"]),

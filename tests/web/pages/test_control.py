@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dcm4py_leading.config.difference import Difference, Kind
@@ -46,8 +48,25 @@ def test_what_a_reload_would_do_is_told(reader: Reader) -> None:
     assert "is no DIMSE" in text
 
 
+def test_warnings_of_what_is_in_force_are_not_told_twice(reader: Reader) -> None:
+    warning = Problem(dn="cn=x", attribute="dcmURI", reason="is odd", severity=Severity.WARNING)
+    error = Problem(dn="cn=y", attribute="dcmDIMSE", reason="is no DIMSE")
+    reader.service.configuration = {"problems": (warning,)}
+    reader.service.waiting = replace(reader.service.waiting, problems=(warning,))
+    text = reader.get(PAGE).text
+    assert text.count("is odd") == 1
+    assert "The directory has the same warnings." in text
+    reader.service.waiting = replace(reader.service.waiting, problems=(warning, error))
+    rows = reader.get(PAGE).tree.xpath("//caption[text()='What is wrong in the directory']/..//tbody/tr")
+    assert ["is no DIMSE" in row.text_content() for row in rows] == [True, False]
+
+
 def test_reload_shows_its_result(reader: Reader) -> None:
-    assert "is in force" in reader.post(f"{PAGE}/reload").text
+    warning = Problem(dn="cn=x", attribute="dcmURI", reason="is odd", severity=Severity.WARNING)
+    reader.service.configuration = {"problems": (warning,)}
+    done = reader.post(f"{PAGE}/reload").text
+    assert "is in force" in done
+    assert "Warnings of this configuration: 1" in done
     reader.service.fails_with = ConfigUnavailable("nobody answers")
     page = reader.post(f"{PAGE}/reload")
     assert page.status == 409
