@@ -94,6 +94,8 @@ class RequestedAssociation:
         except OSError as err:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
+        except UnicodeError as err:  # an empty or long label: RFC 3490 4.1
+            raise AssociationFailed(f"{where}: expected a host name") from err
         register(link)
         self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
