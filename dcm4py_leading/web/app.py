@@ -50,7 +50,7 @@ from dcm4py_leading.web.rest.operations import Operation, routes_of
 class Control(
     Controlled, Associations, Echoing, Editing, Running, Healthy, Explainer, LeadingAnswers, Metered, Protocol
 ):
-    """What the HTTP rim may do with the service. Called from a worker thread."""
+    """The service as the HTTP rim may use it. Called from a worker thread."""
 
 
 @dataclass(frozen=True, slots=True)

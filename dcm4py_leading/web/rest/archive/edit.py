@@ -29,7 +29,7 @@ _STATUS = {
 
 
 class Editing(Protocol):
-    """What the routes may do with the service. Called from a worker thread."""
+    """The service as the routes may use it for edits. Called from a worker thread."""
 
     def edit(self, edit: Edit) -> None:
         """Edit a patient or a study. Raises EditRefused, DocumentInvalid, StatusError."""
