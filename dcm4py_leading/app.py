@@ -182,7 +182,7 @@ class Service:
         return self._node.echo(ae_title, remote_ae_title, address=address)
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         self._node.edit(edit)
 
     def export(self, wanted: Export) -> ExportOutcome:
@@ -199,7 +199,7 @@ class Service:
         return self._node.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """Drop answers of leading archives (see `web.own.leading_cache.LeadingAnswers`)."""
+        """Drop answers from the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.drop_answers(study_instance_uid)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:

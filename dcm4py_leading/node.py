@@ -210,7 +210,7 @@ class Node:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         with self._holder.lease() as runtime:
             make_edit(runtime, edit, now=datetime.now())
 

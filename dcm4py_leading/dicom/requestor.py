@@ -237,7 +237,7 @@ class RequestedAssociation:
         return self._association.lost_by
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
-        """Send a C-STORE request without waiting (see `Association.begin_store`)."""
+        """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, originator)
 
     def end_store(self, message_id: int) -> int | None:

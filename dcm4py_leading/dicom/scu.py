@@ -128,7 +128,7 @@ class FindSCU:
             raise LeadingUnavailable(f"{leading_cfind_scp}: {err}") from err
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """Try to reach a leading archive (see `leading.query.LeadingQuery`)."""
+        """Open an association with a leading archive (see `leading.query.LeadingQuery`)."""
         remote = self._remote(leading_cfind_scp)
         ends_at = self._clock() + timeout.total_seconds()
         try:
@@ -271,7 +271,7 @@ class StoreSCU:
         return assoc.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """Send an object without waiting (see `service.deliver.Destination`)."""
+        """Send the C-STORE request of an object (see `service.deliver.Destination`)."""
         assoc = self._association.current or self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         try:
             assoc.begin_store(obj, message_id, self._originator)

@@ -225,7 +225,7 @@ INFLATED_BYTES: Final = 201_326_592
 Beyond: C000, unless it is within the next row; a stored object cannot be sent, its sub-operation fails."""
 
 INFLATED_TIMES: Final = 32
-"""Factor by which a deflated data set may become longer.
+"""Factor by which a deflated data set may grow.
 
 Beyond: as above."""
 

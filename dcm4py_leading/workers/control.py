@@ -171,7 +171,7 @@ class Asker:
         return future
 
     def limit_sending(self, seconds: float) -> None:
-        """Limit the time that sending may take (see `Channel`)."""
+        """Limit the time that the other end may not read (see `Channel`)."""
         self._channel.limit_sending(seconds)
 
     def forget(self, future: Future[Json]) -> None:

@@ -337,7 +337,7 @@ class Supervisor:
         return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`; by the first worker that answers."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`), by the first worker that answers."""
         self._first(Kind.EDIT, edit.to_json(), _EDIT_SECONDS)
 
     def export(self, wanted: Export) -> ExportOutcome:
