@@ -12,7 +12,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.web.app import create_app
-from tests.fixtures.datasets import make_study
+from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, findscu, movescu, storescu
 from tests.fixtures.dcmtk import Peer as Destination
 from tests.fixtures.http import served
@@ -149,9 +149,12 @@ def test_another_patient_id_is_taken_and_objects_with_the_old_one_have_it_too(
     assert {ds.PatientID for ds in moved(seed, tmp_path / "viewer")} == {"P-2"}
 
 
+@pytest.mark.parametrize("policy", ["PRESERVE", "SUPPLEMENT", "MERGE", "OVERWRITE"])
 def test_an_object_that_comes_after_the_edit_is_of_the_same_patient_and_carries_it(
-    seed: Seed, http: httpx.Client, tmp_path: Path
+    seed: Seed, http: httpx.Client, tmp_path: Path, policy: str
 ) -> None:
+    seed.set(f"dcmEntity=Patient,{DEVICE}", dcmAttributeUpdatePolicy=policy)
+    seed.service.reload()
     store(seed, tmp_path / "sent")
     assert put(http, "patients/P-1", PATIENT).status_code == 204
     store(seed, tmp_path / "later", uid=f"{STUDY}.2")
@@ -164,6 +167,23 @@ def test_an_object_that_comes_after_the_edit_is_of_the_same_patient_and_carries_
     ).matches
     assert [str(match.PatientName) for match in matches] == ["Größe^Änne"]
     assert {str(ds.PatientName) for ds in moved(seed, tmp_path / "viewer", f"{STUDY}.2")} == {"Größe^Änne"}
+
+
+def test_an_object_of_the_study_that_names_somebody_else_does_not_carry_the_edit_of_the_patient(
+    seed: Seed, http: httpx.Client, tmp_path: Path
+) -> None:
+    store(seed, tmp_path / "sent")
+    foreign = make_instance(
+        tmp_path / "foreign.dcm",
+        study_uid=STUDY,
+        series_uid=f"{STUDY}.9",
+        sop_instance_uid=f"{STUDY}.9.1",
+        attributes={"PatientID": "P-9", "PatientName": "Somebody^Else"},
+    )
+    assert storescu(seed.archive_port, [foreign], called_ae_title="DCM4CHEE").returncode == 0
+    assert put(http, "patients/P-1", PATIENT).status_code == 204
+    names = sorted(str(ds.PatientName) for ds in moved(seed, tmp_path / "viewer"))
+    assert names == ["Größe^Änne"] * 3 + ["Somebody^Else"]
 
 
 def test_what_cannot_be_has_a_status_and_changes_nothing(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,8 @@ from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, storescu
 from tests.fixtures.dcmtk import Peer as Destination
 from tests.fixtures.http import served
+from tests.fixtures.ports import free_port
+from tests.fixtures.proxy import await_rest, stand_in_front_of
 from tests.fixtures.service import AE, Seed
 from tests.fixtures.workers import Serve
 
@@ -106,3 +108,21 @@ def test_one_of_several_workers_sends(seed: Seed, serve: Serve, tmp_path: Path) 
         answer = service.http.post(f"{RS}/{SEND}")
     assert (answer.status_code, answer.json()) == (200, {"completed": 4})
     assert service.http.post(f"{RS}/export/dicom:NOBODY").status_code == 404
+
+
+def test_what_is_in_the_archive_behind_is_sent_through(
+    seed: Seed, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path
+) -> None:
+    port = free_port()
+    pacs = dcmqrscp(ae_title="PACS", port=port)
+    stand_in_front_of(seed, port)
+    pacs.store(make_study(tmp_path / "pacs", patient_id="P", patient_name="Old^Name", study_uid=STUDY))
+    with (
+        served(app=create_app(seed.start())) as http,
+        StoreScp(tmp_path / "viewer", port=seed.viewer_port) as viewer,
+    ):
+        http.timeout = httpx.Timeout(120)
+        assert http.post(f"{RS}/{SEND}").json() == {"completed": 3}
+        assert len(viewer.store_requests()) == 3
+        assert http.post(f"{RS.replace(STUDY, '1.2.3')}/{SEND}").status_code == 404
+    await_rest(seed)
