@@ -239,8 +239,9 @@ class StoreSCU:
         local_ae: ApplicationEntity,
         remote: RemoteAE,
         contexts: Sequence[StoreContext],
-        originator: MoveOriginator,
+        originator: MoveOriginator | None = None,
     ) -> None:
+        """``originator`` is the C-MOVE, where it is one that wants it."""
         self._association = StorageAssociation(local_ae, remote, contexts)
         self._name = word(remote.ae_title)
         self._originator = originator
