@@ -38,6 +38,7 @@ from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
@@ -183,6 +184,10 @@ class Service:
     def edit(self, edit: Edit) -> None:
         """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         self._node.edit(edit)
+
+    def export(self, wanted: Export) -> ExportOutcome:
+        """See `web.rest.archive.export.Exporting`."""
+        return self._node.export(wanted)
 
     def measure(self) -> Measured:
         """Measurements of this process (see `web.own.metrics.Metered`)."""

@@ -200,6 +200,11 @@ ECHO_SECONDS: Final = 10.0
 
 Beyond: the association is aborted, and the answer says how far it came."""
 
+EXPORT_SECONDS: Final = 3600.0
+"""Sending of stored objects that is asked for over HTTP.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456

@@ -43,6 +43,8 @@ class Kind(enum.Enum):
     EXPLAIN = "explain"
     EDIT = "edit"
     """Edit a patient or a study in the index, which all workers share."""
+    EXPORT = "export"
+    """Send stored objects; the answer comes when they are sent."""
     LOOKED_UP = "looked-up"
     """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"

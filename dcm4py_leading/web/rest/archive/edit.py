@@ -21,7 +21,7 @@ from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import Operation, Parameter, body_of
 
 DICOM_JSON = "application/dicom+json"
-_STATUS = {
+STATUS = {
     Refusal.WRONG: HTTPStatus.BAD_REQUEST,
     Refusal.UNKNOWN: HTTPStatus.NOT_FOUND,
     Refusal.CONFLICT: HTTPStatus.CONFLICT,
@@ -58,7 +58,7 @@ def edit_operations(service: Editing) -> list[Operation]:
                 )
             )
         except EditRefused as err:
-            return error(_STATUS[err.refusal], str(err))
+            return error(STATUS[err.refusal], str(err))
         except DocumentInvalid as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except StatusError as err:
