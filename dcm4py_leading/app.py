@@ -186,7 +186,7 @@ class Service:
         self._node.edit(edit)
 
     def export(self, wanted: Export) -> ExportOutcome:
-        """See `web.rest.archive.export.Exporting`."""
+        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
         return self._node.export(wanted)
 
     def measure(self) -> Measured:

@@ -215,7 +215,7 @@ class Node:
             make_edit(runtime, edit, now=datetime.now())
 
     def export(self, wanted: Export) -> ExportOutcome:
-        """See `web.rest.archive.export.Exporting`."""
+        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
         with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
             return export(runtime, wanted)
 

@@ -47,7 +47,7 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 Resolve = Callable[[AETitle], RemoteAE | None]
 Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
-"""Rules on our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
+"""Coercion of our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
 
 
 def as_it_is(dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset) -> Dataset:

@@ -341,7 +341,7 @@ class Supervisor:
         self._first(Kind.EDIT, edit.to_json(), _EDIT_SECONDS)
 
     def export(self, wanted: Export) -> ExportOutcome:
-        """See `web.rest.archive.export.Exporting`; by the first worker that answers."""
+        """Send stored objects (see `web.rest.archive.export.Exporting`), by the first worker that answers."""
         return ExportOutcome(**self._first(Kind.EXPORT, to_json(wanted), EXPORT_SECONDS + _EDIT_SECONDS))
 
     def _first(self, kind: Kind, body: Json, seconds: float) -> Json:

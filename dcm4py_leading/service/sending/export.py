@@ -1,4 +1,4 @@
-"""What is to be sent to another AE, and what became of it."""
+"""Export of objects to another AE, and its outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Export:
 
     @property
     def keys(self) -> RetrieveKeys:
-        """What a C-MOVE would ask for."""
+        """Keys that a C-MOVE would ask for."""
         level = Level.STUDY if self.series_instance_uid is None else Level.SERIES
         return RetrieveKeys(
             level=level if self.sop_instance_uid is None else Level.IMAGE,
@@ -34,7 +34,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOutcome:
-    """How many objects the destination took; nothing of all where there is nothing to send."""
+    """Number of objects that the destination took; nothing of all where there is nothing to send."""
 
     completed: int = 0
     warning: int = 0
