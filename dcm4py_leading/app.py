@@ -38,6 +38,7 @@ from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
@@ -181,8 +182,12 @@ class Service:
         return self._node.echo(ae_title, remote_ae_title, address=address)
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         self._node.edit(edit)
+
+    def export(self, wanted: Export) -> ExportOutcome:
+        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
+        return self._node.export(wanted)
 
     def measure(self) -> Measured:
         """Measurements of this process (see `web.own.metrics.Metered`)."""
@@ -194,7 +199,7 @@ class Service:
         return self._node.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """Drop answers of leading archives (see `web.own.leading_cache.LeadingAnswers`)."""
+        """Drop answers from the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.drop_answers(study_instance_uid)
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:

@@ -43,7 +43,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What the command line says, besides the configuration."""
+    """Command line, besides the configuration."""
 
     leading: AETitle
     policy: UpdatePolicy
@@ -56,7 +56,7 @@ class _Wanted:
     """C-FINDs a second."""
 
     def subject(self, ae: ApplicationEntity, measure: Measure) -> Subject:
-        """What a state file must be about."""
+        """Subject that a state file must be about."""
         return {
             "ae": ae.ae_title,
             "leading": self.leading,

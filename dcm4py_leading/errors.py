@@ -123,10 +123,10 @@ class DocumentInvalid(Dcm4pyError):
 
 
 class Refusal(enum.Enum):
-    """Why an edit of the archive is not made."""
+    """Reason why an edit of the archive is not made."""
 
     WRONG = "wrong"
-    """What is wanted cannot be."""
+    """Impossible: what is wanted cannot be."""
     UNKNOWN = "unknown"
     """There is no such AE, patient or study."""
     CONFLICT = "conflict"

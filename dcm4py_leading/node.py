@@ -25,6 +25,7 @@ from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.dicom.scu_echo import echo
+from dcm4py_leading.dicom.scu_export import export
 from dcm4py_leading.errors import ConfigInvalid
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -41,6 +42,7 @@ from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
@@ -208,9 +210,14 @@ class Node:
             return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
         with self._holder.lease() as runtime:
             make_edit(runtime, edit, now=datetime.now())
+
+    def export(self, wanted: Export) -> ExportOutcome:
+        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
+        with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
+            return export(runtime, wanted)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

@@ -136,8 +136,8 @@ def keep(scene: Scene, hints: str, rule: str, study_uid: str) -> None:
         f"{hints.format(study_uid=study_uid, **scene.ports)}\n"
         "To let the leading archive fill in what the objects lack, and no more (MERGE is what it was before):\n\n"
         f"{change}\n"
-        f"In a browser: http://127.0.0.1:{scene.http_port}/ui/\n"
-        f"The service's log: {scene.directory / 'service.log'}\nEnter or Ctrl-C ends everything."
+        f"The service's log: {scene.directory / 'service.log'}\n"
+        f"In a browser: http://127.0.0.1:{scene.http_port}/ui/\nEnter or Ctrl-C ends everything."
     )
     try:
         input()

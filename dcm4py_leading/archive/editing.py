@@ -43,7 +43,7 @@ class PatientIdentifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditNote:
-    """What an edit tells of itself in the Original Attributes Sequence (PS3.3 C.12.1.1.9)."""
+    """Note of an edit about itself in the Original Attributes Sequence (PS3.3 C.12.1.1.9)."""
 
     modifying_system: str
     source_of_previous_values: str

@@ -1,4 +1,4 @@
-"""What an edit of a patient or a study leaves in the index, and what it does to the objects that leave.
+"""Traces of an edit of a patient or a study: in the index, and in the objects that leave.
 
 An edited entity has an Original Attributes Sequence (0400,0561) among its attributes, with an item for each edit (PS3.3
 C.12.1.1.9). What was edited are the attributes that its items tell.
@@ -21,7 +21,7 @@ from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 _MARK = b"\x00\x04\x61\x05SQ"
-"""How the sequence begins in Explicit VR Little Endian."""
+"""Beginning of the sequence in Explicit VR Little Endian."""
 _NOTHING: frozenset[int] = frozenset()
 
 

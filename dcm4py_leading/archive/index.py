@@ -145,11 +145,11 @@ class Index:
     def edit_patient(
         self, identifiers: Sequence[PatientIdentifier], wanted: Dataset, *, keeper: Keeper, note: EditNote
     ) -> frozenset[int]:
-        """See `editing.edit_patient`. Raises EditRefused, IndexUnavailable."""
+        """Edit a patient (see `editing.edit_patient`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_patient(connection, identifiers, wanted, keeper, note))
 
     def edit_study(self, study_instance_uid: str, wanted: Dataset, *, keeper: Keeper, note: EditNote) -> frozenset[int]:
-        """See `editing.edit_study`. Raises EditRefused, IndexUnavailable."""
+        """Edit a study (see `editing.edit_study`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_study(connection, study_instance_uid, wanted, keeper, note))
 
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:

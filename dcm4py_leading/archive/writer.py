@@ -39,7 +39,7 @@ class Writer:
         return self.write(lambda connection: store(connection, new, policies, self._known))
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """What ``work`` does in a transaction of its own, or in one with others, which it does not see.
+        """Result of ``work``, done in a transaction of its own, or in one with others, which it does not see.
 
         It may be done again where others have changed the same. Raises what it raises, IndexUnavailable.
         """

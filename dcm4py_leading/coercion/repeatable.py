@@ -1,4 +1,4 @@
-"""Test for steps that do the same to the same, so that the outcome may be remembered."""
+"""Test if a step does the same to the same, so that its outcome may be remembered."""
 
 from __future__ import annotations
 

@@ -30,15 +30,15 @@ class Row:
     field: str
     convert: Convert
     collect: Collect | None = None
-    """How the values of a multi-valued attribute are held; None: the attribute is single-valued."""
+    """Container of the values of a multi-valued attribute; None: the attribute is single-valued."""
     required: bool = False
     """MUST of the object class."""
     expand: bool = True
-    """Whether ``${...}`` is a placeholder here; in conditions and formats it is not."""
+    """True if ``${...}`` is a placeholder here; in conditions and formats it is not."""
 
     @property
     def single(self) -> bool:
-        """Whether the schema says SINGLE-VALUE."""
+        """True if the schema says SINGLE-VALUE."""
         return self.collect is None
 
 

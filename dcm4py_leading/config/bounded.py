@@ -16,8 +16,8 @@ class Overrun(Exception):
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What ``work`` returns or raises. Raises Overrun after so many seconds, and then a thread goes on with the work
-    until it ends by itself: whoever calls sees to it that it does."""
+    """Result of ``work``, or what it raises. Raises Overrun after so many seconds, and then a thread goes on with the
+    work until it ends by itself: whoever calls sees to it that it does."""
     future: Future[T] = Future()
 
     def run() -> None:

@@ -21,12 +21,12 @@ class TreeSource(ConfigSource, Protocol):
         ...
 
     def holds_root(self) -> bool:
-        """Whether what stands above the devices is there too; LDIF files may leave it out."""
+        """True if what stands above the devices is there too; LDIF files may leave it out."""
         ...
 
 
 def directory_for(files: Iterable[LdifFile], source: TreeSource) -> Directory:
-    """What of ``source`` the records of ``files`` are about: the whole of each device, else the entry and its parent.
+    """Part of ``source`` that the records of ``files`` are about: each device whole, else the entry and its parent.
 
     Raises ConfigUnavailable, and ConfigInvalid when the source itself cannot be read.
     """

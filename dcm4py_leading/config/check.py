@@ -1,4 +1,4 @@
-"""What no single entry can tell: references between the objects of a device, and what of it we can serve. Pure, but
+"""Checks beyond single entries: references between the objects of a device, and what of it we can serve. Pure, but
 for AE titles, which are looked up through the source."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the text of an attribute value becomes a value of the model. Each raises ValueError with what was expected."""
+"""Converters of the text of an attribute to a value of the model. Each raises ValueError with what was expected."""
 
 from __future__ import annotations
 

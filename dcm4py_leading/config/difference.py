@@ -1,4 +1,4 @@
-"""What differs between two configurations, in the words of an administrator: which rule, which AE, from what to what.
+"""Differences between two configurations, as an administrator calls them: which rule, which AE, from what to what.
 
 Objects are matched by their own RDN below the same parent, never by the whole DN, which servers spell differently.
 """
@@ -47,7 +47,7 @@ _URI_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]*@")
 
 
 class Kind(enum.Enum):
-    """What became of an object."""
+    """Kind of change of an object."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -77,7 +77,7 @@ class Difference:
 
 
 def differences(old: T, new: T) -> tuple[Difference, ...]:
-    """What ``new`` has otherwise than ``old``. Empty exactly when they are equal.
+    """Differences of ``new`` from ``old``. Empty exactly when they are equal.
 
     AEs inherit from the device: what differs alike in several of them is told once.
     """
@@ -101,7 +101,7 @@ def _compare(old: Outline, new: Outline, place: str) -> Iterator[Difference]:
 
 
 def _below(old: Outline, new: Outline) -> Iterator[Difference]:
-    """What stands below one entry; an object of which only the name differs was renamed."""
+    """Differences below one entry; an object of which only the name differs was renamed."""
     before = {(child.object_class, child.rdn): child for child in old.children}
     after = {(child.object_class, child.rdn): child for child in new.children}
     pairs = [(child, after[key]) for key, child in before.items() if key in after]
@@ -151,7 +151,7 @@ def _count(kind: Kind, found: Sequence[Outline], place: str) -> Iterator[Differe
 
 
 def _together(found: Iterable[Difference]) -> Iterator[Difference]:
-    """What is the same change of several AEs becomes one difference."""
+    """Differences of which those that are the same change of several AEs have become one."""
     alike: dict[Difference, list[str]] = defaultdict(list)
     for difference in found:
         is_shared = difference.object_class == "dicomNetworkAE" and difference.attribute is not None
@@ -168,7 +168,7 @@ def _title(found: Outline) -> str:
 
 
 def _said(found: Outline) -> str:
-    """What a new object says, but for its name and what it would be anyway."""
+    """Content of a new object, but for its name and what it would be anyway."""
     naming = {name for name, _ in found.rdn}
     said = [
         f"{attribute} {_text(attribute, value)}"

@@ -28,7 +28,7 @@ _READ = read_attributes()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a server has against one line of a record."""
+    """Objection of a server to one line of a record."""
 
     line: int
     reason: str
@@ -43,7 +43,7 @@ class _Held:
     dn: str
     attributes: dict[str, list[str]]
     is_whole: bool
-    """Whether ``attributes`` is all that it has."""
+    """True if ``attributes`` is all that it has."""
 
 
 class Directory:

@@ -48,7 +48,7 @@ class Entry:
         return self.attributes.get(name.lower(), ())
 
     def is_a(self, object_class: str) -> bool:
-        """Whether the entry has this object class."""
+        """True if the entry has this object class."""
         return object_class.lower() in (value.strip().lower() for value in self.values("objectClass"))
 
     def spell(self, name: str) -> str:
@@ -92,14 +92,14 @@ class ConfigSource(Protocol):
 
 
 def names_of_devices(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """What `ConfigSource.device_names` says, out of entries that are at hand."""
+    """Names as `ConfigSource.device_names` says them, out of entries that are at hand."""
     return tuple(
         sorted(name for entry in entries if entry.is_a("dicomDevice") for name in entry.values("dicomDeviceName"))
     )
 
 
 def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-    """What `ConfigSource.ae_dns` says, out of entries that are at hand."""
+    """DNs as `ConfigSource.ae_dns` says them, out of entries that are at hand."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         if entry.is_a("dicomNetworkAE"):

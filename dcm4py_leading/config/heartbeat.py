@@ -1,4 +1,4 @@
-"""Whether the directory is there, when nobody else asks; and its return to a service that has started without it."""
+"""Check that the directory is there, when nobody else asks; and its return to a service that has started without it."""
 
 from __future__ import annotations
 

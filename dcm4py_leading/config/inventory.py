@@ -1,4 +1,4 @@
-"""What of a tree is acted on: every attribute and every kind of entry below a device, with yes, partial or no."""
+"""Inventory of a tree, acted on or not: every attribute and every kind of entry below a device, yes, partial or no."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcm4py_leading.config.status import READ_BY_LOADER, shortcoming
 
 
 class Status(enum.Enum):
-    """Whether something in the directory has an effect here."""
+    """Extent to which something in the directory has an effect here."""
 
     NO = "no"
     PARTIAL = "partial"
@@ -33,7 +33,7 @@ class Present:
     """None: entries of that kind are passed over."""
     entries: int
     remark: str = ""
-    """What is missing, or what does it instead."""
+    """Missing part, or what does it instead."""
 
     def __str__(self) -> str:
         what = f"{self.object_class} {self.attribute}" if self.attribute else self.object_class
@@ -81,7 +81,7 @@ def some(names: Sequence[str], *, is_full: bool) -> str:
 
 
 def shortcomings(present: Iterable[Present], *, is_full: bool = False) -> Iterator[str]:
-    """What is not or not wholly acted on, in a few lines: the names of one kind of entry together, see `some`."""
+    """Lines on what is not or not wholly acted on; few, as names of one kind of entry stand together (see `some`)."""
     attributes: dict[str, list[str]] = {}
     kinds: list[str] = []
     partial: list[str] = []

@@ -34,7 +34,7 @@ def _now() -> datetime:
 
 
 class LastGood:
-    """What the directory said of one device and the AEs around it. Safe under threads and processes.
+    """Last good answers of the directory: one device and the AEs around it. Safe under threads and processes.
 
     What cannot be written costs an ERROR in the log and no more; what cannot be read, or was kept of another directory
     or device, counts as nothing.
@@ -133,7 +133,7 @@ class LastGood:
 
 
 def _header(path: Path) -> dict[str, object] | None:
-    """What the first line says; None without a file. Raises OSError, ValueError."""
+    """Content of the first line; None without a file. Raises OSError, ValueError."""
     try:
         with path.open(encoding="utf-8") as file:
             header = json.loads(file.readline().removeprefix("#"))
@@ -156,7 +156,7 @@ def _digest(text: bytes) -> str:
 
 
 def _holds(path: Path, header: Mapping[str, object], text: str) -> bool:
-    """Whether the file says the same already; then its time tells since when. Raises OSError."""
+    """True if the file says the same already; then its time tells since when. Raises OSError."""
     try:
         first, _, rest = path.read_text("utf-8").partition("\n")
         found = json.loads(first.removeprefix("#"))

@@ -1,4 +1,4 @@
-"""What a live directory tells besides its entries: whether anything changed, when, and by whom."""
+"""Hints of a live directory besides its entries: whether anything changed, when, and by whom."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECENT_SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who changed an entry last (RFC 4512 3.4), as far as the server tells."""
+    """Author of the last change of an entry (RFC 4512 3.4), as far as the server tells."""
 
     dn: str
     name: str
@@ -33,7 +33,7 @@ class Author:
 
 
 class Listening(enum.Enum):
-    """How listening came to its end."""
+    """Way in which listening ended."""
 
     NOT_OFFERED = "not offered"
     ENDED = "ended"
@@ -48,7 +48,7 @@ class LdapHints:
         self._now = now
 
     def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
-        """See `config.watch.Marks`.
+        """Mark of the directory (see `config.watch.Marks`).
 
         The contextCSN of an OpenLDAP server that keeps one, which moves with every change of the database; else a
         digest of what is there. Of transfer capabilities, of which an AE may have hundreds, only those are in it that
@@ -60,7 +60,7 @@ class LdapHints:
         )
 
     def authors(self, dns: Sequence[str]) -> tuple[Author, ...]:
-        """Who changed these entries last; nothing of those that are gone. Raises ConfigUnavailable."""
+        """Authors of the last changes of these entries; none of those that are gone. Raises ConfigUnavailable."""
         return self._source.first_answer(
             lambda directory: tuple(found for dn in dns if (found := _author(directory, dn)) is not None)
         )

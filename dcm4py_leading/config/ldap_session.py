@@ -41,13 +41,13 @@ _REFUSES_THE_NAME = {19, 32, 48, 49, 50, 53}
 inappropriateAuthentication, invalidCredentials, insufficientAccessRights."""
 _OPERATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 _UNDECODABLE = (RecursionError, ValueError, LookupError, TypeError, struct.error, PyAsn1Error)
-"""What ldap3 raises for messages that are not as RFC 4511 has them, such as BER nested without end."""
+"""Exceptions that ldap3 raises for messages that are not as RFC 4511 has them, such as BER nested without end."""
 _decode: Callable[[bytes], Mapping[str, Any]] = decode_message_fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How to come in. Certificates are always verified, with host name."""
+    """Means of access. Certificates are always verified, with host name."""
 
     bind_dn: str | None = None
     """None, and no SASL: anonymous."""
@@ -68,7 +68,7 @@ class Access:
 
     @property
     def name(self) -> str:
-        """Who binds, for messages."""
+        """Name of whoever binds, for messages."""
         return "SASL EXTERNAL" if self.is_sasl_external else self.bind_dn or "anonymous"
 
 
@@ -85,7 +85,7 @@ class Session:
 
     @property
     def step(self) -> str:
-        """What is being done, as it reads after "cannot"."""
+        """Step that is being done, as it reads after "cannot"."""
         return self._step
 
     def at(self, step: str) -> None:
@@ -277,7 +277,7 @@ def opened_session(url: LdapUrl, access: Access, seconds: float) -> Session:
 def with_session(
     url: LdapUrl, access: Access, seconds: float, use: Callable[[Session], T], *, may_write: bool = False
 ) -> T:
-    """What ``use`` makes of a bound session, which ends with it.
+    """Result of ``use`` with a bound session, which ends with it.
 
     Raises ConfigUnavailable with URL and step: when a step fails, and when all of them together take too long.
     """
@@ -407,7 +407,7 @@ _NO_TLS = "WRONG_VERSION_NUMBER"
 
 
 def _reason(err: BaseException) -> str:
-    """What went wrong, in words: ldap3 makes texts of tuples that have such texts in them."""
+    """Reason of a failure, in words: ldap3 makes texts of tuples that have such texts in them."""
     text = _WRAPPING.sub("", str(err))
     while (match := _TUPLE.fullmatch(text)) is not None:
         text = _WRAPPING.sub("", match["text"])

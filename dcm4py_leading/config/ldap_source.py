@@ -115,7 +115,7 @@ class LdapSource:
         return ", ".join(str(url) for url in self._urls)
 
     def probe(self) -> None:
-        """Whether it can be read: the least that tells. Raises ConfigUnavailable, ConfigInvalid."""
+        """Ask whether it can be read: the least that tells. Raises ConfigUnavailable, ConfigInvalid."""
         self.first_answer(lambda directory: directory.root())
 
     def read_device(self, device_name: str) -> tuple[Entry, ...]:
@@ -169,11 +169,11 @@ class LdapSource:
         return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
 
     def holds_root(self) -> bool:
-        """Whether what stands above the devices is there too."""
+        """True: what stands above the devices is there too."""
         return True
 
     def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
-        """What ``read`` makes of the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
+        """Result of ``read`` with the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""
         reasons: dict[LdapUrl, str] = {}
         for turn in self.turns():
             try:
@@ -201,7 +201,7 @@ class Turn:
         self._failover = failover
 
     def use(self, use: Callable[[DirectorySession], T], *, may_write: bool = False) -> T:
-        """What ``use`` makes of the server. Raises ConfigUnavailable when it does not answer, and whatever ``use``
+        """Result of ``use`` with the server. Raises ConfigUnavailable when it does not answer, and whatever ``use``
         raises."""
         try:
             answer = with_session(

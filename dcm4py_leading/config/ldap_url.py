@@ -55,17 +55,17 @@ class LdapUrl:
 
     @property
     def is_tls(self) -> bool:
-        """Whether TLS starts with the connection."""
+        """True if TLS starts with the connection."""
         return self.scheme == "ldaps"
 
     @property
     def is_socket(self) -> bool:
-        """Whether it is a Unix socket."""
+        """True if it is a Unix socket."""
         return self.scheme == "ldapi"
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing leaves this machine."""
+        """True if nothing leaves this machine."""
         if self.is_socket:
             return True
         try:

@@ -20,7 +20,7 @@ from dcm4py_leading.errors import ConfigUnavailable, Problem
 
 
 class Operation(enum.Enum):
-    """What a modification does with the values of one attribute."""
+    """Operation of a modification on the values of one attribute."""
 
     ADD = "add"
     DELETE = "delete"

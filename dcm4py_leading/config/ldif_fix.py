@@ -27,7 +27,7 @@ class FixedLdif:
     left_out: tuple[Fault, ...]
     """Why records became comments."""
     unrepeatable: tuple[Fault, ...]
-    """What a server refuses when the file is run again."""
+    """Faults that a server finds when the file is run again."""
     origins: tuple[int, ...]
     """For each line of ``text`` the line of the old one; 0 for blank lines."""
 
@@ -79,7 +79,7 @@ def _chunks(pieces: Sequence[Piece], faults: Faults) -> Iterator[list[Piece]]:
 
 
 def _belongs_above(piece: Piece, chunk: Iterable[Piece]) -> bool:
-    """Whether a line behind a blank one goes on with the record before."""
+    """True if a line behind a blank one goes on with the record before."""
     name = keyword(piece)
     has_dn = any(_is_dn(other) for other in chunk)
     return has_dn and name is not None and (name in _BEGINS_NOTHING or (name != "dn" and is_known_attribute(name)))

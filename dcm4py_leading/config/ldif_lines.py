@@ -21,7 +21,7 @@ class Line:
     value: str
 
     def named(self, name: str) -> bool:
-        """Whether it has this attribute or keyword, in any case."""
+        """True if it has this attribute or keyword, in any case."""
         return self.name.lower() == name
 
 
@@ -34,7 +34,7 @@ class Fault:
     dn: str | None = None
     """Of the record, where that is known."""
     is_ours: bool = False
-    """Whether ldapmodify takes the line, and only we do not carry it out."""
+    """True if ldapmodify takes the line, and only we do not carry it out."""
 
 
 class Faults:

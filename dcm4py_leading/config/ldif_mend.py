@@ -148,7 +148,7 @@ class _Mending:
             yield from self._modification(group, cleared)
 
     def _groups(self, pieces: Iterable[Piece]) -> tuple[list[Piece], list[_Group]]:
-        """What stands before the first modification, and the modifications."""
+        """Lines before the first modification, and the modifications."""
         before: list[Piece] = []
         groups: list[_Group] = []
         is_open = False

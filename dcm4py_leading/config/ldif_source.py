@@ -100,7 +100,7 @@ class LdifSource:
         return tuple(entry for entry in self.entries() if entry.key == key)
 
     def holds_root(self) -> bool:
-        """Whether what stands above the devices is there too."""
+        """True if what stands above the devices is there too."""
         return any(entry.is_a("dicomConfigurationRoot") for entry in self.entries())
 
 

@@ -1,4 +1,4 @@
-"""What a server, and then the service, will refuse of LDIF files that are about to be imported; nothing is changed.
+"""Lint of LDIF files that are about to be imported: what a server, and then the service, will refuse. Reads only.
 
 Told in terms of the fix, by record and line. A server is not needed: what only the tree can tell (whether an entry is
 there) is told when `Directory` holds the tree.
@@ -44,7 +44,7 @@ class Finding:
 
     @property
     def is_error(self) -> bool:
-        """Whether the import, or the service after it, fails."""
+        """True if the import, or the service after it, fails."""
         return self.problem.severity is Severity.ERROR
 
     def __str__(self) -> str:
@@ -181,7 +181,7 @@ class _Linter:
         self._add(refusal.line, record.dn, refusal.attribute, refusal.reason, refusal.value)
 
     def _entry(self, record: Record, before: Entry | None, after: Entry) -> None:
-        """What the record makes wrong in the entry as a whole."""
+        """Tell what the record makes wrong in the entry as a whole."""
         naming = [name for name, _ in after.key[0]]
         old_faults = [] if before is None else entry_faults(before.attributes, naming)
         for attribute, value, reason in entry_faults(after.attributes, naming):
@@ -195,7 +195,7 @@ class _Linter:
                 self._service(record, problem)
 
     def _unknown_entry(self, record: ModifyEntry) -> None:
-        """What the service has against new values, whatever else the entry has."""
+        """Tell what the service has against new values, whatever else the entry has."""
         for modification in record.modifications:
             if modification.operation is Operation.ADD and is_single_valued(modification.attribute):
                 reason = "add: fails where the attribute has a value already; replace: always works, and again"

@@ -18,7 +18,7 @@ from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2
 from dcm4py_leading.model.device import DeviceDescription
 
 CheckRule = Callable[[AnyRule], Iterable[Problem]]
-"""What another layer has to say about one rule."""
+"""Check of one rule by another layer."""
 
 _OTHERS = {
     "dcmAttributeFilter": ("dcmEntity", archive.OTHER_ENTITIES),
@@ -28,7 +28,7 @@ _OTHERS = {
 
 
 def value_problems(entry: Entry, expand: Expand, check_rule: CheckRule) -> tuple[Problem, ...]:
-    """What the service has against the values of an entry; what it lacks is the schema's business."""
+    """Objections of the service to the values of an entry; what the entry lacks is the schema's business."""
     known = _with_placeholders_known(entry, expand)
     problems: list[Problem] = []
     for object_class in OBJECT_CLASSES:
@@ -40,7 +40,7 @@ def value_problems(entry: Entry, expand: Expand, check_rule: CheckRule) -> tuple
 
 
 def line_problem(dn: str, line: Line, expand: Expand) -> Problem | None:
-    """What the service has against one value, when the class of the entry is not known: only what no class takes."""
+    """Objection of the service to one value, when the class of the entry is not known: only what no class takes."""
     entry = _with_placeholders_known(Entry.of(dn, {line.name: [line.value]}), expand)
     found = None
     for row in _rows().get(line.name.lower(), ()):
@@ -53,7 +53,7 @@ def line_problem(dn: str, line: Line, expand: Expand) -> Problem | None:
 
 
 def condition_problem(dn: str, line: Line) -> Problem | None:
-    """What is wrong with a condition that is given to an entry which looks like a rule: the others that have
+    """Fault of a condition that is given to an entry which looks like a rule: the others that have
     dcmProperty are named by another attribute than cn."""
     if not line.named("dcmproperty") or not rdn_values(dn_key(dn)[:1], "cn"):
         return None

@@ -66,7 +66,7 @@ def load_remote_ae(entries: Iterable[Entry], ae_title: str, expand: Expand = unc
 def load_device_description(
     entries: Iterable[Entry], dn: str, expand: Expand = unchanged
 ) -> tuple[DeviceDescription | None, list[Problem]]:
-    """What the dicomDevice at ``dn`` says of itself, None when it is absent or wrong, and the problems of its entry.
+    """Description that the dicomDevice at ``dn`` gives, None when it is absent or wrong, and the problems of its entry.
 
     Raises ValueError when ``dn`` is no distinguished name.
     """

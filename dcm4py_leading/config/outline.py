@@ -18,7 +18,7 @@ from dcm4py_leading.model.device import RemoteAE
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an attribute holds."""
+    """Value that an attribute holds."""
 
     value: object
     row: Row | None = field(compare=False)

@@ -67,7 +67,7 @@ class Push:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _listen(self) -> bool:
-        """Whether it is worth while to try again soon."""
+        """Listen until that ends; True if it is worth while to try again soon."""
         try:
             ended = self._directory.listen(self._device_name, self._heard, self._opened)
         except ConfigError as err:  # whoever reads the directory tells

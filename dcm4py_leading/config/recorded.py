@@ -1,4 +1,4 @@
-"""What was read of a directory: so that another process sees exactly the same, and so that a change is noticed."""
+"""Record of what was read of a directory: so that another process sees the same, and so that a change is noticed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Recording:
     devices: Mapping[str, Entries] = field(default_factory=dict)
     aes: Mapping[str, Entries] = field(default_factory=dict)
     refusal: str | None = None
-    """What was wrong when the directory could be reached, but not be read: a broken LDIF file, no root."""
+    """Fault of a directory that could be reached, but not be read: a broken LDIF file, no root."""
 
     def to_json(self) -> dict[str, object]:
         """As JSON values."""
@@ -36,7 +36,7 @@ class Recording:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Mapping[str, list[dict[str, str | dict[str, list[str]]]]]]) -> Self:
-        """What `to_json` made."""
+        """Recording of which `to_json` made these values."""
         return cls(
             devices={name: tuple(map(_entry, entries)) for name, entries in value["devices"].items()},
             aes={title: tuple(map(_entry, entries)) for title, entries in value["aes"].items()},
@@ -106,7 +106,7 @@ class Recorder:
 
     @property
     def recording(self) -> Recording:
-        """What has been read so far."""
+        """Recording of what has been read so far."""
         return Recording(devices=dict(self._devices), aes=dict(self._aes), refusal=self._refusal)
 
 
@@ -119,7 +119,7 @@ class Replay:
         self._source = source
 
     def describe(self) -> str:
-        """What was recorded."""
+        """Description of the source that was recorded."""
         return self._description
 
     def read_device(self, device_name: str) -> Entries:
@@ -144,7 +144,7 @@ class Replay:
 
 
 def record(source: ConfigSource, *, like: Recording, device_name: str) -> Recording:
-    """What the directory says now of what ``like`` is about, and of the device. Raises ConfigUnavailable.
+    """Recording of the directory as it is now: of what ``like`` is about, and of the device. Raises ConfigUnavailable.
 
     What cannot be read because it is broken is told in the recording.
     """

@@ -23,7 +23,7 @@ from dcm4py_leading.model.device import RemoteAE
 _log = logging.getLogger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=30)
-"""How long a known answer serves unasked once the directory was found to be down: each attempt costs a timeout."""
+"""Time for which a known answer serves unasked once the directory was found down: each attempt costs a timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class _Answer:
     fresh_until: float
     """In seconds of the clock."""
     entries: tuple[Entry, ...]
-    """What the directory said."""
+    """Entries that the directory gave."""
 
 
 class RemoteAEResolver:
@@ -113,7 +113,7 @@ class RemoteAEResolver:
         (self._found if answer.ae is not None else self._missed)[ae_title] = answer.entries
 
     def looked_up(self) -> Recording:
-        """What the directory said of the AEs that were looked up last, and of those that were not there."""
+        """Recording of the AEs that were looked up last, and of those that were not there."""
         with self._lock:
             return Recording(aes={**self._missed, **self._found})
 

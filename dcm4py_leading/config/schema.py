@@ -1,4 +1,4 @@
-"""What a directory with our schema refuses, told without one: names, syntaxes, what a class requires and allows.
+"""Refusals of a directory with our schema, told without one: names, syntaxes, what a class requires and allows.
 
 The schema files hold a part of dcm4chee's schema, so three answers are possible: a name is known with all that the
 schema says of it, known by name only (dcm4chee has it, we do not read it; or it is a standard's), or unknown.
@@ -68,7 +68,7 @@ class Syntax(enum.Enum):
     OCTETS = "octets"
 
     def fault(self, value: str) -> str | None:
-        """What a server has against ``value``; None when it takes it. A trailing blank counts, as it does there."""
+        """Objection of a server to ``value``; None when it takes it. A trailing blank counts, as it does there."""
         match self:
             case Syntax.BOOLEAN if value not in ("TRUE", "FALSE"):
                 return "expected TRUE or FALSE, in capitals and without blanks"
@@ -94,7 +94,7 @@ class AttributeType:
     single: bool
     """SINGLE-VALUE."""
     ignores_case: bool
-    """Whether values that differ only in case are equal."""
+    """True if values that differ only in case are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +135,13 @@ def object_classes() -> Mapping[str, SchemaClass]:
 
 
 def is_single_valued(attribute: str) -> bool:
-    """Whether the schema lets it have one value only, as far as we know it."""
+    """True if the schema lets it have one value only, as far as we know it."""
     known = attribute_types().get(_base(attribute))
     return known is not None and known.single
 
 
 def is_known_attribute(name: str) -> bool:
-    """Whether some schema defines it: ours, dcm4chee's, or a standard's. An OID is taken on trust."""
+    """True if some schema defines it: ours, dcm4chee's, or a standard's. An OID is taken on trust."""
     name = _base(name)
     return (
         name in _spelling()
@@ -152,7 +152,7 @@ def is_known_attribute(name: str) -> bool:
 
 
 def is_known_class(name: str) -> bool:
-    """Whether some schema defines the object class; an OID is taken on trust."""
+    """True if some schema defines the object class; an OID is taken on trust."""
     name = name.lower()
     return (
         name in _class_spelling()
@@ -178,7 +178,7 @@ def unknown_class(name: str) -> str:
 
 
 def entry_faults(attributes: Mapping[str, Iterable[str]], naming: Iterable[str]) -> list[tuple[str, str | None, str]]:
-    """What a server has against an entry as a whole: (attribute, value, reason).
+    """Objections of a server to an entry as a whole: (attribute, value, reason).
 
     ``naming``: the attributes of its RDN, which a server adds where the entry lacks them (RFC 4511 4.7).
     """
@@ -234,7 +234,7 @@ def _not_allowed(name: str, classes: Iterable[SchemaClass]) -> str:
 
 
 def dn_fault(value: str) -> str | None:
-    """What a server has against a distinguished name; None when it takes it."""
+    """Objection of a server to a distinguished name; None when it takes it."""
     try:
         key = dn_key(value)
     except ValueError as err:

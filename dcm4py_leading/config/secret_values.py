@@ -1,4 +1,4 @@
-"""What must not be written where the directory's own access rules do not reach: the secrets of an entry."""
+"""Secrets of an entry: they must not be written where the directory's own access rules do not reach."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.device import Device
 
 Check = Callable[[Device], Iterable[Problem]]
-"""What another layer has to say about a device."""
+"""Check of a device by another layer."""
 
 
 _MOST_NAMED = 10
@@ -38,7 +38,7 @@ class Snapshot:
     loaded_at: datetime
     source: str
     present: tuple[Present, ...] = ()
-    """What stands in the tree, and whether it is acted on."""
+    """Inventory of what stands in the tree, and whether it is acted on."""
 
 
 def _now() -> datetime:

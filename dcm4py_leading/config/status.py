@@ -37,6 +37,6 @@ READ_BY_LOADER: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 def shortcoming(object_class: str, attribute: str) -> str | None:
-    """What is missing of an attribute that is read; None where all of it is acted on."""
+    """Missing part of an attribute that is read; None where all of it is acted on."""
     missing = PARTIAL.get(object_class, {})
     return missing.get(attribute) or missing.get("*")

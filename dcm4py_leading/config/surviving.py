@@ -20,13 +20,13 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _ASK_AGAIN_SECONDS = 30.0
-"""How long kept AEs serve unasked once the directory was found to be down: each attempt costs a timeout."""
+"""Time for which kept AEs serve unasked once the directory was found down: each attempt costs a timeout."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryState:
-    """How the directory was when it was last asked."""
+    """State of the directory when it was last asked."""
 
     asked_at: datetime | None = None
     """None: not asked yet; then it counts as reachable."""
@@ -35,11 +35,11 @@ class DirectoryState:
     failure: str | None = None
     """Why it gave none when it was last asked."""
     is_last_good: bool = False
-    """Whether the configuration in force is the one that was kept on disk."""
+    """True if the configuration in force is the one that was kept on disk."""
 
     @property
     def is_reachable(self) -> bool:
-        """Whether it answered when it was last asked."""
+        """True if it answered when it was last asked."""
         return self.failure is None
 
     def newer(self, other: DirectoryState) -> DirectoryState:
@@ -65,7 +65,7 @@ class DirectoryState:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """What `to_json` made."""
+        """State of which `to_json` made these values."""
         asked_at, last_read_at = value["askedAt"], value["lastReadAt"]
         return cls(
             asked_at=None if asked_at is None else datetime.fromisoformat(asked_at),
@@ -76,7 +76,7 @@ class DirectoryState:
 
     @property
     def degraded(self) -> list[str]:
-        """What is not as it should be, in words; empty when all is well."""
+        """Reasons why not all is as it should be, in words; empty when all is well."""
         reasons = [] if self.failure is None else [f"the directory cannot be read: {self.failure}"]
         if self.is_last_good:
             reasons.append("the configuration in force is the last good one, because the directory was down at start")
@@ -119,7 +119,7 @@ class SurvivingSource:
 
     @property
     def state(self) -> DirectoryState:
-        """How the directory is, as far as anybody has asked."""
+        """State of the directory, as far as anybody has asked."""
         return self._state
 
     @property
@@ -184,7 +184,7 @@ class SurvivingSource:
         self._asked(self._directory.probe)
 
     def put_in_force(self, recording: Recording) -> None:
-        """What was read for a configuration is in force: keep it, unless it was kept already."""
+        """Keep what was read for a configuration that is now in force, unless it was kept already."""
         with self._lock:
             is_last_good = self._has_fallen_back and not self._is_in_force
             self._is_in_force = True

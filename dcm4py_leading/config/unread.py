@@ -1,5 +1,5 @@
-"""What a tree holds that nobody reads anywhere: told, so that a misspelt name is not silence. What dcm4chee reads and
-this version does not is in the inventory."""
+"""Attributes and entries of a tree that nobody reads anywhere: told, so that a misspelt name is not silence. What
+dcm4chee reads and this version does not is in the inventory."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _STOP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How a directory is followed."""
+    """Pace at which a directory is followed."""
 
     interval_seconds: float = 5.0
     """Between two looks, while nothing changes."""
@@ -48,12 +48,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What was read of the directory when a configuration was last to be put in force."""
+    """Reading of the directory when a configuration was last to be put in force."""
 
     recording: Recording
     digest: str
     is_good: bool
-    """Whether it was put in force, or equals what is."""
+    """True if it was put in force, or equals what is."""
 
     @classmethod
     def of(cls, recording: Recording, *, is_good: bool) -> Self:
@@ -62,7 +62,7 @@ class Attempt:
 
 
 class Adopter(Protocol):
-    """What a follower does with a change."""
+    """Adopter of changes that a follower sees."""
 
     @property
     def attempt(self) -> Attempt:
@@ -75,7 +75,7 @@ class Adopter(Protocol):
 
 
 class Marks(Protocol):
-    """What tells cheaply whether it is worth while to read a directory again."""
+    """Marks that tell cheaply whether it is worth while to read a directory again."""
 
     def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
         """As long as it is the same, these devices and AEs have hardly changed; None where nothing tells.
@@ -87,7 +87,7 @@ class Marks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """How following goes."""
+    """State of following a directory."""
 
     is_reachable: bool = True
     failed_reads: int = 0

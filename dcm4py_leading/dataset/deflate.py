@@ -13,7 +13,7 @@ _CHUNK = 1 << 18
 
 
 class _Budget:
-    """Number of octets that the inflated data sets of this process have. Safe under threads."""
+    """Budget of octets for the inflated data sets of this process. Safe under threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most

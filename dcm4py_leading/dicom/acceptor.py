@@ -454,7 +454,7 @@ class AcceptedAssociation:
         return self._association.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """Send a C-STORE request without waiting (see `Association.begin_store`)."""
+        """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, None)
 
     def end_store(self, message_id: int) -> int | None:

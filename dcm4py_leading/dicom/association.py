@@ -240,7 +240,7 @@ class Association:
             self._watch_release()
 
     def _watch_release(self) -> None:
-        """True if a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
+        """Look if a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
         try:
             if self.link.has_input():
                 self.link.receive(self.link.patience)

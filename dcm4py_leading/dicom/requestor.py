@@ -94,6 +94,8 @@ class RequestedAssociation:
         except OSError as err:
             reason = "cannot connect" if isinstance(err, TimeoutError) else err.strerror or str(err)
             raise AssociationFailed(f"{where}: {reason}") from err
+        except UnicodeError as err:  # an empty or long label: RFC 3490 4.1
+            raise AssociationFailed(f"{where}: expected a host name") from err
         register(link)
         self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
         request = AssociateRequest(
@@ -235,7 +237,7 @@ class RequestedAssociation:
         return self._association.lost_by
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
-        """Send a C-STORE request without waiting (see `Association.begin_store`)."""
+        """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, originator)
 
     def end_store(self, message_id: int) -> int | None:

@@ -47,7 +47,7 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 Resolve = Callable[[AETitle], RemoteAE | None]
 Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
-"""Rules on our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
+"""Coercion of our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
 
 
 def as_it_is(dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset) -> Dataset:
@@ -128,7 +128,7 @@ class FindSCU:
             raise LeadingUnavailable(f"{leading_cfind_scp}: {err}") from err
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """Try to reach a leading archive (see `leading.query.LeadingQuery`)."""
+        """Open an association with a leading archive (see `leading.query.LeadingQuery`)."""
         remote = self._remote(leading_cfind_scp)
         ends_at = self._clock() + timeout.total_seconds()
         try:
@@ -239,8 +239,9 @@ class StoreSCU:
         local_ae: ApplicationEntity,
         remote: RemoteAE,
         contexts: Sequence[StoreContext],
-        originator: MoveOriginator,
+        originator: MoveOriginator | None = None,
     ) -> None:
+        """``originator`` is the C-MOVE, where it is one that wants it."""
         self._association = StorageAssociation(local_ae, remote, contexts)
         self._name = word(remote.ae_title)
         self._originator = originator
@@ -270,7 +271,7 @@ class StoreSCU:
         return assoc.transfer_syntaxes(sop_class_uid)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """Send an object without waiting (see `service.deliver.Destination`)."""
+        """Send the C-STORE request of an object (see `service.deliver.Destination`)."""
         assoc = self._association.current or self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
         try:
             assoc.begin_store(obj, message_id, self._originator)

@@ -1,4 +1,4 @@
-"""True if the archives that we ask answer: when each last did, when it last did not, and why.
+"""Answering of the archives that we ask: when each last did, when it last did not, and why.
 
 Leading archives, and those that stand behind an AE of ours. As long as the last question to a leading archive failed,
 viewers may get old identity; that is what `troubles` says.

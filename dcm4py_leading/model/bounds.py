@@ -200,6 +200,11 @@ ECHO_SECONDS: Final = 10.0
 
 Beyond: the association is aborted, and the answer says how far it came."""
 
+EXPORT_SECONDS: Final = 3600.0
+"""Sending of stored objects that is asked for over HTTP.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -220,7 +225,7 @@ INFLATED_BYTES: Final = 201_326_592
 Beyond: C000, unless it is within the next row; a stored object cannot be sent, its sub-operation fails."""
 
 INFLATED_TIMES: Final = 32
-"""Factor by which a deflated data set may become longer.
+"""Factor by which a deflated data set may grow.
 
 Beyond: as above."""
 

@@ -19,7 +19,7 @@ _ALWAYS = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_T
 
 @dataclass(slots=True)
 class KeySupport:
-    """True if the archives that were asked so far support all keys of one query."""
+    """Support of all keys of one query by the archives that were asked so far."""
 
     has_unsupported: bool = False
 

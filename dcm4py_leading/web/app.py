@@ -40,6 +40,7 @@ from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
+from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
@@ -48,9 +49,19 @@ from dcm4py_leading.web.rest.operations import Operation, routes_of
 
 
 class Control(
-    Controlled, Associations, Echoing, Editing, Running, Healthy, Explainer, LeadingAnswers, Metered, Protocol
+    Controlled,
+    Associations,
+    Echoing,
+    Editing,
+    Exporting,
+    Running,
+    Healthy,
+    Explainer,
+    LeadingAnswers,
+    Metered,
+    Protocol,
 ):
-    """What the HTTP rim may do with the service. Called from a worker thread."""
+    """The service as the HTTP rim may use it. Called from a worker thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
         (_room("edits of the archive", threads=1), edit_operations(control)),
+        (_room("exports"), export_operations(control)),
     ]
 
 

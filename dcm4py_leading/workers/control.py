@@ -43,6 +43,8 @@ class Kind(enum.Enum):
     EXPLAIN = "explain"
     EDIT = "edit"
     """Edit a patient or a study in the index, which all workers share."""
+    EXPORT = "export"
+    """Send stored objects; the answer comes when they are sent."""
     LOOKED_UP = "looked-up"
     """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"
@@ -169,7 +171,7 @@ class Asker:
         return future
 
     def limit_sending(self, seconds: float) -> None:
-        """Limit the time that sending may take (see `Channel`)."""
+        """Limit the time that the other end may not read (see `Channel`)."""
         self._channel.limit_sending(seconds)
 
     def forget(self, future: Future[Json]) -> None:

@@ -23,12 +23,13 @@ from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
-from dcm4py_leading.model.bounds import ECHO_SECONDS
+from dcm4py_leading.model.bounds import ECHO_SECONDS, EXPORT_SECONDS
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
+from dcm4py_leading.service.sending.export import Export, ExportOutcome, to_json
 from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
@@ -336,8 +337,12 @@ class Supervisor:
         return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
 
     def edit(self, edit: Edit) -> None:
-        """See `web.rest.archive.edit.Editing`; by the first worker that answers."""
+        """Edit a patient or a study (see `web.rest.archive.edit.Editing`), by the first worker that answers."""
         self._first(Kind.EDIT, edit.to_json(), _EDIT_SECONDS)
+
+    def export(self, wanted: Export) -> ExportOutcome:
+        """Send stored objects (see `web.rest.archive.export.Exporting`), by the first worker that answers."""
+        return ExportOutcome(**self._first(Kind.EXPORT, to_json(wanted), EXPORT_SECONDS + _EDIT_SECONDS))
 
     def _first(self, kind: Kind, body: Json, seconds: float) -> Json:
         """The answer of the first worker that gives one. Raises what is wrong with the question, StatusError."""

@@ -21,6 +21,7 @@ from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.sending.export import Export, to_json
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
@@ -94,6 +95,8 @@ class _Worker:
                 return {"json": told.as_json, "text": told.as_text, "hasFailed": told.has_failed}
             case Kind.EDIT:
                 return self._running.edit(Edit.from_json(body))
+            case Kind.EXPORT:
+                return to_json(self._running.export(Export(**body)))
             case Kind.LOOKED_UP:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:

@@ -30,6 +30,16 @@ def peer_at(port: int | None, **settings: object) -> RemoteAE:
     return RemoteAE(dn="", ae_title=AETitle("STORESCP"), device_name="", connections=(connection,))
 
 
+@pytest.mark.parametrize("host", ["..", ".", f"a.{'b' * 300}", "\ud800"])
+def test_what_is_no_host_name_is_not_connected(host: str) -> None:
+    peer = RemoteAE(
+        dn="", ae_title=AETitle("STORESCP"), device_name="", connections=(Connection(dn="", hostname=host, port=104),)
+    )
+    outcome = echo(OURS, peer)
+    assert outcome.result is EchoResult.NOT_CONNECTED
+    assert "expected a host name" in (outcome.error or "")
+
+
 def test_a_port_without_anybody_is_not_connected() -> None:
     outcome = echo(OURS, peer_at(free_port()))
     assert outcome.result is EchoResult.NOT_CONNECTED

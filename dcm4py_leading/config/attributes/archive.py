@@ -38,7 +38,7 @@ ARCHIVE_DEVICE: tuple[Row, ...] = (
     one("dcmIdentifyPatientByIDAndName", "identify_patient_by_id_and_name", boolean),
     one("dcmIdentifyPatientByAllAttributes", "identify_patient_by_all_attributes", boolean),
 )
-"""What stands on the device alone."""
+"""Attributes that stand on the device alone."""
 
 SETTINGS: tuple[Row, ...] = (
     one("dcmQueryMaxNumberOfResults", "query_max_number_of_results", integer(0)),
@@ -69,7 +69,7 @@ SETTINGS: tuple[Row, ...] = (
         boolean,
     ),
 )
-"""What may stand on the device and on an AE, where it wins."""
+"""Attributes that may stand on the device and on an AE; that of the AE wins."""
 
 AE_SETTINGS: tuple[Row, ...] = (
     *SETTINGS,

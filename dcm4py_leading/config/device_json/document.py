@@ -27,7 +27,7 @@ def object_of(shape: Shape, entry: Entry) -> dict[str, Json]:
 
 
 def links_of(tree: Tree, device: Entry) -> Links:
-    """How the document of ``device`` tells DNs."""
+    """Form of the DNs in the document of ``device``."""
     connections = tree.below(device.key, CONNECTION)
     pointers = {connection.key: f"/dicomNetworkConnection/{number}" for number, connection in enumerate(connections)}
     return Links(parent_dn(device.dn), pointers)

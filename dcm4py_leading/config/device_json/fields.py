@@ -16,7 +16,7 @@ from dcm4py_leading.secret_text import is_secret
 
 
 class Kind(enum.Enum):
-    """How the values of an attribute are told."""
+    """Form in which the values of an attribute are told."""
 
     VALUE = enum.auto()
     """As they are."""
@@ -41,9 +41,9 @@ class Field:
     is_required: bool
     """MUST of the class."""
     row: Row | None = None
-    """How it is read; None where what its absence means is not known, or inherited."""
+    """Row by which it is read; None where what its absence means is not known, or inherited."""
     default: object = None
-    """What the service takes where the attribute is absent, as ``row`` converts it."""
+    """Value that the service takes where the attribute is absent, as ``row`` converts it."""
 
     def is_default(self, values: tuple[str, ...]) -> bool:
         """True if these values mean the same as none."""
@@ -71,7 +71,7 @@ _SINGLE_IN_JSON = frozenset(
 )
 """Multi-valued in the directory; dcm4chee reads and writes one value."""
 _INHERITING = frozenset({"dcmArchiveNetworkAE"})
-"""What is absent here is the device's, so a value that is the default of both may still say something."""
+"""Classes that take an absent value from the device: one that is the default of both may still say something."""
 _MORE = {"dcmArchiveDevice": (ON_BOTH, ON_DEVICE), "dcmArchiveNetworkAE": (ON_BOTH, ON_AE)}
 
 

@@ -1,4 +1,4 @@
-"""What dcm4chee-arc's own schema allows on dcmArchiveDevice and dcmArchiveNetworkAE beyond schema/: names and forms.
+"""Names and forms of attributes that dcm4chee-arc allows on dcmArchiveDevice and dcmArchiveNetworkAE beyond schema/.
 
 Nothing here acts on these. They are in a device's document since dcm4chee's clients edit them there.
 """

@@ -37,7 +37,7 @@ _PLACE = re.compile(r"/dicomNetworkConnection/(0|[1-9][0-9]{0,8})")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a document asks for."""
+    """Tree that a document asks for."""
 
     entries: tuple[Entry, ...]
     """The whole subtree as it shall be."""
@@ -115,7 +115,7 @@ class _Reader:
         self._skipped: list[str] = []
 
     def outcome(self) -> Wanted:
-        """What has been read. Raises DocumentInvalid."""
+        """Tree that has been read. Raises DocumentInvalid."""
         if self._faults:
             raise DocumentInvalid(self._faults)
         entries = (
@@ -314,7 +314,7 @@ def _is_nothing(value: Json) -> bool:
 
 
 def _name_of(value: Json) -> str:
-    """What names an entry; empty for what cannot."""
+    """Name of an entry; empty for what cannot name one."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

@@ -26,7 +26,7 @@ ABSENT: Final = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What DNs are in the document: connections by their place, devices by their name."""
+    """Form of DNs in the document: connections by their place, devices by their name."""
 
     devices_dn: str
     """The entry below which the devices are."""

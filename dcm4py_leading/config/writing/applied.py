@@ -1,4 +1,4 @@
-"""What entries become by changes."""
+"""Entries with changes applied to them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _NAME = re.compile(r"([a-z][a-z0-9-]*|[0-9]+(\.[0-9]+)+)(;[a-z0-9-]+)*", re.IGNO
 
 
 class Kind(enum.Enum):
-    """What becomes of an entry."""
+    """Kind of change of an entry."""
 
     ADD = "add"
     MODIFY = "modify"
@@ -63,7 +63,7 @@ class EntryChange:
 
 
 def changes_between(old: Iterable[Entry], new: Iterable[Entry]) -> tuple[EntryChange, ...]:
-    """What makes ``new`` of ``old``; empty when nothing differs. The order of values is no difference.
+    """Changes that make ``new`` of ``old``; empty when nothing differs. The order of values is no difference.
 
     First come entries to add, parents before children and connections before AEs, which refer to them; then those to
     modify; then those to delete, children before parents: so each step leaves a tree in which nothing refers to what

@@ -1,4 +1,4 @@
-"""Whether an entry still is what a change was made for."""
+"""Conflicts between a change and an entry that is no longer what the change was made for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcm4py_leading.errors import WriteConflict
 
 
 def conflict_of(change: EntryChange, found: Entry | None) -> WriteConflict | None:
-    """What somebody else has done to the entry, as far as the change would overwrite it; None when it would not."""
+    """Conflict with what somebody else has done to the entry, as far as the change would overwrite it; else None."""
     if change.kind is Kind.ADD:
         return None if found is None else WriteConflict(change.dn)
     if found is None:

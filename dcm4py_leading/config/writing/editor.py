@@ -1,4 +1,4 @@
-"""How the directory is changed: read, planned, checked, and then written, or not at all."""
+"""Editor of the directory: it reads, plans and checks, and then writes, or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
-    """What carries changes out."""
+    """Writer that carries changes out."""
 
     @property
     def why_not(self) -> str | None:
@@ -90,7 +90,7 @@ class Editor:
         expected: str | None = None,
         registers: bool = False,
     ) -> Plan:
-        """What makes the subtree of the device as ``wanted`` has it, and what that would do. Nothing is written.
+        """Plan that makes the subtree of the device as ``wanted`` has it, and what that would do. Nothing is written.
 
         ``wanted`` is made of entries that were read, so that attributes which nobody knows stay; ``base`` are those
         entries as they were read. What others have changed since stays; where it would be overwritten, WriteConflict

@@ -42,13 +42,13 @@ class LdapWriter:
     """Writes to the first server that answers and is no copy of another. Safe under threads."""
 
     why_not = None
-    """What may be written, the server decides."""
+    """None: what may be written, the server decides."""
 
     def __init__(self, source: LdapSource) -> None:
         self._source = source
 
     def write(self, changes: Sequence[EntryChange]) -> None:
-        """See `config.writing.editor.Writer`."""
+        """Carry the changes out (see `config.writing.editor.Writer`)."""
         reasons: list[str] = []
         error: type[ConfigError] = ConfigUnavailable
         for turn in self._source.turns() if changes else ():
@@ -77,7 +77,7 @@ class _Writing:
         self._changes = changes
         self._done: list[EntryChange] = []
         self.has_sent = False
-        """Whether the server may have changed something."""
+        """True if the server may have changed something."""
 
     def run(self, directory: DirectorySession) -> None:
         """Raises WriteError, ConfigUnavailable; and what `Session` raises."""

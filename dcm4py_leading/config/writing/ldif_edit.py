@@ -46,7 +46,7 @@ def _place(files: Sequence[_File], key: DnKey) -> _File:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """What stands instead of physical lines, which are counted from 1."""
+    """Text that stands instead of physical lines, which are counted from 1."""
 
     first: int
     after: int

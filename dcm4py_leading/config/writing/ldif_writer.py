@@ -35,14 +35,14 @@ class LdifWriter:
 
     @property
     def why_not(self) -> str | None:
-        """See `config.writing.editor.Writer`."""
+        """Reason why nothing can be written, None when it can (see `config.writing.editor.Writer`)."""
         if not self._is_allowed:
             return "LDIF files are changed only with serve --ldif-writable: take the LDIF of the change instead"
         closed = [str(path.parent) for path in self._paths if not os.access(path.parent, os.W_OK)]
         return f"no file can be made in {', '.join(closed)}" if closed else None
 
     def write(self, changes: Sequence[EntryChange]) -> None:
-        """See `config.writing.editor.Writer`."""
+        """Carry the changes out (see `config.writing.editor.Writer`)."""
         for _ in range(_ATTEMPTS):
             if self._is_written(changes):
                 return

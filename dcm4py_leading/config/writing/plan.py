@@ -12,14 +12,14 @@ from dcm4py_leading.errors import Problem, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What changes would do to the configuration."""
+    """Effect that changes would have on the configuration."""
 
     problems: tuple[Problem, ...] = ()
-    """What they bring; an error among them refuses them, a warning is to be shown."""
+    """Problems that they bring; an error among them refuses them, a warning is to be shown."""
     remaining: tuple[Problem, ...] = ()
-    """What is wrong already, and stays so."""
+    """Problems that are there already, and stay."""
     mended: tuple[Problem, ...] = ()
-    """What is wrong now, and would not be any more."""
+    """Problems that are there now, and would not be any more."""
     differences: tuple[Difference, ...] = ()
 
 
@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def ldif(self) -> str:
-        """What ldapmodify takes instead, with the secrets that are changed."""
+        """LDIF that ldapmodify takes instead, with the secrets that are changed."""
         return ldif_of(self.changes)
 
     @property
@@ -44,12 +44,12 @@ class Plan:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """What the configuration would have otherwise."""
+        """Differences that the configuration would have."""
         return self.preview.differences
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What the changes bring, errors and warnings."""
+        """Problems that the changes bring, errors and warnings."""
         return self.preview.problems
 
     @property

@@ -34,13 +34,13 @@ def with_registry(changes: Sequence[EntryChange], tree: Tree) -> tuple[EntryChan
 
 
 def entering(ae_title: str, tree: Tree) -> EntryChange | None:
-    """What enters a title; None where it is entered already. Raises ConfigUnavailable."""
+    """Change that enters a title; None where it is entered already. Raises ConfigUnavailable."""
     registered = any(ae_title in entry.values("dicomAETitle") for entry in registered_aes(tree))
     return None if registered else _entry(ae_title, f"{REGISTRY_RDN},{tree.root_dn()}")
 
 
 def removing(ae_title: str, tree: Tree) -> EntryChange | None:
-    """What removes a title; None where it is not entered. Raises ConfigUnavailable."""
+    """Change that removes a title; None where it is not entered. Raises ConfigUnavailable."""
     for entry in registered_aes(tree):
         if ae_title in entry.values("dicomAETitle"):
             return _removal(entry)

@@ -105,7 +105,7 @@ class LdapTree:
         self.source = source
 
     def listed(self, object_class: str, attributes: Sequence[str]) -> tuple[Entry, ...]:
-        """See `Tree`."""
+        """Entries of a class (see `Tree`)."""
 
         def read(directory: DirectorySession) -> tuple[Entry, ...]:
             base = f"{DEVICES_RDN},{directory.root()}"
@@ -114,11 +114,11 @@ class LdapTree:
         return self.source.first_answer(read)
 
     def root_dn(self) -> str:
-        """See `Tree`."""
+        """DN of the dicomConfigurationRoot (see `Tree`)."""
         return self.source.first_answer(lambda directory: directory.root())
 
     def subtree(self, device_name: str) -> tuple[Entry, ...]:
-        """See `Tree`."""
+        """The device and everything below it (see `Tree`)."""
         return self.source.first_answer(
             lambda directory: directory.search(directory.device_dn(device_name), "(objectClass=*)")
         )
@@ -135,12 +135,12 @@ class LdifTree:
         self.source = source
 
     def listed(self, object_class: str, attributes: Sequence[str]) -> tuple[Entry, ...]:
-        """See `Tree`; with all attributes."""
+        """Entries of a class, with all attributes (see `Tree`)."""
         devices = dn_key(DEVICES_RDN)[0]
         return tuple(entry for entry in self.source.entries() if devices in entry.key[1:] and entry.is_a(object_class))
 
     def root_dn(self) -> str:
-        """See `Tree`; files may leave it out, then it stands above the devices."""
+        """DN of the dicomConfigurationRoot (see `Tree`); files may leave it out, then it stands above the devices."""
         entries = self.source.entries()
         for found in (_roots(entries), _above_devices(entries)):
             for dn in found:
@@ -148,7 +148,7 @@ class LdifTree:
         raise ConfigInvalid([Problem(dn=self.source.describe(), reason="there is no device, and no place for one")])
 
     def subtree(self, device_name: str) -> tuple[Entry, ...]:
-        """See `Tree`."""
+        """The device and everything below it (see `Tree`)."""
         return self.source.read_device(device_name)
 
 

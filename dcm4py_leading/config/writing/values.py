@@ -56,7 +56,7 @@ def octets_of(attribute: str, value: str) -> bytes:
 
 
 def identity(attribute: str, value: str) -> str:
-    """What is equal exactly for values that the directory holds to be one (RFC 4517 4.2).
+    """Key that is equal exactly for values that the directory holds to be one (RFC 4517 4.2).
 
     Blanks at the ends do not count, nor how many stand between words; nor case, where the schema says so.
     """
@@ -72,7 +72,7 @@ def identity(attribute: str, value: str) -> str:
 
 
 def spelling(attribute: str, value: str) -> str:
-    """What is equal exactly for values of which nobody would replace the one by the other.
+    """Key that is equal exactly for values of which nobody would replace the one by the other.
 
     Case and blanks of a text are seen by people, so another spelling of it is a change; of a DN or a class it is none.
     """

@@ -1,1 +1,1 @@
-"""How much of what the archive holds is not as the leading archive says. Nothing is changed."""
+"""Drift: how much of what the archive holds is not as the leading archive says. Nothing is changed."""

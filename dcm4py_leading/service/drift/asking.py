@@ -23,13 +23,13 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who is asked by whom, for what."""
+    """Archive that is asked, the AE that asks, and what for."""
 
     leading_cfind_scp: AETitle
     local_ae: ApplicationEntity
     return_keys: frozenset[Tag]
     timeout: timedelta
-    """How long one C-FIND may take."""
+    """Time that one C-FIND may take."""
 
 
 class Throttle:

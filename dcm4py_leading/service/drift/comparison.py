@@ -1,4 +1,4 @@
-"""What the leading archive would change in one study: what the index keeps, next to its answer. Pure."""
+"""Changes that the leading archive would make in one study: what the index keeps, next to its answer. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEVER_COMPARED = frozenset({STUDY_INSTANCE_UID, SPECIFIC_CHARACTER_SET, *QUERY_
 
 
 class Outcome(enum.Enum):
-    """What became of one study; it is exactly one."""
+    """Outcome of the comparison of one study; it is exactly one."""
 
     CURRENT = "current"
     """The leading archive would change nothing."""
@@ -46,7 +46,7 @@ class Measure:
 
     @classmethod
     def of(cls, return_keys: Iterable[int], kept: Iterable[int], policy: UpdatePolicy) -> Measure:
-        """What the leading archive is asked for and the index keeps: of the rest it is not known what is stored."""
+        """Measure by what is asked for and the index keeps: of the rest it is not known what is stored."""
         return cls(tags=frozenset(return_keys) & frozenset(kept) - _NEVER_COMPARED, policy=policy)
 
 

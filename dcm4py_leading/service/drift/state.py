@@ -1,4 +1,4 @@
-"""How far a comparison has come, in a file that is replaced as a whole: a killed one goes on from there."""
+"""State of a comparison, in a file that is replaced as a whole: a killed one goes on from there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class State:
 
 
 Subject = Mapping[str, str | bool | None]
-"""What is compared and how: a state is of use for the same only."""
+"""Subject of a comparison, and how it is made: a state is of use for the same only."""
 
 
 def beginning() -> State:

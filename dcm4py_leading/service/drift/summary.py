@@ -13,7 +13,7 @@ NO_MONTH = "none"
 
 
 class Summary:
-    """What has been counted so far. A month is YYYY-MM of Study Date."""
+    """Counts so far. A month is YYYY-MM of Study Date."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
@@ -23,7 +23,7 @@ class Summary:
 
     @property
     def studies(self) -> int:
-        """How many have been compared."""
+        """Number of studies that have been compared."""
         return self.outcomes.total()
 
     def add(self, compared: Compared, month: str) -> None:
@@ -44,7 +44,7 @@ class Summary:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Summary:
-        """What `to_json` gave. Raises KeyError, ValueError, TypeError, AttributeError where it did not."""
+        """Summary out of that of `to_json`. Raises KeyError, ValueError, TypeError, AttributeError where it is none."""
         summary = cls()
         summary.outcomes.update({Outcome(name): int(count) for name, count in said["outcomes"].items()})
         summary.stale_by_month.update({str(month): int(count) for month, count in said["staleByMonth"].items()})

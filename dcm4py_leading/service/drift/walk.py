@@ -24,15 +24,15 @@ class Studies(Protocol):
     """Where studies are walked; implemented by `archive.index.Index`."""
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
-        """See `archive.index.Index`."""
+        """Next studies above a primary key (see `archive.index.Index`)."""
         ...
 
 
 class Answers(Protocol):
-    """Who is asked; implemented by `asking.Asker`."""
+    """Answers of the archive that is asked; implemented by `asking.Asker`."""
 
     def answers(self, uids: Sequence[UID]) -> Mapping[UID, LeadingAnswer]:
-        """See `asking.Asker`."""
+        """Answers about these studies (see `asking.Asker`)."""
         ...
 
 

@@ -32,7 +32,7 @@ _MOST_OF_SOURCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What is to be changed, and by whom."""
+    """Edit: what is to be changed, and by whom."""
 
     ae_title: str
     level: Level
@@ -51,7 +51,7 @@ class Edit:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Edit:
-        """What `to_json` made."""
+        """Edit out of what `to_json` made."""
         return cls(**{**value, "level": Level(value["level"])})
 
 

@@ -1,4 +1,4 @@
-"""Who may ask for what: every route needs a role, or stands in `PUBLIC`."""
+"""Access to routes: each needs a role, or stands in `PUBLIC`."""
 
 from __future__ import annotations
 

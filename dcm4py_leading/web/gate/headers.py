@@ -1,4 +1,4 @@
-"""What browsers are told about every answer: the page does only what we wrote, and nobody keeps it."""
+"""Headers of every answer, for browsers: the page does only what we wrote, and nobody keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks over HTTP, and as what."""
+"""Identity of whoever asks over HTTP, and the role in which he asks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.errors import LoginRefused
 
 
 class Role(enum.StrEnum):
-    """What somebody may do here. An administrator may everything."""
+    """Role: what somebody may do here. An administrator may everything."""
 
     VIEWER = "viewer"
     """Reads."""
@@ -45,7 +45,7 @@ _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-
 
 
 class Authenticator(Protocol):
-    """Who knows names and passwords. Called from a worker thread."""
+    """Check of names and passwords. Called from a worker thread."""
 
     def authenticate(self, user: str, password: str) -> Identity:
         """The identity of a user.
@@ -56,7 +56,7 @@ class Authenticator(Protocol):
 
 
 class Doorkeeper(Protocol):
-    """Who tells by a request's cookie, or its Authorization, who asks."""
+    """Recognition of whoever asks, by a request's cookie or its Authorization."""
 
     async def identify(self, request: Request) -> Identity | None:
         """The identity; None for a request without credentials, or whose session is over.

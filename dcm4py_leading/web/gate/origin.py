@@ -1,4 +1,4 @@
-"""Who may ask over HTTP from a browser: only pages of the service itself, under a name that is known to be its own.
+"""Origins from which a browser may ask: only pages of the service itself, under a name that is known to be its own.
 
 A browser sends what an administrator has, a session or a place on this machine, whoever makes it ask. So a page on any
 site must not reach the service through it: not by a request to another origin (the headers Origin and Sec-Fetch-Site

@@ -1,4 +1,4 @@
-"""Who commands what, for the log."""
+"""Log of commands, with the name of whoever gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a request may hold, and how long it may take to arrive."""
+"""Limits of a request: how much it may hold, and how long it may take to arrive."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _GOODBYE_SECONDS = 2.0
 
 
 class Settings(uvicorn.Config):
-    """How uvicorn serves ``app`` here. TLS is ours: uvicorn's begins before a connection is counted."""
+    """Settings with which uvicorn serves ``app`` here. TLS is ours: uvicorn's begins before a connection is counted."""
 
     def __init__(self, app: ASGIApp, *, certificate: Certificate | None = None) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class Connection(H11Protocol):
     """Ends a connection whose request does not arrive."""
     _shaking_hands: asyncio.Task[None] | None = None
     _early: list[bytes] | None = None
-    """What came by TLS before its transport is ours: an answer to it would leave as plain text."""
+    """Bytes that came by TLS before its transport is ours: an answer to them would leave as plain text."""
     _is_lost = False
 
     def __init__(self, *args: Any, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is answered when something goes wrong: what is our fault is told to nobody but the log."""
+"""Answers when something goes wrong: what is our fault is told to nobody but the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asked, and by which URL, where a trusted proxy passes the request on (RFC 7239, and X-Forwarded-*)."""
+"""Client and URL of a request that a trusted proxy passes on (RFC 7239, and X-Forwarded-*)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _X = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """What one proxy says of whoever asked it; empty where it says nothing."""
+    """One proxy's word on whoever asked it; empty where it says nothing."""
 
     client: str
     scheme: str = ""
@@ -107,7 +107,7 @@ def _parameters(element: str) -> Iterator[tuple[str, str]]:
 
 
 def _usual(headers: Headers) -> Iterator[_Hop]:
-    """What X-Forwarded-* say. Scheme and host go with the hop of the same place; one alone goes with all."""
+    """Hops that X-Forwarded-* tell. Scheme and host go with the hop of the same place; one alone goes with all."""
     clients, schemes, hosts = (_list(headers, name) for name in _X)
     for place, client in enumerate(clients or [""] * max(len(schemes), len(hosts))):
         yield _Hop(_address(client), _at(schemes, place).casefold(), _at(hosts, place))

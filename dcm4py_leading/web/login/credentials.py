@@ -15,7 +15,7 @@ _WRONG = "wrong user name or password, or no role here"
 
 
 class Credentials(NamedTuple):
-    """What somebody typed."""
+    """User name and password that somebody typed."""
 
     user: str
     password: str

@@ -1,4 +1,4 @@
-"""Who asks: by the cookie of a session, or by HTTP Basic; and how one logs in and out."""
+"""Recognition of whoever asks, by the cookie of a session or by HTTP Basic; and logging in and out."""
 
 from __future__ import annotations
 

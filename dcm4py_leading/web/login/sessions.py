@@ -1,4 +1,4 @@
-"""Who is logged in: sessions that live in this process, and end with it.
+"""Sessions of those who are logged in: they live in this process, and end with it.
 
 A browser has a random identifier; here stands only its hash, so that nothing in memory or a core dump logs anybody in.
 """
@@ -80,7 +80,7 @@ class Sessions:
             return True
 
     def confirm(self, session_id: str, identity: Identity | None) -> None:
-        """What its user may do now; None ends the session."""
+        """Set what its user may do now; None ends the session."""
         key = _key(session_id)
         with self._lock:
             if identity is None:

@@ -37,7 +37,7 @@ class Told:
 
 
 class Explainer(Protocol):
-    """What the route may do with the service. Called from a worker thread."""
+    """The service as the route may use it. Called from a worker thread."""
 
     def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
         """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_wanted` takes them.

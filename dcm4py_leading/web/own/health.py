@@ -14,15 +14,15 @@ from dcm4py_leading.web.http.rooms import Room
 
 
 class Healthy(Protocol):
-    """What the routes may do with the service. Called from a worker thread."""
+    """The service as the routes may use it. Called from a worker thread."""
 
     def is_ready(self) -> bool:
-        """Whether the configuration is loaded and every listener is bound."""
+        """True if the configuration is loaded and every listener is bound."""
         ...
 
     def state(self) -> Mapping[str, object]:
-        """What runs since when, and how the last reload went; JSON values only. ``degraded`` lists in words what is
-        not as it should be; a service that is degraded serves all the same."""
+        """The service in JSON values: what runs since when, and how the last reload went. ``degraded`` lists in
+        words what is not as it should be; a service that is degraded serves all the same."""
         ...
 
 

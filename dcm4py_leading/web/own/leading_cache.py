@@ -18,10 +18,10 @@ from dcm4py_leading.web.http.rooms import Room
 
 
 class LeadingAnswers(Protocol):
-    """What the routes may do with the service. Called from a worker thread."""
+    """The leading cache as the routes may use it. Called from a worker thread."""
 
     def cached_studies(self) -> Sequence[CachedStudy]:
-        """What the leading cache holds, the oldest answer first."""
+        """Studies that the leading cache holds, the oldest answer first."""
         ...
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:

@@ -52,7 +52,7 @@ class Measured:
     is_degraded: bool = False
     """The configuration in force may not be what the directory says."""
     configuration_changes: int = 0
-    """How often another configuration took the place of the one in force."""
+    """Number of times that another configuration took the place of the one in force."""
     followed: Followed | None = None
     """None: the directory is not followed."""
     is_listening: bool = True
@@ -98,7 +98,7 @@ def _kept_together(ours: CacheCounts | None, other: CacheCounts | None) -> Cache
 
 
 class Metered(Protocol):
-    """What the route may do with the service. Called from a worker thread."""
+    """The service as the route may measure it. Called from a worker thread."""
 
     def measure(self) -> Measured:
         """The service at this moment."""

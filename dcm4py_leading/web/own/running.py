@@ -34,7 +34,7 @@ class FailedReload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningConfiguration:
-    """What is in force."""
+    """The configuration in force."""
 
     device_name: str
     fingerprint: str
@@ -52,14 +52,14 @@ class RunningConfiguration:
     last_failed_reload: FailedReload | None
     """None when the last attempt was good."""
     problems: tuple[Problem, ...]
-    """What is to be said of the configuration in force; warnings only."""
+    """Problems of the configuration in force; warnings only."""
     degraded: tuple[str, ...]
-    """What is not as it should be, in words."""
+    """Conditions that are not as they should be, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReload:
-    """What a reload would do now. Nothing of it is done."""
+    """Effect that a reload would have now. Nothing of it is done."""
 
     can_be_reloaded: bool
     """False if a reload would be refused, and the configuration in force would stay."""
@@ -68,7 +68,7 @@ class PendingReload:
     differences: tuple[Difference, ...] = ()
     """From the configuration in force to what the directory says."""
     problems: tuple[Problem, ...] = ()
-    """What is wrong with what the directory says: errors refuse it, warnings do not."""
+    """Problems of what the directory says: errors refuse it, warnings do not."""
     failure: str | None = None
     """Why the directory cannot be read."""
 
@@ -84,18 +84,18 @@ class WorkerState:
     """Those that peers have opened."""
     started_at: datetime
     restarts: int = 0
-    """How often another one had to be started in its place."""
+    """Number of times that another one had to be started in its place."""
 
 
 class Running(Protocol):
-    """What pages and routes may ask the service. Called from a worker thread."""
+    """The service as pages and routes may ask it. Called from a worker thread."""
 
     def running(self) -> RunningConfiguration:
-        """What is in force."""
+        """The configuration in force."""
         ...
 
     def pending(self) -> PendingReload:
-        """What a reload would do; costs a read of the directory."""
+        """Effect that a reload would have; costs a read of the directory."""
         ...
 
     def listeners(self) -> Sequence[ListeningPort]:

@@ -24,7 +24,7 @@ _MOST_DIGITS = 20
 
 
 class Watched(Controlled, Running, Associations, Protocol):
-    """What the page shows of the service, and does with it. Called from a worker thread."""
+    """The service as the page shows and controls it. Called from a worker thread."""
 
 
 class ControlPage:

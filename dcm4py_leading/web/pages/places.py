@@ -43,7 +43,7 @@ class Place:
 
     @property
     def children(self) -> list[Entry]:
-        """What stands right below."""
+        """The entries right below."""
         return children_of(self.entry, self.entries)
 
     def trail(self, devices: str) -> list[Link]:
@@ -90,7 +90,7 @@ def children_of(parent: Entry, entries: Iterable[Entry]) -> list[Entry]:
 
 
 def name_of(entry: Entry) -> str:
-    """What an entry is called by: the values of its RDN."""
+    """Name of an entry: the values of its RDN."""
     return ", ".join(value for _, value in rdn_assertions(entry.dn))
 
 

@@ -13,6 +13,6 @@ _TITLES = {403: "fault.forbidden", 404: "fault.missing", 500: "fault.failed"}
 
 
 def refused_page(request: Request, status: int, message: str) -> Response:
-    """See `answers.RefusalPage`."""
+    """Page that tells people of a refusal (see `answers.RefusalPage`)."""
     title = translate(language_of(request), _TITLES.get(status, "fault.refused"))
     return render(request, "fault.html", {"title": title, "message": message}, status_code=status)

@@ -13,7 +13,7 @@ from dcm4py_leading.web.pages.places import name_of
 
 
 class Listing(Protocol):
-    """Who lists AEs."""
+    """Source of the list of AEs."""
 
     def aes(self) -> Sequence[Entry]:
         """All dicomNetworkAE entries with the attributes that a list shows."""

@@ -21,7 +21,7 @@ _MOST_DIGITS = 20
 
 
 class Associations(Protocol):
-    """What pages and routes may do with associations. Called from a worker thread."""
+    """Associations as pages and routes may use them. Called from a worker thread."""
 
     def associations(self) -> Sequence[OpenAssociation]:
         """Those of all processes, the oldest first."""

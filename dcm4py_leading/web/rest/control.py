@@ -19,14 +19,14 @@ from dcm4py_leading.web.rest.operations import JsonSchema, Operation
 
 
 class Controlled(Protocol):
-    """What the routes may do with the service. Called from a worker thread."""
+    """The service as the routes may control it. Called from a worker thread."""
 
     def reload(self) -> None:
         """Read the configuration again and put it in force. Raises ConfigError: then the old one stays."""
         ...
 
     def is_ready(self) -> bool:
-        """Whether the configuration is loaded and every listener is bound."""
+        """True if the configuration is loaded and every listener is bound."""
         ...
 
     def start_listening(self) -> None:
@@ -101,7 +101,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
 
 
 def status_operation(controlled: Controlled) -> Operation:
-    """Whether associations are accepted."""
+    """Operation that tells whether associations are accepted."""
 
     def status(_: Request) -> Response:
         return JSONResponse({"status": "STARTED" if controlled.is_ready() else "STOPPED"})

@@ -19,7 +19,7 @@ _LAST_PORT = 65535
 
 
 class Echoing(Protocol):
-    """What pages and routes may do with the service. Called from a worker thread."""
+    """The service as pages and routes may use it for C-ECHO. Called from a worker thread."""
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
         """One C-ECHO of an AE of ours to an AE of the directory, or to whoever is at ``address``.

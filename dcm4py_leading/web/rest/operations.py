@@ -55,7 +55,7 @@ class Operation:
     """Another role that does as well."""
     parameters: tuple[Parameter, ...] = ()
     body: JsonSchema | None = None
-    """What is to be sent; None for nothing."""
+    """Schema of the body that is to be sent; None for nothing."""
     body_type: str = "application/json"
     """Media type of what is sent; JSON as such does for another kind of JSON."""
     has_etag: bool = False
@@ -66,7 +66,7 @@ class SegmentRoute(Route):
     """A route whose parameters are segments of the path as it was sent: %2F in one does not end it (RFC 3986 2.2)."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """How well the route fits."""
+        """Match of the route with a request."""
         if scope["type"] != "http":
             return Match.NONE, {}
         sent = scope["raw_path"].decode("latin-1").partition("?")[0]
@@ -97,7 +97,7 @@ def routes_of(operations: Iterable[Operation], *, reading: Room, changing: Room)
 
 
 def body_of(request: Request) -> bytes:
-    """What was sent to an operation that has a body."""
+    """Body that was sent to an operation that has one."""
     body: bytes = request.state.body
     return body
 

@@ -12,7 +12,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, WriteConf
 
 
 class Editing(Protocol):
-    """What the pages do with the directory: `config.writing.editor.Editor`. Called from a worker thread."""
+    """The directory as the pages use it: `config.writing.editor.Editor`. Called from a worker thread."""
 
     @property
     def why_not(self) -> str | None:
@@ -44,7 +44,7 @@ class Editing(Protocol):
         expected: str | None = None,
         registers: bool = False,
     ) -> Plan:
-        """What makes the subtree of the device as ``wanted`` has it. Raises WriteRefused, WriteConflict."""
+        """Plan that makes the subtree of the device as ``wanted`` has it. Raises WriteRefused, WriteConflict."""
         ...
 
     def save(self, plan: Plan, *, author: str = "") -> None:
@@ -53,7 +53,7 @@ class Editing(Protocol):
 
 
 class Reloadable(Protocol):
-    """What the pages do with the service after a change."""
+    """The service as the pages use it after a change."""
 
     def reload(self) -> None:
         """Read the configuration again and put it in force. Raises ConfigError."""
@@ -62,7 +62,7 @@ class Reloadable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a change."""
+    """Outcome of a change."""
 
     plan: Plan | None = None
     """None: nothing could be planned."""
@@ -76,7 +76,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
-    """What became of a reload."""
+    """Outcome of a reload."""
 
     error: str | None
     """None: the configuration of the directory is in force."""

@@ -1,4 +1,4 @@
-"""What a form sends (application/x-www-form-urlencoded)."""
+"""Fields that a form sends (application/x-www-form-urlencoded)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody typed into the fields of an entry, held against what stood there and what stands there now.
+"""Values that somebody typed into the fields of an entry, held against those that stood there and that stand there now.
 
 Three states decide: ``base`` is what the page showed, ``mine`` what was typed, ``theirs`` what the directory holds now.
 Only what was typed anew is changed; where somebody else has changed the same meanwhile, both are asked for a decision.
@@ -32,23 +32,23 @@ class Clash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What is to be done."""
+    """Outcome of the comparison: what is to be done."""
 
     changed: Mapping[str, Values]
     """New values of what was typed anew."""
     clashes: tuple[Clash, ...]
-    """What cannot be done without a decision."""
+    """Changes that cannot be made without a decision."""
     of_others: tuple[str, ...]
     """Attributes that others have changed since the page was made, and that stay so."""
 
 
 def base_text(entry: Entry | None, attributes: Iterable[str]) -> str:
-    """What the page shows of these attributes, for the hidden field; None: an entry that is yet to be made."""
+    """Values of these attributes that the page shows, for the hidden field; None: an entry that is yet to be made."""
     return json.dumps({attribute: entry.values(attribute) if entry else () for attribute in attributes})
 
 
 def base_of(form: Form) -> Mapping[str, Values]:
-    """What the page showed. Raises ValueError where the form does not say it."""
+    """Values that the page showed. Raises ValueError where the form does not say them."""
     try:
         found = json.loads(one_of(form, BASE))
     except RecursionError:
@@ -64,7 +64,7 @@ def base_of(form: Form) -> Mapping[str, Values]:
 
 
 def merged(base: Mapping[str, Values], mine: Mapping[str, Values], theirs: Entry, form: Form) -> Merged:
-    """What of ``mine`` is to be done to the entry as it is now."""
+    """Part of ``mine`` that is to be done to the entry as it is now."""
     changed: dict[str, Values] = {}
     clashes: list[Clash] = []
     of_others: list[str] = []

@@ -15,7 +15,7 @@ _ON_TITLES = ("SendingApplicationEntityTitle", "ReceivingApplicationEntityTitle"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """What is told of one condition."""
+    """Findings about one condition."""
 
     fault: str | None = None
     """Why it would be refused."""
@@ -29,7 +29,7 @@ class Matching:
 
 
 def matching(text: str, titles: Iterable[str]) -> Matching:
-    """What of ``titles`` a condition matches."""
+    """Matches of a condition among ``titles``."""
     try:
         compile_condition(text)
     except ValueError as err:

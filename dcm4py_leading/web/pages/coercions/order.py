@@ -14,7 +14,7 @@ VERSION_2 = "dcmArchiveAttributeCoercion2"
 
 
 class Hiding(enum.Enum):
-    """How one rule stands in the way of another."""
+    """Cases in which one rule stands in the way of another."""
 
     ALWAYS = "always"
     """Whenever the later one could apply, the earlier one does."""

@@ -102,7 +102,7 @@ class CoercionPages:
         return render(request, "coercions.html", context)
 
     def matches(self, request: Request, form: Form) -> Response:
-        """What a condition that is being typed matches; a part of a page."""
+        """Matches of a condition that is being typed; a part of a page."""
         parts = [_one_ending(form, ending) for ending in (CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE)]
         key, operator, value = parts
         found = None

@@ -1,4 +1,4 @@
-"""What is said of a value while it is typed; a part of a page."""
+"""Words about a value while it is typed; a part of a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcm4py_leading.web.pages.render import render
 
 
 def check(request: Request, form: Form) -> Response:
-    """What is wrong with the values of a field, or what they mean in words."""
+    """Faults of the values of a field, or their meaning in words."""
     object_class, attribute = (request.query_params.get(name, "") for name in ("class", "attribute"))
     field = next((found for found in fields_of_class(object_class) if found.attribute == attribute), None)
     if field is None:

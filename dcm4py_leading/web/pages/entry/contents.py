@@ -1,4 +1,4 @@
-"""What stands below an entry, in tables by kind."""
+"""Entries below an entry, in tables by kind."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Other:
 
 
 def others_of(place: Place) -> list[Other]:
-    """What else stands right below an entry: of services that this one does not have."""
+    """Other entries right below an entry: of services that this one does not have."""
     found = []
     for entry in place.children:
         if kind_of(entry) is None:

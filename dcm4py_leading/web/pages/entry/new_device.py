@@ -33,7 +33,7 @@ _FIELDS = {
     HOST: "dicomNetworkConnection",
     PORT: "dicomNetworkConnection",
 }
-"""What is typed, with the class whose attribute it is."""
+"""Attributes that are typed, each with its object class."""
 _REFUSED = 422
 
 Typed = Mapping[str, str]
@@ -53,7 +53,7 @@ class NewDevice:
         return self._page(request, dict.fromkeys(_FIELDS, ""))
 
     def make(self, request: Request, form: Form) -> Response:
-        """What was typed into it, previewed, offered as LDIF, or saved."""
+        """Preview what was typed into it, offer it as LDIF, or save it."""
         typed = {name: one_of(form, name).strip() for name in _FIELDS}
         errors = {name: [REQUIRED] for name, value in typed.items() if not value and name != DESCRIPTION}
         exists = [translate(language_of(request), "entry.exists")]

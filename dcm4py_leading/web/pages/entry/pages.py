@@ -69,7 +69,7 @@ class EntryPages:
         return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
-        """What was typed into it, previewed, offered as LDIF, or saved."""
+        """Preview what was typed into it, offer it as LDIF, or save it."""
         place = self._place(request)
         base = base_of(form)
         typed = typed_into(place.entry, base, form, is_new=False)
@@ -90,7 +90,7 @@ class EntryPages:
         return self._page(request, new_sheet(*self._wanted(request)))
 
     def make(self, request: Request, form: Form) -> Response:
-        """What was typed into that page, previewed, offered as LDIF, or saved."""
+        """Preview what was typed into that page, offer it as LDIF, or save it."""
         place, kind, copied = self._wanted(request)
         blank = new_sheet(place, kind, copied)
         typed = typed_into(blank.entry, fields_of(blank.entry), form, is_new=True)
@@ -226,7 +226,7 @@ class EntryPages:
 
 
 def _matches(views: Iterable[FieldView], titles: Iterable[Suggested]) -> dict[str, Matching]:
-    """What of the directory the conditions of a rule match."""
+    """Matches of a rule's conditions in the directory, by condition."""
     texts = [text for view in views if view.widget is Widget.CONDITIONS for text in view.values]
     names = [title.value for title in titles]
     return {text: matching(text, names) for text in texts}

@@ -23,7 +23,7 @@ class Found:
     """One field that was found."""
 
     entry: str
-    """What its entry is called."""
+    """Name of its entry."""
     label: str
     attribute: str
     value: str

@@ -19,7 +19,7 @@ REQUIRED = "is required, but absent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What the form is about."""
+    """Subject of the form."""
 
     place: Place
     """Of the entry; of one to be made, that of the entry above."""
@@ -28,9 +28,9 @@ class Sheet:
     kind: Kind | None
     is_new: bool
     base: str
-    """What the page shows, for the hidden field."""
+    """Values that the page shows, for the hidden field."""
     typed: Mapping[str, Values]
-    """What is shown instead of the entry's own values."""
+    """Values that are shown instead of the entry's own."""
 
 
 def sheet_of(place: Place, typed: Mapping[str, Values] | None = None) -> Sheet:
@@ -57,7 +57,7 @@ def new_sheet(place: Place, kind: Kind, copied: Entry | None, typed: Mapping[str
 
 
 def typed_into(entry: Entry, attributes: Iterable[str], form: Form, *, is_new: bool) -> dict[str, Values]:
-    """What the form says of these attributes."""
+    """Values that the form has for these attributes."""
     wanted = set(attributes)
     return {
         name: typed_values(field, widget, form)
@@ -67,7 +67,7 @@ def typed_into(entry: Entry, attributes: Iterable[str], form: Form, *, is_new: b
 
 
 def faults_in(entry: Entry, changed: Mapping[str, Values]) -> dict[str, list[str]]:
-    """What is wrong with values that were typed, as far as each alone tells; by attribute."""
+    """Faults of values that were typed, as far as each alone tells; by attribute."""
     found: dict[str, list[str]] = {}
     for attribute, field in fields_of(entry).items():
         if attribute in changed:
@@ -80,7 +80,7 @@ def faults_in(entry: Entry, changed: Mapping[str, Values]) -> dict[str, list[str
 
 
 def stored_faults(entry: Entry) -> dict[str, list[str]]:
-    """What is wrong with values that the directory has and that can be typed anew; by attribute."""
+    """Faults of values that the directory has and that can be typed anew; by attribute."""
     return faults_in(entry, {name: values for name in _typable(entry, is_new=False) if (values := entry.values(name))})
 
 

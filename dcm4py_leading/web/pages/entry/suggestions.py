@@ -1,4 +1,4 @@
-"""What the fields of a page suggest: AE titles, SOP classes, connections of the device."""
+"""Suggestions of the fields of a page: AE titles, SOP classes, connections of the device."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _MORE_ROWS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggested:
-    """What a field suggests to type: the options of a select or a datalist."""
+    """Suggestion of a field: an option of a select or a datalist."""
 
     value: str
     text: str = ""
@@ -87,7 +87,7 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What is wrong with what was typed, by attribute."""
+    """Faults of what was typed, by attribute."""
 
     errors: Mapping[str, Sequence[str]]
     warnings: Mapping[str, Sequence[str]]

@@ -1,4 +1,4 @@
-"""How a field is shown and typed, and what comes back from the form."""
+"""Widgets: how a field is shown and typed, and what comes back from the form."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def shown_values(entry: Entry, attribute: str) -> tuple[str, ...]:
 
 
 def typed_values(field: Field, widget: Widget, form: Form) -> tuple[str, ...]:
-    """What was typed into a field; blank lines are none."""
+    """Values that were typed into a field; blank lines are none."""
     name = field.attribute
     match widget:
         case Widget.CONDITIONS:

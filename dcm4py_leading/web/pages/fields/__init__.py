@@ -1,1 +1,1 @@
-"""What can be edited in an entry: its fields by task, how a value is checked, said in words and explained."""
+"""Fields of an entry that can be edited, by task: how a value is checked, said in words and explained."""

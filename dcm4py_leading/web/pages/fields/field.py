@@ -18,7 +18,7 @@ from dcm4py_leading.web.pages.texts import Language, translate
 
 
 class Shape(enum.Enum):
-    """How a value is typed."""
+    """Form in which a value is typed."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -88,7 +88,7 @@ class Field:
         return _EXAMPLES.get(self.shape, "")
 
     def fault(self, value: str) -> str | None:
-        """What is wrong with one value; None when it can be read, as far as that can be told here."""
+        """Fault of one value; None when it can be read, as far as that can be told here."""
         if self.expands and _PLACEHOLDER in value:
             return None
         known = attribute_types().get(self.attribute.lower())
@@ -99,7 +99,7 @@ class Field:
         return known.syntax.fault(value) if known else None
 
     def in_words(self, value: str, language: Language) -> str:
-        """What a value means; empty where it says so itself, or is wrong."""
+        """Meaning of a value; empty where it says so itself, or is wrong."""
         try:
             meant = self.convert(value)
         except ValueError:

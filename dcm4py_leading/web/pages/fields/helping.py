@@ -11,15 +11,15 @@ from importlib import resources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Help:
-    """What is told of one attribute of an object class."""
+    """Help on one attribute of an object class."""
 
     meaning: str
     values: str = ""
-    """How many, and of what form."""
+    """Number and form of its values."""
     default: str = ""
-    """What counts where it is absent: a value or words."""
+    """Default where it is absent: a value or words."""
     remark: str = ""
-    """How dcm4che or dcm4chee differ in that."""
+    """Difference of dcm4che or dcm4chee in that."""
     status: str = "no"
     """``yes`` if it is acted on, ``partial: ...`` with what is missing, ``no``."""
 

@@ -57,7 +57,7 @@ def by_task(fields: Mapping[str, Field]) -> Iterator[tuple[str, list[Field]]]:
 
 
 def unknown_attributes(entry: Entry, fields: Mapping[str, Field]) -> list[str]:
-    """What the entry holds beside the fields, as the directory spells it: it is shown, and left alone."""
+    """Attributes that an entry holds beside its fields, as the directory spells them: shown, and left alone."""
     known = {attribute.lower() for attribute in fields}
     return sorted(entry.spell(name) for name in entry if name.partition(";")[0] not in known and name != "objectclass")
 

@@ -1,4 +1,4 @@
-"""What people type instead of UIDs and tags: names."""
+"""Names that people type instead of UIDs and tags."""
 
 from __future__ import annotations
 

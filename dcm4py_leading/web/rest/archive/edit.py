@@ -21,7 +21,7 @@ from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import Operation, Parameter, body_of
 
 DICOM_JSON = "application/dicom+json"
-_STATUS = {
+STATUS = {
     Refusal.WRONG: HTTPStatus.BAD_REQUEST,
     Refusal.UNKNOWN: HTTPStatus.NOT_FOUND,
     Refusal.CONFLICT: HTTPStatus.CONFLICT,
@@ -29,7 +29,7 @@ _STATUS = {
 
 
 class Editing(Protocol):
-    """What the routes may do with the service. Called from a worker thread."""
+    """The service as the routes may use it for edits. Called from a worker thread."""
 
     def edit(self, edit: Edit) -> None:
         """Edit a patient or a study. Raises EditRefused, DocumentInvalid, StatusError."""
@@ -58,7 +58,7 @@ def edit_operations(service: Editing) -> list[Operation]:
                 )
             )
         except EditRefused as err:
-            return error(_STATUS[err.refusal], str(err))
+            return error(STATUS[err.refusal], str(err))
         except DocumentInvalid as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except StatusError as err:

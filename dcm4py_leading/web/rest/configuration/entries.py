@@ -37,7 +37,7 @@ _INHERITED = Parameter(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """What there is of one kind below an entry."""
+    """One kind of entries below an entry."""
 
     path: str
     """Of all of them."""

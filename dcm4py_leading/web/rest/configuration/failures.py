@@ -36,7 +36,7 @@ class Refusal(Dcm4pyError):
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What was expected of an attribute, and what is there."""
+    """Values that were expected of an attribute, and those that are there."""
 
     dn: str
     attribute: str | None

@@ -29,7 +29,7 @@ class Member:
     is_filter: bool = True
 
     def value(self, entry: Entry) -> Any:
-        """What is told; None where there is nothing."""
+        """Value that is told; None where there is nothing."""
         if self.object_class:
             return entry.is_a(self.object_class)
         values = entry.values(self.name)

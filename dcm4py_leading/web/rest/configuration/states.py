@@ -16,7 +16,7 @@ from dcm4py_leading.web.rest.configuration.failures import Conflict, Preconditio
 
 
 class ToldStates:
-    """What has been told lately, by ETag: so that whoever comes too late is told both values, not only that he is."""
+    """States told lately, by ETag: so that whoever comes too late is told both values, not only that he is."""
 
     def __init__(self, most_entries: int = TOLD_ENTRIES) -> None:
         self._most = most_entries

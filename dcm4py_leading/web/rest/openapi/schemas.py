@@ -1,4 +1,4 @@
-"""What is in requests and answers, as JSON Schema: made of the tables from which documents are read and written."""
+"""JSON Schemas of requests and answers: made of the tables from which documents are read and written."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Stored objects are sent because an administrator wants it."""
