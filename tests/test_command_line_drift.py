@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -70,10 +73,15 @@ EXPECTED = [
 ]
 
 
-def drift(seed: Seed, *arguments: str | Path) -> Result:
+def command(seed: Seed, *arguments: str | Path) -> list[str]:
+    """The command line, without the name of the program."""
     source = [item for name in ("tree", "changes") for item in ("--ldif", str(seed.directory / f"{name}.ldif"))]
     common = [*source, "--data-dir", str(seed.data_dir), "--set", "leading-deadline=PT1M"]
-    return CliRunner().invoke(main, ["drift", *common, "--ae", "DCM4CHEE", *map(str, arguments)])
+    return ["drift", *common, "--ae", "DCM4CHEE", *map(str, arguments)]
+
+
+def drift(seed: Seed, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, command(seed, *arguments))
 
 
 def rows(path: Path) -> list[tuple[str, str, str]]:
@@ -150,6 +158,41 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     asked = [uid for query in leading.queries for uid in _uids(query)]
     assert asked == [f"1.2.{number}" for number in range(1, STUDIES + 1)]
     assert not state.exists()
+
+
+def test_after_kill_9_only_the_question_under_way_is_asked_again(
+    filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]
+) -> None:
+    everything = [said(number) for number in range(1, STUDIES + 1)]
+    knowing, third, killed = knows(*everything), threading.Event(), threading.Event()
+
+    def script(event: Any) -> Iterable[Answer]:
+        if "1.2.5" in _uids(event.identifier) and not third.is_set():
+            third.set()
+            killed.wait(60)
+            event.assoc.abort()
+            return
+        yield from knowing(event)
+
+    leading = leading_scp(filled.leading_port, script)
+    path, state = tmp_path / "drift.csv", tmp_path / "state"
+    arguments = (*FAST, "--csv", path, "--resume", state, "--set", "leading-page-size=2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dcm4py_leading", *command(filled, *arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert third.wait(120)
+    finally:
+        process.kill()
+        process.wait()
+        killed.set()
+    result = drift(filled, *arguments)
+    assert result.exit_code == 0, result.output
+    assert rows(path) == [(f"1.2.{number}", "current", "") for number in range(1, STUDIES + 1)]
+    asked = [uid for query in leading.queries for uid in _uids(query)]
+    assert asked == [f"1.2.{number}" for number in (1, 2, 3, 4, 5, 6, 5, 6, 7)]
 
 
 def _uids(query: Dataset) -> list[str]:
