@@ -312,7 +312,7 @@ def test_a_silent_leading_archive_is_given_up_after_the_timeout(
     seed: Seed, stale: list[Path], viewer: Callable[..., Viewer]
 ) -> None:
     seed.lead()
-    seed.set(CONNECTION, dcmAAACTimeout="300")
+    seed.set(CONNECTION, dcmAAACTimeout="3000")
     seed.start()
     store(seed.archive_port, stale)
     station = viewer(seed.viewer_port)
@@ -326,7 +326,7 @@ def test_a_leading_archive_that_accepts_and_never_answers_is_given_up_too(
     seed: Seed, stale: list[Path], leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
 ) -> None:
     seed.lead()
-    seed.set(CONNECTION, dcmResponseTimeout="300")
+    seed.set(CONNECTION, dcmResponseTimeout="3000")
     seed.start()
     store(seed.archive_port, stale)
     done = threading.Event()

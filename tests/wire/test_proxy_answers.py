@@ -81,4 +81,4 @@ def test_nothing_in_a_message_can_pass_for_another_line_of_the_log(monkeypatch: 
         root.setLevel(level)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("it says X")
-    assert second == "    2026-01-01 00:00:00,000 INFO EVIL\\x0d\\x1b[2J\\x85"
+    assert second == "    2026-01-01 00:00:00,000 INFO EVIL\\r\\x1b[2J\\x85"
