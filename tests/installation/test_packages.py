@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 from pathlib import Path
 
@@ -50,10 +49,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (".gitignore", ".dockerignore"):
         shutil.copy(REPOSITORY / name, folder / "copy")
     archive = built("sdist", folder / "copy", folder / "dist")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder / "unpacked", filter="data")
-    (unpacked,) = (folder / "unpacked").iterdir()
-    return unpacked
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    ran("tar", "-xf", archive, cwd=unpacked)
+    (source,) = unpacked.iterdir()
+    return source
 
 
 @pytest.fixture(scope="module")
