@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import httpx
@@ -19,6 +18,7 @@ from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.addresses import PublicUrl, parse_network
 from dcm4py_leading.web.http.forwarded import Forwarded
+from tests.fixtures.event_loop import run_in_loop
 from tests.fixtures.http import served
 
 PROXIES = [parse_network("10.0.0.0/8"), parse_network("fd00::/8")]
@@ -49,7 +49,7 @@ def ask(headers: Mapping[str, str], *, peer: str = "10.0.0.1") -> httpx.Response
         async with httpx.AsyncClient(transport=transport, base_url="http://archive.example") as client:
             return await client.get("/seen", headers=headers)
 
-    return asyncio.run(answer())
+    return run_in_loop(answer)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_quoted_text_that_does_not_end_is_looked_at_once() -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://archive.example") as client:
             return await client.get("/", headers={"Forwarded": 'for="' + '\\"' * 1_000_000})
 
-    assert asyncio.run(ask_it()).status_code == 400
+    assert run_in_loop(ask_it).status_code == 400
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import subprocess
@@ -37,6 +36,7 @@ from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
 from dcm4py_leading.web.login.doorkeeper import BY_ITSELF, LoginDoorkeeper, Users
 from dcm4py_leading.web.login.endpoints import login_routes, own_page
 from tests.fixtures.directory import BASE_DN, DirectoryServer
+from tests.fixtures.event_loop import run_in_loop
 from tests.fixtures.http import served
 from tests.fixtures.slapd import Slapd
 from tests.fixtures.users import PASSWORDS, USERS, dn_of, source_of
@@ -229,8 +229,7 @@ def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
             under_the_other_name = await client.get("/viewer", headers={"Cookie": f"dcm4py={session_id}"})
             return answer.headers["set-cookie"], right.status_code, under_the_other_name.status_code
 
-    with ThreadPoolExecutor(1) as thread:  # this one may be a browser's, with an event loop that runs
-        cookie, right, under_the_other_name = thread.submit(lambda: asyncio.run(cookies())).result()
+    cookie, right, under_the_other_name = run_in_loop(cookies)
     assert re.fullmatch(r"__Host-dcm4py=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", cookie)
     assert (right, under_the_other_name) == (200, 401)
 
