@@ -40,7 +40,7 @@ class Failures:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             LOG.debug("HTTP: the client is gone before its request was whole")
-        except Exception:
+        except Exception:  # whatever it was is a bug: the one place where HTTP catches all, as the log is told
             if is_begun:
                 raise  # uvicorn logs it, and ends the connection, so that nobody takes a part for the whole
             LOG.exception("HTTP: %s of %s failed", scope["method"], _endpoint(scope))

@@ -177,7 +177,7 @@ def _write(path: Path, users: Mapping[str, User]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
                 new.replace(path)
-            except BaseException:
+            except BaseException:  # cleans up and raises on, whatever it was
                 new.unlink(missing_ok=True)
                 raise
     except OSError as err:
