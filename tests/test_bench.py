@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -120,6 +119,14 @@ def test_every_target_is_told_with_its_verdict() -> None:
     assert [target.name for target in TARGETS if target.name not in text] == []
 
 
+def test_another_revision_is_compared_round_by_round() -> None:
+    found = a_run(
+        *(sample("get_B", "ours", number, seconds) for number, seconds in enumerate((2.0, 6.0, 3.0), 1)),
+        *(sample("get_B", "before", number, seconds) for number, seconds in enumerate((4.0, 4.0, 4.0), 1)),
+    )
+    assert "C-GET B    3       1.00      1.00 to 1.00   0.75       0.50 to 1.50" in report.as_text(found)
+
+
 def test_a_failed_check_is_told_and_none_at_all_is_a_failure() -> None:
     found = a_run()
     assert found.passed
@@ -154,7 +161,10 @@ def test_groups_are_measured_in_their_own_order() -> None:
     assert parse(["--only", "store,move"]).only == ("move", "store")
 
 
-@pytest.mark.parametrize("wrong", (["--only", "fly"], ["--scale", "0"], ["--scale", "2"], ["--rounds", "0"]))
+@pytest.mark.parametrize(
+    "wrong",
+    (["--only", "fly"], ["--scale", "0"], ["--scale", "2"], ["--rounds", "0"], ["--against", "HEAD", "--only", "web"]),
+)
 def test_wrong_options_are_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(wrong)
@@ -201,14 +211,37 @@ def test_a_failed_operation_fails_the_run_and_the_others_go_on() -> None:
 
 
 @pytest.mark.peers
+def test_another_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
+    _require_peers()
+    found = _bench(tmp_path, "--against", "HEAD", "--only", "echo,find,move,get,store")
+    assert {one.contender for one in found.samples} == {"ours", "before"}
+    assert {(one.operation, one.contender) for one in found.samples} >= {("get_A", "before"), ("store_B", "before")}
+    assert found.settings["before"] == "HEAD"
+
+
+@pytest.mark.peers
 def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
+    _require_peers()
+    found = _bench(tmp_path, "--only", ",".join(GROUPS), "--large", "1")
+    measured = {(one.operation, one.contender) for one in found.samples}
+    assert measured >= {(target.operation, name) for target in TARGETS for name in ("ours", *target.against)}
+    assert measured >= {(page, "ours") for page in PAGES}
+    assert {(peak.operation, peak.contender) for peak in found.memory} >= {("move_L", "ours"), ("move_A", "orthanc")}
+    assert found.machine["Orthanc"]
+
+
+def _require_peers() -> None:
     for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc"), ("slapd", "slapd")):
         require(find_program(name) is not None, f"{name} (Debian package {package})")
-    stores, run = tmp_path / "stores", tmp_path / "run.json"
+
+
+def _bench(directory: Path, *options: str) -> Results:
+    """One round of a run with a handful of objects, which left nothing where its stores were."""
+    stores, run = directory / "stores", directory / "run.json"
     stores.mkdir()
-    options = ["--quick", "--only", ",".join(GROUPS), "--rounds", "1", "--scale", "0.001", "--large", "1"]
+    small = ("--quick", "--rounds", "1", "--scale", "0.001")
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.benchmark", *options, "--dir", str(stores), "--json", str(run)],
+        [sys.executable, "-m", "scripts.benchmark", *small, *options, "--dir", str(stores), "--json", str(run)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -218,11 +251,7 @@ def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found = results.from_json(run.read_text())
+    found = results.read(run)
     assert [check for check in found.checks if not check.passed] == []
-    measured = {(one.operation, one.contender) for one in found.samples}
-    assert measured >= {(target.operation, name) for target in TARGETS for name in ("ours", *target.against)}
-    assert measured >= {(page, "ours") for page in PAGES}
-    assert {(peak.operation, peak.contender) for peak in found.memory} >= {("move_L", "ours"), ("move_A", "orthanc")}
-    assert json.loads(run.read_text())["machine"]["Orthanc"]
     assert list(stores.iterdir()) == []
+    return found

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from scripts.benchmark import machine, report, results, tools
-from scripts.benchmark.archives import DCMQRSCP_STUDIES
+from scripts.benchmark.archives import DCMQRSCP_STUDIES, checked_out
 from scripts.benchmark.checks import check_finds, check_large, check_proxied, check_retrieves
 from scripts.benchmark.operations import (
     APART,
     GROUPS,
+    NOT_AGAINST,
     NOT_QUICK,
     SHARES,
     Effort,
@@ -71,6 +72,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--large", type=_positive, metavar="MIB", help="the large object; default 2048, --quick 256")
     parser.add_argument("--workers", type=_positive, help="worker processes of ours; default as serve has it")
+    parser.add_argument(
+        "--against",
+        metavar="REVISION",
+        help=f"ours beside ours of that Git revision, instead of the others; without {' and '.join(NOT_AGAINST)}",
+    )
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the stores are made, and removed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the targets as SVG")
@@ -79,7 +85,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--from", dest="results", type=Path, metavar="JSON", help="measure nothing; tell of this run")
     options = parser.parse_args(arguments)
-    options.only = options.only or tuple(group for group in GROUPS if group not in NOT_QUICK or not options.quick)
+    left_out = (*(NOT_QUICK if options.quick else ()), *(NOT_AGAINST if options.against else ()))
+    options.only = options.only or tuple(group for group in GROUPS if group not in left_out)
+    if options.against and (others := set(options.only).intersection(NOT_AGAINST)):
+        parser.error(f"--against does not measure {', '.join(sorted(others))}")
     return options
 
 
@@ -109,6 +118,7 @@ def run(options: argparse.Namespace) -> Results:
                 large_bytes=large_bytes,
                 workers=options.workers,
                 has_proxy="proxy" in groups,
+                before=None if options.against is None else checked_out(options.against, directory / "revision"),
                 say=say,
             ) as scene:
                 found.settings = _settings(scene, options, rounds)
@@ -180,6 +190,7 @@ def _settings(scene: Scene, options: argparse.Namespace, rounds: int) -> Mapping
         "large object": f"{large.total_bytes / 2**20:,.0f} MiB",
         "rounds": f"{rounds} after a warm-up, contenders in turn{', fewer where --quick ran short' * options.quick}",
         "workers of ours": workers,
+        **({} if options.against is None else {"before": options.against}),
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scripts.benchmark import records
-from scripts.benchmark.process import BenchmarkError, Server, program
+from scripts.benchmark.process import BenchmarkError, Server, program, run
 from scripts.benchmark.wire import MAX_PDU_LENGTH, WireError, echo
 from tests.fixtures.ports import free_port, free_ports
 
@@ -68,8 +68,11 @@ class Ours:
         destinations: Sequence[Destination],
         is_leading_asked: bool,
         workers: int | None = None,
+        source: Path = ROOT,
     ) -> None:
+        """``source`` is the checkout whose service runs."""
         self._directory = directory
+        self._source = source
         self.data_directory = directory / "data"
         self.data_directory.mkdir(parents=True)
         self.port, self._http_port = free_ports(2)
@@ -94,7 +97,9 @@ class Ours:
 
     def start(self) -> None:
         log = self._directory / "service.log"
-        self._server = Server(self._command, log=log, serves=lambda: answers(self.port, self.ae_title), cwd=ROOT)
+        self._server = Server(
+            self._command, log=log, serves=lambda: answers(self.port, self.ae_title), cwd=self._source
+        )
 
     def stop(self) -> None:
         self._server.stop(grace_seconds=30)
@@ -222,6 +227,18 @@ class Sink:
 
     def stop(self) -> None:
         self._server.stop()
+
+
+def checked_out(revision: str, directory: Path) -> Path:
+    """The project as it was at a Git revision, below ``directory``. Raises BenchmarkError."""
+    directory.mkdir()
+    archive = directory.with_suffix(".tar")
+    for command in (
+        ("git", "-C", str(ROOT), "archive", "--output", str(archive), revision),
+        ("tar", "-C", str(directory), "-xf", str(archive)),
+    ):
+        run(command)
+    return directory
 
 
 def serve_command(

@@ -18,7 +18,7 @@ from scripts.benchmark import tools
 from scripts.benchmark.data import EXPLICIT_VR_LITTLE_ENDIAN, MANY, Study, digest
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check
-from scripts.benchmark.scene import CONTENDERS, OURS, PACS, UNCOERCED, Scene
+from scripts.benchmark.scene import COERCED, OURS, PACS, UNCOERCED, Scene
 from scripts.benchmark.wire import WireError, find
 
 STUDY_KEYS = {
@@ -50,7 +50,7 @@ def find_many(scene: Scene, contender: str) -> list[bytes]:
 
 def check_finds(scene: Scene) -> Iterable[Check]:
     """Every contender answers with every study; ours with the leading archive's values, the others with their own."""
-    for contender in CONTENDERS:
+    for contender in scene.contenders:
         many = scene.many_of(contender)
         yield _check(f"find {len(many)} studies, {contender}", partial(_found, scene, contender, many))
         yield _check(f"find one study, {contender}", partial(_found_one, scene, contender, many[0]))
@@ -61,9 +61,9 @@ def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
 
     Of the peers it is only counted what they deliver.
     """
-    for contender in CONTENDERS:
+    for contender in scene.contenders:
         for study in (scene.data.a, scene.data.b):
-            if move and (contender == OURS or not get):
+            if move and (contender in COERCED or not get):
                 yield _check(f"move {study.label}, {contender}", partial(_moved, scene, contender, study))
             if get:
                 yield _check(f"get {study.label}, {contender}", partial(_got, scene, contender, study))
@@ -116,12 +116,12 @@ def _check(name: str, wrong: Callable[[], str]) -> Check:
 
 
 def _found(scene: Scene, contender: str, studies: Sequence[Study]) -> str:
-    return _wrong_answers(find_many(scene, contender), studies, is_coerced=contender == OURS)
+    return _wrong_answers(find_many(scene, contender), studies, is_coerced=contender in COERCED)
 
 
 def _found_one(scene: Scene, contender: str, study: Study) -> str:
     answers = find_study(scene, contender, study.study_uid)
-    return _wrong_answers(answers, (study,), is_coerced=contender == OURS)
+    return _wrong_answers(answers, (study,), is_coerced=contender in COERCED)
 
 
 def _moved(scene: Scene, contender: str, study: Study) -> str:
@@ -137,8 +137,8 @@ def _got(scene: Scene, contender: str, study: Study) -> str:
 
 
 def _wrong_delivery(directory: Path, contender: str, study: Study) -> str:
-    if contender in (OURS, UNCOERCED):
-        return _wrong_objects(directory, study, is_coerced=contender == OURS)
+    if contender in (*COERCED, UNCOERCED):
+        return _wrong_objects(directory, study, is_coerced=contender in COERCED)
     count = len(list(directory.iterdir()))
     return "" if count == study.objects else f"{count} of {study.objects} objects"
 

@@ -17,12 +17,14 @@ from scripts.benchmark.proc import PeakMemory as Looking
 from scripts.benchmark.proc import cpu_seconds
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check, PeakMemory, Results, Sample
-from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, PACS, Scene
+from scripts.benchmark.scene import COERCED, DCMQRSCP, OURS, PACS, UNCOERCED, Scene
 from scripts.benchmark.wire import WireError, echo
 
 GROUPS = ("echo", "find", "move", "get", "proxy", "nagle", "memory", "store", "web")
 APART = ("web",)
 """Groups that need neither studies nor the other archives."""
+NOT_AGAINST = ("proxy", "web")
+"""Groups that are not measured against another revision."""
 NOT_QUICK = ("proxy", "web")
 """Groups that ``--quick`` leaves out unless they are named."""
 SHARES = {"echo": 1, "find": 2, "move": 4, "get": 4, "proxy": 4, "nagle": 4, "memory": 3, "store": 8}
@@ -69,14 +71,15 @@ def operations(group: str, scene: Scene, effort: Effort, results: Results) -> It
         case "nagle":
             yield Operation(
                 name="nagle_A",
-                contenders=(OURS, DCMQRSCP, ORTHANC),
+                contenders=_all_but_uncoerced(scene),
                 measure=lambda c: _move_as_shipped(scene, c),
                 has_warm_up=False,
             )
         case "store":
-            yield _store(scene, a, (OURS, DCMQRSCP, ORTHANC), results)
+            storing = _all_but_uncoerced(scene)
+            yield _store(scene, a, storing, results)
             # dcmqrscp needs many seconds for this, and there is no target against it.
-            yield _store(scene, b, (OURS, ORTHANC) if effort.is_quick else (OURS, DCMQRSCP, ORTHANC), results)
+            yield _store(scene, b, [c for c in storing if c != DCMQRSCP or not effort.is_quick], results)
 
 
 def measure(
@@ -110,12 +113,17 @@ def measure(
         lasted = time.monotonic() - began
 
 
+def _all_but_uncoerced(scene: Scene) -> Sequence[str]:
+    return [contender for contender in scene.contenders if contender != UNCOERCED]
+
+
 def warm(scene: Scene) -> None:
     """Let every worker of ours ask the leading archive for every study, as far as chance allows."""
-    for _ in range(4 * (scene.workers or 1)):
-        find_many(scene, OURS)
-        for study in (scene.data.a, scene.data.b):
-            find_study(scene, OURS, study.study_uid)
+    for contender in set(COERCED).intersection(scene.contenders):
+        for _ in range(4 * (scene.workers or 1)):
+            find_many(scene, contender)
+            for study in (scene.data.a, scene.data.b):
+                find_study(scene, contender, study.study_uid)
 
 
 def measure_memory(scene: Scene, results: Results) -> None:
@@ -137,7 +145,7 @@ def measure_memory(scene: Scene, results: Results) -> None:
             )
         )
 
-    for contender in CONTENDERS:
+    for contender in scene.contenders:
         for study in (scene.data.a, scene.data.b):
             archive = scene.peer(contender, study)
             keys = tools.study_keys(study.study_uid)
@@ -168,7 +176,7 @@ def _repeated(
             objects=len(scene.many_of(contender)) if name == "find_many" else rows,
         )
 
-    return Operation(name=name, contenders=CONTENDERS, measure=measured)
+    return Operation(name=name, contenders=scene.contenders, measure=measured)
 
 
 def _echo(scene: Scene, contender: str, number: int) -> None:
@@ -185,7 +193,7 @@ def _retrieve(name: str, scene: Scene, study: Study, do: Callable[[Scene, Peer, 
     def measured(contender: str) -> Sample:
         return _timed(name, contender, scene.peer(contender, study), study, lambda a: do(scene, a, study))
 
-    return Operation(name=name, contenders=CONTENDERS, measure=measured)
+    return Operation(name=name, contenders=scene.contenders, measure=measured)
 
 
 def _proxied(scene: Scene, pacs: str, study: Study, effort: Effort) -> Operation:
@@ -211,7 +219,7 @@ def _get(scene: Scene, archive: Peer, study: Study) -> float:
 def _move_as_shipped(scene: Scene, contender: str) -> Sample:
     """Ours sends the study, the others its first series: at 40 ms an object that is long enough."""
     study, archive, sink = scene.data.a, scene.archives[contender], scene.sink_as_shipped
-    if contender == OURS:
+    if contender in COERCED:
         keys = tools.study_keys(study.study_uid)
         return _timed("nagle_A", contender, archive, study, lambda a: tools.move(a, sink, keys))
     keys = tools.series_keys(study.study_uid, study.series_uids[0])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from scripts.benchmark.results import Results, Sample
-from scripts.benchmark.scene import CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
+from scripts.benchmark.scene import BEFORE, CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
 from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
 from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
 
-_NAMES = {OURS: "ours", UNCOERCED: "ours, no rule", DCMQRSCP: "dcmqrscp", ORTHANC: "Orthanc"}
+_NAMES = {OURS: "ours", BEFORE: "ours, before", UNCOERCED: "ours, no rule", DCMQRSCP: "dcmqrscp", ORTHANC: "Orthanc"}
 _OPERATIONS = {
     "move_A": "C-MOVE A",
     "move_B": "C-MOVE B",
@@ -54,7 +55,14 @@ class Table:
 
 def tables(results: Results) -> Iterator[Table]:
     """Every table that has rows."""
-    every = (_targets(results), _transfers(results), _queries(results), _pages(results), _memory(results))
+    every = (
+        _targets(results),
+        _against(results),
+        _transfers(results),
+        _queries(results),
+        _pages(results),
+        _memory(results),
+    )
     yield from (table for table in every if table.rows)
 
 
@@ -114,6 +122,32 @@ def _targets(results: Results) -> Table:
     return Table(
         title="Targets: ours, every object coerced, against the faster peer, or against ours without a rule",
         header=("what", "of", "against", "reached", "in the rounds", "target", ""),
+        rows=rows,
+    )
+
+
+def _against(results: Results) -> Table:
+    """Ours beside ours of another revision: medians of the ratios of the rounds."""
+    rows = []
+    for operation in _OPERATIONS:
+        ours, before = (
+            sorted(of(results.samples, operation, contender), key=lambda sample: sample.round)
+            for contender in (OURS, BEFORE)
+        )
+        if ours and before:
+            row = [_OPERATIONS[operation], f"{len(ours)}"]
+            for value in (attrgetter("cpu_seconds"), attrgetter("seconds")):
+                now, then = ([value(sample) for sample in samples] for samples in (ours, before))
+                rounds = sorted(one / other for one, other in zip(now, then, strict=False) if other)
+                row += (
+                    [f"{statistics.median(rounds):.2f}", f"{rounds[0]:.2f} to {rounds[-1]:.2f}"]
+                    if rounds
+                    else ["too short", ""]
+                )
+            rows.append(row)
+    return Table(
+        title="Ours against ours of the other revision; below 1 is better now",
+        header=("operation", "rounds", "CPU time", "in the rounds", "wall time", "in the rounds"),
         rows=rows,
     )
 
@@ -214,7 +248,7 @@ def _memory(results: Results) -> Table:
 
 def _measured(results: Results) -> Iterator[tuple[str, str, list[Sample]]]:
     for operation in _OPERATIONS:
-        for contender in CONTENDERS:
+        for contender in (*CONTENDERS, BEFORE):
             if samples := of(results.samples, operation, contender):
                 yield operation, contender, samples
 

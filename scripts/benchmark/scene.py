@@ -11,15 +11,18 @@ from functools import partial
 from pathlib import Path
 
 from scripts.benchmark import tools
-from scripts.benchmark.archives import DCMQRSCP_STUDIES, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
+from scripts.benchmark.archives import DCMQRSCP_STUDIES, ROOT, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
 from scripts.benchmark.data import Data, Study, generate
 from scripts.benchmark.proxy import Proxy, proxy_titles
 from tests.fixtures.ports import free_port
 
 OURS, UNCOERCED, DCMQRSCP, ORTHANC = "ours", "uncoerced", "dcmqrscp", "orthanc"
+BEFORE = "before"
+"""Ours of another revision, every object coerced too."""
 PACS = (DCMQRSCP, ORTHANC)
 """Those before which this service stands as a proxy."""
 CONTENDERS = (OURS, UNCOERCED, DCMQRSCP, ORTHANC)
+COERCED = (OURS, BEFORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,13 @@ class Scene:
     proxies: tuple[Destination, ...]
     """Our AEs in front of each archive of the others."""
     proxy: Proxy | None = None
+    before: Path | None = None
+    """Checkout of the revision that ours is measured against, instead of the others."""
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """All whose retrieves and queries are measured."""
+        return CONTENDERS if self.before is None else COERCED
 
     def many_of(self, contender: str) -> tuple[Study, ...]:
         """The studies C that this contender has."""
@@ -88,8 +98,9 @@ class Scene:
             directory,
             leading=self.leading,
             destinations=destinations,
-            is_leading_asked=contender == OURS,
+            is_leading_asked=contender in COERCED,
             workers=self.workers,
+            source=self.before if contender == BEFORE and self.before is not None else ROOT,
         )
 
 
@@ -101,11 +112,12 @@ def prepared(
     large_bytes: int,
     workers: int | None,
     has_proxy: bool,
+    before: Path | None,
     say: Callable[[str], None],
 ) -> Iterator[Scene]:
     """Everything running and loaded below ``directory``, until the block ends. Raises BenchmarkError.
 
-    ``has_proxy``: one of ours in front of the others, too.
+    ``has_proxy``: one of ours in front of the others, too. ``before``: see `Scene`.
     """
     say("generating the studies")
     source = directory / "source"
@@ -129,28 +141,32 @@ def prepared(
             leading=Destination(ae_title=leading.ae_title, port=leading.port),
             workers=workers,
             proxies=proxy_titles(free_port(), 3),
+            before=before,
         )
-        archives.update({contender: scene.make(contender, directory / contender) for contender in CONTENDERS})
+        archives.update({contender: scene.make(contender, directory / contender) for contender in scene.contenders})
         start(leading)
         start(Sink(scene.sink, log=directory / "sink.log", is_as_shipped=False))
         start(Sink(scene.sink_as_shipped, log=directory / "shipped.log", is_as_shipped=True))
-        say("loading the leading archive, ours, dcmqrscp and Orthanc")
-        ours, uncoerced = archives[OURS], archives[UNCOERCED]
-        assert isinstance(ours, Ours) and isinstance(uncoerced, Ours)
+        say("loading the leading archive and the others")
+        ours = archives[OURS]
         ours.start()
         try:
-            for contender in (DCMQRSCP, ORTHANC):
+            loading = [contender for contender in scene.contenders if contender != UNCOERCED]
+            for contender in loading[1:]:
                 start(archives[contender])
             with ThreadPoolExecutor(4) as pool:
                 led = pool.submit(tools.store, leading, sorted(data.leading_directory.iterdir()))
-                loaded = pool.map(partial(_load, scene), (OURS, DCMQRSCP, ORTHANC))
+                loaded = pool.map(partial(_load, scene), loading)
             led.result()
             list(loaded)
         finally:
             ours.stop()
-        uncoerced.take(ours)
+        if UNCOERCED in scene.contenders:
+            uncoerced = archives[UNCOERCED]
+            assert isinstance(ours, Ours) and isinstance(uncoerced, Ours)
+            uncoerced.take(ours)
+            start(uncoerced)
         start(ours)
-        start(uncoerced)
         if not has_proxy:
             yield scene
         else:
