@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.compose import Site, check, in_force, leading_settings, listening_connections, use_data_directory
 from dcm4py_leading.config.remote import RemoteAEResolver
@@ -25,7 +27,6 @@ from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Node
-from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.explain import (
     AnswerFromFile,
     Basis,
@@ -35,11 +36,8 @@ from dcm4py_leading.service.explain import (
     read_file,
 )
 from dcm4py_leading.service.monitor.associations import OpenAssociation
-from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
-from dcm4py_leading.service.sending.export import Export, ExportOutcome
-from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 
@@ -75,7 +73,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
         return explain(ds, wanted, replace(basis, leading=lookup))
 
 
-class Service:
+class Service(Calls):
     """The running service in this process alone. `reload` may be called from any thread."""
 
     def __init__(
@@ -177,18 +175,6 @@ class Service:
         """Abort an association (see `web.rest.associations.Associations`)."""
         return self._node.abort_association(serial_number)
 
-    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
-        return self._node.echo(ae_title, remote_ae_title, address=address)
-
-    def edit(self, edit: Edit) -> None:
-        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
-        self._node.edit(edit)
-
-    def export(self, wanted: Export) -> ExportOutcome:
-        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
-        return self._node.export(wanted)
-
     def measure(self) -> Measured:
         """Measurements of this process (see `web.own.metrics.Metered`)."""
         measured = self.configuration.measured(self._node.measure())
@@ -202,9 +188,13 @@ class Service:
         """Drop answers from the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._node.drop_answers(study_instance_uid)
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """Explain a coercion (see `web.own.explain.Explainer`)."""
-        return self._node.explain(study_instance_uid, parameters, is_asking=is_asking)
+    def call(self, call: Call[Q, A], question: Q) -> A:
+        """The answer of this process (see `calls.call.Caller`)."""
+        return self._node.call(call, question)
+
+    def call_each(self, call: Call[Q, A], question: Q) -> list[A]:
+        """The answer of this process, which is the only one."""
+        return [self.call(call, question)]
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

@@ -6,12 +6,14 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.calls.call import A, Call, Here, Json, Q
+from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.compose import (
     Checked,
     Site,
@@ -24,27 +26,16 @@ from dcm4py_leading.compose import (
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
-from dcm4py_leading.dicom.scu_echo import echo
-from dcm4py_leading.dicom.scu_export import export
-from dcm4py_leading.errors import ConfigInvalid
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
-from dcm4py_leading.model.device import Connection, Device, RemoteAE
-from dcm4py_leading.model.values import UID, AETitle
+from dcm4py_leading.model.device import Connection, Device
+from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.editing.edit import Edit, make_edit
-from dcm4py_leading.service.explain import (
-    explain_study,
-    parse_wanted,
-)
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.monitor.associations import OpenAssociation
-from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
-from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.spool import Spool
-from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
@@ -138,18 +129,6 @@ class Node:
         """Where this process accepts associations, or should."""
         return listeners_of(self.snapshot.device, self._listeners.bound)
 
-    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """Send a C-ECHO (see `web.rest.echo.Echoing`)."""
-        with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
-            local = runtime.device.application_entity(ae_title)
-            if local is None or not local.installed:
-                raise UnknownAE(f"AE {ae_title} is none of device {runtime.device.device_name}")
-            try:
-                remote = _remote_ae(runtime, remote_ae_title, address)
-            except ConfigInvalid as err:
-                return EchoOutcome(result=EchoResult.INCOMPATIBLE, error=str(err))
-            return echo(local, remote)
-
     def _runtime(self, checked: Checked, storages: Mapping[str, Storage]) -> Runtime:
         return build_runtime(
             checked,
@@ -204,20 +183,20 @@ class Node:
         LOG.info("leading cache: dropped %d answers, study=%s", count, study)
         return count
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """Explain a coercion (see `web.own.explain.Explainer`)."""
-        with self._holder.lease() as runtime:
-            return Told.of(explain_study(runtime, study_instance_uid, parse_wanted(parameters), is_asking=is_asking))
+    def call(self, call: Call[Q, A], question: Q) -> A:
+        """The answer of this process (see `calls.call.Caller`)."""
+        with self._here() as here:
+            return call.do(here, question)
 
-    def edit(self, edit: Edit) -> None:
-        """Edit a patient or a study (see `web.rest.archive.edit.Editing`)."""
-        with self._holder.lease() as runtime:
-            make_edit(runtime, edit, now=datetime.now())
+    def answer(self, name: str, question: Json) -> Json:
+        """Answer the call of that name, which another process puts."""
+        with self._here() as here:
+            return CALLS[name].answered(here, question)
 
-    def export(self, wanted: Export) -> ExportOutcome:
-        """Send stored objects (see `web.rest.archive.export.Exporting`)."""
+    @contextmanager
+    def _here(self) -> Iterator[Here]:
         with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
-            return export(runtime, wanted)
+            yield Here(runtime=runtime)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
@@ -230,23 +209,6 @@ class Node:
         if self._proxy_cache is not None:
             self._proxy_cache.close()
         self._index.close()
-
-
-def _remote_ae(runtime: Runtime, title: str, address: tuple[str, int] | None) -> RemoteAE:
-    """The AE as the directory has it, or as it is to be called. Raises UnknownAE, ConfigError."""
-    try:
-        ae_title = AETitle(title)
-    except ValueError as err:
-        raise UnknownAE(f"AE title of the peer: {err}") from err
-    if address is not None:
-        host, port = address
-        return RemoteAE(
-            dn="", ae_title=ae_title, device_name="", connections=(Connection(dn="", hostname=host, port=port),)
-        )
-    remote = runtime.resolve(ae_title)
-    if remote is None:
-        raise UnknownAE(f"AE {ae_title} is not in the directory")
-    return remote
 
 
 class Change:

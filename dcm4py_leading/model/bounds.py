@@ -450,3 +450,18 @@ SHOWN_AE_TITLES: Final = 20
 """AE titles that are told as matching a condition.
 
 Beyond: only how many more there are."""
+
+JOBS_AT_ONCE: Final = 4
+"""Jobs that run at once: sending of studies, comparisons with a leading archive.
+
+Beyond: another one is refused until one has ended."""
+
+JOBS_REMEMBERED: Final = 100
+"""Jobs that are remembered, those that run included.
+
+Beyond: the oldest that has ended is forgotten."""
+
+JOB_PROBLEMS: Final = 100
+"""Problems of one job that are told.
+
+Beyond: they count only."""

@@ -36,6 +36,7 @@ from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_r
 from dcm4py_leading.web.own.log_reference import log_reference_route
 from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
+from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
@@ -172,8 +173,7 @@ def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute
         configured.editor,
         control,
         own_device=configured.device_name,
-        looking=_room("the pages"),
-        changing=_room("changes by the pages", threads=1),
+        rooms=Rooms(looking=_room("the pages"), changing=_room("changes by the pages", threads=1)),
         switching=_room("start and stop by the pages", threads=1),
     )
 

@@ -1,4 +1,4 @@
-"""Associations and echoes between supervisor and worker, as JSON values and back."""
+"""Associations between supervisor and worker, as JSON values and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
-from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.workers.control import Json
 
 
@@ -41,24 +40,6 @@ def association_from_json(value: Json) -> OpenAssociation:
         performed=_counts_from_json(value["performed"]),
         invoked=_counts_from_json(value["invoked"]),
         study=value["study"],
-    )
-
-
-def echo_to_json(outcome: EchoOutcome) -> Json:
-    """JSON of the outcome of a C-ECHO."""
-    times = [outcome.connection_ms, outcome.echo_ms, outcome.release_ms]
-    return {"result": int(outcome.result), "ms": times, "error": outcome.error}
-
-
-def echo_from_json(value: Json) -> EchoOutcome:
-    """Outcome out of what `echo_to_json` made."""
-    connection_ms, echo_ms, release_ms = value["ms"]
-    return EchoOutcome(
-        result=EchoResult(value["result"]),
-        connection_ms=connection_ms,
-        echo_ms=echo_ms,
-        release_ms=release_ms,
-        error=value["error"],
     )
 
 

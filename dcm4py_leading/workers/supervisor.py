@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
+from typing import Any
 
 from dcm4py_leading import log
+from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, use_data_directory
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
@@ -23,34 +26,26 @@ from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
-from dcm4py_leading.model.bounds import ECHO_SECONDS, EXPORT_SECONDS
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.associations import OpenAssociation
-from dcm4py_leading.service.monitor.echo import EchoOutcome
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
-from dcm4py_leading.service.sending.export import Export, ExportOutcome, to_json
-from dcm4py_leading.web.own.explain import Told
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
-from dcm4py_leading.workers.monitor_forms import association_from_json, echo_from_json
+from dcm4py_leading.workers.monitor_forms import association_from_json
 from dcm4py_leading.workers.passing_folder import PassingFolder
 from dcm4py_leading.workers.process import Shared, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
-_BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS, _EXPLAIN_SECONDS = 60.0, 60.0, 3.0, 60.0
-_ECHO_SECONDS = ECHO_SECONDS + 20.0
-_EDIT_SECONDS = 60.0
-"""The peer's name is looked up too."""
+_BEGIN_SECONDS, _PREPARE_SECONDS, _ANSWER_SECONDS = 60.0, 60.0, 3.0
 _STOP_SECONDS = 10.0
 """Time that a worker gets besides the time to drain."""
 
 
-class Supervisor:
+class Supervisor(Calls):
     """The running service with several workers. See `web.app.Control`; `reload` may be called from any thread."""
 
     def __init__(
@@ -279,12 +274,6 @@ class Supervisor:
         worker = self._workers[serial_number % len(self._workers)]
         return worker.is_serving and any(answer for _, answer in self._each([worker], Kind.ABORT, serial_number))
 
-    def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
-        """Send a C-ECHO (see `web.rest.echo.Echoing`), by the first worker that answers."""
-        return echo_from_json(
-            self._first(Kind.ECHO, {"aet": ae_title, "remote": remote_ae_title, "address": address}, _ECHO_SECONDS)
-        )
-
     def measure(self) -> Measured:
         """The sum over the workers that answer; open associations are those of all."""
         measured = self._measured()
@@ -330,28 +319,20 @@ class Supervisor:
             worker.kill()
         return sum(count for _, count in answers)
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """Explain a coercion (see `web.own.explain.Explainer`), by the first worker that answers."""
-        body = {"study": study_instance_uid, "parameters": dict(parameters), "isAsking": is_asking}
-        answer = self._first(Kind.EXPLAIN, body, _EXPLAIN_SECONDS)
-        return Told(as_json=answer["json"], as_text=answer["text"], has_failed=answer["hasFailed"])
-
-    def edit(self, edit: Edit) -> None:
-        """Edit a patient or a study (see `web.rest.archive.edit.Editing`), by the first worker that answers."""
-        self._first(Kind.EDIT, edit.to_json(), _EDIT_SECONDS)
-
-    def export(self, wanted: Export) -> ExportOutcome:
-        """Send stored objects (see `web.rest.archive.export.Exporting`), by the first worker that answers."""
-        return ExportOutcome(**self._first(Kind.EXPORT, to_json(wanted), EXPORT_SECONDS + _EDIT_SECONDS))
-
-    def _first(self, kind: Kind, body: Json, seconds: float) -> Json:
-        """The answer of the first worker that gives one. Raises what is wrong with the question, StatusError."""
+    def call(self, call: Call[Q, A], question: Q) -> A:
+        """The answer of the first worker that gives one (see `calls.call.Caller`)."""
+        body = _body(call, question)
         for worker in self._serving():
             try:
-                return _wait(_ask(worker, kind, body), seconds)
+                return call.answer.from_json(_wait(_ask(worker, Kind.CALL, body), call.seconds))
             except WorkerSilent as err:
-                LOG.warning("%s: %s", kind.value, err)
+                LOG.warning("%s: %s", call.name, err)
         raise StatusError("no worker answers")
+
+    def call_each(self, call: Call[Q, A], question: Q) -> list[A]:
+        """The answers of the workers that give one (see `calls.call.Caller`)."""
+        answers = self._each(self._serving(), Kind.CALL, _body(call, question))
+        return [call.answer.from_json(answer) for _, answer in answers]
 
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
@@ -370,6 +351,10 @@ class Supervisor:
 
 
 Answer = Callable[[float], Json]
+
+
+def _body(call: Call[Q, Any], question: Q) -> Json:
+    return {"name": call.name, "question": call.question.to_json(question)}
 
 
 def _ask(worker: WorkerProcess, kind: Kind, body: Json, descriptors: Sequence[int] = ()) -> Answer:

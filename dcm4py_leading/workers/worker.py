@@ -19,14 +19,12 @@ from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
-from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.forwards import Forwards
-from dcm4py_leading.service.sending.export import Export, to_json
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
 from dcm4py_leading.workers.handed import Handed
-from dcm4py_leading.workers.monitor_forms import association_to_json, echo_to_json
+from dcm4py_leading.workers.monitor_forms import association_to_json
 from dcm4py_leading.workers.passing import Passing
 from dcm4py_leading.workers.slots import Slots
 
@@ -90,13 +88,8 @@ class _Worker:
                 return studies_to_json(self._running.cached_studies())
             case Kind.DROP:
                 return self._running.drop_answers(None if body is None else UID(body))
-            case Kind.EXPLAIN:
-                told = self._running.explain(body["study"], body["parameters"], is_asking=body["isAsking"])
-                return {"json": told.as_json, "text": told.as_text, "hasFailed": told.has_failed}
-            case Kind.EDIT:
-                return self._running.edit(Edit.from_json(body))
-            case Kind.EXPORT:
-                return to_json(self._running.export(Export(**body)))
+            case Kind.CALL:
+                return self._running.answer(body["name"], body["question"])
             case Kind.LOOKED_UP:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:
@@ -105,8 +98,6 @@ class _Worker:
                 return [association_to_json(association) for association in self._running.associations()]
             case Kind.ABORT:
                 return self._running.abort_association(body)
-            case Kind.ECHO:
-                return self._echo(body)
             case Kind.PAUSE:
                 return self._pause(body)
             case Kind.RESUME:
@@ -164,13 +155,6 @@ class _Worker:
     def _next_number(self) -> int:
         with self._numbering:
             return self._serial_numbers.next_serial_number(self._slot)
-
-    def _echo(self, body: Json) -> Json:
-        address = body["address"]
-        outcome = self._running.echo(
-            body["aet"], body["remote"], address=None if address is None else (address[0], address[1])
-        )
-        return echo_to_json(outcome)
 
     def _check(self, recording: Recording) -> Checked:
         return check(replace(self._site, source=Replay(recording, self._site.source.describe())))

@@ -31,7 +31,7 @@ def only_retrieve(seed: Seed, *titles: str, ports: dict[str, int], **settings: s
 
 
 def explained(seed: Seed, parameters: dict[str, str]) -> Any:
-    return seed.service._node.explain(STUDY, parameters, is_asking=False).as_json
+    return seed.service.explain(STUDY, parameters, is_asking=False).as_json
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")

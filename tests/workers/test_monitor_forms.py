@@ -8,12 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
-from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.workers.monitor_forms import (
     association_from_json,
     association_to_json,
-    echo_from_json,
-    echo_to_json,
 )
 
 
@@ -33,10 +30,3 @@ def test_an_association_stays_the_same(study: str | None) -> None:
         study=study,
     )
     assert association_from_json(json.loads(json.dumps(association_to_json(association)))) == association
-
-
-@pytest.mark.parametrize("error", [None, "no"])
-@pytest.mark.parametrize("result", list(EchoResult))
-def test_an_echo_stays_the_same(result: EchoResult, error: str | None) -> None:
-    outcome = EchoOutcome(result=result, connection_ms=3, echo_ms=2, release_ms=1, error=error)
-    assert echo_from_json(json.loads(json.dumps(echo_to_json(outcome)))) == outcome

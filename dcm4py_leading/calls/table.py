@@ -1,0 +1,18 @@
+"""All calls: by name, as a worker finds them, and as methods of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.echoing import ECHO, Echoes
+from dcm4py_leading.calls.editing import EDIT, Edits
+from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
+from dcm4py_leading.calls.sending import EXPORT, Exports
+
+CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT)}
+
+
+class Calls(Echoes, Edits, Explanations, Exports):
+    """The services that any process with the archive does for the one that speaks HTTP."""

@@ -1,0 +1,89 @@
+"""Questions and answers of the calls come out of JSON as they went in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dcm4py_leading.calls import echoing, explaining
+from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.echoing import ECHO
+from dcm4py_leading.calls.editing import EDIT
+from dcm4py_leading.calls.explaining import EXPLAIN
+from dcm4py_leading.calls.sending import EXPORT
+from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.editing.edit import Edit
+from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
+from dcm4py_leading.service.sending.export import Export, ExportOutcome
+from dcm4py_leading.web.own.explain import Told
+
+STUDY = "1.2.826.0.1.3680043.2.1143.1"
+SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
+    (
+        ECHO,
+        [
+            echoing.Asked(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=None),
+            echoing.Asked(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=("pacs.example", 104)),
+        ],
+        [
+            EchoOutcome(result=result, connection_ms=3, echo_ms=2, release_ms=1, error=error)
+            for result in EchoResult
+            for error in (None, "no")
+        ],
+    ),
+    (
+        EDIT,
+        [
+            Edit(
+                ae_title="DCM4CHEE",
+                level=Level.STUDY,
+                identifier=STUDY,
+                attributes={"00081030": {"vr": "LO", "Value": ["Knee"]}},
+                reason="COERCE",
+                source_of_previous_values="RIS",
+                author="anna",
+            )
+        ],
+        [None],
+    ),
+    (
+        EXPLAIN,
+        [explaining.Asked(study_instance_uid=STUDY, parameters={"to": "STORESCP"}, is_asking=True)],
+        [Told(as_json={"steps": []}, as_text="no step", has_failed=True)],
+    ),
+    (
+        EXPORT,
+        [
+            Export(
+                ae_title="DCM4CHEE",
+                destination="STORESCP",
+                study_instance_uid=STUDY,
+                series_instance_uid=f"{STUDY}.1",
+                sop_instance_uid=f"{STUDY}.1.1",
+                author="anna",
+            )
+        ],
+        [ExportOutcome(), ExportOutcome(completed=3, warning=1, failed=2, error="refused")],
+    ),
+]
+"""For each call, questions and answers."""
+
+
+def test_every_call_is_tried() -> None:
+    assert {call.name for call, _, _ in SAMPLES} == set(CALLS)
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        pytest.param(form, value, id=f"{call.name}-{part}")
+        for call, questions, answers in SAMPLES
+        for part, form, values in (("question", call.question, questions), ("answer", call.answer, answers))
+        for value in values
+    ],
+)
+def test_a_value_stays_the_same(form: Any, value: Any) -> None:
+    assert form.from_json(json.loads(json.dumps(form.to_json(value)))) == value
