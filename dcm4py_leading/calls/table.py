@@ -7,12 +7,15 @@ from typing import Any
 
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.echoing import ECHO, Echoes
-from dcm4py_leading.calls.editing import EDIT, Edits
+from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import EXPORT, Exports
+from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
 
-CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT)}
+CALLS: Mapping[str, Call[Any, Any]] = {
+    call.name: call for call in (ECHO, EDIT, EDIT_FIELDS, AMEND, LED_AFTER, EXPLAIN, EXPORT, THREE_VALUES)
+}
 
 
-class Calls(Echoes, Edits, Explanations, Exports):
+class Calls(Echoes, Edits, Explanations, Exports, Comparisons):
     """The services that any process with the archive does for the one that speaks HTTP."""
