@@ -42,7 +42,7 @@ _BEFORE_UNDATED = Position(None, 2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a condition leaves: primary keys of patients or of studies, some of them perhaps twice."""
+    """Candidates that a condition leaves: primary keys of patients or of studies, some of them perhaps twice."""
 
     condition: Condition
     pks: Sequence[int]

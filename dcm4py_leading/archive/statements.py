@@ -293,7 +293,7 @@ def _any_of(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -
 
 
 def alternatives(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -> list[ColumnElement[bool]]:
-    """What the columns of a key must be: one of these."""
+    """Conditions on the columns of a key, of which one has to be fulfilled."""
     values = [matching.text for matching in any_of if isinstance(matching, Value)]
     found: list[ColumnElement[bool]] = [columns[0].in_(values)] if values else []
     for matching in any_of:
