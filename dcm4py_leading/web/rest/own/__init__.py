@@ -1,1 +1,1 @@
-"""Services of our own, below ``/dcm4py-leading``: what dcm4chee does not have."""
+"""Services that dcm4chee does not have, under a prefix of our own."""
