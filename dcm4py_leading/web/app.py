@@ -47,6 +47,8 @@ from dcm4py_leading.web.rest.control import Controlled, reload_operation, status
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.sending import Sending, send_operations
 
 
 class Control(
@@ -55,6 +57,7 @@ class Control(
     Echoing,
     Editing,
     Exporting,
+    Sending,
     Running,
     Healthy,
     Explainer,
@@ -149,6 +152,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("dimse"), [echo_operation(control)]),
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("exports"), export_operations(control)),
+        (_room("jobs"), [*job_operations(control), *send_operations(control)]),
     ]
 
 
