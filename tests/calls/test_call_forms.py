@@ -9,12 +9,14 @@ import pytest
 
 from dcm4py_leading.calls import echoing, explaining
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import EXPORT
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
@@ -22,6 +24,7 @@ from dcm4py_leading.web.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
+    (DELETE, [Deletion(ae_title="DCM4CHEE", study_instance_uid=STUDY, author="anna")], [None]),
     (
         ECHO,
         [
