@@ -1,4 +1,4 @@
-"""What is remembered of other archives about a study that is deleted here."""
+"""Traces that questions to other archives have left of a study: they are forgotten when it is deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcm4py_leading.model.values import UID
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Places where a process remembers it: answers of leading archives, the last known ones, what passed through."""
+    """Places of a process that have them: answers of leading archives, the last known ones, what passed through."""
 
     leading: LeadingLookup
     last_known: LastKnown
