@@ -28,7 +28,7 @@ from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Node
 from dcm4py_leading.service.explain import (
-    AnswerFromFile,
+    AssumedAnswer,
     Basis,
     Wanted,
     WrongQuestion,
@@ -67,7 +67,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
             open_until_told.callback(query.close)
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
         else:
-            query = AnswerFromFile(read_file(Path(leading)))
+            query = AssumedAnswer(read_file(Path(leading)))
         lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
         open_until_told.callback(lookup.close)
         return explain(ds, wanted, replace(basis, leading=lookup))

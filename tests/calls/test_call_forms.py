@@ -20,7 +20,7 @@ from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
-from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
