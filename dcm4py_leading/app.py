@@ -111,6 +111,7 @@ class Service(Calls):
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds
         self._listening = Listening(
@@ -123,6 +124,7 @@ class Service(Calls):
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
+        self.leading.history.start()
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -199,6 +201,7 @@ class Service(Calls):
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
         self._listening.end()
+        self.leading.history.stop()
         self.configuration.stop()
         self._node.stop(drain_seconds)
         self._data_directory.close()

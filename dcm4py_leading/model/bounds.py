@@ -465,3 +465,13 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+HISTORY_INTERVAL_SECONDS: Final = 60.0
+"""Time between two samples of how leading archives answer.
+
+Beyond: the next sample is taken."""
+
+HISTORY_INTERVALS: Final = 1440
+"""Samples that are remembered of how leading archives answer: those of 24 hours.
+
+Beyond: the oldest is forgotten."""

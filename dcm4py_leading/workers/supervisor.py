@@ -88,6 +88,7 @@ class Supervisor(Calls):
             forwards=Slots.create(workers),
             passing=self._passing.path,
         )
+        self.leading = self._configuration.leading_view(self.measure)
         self._drain_seconds = drain_seconds
         self._listening = Listening(
             self._configuration.changing, open_ports=self._open_ports, close_ports=self._close_ports, now=now
@@ -107,6 +108,7 @@ class Supervisor(Calls):
         in_force(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
+        self.leading.history.start()
 
     def _begin(self, worker: WorkerProcess) -> None:
         with self._configuration.changing:
@@ -337,6 +339,7 @@ class Supervisor(Calls):
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
         self._listening.end()
+        self.leading.history.stop()
         self._configuration.stop()
         for worker in self._workers:
             worker.stop(drain_seconds)
