@@ -205,6 +205,11 @@ EXPORT_SECONDS: Final = 3600.0
 
 Beyond: what is left counts as failed."""
 
+SENDING_SECONDS: Final = 86_400.0
+"""Sending of stored objects by a job.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456

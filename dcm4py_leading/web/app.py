@@ -48,6 +48,8 @@ from dcm4py_leading.web.rest.control import Controlled, reload_operation, status
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.sending import Sending, send_operations
 
 
 class Control(
@@ -57,6 +59,7 @@ class Control(
     Editing,
     Deleting,
     Exporting,
+    Sending,
     Running,
     Healthy,
     Explainer,
@@ -152,6 +155,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
+        (_room("jobs"), [*job_operations(control), *send_operations(control)]),
     ]
 
 
