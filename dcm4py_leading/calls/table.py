@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
@@ -17,6 +18,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
     for call in (
         CANCEL_SENDING,
         CHECK_EXPORT,
+        DELETE,
         ECHO,
         EDIT,
         EXPLAIN,
@@ -31,5 +33,12 @@ CALLS: Mapping[str, Call[Any, Any]] = {
 }
 
 
-class Calls(Echoes, Edits, Explanations, Exports, Studies):
+class Calls(
+    Deletions,
+    Echoes,
+    Edits,
+    Explanations,
+    Exports,
+    Studies,
+):
     """The services that any process with the archive does for the one that speaks HTTP."""

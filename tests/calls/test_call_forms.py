@@ -9,6 +9,7 @@ import pytest
 
 from dcm4py_leading.calls import echoing, explaining, sending
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
@@ -17,6 +18,7 @@ from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
@@ -45,6 +47,7 @@ SENT = ExportOutcome(
 ATTRIBUTES = {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}}
 FOUND = FoundStudy(study_instance_uid=STUDY, at="PACS", attributes=ATTRIBUTES, edited=("00100010", "00081030"))
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
+    (DELETE, [Deletion(ae_title="DCM4CHEE", study_instance_uid=STUDY, author="anna")], [None]),
     (
         ECHO,
         [
