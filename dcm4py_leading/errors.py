@@ -23,7 +23,7 @@ Named by who is at fault and who can act::
     |  |  +- TooMuchInflated     0xA700, a deflated one for which there is no room at present
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
-    +- EditRefused               an edit of what the archive keeps was not made
+    +- EditRefused               an edit of what the archive keeps, or a deletion, was not made
     +- DriftRefused              a comparison cannot be made as it was asked for
     +- DriftEnded                somebody has ended it
     +- DriftNotResumed           a comparison cannot go on from what its state file says
@@ -125,7 +125,7 @@ class DocumentInvalid(Dcm4pyError):
 
 
 class Refusal(enum.Enum):
-    """Reason why an edit of the archive is not made."""
+    """Reason why an edit of the archive, or a deletion, is not made."""
 
     WRONG = "wrong"
     """Impossible: what is wanted cannot be."""
@@ -133,10 +133,12 @@ class Refusal(enum.Enum):
     """There is no such AE, patient or study."""
     CONFLICT = "conflict"
     """It cannot be made as things are."""
+    FORBIDDEN = "forbidden"
+    """The configuration does not allow it."""
 
 
 class EditRefused(Dcm4pyError):
-    """An edit of what the archive keeps was not made."""
+    """An edit of what the archive keeps, or a deletion, was not made."""
 
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)

@@ -84,12 +84,6 @@ def association_id(value: str) -> Iterator[None]:
         _association.reset(token)
 
 
-class _AssociationFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.assoc = _association.get()
-        return True
-
-
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, and those that end a line or turn the direction of writing."""
 
@@ -109,6 +103,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record, of which nothing that a peer sent can pass for another line, or move a cursor."""
+        record.assoc = _association.get()
         text = super().format(record)
         if len(text) > LOG_RECORD_CHARACTERS:
             text = _cut(text, LOG_RECORD_CHARACTERS)
@@ -126,11 +121,11 @@ class _Formatter(logging.Formatter):
 
 def configure(level: str) -> None:
     """Send the log to stderr at ``level``. Warns at DEBUG, which may show the content of data sets."""
-    # Nothing that the line below tells; they cost a system call each.
+    # Nothing that the line below tells: "Optimization" in Python's logging HOWTO.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s assoc=%(assoc)s %(name)s: %(message)s"))
-    handler.addFilter(_AssociationFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

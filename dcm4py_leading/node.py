@@ -35,6 +35,7 @@ from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.service.sending.under_way import Sendings
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.own.metrics import Measured
 
@@ -68,6 +69,7 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
+        self._sendings = Sendings()
         self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = open_index(site.data_dir, may_upgrade=False)
@@ -195,8 +197,8 @@ class Node:
 
     @contextmanager
     def _here(self) -> Iterator[Here]:
-        with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
-            yield Here(runtime=runtime)
+        with self._holder.lease() as runtime, self._listeners.opened.awaited():
+            yield Here(runtime=runtime, sendings=self._sendings)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

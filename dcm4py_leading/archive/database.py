@@ -17,7 +17,7 @@ from dcm4py_leading.errors import IndexUnavailable
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "dcm4py_writes"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision of the tables."""
 
 

@@ -6,8 +6,8 @@ import hashlib
 import logging
 import mmap
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
@@ -110,6 +110,26 @@ class FileStorage:
         with self._errors():
             self._remove(self._inside(location.path))
 
+    def version(self, location: Location) -> str | None:
+        """Version of the file of an object (see `storage.Storage.version`)."""
+        if self.descriptor.read_only:
+            raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
+        with self._errors():
+            return _version(self._inside(location.path))
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete files durably, where they are of these versions (see `storage.Storage.delete_versions`)."""
+        directories: set[Path] = set()
+        with self._errors():
+            for path, version in versions:
+                file = self._inside(path)
+                if _version(file) == version:
+                    self._remove(file)
+                    directories.add(file.parent)
+            # Also where names reach the disk in order: whoever forgets the files may do it on another disk.
+            for directory in {next(path for path in (one, *one.parents) if path.is_dir()) for one in directories}:
+                _sync(directory)
+
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         for directory in path.parents:
@@ -148,13 +168,8 @@ class FileStorage:
 
         ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
         """
-        if not self._needs_directory_sync:
-            return
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._needs_directory_sync:
+            _sync(directory)
 
     def _inside(self, path: str) -> Path:
         """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
@@ -192,6 +207,9 @@ class IncomingFile:
         self._size = 0
         self._syncing = 0
         self._final: str | None = None
+        """Where the file has its place, as long as it is not kept."""
+        self._other: str | None = None
+        """Where there was a file already that is taken for this one."""
 
     def write(self, data: Buffer, /) -> None:
         """Append to the file (see `storage.Incoming.write`)."""
@@ -260,6 +278,7 @@ class IncomingFile:
             except (FileExistsError, NotADirectoryError) as err:
                 path = self._other_place(path, err)
                 if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    self._other = path
                     return path
                 continue
             self._final = path
@@ -285,7 +304,16 @@ class IncomingFile:
 
     def keep(self) -> None:
         """Keep the file (see `storage.Incoming.keep`)."""
+        if self._other is not None:
+            # That file may have been one of a deleted study, and deleted before the index had this object.
+            with self._storage._errors(), suppress(FileExistsError):
+                self._place_again(self._other)
         self._final = None
+
+    def _place_again(self, path: str) -> None:
+        self._storage._make_directories(self._storage._inside(path).parent)
+        os.link(self._temporary, f"{self._storage._root}/{path}")
+        os.fsync(self._file)
 
     def close(self) -> None:
         """Remove what is not kept."""
@@ -297,6 +325,22 @@ class IncomingFile:
             LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
         finally:
             os.close(self._file)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _version(file: Path) -> str | None:
+    """Moment of its last change: two files that have one place after the other were not written at the same."""
+    try:
+        return str(file.stat().st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def check_descriptor(descriptor: StorageDescriptor) -> None:

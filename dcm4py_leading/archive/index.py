@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
+from dcm4py_leading.archive.deleting.deletions import Deletions
 from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, edit_patient, edit_study
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.forms import Rows
@@ -93,6 +94,7 @@ class Index:
         self._database = database
         self._writer = Writer(database)
         self._keeper = Keeper({})
+        self.deletions = Deletions(database, self._writer)
 
     @classmethod
     def open(cls, url: str, *, may_upgrade: bool = True) -> Index:

@@ -167,6 +167,13 @@ class ProxyCache:
             self._remove(db, study.pk)
             self._removed += 1
 
+    def forget(self, study_instance_uid: str) -> None:
+        """Remove a study, whichever archive has sent it; one that is being sent goes after that."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT pk FROM study WHERE study_instance_uid = ?", (study_instance_uid,))
+            for (pk,) in rows.fetchall():
+                self._remove(db, pk)
+
     def counts(self) -> CacheCounts:
         """Counts of what is kept, and of what was done; without what cannot be told now."""
         size = studies = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -82,4 +83,18 @@ class Storage(Protocol):
 
     def delete(self, location: Location) -> None:
         """Remove a stored object; one that is gone already is no error. Raises StorageUnavailable."""
+        ...
+
+    def version(self, location: Location) -> str | None:
+        """Version of a stored object: tells it from another one that gets its place later; None where it is gone.
+
+        Raises StorageUnavailable where that cannot be told, or where objects cannot be deleted.
+        """
+        ...
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete durably what is at these paths, where it still is of the version beside the path.
+
+        Nobody else deletes from these paths meanwhile. Raises StorageUnavailable.
+        """
         ...

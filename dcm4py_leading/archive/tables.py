@@ -1,4 +1,4 @@
-"""The tables of the index: one for each level, with a column for each matching key (`keys`)."""
+"""The tables of the index: one for each level, with a column for each matching key (`keys`); deletions under way."""
 
 from __future__ import annotations
 
@@ -87,6 +87,26 @@ instance = Table(
     UniqueConstraint("series_fk", "sop_instance_uid"),
     Index(None, "sop_instance_uid"),
     Index(None, "storage_id"),
+)
+
+deletion = Table(
+    "deletion",
+    metadata,
+    Column("pk", Id, primary_key=True),
+    Column("study_instance_uid", String, nullable=False),
+)
+
+deleted_file = Table(
+    "deleted_file",
+    metadata,
+    Column("pk", Id, primary_key=True),
+    Column("deletion_fk", Id, ForeignKey("deletion.pk"), nullable=False),
+    Column("sop_instance_uid", String, nullable=False),
+    Column("storage_id", String, nullable=False),
+    Column("storage_path", String, nullable=False),
+    # Tells the file from another one that gets its place before it is deleted.
+    Column("version", String, nullable=False),
+    Index(None, "deletion_fk"),
 )
 
 TABLES: Mapping[Level, Table] = {

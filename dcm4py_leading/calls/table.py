@@ -9,9 +9,21 @@ from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
-from dcm4py_leading.calls.sending import EXPORT, Exports
+from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 
-CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT)}
+CALLS: Mapping[str, Call[Any, Any]] = {
+    call.name: call
+    for call in (
+        CANCEL_SENDING,
+        CHECK_EXPORT,
+        ECHO,
+        EDIT,
+        EXPLAIN,
+        EXPORT,
+        REACHED,
+        SEND,
+    )
+}
 
 
 class Calls(Echoes, Edits, Explanations, Exports):

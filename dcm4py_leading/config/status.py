@@ -9,16 +9,19 @@ UNUSED = "read and checked; nothing acts on it yet"
 _NO_WORKLIST = "there is no worklist in this archive; beside dcmMergeMWLSCP it means nothing"
 _MATCHING_BY_SOUND = "person names are not matched by sound"
 _VIEW = "an AE whose view hides the instances that are not rejected answers no matches; other views hide nothing yet"
+_REJECTION = "REJECTED lets no study be deleted: objects are not rejected here yet"
 
 PARTIAL: Mapping[str, Mapping[str, str]] = {
     "dcmArchiveDevice": {
         "dcmShowPatientInfoInSystemLog": "whatever it says, no patient information is logged",
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
+        "dcmAllowDeleteStudyPermanently": _REJECTION,
     },
     "dcmArchiveNetworkAE": {
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
+        "dcmAllowDeleteStudyPermanently": _REJECTION,
     },
     "dcmArchiveAttributeCoercion": {
         "dcmMergeLocalMWLWorklistLabel": _NO_WORKLIST,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from random import getrandbits
 
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.association import (
 )
 from dcm4py_leading.dicom.foreign import ForeignPeers
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
-from dcm4py_leading.dicom.message import NoRequest, Request, request_from, response_to
+from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.negotiation import (
     KnownCapabilities,
     Rejection,
@@ -123,7 +123,7 @@ class AcceptedAssociation:
 
     def run(self, on_end: Callable[[], None]) -> None:
         """From the TCP connection to its end; ``on_end`` is called when it no longer counts as open."""
-        with log.association_id(secrets.token_hex(4)), self._holder.lease() as runtime:
+        with log.association_id(f"{getrandbits(32):08x}"), self._holder.lease() as runtime:
             connection = runtime.connection_at(self._listen_address)
             if connection is None:  # closed by a reload while this peer was connecting
                 self._socket.close()
@@ -434,14 +434,17 @@ class AcceptedAssociation:
         tally: SubOperationTally | None = None,
         remaining: bool = False,
         error_comment: str | None = None,
-        is_urgent: bool = True,
     ) -> None:
         """Send one response; see `Association.send`. Waits while the peer reads slower than we answer.
 
         Raises AssociationFailed.
         """
         response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
-        self._association.send([(request.context_id, response, data)], is_urgent=is_urgent)
+        self._association.send([(request.context_id, response, data)])
+
+    def tell_progress(self, request: Request, tally: SubOperationTally) -> None:
+        """Let a pending response to a retrieve leave with whatever is sent next (see `Association.send_later`)."""
+        self._association.send_later(request.context_id, *progress_of(request, tally))
 
     def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
         """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""

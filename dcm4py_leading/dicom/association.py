@@ -134,7 +134,7 @@ class Association:
         self._outbox: list[Buffer] = []
         self.sent: defaultdict[int | str, int] = defaultdict(int)
         """Number of messages sent, by Command Field; two threads that send at once may lose one of the count."""
-        self.received: defaultdict[int, int] = defaultdict(int)
+        self.received: defaultdict[int | bytes, int] = defaultdict(int)
         """Number of messages that have come, by Command Field."""
 
     # -- receiving ----------------------------------------------------------------------------------------------
@@ -255,40 +255,44 @@ class Association:
             self._cancelled.add(cancelled)
 
     def _receive(self, timeout: float | None) -> Message:
-        for _ in self.data(timeout):
-            pass
-        parts = bytearray()
-        ends_at: float | None = None
-        while True:
-            if ends_at is None:
-                context_id, control, value = self._fragment(timeout)
-            else:
-                try:
-                    context_id, control, value = self._fragment(_until(ends_at, None))
-                except LinkTimeout as err:
-                    raise self._misbehaves("a command that does not come to its end") from err
-            if not control & _COMMAND:
-                raise self._misbehaves("a data set came where a command was due")
-            parts += value
-            if control & _LAST:
-                break
-            if ends_at is None:
-                ends_at = time.monotonic() + COMMAND_SECONDS
-            if len(parts) > COMMAND_BYTES:
-                raise self._misbehaves("a command without end")
+        if self._is_data_due:
+            for _ in self.data(timeout):
+                pass
+        context_id, control, value = self._fragment(timeout)
+        if not control & _COMMAND:
+            raise self._misbehaves("a data set came where a command was due")
+        encoded = value if control & _LAST else self._rest_of_command(value)
         context = self.contexts.get(context_id)
         if context is None:
             raise self._misbehaves("a message came in a presentation context that was not accepted")
         try:
-            command = dimse.decode(parts)
+            command = dimse.decode(encoded)
         except MalformedCommand as err:
             raise self._misbehaves(str(err)) from err
-        if not isinstance(command.get(dimse.DATA_SET_TYPE), int):
+        data_set_type = command.get(dimse.DATA_SET_TYPE)
+        if not isinstance(data_set_type, int):
             raise self._misbehaves("the command set has no Command Data Set Type")
-        self.received[int(command[dimse.COMMAND_FIELD])] += 1
-        self._is_data_due = dimse.has_data_set(command)
+        self.received[command[dimse.COMMAND_FIELD]] += 1
+        self._is_data_due = data_set_type != dimse.NO_DATA_SET
         self._data_context_id = context_id
         return Message(context, command)
+
+    def _rest_of_command(self, first: memoryview) -> bytearray:
+        """A command that comes in several fragments, as hardly any does."""
+        parts = bytearray(first)
+        ends_at = time.monotonic() + COMMAND_SECONDS
+        while True:
+            if len(parts) > COMMAND_BYTES:
+                raise self._misbehaves("a command without end")
+            try:
+                _, control, value = self._fragment(_until(ends_at, None))
+            except LinkTimeout as err:
+                raise self._misbehaves("a command that does not come to its end") from err
+            if not control & _COMMAND:
+                raise self._misbehaves("a data set came where a command was due")
+            parts += value
+            if control & _LAST:
+                return parts
 
     def _fragment(self, timeout: float | None) -> tuple[int, int, memoryview]:
         if self._end is not None:
@@ -319,11 +323,10 @@ class Association:
 
     # -- sending ------------------------------------------------------------------------------------------------
 
-    def send(self, messages: Iterable[tuple[int, Command, bytes | None]], *, is_urgent: bool = True) -> None:
+    def send(self, messages: Iterable[tuple[int, Command, bytes | None]]) -> None:
         """Send messages, each in the presentation context of that ID, with one system call.
 
-        What is not urgent leaves with whatever is sent next, at the latest before anything is waited for; only the
-        thread that receives may do so. Raises AssociationFailed, also when the peer does not take them in time.
+        Raises AssociationFailed, also when the peer does not take them in time.
         """
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
@@ -332,10 +335,15 @@ class Association:
             buffers += self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type}))
             if data is not None:
                 buffers += self._packed(context_id, [data], len(data), len(data))
-        if is_urgent:
-            self._send(buffers)
-        else:
-            self._outbox += buffers
+        self._send(buffers)
+
+    def send_later(self, context_id: int, command_field: int, encoded: bytes) -> None:
+        """Let a command without a data set leave with what is sent next, at the latest before anything is waited for.
+
+        Only the thread that receives may do so.
+        """
+        self.sent[command_field] += 1
+        self._outbox += self._command(context_id, encoded)
 
     def say_before_abort(self, context_id: int, command: Command | None) -> None:
         """Send a command without a data set when the association is aborted, as far as it can be; None: nothing."""
@@ -462,10 +470,11 @@ class Association:
             response = self.receive(timeout)
         except (AssociationFailed, LinkTimeout):
             return None
-        if response.number(dimse.COMMAND_FIELD) != dimse.C_STORE_RQ | dimse.RESPONSE:
+        command = response.command
+        if command[dimse.COMMAND_FIELD] != dimse.C_STORE_RQ | dimse.RESPONSE:
             self._misbehaves("a message came where the response to a C-STORE was due")
             return None
-        if response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
+        if command.get(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
             return None
         return response.number(dimse.STATUS)
 

@@ -37,6 +37,7 @@ _MOST_LENGTHS, _MOST_OF_A_LENGTH = 256, 4
 _LONGEST_TEXT = 64
 """Characters of a UID, the longest of the texts that come again and again."""
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
+_PROGRESS = struct.Struct("<" + 8 * "HHLH")
 _STORE_HEADERS = ((0, COMMAND_FIELD, 2, C_STORE_RQ, 0, MESSAGE_ID, 2), (0, PRIORITY, 2, 0, 0, DATA_SET_TYPE, 2, 1))
 
 
@@ -66,6 +67,22 @@ def encode_store(
         title, originating = originator
         elements += _text_element(MOVE_ORIGINATOR_AE_TITLE, title)
         elements += _US.pack(0, MOVE_ORIGINATOR_MESSAGE_ID, 2, originating)
+    return _UL.pack(0, GROUP_LENGTH, 4, len(elements)) + elements
+
+
+def encode_progress(
+    sop_class_uid: str, command_field: int, message_id: int, status: int, counts: tuple[int, int, int, int]
+) -> bytes:
+    """The bytes of a response that tells how a retrieve goes on (PS3.7 9.3.3.2, 9.3.4.2), one for each object.
+
+    ``counts`` are Number of Remaining, Completed, Failed and Warning Sub-operations.
+    """
+    remaining, completed, failed, warning = counts
+    elements = _text_element(AFFECTED_SOP_CLASS_UID, sop_class_uid) + _PROGRESS.pack(
+        *(0, COMMAND_FIELD, 2, command_field, 0, MESSAGE_ID_BEING_RESPONDED_TO, 2, message_id),
+        *(0, DATA_SET_TYPE, 2, NO_DATA_SET, 0, STATUS, 2, status),
+        *(0, REMAINING, 2, remaining, 0, COMPLETED, 2, completed, 0, FAILED, 2, failed, 0, WARNING, 2, warning),
+    )
     return _UL.pack(0, GROUP_LENGTH, 4, len(elements)) + elements
 
 

@@ -136,6 +136,19 @@ def response_to(
     return response
 
 
+def progress_of(request: Request, tally: SubOperationTally) -> tuple[int, bytes]:
+    """Command Field and encoded command of a pending response to a retrieve, as `response_to` with ``remaining``."""
+    field = _FIELDS[request.command] | dimse.RESPONSE
+    # PS3.7 E: these are 16 bit numbers
+    counts = (
+        min(tally.remaining, 0xFFFF),
+        min(tally.completed, 0xFFFF),
+        min(tally.failed, 0xFFFF),
+        min(tally.warning, 0xFFFF),
+    )
+    return field, dimse.encode_progress(request.sop_class_uid, field, request.message_id, status.PENDING, counts)
+
+
 def find_request(sop_class_uid: str, message_id: int) -> Command:
     """The command of a C-FIND-RQ of medium priority."""
     return {

@@ -61,10 +61,11 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
 def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
     """C-GET: sub-operations go out on the association that asked."""
     studies, retrieval = _retrieval(assoc, request, GET[request.abstract_syntax], destination_of=None)
+    sends_pending = assoc.local_ae.settings.send_pending_cget
 
     def on_progress(tally: SubOperationTally) -> None:
-        if assoc.local_ae.settings.send_pending_cget and tally.remaining:
-            assoc.respond(request, status.PENDING, tally=tally, remaining=True, is_urgent=False)
+        if sends_pending and tally.remaining:
+            assoc.tell_progress(request, tally)
 
     delivery = deliver(
         retrieval.objects,
@@ -148,9 +149,11 @@ class _SameAssociation:
 
     def __init__(self, assoc: AcceptedAssociation) -> None:
         self._assoc = assoc
+        self._is_response_due = False
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-        if not self._assoc.is_open:
+        # The response that is due will tell if the peer is still there.
+        if (not self._is_response_due or self._assoc.lost_by) and not self._assoc.is_open:
             raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
         accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
         if not accepted:
@@ -164,8 +167,10 @@ class _SameAssociation:
             self._assoc.begin_store(obj, message_id)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"{self._assoc.name}: {err}") from err
+        self._is_response_due = True
 
     def end_store(self, message_id: int) -> int | None:
+        self._is_response_due = False
         code = self._assoc.end_store(message_id)
         if code is None:
             if not self._assoc.is_open:

@@ -130,14 +130,14 @@ class LastKnown:
         studies = {UID(uid): _decode(attributes, character_set) for uid, character_set, attributes in rows}
         return {uid: study for uid, study in studies.items() if study is not None}
 
-    def drop(self, study_instance_uid: UID | None) -> None:
-        """Forget one study, or all."""
+    def drop(self, study_instance_uid: UID | None) -> bool:
+        """Forget one study, or all; False where that cannot be done now."""
         where: str
         values: tuple[str, ...]
         where, values = (
             ("", ()) if study_instance_uid is None else (" WHERE study_instance_uid = ?", (study_instance_uid,))
         )
-        self._transact(lambda db: db.execute(f"DELETE FROM last_known{where}", values))
+        return self._transact(lambda db: db.execute(f"DELETE FROM last_known{where}", values)) is not None
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""

@@ -38,6 +38,14 @@ class RelationalMismatchPolicy(enum.Enum):
     STORE_ADDITIONALLY = "STORE_ADDITIONALLY"
 
 
+class AllowDeleteStudy(enum.Enum):
+    """dcmAllowDeleteStudyPermanently: which studies may be deleted."""
+
+    ALWAYS = "ALWAYS"
+    REJECTED = "REJECTED"
+    """Those of which all objects are rejected: there are none until rejection is built."""
+
+
 class PatientInfo(enum.Enum):
     """dcmShowPatientInfoInSystemLog."""
 
@@ -130,6 +138,7 @@ class ArchiveSettings:
     relational_retrieve_negotiation_lenient: bool = False
     overwrite_policy: OverwritePolicy = OverwritePolicy.NEVER
     relational_mismatch_policy: RelationalMismatchPolicy = RelationalMismatchPolicy.IGNORE
+    allow_delete_study_permanently: AllowDeleteStudy = AllowDeleteStudy.REJECTED
     send_pending_cget: bool = False
     send_pending_cmove_interval: timedelta | None = None
     """dcmSendPendingCMoveInterval; None: no pending responses by time."""

@@ -205,6 +205,11 @@ EXPORT_SECONDS: Final = 3600.0
 
 Beyond: what is left counts as failed."""
 
+SENDING_SECONDS: Final = 86_400.0
+"""Sending of stored objects by a job.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -475,3 +480,13 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+HISTORY_INTERVAL_SECONDS: Final = 60.0
+"""Time between two samples of how leading archives answer.
+
+Beyond: the next sample is taken."""
+
+HISTORY_INTERVALS: Final = 1440
+"""Samples that are remembered of how leading archives answer: those of 24 hours.
+
+Beyond: the oldest is forgotten."""

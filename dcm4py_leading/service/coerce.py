@@ -34,6 +34,7 @@ from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
+from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class Coercer:
 
     def count(self, executed: Iterable[Executed]) -> None:
         """Count steps that were carried out, for the metrics."""
-        self._runtime.counts.count((done.rule.rule.cn, done.step.name, done.outcome.value) for done in executed)
+        self._runtime.counts.count(keys_of(executed))
 
     def find_by_keys(
         self, leading_cfind_scp: AETitle, keys: Dataset, return_keys: frozenset[Tag], *, limit: int

@@ -6,8 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from dcm4py_leading.coercion.chain import Executed
+
 Key = tuple[str, str, str]
 """cn of the rule, name of the step, outcome."""
+
+
+def keys_of(executed: Iterable[Executed]) -> tuple[Key, ...]:
+    """Steps that were carried out, as they are counted."""
+    return tuple((done.rule.rule.cn, done.step.name, done.outcome.value) for done in executed)
+
 
 RequestKey = tuple[str, str, int]
 """Service such as C-MOVE, AE of ours, final status."""
@@ -28,7 +36,8 @@ class ServiceCounts:
     def count(self, ended: Iterable[Key]) -> None:
         """Steps of coercions ended."""
         with self._lock:
-            self._counts.update(ended)
+            for key in ended:  # Counter.update asks first if it is a mapping, which takes longer
+                self._counts[key] += 1
 
     def read(self) -> Mapping[Key, int]:
         """The counts so far."""

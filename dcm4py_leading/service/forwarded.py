@@ -87,8 +87,9 @@ class ForwardedObject:
     def _cut_out(self, view: memoryview, encoding: Encoding) -> PreparedObject:
         with object_errors("cannot be coerced"):
             selection = self._selections.of(view, encoding, self.sop_class_uid)
-            cut = self._common.bytewise.reworked(view, 0, encoding, self._instance, selection)
-        self._common.coercer.count(cut.executed)
+            kept = None if self._instance is None else self._instance.encoded_attributes
+            cut = self._common.bytewise.reworked(view, 0, encoding, kept, selection)
+        self._common.runtime.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
             sop_instance_uid=cut.sop_instance_uid or self.sop_instance_uid,

@@ -18,7 +18,6 @@ from pydicom import Dataset
 from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.archive.edits import carry_edits, edited_tags, states_of
 from dcm4py_leading.archive.identity import are_two_people
-from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.archive.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
@@ -48,15 +47,19 @@ class KeptAttributes:
         self._editable = frozenset(
             level for level in (Level.PATIENT, Level.STUDY) if ORIGINAL_ATTRIBUTES_SEQUENCE not in keeper.tags[level]
         )
+        self._last: tuple[tuple[bytes, ...], tuple[bytes, ...]] = (), ()
 
-    def that_count(self, instance: IndexedInstance) -> IndexedInstance:
-        """The instance with the attributes of those levels alone that may change an object."""
-        attributes = instance.encoded_attributes
-        counted = tuple(
-            encoded if level in self._policies or self._is_edited(level, encoded) else _NOTHING
-            for level, encoded in zip(LEVELS, attributes, strict=True)
-        )
-        return instance._replace(encoded_attributes=counted)
+    def that_count(self, attributes: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Of the attributes of an instance in the index those of the levels that may change an object."""
+        upper = attributes[:-1]
+        known, counted = self._last
+        if upper != known:  # mostly they are of the same series as the last ones
+            counted = (*map(self._counted, LEVELS, upper), _NOTHING)
+            self._last = upper, counted
+        return counted
+
+    def _counted(self, level: Level, encoded: bytes) -> bytes:
+        return encoded if level in self._policies or self._is_edited(level, encoded) else _NOTHING
 
     def _is_edited(self, level: Level, encoded: bytes) -> bool:
         return level in self._editable and not edited_tags(encoded).isdisjoint(self._tags[level])

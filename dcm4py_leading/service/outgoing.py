@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
+from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.edits import edited_tags
-from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
@@ -60,10 +60,12 @@ class Reworked:
     executed: tuple[Executed, ...]
 
 
-Rework = Callable[[Dataset, IndexedInstance | None, Dataset | None, Selection], Reworked]
+Kept = tuple[bytes, ...]
+"""Attributes of patient, study, series and instance in the index, encoded; those of a level that do not count: none."""
+Rework = Callable[[Dataset, Kept | None, Dataset | None, Selection], Reworked]
 """Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
 
-The data set beside the instance are those of its attributes that count.
+The data set beside what the index has are those of its attributes that count.
 """
 
 
@@ -103,19 +105,19 @@ class BytewiseCoercion:
         """Number of times that pydicom was needed."""
 
     def reworked(
-        self, view: memoryview, start: int, encoding: Encoding, instance: IndexedInstance | None, selection: Selection
+        self, view: memoryview, start: int, encoding: Encoding, kept: Kept | None, selection: Selection
     ) -> Cut:
         """Outcome for the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
 
-        ``instance`` is what the index has of it, None where it is not here.
+        ``kept`` is what the index has of it, None where it is not here.
         """
         plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
         own, own_spans = b"", _NO_SPANS
         if plan.retrieve_as_received:
-            instance = None
-        if instance is not None:
-            upper, own = instance.encoded_attributes[:-1], instance.encoded_attributes[-1]
+            kept = None
+        if kept is not None:
+            upper, own = kept[:-1], kept[-1]
             if own:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
@@ -131,7 +133,7 @@ class BytewiseCoercion:
         if recipe is not None:
             return recipe.cut(view)
         try:
-            return self._looked_at(view, start, encoding, instance, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(view, start, encoding, kept, plan, concern, spans, scanned_to, own_spans)
         except UNREADABLE as err:
             raise NotBytewise from err  # odd within a sequence, which is read leniently where the whole object is
 
@@ -140,7 +142,7 @@ class BytewiseCoercion:
         view: memoryview,
         start: int,
         encoding: Encoding,
-        indexed: IndexedInstance | None,
+        kept: Kept | None,
         plan: _Plan,
         concern: Concern,
         spans: dict[int, Span],
@@ -148,7 +150,7 @@ class BytewiseCoercion:
         own_spans: Mapping[int, Span],
     ) -> Cut:
         """As `reworked`, for an object of which not everything is known."""
-        upper, own = ((), b"") if indexed is None else (indexed.encoded_attributes[:-1], indexed.encoded_attributes[-1])
+        upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
         tags = concern.tags
         unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
         if unequal:
@@ -157,13 +159,11 @@ class BytewiseCoercion:
         key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._work_out(cut, encoding, indexed, own_spans.keys() - set(tags), plan.selection)
+            outcome = self._work_out(cut, encoding, kept, own_spans.keys() - set(tags), plan.selection)
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(
-                view, start, encoding, indexed, own_spans, tags, plan.selection, outcome
-            )
+            again, all_spans, end = self._recoded(view, start, encoding, kept, own_spans, tags, plan.selection, outcome)
             recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
             return recipe.cut(view)
         recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
@@ -222,7 +222,7 @@ class BytewiseCoercion:
         self,
         cut: bytes,
         encoding: Encoding,
-        instance: IndexedInstance | None,
+        kept: Kept | None,
         kept_out: Iterable[int],
         selection: Selection,
     ) -> _Outcome:
@@ -231,11 +231,11 @@ class BytewiseCoercion:
         ds = read(cut, encoding)
         local = character_set(ds)
         attributes = None
-        if instance is not None:
-            attributes = instance.attributes
+        if kept is not None:
+            attributes = merged(kept)
             for tag in kept_out:
                 del attributes[tag]
-        reworked = self._rework(ds, instance, attributes, selection)
+        reworked = self._rework(ds, kept, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
@@ -257,7 +257,7 @@ class BytewiseCoercion:
         view: memoryview,
         start: int,
         encoding: Encoding,
-        instance: IndexedInstance | None,
+        kept: Kept | None,
         own: Iterable[int],
         tags: tuple[int, ...],
         selection: Selection,
@@ -282,7 +282,7 @@ class BytewiseCoercion:
             raise NotBytewise  # the VR of a private element depends on its creator
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
-        return self._work_out(cut, encoding, instance, set(own) - set(all_tags), selection), spans, scanned_to
+        return self._work_out(cut, encoding, kept, set(own) - set(all_tags), selection), spans, scanned_to
 
     def _remember(self, key: object, outcome: _Outcome) -> None:
         if len(self._outcomes) >= _MOST_REMEMBERED:

@@ -11,6 +11,7 @@ from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.layout import Ranges
 from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
+from dcm4py_leading.service.counts import Key, keys_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,8 @@ class Cut:
     rest: int
     length: int
     """Octets of the whole."""
-    executed: tuple[Executed, ...]
-    """The steps that make the difference."""
+    counted: tuple[Key, ...]
+    """The steps that make the difference, as they are counted."""
     sop_class_uid: str | None
     """Where it changes."""
     sop_instance_uid: str | None
@@ -36,7 +37,7 @@ class Recipe:
     pieces: tuple[Piece, ...]
     pieces_length: int
     rest: int
-    executed: tuple[Executed, ...]
+    counted: tuple[Key, ...]
     sop_class_uid: str | None
     sop_instance_uid: str | None
 
@@ -45,7 +46,7 @@ class Recipe:
             pieces=buffers_of(view, self.pieces),
             rest=self.rest,
             length=self.pieces_length + len(view) - self.rest,
-            executed=self.executed,
+            counted=self.counted,
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
         )
@@ -97,7 +98,7 @@ def recipe_of(
         pieces=tuple(pieces),
         pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
         rest=rest,
-        executed=executed,
+        counted=keys_of(executed),
         sop_class_uid=_edited_uid(edits, SOP_CLASS_UID),
         sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID),
     )

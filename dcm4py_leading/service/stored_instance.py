@@ -11,6 +11,7 @@ from typing import BinaryIO
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
+from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
@@ -30,7 +31,7 @@ from dcm4py_leading.service.encode import (
     object_errors,
 )
 from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.outgoing import BytewiseCoercion, NotBytewise, Reworked
+from dcm4py_leading.service.outgoing import BytewiseCoercion, Kept, NotBytewise, Reworked
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes, read_stored
 from dcm4py_leading.service.whole import WholeObject, coercing
@@ -66,14 +67,12 @@ class RetrieveCoercion:
         """The same for objects that come from another archive in place of those that are stored here."""
         return RetrieveCoercion(self.runtime, self.local_ae, self.coercer, are_copies=True)
 
-    def that_count(self, instance: IndexedInstance) -> IndexedInstance:
-        """The instance with what the index may change of its object."""
-        return instance if self._kept is None else self._kept.that_count(instance)
+    def that_count(self, attributes: Kept) -> Kept:
+        """Of the index's attributes of an instance those that may change its object."""
+        return attributes if self._kept is None else self._kept.that_count(attributes)
 
-    def rework(
-        self, ds: Dataset, instance: IndexedInstance | None, attributes: Dataset | None, selection: Selection
-    ) -> Reworked:
-        """Change ``ds`` as the index's ``attributes`` of the ``instance``, where there are any, and the rules say.
+    def rework(self, ds: Dataset, kept: Kept | None, attributes: Dataset | None, selection: Selection) -> Reworked:
+        """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
 
         The steps are counted when they fail, else by who sends the object: it may take several attempts.
         """
@@ -92,8 +91,8 @@ class RetrieveCoercion:
             changes.extend(planned)
 
         if attributes is not None and self._kept is not None:
-            if instance is not None:
-                self._kept.carry_edits(ds, instance.encoded_attributes, make_edits)
+            if kept is not None:
+                self._kept.carry_edits(ds, kept, make_edits)
             self._kept.update(ds, attributes, make)
         elif attributes is not None:
             # What was stored here may have been coerced when it came, which the copy of another archive was not.
@@ -125,8 +124,9 @@ class RetrieveCoercion:
         """
         with coercing(whole.dataset):
             selection = select(whole.dataset)
-            attributes = None if instance is None or selection.retrieve_as_received else instance.attributes
-            reworked = self.rework(whole.dataset, instance, attributes, selection)
+            kept = None if instance is None or selection.retrieve_as_received else instance.encoded_attributes
+            attributes = None if kept is None else merged(kept)
+            reworked = self.rework(whole.dataset, kept, attributes, selection)
             whole.take_over(reworked.changes)
         self.coercer.count(reworked.executed)
         if is_encapsulated(whole.transfer_syntax_uid) and whole.is_emptied:
@@ -195,12 +195,12 @@ class StoredInstance:
         try:
             self._require_length(len(stored.view))
             with object_errors("cannot be coerced"):
-                instance = self._common.that_count(self.instance)
-                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, instance, self.selection)
+                kept = self._common.that_count(self.instance.encoded_attributes)
+                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, kept, self.selection)
         except BaseException:  # cleans up and raises on, whatever it was
             stored.close()
             raise
-        self._common.coercer.count(cut.executed)
+        self._common.runtime.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.instance.sop_class_uid,
             sop_instance_uid=cut.sop_instance_uid or self.instance.sop_instance_uid,

@@ -64,7 +64,7 @@ def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 def test_an_index_with_studies_is_brought_up_to_date_from_each_revision(tmp_path: Path) -> None:
     scripts = ScriptDirectory(str(_MIGRATIONS))
-    for revision in ("0001", "0002", "0003", "0004", "0005"):
+    for revision in ("0001", "0002", "0003", "0004", "0005", "0006"):
         engine = create_engine(f"sqlite:///{tmp_path / revision}.sqlite")
         config = Config()
         config.set_main_option("script_location", scripts.dir)
@@ -102,6 +102,8 @@ def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> No
         connection.execute(insert, {"name": "strasse^anne", "id": "strasse", "attributes": encode(ds)})
         connection.execute(insert, {"name": "as it was", "id": "2", "attributes": b"plain"})
         connection.execute(text("DROP INDEX ix_instance_storage_id"))
+        connection.execute(text("DROP TABLE deleted_file"))
+        connection.execute(text("DROP TABLE deletion"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
     Index.open(url).close()

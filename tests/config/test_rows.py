@@ -12,6 +12,7 @@ from dcm4py_leading.config.converters import integer
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.model.archive import (
+    AllowDeleteStudy,
     AttributeSetType,
     Entity,
     OnStoragePathAlreadyExists,
@@ -46,6 +47,7 @@ SETTINGS = {
     "dcmRelationalRetrieveNegotiationLenient": ("TRUE", True),
     "dcmOverwritePolicy": ("SAME_SOURCE", OverwritePolicy.SAME_SOURCE),
     "dcmRelationalMismatchPolicy": ("REJECT", RelationalMismatchPolicy.REJECT),
+    "dcmAllowDeleteStudyPermanently": ("ALWAYS", AllowDeleteStudy.ALWAYS),
     "dcmSendPendingCGet": ("TRUE", True),
     "dcmSendPendingCMoveInterval": ("PT5S", timedelta(seconds=5)),
     "dcmMultipleStoreAssociations": (["3", " QRSCP : 4"], ("3", "QRSCP:4")),

@@ -256,7 +256,8 @@ def test_a_data_set_that_is_not_read_is_dropped(both: Both) -> None:
 
 def test_what_is_not_urgent_leaves_before_anything_is_waited_for(both: Both) -> None:
     requestor, acceptor = both
-    requestor.send([(1, ECHO, None)], is_urgent=False)
+    encoded = dimse.encode({**ECHO, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
+    requestor.send_later(1, dimse.C_ECHO_RQ, encoded)
     assert acceptor.is_open and acceptor._waiting is None
     with pytest.raises(LinkTimeout):
         requestor.receive(0.01)

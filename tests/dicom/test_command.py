@@ -14,7 +14,11 @@ from pynetdicom.dsutils import decode as their_decode
 from pynetdicom.dsutils import encode as their_encode
 
 from dcm4py_leading.dicom import command as dimse
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.association import Context, Message
 from dcm4py_leading.dicom.command import MalformedCommand
+from dcm4py_leading.dicom.message import Request, progress_of, request_from, response_to
+from dcm4py_leading.service.tally import SubOperationTally
 
 UIDS = st.lists(st.integers(0, 10**9), min_size=2, max_size=6).map(lambda parts: ".".join(map(str, parts)))
 TITLES = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", min_size=1, max_size=16)
@@ -92,6 +96,30 @@ def test_the_c_store_request_built_in_one_go_is_that_of_the_elements(
     if originator is not None:
         command[dimse.MOVE_ORIGINATOR_AE_TITLE], command[dimse.MOVE_ORIGINATOR_MESSAGE_ID] = originator
     assert dimse.encode_store(sop_class, sop_instance, message_id, originator) == dimse.encode(command)
+
+
+@given(UIDS, NUMBERS, st.tuples(*4 * [st.integers(0, 0x1FFFF)]))
+def test_a_response_that_tells_progress_is_that_of_the_elements(
+    sop_class: str, message_id: int, counts: tuple[int, int, int, int]
+) -> None:
+    remaining, completed, failed, warning = counts
+    tally = SubOperationTally(remaining=remaining, completed=completed, failed=failed, warning=warning)
+    message = Message(
+        Context(1, sop_class, "1.2.840.10008.1.2", as_scu=False, as_scp=True),
+        {
+            dimse.COMMAND_FIELD: dimse.C_GET_RQ,
+            dimse.MESSAGE_ID: message_id,
+            dimse.DATA_SET_TYPE: 1,
+            dimse.AFFECTED_SOP_CLASS_UID: sop_class.encode(),
+        },
+    )
+    request = request_from(message, iter(()))
+    assert isinstance(request, Request)
+    response = response_to(request, status.PENDING, tally=tally, remaining=True)
+    assert progress_of(request, tally) == (
+        response[dimse.COMMAND_FIELD],
+        dimse.encode({**response, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET}),
+    )
 
 
 def test_an_odd_uid_is_padded_with_a_null_and_other_text_with_a_space() -> None:

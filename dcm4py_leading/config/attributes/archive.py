@@ -18,6 +18,7 @@ from dcm4py_leading.config.converters import (
     update_policy,
 )
 from dcm4py_leading.model.archive import (
+    AllowDeleteStudy,
     AttributeSetType,
     Entity,
     OnStoragePathAlreadyExists,
@@ -47,6 +48,7 @@ SETTINGS: tuple[Row, ...] = (
     one("dcmRelationalRetrieveNegotiationLenient", "relational_retrieve_negotiation_lenient", boolean),
     one("dcmOverwritePolicy", "overwrite_policy", enumerated(OverwritePolicy)),
     one("dcmRelationalMismatchPolicy", "relational_mismatch_policy", enumerated(RelationalMismatchPolicy)),
+    one("dcmAllowDeleteStudyPermanently", "allow_delete_study_permanently", enumerated(AllowDeleteStudy)),
     one("dcmSendPendingCGet", "send_pending_cget", boolean),
     one("dcmSendPendingCMoveInterval", "send_pending_cmove_interval", interval),
     many("dcmMultipleStoreAssociations", "multiple_store_associations", store_associations),

@@ -57,7 +57,7 @@ class Edit:
 
 def make_edit(runtime: Runtime, edit: Edit, *, now: datetime) -> None:
     """Make it. Raises EditRefused, DocumentInvalid, IndexUnavailable."""
-    ae = _holding_ae(runtime, edit.ae_title)
+    ae = holding_ae(runtime, edit.ae_title)
     if edit.reason not in REASONS:
         raise EditRefused(Refusal.WRONG, f"reasonForModification: expected {' or '.join(REASONS)}")
     if len(edit.source_of_previous_values) > _MOST_OF_SOURCE or "\\" in edit.source_of_previous_values:
@@ -106,7 +106,7 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\([FSTRE])\\", lambda match: _ESCAPED[match[1]], text).strip()
 
 
-def _holding_ae(runtime: Runtime, title: str) -> ApplicationEntity:
+def holding_ae(runtime: Runtime, title: str) -> ApplicationEntity:
     """The AE of that title, by which the archive here is seen. Raises EditRefused."""
     ae = runtime.device.application_entity(title)
     if ae is None or not ae.installed:
@@ -114,6 +114,6 @@ def _holding_ae(runtime: Runtime, title: str) -> ApplicationEntity:
     if ae.settings.archive_behind is not None:
         raise EditRefused(
             Refusal.CONFLICT,
-            f"AE {ae.ae_title} is in front of {ae.settings.archive_behind} and holds nothing itself: edit it there",
+            f"AE {ae.ae_title} is in front of {ae.settings.archive_behind} and holds nothing itself: do it there",
         )
     return ae

@@ -39,7 +39,7 @@ TASKS: Mapping[str, str] = {
     """,
     "storage": """
         dcmURI dcmObjectStorageID dcmStoragePathFormat dcmOnStoragePathAlreadyExists dcmDigestAlgorithm dcmReadOnly
-        dcmOverwritePolicy dcmRelationalMismatchPolicy dcmExternalRetrieveAET
+        dcmOverwritePolicy dcmRelationalMismatchPolicy dcmAllowDeleteStudyPermanently dcmExternalRetrieveAET
     """,
     "other_archives": """
         dcmSpanningCFindSCP dcmSpanningCFindSCPPolicy dcmSpanningCFindSCPRetrieveAET dcmFallbackCMoveSCP

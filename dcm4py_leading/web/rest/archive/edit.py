@@ -25,6 +25,7 @@ STATUS = {
     Refusal.WRONG: HTTPStatus.BAD_REQUEST,
     Refusal.UNKNOWN: HTTPStatus.NOT_FOUND,
     Refusal.CONFLICT: HTTPStatus.CONFLICT,
+    Refusal.FORBIDDEN: HTTPStatus.FORBIDDEN,
 }
 
 

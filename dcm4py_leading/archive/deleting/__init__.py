@@ -1,0 +1,1 @@
+"""Deletion of studies from the index, and of their files."""

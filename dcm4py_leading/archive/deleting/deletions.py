@@ -1,0 +1,149 @@
+"""Deletions of studies: first all rows, in one transaction; then the files, and what else is kept of the study.
+
+The same transaction notes what is left to be done, in two tables of the index. A journal in files would have to be
+compared with the rows after a crash; these notes are there if, and only if, the rows are gone. So whatever ends the
+process, a study is there as a whole, or its deletion can be brought to its end: at the next start, or deletion.
+
+An object that is stored anew meanwhile may get the place of a file that is noted. No such file is deleted: a note has
+the version of the file, and only who holds the writing transaction deletes, so between the look at a file and its
+deletion it is no other one. Where the new object took over the old file (dcmOnStoragePathAlreadyExists NOOP), it has
+its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from dcm4py_leading.archive.database import Database
+from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.archive.storing import is_stored
+from dcm4py_leading.archive.tables import deleted_file, deletion, instance, patient, series, study
+from dcm4py_leading.archive.writer import Writer
+
+_FILES_AT_ONCE = 100
+"""Nobody stores while they are deleted."""
+
+VersionOf = Callable[[Location], str | None]
+"""Version of a stored object (see `storage.Storage.version`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """Number of objects that the index had of a study, and of their files."""
+
+    objects: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """A deletion that has not come to its end."""
+
+    pk: int
+    study_instance_uid: str
+
+
+class Deletions:
+    """The deletions of an index; see `index.Index.deletions`. Safe for threads. All methods raise IndexUnavailable."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._database = database
+        self._writer = writer
+
+    def begin(self, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
+        """Take a study out of the index, and a patient who has no other; note its files. None: there is no such study.
+
+        Raises what ``version_of`` raises, and then nothing is deleted.
+        """
+        return self._writer.write(lambda connection: _begin(connection, study_instance_uid, version_of))
+
+    def pending(self) -> Sequence[Deletion]:
+        """Deletions that have not come to their end, in the order in which they began."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(deletion.c.pk, deletion.c.study_instance_uid).order_by(deletion.c.pk))
+            return [Deletion(pk=pk, study_instance_uid=uid) for pk, uid in rows]
+
+    def delete_files(self, storage: Storage) -> None:
+        """Delete the files that are noted of that storage. Raises StorageUnavailable."""
+        while self._writer.write(lambda connection: _delete_next_files(connection, storage)):
+            pass  # the next ones, and somebody may store in between
+
+    def end(self, one: Deletion) -> bool:
+        """Forget a deletion; False where there are files left to be deleted."""
+        return self._writer.write(lambda connection: _end(connection, one.pk))
+
+
+def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
+    row = connection.execute(
+        select(study.c.pk, study.c.patient_fk).where(study.c.study_instance_uid == study_instance_uid).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    number = connection.execute(insert(deletion).values(study_instance_uid=study_instance_uid)).inserted_primary_key
+    assert number is not None
+    objects = connection.execute(
+        select(
+            instance.c.sop_instance_uid,
+            instance.c.storage_id,
+            instance.c.storage_path,
+            instance.c.size,
+            instance.c.digest,
+        )
+        .join_from(instance, series)
+        .where(series.c.study_fk == row.pk)
+    ).all()
+    files = [
+        {
+            "deletion_fk": number[0],
+            "sop_instance_uid": uid,
+            "storage_id": location.storage_id,
+            "storage_path": location.path,
+            "version": version,
+        }
+        for uid, location in ((one[0], Location(*one[1:])) for one in objects)
+        if (version := version_of(location)) is not None
+    ]
+    if files:
+        connection.execute(insert(deleted_file), files)
+    _delete_rows(connection, row.pk, row.patient_fk)
+    return Deleted(objects=len(objects), files=len(files))
+
+
+def _delete_rows(connection: Connection, study_pk: int, patient_pk: int) -> None:
+    of_study = select(series.c.pk).where(series.c.study_fk == study_pk)
+    connection.execute(delete(instance).where(instance.c.series_fk.in_(of_study)))
+    connection.execute(delete(series).where(series.c.study_fk == study_pk))
+    connection.execute(delete(study).where(study.c.pk == study_pk))
+    if not connection.scalar(select(func.count()).select_from(study).where(study.c.patient_fk == patient_pk)):
+        connection.execute(delete(patient).where(patient.c.pk == patient_pk))
+
+
+def _delete_next_files(connection: Connection, storage: Storage) -> int:
+    """Delete some of the files that are noted, with their notes; how many notes there were. Raises StorageUnavailable.
+
+    A file that was deleted before its note was, when a process ended, is no error.
+    """
+    notes = connection.execute(
+        select(deleted_file)
+        .where(deleted_file.c.storage_id == storage.descriptor.storage_id)
+        .order_by(deleted_file.c.pk)
+        .limit(_FILES_AT_ONCE)
+        .with_for_update()
+    ).all()
+    storage.delete_versions(
+        (note.storage_path, note.version)
+        for note in notes
+        if not is_stored(connection, note.sop_instance_uid, note.storage_id, note.storage_path)
+    )
+    connection.execute(delete(deleted_file).where(deleted_file.c.pk.in_([note.pk for note in notes])))
+    return len(notes)
+
+
+def _end(connection: Connection, pk: int) -> bool:
+    if connection.scalar(select(func.count()).select_from(deleted_file).where(deleted_file.c.deletion_fk == pk)):
+        return False
+    connection.execute(delete(deletion).where(deletion.c.pk == pk))
+    return True

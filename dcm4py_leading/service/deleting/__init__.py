@@ -1,0 +1,1 @@
+"""Deletion of studies that the archive here holds."""

@@ -1,0 +1,111 @@
+"""Deletion of a study that an AE of ours holds: rows, files, and whatever else is kept of it.
+
+What a retrieve has open is sent to its end; objects that it has not opened yet are failed sub-operations. An object
+that is being stored is deleted with the study, or, where it gets its row later, is the first of a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.dataset.json_model import Json
+from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
+from dcm4py_leading.log import ref, word
+from dcm4py_leading.model.archive import AllowDeleteStudy
+from dcm4py_leading.service.editing.edit import holding_ae
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+_LATER = "is deleted at the next start or deletion"
+Forget = Callable[[str], bool]
+"""Forgets what is kept of a study besides its objects; False where that cannot be done now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """Deletion: of which study, and by whom."""
+
+    ae_title: str
+    study_instance_uid: str
+    author: str = ""
+
+    def to_json(self) -> Json:
+        """As it passes between processes; the constructor takes it."""
+        return asdict(self)
+
+
+def delete_study(runtime: Runtime, wanted: Deletion, forget: Forget) -> None:
+    """Delete it. When this returns, nothing of it is left.
+
+    Raises EditRefused, and IndexUnavailable before anything is deleted; StorageUnavailable where it has begun, and is
+    brought to its end later.
+    """
+    ae = holding_ae(runtime, wanted.ae_title)
+    if ae.settings.allow_delete_study_permanently is not AllowDeleteStudy.ALWAYS:
+        raise EditRefused(
+            Refusal.FORBIDDEN,
+            f"dcmAllowDeleteStudyPermanently of AE {ae.ae_title}, or of the device, is not ALWAYS, so studies are not "
+            "deleted unless all their objects are rejected",
+        )
+    uid = wanted.study_instance_uid
+    deletions = runtime.index.deletions
+    began = deletions.begin(uid, lambda location: _version(runtime, location))
+    if began is not None:
+        LOG.info(
+            "study %s was deleted by %s: %d objects, %d files",
+            *(ref(uid), word(wanted.author) or "-", began.objects, began.files),
+        )
+    elif not _is_pending(runtime.index, uid):
+        raise EditRefused(Refusal.UNKNOWN, "there is no such study")
+    failures = finish_deletions(runtime.index, runtime.storages, forget)
+    if _is_pending(runtime.index, uid):
+        why = f": {'; '.join(failures)}" if failures else ""
+        raise StorageUnavailable(f"the study is no longer in the index; what is left of it {_LATER}{why}")
+
+
+def finish_deletions(index: Index, storages: Mapping[str, Storage], forget: Forget) -> Sequence[str]:
+    """Bring the deletions that have begun to their end; what keeps them from it, also as a WARNING.
+
+    Of several processes that do it at the same time, each does a part. Raises IndexUnavailable.
+    """
+    pending = index.deletions.pending()
+    failures = []
+    for storage in storages.values() if pending else ():
+        try:
+            index.deletions.delete_files(storage)
+        except StorageUnavailable as err:
+            failures.append(str(err))
+    for one in pending:
+        study = ref(one.study_instance_uid)
+        if not forget(one.study_instance_uid):
+            failures.append(f"what is remembered of other archives about study {study} cannot be deleted now")
+        elif not index.deletions.end(one):
+            failures.append(f"files of study {study} are left")
+    for failure in failures:
+        LOG.warning("what is left of a deleted study %s: %s", _LATER, failure)
+    return failures
+
+
+def _is_pending(index: Index, study_instance_uid: str) -> bool:
+    return any(one.study_instance_uid == study_instance_uid for one in index.deletions.pending())
+
+
+def _version(runtime: Runtime, location: Location) -> str | None:
+    """Version of a stored object. Raises EditRefused where its file could not be deleted."""
+    storage = runtime.storages.get(location.storage_id)
+    if storage is None:
+        raise EditRefused(
+            Refusal.CONFLICT,
+            f"objects of the study are in storage {location.storage_id}, which the device does not have: without it "
+            "their files cannot be deleted",
+        )
+    if storage.descriptor.read_only:
+        raise EditRefused(
+            Refusal.CONFLICT, f"objects of the study are in storage {location.storage_id}, which is read only"
+        )
+    return storage.version(location)
