@@ -37,7 +37,7 @@ _STUDY_DATE = 0x00080020
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a comparison knows of who has begun it."""
+    """Surroundings of a comparison: its time, and who is told of it."""
 
     now: Callable[[], datetime]
     time: Time = field(default_factory=Time)

@@ -22,7 +22,7 @@ RATE, ELSEWHERE_RATE = 2.0, 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is compared, at which rates, and where the outcome goes."""
+    """Order for a comparison: of what, at which rates, and where the outcome goes."""
 
     local_ae: ApplicationEntity
     leading: AETitle
