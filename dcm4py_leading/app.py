@@ -35,6 +35,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
@@ -111,6 +112,7 @@ class Service(Calls):
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self.jobs = Jobs(now=now)
         self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds
@@ -203,5 +205,5 @@ class Service(Calls):
         self._listening.end()
         self.leading.history.stop()
         self.configuration.stop()
-        self._node.stop(drain_seconds)
+        self._node.stop(self.jobs.stop(drain_seconds))
         self._data_directory.close()
