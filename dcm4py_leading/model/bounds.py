@@ -270,9 +270,19 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 Beyond: the others are told as they are when their page is made."""
 
 DRIFT_PATIENCE_SECONDS: Final = 300.0
-"""Time for which the command `drift` asks a leading archive again that gives no answer.
+"""Time for which a comparison (drift) asks an archive again that gives no answer.
 
-Beyond: it ends; with `--resume` it can be called again and goes on."""
+Beyond: it ends; it can go on from there later."""
+
+DRIFT_WINDOW_STUDIES: Final = 500
+"""Studies of another archive that a comparison takes from one query.
+
+Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
+
+DRIFT_GAPS: Final = 100
+"""Notes of a comparison about studies that could not be walked.
+
+Beyond: further ones are not kept."""
 
 # -- On the wire
 
@@ -455,6 +465,21 @@ SHOWN_AE_TITLES: Final = 20
 """AE titles that are told as matching a condition.
 
 Beyond: only how many more there are."""
+
+SEARCH_SECONDS: Final = 30.0
+"""Time in which an archive that an AE stands in front of has to answer a search by the pages.
+
+Beyond: the search fails, and tells which archive gave no answer."""
+
+SHOWN_SERIES: Final = 1_000
+"""Series of a study that are shown.
+
+Beyond: the first ones that the archive tells."""
+
+SHOWN_INSTANCES: Final = 1_000
+"""Instances of a series that are shown.
+
+Beyond: the first ones that the archive tells."""
 
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.
