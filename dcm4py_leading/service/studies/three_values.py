@@ -49,7 +49,7 @@ class Decider(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingArchive:
-    """What one leading archive says of the study."""
+    """Answer of one leading archive about the study."""
 
     ae_title: str
     outcome: str
