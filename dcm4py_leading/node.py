@@ -196,7 +196,7 @@ class Node:
     @contextmanager
     def _here(self) -> Iterator[Here]:
         with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
-            yield Here(runtime=runtime)
+            yield Here(runtime=runtime, site=self._site)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

@@ -23,6 +23,7 @@ from dcm4py_leading.archive.identity import BY_ID, Identification
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS
 from dcm4py_leading.archive.query import Query, RetrieveKeys
+from dcm4py_leading.archive.recent import RecentSeries, recent_series
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.writer import Writer
@@ -203,6 +204,11 @@ class Index:
         with self._database.reading() as connection:
             rows = connection.execute(statements.studies_after(pk, most, since)).all()
         return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
+
+    def recent_series(self, most: int) -> Sequence[RecentSeries]:
+        """The series that came last, the newest first. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            return recent_series(connection, most)
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""

@@ -10,9 +10,10 @@ from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import EXPORT, Exports
+from dcm4py_leading.calls.trying import RECENT, TRY, Trials
 
-CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT)}
+CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT, RECENT, TRY)}
 
 
-class Calls(Echoes, Edits, Explanations, Exports):
+class Calls(Echoes, Edits, Explanations, Exports, Trials):
     """The services that any process with the archive does for the one that speaks HTTP."""

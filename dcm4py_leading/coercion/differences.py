@@ -67,8 +67,11 @@ def _items(element: DataElement | None) -> list[Dataset] | None:
 
 
 def _shown(element: DataElement | None) -> Shown | None:
-    if element is None:
-        return None
+    return None if element is None else shown_element(element)
+
+
+def shown_element(element: DataElement) -> Shown:
+    """The element, to be looked at."""
     vr = str(element.VR)
     items = _items(element)
     if items is not None:

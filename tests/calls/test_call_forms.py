@@ -14,10 +14,15 @@ from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import EXPORT
 from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.calls.trying import RECENT, TRY
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
+from dcm4py_leading.service.trying.recent import StoredSeries
+from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
 from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
@@ -67,6 +72,38 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
             )
         ],
         [ExportOutcome(), ExportOutcome(completed=3, warning=1, failed=2, error="refused")],
+    ),
+    (
+        RECENT,
+        [10],
+        [
+            [],
+            [
+                StoredSeries(
+                    study_instance_uid=STUDY,
+                    sop_instance_uid=f"{STUDY}.1",
+                    sop_class_uid=STUDY,
+                    described=("a", "", "MR"),
+                )
+            ],
+        ],
+    ),
+    (
+        TRY,
+        [
+            Trial(message={"to": "STORESCP"}, study_instance_uid=STUDY, sop_instance_uid=f"{STUDY}.1"),
+            Trial(
+                message={"to": "STORESCP"},
+                data_set=b"\x08\x00",
+                leading=Leading.ASSUME,
+                answer={"00100020": {"vr": "LO", "Value": ["1"]}},
+                configuration=Recording(devices={"dcm4chee-arc": (Entry.of("cn=a", {"cn": ["a"]}),)}),
+            ),
+        ],
+        [
+            Tried(explanation={"rules": []}, has_failed=True),
+            Tried(explanation={"rules": []}, has_failed=False, unchanged=({"path": "PatientID", "tag": "00100020"},)),
+        ],
     ),
 ]
 """For each call, questions and answers."""
