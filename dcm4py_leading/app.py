@@ -35,6 +35,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
@@ -111,6 +112,8 @@ class Service(Calls):
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self.jobs = Jobs(now=now)
+        self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds
         self._listening = Listening(
@@ -123,6 +126,7 @@ class Service(Calls):
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
+        self.leading.history.start()
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -199,6 +203,7 @@ class Service(Calls):
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
         self._listening.end()
+        self.leading.history.stop()
         self.configuration.stop()
-        self._node.stop(drain_seconds)
+        self._node.stop(self.jobs.stop(drain_seconds))
         self._data_directory.close()

@@ -6,14 +6,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
-from dcm4py_leading.calls.sending import EXPORT, Exports
-from dcm4py_leading.calls.trying import RECENT, TRY, Trials
+from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
+from dcm4py_leading.calls.trying import TRY, Trials
 
-CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT, RECENT, TRY)}
+CALLS: Mapping[str, Call[Any, Any]] = {
+    call.name: call
+    for call in (
+        CANCEL_SENDING,
+        CHECK_EXPORT,
+        DELETE,
+        ECHO,
+        EDIT,
+        EXPLAIN,
+        EXPORT,
+        FIND_STUDIES,
+        INSTANCES,
+        REACHED,
+        SEND,
+        SERIES,
+        STUDY,
+        TRY,
+    )
+}
 
 
-class Calls(Echoes, Edits, Explanations, Exports, Trials):
+class Calls(
+    Deletions,
+    Echoes,
+    Edits,
+    Explanations,
+    Exports,
+    Studies,
+    Trials,
+):
     """The services that any process with the archive does for the one that speaks HTTP."""

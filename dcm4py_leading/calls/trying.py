@@ -1,17 +1,14 @@
-"""Trials of rules, and the objects to try them on."""
+"""Trials of rules."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json
 from dcm4py_leading.compose import check
 from dcm4py_leading.config.recorded import Recording, Replay
-from dcm4py_leading.model.bounds import RECENT_SERIES
 from dcm4py_leading.service.explain import basis_of
-from dcm4py_leading.service.trying.recent import StoredSeries, recent_series
 from dcm4py_leading.service.trying.trial import Leading, Trial, Tried, try_rules
 
 _SECONDS = 60.0
@@ -64,25 +61,9 @@ TRY: Call[Trial, Tried] = Call(
 )
 
 
-RECENT: Call[int, Sequence[StoredSeries]] = Call(
-    name="recent",
-    do=lambda here, most: recent_series(here.runtime, most),
-    question=Form(to_json=int, from_json=int),
-    answer=Form(
-        to_json=lambda found: [asdict(one) for one in found],
-        from_json=lambda found: [StoredSeries(**{**one, "described": tuple(one["described"])}) for one in found],
-    ),
-    seconds=_SECONDS,
-)
-
-
 class Trials(Caller):
     """Trials (see `web.pages.trying.page.Trying`)."""
 
     def try_rules(self, trial: Trial) -> Tried:
         """Try rules on an object."""
         return self.call(TRY, trial)
-
-    def recent_series(self) -> Sequence[StoredSeries]:
-        """The series that were stored last."""
-        return self.call(RECENT, RECENT_SERIES)

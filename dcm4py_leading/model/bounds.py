@@ -74,10 +74,10 @@ UNCHANGED_ELEMENTS: Final = 500
 
 Beyond: they are not shown."""
 
-RECENT_SERIES: Final = 10
-"""Series, those stored last, of which the page offers an instance to try rules on.
+OFFERED_STUDIES: Final = 10
+"""Studies, the newest, that the page offers to try rules on.
 
-Beyond: the UID of the study has to be known."""
+Beyond: the UID of the study is typed, or comes from the page of the study."""
 
 HTTP_THREADS: Final = 4
 """HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
@@ -235,6 +235,11 @@ EXPORT_SECONDS: Final = 3600.0
 
 Beyond: what is left counts as failed."""
 
+SENDING_SECONDS: Final = 86_400.0
+"""Sending of stored objects by a job.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -295,9 +300,19 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 Beyond: the others are told as they are when their page is made."""
 
 DRIFT_PATIENCE_SECONDS: Final = 300.0
-"""Time for which the command `drift` asks a leading archive again that gives no answer.
+"""Time for which a comparison (drift) asks an archive again that gives no answer.
 
-Beyond: it ends; with `--resume` it can be called again and goes on."""
+Beyond: it ends; it can go on from there later."""
+
+DRIFT_WINDOW_STUDIES: Final = 500
+"""Studies of another archive that a comparison takes from one query.
+
+Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
+
+DRIFT_GAPS: Final = 100
+"""Notes of a comparison about studies that could not be walked.
+
+Beyond: further ones are not kept."""
 
 # -- On the wire
 
@@ -481,6 +496,21 @@ SHOWN_AE_TITLES: Final = 20
 
 Beyond: only how many more there are."""
 
+SEARCH_SECONDS: Final = 30.0
+"""Time in which an archive that an AE stands in front of has to answer a search by the pages.
+
+Beyond: the search fails, and tells which archive gave no answer."""
+
+SHOWN_SERIES: Final = 1_000
+"""Series of a study that are shown.
+
+Beyond: the first ones that the archive tells."""
+
+SHOWN_INSTANCES: Final = 1_000
+"""Instances of a series that are shown.
+
+Beyond: the first ones that the archive tells."""
+
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.
 
@@ -495,3 +525,13 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+HISTORY_INTERVAL_SECONDS: Final = 60.0
+"""Time between two samples of how leading archives answer.
+
+Beyond: the next sample is taken."""
+
+HISTORY_INTERVALS: Final = 1440
+"""Samples that are remembered of how leading archives answer: those of 24 hours.
+
+Beyond: the oldest is forgotten."""

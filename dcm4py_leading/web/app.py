@@ -39,6 +39,7 @@ from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
@@ -47,6 +48,8 @@ from dcm4py_leading.web.rest.control import Controlled, reload_operation, status
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.sending import Sending, send_operations
 
 
 class Control(
@@ -54,7 +57,9 @@ class Control(
     Associations,
     Echoing,
     Editing,
+    Deleting,
     Exporting,
+    Sending,
     Running,
     Healthy,
     Explainer,
@@ -148,7 +153,9 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
         (_room("edits of the archive", threads=1), edit_operations(control)),
+        (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
+        (_room("jobs"), [*job_operations(control), *send_operations(control)]),
     ]
 
 
