@@ -122,6 +122,7 @@ def _unchanged(ds: Dataset, explanation: Explanation) -> Iterator[Mapping[str, J
     count = 0
     for element in ds:
         path = keyword_for_tag(element.tag) or f"{int(element.tag):08X}"
-        if path not in changed and count < UNCHANGED_ELEMENTS:
+        shown = shown_element(element)
+        if shown is not None and path not in changed and count < UNCHANGED_ELEMENTS:
             count += 1
-            yield {"path": path, "tag": f"{int(element.tag):08X}", "value": dict(shown_element(element).json)}
+            yield {"path": path, "tag": f"{int(element.tag):08X}", "value": dict(shown.json)}
