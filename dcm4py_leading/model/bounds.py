@@ -50,7 +50,7 @@ HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
 Beyond: 413."""
 
 TRIED_FILE_BYTES: Final = 64 * 1024 * 1024
-"""What the page *Try a rule* is sent, a DICOM file in it; it is held in memory.
+"""A form of the page *Try a rule*, with a DICOM file in it; it is held in memory.
 
 Beyond: 413."""
 
