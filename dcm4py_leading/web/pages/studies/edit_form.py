@@ -82,9 +82,7 @@ def faults_of(changed: Typed) -> dict[str, tuple[str, ...]]:
     return faults
 
 
-def views_of(
-    fields: Sequence[EditField], typed: Typed, faults: Mapping[str, tuple[str, ...]]
-) -> tuple[FieldView, ...]:
+def views_of(fields: Sequence[EditField], typed: Typed, faults: Mapping[str, tuple[str, ...]]) -> tuple[FieldView, ...]:
     """The fields with what is in them."""
     return tuple(_view(field, typed.get(name_of(field), ()), faults.get(name_of(field), ())) for field in fields)
 

@@ -1,4 +1,4 @@
-"""The page of the three values: the archive's, the leading archive's, and what an AE gets, with the rule that decided."""
+"""The page of three values: the archive's, the leading archive's, what an AE gets, and which rule decided."""
 
 from __future__ import annotations
 
@@ -84,5 +84,3 @@ def values_address(ae_title: str, study_instance_uid: str, receiver: str = "", *
     """Address of the page, for one receiver."""
     query = [("to", receiver)] * bool(receiver) + [("saved", "1")] * is_saved
     return f"{study_address(ae_title, study_instance_uid)}/values" + (f"?{urlencode(query)}" if query else "")
-
-
