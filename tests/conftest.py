@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.fixtures.chromium",
     "tests.fixtures.users",
     "tests.fixtures.scene",
+    "tests.fixtures.studies",
 ]
 
 

@@ -11,7 +11,7 @@ from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
-from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
 
 CALLS: Mapping[str, Call[Any, Any]] = {
     call.name: call
@@ -28,6 +28,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
         REACHED,
         SEND,
         SERIES,
+        STUDIES_AES,
         STUDY,
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute
@@ -19,13 +20,18 @@ from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
+class PagesService(Watched, StudiesService, Protocol):
+    """The service as the pages use it."""
+
+
 def page_routes(
-    editor: Editing, service: Watched, *, own_device: str, rooms: Rooms, switching: Room
+    editor: Editing, service: PagesService, *, own_device: str, rooms: Rooms, switching: Room
 ) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
@@ -56,4 +62,5 @@ def page_routes(
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
     ]
