@@ -31,6 +31,7 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.deleting.delete import finish_deletions
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
@@ -77,6 +78,7 @@ class Node:
         try:
             storages = open_storages(device, {}, self._index)
             runtime = self._runtime(checked, storages)
+            finish_deletions(runtime)
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder, bind=bind, others=others, report=report, next_number=next_number)
             self._is_listening = is_listening

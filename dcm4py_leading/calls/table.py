@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
@@ -16,6 +17,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
     for call in (
         CANCEL_SENDING,
         CHECK_EXPORT,
+        DELETE,
         ECHO,
         EDIT,
         EXPLAIN,
@@ -26,5 +28,5 @@ CALLS: Mapping[str, Call[Any, Any]] = {
 }
 
 
-class Calls(Echoes, Edits, Explanations, Exports):
+class Calls(Deletions, Echoes, Edits, Explanations, Exports):
     """The services that any process with the archive does for the one that speaks HTTP."""

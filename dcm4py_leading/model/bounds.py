@@ -270,9 +270,19 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 Beyond: the others are told as they are when their page is made."""
 
 DRIFT_PATIENCE_SECONDS: Final = 300.0
-"""Time for which the command `drift` asks a leading archive again that gives no answer.
+"""Time for which a comparison (drift) asks an archive again that gives no answer.
 
-Beyond: it ends; with `--resume` it can be called again and goes on."""
+Beyond: it ends; it can go on from there later."""
+
+DRIFT_WINDOW_STUDIES: Final = 500
+"""Studies of another archive that a comparison takes from one query.
+
+Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
+
+DRIFT_GAPS: Final = 100
+"""Notes of a comparison about studies that could not be walked.
+
+Beyond: further ones are not kept."""
 
 # -- On the wire
 

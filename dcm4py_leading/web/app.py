@@ -39,6 +39,7 @@ from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
@@ -56,6 +57,7 @@ class Control(
     Associations,
     Echoing,
     Editing,
+    Deleting,
     Exporting,
     Sending,
     Running,
@@ -151,6 +153,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
         (_room("edits of the archive", threads=1), edit_operations(control)),
+        (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
         (_room("jobs"), [*job_operations(control), *send_operations(control)]),
     ]

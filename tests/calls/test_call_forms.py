@@ -9,12 +9,14 @@ import pytest
 
 from dcm4py_leading.calls import echoing, explaining, sending
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
@@ -40,6 +42,7 @@ SENT = ExportOutcome(
     failed_sop_instance_uids=(f"{STUDY}.1.1",),
 )
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
+    (DELETE, [Deletion(ae_title="DCM4CHEE", study_instance_uid=STUDY, author="anna")], [None]),
     (
         ECHO,
         [
