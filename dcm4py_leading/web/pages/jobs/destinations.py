@@ -31,9 +31,7 @@ class Destinations:
     """Those that dcmAcceptedMoveDestination of the AE of ours does not list."""
 
 
-def destinations_of(
-    aes: Iterable[Entry], own_device: str, own_entries: Sequence[Entry], ae_title: str
-) -> Destinations:
+def destinations_of(aes: Iterable[Entry], own_device: str, own_entries: Sequence[Entry], ae_title: str) -> Destinations:
     """Destinations for the AE of that title, which is one of ``own_entries``, of ``own_device``."""
     accepted = _accepted(own_entries, ae_title)
     found: dict[str, Destination] = {}
@@ -57,9 +55,7 @@ def takes_objects(entries: Sequence[Entry], ae_title: str) -> bool:
     ``entries`` are those of its device.
     """
     keys = [entry.key for entry in entries if ae_title in entry.values("dicomAETitle")]
-    capabilities = [
-        entry for entry in entries if entry.key[1:] in keys and entry.is_a("dicomTransferCapability")
-    ]
+    capabilities = [entry for entry in entries if entry.key[1:] in keys and entry.is_a("dicomTransferCapability")]
     return not capabilities or any(
         "SCP" in map(str.upper, entry.values("dicomTransferRole"))
         and any(_is_storage(uid) for uid in entry.values("dicomSOPClass"))

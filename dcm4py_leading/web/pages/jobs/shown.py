@@ -74,7 +74,9 @@ def shown(job: Job, language: Language, now: datetime) -> ShownJob:
 
 def _progress(job: Job, language: Language) -> str:
     done, of, failed = job.progress.done, job.progress.of, job.progress.failed
-    told = translate(language, "job.count", done=done) if of is None else translate(language, "job.of", done=done, of=of)
+    told = (
+        translate(language, "job.count", done=done) if of is None else translate(language, "job.of", done=done, of=of)
+    )
     return told + (f", {translate(language, 'job.count_failed', count=failed)}" if failed else "")
 
 
