@@ -7,9 +7,11 @@ from typing import Protocol
 from starlette.routing import BaseRoute
 
 from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.studies.addresses import STUDIES, STUDY
+from dcm4py_leading.web.pages.places import STUDIES
 from dcm4py_leading.web.pages.studies.searching import Searched, SearchPage
 from dcm4py_leading.web.pages.studies.study import Looked, StudyPages
+
+_STUDY = f"{STUDIES}/{{aet}}/{{study_uid}}"
 
 
 class StudiesService(Searched, Looked, Protocol):
@@ -22,6 +24,6 @@ def studies_routes(service: StudiesService, rooms: Rooms) -> list[BaseRoute]:
     return [
         rooms.seen(STUDIES, search.show),
         rooms.asked(STUDIES, search.search),
-        rooms.seen(STUDY, studies.show),
-        rooms.seen(f"{STUDY}/series/{{series_uid}}", studies.series),
+        rooms.seen(_STUDY, studies.show),
+        rooms.seen(f"{_STUDY}/series/{{series_uid}}", studies.series),
     ]

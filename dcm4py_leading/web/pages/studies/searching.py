@@ -13,8 +13,8 @@ from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.web.pages.changing.form import Form
+from dcm4py_leading.web.pages.places import study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.pages.studies.addresses import study_address
 from dcm4py_leading.web.pages.studies.search_form import Typed, typed
 from dcm4py_leading.web.pages.studies.values import date_shown, time_shown
 

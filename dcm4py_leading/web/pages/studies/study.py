@@ -15,9 +15,8 @@ from dcm4py_leading.model.bounds import SHOWN_INSTANCES
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.pages.places import NoSuchPage
+from dcm4py_leading.web.pages.places import NoSuchPage, study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.pages.studies.addresses import study_address
 from dcm4py_leading.web.pages.studies.values import attributes_shown, date_shown, time_shown
 
 
