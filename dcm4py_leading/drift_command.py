@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import click
 
-from dcm4py_leading import log
+from dcm4py_leading import log, progress
 from dcm4py_leading.archive.data_directory import has_index, open_index
 from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.archive.query import Condition, Query, Range
@@ -35,7 +33,7 @@ from dcm4py_leading.service.drift.state import Subject, beginning, load, save
 from dcm4py_leading.service.drift.summary import Summary
 from dcm4py_leading.service.drift.walk import walk
 from dcm4py_leading.service.own_find import OwnFindRules
-from dcm4py_leading.source_options import PROBLEMS, UNREACHABLE, fail, source_options
+from dcm4py_leading.source_options import PROBLEMS, UNREACHABLE, fail, own_ae, source_options, title_of
 
 _STUDY_DATE = 0x00080020
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -116,7 +114,7 @@ def add_drift_command(main: click.Group) -> None:
         if values and csv_file is None:
             raise click.UsageError("--values is about the file of --csv")
         checked = check(site)
-        local_ae = _ae(checked, ae)
+        local_ae = own_ae(checked.snapshot.device, ae)
         title, policy = _leading(checked.rules[local_ae.ae_title], leading, ae)
         wanted = _Wanted(
             leading=title,
@@ -144,28 +142,12 @@ def add_drift_command(main: click.Group) -> None:
             click.echo(line)
 
 
-def _title(text: str, name: str) -> AETitle:
-    try:
-        return AETitle(text)
-    except ValueError as err:
-        raise click.UsageError(f"{name}: {err}") from err
-
-
-def _ae(checked: Checked, text: str) -> ApplicationEntity:
-    """The AE of the device. Raises UsageError."""
-    title = _title(text, "--ae")
-    aes = {ae.ae_title: ae for ae in checked.snapshot.device.application_entities}
-    if title not in aes:
-        raise click.UsageError(f"--ae: the device has no {title}, but {', '.join(sorted(aes))}")
-    return aes[title]
-
-
 def _leading(rules: Sequence[CompiledRule], text: str | None, ae: str) -> tuple[AETitle, UpdatePolicy]:
     """Whom to ask, and by which policy its answer would change an object. Raises UsageError."""
     steps = [step for rule in rules for step in rule.steps if isinstance(step, LeadingStep)]
     policies = {step.leading_cfind_scp: step.policy for step in reversed(steps)}  # of the first rule of each
     if text is not None:
-        title = _title(text, "--leading")
+        title = title_of(text, "--leading")
         return title, policies.get(title, UpdatePolicy.MERGE)
     if len(policies) != 1:
         named = f"name {', '.join(sorted(policies))}" if policies else "name no leading archive"
@@ -200,7 +182,9 @@ def _compare(site: Site, checked: Checked, ae: ApplicationEntity, wanted: _Wante
         if wanted.csv_file is not None:
             report = running.enter_context(Report(wanted.csv_file, has_values=wanted.has_values, at=state.report_bytes))
         done = state.summary.studies
-        bar = running.enter_context(_progress(max(0, index.count(_since(wanted.since)) - done)))
+        bar = running.enter_context(
+            progress.bar(max(0, index.count(_since(wanted.since)) - done), "studies to compare")
+        )
         for reached in walk(
             index,
             asker,
@@ -212,7 +196,7 @@ def _compare(site: Site, checked: Checked, ae: ApplicationEntity, wanted: _Wante
         ):
             if wanted.state_file is not None:
                 save(wanted.state_file, subject, reached)
-            bar.update(reached.summary.studies - done)
+            bar.step(reached.summary.studies - done)
             done = reached.summary.studies
     if wanted.state_file is not None:
         wanted.state_file.unlink(missing_ok=True)  # the next one begins anew
@@ -222,22 +206,3 @@ def _compare(site: Site, checked: Checked, ae: ApplicationEntity, wanted: _Wante
 def _since(date: str | None) -> Query:
     conditions = () if date is None else (Condition(_STUDY_DATE, (Range(date, None),)),)
     return Query(level=Level.STUDY, conditions=conditions)
-
-
-class _Bar(Protocol):
-    def update(self, n_steps: int) -> None: ...
-
-
-class _NoBar:
-    def update(self, n_steps: int) -> None:
-        """Nothing is shown."""
-
-
-@contextmanager
-def _progress(studies: int) -> Iterator[_Bar]:
-    """A bar over the ``studies`` that are left, with the time that they will take, where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield _NoBar()
-        return
-    with click.progressbar(length=studies, label="studies to compare", show_pos=True, file=sys.stderr) as bar:
-        yield bar

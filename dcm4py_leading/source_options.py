@@ -19,7 +19,9 @@ from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_prop
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.errors import ConfigUnavailable, Dcm4pyError
+from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.options import SETTINGS, parse_options
+from dcm4py_leading.model.values import AETitle
 
 PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 EXIT_CODES = "Exit codes: 0 good; 1 problems found; 2 wrong usage; 3 directory or service unreachable."
@@ -27,6 +29,11 @@ CONTEXT_SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "m
 
 _SOURCES = {"ldap_url": "--ldap-url", "ldap_properties": "--ldap-properties", "ldif": "--ldif"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DATA_DIR: Mapping[str, Any] = {
+    "default": "dcm4py-data",
+    "show_default": True,
+    "type": click.Path(file_okay=False, path_type=Path),
+}
 _IS_ABOUT_SOURCE = "_is_about_source"
 
 
@@ -105,6 +112,11 @@ def _source_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return marked
 
 
+def data_dir_option(what: str) -> Callable[[Any], Any]:
+    """``--data-dir`` of a command that needs no configuration, given to it as a path, ``data_dir``."""
+    return option("--data-dir", **_DATA_DIR, help=what)
+
+
 def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
@@ -133,13 +145,7 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
     @_source_option(
         "--property", "properties", multiple=True, metavar="NAME=VALUE", help="Value of a ${NAME} placeholder."
     )
-    @_source_option(
-        "--data-dir",
-        default="dcm4py-data",
-        show_default=True,
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Index, objects, keys. Relative to the current directory.",
-    )
+    @_source_option("--data-dir", **_DATA_DIR, help="Index, objects, keys. Relative to the current directory.")
     @_source_option(
         "--set",
         "settings",
@@ -234,6 +240,23 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
             fail(str(err), PROBLEMS)
 
     return with_site
+
+
+def title_of(text: str, name: str) -> AETitle:
+    """The AE title that the option ``name`` has. Raises UsageError."""
+    try:
+        return AETitle(text)
+    except ValueError as err:
+        raise click.UsageError(f"{name}: {err}") from err
+
+
+def own_ae(device: Device, text: str) -> ApplicationEntity:
+    """The AE of our device that ``--ae`` names. Raises UsageError."""
+    found = device.application_entity(title_of(text, "--ae"))
+    if found is None:
+        named = ", ".join(sorted(ae.ae_title for ae in device.application_entities))
+        raise click.UsageError(f"--ae: the device has no {text}, but {named}")
+    return found
 
 
 def _chosen(given: Mapping[str, Any]) -> str | None:
