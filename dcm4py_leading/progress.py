@@ -18,6 +18,9 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 class _Shown(Protocol):
+    length: int | None
+    pos: int
+
     def update(self, n_steps: int) -> None: ...
 
     def render_progress(self) -> None: ...
@@ -33,6 +36,12 @@ class Bar:
         """So many more are done."""
         if self._shown is not None:
             self._shown.update(count)
+
+    def reach(self, done: int, of: int) -> None:
+        """So many are done, of so many: where it is only known on the way how many there are."""
+        if self._shown is not None:
+            self._shown.length = max(done, of)
+            self._shown.update(done - self._shown.pos)
 
     def say(self, text: str) -> None:
         """Print a line to stderr, above the bar."""

@@ -19,9 +19,7 @@ from dcm4py_leading.config.ldap_properties import LdapArguments, parse_ldap_prop
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.errors import ConfigUnavailable, Dcm4pyError
-from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.options import SETTINGS, parse_options
-from dcm4py_leading.model.values import AETitle
 
 PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 EXIT_CODES = "Exit codes: 0 good; 1 problems found; 2 wrong usage; 3 directory or service unreachable."
@@ -240,23 +238,6 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
             fail(str(err), PROBLEMS)
 
     return with_site
-
-
-def title_of(text: str, name: str) -> AETitle:
-    """The AE title that the option ``name`` has. Raises UsageError."""
-    try:
-        return AETitle(text)
-    except ValueError as err:
-        raise click.UsageError(f"{name}: {err}") from err
-
-
-def own_ae(device: Device, text: str) -> ApplicationEntity:
-    """The AE of our device that ``--ae`` names. Raises UsageError."""
-    found = device.application_entity(title_of(text, "--ae"))
-    if found is None:
-        named = ", ".join(sorted(ae.ae_title for ae in device.application_entities))
-        raise click.UsageError(f"--ae: the device has no {text}, but {named}")
-    return found
 
 
 def _chosen(given: Mapping[str, Any]) -> str | None:

@@ -36,6 +36,15 @@ def test_bar_counts_on_a_terminal_and_lines_stand_above_it(monkeypatch: pytest.M
     assert line.endswith("\r\x1b[Kone is none")
 
 
+def test_bar_grows_where_it_is_only_known_on_the_way_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = terminal(monkeypatch)
+    with progress.bar(0, "studies") as bar:
+        bar.reach(1, 2)
+        bar.reach(4, 3)
+    assert "1/2" in stderr.getvalue()
+    assert "4/4" in stderr.getvalue()
+
+
 def test_waiting_is_shown_once_it_takes_a_while_and_then_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = terminal(monkeypatch)
     with progress.waiting("ApacheDS starts", patience_seconds=0.01):

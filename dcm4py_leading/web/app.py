@@ -47,6 +47,7 @@ from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
+from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
 from dcm4py_leading.web.rest.own.sending import Sending, send_operations
@@ -60,6 +61,7 @@ class Control(
     Deleting,
     Exporting,
     Sending,
+    Drifting,
     Running,
     Healthy,
     Explainer,
@@ -156,6 +158,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
         (_room("jobs"), [*job_operations(control), *send_operations(control)]),
+        (_room("drift"), drift_operations(control)),
     ]
 
 

@@ -25,12 +25,13 @@ from dcm4py_leading.compose import (
 from dcm4py_leading.errors import IndexUnavailable, StorageUnavailable
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.importing.files import Import, Imported, Outcome, files_below
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.spool import Spool
-from dcm4py_leading.source_options import PROBLEMS, fail, own_ae, source_options, title_of
+from dcm4py_leading.source_options import PROBLEMS, fail, source_options
 
 _TOLD: Mapping[Outcome, str] = {Outcome.NO_DICOM: "no DICOM file", Outcome.DICOMDIR: "a DICOMDIR, passed over"}
 
@@ -56,7 +57,7 @@ def add_import_command(studies: click.Group) -> None:
         checked = check(site)
         local_ae = _storing_ae(checked, ae)
         if sending is not None:
-            title_of(sending, "--sending")
+            _title(sending, "--sending")
         try:
             with _runtime(site, checked) as runtime:
                 counts = _import(directory, Import(runtime, local_ae, sending))
@@ -113,8 +114,19 @@ def _runtime(site: Site, checked: Checked) -> Iterator[Runtime]:
 
 def _storing_ae(checked: Checked, text: str) -> ApplicationEntity:
     """The AE of the device that stores. Raises UsageError."""
-    found = own_ae(checked.snapshot.device, text)
+    device = checked.snapshot.device
+    found = device.application_entity(_title(text, "--ae"))
+    if found is None:
+        named = ", ".join(sorted(ae.ae_title for ae in device.application_entities))
+        raise click.UsageError(f"--ae: the device has no {text}, but {named}")
     behind = found.settings.archive_behind
     if behind is not None:
         raise click.UsageError(f"--ae: {text} is in front of {behind} and stores nothing itself: send to that")
     return found
+
+
+def _title(text: str, name: str) -> AETitle:
+    try:
+        return AETitle(text)
+    except ValueError as err:
+        raise click.UsageError(f"{name}: {err}") from err
