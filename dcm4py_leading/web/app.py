@@ -37,6 +37,7 @@ from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
@@ -50,7 +51,7 @@ from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
-from dcm4py_leading.web.rest.own.sending import Sending, send_operations
+from dcm4py_leading.web.rest.own.sending import send_operations
 
 
 class Control(
@@ -60,7 +61,7 @@ class Control(
     Editing,
     Deleting,
     Exporting,
-    Sending,
+    Sendable,
     Drifting,
     Running,
     Healthy,
