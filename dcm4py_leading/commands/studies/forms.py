@@ -110,7 +110,7 @@ def _width(value: str) -> int:
 
 
 def _printable(value: str) -> str:
-    """What objects say may hold anything, also what moves a cursor."""
+    """Text of an object for a terminal: it may hold anything, also what moves a cursor."""
     return "".join(char if char.isprintable() else "?" for char in value)
 
 
