@@ -309,6 +309,11 @@ DRIFT_WINDOW_STUDIES: Final = 500
 
 Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
 
+DRIFT_STUDIES_SHOWN: Final = 100
+"""Studies that the page of a comparison lists for an attribute.
+
+Beyond: they are in the CSV file."""
+
 DRIFT_GAPS: Final = 100
 """Notes of a comparison about studies that could not be walked.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 from starlette.responses import RedirectResponse
@@ -19,14 +20,17 @@ from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
+from dcm4py_leading.web.pages.jobs.routes import job_routes
+from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.places import DEVICES
 from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Edited, Protocol):
+class Shown(Watched, Sendable, StudiesService, Edited, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -51,6 +55,7 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
         *edit_routes(service, rooms, titles),
+        *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/entry", entries.show),
@@ -61,4 +66,5 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
     ]

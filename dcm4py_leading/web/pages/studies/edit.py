@@ -26,8 +26,8 @@ from dcm4py_leading.web.pages.studies.edit_form import (
     typed_values,
     views_of,
 )
-from dcm4py_leading.web.pages.studies.naming import name_of_tag
 from dcm4py_leading.web.pages.studies.three_values import known_titles, values_address
+from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Titles
 
 _CONFLICT = 409
@@ -111,7 +111,7 @@ class EditPage:
 
     def _preview(self, fields: Sequence[EditField], amendment: Amendment) -> Preview:
         changes = tuple(
-            (name_of_tag(tag), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
+            (name_of(f"{tag:08X}"), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
         )
         titles = [title.value for title in known_titles(self._titles)]
         return Preview(changes=changes, led=self._service.led_after(amendment, titles) if changes else ())
@@ -159,7 +159,7 @@ class EditPage:
         context = {
             **self._where(request),
             "base": _base(fields),
-            "clashes": [(name_of_tag(int(clash.attribute, 16)), clash) for clash in clashes],
+            "clashes": [(name_of(clash.attribute), clash) for clash in clashes],
             "typed": _carried(fields, form),
         }
         return render(request, "study_conflict.html", context, status_code=_CONFLICT)

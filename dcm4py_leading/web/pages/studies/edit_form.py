@@ -9,7 +9,7 @@ from dcm4py_leading.errors import DocumentInvalid
 from dcm4py_leading.service.editing.amend import EditField
 from dcm4py_leading.service.editing.typed import GROUPS, OF_LINES, Lines, element_of, normal
 from dcm4py_leading.web.pages.changing.form import Form, one_of
-from dcm4py_leading.web.pages.studies.naming import name_of_tag
+from dcm4py_leading.web.pages.studies.values import name_of
 
 Typed = Mapping[str, Lines]
 """Values by name of the attribute."""
@@ -39,8 +39,8 @@ class FieldView:
         return self.lines[0] if self.lines else ""
 
 
-def name_of(field: EditField) -> str:
-    """Name of an attribute in the form."""
+def key_of(field: EditField) -> str:
+    """Name of the field of an attribute in the form."""
     return f"{field.tag:08X}"
 
 
@@ -51,14 +51,14 @@ def can_be_typed(fields: Sequence[EditField]) -> list[EditField]:
 
 def shown_values(fields: Sequence[EditField]) -> dict[str, Lines]:
     """Values that the form begins with."""
-    return {name_of(field): field.lines for field in can_be_typed(fields)}
+    return {key_of(field): field.lines for field in can_be_typed(fields)}
 
 
 def typed_values(fields: Sequence[EditField], form: Form) -> dict[str, Lines]:
     """Values that were typed; those of fields that the form does not have are as they are."""
     found = {}
     for field in can_be_typed(fields):
-        name = name_of(field)
+        name = key_of(field)
         groups = [f"{name}.{group}" for group in GROUPS]
         if any(group in form for group in groups):
             found[name] = normal(["=".join(one_of(form, group).strip() for group in groups)], field.vr)
@@ -84,15 +84,15 @@ def faults_of(changed: Typed) -> dict[str, tuple[str, ...]]:
 
 def views_of(fields: Sequence[EditField], typed: Typed, faults: Mapping[str, tuple[str, ...]]) -> tuple[FieldView, ...]:
     """The fields with what is in them."""
-    return tuple(_view(field, typed.get(name_of(field), ()), faults.get(name_of(field), ())) for field in fields)
+    return tuple(_view(field, typed.get(key_of(field), ()), faults.get(key_of(field), ())) for field in fields)
 
 
 def _view(field: EditField, lines: Lines, errors: tuple[str, ...]) -> FieldView:
-    name = name_of(field)
+    name = key_of(field)
     parts = [*(lines[0] if lines else "").split("="), "", "", ""]
     return FieldView(
         name=name,
-        label=name_of_tag(field.tag),
+        label=name_of(name),
         keyword=field.keyword,
         vr=field.vr,
         widget=_widget(field, lines),

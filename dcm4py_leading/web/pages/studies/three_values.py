@@ -17,7 +17,7 @@ from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.places import NoSuchPage
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.studies.addresses import study_address
-from dcm4py_leading.web.pages.studies.naming import name_of_tag
+from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Title, Titles
 
 
@@ -62,7 +62,7 @@ class ThreeValuesPage:
             "values": values,
             "failure": failure,
             "is_saved": "saved" in request.query_params,
-            "name_of": name_of_tag,
+            "name_of": lambda tag: name_of(f"{tag:08X}"),
             "shown_receivers": SHOWN_AE_TITLES,
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
             "values_address": values_address,
