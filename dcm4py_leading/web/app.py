@@ -47,6 +47,7 @@ from dcm4py_leading.web.rest.control import Controlled, reload_operation, status
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
 
 
 class Control(
@@ -59,6 +60,7 @@ class Control(
     Healthy,
     Explainer,
     LeadingAnswers,
+    Leading,
     Metered,
     Protocol,
 ):
@@ -147,6 +149,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("ctrl"), [status_operation(control)]),
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
+        (_room("leading archives"), leading_operations(control)),
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("exports"), export_operations(control)),
     ]

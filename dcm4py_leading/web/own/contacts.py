@@ -23,9 +23,12 @@ def contacts_json(lookups: LookupCounts, counts: ContactCounts) -> Mapping[str, 
 
 
 def _json(line: Line, contact: Contact) -> dict[str, object]:
+    return {"aeTitle": line.ae_title, "askedBy": line.local_ae_title, **contact_json(contact)}
+
+
+def contact_json(contact: Contact) -> dict[str, object]:
+    """How the questions to one archive went."""
     return {
-        "aeTitle": line.ae_title,
-        "askedBy": line.local_ae_title,
         "isAnswering": not contact.is_failing,
         "lastAnswer": _text(contact.last_answer),
         "lastFailure": _text(contact.last_failure),
