@@ -22,6 +22,7 @@ from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import Address, bind_all, bind_listener, close_all
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
+from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
@@ -35,6 +36,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
@@ -111,6 +113,8 @@ class Service(Calls):
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self.jobs = Jobs(now=now)
+        self.drifts = Drifts(site, lambda: self.configuration.in_force, self.jobs, now=now)
         self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds
@@ -203,5 +207,5 @@ class Service(Calls):
         self._listening.end()
         self.leading.history.stop()
         self.configuration.stop()
-        self._node.stop(drain_seconds)
+        self._node.stop(self.jobs.stop(drain_seconds))
         self._data_directory.close()

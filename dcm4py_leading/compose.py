@@ -50,6 +50,7 @@ from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.deleting.remembered import Remembered
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.leading.rules import asking_rules
 from dcm4py_leading.service.own_find import OwnFindRules
@@ -180,6 +181,9 @@ def build_runtime(
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     contacts = Contacts(contacts_of(checked))
+    leading = LeadingLookup(
+        device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
+    )
     return Runtime(
         snapshot=checked.snapshot,
         rules=checked.rules,
@@ -199,9 +203,7 @@ def build_runtime(
         externals=externals_of(device, resolver.resolve, forwards, contacts),
         forwards=forwards,
         storages=storages,
-        leading=LeadingLookup(
-            device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
-        ),
+        leading=leading,
         leading_settings=settings,
         counts=counts,
         leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts),
@@ -212,6 +214,7 @@ def build_runtime(
         contacts=contacts,
         looked_up=resolver.looked_up,
         forget_aes=resolver.forget,
+        forget_study=Remembered(leading, last_known, proxy_cache).forget,
     )
 
 

@@ -16,61 +16,25 @@ import pytest
 from click.testing import CliRunner, Result
 from pydicom import Dataset
 
-from dcm4py_leading import drift_command
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.compose import check
+from dcm4py_leading.drifting import run
 from dcm4py_leading.model.values import Level
 from tests.fixtures.archive import make_header, store
-from tests.fixtures.proxy import stand_in_front_of
+from tests.fixtures.drifted import ANSWERS, EXPECTED, STUDIES, fill, said, uids
 from tests.fixtures.scripted import Answer, LeadingScp, knows
 from tests.fixtures.service import Seed
 
-STUDIES = 7
 FAST = ("--rate", "1000")
 
 
 @pytest.fixture
 def filled(seed: Seed) -> Seed:
     """The seed's archive with studies, and the rule for its leading archive."""
-    seed.lead()
-    filters = dict(check(seed.site).snapshot.device.archive.attribute_filters)
-    index = open_index(seed.data_dir, may_upgrade=True)
-    for number in range(1, STUDIES + 1):
-        uid = f"1.2.{number}"
-        date = f"20260{number}01"
-        header = make_header(uid, f"{uid}.1", f"{uid}.1.1", PatientID=f"P{number}", StudyDate=date)
-        store(index, header, filters=filters)
-    index.close()
+    fill(seed)
     return seed
-
-
-def said(number: int, **values: object) -> Dataset:
-    """What the leading archive says of a study: what the archive has, but for ``values``."""
-    ds = Dataset()
-    ds.StudyInstanceUID, ds.PatientID, ds.PatientName = f"1.2.{number}", f"P{number}", "Doe^John"
-    ds.StudyDate = f"20260{number}01"
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
-ANSWERS = [
-    *(said(number) for number in (1, 2)),
-    said(3, PatientName="Roe^Jane"),
-    said(4, PatientName="Roe^Jane", StudyDescription="CT"),
-    said(5, PatientID="R5"),
-]
-EXPECTED = [
-    ("1.2.1", "current", ""),
-    ("1.2.2", "current", ""),
-    ("1.2.3", "stale", "PatientName"),
-    ("1.2.4", "stale", "StudyDescription PatientName"),
-    ("1.2.5", "stale", "PatientID"),
-    ("1.2.6", "unknown", ""),
-    ("1.2.7", "unknown", ""),
-]
 
 
 def command(seed: Seed, *arguments: str | Path) -> list[str]:
@@ -139,7 +103,7 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     leading = leading_scp(filled.leading_port, knows(*everything))
     path, state = tmp_path / "drift.csv", tmp_path / "state"
     arguments = (*FAST, "--csv", path, "--resume", state, "--set", "leading-page-size=2")
-    real, saved = drift_command.save, []
+    real, saved = run.save, []
 
     def save_and_die(*what: Any) -> None:
         real(*what)
@@ -147,15 +111,15 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
         if len(saved) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(drift_command, "save", save_and_die)
+    monkeypatch.setattr(run, "save", save_and_die)
     assert drift(filled, *arguments).exit_code == 1
     assert state.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(drift_command, "save", real)
+    monkeypatch.setattr(run, "save", real)
     result = drift(filled, *arguments)
     assert result.exit_code == 0, result.output
     assert counts(result)["stale"] == STUDIES
     assert rows(path) == [(f"1.2.{number}", "stale", "PatientName") for number in range(1, STUDIES + 1)]
-    asked = [uid for query in leading.queries for uid in _uids(query)]
+    asked = [uid for query in leading.queries for uid in uids(query)]
     assert asked == [f"1.2.{number}" for number in range(1, STUDIES + 1)]
     assert not state.exists()
 
@@ -167,7 +131,7 @@ def test_after_kill_9_only_the_question_under_way_is_asked_again(
     knowing, third, killed = knows(*everything), threading.Event(), threading.Event()
 
     def script(event: Any) -> Iterable[Answer]:
-        if "1.2.5" in _uids(event.identifier) and not third.is_set():
+        if "1.2.5" in uids(event.identifier) and not third.is_set():
             third.set()
             killed.wait(60)
             event.assoc.abort()
@@ -191,13 +155,8 @@ def test_after_kill_9_only_the_question_under_way_is_asked_again(
     result = drift(filled, *arguments)
     assert result.exit_code == 0, result.output
     assert rows(path) == [(f"1.2.{number}", "current", "") for number in range(1, STUDIES + 1)]
-    asked = [uid for query in leading.queries for uid in _uids(query)]
+    asked = [uid for query in leading.queries for uid in uids(query)]
     assert asked == [f"1.2.{number}" for number in (1, 2, 3, 4, 5, 6, 5, 6, 7)]
-
-
-def _uids(query: Dataset) -> list[str]:
-    uids = query.StudyInstanceUID
-    return [uids] if isinstance(uids, str) else list(uids)
 
 
 def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
@@ -213,7 +172,7 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
         yield from knowing(event)
 
     leading_scp(filled.leading_port, script)
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
     path = tmp_path / "drift.csv"
     result = drift(filled, *FAST, "--csv", path)
     assert result.exit_code == 0, result.output
@@ -224,8 +183,8 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
 def test_archive_that_stays_away_is_exit_3_and_keeps_the_state(
     filled: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking.DRIFT_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience.DRIFT_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
     result = drift(filled, *FAST, "--resume", tmp_path / "state")
     assert result.exit_code == 3
     assert "QRSCP" in result.stderr and "goes on from" in result.stderr
@@ -248,6 +207,9 @@ def test_counts_are_told_as_json(filled: Seed, leading_scp: Callable[..., Leadin
             "StudyDescription": {"2026-04": 1},
             "PatientID": {"2026-05": 1},
         },
+        "byArchive": {"": STUDIES},
+        "leftOut": {},
+        "gaps": [],
     }
 
 
@@ -294,11 +256,3 @@ def test_wrong_usage_is_told(filled: Seed, tmp_path: Path) -> None:
     no_index = CliRunner().invoke(main, ["drift", *source, "--ae", "DCM4CHEE", "--leading", "QRSCP"])
     assert (no_index.exit_code, "there is no index" in no_index.stderr) == (1, True)
     assert not (tmp_path / "elsewhere").exists()
-
-
-def test_in_front_of_a_pacs_it_says_what_is_not_compared(filled: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
-    stand_in_front_of(filled, 1)
-    leading_scp(filled.leading_port, knows(*ANSWERS))
-    result = drift(filled, *FAST)
-    assert result.exit_code == 0, result.output
-    assert "DCM4CHEE: only what is stored here is compared" in result.stderr

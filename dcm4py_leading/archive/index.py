@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,12 +16,13 @@ from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.deleting.deletions import Deletions
-from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, edit_patient, edit_study
+from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.identity import BY_ID, Identification
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS
+from dcm4py_leading.archive.newest import Position, newest
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
@@ -154,6 +155,21 @@ class Index:
         """Edit a study (see `editing.edit_study`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_study(connection, study_instance_uid, wanted, keeper, note))
 
+    def amend(
+        self,
+        study_instance_uid: str,
+        level: Level,
+        changed: Dataset,
+        is_as_shown: Callable[[Dataset], bool],
+        *,
+        keeper: Keeper,
+        note: EditNote,
+    ) -> frozenset[int]:
+        """Edit some attributes (see `editing.amend`). Raises EditRefused, IndexUnavailable."""
+        return self._writer.write(
+            lambda connection: amend(connection, study_instance_uid, level, changed, is_as_shown, keeper, note)
+        )
+
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
         """True if that instance is known to be at that location. Raises IndexUnavailable."""
         with self._database.reading() as connection:
@@ -203,6 +219,14 @@ class Index:
         with self._database.reading() as connection:
             rows = connection.execute(statements.studies_after(pk, most, since)).all()
         return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
+
+    def newest_studies(self, query: Query, after: Position | None, most: int) -> Sequence[tuple[Position, Match]]:
+        """The next ``most`` matching studies after a position, the newest first. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            positions = newest(connection, query, after, most)
+            pks = [position.pk for position in positions]
+            rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
+            return list(zip(positions, _matches(connection, query, [rows[pk] for pk in pks]), strict=True))
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""

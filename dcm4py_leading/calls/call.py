@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from dcm4py_leading.compose import Site
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.sending.under_way import Sendings
 
 Json = Any
 """A JSON value; who takes one knows its shape."""
@@ -25,6 +27,10 @@ class Here:
 
     runtime: Runtime
     """The configuration in force, which stays while it is answered."""
+    site: Site
+    """Where configurations come from, for one that is not in force."""
+    sendings: Sendings
+    """Exports under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,8 @@ class Call(Generic[Q, A]):
     answer: Form[A]
     seconds: float
     """Time after which another process is not waited for any more."""
+    is_repeatable: bool = True
+    """True if another process may be asked when the first one gives no answer, whatever that one has done."""
 
     def answered(self, here: Here, question: Json) -> Json:
         """Answer a question that came from another process."""

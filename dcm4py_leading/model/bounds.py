@@ -49,6 +49,36 @@ HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
 
 Beyond: 413."""
 
+TRIED_FILE_BYTES: Final = 64 * 1024 * 1024
+"""A form of the page *Try a rule*, with a DICOM file in it; it is held in memory.
+
+Beyond: 413."""
+
+TRIED_FILE_SECONDS: Final = 120.0
+"""Arrival of that.
+
+Beyond: 408."""
+
+TRIED_VALUE_BYTES: Final = 65_536
+"""Length of a value of that file, if it is no text.
+
+Beyond: its first bytes are kept; no rule looks at such a value."""
+
+TRIED_DATA_SET_BYTES: Final = 16 * 1024 * 1024
+"""Length of the data set of that file after this.
+
+Beyond: the file is refused."""
+
+UNCHANGED_ELEMENTS: Final = 500
+"""Elements that the page shows although no rule has changed them.
+
+Beyond: they are not shown."""
+
+OFFERED_STUDIES: Final = 10
+"""Studies, the newest, that the page offers to try rules on.
+
+Beyond: the UID of the study is typed, or comes from the page of the study."""
+
 HTTP_THREADS: Final = 4
 """HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
 
@@ -205,6 +235,11 @@ EXPORT_SECONDS: Final = 3600.0
 
 Beyond: what is left counts as failed."""
 
+SENDING_SECONDS: Final = 86_400.0
+"""Sending of stored objects by a job.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -265,9 +300,24 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 Beyond: the others are told as they are when their page is made."""
 
 DRIFT_PATIENCE_SECONDS: Final = 300.0
-"""Time for which the command `drift` asks a leading archive again that gives no answer.
+"""Time for which a comparison (drift) asks an archive again that gives no answer.
 
-Beyond: it ends; with `--resume` it can be called again and goes on."""
+Beyond: it ends; it can go on from there later."""
+
+DRIFT_WINDOW_STUDIES: Final = 500
+"""Studies of another archive that a comparison takes from one query.
+
+Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
+
+DRIFT_STUDIES_SHOWN: Final = 100
+"""Studies that the page of a comparison lists for an attribute.
+
+Beyond: they are in the CSV file."""
+
+DRIFT_GAPS: Final = 100
+"""Notes of a comparison about studies that could not be walked.
+
+Beyond: further ones are not kept."""
 
 # -- On the wire
 
@@ -450,6 +500,21 @@ SHOWN_AE_TITLES: Final = 20
 """AE titles that are told as matching a condition.
 
 Beyond: only how many more there are."""
+
+SEARCH_SECONDS: Final = 30.0
+"""Time in which an archive that an AE stands in front of has to answer a search by the pages.
+
+Beyond: the search fails, and tells which archive gave no answer."""
+
+SHOWN_SERIES: Final = 1_000
+"""Series of a study that are shown.
+
+Beyond: the first ones that the archive tells."""
+
+SHOWN_INSTANCES: Final = 1_000
+"""Instances of a series that are shown.
+
+Beyond: the first ones that the archive tells."""
 
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.

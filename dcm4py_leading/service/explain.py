@@ -15,25 +15,35 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
+from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
-from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.context import Context, Peer
-from dcm4py_leading.coercion.explain import Explanation, explained_elements, explained_rules, explained_steps
+from dcm4py_leading.coercion.explain import (
+    Answered,
+    Explanation,
+    Trace,
+    explained_elements,
+    explained_rules,
+    explained_steps,
+)
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
-from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset import data_sets
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
-from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
+from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
 from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
 
 T = TypeVar("T")
@@ -131,6 +141,23 @@ def basis_of(runtime: Runtime, *, is_asking: bool) -> Basis:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """Attributes that the index has of an object, by which the rules' conditions go."""
+
+    attributes: Dataset
+    encoded: Sequence[bytes]
+    """Those of its entities, from the top down."""
+    kept: KeptAttributes
+    """Puts into the object what counts of them."""
+
+    @classmethod
+    def of(cls, instance: IndexedInstance, runtime: Runtime) -> Indexed:
+        """Those of an instance."""
+        kept = KeptAttributes(runtime.keeper)
+        return cls(attributes=instance.attributes, encoded=instance.encoded_attributes, kept=kept)
+
+
 class AssumedAnswer:
     """A leading archive that has one study, given as a data set, or none; implements `leading.query.LeadingQuery`."""
 
@@ -162,11 +189,10 @@ def read_file(path: Path) -> Dataset:
     return ds
 
 
-def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Dataset | None = None) -> Explanation:
+def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
     """Coerce ``ds``, which is changed, and tell everything about it.
 
-    ``indexed`` has the attributes of the index, which go by the rules' conditions and into ``ds`` before they are
-    applied. Raises WrongQuestion, SubOperationFailed.
+    What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
     """
     with object_errors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
@@ -184,21 +210,18 @@ class _Explaining:
         self._basis = basis
         self._context = _context(ds, wanted, self._ae, basis)
         self._withheld: set[Question] = set()
+        self._answers: dict[Question, Answered] = {}
 
-    def result(self, indexed: Dataset | None) -> Explanation:
+    def result(self, indexed: Indexed | None) -> Explanation:
         ds, rules, options = self._ds, self._basis.rules[self._ae.ae_title], self._basis.options
         before = deepcopy(ds)
-        attributes = ds if indexed is None else indexed
+        attributes = before if indexed is None else indexed.attributes
         selection = select_rules(rules, self._context, attributes, compat_5_35=options.compat_5_35)
         if not is_offered(self._context.dimse):
             self._notes.append("there is no such service here: none of these rules is ever applied")
         previous: dict[int, DataElement | None] = {}
         if indexed is not None and not selection.retrieve_as_received:
-            changes = plan_update(ds, indexed, UpdatePolicy.OVERWRITE)
-            previous = {change.path[0]: deepcopy(ds.get(change.path[0])) for change in changes}
-            apply(ds, changes)
-            if changes:
-                self._notes.append(f"before the rules, {len(changes)} attributes were brought to what the index says")
+            previous = self._put_in(indexed)
         start = deepcopy(ds)
         told = explained_rules(selection, attributes)
         executed: list[Executed] = []
@@ -213,6 +236,7 @@ class _Explaining:
                 elements=(),
                 failure=str(err),
                 notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
+                trace=self._trace(attributes, start, executed),
             )
         if self._context.dimse is not Dimse.C_STORE_RQ:
             if "QueryRetrieveLevel" in before:
@@ -228,7 +252,35 @@ class _Explaining:
             steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
             notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
+            trace=self._trace(attributes, start, coerced.executed),
         )
+
+    def _trace(self, archived: Dataset, start: Dataset, executed: Sequence[Executed]) -> Trace:
+        return Trace(
+            archived=archived, start=start, delivered=self._ds, executed=tuple(executed), answers=self._answers
+        )
+
+    def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
+        """Put what counts of the index's attributes into the object, as `stored_instance` does; what that replaced."""
+        ds = self._ds
+        previous: dict[int, DataElement | None] = {}
+        changed: set[int] = set()
+
+        def make_edits(planned: list[Change]) -> None:
+            apply(ds, planned)
+            changed.update(change.path[0] for change in planned)
+
+        def make(planned: list[Change]) -> None:
+            for change in planned:
+                previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            make_edits(planned)
+
+        indexed.kept.carry_edits(ds, indexed.encoded, make_edits)
+        indexed.kept.update(ds, indexed.attributes, make)
+        if count := len(changed - {SPECIFIC_CHARACTER_SET, ORIGINAL_ATTRIBUTES_SEQUENCE}):
+            what = "1 attribute was" if count == 1 else f"{count} attributes were"
+            self._notes.append(f"before the rules, {what} brought to what the index says")
+        return previous
 
     def _is_telling_originals(self) -> bool:
         is_received = self._context.transfer_role is TransferRole.SCU
@@ -242,6 +294,7 @@ class _Explaining:
                 looked = leading.look_up([question], self._ae)[question]
                 milliseconds = (time.monotonic() - begun) * 1000
                 self._notes.append(f"{question.leading_cfind_scp}: {looked.outcome.value} after {milliseconds:.0f} ms")
+                self._answers[question] = Answered(looked.answer, looked.outcome.value)
                 return looked.answer
             self._withheld.add(question)
             return None

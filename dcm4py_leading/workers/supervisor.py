@@ -22,11 +22,13 @@ from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import Address, bind_all, close_all
+from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.metrics import Measured
@@ -65,6 +67,8 @@ class Supervisor(Calls):
         associations get when an administrator stops the listening. Raises ConfigError, IndexUnavailable, OSError,
         WorkerSilent.
         """
+        self.jobs = Jobs(now=now)
+        self.drifts = Drifts(site, lambda: self._configuration.in_force, self.jobs, now=now)
         self._configuration = Configuration(
             site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
         )
@@ -328,6 +332,8 @@ class Supervisor(Calls):
             try:
                 return call.answer.from_json(_wait(_ask(worker, Kind.CALL, body), call.seconds))
             except WorkerSilent as err:
+                if not call.is_repeatable:
+                    raise StatusError(f"cut off in the middle: {err}") from err
                 LOG.warning("%s: %s", call.name, err)
         raise StatusError("no worker answers")
 
@@ -341,6 +347,7 @@ class Supervisor(Calls):
         self._listening.end()
         self.leading.history.stop()
         self._configuration.stop()
+        drain_seconds = self.jobs.stop(drain_seconds)
         for worker in self._workers:
             worker.stop(drain_seconds)
         close_all(self._sockets)

@@ -25,6 +25,7 @@ from dcm4py_leading.service.encode import object_errors
 from dcm4py_leading.service.explain import (
     STUDY_ROOT_FIND,
     Basis,
+    Indexed,
     StudyNotStored,
     Wanted,
     WrongQuestion,
@@ -49,8 +50,8 @@ class Subject:
 
     ds: Dataset
     wanted: Wanted
-    indexed: Dataset | None = None
-    """Attributes of the index, which go into it before the rules."""
+    indexed: Indexed | None = None
+    """Attributes of the index, of which those that count go into it before the rules."""
     notes: tuple[str, ...] = ()
 
     def explained(self, basis: Basis) -> Explanation:
@@ -70,8 +71,8 @@ def stored_subject(
 ) -> Subject:
     """The instance of a study, the first where none is named; of a query, what is answered about either.
 
-    On a retrieve, the attributes of the index go into it first, as they do when it is delivered. Raises WrongQuestion,
-    StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
+    On a retrieve, what counts of the index's attributes goes into it first, as when it is delivered. Raises
+    WrongQuestion, StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
     """
     if wanted.dimse not in (Dimse.C_STORE_RQ, Dimse.C_FIND_RSP):
         raise WrongQuestion(f"{wanted.dimse.value} is no message about a stored study: give a file")
@@ -113,7 +114,7 @@ def _stored(runtime: Runtime, instance: IndexedInstance, wanted: Wanted, *, is_i
     with object_errors("the stored object cannot be parsed"):
         ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
     is_retrieve = wanted.transfer_role is TransferRole.SCP
-    return Subject(ds=ds, wanted=wanted, indexed=instance.attributes if is_retrieve else None)
+    return Subject(ds=ds, wanted=wanted, indexed=Indexed.of(instance, runtime) if is_retrieve else None)
 
 
 def _subject_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: Basis) -> Subject:

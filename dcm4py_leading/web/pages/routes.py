@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 from starlette.responses import RedirectResponse
@@ -19,6 +20,8 @@ from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
+from dcm4py_leading.web.pages.jobs.routes import job_routes
+from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.leading.routes import leading_routes
 from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
@@ -27,8 +30,8 @@ from dcm4py_leading.web.pages.titles import Titles
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, LeadingArchives, Protocol):
-    """The service as the pages show it. Called from a worker thread."""
+class Shown(Watched, Sendable, LeadingArchives, Protocol):
+    """The service as the pages show and use it. Called from a worker thread."""
 
 
 def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room) -> list[BaseRoute]:
@@ -52,6 +55,7 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
         *leading_routes(service, rooms),
+        *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/entry", entries.show),
