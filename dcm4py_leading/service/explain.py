@@ -41,7 +41,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, InformationModel, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
-from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.matches_coerced import study_of
 from dcm4py_leading.service.query_archive import Asked, QueryArchive
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
@@ -168,7 +168,7 @@ class AnswerFromFile:
 
 def read_file(path: Path) -> Dataset:
     """A DICOM file, or a data set without File Meta Information. Raises WrongQuestion, SubOperationFailed."""
-    with object_errors(f"{path} cannot be parsed"):
+    with ObjectErrors(f"{path} cannot be parsed"):
         ds = data_sets.read_file(path, force=True)
     if not any(keyword_for_tag(tag) for tag in ds.keys()):
         raise WrongQuestion(f"{path} is no DICOM file")
@@ -203,7 +203,7 @@ def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, 
         return explain(instance.attributes, wanted, basis)
     with runtime.storage(instance.location.storage_id).open(instance.location) as file:
         content, start = read_stored(file)
-    with object_errors("the stored object cannot be parsed"):
+    with ObjectErrors("the stored object cannot be parsed"):
         ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
     is_retrieve = wanted.transfer_role is TransferRole.SCP
     return explain(ds, wanted, basis, indexed=instance.attributes if is_retrieve else None)
@@ -287,7 +287,7 @@ def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Dataset | Non
     ``indexed`` has the attributes of the index, which go by the rules' conditions and into ``ds`` before they are
     applied. Raises WrongQuestion, SubOperationFailed.
     """
-    with object_errors("the data set cannot be coerced"):
+    with ObjectErrors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
 
 
