@@ -28,13 +28,14 @@ from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Node
 from dcm4py_leading.service.explain import (
-    AnswerFromFile,
+    AssumedAnswer,
     Basis,
     Wanted,
     WrongQuestion,
     explain,
     read_file,
 )
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.service.own_find import OwnFindRules
@@ -67,7 +68,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
             open_until_told.callback(query.close)
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
         else:
-            query = AnswerFromFile(read_file(Path(leading)))
+            query = AssumedAnswer(read_file(Path(leading)))
         lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
         open_until_told.callback(lookup.close)
         return explain(ds, wanted, replace(basis, leading=lookup))
@@ -111,6 +112,8 @@ class Service(Calls):
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
             )
             on_failure.pop_all()
+        self.jobs = Jobs(now=now)
+        self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds
         self._listening = Listening(
@@ -123,6 +126,7 @@ class Service(Calls):
         in_force(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
+        self.leading.history.start()
 
     def reload(self) -> None:
         """Read, check and swap. Raises ConfigError, and then everything is as it was; see `web.app.Control`."""
@@ -199,6 +203,7 @@ class Service(Calls):
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""
         self._listening.end()
+        self.leading.history.stop()
         self.configuration.stop()
-        self._node.stop(drain_seconds)
+        self._node.stop(self.jobs.stop(drain_seconds))
         self._data_directory.close()

@@ -27,7 +27,7 @@ from dcm4py_leading.config.inventory import Status, some
 from dcm4py_leading.config.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap_hints import LdapHints
 from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.named_titles import archives_asked, leading_of
+from dcm4py_leading.config.named_titles import archives_asked
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
 from dcm4py_leading.config.remote import RemoteAEResolver
@@ -50,7 +50,9 @@ from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.deleting.remembered import Remembered
 from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.leading.rules import asking_rules
 from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.service.query_archive import Embedded
 from dcm4py_leading.service.runtime import Runtime
@@ -179,6 +181,9 @@ def build_runtime(
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     contacts = Contacts(contacts_of(checked))
+    leading = LeadingLookup(
+        device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
+    )
     return Runtime(
         snapshot=checked.snapshot,
         rules=checked.rules,
@@ -198,9 +203,7 @@ def build_runtime(
         externals=externals_of(device, resolver.resolve, forwards, contacts),
         forwards=forwards,
         storages=storages,
-        leading=LeadingLookup(
-            device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
-        ),
+        leading=leading,
         leading_settings=settings,
         counts=counts,
         leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts),
@@ -211,17 +214,16 @@ def build_runtime(
         contacts=contacts,
         looked_up=resolver.looked_up,
         forget_aes=resolver.forget,
+        forget_study=Remembered(leading, last_known, proxy_cache).forget,
     )
 
 
 def contacts_of(checked: Checked) -> Iterable[Line]:
     """Whom the AEs of a device ask: leading archives, by their rules, and the archives behind them."""
     device = checked.snapshot.device
+    for rule in asking_rules(checked.rules):
+        yield Line(Part.LEADING.value, rule.local_ae_title, rule.leading_ae_title)
     for ae in device.application_entities:
-        for compiled in checked.rules[ae.ae_title]:
-            title = leading_of(compiled.rule)
-            if title is not None:
-                yield Line(Part.LEADING.value, ae.ae_title, title)
         behind = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
         external = (title for storage in device.archive.storages.values() for title in storage.external_retrieve_aets)
         for title in (*behind, *external):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TypeVar
 
-from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep
+from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep, leading_settings
 from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap_hints import LdapHints
@@ -23,6 +23,8 @@ from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.log import foreign
 from dcm4py_leading.model.device import DeviceDescription, RemoteAE
+from dcm4py_leading.service.leading.rules import asking_rules
+from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.own.contacts import contacts_json
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import FailedReload, PendingReload, RunningConfiguration
@@ -215,6 +217,15 @@ class Configuration:
             **contacts_json(lookups, contacts),
             "degraded": [*troubles, *self._degraded(), *contacts.troubles],
         }
+
+    def leading_view(self, measure: Callable[[], Measured]) -> LeadingView:
+        """The archives that the configuration in force asks; ``measure`` measures all processes."""
+        return LeadingView(
+            measure,
+            rules=lambda: asking_rules(self.in_force.rules),
+            data_dir=self._site.data_dir,
+            last_known_max_age=leading_settings(self._site.options).last_known_max_age,
+        )
 
     def measured(self, process: Measured) -> Measured:
         """Measurements of a process, with what is known here of the configuration."""

@@ -24,6 +24,8 @@ Named by who is at fault and who can act::
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
     +- EditRefused               an edit of what the archive keeps, or a deletion, was not made
+    +- DriftRefused              a comparison cannot be made as it was asked for
+    +- DriftEnded                somebody has ended it
     +- DriftNotResumed           a comparison cannot go on from what its state file says
     +- LoginError                over HTTP; told to whoever wants to log in
     |  +- LoginRefused           wrong user, wrong password or no role: 401
@@ -141,6 +143,14 @@ class EditRefused(Dcm4pyError):
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)
         self.refusal = refusal
+
+
+class DriftRefused(Dcm4pyError):
+    """A comparison with a leading archive cannot be made as it was asked for."""
+
+
+class DriftEnded(Dcm4pyError):
+    """A comparison is over before its end, as somebody wanted."""
 
 
 class DriftNotResumed(Dcm4pyError):

@@ -24,7 +24,7 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
-from dcm4py_leading.web.own.explain import FAILED_HEADER
+from dcm4py_leading.web.rest.own.explain import FAILED_HEADER
 
 
 def add_explain_command(main: click.Group) -> None:
@@ -99,7 +99,7 @@ def add_explain_command(main: click.Group) -> None:
 def _explain_stored(
     study: str, service: RunningService, parameters: Mapping[str, str], *, as_json: bool
 ) -> tuple[str, bool]:
-    path = f"/explain/{urllib.parse.quote(study, safe='')}?{urllib.parse.urlencode(parameters)}"
+    path = f"/dcm4py-leading/explain/{urllib.parse.quote(study, safe='')}?{urllib.parse.urlencode(parameters)}"
     body, headers = service.exchange("GET", path, accept="application/json" if as_json else "text/plain")
     if as_json:
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)

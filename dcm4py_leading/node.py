@@ -31,10 +31,12 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.deleting.delete import finish_deletions
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+from dcm4py_leading.service.sending.under_way import Sendings
 from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.own.metrics import Measured
 
@@ -68,6 +70,7 @@ class Node:
         log.use_reference_key(site.data_dir)
         settings = leading_settings(site.options)
         self._counts = ServiceCounts()
+        self._sendings = Sendings()
         self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = open_index(site.data_dir, may_upgrade=False)
@@ -75,6 +78,7 @@ class Node:
         try:
             storages = open_storages(device, {}, self._index)
             runtime = self._runtime(checked, storages)
+            finish_deletions(runtime)
             self._holder = RuntimeHolder(runtime)
             self._listeners = Listeners(self._holder, bind=bind, others=others, report=report, next_number=next_number)
             self._is_listening = is_listening
@@ -195,8 +199,8 @@ class Node:
 
     @contextmanager
     def _here(self) -> Iterator[Here]:
-        with self._holder.lease() as runtime, self._listeners.opened.by_this_thread():
-            yield Here(runtime=runtime)
+        with self._holder.lease() as runtime, self._listeners.opened.awaited():
+            yield Here(runtime=runtime, sendings=self._sendings)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

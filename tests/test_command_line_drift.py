@@ -16,14 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 from pydicom import Dataset
 
-from dcm4py_leading import drift_command
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.compose import check
+from dcm4py_leading.drifting import run
 from dcm4py_leading.model.values import Level
 from tests.fixtures.archive import make_header, store
-from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scripted import Answer, LeadingScp, knows
 from tests.fixtures.service import Seed
 
@@ -139,7 +138,7 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     leading = leading_scp(filled.leading_port, knows(*everything))
     path, state = tmp_path / "drift.csv", tmp_path / "state"
     arguments = (*FAST, "--csv", path, "--resume", state, "--set", "leading-page-size=2")
-    real, saved = drift_command.save, []
+    real, saved = run.save, []
 
     def save_and_die(*what: Any) -> None:
         real(*what)
@@ -147,10 +146,10 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
         if len(saved) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(drift_command, "save", save_and_die)
+    monkeypatch.setattr(run, "save", save_and_die)
     assert drift(filled, *arguments).exit_code == 1
     assert state.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(drift_command, "save", real)
+    monkeypatch.setattr(run, "save", real)
     result = drift(filled, *arguments)
     assert result.exit_code == 0, result.output
     assert counts(result)["stale"] == STUDIES
@@ -213,7 +212,7 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
         yield from knowing(event)
 
     leading_scp(filled.leading_port, script)
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
     path = tmp_path / "drift.csv"
     result = drift(filled, *FAST, "--csv", path)
     assert result.exit_code == 0, result.output
@@ -224,8 +223,8 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
 def test_archive_that_stays_away_is_exit_3_and_keeps_the_state(
     filled: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking.DRIFT_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dcm4py_leading.service.drift.asking._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience.DRIFT_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
     result = drift(filled, *FAST, "--resume", tmp_path / "state")
     assert result.exit_code == 3
     assert "QRSCP" in result.stderr and "goes on from" in result.stderr
@@ -248,6 +247,9 @@ def test_counts_are_told_as_json(filled: Seed, leading_scp: Callable[..., Leadin
             "StudyDescription": {"2026-04": 1},
             "PatientID": {"2026-05": 1},
         },
+        "byArchive": {"": STUDIES},
+        "leftOut": {},
+        "gaps": [],
     }
 
 
@@ -294,11 +296,3 @@ def test_wrong_usage_is_told(filled: Seed, tmp_path: Path) -> None:
     no_index = CliRunner().invoke(main, ["drift", *source, "--ae", "DCM4CHEE", "--leading", "QRSCP"])
     assert (no_index.exit_code, "there is no index" in no_index.stderr) == (1, True)
     assert not (tmp_path / "elsewhere").exists()
-
-
-def test_in_front_of_a_pacs_it_says_what_is_not_compared(filled: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
-    stand_in_front_of(filled, 1)
-    leading_scp(filled.leading_port, knows(*ANSWERS))
-    result = drift(filled, *FAST)
-    assert result.exit_code == 0, result.output
-    assert "DCM4CHEE: only what is stored here is compared" in result.stderr

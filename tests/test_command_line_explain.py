@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from pydicom import Dataset
+from starlette.applications import Starlette
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
-from dcm4py_leading.web.own.explain import explain_route
+from dcm4py_leading.web.rest.operations import routes_of
+from dcm4py_leading.web.rest.own.explain import explain_operation
 from tests.fixtures.datasets import make_instance
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import stand_in_front_of
@@ -40,6 +42,11 @@ def stale(tmp_path: Path) -> Path:
         "OtherPatientIDsSequence": None,
     }
     return make_instance(tmp_path / "stale.dcm", study_uid=STUDY, attributes=attributes)
+
+
+def _explaining(seed: Seed) -> Starlette:
+    room = Room("test", threads=2, waiting=8)
+    return guarded_app(routes_of([explain_operation(seed.start())], reading=room, changing=room))
 
 
 def right(study_uid: str = STUDY) -> Dataset:
@@ -345,7 +352,7 @@ def test_patient_data_stays_on_stdout(seed: Seed, stale: Path, tmp_path: Path) -
 def http(seed: Seed, stale: Path) -> Iterator[str]:
     """The URL of a service that has stored the object."""
     seed.lead()
-    app = guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))])
+    app = _explaining(seed)
     web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
     web.start()
     store(seed.archive_port, [stale])
@@ -446,7 +453,7 @@ def test_study_of_a_pacs_is_explained_by_what_the_pacs_says(seed: Seed, leading_
     stand_in_front_of(seed, behind)
     seed.lead()
     leading_scp(seed.leading_port, knows(right()))
-    app = guarded_app([explain_route(seed.start(), Room("test", threads=2, waiting=8))])
+    app = _explaining(seed)
     web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
     web.start()
     try:

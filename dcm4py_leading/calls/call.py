@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.sending.under_way import Sendings
 
 Json = Any
 """A JSON value; who takes one knows its shape."""
@@ -25,6 +26,8 @@ class Here:
 
     runtime: Runtime
     """The configuration in force, which stays while it is answered."""
+    sendings: Sendings
+    """Exports under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,8 @@ class Call(Generic[Q, A]):
     answer: Form[A]
     seconds: float
     """Time after which another process is not waited for any more."""
+    is_repeatable: bool = True
+    """True if another process may be asked when the first one gives no answer, whatever that one has done."""
 
     def answered(self, here: Here, question: Json) -> Json:
         """Answer a question that came from another process."""

@@ -1,31 +1,112 @@
-"""Sending of stored objects."""
+"""Sending of stored objects: at once, or with an ID by which any process can ask how far it is, and cancel it."""
 
 from __future__ import annotations
 
-from dcm4py_leading.calls.call import Call, Caller, Form, Here
+from dataclasses import dataclass
+
+from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json, as_it_is
 from dcm4py_leading.dicom.scu_export import export
-from dcm4py_leading.model.bounds import EXPORT_SECONDS
-from dcm4py_leading.service.sending.export import Export, ExportOutcome, to_json
+from dcm4py_leading.model.bounds import EXPORT_SECONDS, SENDING_SECONDS
+from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
+from dcm4py_leading.service.sending.under_way import Reached, Sending
 
 _GRACE_SECONDS = 60.0
+_CHECK_SECONDS = 60.0
+_QUICK_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An export, and the ID by which it is asked for."""
+
+    sending_id: str
+    wanted: Export
 
 
 def _export(here: Here, wanted: Export) -> ExportOutcome:
-    return export(here.runtime, wanted)
+    return export(here.runtime, wanted, Sending(), seconds=EXPORT_SECONDS)
 
+
+def _send(here: Here, asked: Asked) -> ExportOutcome:
+    with here.sendings.begin(asked.sending_id) as sending:
+        return export(here.runtime, asked.wanted, sending, seconds=SENDING_SECONDS)
+
+
+def _check(here: Here, wanted: Export) -> None:
+    parties(here.runtime, wanted)
+
+
+def _reached(here: Here, sending_id: str) -> Reached | None:
+    sending = here.sendings.get(sending_id)
+    return None if sending is None else sending.reached()
+
+
+def _cancel(here: Here, sending_id: str) -> bool:
+    sending = here.sendings.get(sending_id)
+    if sending is not None:
+        sending.cancel()
+    return sending is not None
+
+
+def _asked_to_json(asked: Asked) -> Json:
+    return {"id": asked.sending_id, "wanted": asked.wanted.to_json()}
+
+
+def _asked_from_json(value: Json) -> Asked:
+    return Asked(sending_id=value["id"], wanted=Export.from_json(value["wanted"]))
+
+
+_EXPORT: Form[Export] = Form(to_json=Export.to_json, from_json=Export.from_json)
+_OUTCOME: Form[ExportOutcome] = Form(to_json=ExportOutcome.to_json, from_json=ExportOutcome.from_json)
 
 EXPORT: Call[Export, ExportOutcome] = Call(
-    name="export",
-    do=_export,
-    question=Form(to_json=to_json, from_json=lambda value: Export(**value)),
-    answer=Form(to_json=to_json, from_json=lambda value: ExportOutcome(**value)),
-    seconds=EXPORT_SECONDS + _GRACE_SECONDS,
+    name="export", do=_export, question=_EXPORT, answer=_OUTCOME, seconds=EXPORT_SECONDS + _GRACE_SECONDS
+)
+CHECK_EXPORT: Call[Export, None] = Call(
+    name="check-export", do=_check, question=_EXPORT, answer=as_it_is(), seconds=_CHECK_SECONDS
+)
+SEND: Call[Asked, ExportOutcome] = Call(
+    name="send",
+    do=_send,
+    question=Form(to_json=_asked_to_json, from_json=_asked_from_json),
+    answer=_OUTCOME,
+    seconds=SENDING_SECONDS + _GRACE_SECONDS,
+    is_repeatable=False,
+)
+REACHED: Call[str, Reached | None] = Call(
+    name="reached",
+    do=_reached,
+    question=as_it_is(),
+    answer=Form(
+        to_json=lambda reached: None if reached is None else reached.to_json(),
+        from_json=lambda value: None if value is None else Reached.from_json(value),
+    ),
+    seconds=_QUICK_SECONDS,
+)
+CANCEL_SENDING: Call[str, bool] = Call(
+    name="cancel-sending", do=_cancel, question=as_it_is(), answer=as_it_is(), seconds=_QUICK_SECONDS
 )
 
 
 class Exports(Caller):
-    """Exports (see `web.rest.archive.export.Exporting`)."""
+    """Exports (see `web.rest.archive.export.Exporting`, `service.sending.job.Sender`)."""
 
     def export(self, wanted: Export) -> ExportOutcome:
         """Send stored objects."""
         return self.call(EXPORT, wanted)
+
+    def check_export(self, wanted: Export) -> None:
+        """Refuse what `export` would refuse before it sends anything. Raises EditRefused, ConfigUnavailable."""
+        self.call(CHECK_EXPORT, wanted)
+
+    def send(self, sending_id: str, wanted: Export) -> ExportOutcome:
+        """Send stored objects, under an ID."""
+        return self.call(SEND, Asked(sending_id=sending_id, wanted=wanted))
+
+    def reached(self, sending_id: str) -> Reached | None:
+        """Point that the export of that ID has reached; None where it is not under way."""
+        return next((found for found in self.call_each(REACHED, sending_id) if found is not None), None)
+
+    def cancel_sending(self, sending_id: str) -> None:
+        """Let the export of that ID end, if it is under way."""
+        self.call_each(CANCEL_SENDING, sending_id)

@@ -6,13 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
-from dcm4py_leading.calls.sending import EXPORT, Exports
+from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 
-CALLS: Mapping[str, Call[Any, Any]] = {call.name: call for call in (ECHO, EDIT, EXPLAIN, EXPORT)}
+CALLS: Mapping[str, Call[Any, Any]] = {
+    call.name: call
+    for call in (
+        CANCEL_SENDING,
+        CHECK_EXPORT,
+        DELETE,
+        ECHO,
+        EDIT,
+        EXPLAIN,
+        EXPORT,
+        REACHED,
+        SEND,
+    )
+}
 
 
-class Calls(Echoes, Edits, Explanations, Exports):
+class Calls(Deletions, Echoes, Edits, Explanations, Exports):
     """The services that any process with the archive does for the one that speaks HTTP."""

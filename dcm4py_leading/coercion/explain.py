@@ -5,9 +5,9 @@ Made from what the coercion itself leaves behind, so that it cannot tell another
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom import Dataset
 from pydicom.uid import UID as PydicomUID
@@ -16,7 +16,7 @@ from dcm4py_leading.coercion.chain import Executed, Outcome, Question
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.differences import Difference, Shown, differences
-from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps import AnyStep, AskingStep
@@ -67,6 +67,29 @@ class ExplainedStep:
     remark: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answer of a leading archive, and how it came about (a `leading.outcome.LookupOutcome` as text)."""
+
+    answer: LeadingAnswer
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Data sets and steps of a coercion, for those who want more of it than is told."""
+
+    archived: Dataset
+    """The attributes by which the rules' conditions went: those of the index, where it has any."""
+    start: Dataset
+    """The data set as the first rule got it."""
+    delivered: Dataset
+    """The data set in the end; not sent where the coercion failed."""
+    executed: tuple[Executed, ...]
+    answers: Mapping[Question, Answered]
+    """Answers of the leading archives that were asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Explanation of what a coercion does to one data set, without having delivered or stored anything."""
@@ -82,6 +105,8 @@ class Explanation:
     failure: str | None = None
     """Why the request would fail (dcmCoercionOnFailure RETHROW); the last step run is the one that failed."""
     notes: tuple[str, ...] = ()
+    trace: Trace | None = field(default=None, compare=False, repr=False)
+    """None where it came without."""
 
     @property
     def has_failed(self) -> bool:

@@ -36,6 +36,19 @@ class Opened:
         finally:
             _owner.reset(token)
 
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """As `by_this_thread`, and this thread counts as a spawned one until the end of the block."""
+        thread = threading.current_thread()
+        with self._lock:
+            self._threads = self._threads | {thread}
+        try:
+            with self.by_this_thread():
+                yield
+        finally:
+            with self._lock:
+                self._threads = self._threads - {thread}
+
     @property
     def has_threads(self) -> bool:
         """True if any spawned thread is still running."""

@@ -40,6 +40,14 @@ def behind(
     }
 
 
+def each_elsewhere(
+    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> Mapping[AETitle, QueryArchive]:
+    """All archives that the AE stands in front of, each by itself."""
+    queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}
+    return {**queried, **behind(ae, resolve, rules, contacts)}
+
+
 def upstream_of(
     ae: ApplicationEntity,
     resolve: Resolve,

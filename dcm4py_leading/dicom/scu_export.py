@@ -8,40 +8,32 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from dcm4py_leading.dicom.scu import StoreSCU
-from dcm4py_leading.errors import (
-    ArchiveUnavailable,
-    DestinationUnavailable,
-    EditRefused,
-    MoveDestinationNotAllowed,
-    MoveDestinationUnknown,
-    Refusal,
-)
+from dcm4py_leading.errors import ArchiveUnavailable, DestinationUnavailable
 from dcm4py_leading.log import ref, word
-from dcm4py_leading.model.bounds import EXPORT_SECONDS
 from dcm4py_leading.service.deliver import Delivery, deliver
-from dcm4py_leading.service.retrieve import RetrieveRequest, destination, retrieve
+from dcm4py_leading.service.retrieve import RetrieveRequest, retrieve
 from dcm4py_leading.service.retrieve_archive import Retrieval
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.sending.export import Export, ExportOutcome
+from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
+from dcm4py_leading.service.sending.under_way import Sending
 
 LOG = logging.getLogger(__name__)
 
 
-def export(runtime: Runtime, wanted: Export, *, clock: Callable[[], float] = time.monotonic) -> ExportOutcome:
-    """Send it, within `EXPORT_SECONDS` of ``clock``.
+def export(
+    runtime: Runtime,
+    wanted: Export,
+    sending: Sending,
+    *,
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> ExportOutcome:
+    """Send it, within ``seconds`` of ``clock``; ``sending`` tells how far it is, and may cancel it.
 
     Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable, IndexUnavailable.
     """
-    ae = runtime.device.application_entity(wanted.ae_title)
-    if ae is None or not ae.installed:
-        raise EditRefused(Refusal.UNKNOWN, f"AE {word(wanted.ae_title)} is none of device {runtime.device.device_name}")
-    try:
-        remote = destination(runtime, ae, wanted.destination)
-    except MoveDestinationUnknown as err:
-        raise EditRefused(Refusal.UNKNOWN, str(err)) from err
-    except MoveDestinationNotAllowed as err:
-        raise EditRefused(Refusal.CONFLICT, str(err)) from err
-    ends_at = clock() + EXPORT_SECONDS
+    ae, remote = parties(runtime, wanted)
+    ends_at = clock() + seconds
     served = next((connection.hostname for connection in ae.connections if connection.is_served), None)
     request = RetrieveRequest(
         keys=wanted.keys,
@@ -59,32 +51,33 @@ def export(runtime: Runtime, wanted: Export, *, clock: Callable[[], float] = tim
                 retrieval.objects,
                 retrieval.expected,
                 [running.enter_context(StoreSCU(ae, remote, retrieval.contexts)) for _ in range(count)],
-                is_cancelled=lambda: clock() > ends_at,
-                on_progress=lambda _: None,
+                is_cancelled=lambda: sending.is_cancelled or clock() > ends_at,
+                on_progress=sending.on_progress,
+                on_failure=sending.on_failure,
                 stream=retrieval.stream,
             )
     except (ArchiveUnavailable, DestinationUnavailable) as err:
         return ExportOutcome(failed=1, error=str(err))
     runtime.counts.count_transcoded(delivery.transcoded)
-    outcome = _outcome(delivery)
+    outcome = _outcome(delivery, retrieval, sending, seconds)
     runtime.counts.count_objects(ae.ae_title, sent=outcome.completed + outcome.warning, failed=outcome.failed)
     LOG.info(
-        "study %s was sent to %s by %s: completed=%d warning=%d failed=%d leading=%s",
+        "study %s was sent to %s by %s: completed=%d warning=%d failed=%d cancelled=%d leading=%s",
         *(ref(wanted.study_instance_uid), remote.ae_title, word(wanted.author) or "-"),
-        *(outcome.completed, outcome.warning, outcome.failed, _leading(retrieval)),
+        *(outcome.completed, outcome.warning, outcome.failed, outcome.not_sent, retrieval.coercer),
     )
     return outcome
 
 
-def _outcome(delivery: Delivery) -> ExportOutcome:
+def _outcome(delivery: Delivery, retrieval: Retrieval, sending: Sending, seconds: float) -> ExportOutcome:
     tally = delivery.tally
-    # What was not sent in time has failed.
-    failed = tally.failed + tally.remaining
-    error = delivery.problem or ""
-    if delivery.cancelled:
-        error = f"not everything was sent within {EXPORT_SECONDS:g} s"
-    return ExportOutcome(completed=tally.completed, warning=tally.warning, failed=failed, error=error)
-
-
-def _leading(retrieval: Retrieval) -> str:
-    return str(retrieval.coercer)
+    is_late = delivery.cancelled and not sending.is_cancelled
+    return ExportOutcome(
+        completed=tally.completed,
+        warning=tally.warning,
+        failed=tally.failed + (tally.remaining if is_late else 0),
+        error=f"not everything was sent within {seconds:g} s" if is_late else delivery.problem or "",
+        not_sent=0 if is_late else tally.remaining,
+        failures=sending.failures,
+        failed_sop_instance_uids=tally.failed_sop_instance_uids if retrieval.stream is None else (),
+    )

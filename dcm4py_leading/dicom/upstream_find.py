@@ -32,7 +32,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.own_find import OwnFindRules
-from dcm4py_leading.service.query_archive import Asked
+from dcm4py_leading.service.query_archive import EMPTY_VALUE, Asked
 from dcm4py_leading.service.response import ALWAYS_RETURNED
 
 LOG = logging.getLogger(__name__)
@@ -180,6 +180,7 @@ def _model_for(keys: Dataset, asked: Asked) -> str | None:
     Root takes all of them at level STUDY.
     """
     wanted = {condition.tag for condition in asked.query.conditions if condition.tag in keys}
+    keys = Dataset({tag: element for tag, element in keys.items() if element.value != EMPTY_VALUE})
     for uid in (asked.sop_class_uid, STUDY_ROOT_FIND):
         matched = matched_hierarchically(keys, FIND[uid])
         if matched is not None and wanted <= matched:

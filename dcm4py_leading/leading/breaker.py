@@ -17,6 +17,10 @@ class BreakerState(enum.Enum):
     """One question is let through, or is on its way, and decides."""
 
 
+CLOSED_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
+"""States by how little they let through."""
+
+
 class Breaker:
     """Opens after some failures in a row; after a pause one trial decides whether it closes again.
 

@@ -86,6 +86,11 @@ class LeadingCache:
         with self._lock:
             return len(self._answers)
 
+    def awaited(self) -> list[Hashable]:
+        """The source of each answer that is waited for now."""
+        with self._lock:
+            return [source for source, _ in self._flights]
+
     def entries(self) -> list[Entry]:
         """Entries that are remembered, the oldest answer first."""
         with self._lock:

@@ -80,6 +80,7 @@ class GuardedQuery:
         breaker = self._breaker(leading_cfind_scp, local_ae)
         if not breaker.admit():
             raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        self._tally.begin(leading_cfind_scp)
         try:
             responses = self._query.find_studies(
                 leading_cfind_scp,

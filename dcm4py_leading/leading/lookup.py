@@ -8,6 +8,7 @@ archive that is down (``guarded.py``). What then has no answer gets the last kno
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -94,6 +95,8 @@ class LeadingLookup:
             one_by_one=self._lists.one_by_one,
             breakers=self._query.breakers(),
             cache_size=len(self._cache),
+            under_way=self._tally.under_way(),
+            waiting=Counter(source.leading_cfind_scp for source in self._cache.awaited() if isinstance(source, Asked)),
         )
 
     def answers(

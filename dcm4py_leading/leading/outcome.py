@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingMismatch, LeadingRefused, LeadingUnavailable, LeadingUnreadable
-from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.breaker import CLOSED_FIRST, BreakerState
 from dcm4py_leading.model.values import AETitle
 
 LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -97,10 +97,27 @@ class Latency:
         buckets = tuple(n + (i == at) for i, n in enumerate(self.buckets))
         return Latency(buckets=buckets, total_seconds=self.total_seconds + seconds)
 
+    def quantile(self, fraction: float) -> float | None:
+        """Seconds that so much of the C-FINDs took at most, estimated within its bucket; None where there was none.
+
+        Of the last bucket only the lower bound is known.
+        """
+        wanted, below, lower = self.count * fraction, 0, 0.0
+        for count, upper in zip(self.buckets, LATENCY_BOUNDS, strict=False):
+            if count and below + count >= wanted:
+                return lower + (upper - lower) * (wanted - below) / count
+            below, lower = below + count, upper
+        return lower if self.count else None
+
     def plus(self, other: Latency) -> Latency:
         """With those of another process."""
         buckets = tuple(map(operator.add, self.buckets, other.buckets))
         return Latency(buckets=buckets, total_seconds=self.total_seconds + other.total_seconds)
+
+    def since(self, before: Latency) -> Latency:
+        """Those after an earlier look at the same counts."""
+        buckets = tuple(map(operator.sub, self.buckets, before.buckets))
+        return Latency(buckets=buckets, total_seconds=self.total_seconds - before.total_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +133,10 @@ class LookupCounts:
     """By local and leading AE title."""
     cache_size: int = 0
     """Studies in the cache."""
+    under_way: Mapping[AETitle, int] = field(default_factory=dict)
+    """C-FINDs that have not ended, those included that wait for an association."""
+    waiting: Mapping[AETitle, int] = field(default_factory=dict)
+    """Studies whose answer is waited for."""
 
     def total(self, outcome: LookupOutcome) -> int:
         """Number of studies that ended so, with all archives."""
@@ -133,15 +154,16 @@ class LookupCounts:
             breakers={
                 aes: max(
                     (counts.breakers[aes] for counts in (self, other) if aes in counts.breakers),
-                    key=_CLOSED_FIRST.index,
+                    key=CLOSED_FIRST.index,
                 )
                 for aes in self.breakers.keys() | other.breakers.keys()
             },
             cache_size=self.cache_size + other.cache_size,
+            under_way=Counter(self.under_way) + Counter(other.under_way),
+            waiting=Counter(self.waiting) + Counter(other.waiting),
         )
 
 
-_CLOSED_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
 Outcomes = Mapping[AETitle, Mapping[LookupOutcome, int]]
 
 
@@ -156,6 +178,7 @@ class Tally:
     def __init__(self) -> None:
         self._outcomes: dict[AETitle, Counter[LookupOutcome]] = {}
         self._latency: dict[AETitle, Latency] = {}
+        self._under_way: Counter[AETitle] = Counter()
         self._lock = threading.Lock()
 
     def count(self, leading_cfind_scp: AETitle, outcomes: Iterable[LookupOutcome]) -> None:
@@ -163,9 +186,15 @@ class Tally:
         with self._lock:
             self._outcomes.setdefault(leading_cfind_scp, Counter()).update(outcomes)
 
-    def observe(self, leading_cfind_scp: AETitle, seconds: float) -> None:
-        """Count a C-FIND and how long it took."""
+    def begin(self, leading_cfind_scp: AETitle) -> None:
+        """A C-FIND begins; `observe` ends it."""
         with self._lock:
+            self._under_way[leading_cfind_scp] += 1
+
+    def observe(self, leading_cfind_scp: AETitle, seconds: float) -> None:
+        """Count a C-FIND that has ended, and how long it took."""
+        with self._lock:
+            self._under_way[leading_cfind_scp] -= 1
             self._latency[leading_cfind_scp] = self._latency.get(leading_cfind_scp, Latency()).observe(seconds)
 
     def outcomes(self) -> dict[AETitle, dict[LookupOutcome, int]]:
@@ -177,3 +206,8 @@ class Tally:
         """The latencies so far."""
         with self._lock:
             return dict(self._latency)
+
+    def under_way(self) -> dict[AETitle, int]:
+        """The C-FINDs of this moment."""
+        with self._lock:
+            return dict(+self._under_way)

@@ -205,6 +205,11 @@ EXPORT_SECONDS: Final = 3600.0
 
 Beyond: what is left counts as failed."""
 
+SENDING_SECONDS: Final = 86_400.0
+"""Sending of stored objects by a job.
+
+Beyond: what is left counts as failed."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -265,9 +270,19 @@ write-ahead log meanwhile, beside the page that is being sent to it.
 Beyond: the others are told as they are when their page is made."""
 
 DRIFT_PATIENCE_SECONDS: Final = 300.0
-"""Time for which the command `drift` asks a leading archive again that gives no answer.
+"""Time for which a comparison (drift) asks an archive again that gives no answer.
 
-Beyond: it ends; with `--resume` it can be called again and goes on."""
+Beyond: it ends; it can go on from there later."""
+
+DRIFT_WINDOW_STUDIES: Final = 500
+"""Studies of another archive that a comparison takes from one query.
+
+Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
+
+DRIFT_GAPS: Final = 100
+"""Notes of a comparison about studies that could not be walked.
+
+Beyond: further ones are not kept."""
 
 # -- On the wire
 
@@ -465,3 +480,13 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+HISTORY_INTERVAL_SECONDS: Final = 60.0
+"""Time between two samples of how leading archives answer.
+
+Beyond: the next sample is taken."""
+
+HISTORY_INTERVALS: Final = 1440
+"""Samples that are remembered of how leading archives answer: those of 24 hours.
+
+Beyond: the oldest is forgotten."""

@@ -114,16 +114,18 @@ def deliver(
     *,
     is_cancelled: Callable[[], bool],
     on_progress: Callable[[SubOperationTally], None],
+    on_failure: Callable[[RetrievedObject, str], None] = lambda _obj, _reason: None,
     stream: Stream | None = None,
 ) -> Delivery:
     """Send the objects, over several associations at the same time where there are several.
 
     While the other side stores an object, the next one is prepared. An object that cannot be sent is counted as failed
     and the others follow; when the destination cannot be reached on any association, all that remain are failed.
+    ``on_failure`` is told of each object that is known and was not sent, with the reason, before it is counted.
     ``stream`` is where the objects come from, if that is elsewhere; else ``expected`` says how many there are. Raises
     StatusError when it fails before the first object.
     """
-    delivering = _Delivering(objects, expected, is_cancelled, on_progress, stream)
+    delivering = _Delivering(objects, expected, is_cancelled, on_progress, on_failure, stream)
     try:
         left = delivering.send_to_each(to)
         while left and delivering.has_given_back:
@@ -144,6 +146,7 @@ class _Delivering:
         expected: int,
         is_cancelled: Callable[[], bool],
         on_progress: Callable[[SubOperationTally], None],
+        on_failure: Callable[[RetrievedObject, str], None],
         stream: Stream | None,
     ) -> None:
         self._stream = stream
@@ -152,12 +155,15 @@ class _Delivering:
         self._objects = objects
         self._is_cancelled = is_cancelled
         self._on_progress = on_progress
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._returned: deque[RetrievedObject] = deque()
         self._error: BaseException | None = None
         self._tally = SubOperationTally(remaining=expected)
         self._cancelled = False
         self._problem: str | None = None
+        self._lost_by = "it was not sent"
+        """Why the last association was given up."""
         self._transcoded = 0
 
     def delivery(self) -> Delivery:
@@ -252,10 +258,10 @@ class _Delivering:
         if self._cancelled:
             return
         for obj in self._returned:
-            self._record(SubOperation.FAILED, obj)
+            self._left_out(obj)
         if self._stream is None:
             for obj in self._objects:
-                self._record(SubOperation.FAILED, obj)
+                self._left_out(obj)
         else:
             left = self._stream.left(self._tally.ended)
             with self._lock:
@@ -298,13 +304,19 @@ class _Delivering:
     def _give_back(self, obj: RetrievedObject, err: StatusError) -> None:
         with self._lock:
             self._returned.append(obj)
-            self._problem = self._problem or str(err)
+            self._lost_by = str(err)
+            self._problem = self._problem or self._lost_by
         LOG.warning("%s", err)
 
     def _failed(self, obj: RetrievedObject, err: StatusError) -> None:
         LOG.warning("instance %s not sent: %s", ref(obj.sop_instance_uid), err)
         with self._lock:
             self._problem = self._problem or str(err)
+        self._on_failure(obj, str(err))
+        self._record(SubOperation.FAILED, obj)
+
+    def _left_out(self, obj: RetrievedObject) -> None:
+        self._on_failure(obj, self._lost_by)
         self._record(SubOperation.FAILED, obj)
 
     def _record(self, outcome: SubOperation, obj: RetrievedObject) -> None:

@@ -1,13 +1,11 @@
-"""Explain: what the rules would do to an object, a query or a stored study, with nothing stored or delivered."""
+"""Explain: what the rules would do to an object or a query, with nothing stored or delivered."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -17,41 +15,40 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.index import Match
-from dcm4py_leading.archive.query import RetrieveKeys, parse_query
+from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
-from dcm4py_leading.coercion.changes import apply
+from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.context import Context, Peer
-from dcm4py_leading.coercion.explain import Explanation, explained_elements, explained_rules, explained_steps
+from dcm4py_leading.coercion.explain import (
+    Answered,
+    Explanation,
+    Trace,
+    explained_elements,
+    explained_rules,
+    explained_steps,
+)
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
-from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset import data_sets
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default
-from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
-from dcm4py_leading.dataset.reading import read_data_set
-from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
+from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
-from dcm4py_leading.log import ref
-from dcm4py_leading.model.archive import Entity
-from dcm4py_leading.model.coercion import Dimse, UpdatePolicy
+from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
-from dcm4py_leading.model.values import UID, AETitle, InformationModel, Level, Tag, TransferRole
+from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
 from dcm4py_leading.service.encode import ObjectErrors
-from dcm4py_leading.service.matches_coerced import study_of
-from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
-from dcm4py_leading.service.stored_bytes import read_stored
-
-LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
+STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
 _PATIENT_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.1.1")
 
 
@@ -144,10 +141,27 @@ def basis_of(runtime: Runtime, *, is_asking: bool) -> Basis:
     )
 
 
-class AnswerFromFile:
-    """A leading archive that has one study, given as a data set; implements `leading.query.LeadingQuery`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """Attributes that the index has of an object, by which the rules' conditions go."""
 
-    def __init__(self, study: Dataset) -> None:
+    attributes: Dataset
+    encoded: Sequence[bytes]
+    """Those of its entities, from the top down."""
+    kept: KeptAttributes
+    """Puts into the object what counts of them."""
+
+    @classmethod
+    def of(cls, instance: IndexedInstance, runtime: Runtime) -> Indexed:
+        """Those of an instance."""
+        kept = KeptAttributes(runtime.keeper)
+        return cls(attributes=instance.attributes, encoded=instance.encoded_attributes, kept=kept)
+
+
+class AssumedAnswer:
+    """A leading archive that has one study, given as a data set, or none; implements `leading.query.LeadingQuery`."""
+
+    def __init__(self, study: Dataset | None) -> None:
         self._study = study
 
     def find_studies(
@@ -160,7 +174,7 @@ class AnswerFromFile:
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
         """The study, whatever was asked for: the lookup is to notice when it is another one."""
-        return [deepcopy(self._study)]
+        return [] if self._study is None else [deepcopy(self._study)]
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
         """Nothing; it is there."""
@@ -175,117 +189,10 @@ def read_file(path: Path) -> Dataset:
     return ds
 
 
-def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, is_asking: bool) -> Explanation:
-    """Explanation of what would become of the first instance of a stored study.
-
-    On a retrieve, the attributes of the index go into it first, as they do when it is delivered. Raises WrongQuestion,
-    StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
-    """
-    if wanted.dimse not in (Dimse.C_STORE_RQ, Dimse.C_FIND_RSP):
-        raise WrongQuestion(f"{wanted.dimse.value} is no message about a stored study: give a file")
-    try:
-        uid = UID(study_instance_uid)
-    except ValueError as err:
-        raise WrongQuestion(f"study: {err}") from err
-    instances = runtime.index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(uid,)))
-    basis = basis_of(runtime, is_asking=is_asking)
-    LOG.info(
-        "explain %s %s study=%s leading=%s",
-        wanted.dimse.value,
-        wanted.transfer_role.value,
-        ref(uid),
-        "ask" if is_asking else "none",
-    )
-    if not instances:
-        return _explain_from_elsewhere(runtime, uid, wanted, basis)
-    instance = instances[0]
-    if wanted.dimse is Dimse.C_FIND_RSP:
-        return explain(instance.attributes, wanted, basis)
-    with runtime.storage(instance.location.storage_id).open(instance.location) as file:
-        content, start = read_stored(file)
-    with ObjectErrors("the stored object cannot be parsed"):
-        ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
-    is_retrieve = wanted.transfer_role is TransferRole.SCP
-    return explain(ds, wanted, basis, indexed=instance.attributes if is_retrieve else None)
-
-
-def _explain_from_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: Basis) -> Explanation:
-    """Explanation of what would become of a study that is not here: of what the archives behind the AE tell by C-FIND.
-
-    Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.
-    """
-    ae, _ = _local_ae(wanted, runtime.device)
-    archives = _elsewhere(runtime, ae, wanted.dimse)
-    if not archives:
-        raise StudyNotStored("the study is not stored here")
-    keys = Dataset()
-    keys.QueryRetrieveLevel, keys.StudyInstanceUID = Level.STUDY.value, uid
-    asked = Asked(
-        query=parse_query(keys, InformationModel.STUDY_ROOT, relational=False),
-        keys=keys,
-        sop_class_uid=_STUDY_ROOT_FIND,
-        relational=False,
-        local_ae=ae,
-        wanted=_study_keys(runtime),
-    )
-    match, who, silent = _first_match(archives, asked, uid)
-    if match is None:
-        raise StudyNotStored(f"the study is neither here nor at {', '.join(archives)}")
-    note = f"the study is not here: explained is what {who} says of it by C-FIND, without series and objects"
-    if wanted.dimse is Dimse.C_STORE_RQ and wanted.sop_class is None:
-        wanted = replace(wanted, is_of_unknown_class=True)
-        note += "; where a rule has dcmSOPClass, give --sop-class"
-    explanation = explain(match.attributes, wanted, basis)
-    return replace(explanation, notes=(note, *silent, *explanation.notes))
-
-
-def _elsewhere(runtime: Runtime, ae: ApplicationEntity, dimse: Dimse) -> Mapping[str, QueryArchive]:
-    """Archives that may have a study that is not here, by name: of a retrieve, first those that it would come from."""
-    spanning = ae.settings.spanning_cfind_scps
-    archives: dict[str, QueryArchive] = {}
-    if dimse is Dimse.C_STORE_RQ:
-        archives.update({scp: one for scp, one in runtime.behind[ae.ae_title].items() if scp not in spanning})
-    if spanning:
-        archives[", ".join(spanning)] = runtime.archives[ae.ae_title]
-    return archives
-
-
-def _first_match(archives: Mapping[str, QueryArchive], asked: Asked, uid: UID) -> tuple[Match | None, str, list[str]]:
-    """Match of the first archive that has the study, which archive that is, and why others gave no answer.
-
-    Raises ArchiveUnavailable where none did.
-    """
-    silent: list[str] = []
-    failure: ArchiveUnavailable | None = None
-    for who, archive in archives.items():
-        try:
-            with closing(archive.matches(asked, fetch_size=1)) as matches:
-                match = next((m for m in matches if isinstance(m, Match) and study_of(m.attributes) == uid), None)
-        except ArchiveUnavailable as err:
-            failure = failure or err
-            silent.append(f"{who} could not be asked: {err}")
-            continue
-        if match is not None:
-            return match, who, silent
-    if failure is not None:
-        raise failure
-    return None, "", silent
-
-
-def _study_keys(runtime: Runtime) -> frozenset[int]:
-    """Patient and study attributes: those of the filters, and those that the rules look at."""
-    filters = runtime.device.archive.attribute_filters
-    tags = {
-        int(tag) for entity in (Entity.PATIENT, Entity.STUDY) if entity in filters for tag in filters[entity].tags
-    } | {0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00080020, 0x00080050, 0x00081030}
-    return frozenset(tags)
-
-
-def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Dataset | None = None) -> Explanation:
+def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
     """Coerce ``ds``, which is changed, and tell everything about it.
 
-    ``indexed`` has the attributes of the index, which go by the rules' conditions and into ``ds`` before they are
-    applied. Raises WrongQuestion, SubOperationFailed.
+    What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
     """
     with ObjectErrors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
@@ -295,7 +202,7 @@ class _Explaining:
     """One coercion under observation, step by step as the services do it."""
 
     def __init__(self, ds: Dataset, wanted: Wanted, basis: Basis) -> None:
-        self._ae, self._notes = _local_ae(wanted, basis.device)
+        self._ae, self._notes = local_ae_of(wanted, basis.device)
         declare_default(ds, self._ae.settings.default_character_set)
         if isinstance(ds, FileDataset):
             ds.buffer = None  # an open file, which cannot be copied
@@ -303,21 +210,18 @@ class _Explaining:
         self._basis = basis
         self._context = _context(ds, wanted, self._ae, basis)
         self._withheld: set[Question] = set()
+        self._answers: dict[Question, Answered] = {}
 
-    def result(self, indexed: Dataset | None) -> Explanation:
+    def result(self, indexed: Indexed | None) -> Explanation:
         ds, rules, options = self._ds, self._basis.rules[self._ae.ae_title], self._basis.options
         before = deepcopy(ds)
-        attributes = ds if indexed is None else indexed
+        attributes = before if indexed is None else indexed.attributes
         selection = select_rules(rules, self._context, attributes, compat_5_35=options.compat_5_35)
         if not is_offered(self._context.dimse):
             self._notes.append("there is no such service here: none of these rules is ever applied")
         previous: dict[int, DataElement | None] = {}
         if indexed is not None and not selection.retrieve_as_received:
-            changes = plan_update(ds, indexed, UpdatePolicy.OVERWRITE)
-            previous = {change.path[0]: deepcopy(ds.get(change.path[0])) for change in changes}
-            apply(ds, changes)
-            if changes:
-                self._notes.append(f"before the rules, {len(changes)} attributes were brought to what the index says")
+            previous = self._put_in(indexed)
         start = deepcopy(ds)
         told = explained_rules(selection, attributes)
         executed: list[Executed] = []
@@ -332,6 +236,7 @@ class _Explaining:
                 elements=(),
                 failure=str(err),
                 notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
+                trace=self._trace(attributes, start, executed),
             )
         if self._context.dimse is not Dimse.C_STORE_RQ:
             if "QueryRetrieveLevel" in before:
@@ -347,7 +252,35 @@ class _Explaining:
             steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
             notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
+            trace=self._trace(attributes, start, coerced.executed),
         )
+
+    def _trace(self, archived: Dataset, start: Dataset, executed: Sequence[Executed]) -> Trace:
+        return Trace(
+            archived=archived, start=start, delivered=self._ds, executed=tuple(executed), answers=self._answers
+        )
+
+    def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
+        """Put what counts of the index's attributes into the object, as `stored_instance` does; what that replaced."""
+        ds = self._ds
+        previous: dict[int, DataElement | None] = {}
+        changed: set[int] = set()
+
+        def make_edits(planned: list[Change]) -> None:
+            apply(ds, planned)
+            changed.update(change.path[0] for change in planned)
+
+        def make(planned: list[Change]) -> None:
+            for change in planned:
+                previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            make_edits(planned)
+
+        indexed.kept.carry_edits(ds, indexed.encoded, make_edits)
+        indexed.kept.update(ds, indexed.attributes, make)
+        if count := len(changed - {SPECIFIC_CHARACTER_SET, ORIGINAL_ATTRIBUTES_SEQUENCE}):
+            what = "1 attribute was" if count == 1 else f"{count} attributes were"
+            self._notes.append(f"before the rules, {what} brought to what the index says")
+        return previous
 
     def _is_telling_originals(self) -> bool:
         is_received = self._context.transfer_role is TransferRole.SCU
@@ -361,6 +294,7 @@ class _Explaining:
                 looked = leading.look_up([question], self._ae)[question]
                 milliseconds = (time.monotonic() - begun) * 1000
                 self._notes.append(f"{question.leading_cfind_scp}: {looked.outcome.value} after {milliseconds:.0f} ms")
+                self._answers[question] = Answered(looked.answer, looked.outcome.value)
                 return looked.answer
             self._withheld.add(question)
             return None
@@ -373,7 +307,7 @@ class _Explaining:
         return ()
 
 
-def _local_ae(wanted: Wanted, device: Device) -> tuple[ApplicationEntity, list[str]]:
+def local_ae_of(wanted: Wanted, device: Device) -> tuple[ApplicationEntity, list[str]]:
     """Which of our AEs takes part, with what is to be remarked about that. Raises WrongQuestion."""
     is_sending = wanted.transfer_role is TransferRole.SCP
     title = (wanted.sending if is_sending else wanted.receiving).ae_title
@@ -434,7 +368,7 @@ def _sop_class(ds: Dataset, dimse: Dimse) -> str:
     """That of an object; of a query, the usual information model for its level."""
     if dimse in (Dimse.C_FIND_RQ, Dimse.C_FIND_RSP):
         is_about_patients = ds.get("QueryRetrieveLevel") == Level.PATIENT.value
-        return _PATIENT_ROOT_FIND if is_about_patients else _STUDY_ROOT_FIND
+        return _PATIENT_ROOT_FIND if is_about_patients else STUDY_ROOT_FIND
     sop_class = ds.get("SOPClassUID")
     if not isinstance(sop_class, str) or not sop_class:
         raise WrongQuestion("the object has no SOP Class UID: give --sop-class")

@@ -29,6 +29,9 @@ from dcm4py_leading.service.key_support import KeySupport
 
 LOG = logging.getLogger(__name__)
 
+EMPTY_VALUE = '""'
+"""Key that matches what has no value (PS3.4 C.2.2.2, Empty Value Matching); few archives know it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:

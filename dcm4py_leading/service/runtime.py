@@ -79,6 +79,8 @@ class Runtime:
     """Recording of what the directory said of the remote AEs that were looked up."""
     forget_aes: Callable[[Iterable[str]], None] = lambda _: None
     """Lets remote AEs be looked up anew, by title."""
+    forget_study: Callable[[str], bool] = lambda _: True
+    """Forgets what this process remembers of other archives about a study; False where that cannot be done now."""
     coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     """Answers that this configuration made of the matches of queries."""

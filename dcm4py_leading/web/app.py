@@ -30,7 +30,6 @@ from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
 from dcm4py_leading.web.login.endpoints import login_routes
-from dcm4py_leading.web.own.explain import Explainer, explain_route
 from dcm4py_leading.web.own.health import Healthy, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
@@ -40,6 +39,7 @@ from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
@@ -47,6 +47,9 @@ from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
+from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.sending import Sending, send_operations
 
 
 class Control(
@@ -54,7 +57,9 @@ class Control(
     Associations,
     Echoing,
     Editing,
+    Deleting,
     Exporting,
+    Sending,
     Running,
     Healthy,
     Explainer,
@@ -87,7 +92,8 @@ def create_app(
 
     The other arguments are those of `guarded_app`.
     """
-    own, services = _own_routes(control), _services(control)
+    explaining = _room("explain")
+    own, services = _own_routes(control, explaining), [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(
         [
             *own,
@@ -147,7 +153,9 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
         (_room("edits of the archive", threads=1), edit_operations(control)),
+        (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
+        (_room("jobs"), [*job_operations(control), *send_operations(control)]),
     ]
 
 
@@ -178,14 +186,14 @@ def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute
     )
 
 
-def _own_routes(control: Control) -> list[BaseRoute]:
+def _own_routes(control: Control, explaining: Room) -> list[BaseRoute]:
     quick = _room("the control port")
     return [
         *health_routes(control, _room("/health/ready")),
         log_reference_route(quick),
         metrics_route(control, quick),
         *leading_cache_routes(control, quick),
-        explain_route(control, _room("/explain")),
+        explain_alias(control, explaining),
         *running_routes(control, looking=_room("configuration"), reading=_room("configuration/pending")),
     ]
 

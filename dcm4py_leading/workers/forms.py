@@ -44,6 +44,8 @@ def measured_to_json(measured: Measured) -> Json:
         "oneByOne": sorted(lookups.one_by_one),
         "breakers": [[*aes, state.value] for aes, state in lookups.breakers.items()],
         "cacheSize": lookups.cache_size,
+        "underWay": dict(lookups.under_way),
+        "waiting": dict(lookups.waiting),
         "keyLookups": _outcomes_to_json(measured.key_lookups),
         "coercions": [[*key, count] for key, count in measured.coercions.items()],
         "requests": [[*key, count] for key, count in measured.requests.items()],
@@ -72,6 +74,8 @@ def measured_from_json(value: Json) -> Measured:
                 (AETitle(local), AETitle(leading)): BreakerState(state) for local, leading, state in value["breakers"]
             },
             cache_size=value["cacheSize"],
+            under_way={AETitle(scp): count for scp, count in value["underWay"].items()},
+            waiting={AETitle(scp): count for scp, count in value["waiting"].items()},
         ),
         key_lookups=_outcomes_from_json(value["keyLookups"]),
         coercions={(rule, step, outcome): count for rule, step, outcome, count in value["coercions"]},

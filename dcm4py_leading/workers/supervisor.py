@@ -27,6 +27,7 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.metrics import Measured
@@ -65,6 +66,7 @@ class Supervisor(Calls):
         associations get when an administrator stops the listening. Raises ConfigError, IndexUnavailable, OSError,
         WorkerSilent.
         """
+        self.jobs = Jobs(now=now)
         self._configuration = Configuration(
             site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
         )
@@ -88,6 +90,7 @@ class Supervisor(Calls):
             forwards=Slots.create(workers),
             passing=self._passing.path,
         )
+        self.leading = self._configuration.leading_view(self.measure)
         self._drain_seconds = drain_seconds
         self._listening = Listening(
             self._configuration.changing, open_ports=self._open_ports, close_ports=self._close_ports, now=now
@@ -107,6 +110,7 @@ class Supervisor(Calls):
         in_force(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
+        self.leading.history.start()
 
     def _begin(self, worker: WorkerProcess) -> None:
         with self._configuration.changing:
@@ -326,6 +330,8 @@ class Supervisor(Calls):
             try:
                 return call.answer.from_json(_wait(_ask(worker, Kind.CALL, body), call.seconds))
             except WorkerSilent as err:
+                if not call.is_repeatable:
+                    raise StatusError(f"cut off in the middle: {err}") from err
                 LOG.warning("%s: %s", call.name, err)
         raise StatusError("no worker answers")
 
@@ -337,7 +343,9 @@ class Supervisor(Calls):
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""
         self._listening.end()
+        self.leading.history.stop()
         self._configuration.stop()
+        drain_seconds = self.jobs.stop(drain_seconds)
         for worker in self._workers:
             worker.stop(drain_seconds)
         close_all(self._sockets)

@@ -7,21 +7,42 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.calls import echoing, explaining
+from dcm4py_leading.calls import echoing, explaining, sending
 from dcm4py_leading.calls.call import Call
+from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
-from dcm4py_leading.calls.sending import EXPORT
+from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
-from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
+WANTED = Export(
+    ae_title="DCM4CHEE",
+    destination="STORESCP",
+    study_instance_uid=STUDY,
+    series_instance_uid=f"{STUDY}.1",
+    sop_instance_uids=(f"{STUDY}.1.1",),
+    author="anna",
+)
+SENT = ExportOutcome(
+    completed=3,
+    warning=1,
+    failed=2,
+    error="refused",
+    not_sent=4,
+    failures=("CT 1: refused",),
+    failed_sop_instance_uids=(f"{STUDY}.1.1",),
+)
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
+    (DELETE, [Deletion(ae_title="DCM4CHEE", study_instance_uid=STUDY, author="anna")], [None]),
     (
         ECHO,
         [
@@ -56,18 +77,13 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     ),
     (
         EXPORT,
-        [
-            Export(
-                ae_title="DCM4CHEE",
-                destination="STORESCP",
-                study_instance_uid=STUDY,
-                series_instance_uid=f"{STUDY}.1",
-                sop_instance_uid=f"{STUDY}.1.1",
-                author="anna",
-            )
-        ],
-        [ExportOutcome(), ExportOutcome(completed=3, warning=1, failed=2, error="refused")],
+        [WANTED],
+        [ExportOutcome(), SENT],
     ),
+    (CHECK_EXPORT, [WANTED], [None]),
+    (SEND, [sending.Asked(sending_id="x1", wanted=WANTED)], [SENT]),
+    (REACHED, ["x1"], [None, Reached(), Reached(done=2, of=9, failed=1, failures=("CT 1: refused",))]),
+    (CANCEL_SENDING, ["x1"], [True, False]),
 ]
 """For each call, questions and answers."""
 

@@ -46,6 +46,38 @@ def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_thr
         link.close()
 
 
+def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_opens_is_aborted() -> None:
+    opened = Opened()
+    is_open, go_on = threading.Event(), threading.Event()
+    peers: list[Link] = []
+    links: list[Link] = []
+
+    def work() -> None:
+        with opened.awaited():
+            link, peer = opened_link()
+            links.append(link)
+            peers.append(peer)
+            is_open.set()
+            go_on.wait(60)
+        is_over.set()
+        end.wait(60)
+
+    is_over, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert is_open.wait(60)
+    assert opened.has_threads
+    opened.abort()
+    assert peers[0].has_input()
+    go_on.set()
+    assert is_over.wait(60)
+    assert not opened.has_threads
+    end.set()
+    thread.join(60)
+    for link in (*links, *peers):
+        link.close()
+
+
 def test_what_belongs_to_nobody_or_to_another_service_stays() -> None:
     stopped, other = Opened(), Opened()
     with other.by_this_thread():

@@ -36,6 +36,8 @@ class Scene:
         self.timeouts: list[float] = []
         self.failure: LeadingUnavailable | None = None
         self.takes = 0.0
+        self.looks: Callable[[], float] = lambda: 0.0
+        """Called while the archive is asked."""
         self.background: list[Callable[[], None]] = []
         self.reached = 0
         self.last_known = LastKnown(directory / "known.sqlite", max_rows=1000, now=lambda: self.seconds)
@@ -72,7 +74,7 @@ class Scene:
         assert timeout is not None
         self.asked.append(tuple(study_instance_uids))
         self.timeouts.append(timeout.total_seconds())
-        self.seconds += self.takes
+        self.seconds += self.takes + self.looks()
         if self.failure is not None:
             raise self.failure
         return [data_set(StudyInstanceUID=uid, PatientName="Right^Name") for uid in study_instance_uids]
@@ -101,6 +103,27 @@ def test_thousand_studies_cost_ten_queries_cold_and_none_warm(tmp_path: Path) ->
     assert len(scene.asked) == 10
     assert set(scene.outcomes(*UIDS)) == {"hit"}
     assert len(scene.asked) == 10
+
+
+def test_studies_wait_until_their_page_is_answered(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, cache_size=2000)
+    seen: list[tuple[int, int]] = []
+
+    def look() -> float:
+        counts = scene.lookup.counts
+        seen.append((counts.under_way.get(LEADING, 0), counts.waiting.get(LEADING, 0)))
+        return 0.0
+
+    scene.looks = look
+    scene.outcomes(*UIDS[:250])
+    assert seen == [(1, 250), (1, 150), (1, 50)]
+    assert (scene.lookup.counts.under_way, scene.lookup.counts.waiting) == ({}, {})
+
+
+def test_a_question_that_fails_is_under_way_no_more(scene: Scene) -> None:
+    scene.failure = DOWN
+    scene.outcomes(A)
+    assert (scene.lookup.counts.under_way, scene.lookup.counts.waiting) == ({}, {})
 
 
 def test_rows_that_stream_cost_one_more_query_for_a_small_first_page(tmp_path: Path) -> None:

@@ -144,6 +144,26 @@ def test_a_destination_that_goes_fails_what_remains_and_is_told() -> None:
     assert delivery.problem == "the association is gone"
 
 
+def test_each_object_that_is_not_sent_is_told_with_the_reason() -> None:
+    told: list[tuple[str, str]] = []
+    objects = [Instance("1", problem=SubOperationFailed("odd object")), *(Instance(uid) for uid in "2345")]
+    deliver(
+        iter(objects),
+        len(objects),
+        [Peer(answers={"2": 0xA700}, gone_after=1)],
+        is_cancelled=lambda: False,
+        on_progress=lambda _: None,
+        on_failure=lambda obj, reason: told.append((obj.sop_instance_uid, reason)),
+    )
+    assert dict(told) == {
+        "1": "odd object",
+        "2": "the destination gave status 0xA700",
+        "3": "the association is gone",
+        "4": "the association is gone",
+        "5": "the association is gone",
+    }
+
+
 def test_one_association_of_three_that_goes_costs_no_object() -> None:
     peers = [Peer(gone_after=0), Peer(), Peer()]
     delivery = delivered([Instance(str(number)) for number in range(50)], *peers)

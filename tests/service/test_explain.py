@@ -8,15 +8,20 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.archive.attributes import encode
+from dcm4py_leading.archive.kept import Keeper
 from dcm4py_leading.coercion.explain import to_text
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.errors import ConfigUnavailable
-from dcm4py_leading.model.coercion import AnyRule
+from dcm4py_leading.model.archive import Entity
+from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.device import RemoteAE
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.explain import Basis, WrongQuestion, explain, parse_wanted
+from dcm4py_leading.service.explain import Basis, Indexed, WrongQuestion, explain, parse_wanted
+from dcm4py_leading.service.kept_attributes import KeptAttributes
+from tests.fixtures.archive import make_filter
 from tests.fixtures.rules import CT, LEADING, application_entity, data_set, device, legacy_rule, version_2_rule
 
 RETRIEVE = parse_wanted({"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP"})
@@ -41,24 +46,57 @@ def stored(**values: object) -> Dataset:
     return data_set(**{"SOPClassUID": CT, "StudyInstanceUID": "1.2.3", "PatientName": "Stored^Name", **values})
 
 
-def test_on_a_retrieve_the_attributes_of_the_index_go_in_first() -> None:
-    indexed = stored(PatientName="Indexed^Name")
-    told = explain(stored(), RETRIEVE, basis(), indexed=indexed)
-    (element,) = told.elements
-    assert element.after is not None and element.after.text == "Indexed^Name"
-    assert "index" in told.notes[0]
+def indexed(policy: UpdatePolicy, **values: object) -> Indexed:
+    """The index's attributes of an object, kept by a filter of that dcmAttributeUpdatePolicy."""
+    ds = stored(**values)
+    filters = {
+        Entity.PATIENT: make_filter(Entity.PATIENT, 0x00100010, policy=policy),
+        Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=policy),
+    }
+    encoded = [encode(ds), *(encode(Dataset()) for _ in range(3))]
+    return Indexed(attributes=ds, encoded=encoded, kept=KeptAttributes(Keeper(filters)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "delivered"),
+    [
+        (UpdatePolicy.OVERWRITE, ["Indexed"]),
+        (UpdatePolicy.MERGE, ["Indexed"]),
+        (UpdatePolicy.SUPPLEMENT, []),
+        (UpdatePolicy.PRESERVE, []),
+    ],
+)
+def test_on_a_retrieve_what_counts_of_the_index_goes_in_first(policy: UpdatePolicy, delivered: list[str]) -> None:
+    ds, kept = stored(StudyDescription="Stored"), indexed(policy, StudyDescription="Indexed")
+    told = explain(ds, RETRIEVE, basis(), indexed=kept)
+    assert [element.after.text for element in told.elements if element.after is not None] == delivered
+    assert ["1 attribute was brought to what the index says" in note for note in told.notes[:-1]] == [True] * len(
+        delivered
+    )
+
+
+def test_what_was_edited_goes_in_first_with_what_it_was() -> None:
+    item, modified = Dataset(), Dataset()
+    modified.PatientName = "Stored^Name"
+    item.ModifiedAttributesSequence = [modified]
+    edited = indexed(UpdatePolicy.PRESERVE, PatientName="Edited^Name", OriginalAttributesSequence=[item])
+    told = explain(stored(), RETRIEVE, basis(), indexed=edited)
+    assert {element.path for element in told.elements} >= {"PatientName", "OriginalAttributesSequence"}
+
+
+OTHERWISE = indexed(UpdatePolicy.OVERWRITE, PatientName="Indexed^Name")
 
 
 @pytest.mark.ldap("dcmRetrieveAsReceived")
 def test_they_stay_out_where_a_rule_says_so() -> None:
     rule = version_2_rule(uri="retrieve-as-received:")
-    assert explain(stored(), RETRIEVE, basis(rule), indexed=stored(PatientName="Indexed^Name")).elements == ()
+    assert explain(stored(), RETRIEVE, basis(rule), indexed=OTHERWISE).elements == ()
 
 
 @pytest.mark.ldap("dcmProperty")
 def test_conditions_look_at_the_attributes_of_the_index() -> None:
     rule = legacy_rule(leading_cfind_scp=LEADING, properties=("PatientName=Indexed.*",))
-    told = explain(stored(), RETRIEVE, basis(rule), indexed=stored(PatientName="Indexed^Name"))
+    told = explain(stored(), RETRIEVE, basis(rule), indexed=OTHERWISE)
     assert [rule.matched for rule in told.rules] == [True]
     assert [step.outcome for step in told.steps] == ["would ask QRSCP"]
 

@@ -148,7 +148,7 @@ def test_a_dropped_study_has_no_last_known_answer(
 
 def test_the_rules_of_a_stored_study_are_explained(http: httpx.Client, leading: LeadingScp) -> None:
     wanted = {"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP", "leading": "none"}
-    response = http.get(f"/explain/{STUDY}", params=wanted)
+    response = http.get(f"/dcm4py-leading/explain/{STUDY}", params=wanted)
     assert response.status_code == 200
     assert [step["outcome"] for step in response.json()["steps"]] == ["would ask QRSCP"]
     assert leading.queries == []

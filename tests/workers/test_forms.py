@@ -40,6 +40,8 @@ def measured(state: BreakerState, **counts: int) -> Measured:
             one_by_one=frozenset({A}),
             breakers={(B, A): state},
             cache_size=3,
+            under_way={A: 1},
+            waiting={A: 20},
         ),
         key_lookups={A: {LookupOutcome.FAILED: 1}},
         coercions={("rule", "step", "applied"): 2},
@@ -66,6 +68,7 @@ def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_
     assert (both.lookups.latency[A].count, both.lookups.latency[A].total_seconds) == (2, 0.004)
     assert both.lookups.breakers == {(B, A): BreakerState.OPEN}
     assert both.lookups.cache_size == 6
+    assert (both.lookups.under_way, both.lookups.waiting) == ({A: 2}, {A: 40})
     assert both.key_lookups == {A: {LookupOutcome.FAILED: 2}}
     assert both.coercions == {("rule", "step", "applied"): 4}
     assert (both.open_associations, both.workers) == (8, 2)

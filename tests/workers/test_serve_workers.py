@@ -154,7 +154,7 @@ def test_a_dropped_answer_is_dropped_in_every_worker(
 
     until(retrieve_until_every_worker_knows)
     assert [entry["studyInstanceUID"] for entry in served.http.get("/leading-cache").json()] == [STUDY]
-    explained = served.http.get(f"/explain/{STUDY}", params={"dimse": "C_STORE_RQ", "role": "SCP"})
+    explained = served.http.get(f"/dcm4py-leading/explain/{STUDY}", params={"dimse": "C_STORE_RQ", "role": "SCP"})
     assert explained.status_code == 200
     assert served.http.delete(f"/leading-cache/{STUDY}").json() == {"dropped": 2}
     assert cached() == 0

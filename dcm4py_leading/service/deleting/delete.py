@@ -7,11 +7,11 @@ that is being stored is deleted with the study, or, where it gets its row later,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.dataset.json_model import Json
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref, word
@@ -22,8 +22,6 @@ from dcm4py_leading.service.runtime import Runtime
 LOG = logging.getLogger(__name__)
 
 _LATER = "is deleted at the next start or deletion"
-Forget = Callable[[str], bool]
-"""Forgets what is kept of a study besides its objects; False where that cannot be done now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,7 @@ class Deletion:
         return asdict(self)
 
 
-def delete_study(runtime: Runtime, wanted: Deletion, forget: Forget) -> None:
+def delete_study(runtime: Runtime, wanted: Deletion) -> None:
     """Delete it. When this returns, nothing of it is left.
 
     Raises EditRefused, and IndexUnavailable before anything is deleted; StorageUnavailable where it has begun, and is
@@ -62,29 +60,30 @@ def delete_study(runtime: Runtime, wanted: Deletion, forget: Forget) -> None:
         )
     elif not _is_pending(runtime.index, uid):
         raise EditRefused(Refusal.UNKNOWN, "there is no such study")
-    failures = finish_deletions(runtime.index, runtime.storages, forget)
+    failures = finish_deletions(runtime)
     if _is_pending(runtime.index, uid):
         why = f": {'; '.join(failures)}" if failures else ""
         raise StorageUnavailable(f"the study is no longer in the index; what is left of it {_LATER}{why}")
 
 
-def finish_deletions(index: Index, storages: Mapping[str, Storage], forget: Forget) -> Sequence[str]:
+def finish_deletions(runtime: Runtime) -> Sequence[str]:
     """Bring the deletions that have begun to their end; what keeps them from it, also as a WARNING.
 
     Of several processes that do it at the same time, each does a part. Raises IndexUnavailable.
     """
-    pending = index.deletions.pending()
+    deletions = runtime.index.deletions
+    pending = deletions.pending()
     failures = []
-    for storage in storages.values() if pending else ():
+    for storage in runtime.storages.values() if pending else ():
         try:
-            index.deletions.delete_files(storage)
+            deletions.delete_files(storage)
         except StorageUnavailable as err:
             failures.append(str(err))
     for one in pending:
         study = ref(one.study_instance_uid)
-        if not forget(one.study_instance_uid):
+        if not runtime.forget_study(one.study_instance_uid):
             failures.append(f"what is remembered of other archives about study {study} cannot be deleted now")
-        elif not index.deletions.end(one):
+        elif not deletions.end(one):
             failures.append(f"files of study {study} are left")
     for failure in failures:
         LOG.warning("what is left of a deleted study %s: %s", _LATER, failure)

@@ -1,9 +1,8 @@
-"""The questions to the leading archive: by UID lists, not more a second than are allowed, and again when it is down."""
+"""The questions to the leading archive: by UID lists, at their pace."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,13 +11,9 @@ from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingUn
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.leading.readable import page_of
 from dcm4py_leading.leading.uid_list import Page, UidLists
-from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-
-LOG = logging.getLogger(__name__)
-
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
+from dcm4py_leading.service.drift.patience import Patience, Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,43 +27,14 @@ class Asked:
     """Time that one C-FIND may take."""
 
 
-class Throttle:
-    """Lets through not more than so many a second, evenly; for one thread."""
-
-    def __init__(self, per_second: float, *, clock: Callable[[], float], wait: Callable[[float], None]) -> None:
-        """``clock`` counts seconds and never goes back; ``wait`` waits for some."""
-        self._seconds = 1 / per_second
-        self._clock = clock
-        self._wait = wait
-        self._next: float | None = None
-
-    def take(self) -> None:
-        """Wait until the next one is due. What was not used before is not made up for."""
-        now = self._clock()
-        if self._next is not None and now < self._next:
-            self._wait(self._next - now)
-            now = self._next
-        self._next = now + self._seconds
-
-
 class Asker:
     """Asks one leading archive about studies, a page at a time; for one thread."""
 
-    def __init__(
-        self,
-        query: LeadingQuery,
-        asked: Asked,
-        throttle: Throttle,
-        *,
-        clock: Callable[[], float],
-        wait: Callable[[float], None],
-    ) -> None:
-        """``clock`` counts seconds and never goes back; ``wait`` waits for some."""
+    def __init__(self, query: LeadingQuery, asked: Asked, throttle: Throttle, patience: Patience) -> None:
         self._query = query
         self._asked = asked
         self._throttle = throttle
-        self._clock = clock
-        self._wait = wait
+        self._patience = patience
         self._lists = UidLists()
 
     def answers(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
@@ -76,34 +42,26 @@ class Asker:
 
         An archive that gives no answer at all is asked again, after pauses. What it refuses, study by study, while it
         answers others, or for as long as that, stays refused. Raises LeadingUnavailable when it gave no answer for
-        DRIFT_PATIENCE_SECONDS.
+        DRIFT_PATIENCE_SECONDS, DriftEnded.
         """
         answers: dict[UID, LeadingAnswer] = {}
         waiting = list(uids)
-        patient_until: float | None = None
-        pause = _FIRST_PAUSE_SECONDS
         while waiting:
             got = self._ask_each_if_refused(waiting)
             answers |= got
             lost = [uid for uid in waiting if _is_lost(got[uid])]
             if len(lost) < len(waiting):  # it is there
                 lost = [uid for uid in lost if not isinstance(got[uid], LeadingQueryFailed)]
-                patient_until, pause = None, _FIRST_PAUSE_SECONDS
+                self._patience.is_answered()
             waiting = lost
-            if not waiting:
-                break
-            reason = got[waiting[0]]
-            now = self._clock()
-            if patient_until is None:
-                patient_until = now + DRIFT_PATIENCE_SECONDS
-                LOG.warning("leading archive %s will be asked again: %s", self._asked.leading_cfind_scp, reason)
-            elif now >= patient_until:
-                waiting = [uid for uid in waiting if not isinstance(got[uid], LeadingQueryFailed)]
-                for uid in waiting:
-                    if isinstance(failure := got[uid], LeadingUnavailable):
+            failures = [failure for uid in waiting if isinstance(failure := got[uid], LeadingUnavailable)]
+            if failures and self._patience.has_ended(failures[0]):
+                for failure in failures:
+                    if not isinstance(failure, LeadingQueryFailed):
                         raise failure
-            self._wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                break
+            if failures:
+                self._patience.pause()
         return answers
 
     def _ask_each_if_refused(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:

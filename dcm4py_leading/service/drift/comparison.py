@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
@@ -49,6 +49,10 @@ class Measure:
         """Measure by what is asked for and the index keeps: of the rest it is not known what is stored."""
         return cls(tags=frozenset(return_keys) & frozenset(kept) - _NEVER_COMPARED, policy=policy)
 
+    def among(self, tags: Iterable[int]) -> Measure:
+        """The same, by these attributes alone."""
+        return replace(self, tags=self.tags & frozenset(tags))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
@@ -56,9 +60,14 @@ class Compared:
 
     outcome: Outcome
     attributes: tuple[str, ...] = ()
-    """Keywords of those that differ, eight hexadecimal digits where there is none; in the order of tags."""
+    """Names of those that differ (see `name_of`), in the order of tags."""
     differences: tuple[Difference, ...] = ()
     """The same with values, within sequences too: patient data."""
+
+
+def name_of(tag: int) -> str:
+    """The keyword of an attribute, eight hexadecimal digits where there is none."""
+    return keyword_for_tag(tag) or f"{tag:08X}"
 
 
 def compare(archived: Dataset, answer: LeadingAnswer, measure: Measure) -> Compared:
@@ -88,6 +97,6 @@ def compare(archived: Dataset, answer: LeadingAnswer, measure: Measure) -> Compa
         return Compared(outcome=Outcome.CURRENT)
     return Compared(
         outcome=Outcome.STALE,
-        attributes=tuple(keyword_for_tag(tag) or f"{tag:08X}" for tag in changed),
+        attributes=tuple(map(name_of, changed)),
         differences=tuple(differences(before, after)),
     )

@@ -16,7 +16,7 @@ from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.drift.comparison import Compared
 
-_COLUMNS = ("reference", "StudyInstanceUID", "outcome", "attributes")
+_COLUMNS = ("reference", "StudyInstanceUID", "archive", "outcome", "attributes")
 _VALUES = ("archived", "leading")
 
 
@@ -41,14 +41,14 @@ class Report:
         if not at:
             self._write([[*_COLUMNS, *(_VALUES if has_values else ())]])
 
-    def add(self, studies: Sequence[tuple[str, Compared]]) -> int:
-        """Write a page of UIDs and outcomes, durably; how long the file is then. Raises OSError."""
-        self._write([self._row(uid, compared) for uid, compared in studies])
+    def add(self, studies: Sequence[tuple[str, Compared]], archive: str) -> int:
+        """Write UIDs and outcomes of one archive, durably; how long the file is then. Raises OSError."""
+        self._write([self._row(uid, archive, compared) for uid, compared in studies])
         os.fsync(self._file.fileno())
         return self._file.tell()
 
-    def _row(self, uid: str, compared: Compared) -> list[str]:
-        row = [ref(uid), uid, compared.outcome.value, " ".join(compared.attributes)]
+    def _row(self, uid: str, archive: str, compared: Compared) -> list[str]:
+        row = [ref(uid), uid, archive, compared.outcome.value, " ".join(compared.attributes)]
         if self._has_values:
             row.append(_shown({one.path: one.before for one in compared.differences}))
             row.append(_shown({one.path: one.after for one in compared.differences}))

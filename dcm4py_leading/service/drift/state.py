@@ -6,21 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dcm4py_leading.config.durable_file import replace_file
 from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.log import foreign
-from dcm4py_leading.service.drift.summary import Summary
+from dcm4py_leading.service.drift.pages import Place
+from dcm4py_leading.service.drift.summary import HERE, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The state after a page."""
 
-    after: int
-    """Primary key of the last study that was compared; 0 before the first."""
+    at: str
+    """The archive that is walked, by AE title; HERE for that of this service."""
+    after: Place
+    """Place in the walk of that archive."""
+    share: float | None = None
+    """Estimated share of all studies of that archive up to that place, from 0 to 1."""
     report_bytes: int
-    """The length of the CSV file with all studies up to that one; 0 where there is none."""
+    """The length of the CSV file with all studies up to that place; 0 where there is none."""
     summary: Summary
 
 
@@ -30,37 +36,69 @@ Subject = Mapping[str, str | bool | None]
 
 def beginning() -> State:
     """The state before the first page."""
-    return State(after=0, report_bytes=0, summary=Summary())
+    return State(at=HERE, after=None, report_bytes=0, summary=Summary())
 
 
-def load(path: Path, subject: Subject) -> State:
-    """The state in a file, or the beginning where there is none. Raises DriftNotResumed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A state with all that its file says."""
+
+    subject: Mapping[str, Any]
+    """At least what a Subject has."""
+    state: State
+    begun_at: str
+    """ISO 8601, as `saved_at`."""
+    saved_at: str
+    is_complete: bool
+    """True if all studies have been compared."""
+
+
+def read(path: Path) -> Kept | None:
+    """The state in a file; None where there is none. Raises DriftNotResumed."""
     try:
         said = json.loads(path.read_bytes())
-        for name, value in subject.items():
-            if said["subject"][name] != value:
-                raise DriftNotResumed(
-                    f"{path}: it is of another comparison: {name} {foreign(repr(said['subject'][name]))}"
-                )
-        return State(
-            after=int(said["after"]),
-            report_bytes=int(said["reportBytes"]),
-            summary=Summary.from_json(said["summary"]),
+        return Kept(
+            subject=dict(said["subject"]),
+            state=State(
+                at=str(said["at"]),
+                after=said["after"],
+                share=said["share"],
+                report_bytes=int(said["reportBytes"]),
+                summary=Summary.from_json(said["summary"]),
+            ),
+            begun_at=str(said["begunAt"]),
+            saved_at=str(said["savedAt"]),
+            is_complete=bool(said["isComplete"]),
         )
     except FileNotFoundError:
-        return beginning()
+        return None
     except OSError as err:
         raise DriftNotResumed(f"{path}: {err.strerror}") from err
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise DriftNotResumed(f"{path}: it is not the state of a comparison") from err
 
 
-def save(path: Path, subject: Subject, state: State) -> None:
+def load(path: Path, subject: Subject) -> Kept | None:
+    """The state of a comparison of this subject; None where it has not begun. Raises DriftNotResumed."""
+    kept = read(path)
+    for name, value in subject.items():
+        if kept is not None and kept.subject.get(name) != value:
+            of = foreign(repr(kept.subject.get(name)))
+            raise DriftNotResumed(f"{path}: it is of another comparison: {name} {of}")
+    return kept
+
+
+def save(path: Path, kept: Kept) -> None:
     """Write the state, durably. Raises OSError."""
     said = {
-        "subject": subject,
-        "after": state.after,
-        "reportBytes": state.report_bytes,
-        "summary": state.summary.to_json(),
+        "subject": kept.subject,
+        "begunAt": kept.begun_at,
+        "savedAt": kept.saved_at,
+        "isComplete": kept.is_complete,
+        "at": kept.state.at,
+        "after": kept.state.after,
+        "share": kept.state.share,
+        "reportBytes": kept.state.report_bytes,
+        "summary": kept.state.summary.to_json(),
     }
     replace_file(path, json.dumps(said, indent=1).encode())

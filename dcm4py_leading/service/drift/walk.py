@@ -1,31 +1,24 @@
-"""The comparison of all studies of an index with a leading archive, a page at a time: of constant memory."""
+"""The comparison of all studies of some archives with a leading archive, page by page: of constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from itertools import dropwhile
+from typing import NamedTuple, Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import IndexedStudy
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.dataset.normal import first_text, normal_date
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.drift.comparison import Compared, Measure, Outcome, compare
+from dcm4py_leading.service.drift.pages import Studies
 from dcm4py_leading.service.drift.report import Report
 from dcm4py_leading.service.drift.state import State
 from dcm4py_leading.service.drift.summary import NO_MONTH
 
 _STUDY_DATE = 0x00080020
 _STUDY_INSTANCE_UID = 0x0020000D
-
-
-class Studies(Protocol):
-    """Where studies are walked; implemented by `archive.index.Index`."""
-
-    def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
-        """Next studies above a primary key (see `archive.index.Index`)."""
-        ...
 
 
 class Answers(Protocol):
@@ -36,35 +29,51 @@ class Answers(Protocol):
         ...
 
 
+class _One(NamedTuple):
+    study_instance_uid: str
+    result: Compared
+    month: str
+    left_out: frozenset[int]
+    """Attributes that it was not compared by."""
+
+
 def walk(
-    studies: Studies,
+    archives: Mapping[str, Studies],
     asker: Answers,
     measure: Measure,
     *,
     state: State,
     page_size: int,
-    since: str | None,
     report: Report | None,
 ) -> Iterator[State]:
     """Compare the studies after ``state``; the state after each page, with the page in the report by then.
 
-    ``since`` is a Study Date as YYYYMMDD. The summary of ``state`` is counted on. Raises IndexUnavailable,
-    LeadingUnavailable, OSError.
+    ``archives`` are walked in their order, by title; HERE is that of this service. The summary of ``state`` is counted
+    on. ``page_size`` studies are asked for at once. Raises IndexUnavailable, ArchiveUnavailable, LeadingUnavailable,
+    OSError.
     """
-    after, summary, written = state.after, state.summary, state.report_bytes
-    while page := studies.studies_after(after, page_size, since=since):
-        compared: list[tuple[str, Compared]] = []
-        read = [study.attributes for study in page]
-        uids = [_uid_of(ds) for ds in read]
-        answers = asker.answers([uid for uid in uids if uid is not None])
-        for ds, uid in zip(read, uids, strict=True):
-            result = Compared(outcome=Outcome.UNASKED) if uid is None else compare(ds, answers[uid], measure)
-            compared.append((uid or str(ds.get("StudyInstanceUID", "")), result))
-            summary.add(result, _month_of(ds))
-        if report is not None:
-            written = report.add(compared)
-        after = page[-1].pk
-        yield State(after=after, report_bytes=written, summary=summary)
+    summary, written = state.summary, state.report_bytes
+    for title in dropwhile(lambda title: title != state.at, archives):
+        studies = archives[title]
+        for page in studies.pages(state.after if title == state.at else None):
+            compared: list[_One] = []
+            for first in range(0, len(page.studies), page_size):
+                some = page.studies[first : first + page_size]
+                uids = [_uid_of(ds) for ds in some]
+                answers = asker.answers([uid for uid in uids if uid is not None])
+                for ds, uid in zip(some, uids, strict=True):
+                    by = measure if studies.tells_all else measure.among(map(int, ds.keys()))
+                    result = Compared(outcome=Outcome.UNASKED) if uid is None else compare(ds, answers[uid], by)
+                    name = uid or str(ds.get("StudyInstanceUID", ""))
+                    compared.append(_One(name, result, _month_of(ds), measure.tags - by.tags))
+            for one in compared:  # when all of the page are: a killed one leaves none of it
+                summary.add(one.result, one.month, title)
+                summary.leave_out(one.left_out)
+            if page.gap is not None:
+                summary.add_gap(page.gap)
+            if report is not None:
+                written = report.add([(one.study_instance_uid, one.result) for one in compared], title)
+            yield State(at=title, after=page.after, share=page.share, report_bytes=written, summary=summary)
 
 
 def _uid_of(ds: Dataset) -> UID | None:

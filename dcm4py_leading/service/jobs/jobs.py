@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +30,10 @@ class TooManyJobs(Dcm4pyError):
 
 class JobFailed(Dcm4pyError):
     """The work cannot be done; the message says why, for people."""
+
+    def __init__(self, message: str, *, result: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.result = result or {}
 
 
 class Handle:
@@ -110,14 +115,16 @@ class Jobs:
         running[0].cancel()
         return True
 
-    def stop(self, seconds: float) -> None:
-        """Cancel all, and wait that long for each of them to end."""
+    def stop(self, seconds: float) -> float:
+        """Cancel all, and wait that long for them to end; the seconds that are left."""
         with self._lock:
             running = list(self._running.values())
         for handle, _ in running:
             handle.cancel()
+        ends_at = time.monotonic() + seconds
         for _, thread in running:
-            thread.join(seconds)
+            thread.join(max(0.0, ends_at - time.monotonic()))
+        return max(0.0, ends_at - time.monotonic())
 
     def _run(self, job_id: str, handle: Handle, work: Work) -> None:
         state, result, problem = State.FAILED, {}, None
@@ -126,6 +133,7 @@ class Jobs:
             state = State.CANCELLED if handle.is_cancelled else State.DONE
         except (Dcm4pyError, OSError) as err:
             problem = str(err)
+            result = dict(err.result) if isinstance(err, JobFailed) else {}
         except Exception as err:  # noqa: BLE001 - a bug ends this job alone, and is told
             problem = f"an error in the service: {type(err).__name__}"
             LOG.error("job %s failed by an error in the service: %s", job_id, trace(err))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.errors import EditRefused, MoveDestinationNotAllowed, MoveDestinationUnknown, Refusal
+from dcm4py_leading.log import word
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.retrieve import destination
+from dcm4py_leading.service.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +23,8 @@ class Export:
     destination: str
     study_instance_uid: str
     series_instance_uid: str | None = None
-    sop_instance_uid: str | None = None
+    sop_instance_uids: tuple[str, ...] = ()
+    """Those alone; empty: all."""
     author: str = ""
 
     @property
@@ -25,11 +32,20 @@ class Export:
         """Keys that a C-MOVE would ask for."""
         level = Level.STUDY if self.series_instance_uid is None else Level.SERIES
         return RetrieveKeys(
-            level=level if self.sop_instance_uid is None else Level.IMAGE,
+            level=Level.IMAGE if self.sop_instance_uids else level,
             study_instance_uids=(self.study_instance_uid,),
             series_instance_uids=() if self.series_instance_uid is None else (self.series_instance_uid,),
-            sop_instance_uids=() if self.sop_instance_uid is None else (self.sop_instance_uid,),
+            sop_instance_uids=self.sop_instance_uids,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it passes between processes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Export out of what `to_json` made."""
+        return cls(**{**value, "sop_instance_uids": tuple(value["sop_instance_uids"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +58,35 @@ class ExportOutcome:
     failed: int = 0
     error: str = ""
     """Why something failed, where it is known."""
+    not_sent: int = 0
+    """Number of those that were left when it was cancelled, as far as it is known."""
+    failures: tuple[str, ...] = ()
+    """Object and reason of the first `JOB_PROBLEMS` that failed, for people. No patient data."""
+    failed_sop_instance_uids: tuple[str, ...] = ()
+    """The failed ones, where they are here and so can be sent again."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it passes between processes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Outcome out of what `to_json` made."""
+        lists = {name: tuple(value[name]) for name in ("failures", "failed_sop_instance_uids")}
+        return cls(**{**value, **lists})
 
 
-def to_json(value: Export | ExportOutcome) -> dict[str, Any]:
-    """As it passes between processes; the constructor takes it."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+def parties(runtime: Runtime, wanted: Export) -> tuple[ApplicationEntity, RemoteAE]:
+    """AE of ours that sends, and the destination.
+
+    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable.
+    """
+    ae = runtime.device.application_entity(wanted.ae_title)
+    if ae is None or not ae.installed:
+        raise EditRefused(Refusal.UNKNOWN, f"AE {word(wanted.ae_title)} is none of device {runtime.device.device_name}")
+    try:
+        return ae, destination(runtime, ae, wanted.destination)
+    except MoveDestinationUnknown as err:
+        raise EditRefused(Refusal.UNKNOWN, str(err)) from err
+    except MoveDestinationNotAllowed as err:
+        raise EditRefused(Refusal.CONFLICT, str(err)) from err

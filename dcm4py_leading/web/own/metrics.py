@@ -164,6 +164,22 @@ def _lookups(counts: LookupCounts) -> Iterator[Metric]:
 
     yield GaugeMetricFamily("dcm4py_leading_cache_answers", "Answers in the leading cache.", counts.cache_size)
 
+    under_way = GaugeMetricFamily(
+        "dcm4py_leading_queries_under_way",
+        "C-FINDs to a leading archive that have not ended, those included that wait for an association.",
+        labels=("leading_ae",),
+    )
+    waiting = GaugeMetricFamily(
+        "dcm4py_leading_waiting_studies",
+        "Studies whose answer a leading archive still owes.",
+        labels=("leading_ae",),
+    )
+    for leading_ae in sorted(counts.outcomes.keys() | counts.under_way.keys() | counts.waiting.keys()):
+        under_way.add_metric((leading_ae,), counts.under_way.get(leading_ae, 0))
+        waiting.add_metric((leading_ae,), counts.waiting.get(leading_ae, 0))
+    yield under_way
+    yield waiting
+
     breakers = GaugeMetricFamily(
         "dcm4py_leading_breaker_state",
         "1 for the state that the breaker between two AEs is in, else 0.",

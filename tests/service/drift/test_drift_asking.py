@@ -12,7 +12,8 @@ from dcm4py_leading.errors import LeadingQueryFailed, LeadingUnavailable
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.asking import Asked, Asker, Throttle
+from dcm4py_leading.service.drift.asking import Asked, Asker
+from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 
 LOCAL = ApplicationEntity(
     dn="dicomAETitle=DCM4CHEE", ae_title=AETitle("DCM4CHEE"), association_initiator=True, association_acceptor=True
@@ -20,11 +21,12 @@ LOCAL = ApplicationEntity(
 UIDS = [UID(f"1.2.{number}") for number in range(1, 5)]
 
 
-class Time:
+class Clock:
     """A clock that goes on when somebody waits."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.told: list[str] = []
 
     def __call__(self) -> float:
         return self.now
@@ -32,12 +34,16 @@ class Time:
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
+    @property
+    def time(self) -> Time:
+        return Time(clock=self, sleep=self.wait)
+
 
 class Archive:
     """A leading archive that knows every study; ``fails`` says by time and UIDs how it fails."""
 
     def __init__(
-        self, time: Time, fails: Callable[[float, Sequence[UID]], LeadingUnavailable | None] = lambda *_: None
+        self, time: Clock, fails: Callable[[float, Sequence[UID]], LeadingUnavailable | None] = lambda *_: None
     ) -> None:
         self.asked: list[tuple[float, tuple[UID, ...]]] = []
         self._time, self._fails = time, fails
@@ -66,18 +72,18 @@ class Archive:
         raise AssertionError("nobody asks for that")
 
 
-def asker(archive: Archive, time: Time, rate: float = 1000.0) -> Asker:
+def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> Asker:
     asked = Asked(
         leading_cfind_scp=AETitle("QRSCP"),
         local_ae=LOCAL,
         return_keys=frozenset({Tag(0x0020000D)}),
         timeout=timedelta(seconds=15),
     )
-    return Asker(archive, asked, Throttle(rate, clock=time, wait=time.wait), clock=time, wait=time.wait)
+    return Asker(archive, asked, Throttle(rate, time.time), Patience("QRSCP", time.time, time.told.append))
 
 
 def test_no_more_questions_a_second_than_the_rate() -> None:
-    time = Time()
+    time = Clock()
     archive = Archive(time)
     asking = asker(archive, time, rate=2.0)
     for uid in UIDS:
@@ -89,24 +95,25 @@ def test_no_more_questions_a_second_than_the_rate() -> None:
 
 
 def test_page_is_one_question() -> None:
-    time = Time()
+    time = Clock()
     archive = Archive(time)
     assert set(asker(archive, time).answers(UIDS)) == set(UIDS)
     assert [uids for _, uids in archive.asked] == [tuple(UIDS)]
 
 
 def test_archive_that_is_down_for_a_while_is_asked_again_until_it_answers() -> None:
-    time = Time()
+    time = Clock()
     back_at = DRIFT_PATIENCE_SECONDS / 2
     archive = Archive(time, lambda now, _: LeadingUnavailable("QRSCP: refused") if now < back_at else None)
     answers = asker(archive, time).answers(UIDS)
     assert all(isinstance(answers[uid], Dataset) for uid in UIDS)
     assert back_at <= time.now < back_at + 60
+    assert time.told == ["QRSCP will be asked again: QRSCP: refused", "QRSCP answers again"]
     assert len(archive.asked) < 20
 
 
 def test_archive_that_stays_down_ends_it() -> None:
-    time = Time()
+    time = Clock()
     archive = Archive(time, lambda *_: LeadingUnavailable("QRSCP: refused"))
     with pytest.raises(LeadingUnavailable, match="QRSCP: refused"):
         asker(archive, time).answers(UIDS)
@@ -114,7 +121,7 @@ def test_archive_that_stays_down_ends_it() -> None:
 
 
 def test_one_study_that_is_refused_costs_the_others_nothing() -> None:
-    time = Time()
+    time = Clock()
     archive = Archive(time, lambda _, uids: LeadingQueryFailed("QRSCP: C001") if UIDS[1] in uids else None)
     answers = asker(archive, time).answers(UIDS)
     assert isinstance(answers[UIDS[1]], LeadingQueryFailed)
@@ -123,7 +130,7 @@ def test_one_study_that_is_refused_costs_the_others_nothing() -> None:
 
 
 def test_archive_that_refuses_everything_is_given_time_and_then_taken_at_its_word() -> None:
-    time = Time()
+    time = Clock()
     archive = Archive(time, lambda *_: LeadingQueryFailed("QRSCP: A700"))
     answers = asker(archive, time).answers(UIDS)
     assert all(isinstance(answers[uid], LeadingQueryFailed) for uid in UIDS)

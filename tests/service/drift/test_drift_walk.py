@@ -16,8 +16,10 @@ from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.drift.comparison import Measure, Outcome
+from dcm4py_leading.service.drift.pages import IndexStudies
 from dcm4py_leading.service.drift.report import Report
-from dcm4py_leading.service.drift.state import State, beginning, load, save
+from dcm4py_leading.service.drift.state import Kept, State, beginning, load, save
+from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
 from tests.fixtures.archive import make_filter, make_header, store
 
@@ -87,7 +89,13 @@ def run(
     report: Report | None = None,
 ) -> Iterator[State]:
     begun = state or beginning()
-    return walk(index, leading, MEASURE, state=begun, page_size=PAGE, since=since, report=report)
+    archives = {HERE: IndexStudies(index, PAGE, since=since)}
+    return walk(archives, leading, MEASURE, state=begun, page_size=PAGE, report=report)
+
+
+def kept(state: State) -> Kept:
+    """As it is kept in a file."""
+    return Kept(subject=SUBJECT, state=state, begun_at="2026-11-30", saved_at="2026-11-30", is_complete=False)
 
 
 def expected(number: int) -> str:
@@ -138,10 +146,11 @@ def test_killed_and_resumed_asks_for_no_study_twice_and_leaves_the_same_csv(
     first, second = Leading(most=pages), Leading()
     with Report(parts, has_values=False, at=0) as report, pytest.raises(KeyboardInterrupt):
         for state in run(index, first, report=report):
-            save(state_file, SUBJECT, state)
+            save(state_file, kept(state))
     with parts.open("ab") as file:
         file.write(b"half a row that the state does not kn")
-    state = load(state_file, SUBJECT)
+    found = load(state_file, SUBJECT)
+    state = beginning() if found is None else found.state
     with Report(parts, has_values=False, at=state.report_bytes) as report:
         *_, resumed = run(index, second, state=state, report=report)
 
@@ -176,12 +185,12 @@ def test_values_are_in_the_csv_when_they_are_wanted(index: Index, tmp_path: Path
 
 def test_state_of_another_comparison_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    save(path, SUBJECT, beginning())
+    save(path, kept(beginning()))
     with pytest.raises(DriftNotResumed, match="another comparison: since None"):
         load(path, {**SUBJECT, "since": "20260101"})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"subject": {"ae": "DCM4CHEE", "since": null}, "after": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"subject": {"ae": "DCM4CHEE", "since": null}, "at": ""}'])
 def test_file_that_is_no_state_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state"
     path.write_text(text)
@@ -213,6 +222,7 @@ def test_study_whose_uid_is_none_is_counted_as_not_asked(tmp_path: Path) -> None
             return ds
 
     leading = Leading()
-    (last,) = walk(One(), leading, MEASURE, state=beginning(), page_size=PAGE, since=None, report=None)
+    archives = {HERE: IndexStudies(One(), PAGE, since=None)}
+    (last,) = walk(archives, leading, MEASURE, state=beginning(), page_size=PAGE, report=None)
     assert leading.asked == []
     assert last.summary.outcomes == {Outcome.UNASKED: 1}

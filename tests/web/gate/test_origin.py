@@ -113,7 +113,7 @@ def test_names_of_its_own_are_answered(http: httpx.Client, host: str) -> None:
     ("method", "path"),
     [
         ("GET", "/health/live"),
-        ("GET", "/explain/1.2.3"),
+        ("GET", "/dcm4py-leading/explain/1.2.3"),
         ("DELETE", "/leading-cache"),
         ("POST", "/dcm4chee-arc/ctrl/reload"),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.app import Control, create_app
-from dcm4py_leading.web.own.explain import Told
+from dcm4py_leading.web.rest.own.explain import Told
 from tests.fixtures.http import at_most, served
 
 
@@ -63,7 +63,7 @@ def service() -> Iterator[Service]:
 
 @pytest.mark.parametrize(
     ("method", "path", "threads"),
-    [("GET", "/explain/1.2.3", HTTP_THREADS), ("POST", "/dcm4chee-arc/ctrl/reload", 1)],
+    [("GET", "/dcm4py-leading/explain/1.2.3", HTTP_THREADS), ("POST", "/dcm4chee-arc/ctrl/reload", 1)],
 )
 def test_what_waits_for_others_keeps_no_health_check_waiting(
     service: Service, method: str, path: str, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +109,7 @@ def test_silent_connections_give_way_to_those_who_ask(
 def test_a_request_at_work_does_not_give_way(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     at_most(monkeypatch, 5)
     with served(app=create_app(cast(Control, service))) as http, ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(http.get, "/explain/1.2.3", timeout=100)
+        asked = pool.submit(http.get, "/dcm4py-leading/explain/1.2.3", timeout=100)
         assert service.busy.acquire(timeout=60)
         with ExitStack() as open_connections:
             address = ("127.0.0.1", http.base_url.port or 0)

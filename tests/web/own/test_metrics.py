@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -82,6 +84,25 @@ def test_latency_is_a_histogram() -> None:
     assert told[f"{name}_sum", frozenset(["QRSCP"])] == pytest.approx(99.304)
 
 
+@given(st.lists(st.floats(min_value=0, max_value=29), min_size=1), st.floats(min_value=0, max_value=1))
+def test_a_quantile_lies_in_the_bucket_of_the_duration_that_it_stands_for(
+    durations: list[float], fraction: float
+) -> None:
+    latency = Latency()
+    for seconds in durations:
+        latency = latency.observe(seconds)
+    exact = sorted(durations)[max(0, math.ceil(len(durations) * fraction) - 1)]
+    bounds = (0.0, *LATENCY_BOUNDS)
+    at = bisect_left(LATENCY_BOUNDS, exact)
+    quantile = latency.quantile(fraction)
+    assert quantile is not None
+    assert bounds[at] <= quantile <= bounds[at + 1]
+
+
+def test_a_quantile_of_what_took_longer_than_all_bounds_is_the_last_bound() -> None:
+    assert Latency().observe(99).quantile(0.95) == LATENCY_BOUNDS[-1]
+
+
 @given(st.lists(st.floats(min_value=0, max_value=100)))
 def test_each_bucket_holds_what_took_at_most_so_long(durations: list[float]) -> None:
     latency = Latency()
@@ -106,6 +127,15 @@ def test_an_archive_that_mishandles_lists_is_marked() -> None:
     told = samples(measured)
     marks = {ae_title: told["dcm4py_leading_one_by_one", frozenset([ae_title])] for ae_title in ("QRSCP", "GOOD")}
     assert marks == {"QRSCP": 1, "GOOD": 0}
+
+
+def test_questions_under_way_are_gauges() -> None:
+    told = samples(replace(IDLE, lookups=LookupCounts(under_way={QRSCP: 2}, waiting={QRSCP: 130})))
+    label = frozenset(["QRSCP"])
+    assert told["dcm4py_leading_queries_under_way", label] == 2
+    assert told["dcm4py_leading_waiting_studies", label] == 130
+    idle = samples(replace(IDLE, lookups=LookupCounts(outcomes={QRSCP: {LookupOutcome.HIT: 1}})))
+    assert (idle["dcm4py_leading_queries_under_way", label], idle["dcm4py_leading_waiting_studies", label]) == (0, 0)
 
 
 def test_coercions_are_counted_by_rule_step_and_outcome() -> None:

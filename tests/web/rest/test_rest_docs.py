@@ -32,7 +32,7 @@ COMMANDS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
-    if line.startswith("curl ") and "/ctrl/" not in line
+    if line.startswith("curl ") and not re.search("/ctrl/|/explain/", line)
 ]
 OPERATIONS = configuration_operations(cast(Editor, object()), OWN)
 SERVICES = set(re.findall(r"`(?:GET|PUT|POST|DELETE)?,? ?(?:DELETE )?(/dcm4chee-arc/[^`]*)`", PAGE))

@@ -45,19 +45,8 @@ def export_operations(service: Exporting) -> list[Operation]:
     """The operations."""
 
     def export(request: Request) -> Response:
-        identity: Identity = request.state.identity
-        path = request.path_params
         try:
-            outcome = service.export(
-                Export(
-                    ae_title=path["aet"],
-                    destination=path["destination"],
-                    study_instance_uid=path["study"],
-                    series_instance_uid=path.get("series"),
-                    sop_instance_uid=path.get("instance"),
-                    author=identity.name,
-                )
-            )
+            outcome = service.export(wanted_of(request))
         except EditRefused as err:
             return error(STATUS[err.refusal], str(err))
         except (ConfigUnavailable, StatusError) as err:
@@ -79,6 +68,20 @@ def export_operations(service: Exporting) -> list[Operation]:
         )
         for name, path in _PATHS.items()
     ]
+
+
+def wanted_of(request: Request) -> Export:
+    """Export that the parameters of the path name."""
+    identity: Identity = request.state.identity
+    path = request.path_params
+    return Export(
+        ae_title=path["aet"],
+        destination=path["destination"],
+        study_instance_uid=path["study"],
+        series_instance_uid=path.get("series"),
+        sop_instance_uids=(path["instance"],) if "instance" in path else (),
+        author=identity.name,
+    )
 
 
 def _answer(outcome: ExportOutcome) -> Response:

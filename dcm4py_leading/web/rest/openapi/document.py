@@ -100,7 +100,7 @@ def _answer(operation: Operation, status: int, schema: JsonSchema | None) -> dic
         told["content"] = {"application/json": {"schema": shown}}
     if status == HTTPStatus.OK and operation.has_etag and operation.method == "GET":
         told["headers"] = {"ETag": {"schema": {"type": "string"}}}
-    if status == HTTPStatus.CREATED:
+    if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         told["headers"] = {"Location": {"schema": {"type": "string"}}}
     return told
 

@@ -16,7 +16,7 @@ SUMMARIES = {
     "/dcm4py-leading/configuration/pending": "What a reload would change.",
     "/dcm4py-leading/listeners": "The listeners for DICOM.",
     "/dcm4py-leading/workers": "The processes that take associations.",
-    "/explain/{study}": "What the rules would do to a stored study.",
+    "/explain/{study}": "The same as /dcm4py-leading/explain/{study}.",
     "/health/live": "Whether the process lives.",
     "/health/ready": "Whether the service can be used, and what is not as it should be.",
     "/leading-cache": "The answers of leading archives that are remembered.",

@@ -1,4 +1,4 @@
-"""``GET /explain/{study}``: parameters in, JSON or text out, statuses for what cannot be explained."""
+"""``GET /dcm4py-leading/explain/{study}``: parameters in, JSON or text out, statuses for what cannot be explained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
-from dcm4py_leading.web.own.explain import FAILED_HEADER, Told, explain_route
+from dcm4py_leading.web.rest.operations import routes_of
+from dcm4py_leading.web.rest.own.explain import FAILED_HEADER, Told, explain_alias, explain_operation
 from tests.fixtures.rules import RETRIEVE
 
 EXPLANATION = Explanation(ae_title=AETitle("DCM4CHEE"), context=RETRIEVE, rules=(), steps=(), elements=())
@@ -46,7 +47,9 @@ def client() -> Iterator[Client]:
     with ExitStack() as running:
 
         def serve(service: Service) -> httpx.Client:
-            app = guarded_app([explain_route(service, Room("test", threads=2, waiting=8))])
+            room = Room("test", threads=2, waiting=8)
+            routes = routes_of([explain_operation(service)], reading=room, changing=room)
+            app = guarded_app([*routes, explain_alias(service, room)])
             web = HttpServer(app, [HttpAddress("127.0.0.1", 0).bind()])
             web.start()
             running.callback(web.stop)
@@ -57,7 +60,7 @@ def client() -> Iterator[Client]:
 
 def test_study_and_parameters_are_handed_on(client: Client) -> None:
     service = Service()
-    response = client(service).get("/explain/1.2.3?dimse=C_STORE_RQ&role=SCP&receiving-ae=STORESCP")
+    response = client(service).get("/dcm4py-leading/explain/1.2.3?dimse=C_STORE_RQ&role=SCP&receiving-ae=STORESCP")
     assert response.status_code == 200
     assert response.json()["aeTitle"] == "DCM4CHEE"
     parameters = {"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP"}
@@ -66,21 +69,21 @@ def test_study_and_parameters_are_handed_on(client: Client) -> None:
 
 def test_the_leading_archive_can_be_left_alone(client: Client) -> None:
     service = Service()
-    client(service).get("/explain/1.2.3?leading=none")
+    client(service).get("/dcm4py-leading/explain/1.2.3?leading=none")
     assert service.asked == [("1.2.3", {}, False)]
-    assert client(service).get("/explain/1.2.3?leading=answer.dcm").status_code == 400
+    assert client(service).get("/dcm4py-leading/explain/1.2.3?leading=answer.dcm").status_code == 400
 
 
 def test_text_for_who_prefers_it(client: Client) -> None:
-    response = client(Service()).get("/explain/1.2.3", headers={"Accept": "text/plain"})
+    response = client(Service()).get("/dcm4py-leading/explain/1.2.3", headers={"Accept": "text/plain"})
     assert response.headers["content-type"].startswith("text/plain")
     assert "RULES" in response.text
 
 
 def test_nothing_is_kept_by_caches_and_a_failure_is_marked(client: Client) -> None:
-    good = client(Service()).get("/explain/1.2.3")
+    good = client(Service()).get("/dcm4py-leading/explain/1.2.3")
     assert (good.headers["cache-control"], good.headers[FAILED_HEADER]) == ("no-store", "false")
-    bad = client(Service(replace(EXPLANATION, failure="no"))).get("/explain/1.2.3")
+    bad = client(Service(replace(EXPLANATION, failure="no"))).get("/dcm4py-leading/explain/1.2.3")
     assert bad.headers[FAILED_HEADER] == "true"
 
 
@@ -89,6 +92,14 @@ def test_nothing_is_kept_by_caches_and_a_failure_is_marked(client: Client) -> No
     [(WrongQuestion("which AE?"), 400), (StudyNotStored("not here"), 404), (IndexUnavailable("locked"), 503)],
 )
 def test_errors_have_their_status_and_message(client: Client, error: Exception, status: int) -> None:
-    response = client(Service(error)).get("/explain/1.2.3")
+    response = client(Service(error)).get("/dcm4py-leading/explain/1.2.3")
     assert response.status_code == status
     assert response.json() == {"errorMessage": str(error)}
+
+
+def test_the_old_address_answers_the_same(client: Client) -> None:
+    service = Service()
+    http = client(service)
+    old, new = (http.get(f"{prefix}/explain/1.2.3?to=STORESCP") for prefix in ("", "/dcm4py-leading"))
+    assert (old.status_code, old.json()) == (200, new.json())
+    assert service.asked == [("1.2.3", {"to": "STORESCP"}, True)] * 2

@@ -1,4 +1,4 @@
-"""``GET /explain/{study}``: what the rules would do to a stored study, as JSON or, where it is preferred, as text."""
+"""``GET /dcm4py-leading/explain/{study}``: what the rules would do to a stored study, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,36 @@ from starlette.routing import Route
 
 from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
 from dcm4py_leading.errors import StatusError
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.rest.openapi.schemas import OBJECT
+from dcm4py_leading.web.rest.operations import Operation, Parameter
 
+PATH = "/dcm4py-leading/explain/{study}"
 FAILED_HEADER = "X-Coercion-Failed"
 """``true`` when something could not be done as the rules say."""
+
+
+_PARAMETERS = (
+    Parameter(name="to", meaning="AE title: what we send there, dimse=C_STORE_RQ&role=SCP&receiving-ae=AET"),
+    Parameter(name="dimse", meaning="the message", schema={"enum": [dimse.value for dimse in Dimse]}),
+    Parameter(name="role", meaning="role of the other system", schema={"enum": [r.value for r in TransferRole]}),
+    Parameter(name="sop-class", meaning="SOP Class UID, if not that of the object"),
+    Parameter(name="sending-ae", meaning="AE title; one of ours where the role is SCP"),
+    Parameter(name="sending-host", meaning="host name, if not as the directory says"),
+    Parameter(name="receiving-ae", meaning="AE title; one of ours where the role is SCU"),
+    Parameter(name="receiving-host", meaning="host name, if not as the directory says"),
+    Parameter(
+        name="leading",
+        meaning="ask the leading archive (default), or tell only whom to ask",
+        schema={"enum": ["ask", "none"]},
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +69,8 @@ class Explainer(Protocol):
         ...
 
 
-def explain_route(explainer: Explainer, room: Room) -> Route:
-    """The route, with the query parameters of the command line: dimse, role, sop-class, ..., leading=ask|none."""
+def explain_operation(explainer: Explainer) -> Operation:
+    """The operation, with the query parameters of the command line: to, or dimse and role, ..., leading=ask|none."""
 
     def explain(request: Request) -> Response:
         parameters = dict(request.query_params)
@@ -69,4 +91,19 @@ def explain_route(explainer: Explainer, room: Room) -> Route:
             return PlainTextResponse(told.as_text, headers=headers)
         return JSONResponse(told.as_json, headers=headers)
 
-    return Route("/explain/{study}", needs(Role.VIEWER, room.serves(explain)))
+    return Operation(
+        method="GET",
+        path=PATH,
+        name="explain",
+        summary="What the rules would do to a stored study: which match and why others do not, before and after.",
+        role=Role.VIEWER,
+        handler=explain,
+        parameters=_PARAMETERS,
+        answers={200: OBJECT, 400: OBJECT, 404: OBJECT},
+        tag="rules",
+    )
+
+
+def explain_alias(explainer: Explainer, room: Room) -> Route:
+    """The same at its address of old, for scripts."""
+    return Route("/explain/{study}", needs(Role.VIEWER, room.serves(explain_operation(explainer).handler)))

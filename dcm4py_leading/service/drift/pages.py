@@ -1,0 +1,70 @@
+"""Pages of studies that an archive holds: of which a comparison is made, and between which it may stop and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index import IndexedStudy
+
+Place = Any
+"""Place between two pages, as JSON; None is the beginning. What is in it, the archive's pages know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some studies, and the place after them."""
+
+    studies: Sequence[Dataset]
+    """Patient and study attributes of each."""
+    after: Place
+    share: float | None = None
+    """Estimated share of all of the archive's studies up to this place, from 0 to 1."""
+    gap: str | None = None
+    """Text for people about studies that this page should have, and cannot: without patient data."""
+
+
+class Studies(Protocol):
+    """All studies of one archive, from some date on or without one."""
+
+    @property
+    def tells_all(self) -> bool:
+        """True if an attribute that a study does not have here has no value.
+
+        Another archive leaves out of its answers what it does not support (PS3.4 C.2.2.1.3).
+        """
+        ...
+
+    def pages(self, after: Place) -> Iterator[Page]:
+        """The pages from a place on. Raises IndexUnavailable, ArchiveUnavailable."""
+        ...
+
+
+class Indexed(Protocol):
+    """The index as it is walked; implemented by `archive.index.Index`."""
+
+    def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
+        """Next studies above a primary key (see `archive.index.Index`)."""
+        ...
+
+
+class IndexStudies:
+    """The studies of the index, in the order in which they came. A place is a primary key."""
+
+    tells_all = True
+
+    def __init__(self, index: Indexed, page_size: int, *, since: str | None) -> None:
+        """``since`` is a Study Date as YYYYMMDD."""
+        self._index = index
+        self._page_size = page_size
+        self._since = since
+
+    def pages(self, after: Place) -> Iterator[Page]:
+        """The pages from a place on (see `Studies`)."""
+        pk = int(after or 0)
+        while found := self._index.studies_after(pk, self._page_size, since=self._since):
+            pk = found[-1].pk
+            yield Page(studies=[study.attributes for study in found], after=pk)

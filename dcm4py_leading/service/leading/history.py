@@ -1,0 +1,69 @@
+"""History of the questions to leading archives: a sample a minute for the last hours, kept in memory alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from dcm4py_leading.log import trace
+from dcm4py_leading.model.bounds import HISTORY_INTERVAL_SECONDS, HISTORY_INTERVALS
+from dcm4py_leading.service.leading.interval import Interval, Sampled, between
+
+LOG = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+
+
+class History:
+    """Takes samples in a thread, and knows the intervals between them. Safe under threads."""
+
+    def __init__(
+        self,
+        measure: Callable[[], Sampled],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``clock`` counts seconds and never goes back; ``now`` is the time of day."""
+        self._measure = measure
+        self._clock = clock
+        self._now = now
+        self._last: tuple[float, Sampled] | None = None
+        self._intervals: deque[Interval] = deque(maxlen=HISTORY_INTERVALS)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="history of leading archives", daemon=True)
+
+    def start(self) -> None:
+        """Take the first sample now, and go on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more samples; harmless where none were taken."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def intervals(self) -> Sequence[Interval]:
+        """The intervals that are remembered, the oldest first."""
+        return list(self._intervals)  # a deque is copied in one step
+
+    def sample(self) -> None:
+        """Take one sample, which ends an interval."""
+        at, sampled = self._clock(), self._measure()
+        if self._last is not None:
+            before_at, before = self._last
+            self._intervals.append(between(before, sampled, seconds=at - before_at, ends_at=self._now()))
+        self._last = at, sampled
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.sample()
+            except Exception as err:  # noqa: BLE001 - a bug costs this sample alone, and is told
+                LOG.error("a sample of the leading archives failed by an error in the service: %s", trace(err))
+            if self._stopped.wait(HISTORY_INTERVAL_SECONDS):
+                return

@@ -1,0 +1,152 @@
+"""Questions to leading archives within an interval: differences of counters that may begin anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from itertools import groupby
+from typing import Protocol
+
+from dcm4py_leading.leading.breaker import CLOSED_FIRST, BreakerState
+from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
+from dcm4py_leading.model.values import AETitle
+
+
+class Sampled(Protocol):
+    """The service at one moment, as far as its history needs it; `web.own.metrics.Measured` is one."""
+
+    @property
+    def lookups(self) -> LookupCounts:
+        """The counts since `loaded_at`, or since a process was started."""
+        ...
+
+    @property
+    def loaded_at(self) -> datetime:
+        """When the configuration in force was loaded: counters begin anew with it."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Number of processes that have answered."""
+        ...
+
+    @property
+    def worker_restarts(self) -> int:
+        """Number of processes that took the place of others."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Questions to one leading archive within an interval."""
+
+    outcomes: Mapping[LookupOutcome, int] = field(default_factory=dict)
+    """In studies."""
+    latency: Latency = field(default_factory=Latency)
+    """Latency of the C-FINDs that ended."""
+    waiting: int = 0
+    """Studies whose answer was waited for at its end; of several intervals the most."""
+    breaker: BreakerState | None = None
+    """The state at its end, of several local AEs or intervals the worst; None where nothing was asked yet."""
+
+    @property
+    def studies(self) -> int:
+        """Number of studies that were looked up."""
+        return sum(self.outcomes.values())
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of the studies whose answer was remembered; None where none was looked up."""
+        return self.outcomes.get(LookupOutcome.HIT, 0) / self.studies if self.studies else None
+
+    def plus(self, other: Traffic) -> Traffic:
+        """Of both intervals."""
+        return Traffic(
+            outcomes=Counter(self.outcomes) + Counter(other.outcomes),
+            latency=self.latency.plus(other.latency),
+            waiting=max(self.waiting, other.waiting),
+            breaker=_worst(state for state in (self.breaker, other.breaker) if state is not None),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Time between two samples, or several such times one after the other."""
+
+    ends_at: datetime
+    seconds: float
+    """Time of which something is known; 0 where that is none."""
+    archives: Mapping[AETitle, Traffic] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """False: counters were lost with a process."""
+        return self.seconds > 0
+
+    def under_way(self, ae_title: AETitle) -> float | None:
+        """C-FINDs under way on average (Little's law); a C-FIND counts where it ends."""
+        traffic = self.archives.get(ae_title, Traffic())
+        return traffic.latency.total_seconds / self.seconds if self.is_known else None
+
+    def plus(self, later: Interval) -> Interval:
+        """With the interval after it."""
+        titles = self.archives.keys() | later.archives.keys()
+        return Interval(
+            ends_at=later.ends_at,
+            seconds=self.seconds + later.seconds,
+            archives={
+                title: self.archives.get(title, Traffic()).plus(later.archives.get(title, Traffic()))
+                for title in titles
+            },
+        )
+
+
+def between(before: Sampled, after: Sampled, *, seconds: float, ends_at: datetime) -> Interval:
+    """The interval between two samples, which are ``seconds`` apart.
+
+    Counters begin anew with a configuration, so what came before it is lost. Where a process has come, gone or not
+    answered, the sum of all says nothing, and the interval is unknown.
+    """
+    unknown = Interval(ends_at=ends_at, seconds=0)
+    if (before.workers, before.worker_restarts) != (after.workers, after.worker_restarts):
+        return unknown
+    base = before.lookups if before.loaded_at == after.loaded_at else LookupCounts()
+    titles = after.lookups.outcomes.keys() | after.lookups.latency.keys() | base.outcomes.keys()
+    archives = {title: _traffic(base, after.lookups, title) for title in titles}
+    if any(_went_back(traffic) for traffic in archives.values()):
+        return unknown
+    return Interval(ends_at=ends_at, seconds=seconds, archives=archives)
+
+
+def in_steps(intervals: Iterable[Interval], step: timedelta) -> Iterator[Interval]:
+    """Intervals put together to steps of the clock, such as full quarters of an hour; the last one may be shorter."""
+
+    def number(interval: Interval) -> int:
+        # What ends on the stroke belongs to the step that ends there.
+        return -((interval.ends_at - datetime.fromtimestamp(0, UTC)) // -step)
+
+    for _, group in groupby(intervals, number):
+        yield reduce(Interval.plus, group)
+
+
+def _traffic(before: LookupCounts, after: LookupCounts, title: AETitle) -> Traffic:
+    outcomes = Counter(after.outcomes.get(title, {}))
+    outcomes.subtract(before.outcomes.get(title, {}))
+    breakers = (state for (_, leading), state in after.breakers.items() if leading == title)
+    return Traffic(
+        outcomes={outcome: count for outcome, count in outcomes.items() if count},
+        latency=after.latency.get(title, Latency()).since(before.latency.get(title, Latency())),
+        waiting=after.waiting.get(title, 0),
+        breaker=_worst(breakers),
+    )
+
+
+def _worst(states: Iterable[BreakerState]) -> BreakerState | None:
+    return max(states, key=CLOSED_FIRST.index, default=None)
+
+
+def _went_back(traffic: Traffic) -> bool:
+    return any(count < 0 for count in (*traffic.outcomes.values(), *traffic.latency.buckets))

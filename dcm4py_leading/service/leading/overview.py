@@ -1,0 +1,127 @@
+"""Overview of the archives that are asked: who asks each, and how it answers."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.contacts import Contact, ContactCounts, Part
+from dcm4py_leading.leading.outcome import LookupCounts
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.leading.rules import AskingRule
+
+
+class Standing(enum.Enum):
+    """State of an archive at a glance."""
+
+    NOT_ASKED = "not-asked"
+    """Nobody has asked it since the configuration was loaded."""
+    ANSWERS = "answers"
+    FAILS = "fails"
+    """The last question got no answer; the next one is asked all the same."""
+    ON_TRIAL = "on-trial"
+    """It failed several times in a row, and the next question decides."""
+    NOT_USED = "not-used"
+    """It failed several times in a row, and is left alone."""
+
+
+_BY_BREAKER = {BreakerState.OPEN: Standing.NOT_USED, BreakerState.HALF_OPEN: Standing.ON_TRIAL}
+_BEST_FIRST = tuple(Standing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """An AE of ours that asks an archive."""
+
+    ae_title: str
+    contact: Contact
+    rules: tuple[AskingRule, ...] = ()
+    """The rules that make it ask; none of an archive behind us, and none where a rule is gone."""
+    breaker: BreakerState | None = None
+    """None where it was not asked yet, and of archives behind us, which have none."""
+
+    @property
+    def standing(self) -> Standing:
+        """The state as this AE sees it."""
+        if self.breaker in _BY_BREAKER:
+            return _BY_BREAKER[self.breaker]
+        if self.contact.is_failing:
+            return Standing.FAILS
+        return Standing.NOT_ASKED if self.contact.last_answer is None else Standing.ANSWERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedArchive:
+    """A leading archive, or one behind us."""
+
+    ae_title: str
+    askers: tuple[Asker, ...]
+    under_way: int = 0
+    """C-FINDs that have not ended."""
+    waiting: int = 0
+    """Studies whose answer is waited for."""
+    is_one_by_one: bool = False
+    """True if it mishandles UID lists, and is asked for one study at a time."""
+
+    @property
+    def standing(self) -> Standing:
+        """The state as it is for the AE for which it is worst."""
+        return max((asker.standing for asker in self.askers), key=_BEST_FIRST.index)
+
+
+class Counted(Protocol):
+    """The service at one moment; `web.own.metrics.Measured` is one."""
+
+    @property
+    def lookups(self) -> LookupCounts:
+        """The counts of lookups."""
+        ...
+
+    @property
+    def contacts(self) -> ContactCounts:
+        """The contacts; archives that are configured are there before they are asked."""
+        ...
+
+
+def leading_archives(counted: Counted, rules: Iterable[AskingRule]) -> list[AskedArchive]:
+    """The leading archives, by AE title."""
+    found, lookups = list(rules), counted.lookups
+
+    def asker(local: str, title: str, contact: Contact) -> Asker:
+        return Asker(
+            ae_title=local,
+            contact=contact,
+            rules=tuple(rule for rule in found if (rule.local_ae_title, rule.leading_ae_title) == (local, title)),
+            breaker=lookups.breakers.get((AETitle(local), AETitle(title))),
+        )
+
+    return [
+        AskedArchive(
+            ae_title=title,
+            askers=tuple(asker(local, title, contact) for local, contact in contacts),
+            under_way=lookups.under_way.get(AETitle(title), 0),
+            waiting=lookups.waiting.get(AETitle(title), 0),
+            is_one_by_one=title in lookups.one_by_one,
+        )
+        for title, contacts in _by_title(counted.contacts, Part.LEADING)
+    ]
+
+
+def archives_behind(counted: Counted) -> list[AskedArchive]:
+    """The archives that stand behind AEs of ours, by AE title."""
+    return [
+        AskedArchive(
+            ae_title=title, askers=tuple(Asker(ae_title=local, contact=contact) for local, contact in contacts)
+        )
+        for title, contacts in _by_title(counted.contacts, Part.BEHIND)
+    ]
+
+
+def _by_title(counts: ContactCounts, part: Part) -> Iterator[tuple[str, list[tuple[str, Contact]]]]:
+    """Each archive that plays the part, with the AEs that ask it."""
+    lines = sorted(line for line in counts.contacts if line.part == part.value)
+    for title in sorted({line.ae_title for line in lines}):
+        yield title, [(line.local_ae_title, counts.contacts[line]) for line in lines if line.ae_title == title]

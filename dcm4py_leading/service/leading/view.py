@@ -1,0 +1,51 @@
+"""Leading archives as the process that speaks HTTP tells of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from dcm4py_leading.leading.last_known import FILE_NAME
+from dcm4py_leading.leading.last_known_list import KnownStudies, known_studies
+from dcm4py_leading.service.leading.history import History
+from dcm4py_leading.service.leading.interval import Sampled
+from dcm4py_leading.service.leading.overview import AskedArchive, Counted, archives_behind, leading_archives
+from dcm4py_leading.service.leading.rules import AskingRule
+
+
+class Measurable(Sampled, Counted, Protocol):
+    """The service at one moment; `web.own.metrics.Measured` is one."""
+
+
+class LeadingView:
+    """The archives that are asked, their history, and the answers that are kept on disk. Safe under threads."""
+
+    def __init__(
+        self,
+        measure: Callable[[], Measurable],
+        *,
+        rules: Callable[[], Iterable[AskingRule]],
+        data_dir: Path,
+        last_known_max_age: timedelta,
+    ) -> None:
+        """``rules`` are those of the configuration in force."""
+        self.history = History(measure)
+        self.last_known_max_age = last_known_max_age
+        self._measure = measure
+        self._rules = rules
+        self._file = data_dir / FILE_NAME
+
+    def archives(self) -> Sequence[AskedArchive]:
+        """The leading archives."""
+        return leading_archives(self._measure(), self._rules())
+
+    def behind(self) -> Sequence[AskedArchive]:
+        """The archives behind AEs of ours."""
+        return archives_behind(self._measure())
+
+    def last_known(self, containing: str, *, start: int, limit: int) -> KnownStudies:
+        """A page of the last known answers (see `leading.last_known_list`). Raises StatusError."""
+        return known_studies(self._file, containing=containing, start=start, limit=limit, now=time.time)

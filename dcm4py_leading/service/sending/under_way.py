@@ -1,0 +1,109 @@
+"""Exports under way in one process: how far each is, and its end on command."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from pydicom.uid import UID
+
+from dcm4py_leading.log import foreign, ref
+from dcm4py_leading.model.bounds import JOB_PROBLEMS
+from dcm4py_leading.service.deliver import RetrievedObject
+from dcm4py_leading.service.tally import SubOperationTally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Point that an export has reached."""
+
+    done: int = 0
+    """Number of objects that are through, failed ones included."""
+    of: int | None = None
+    """Number of all, where it is known."""
+    failed: int = 0
+    failures: tuple[str, ...] = ()
+    """Object and reason of the first `JOB_PROBLEMS` that failed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it passes between processes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Point out of what `to_json` made."""
+        return cls(**{**value, "failures": tuple(value["failures"])})
+
+
+class Sending:
+    """One export under way. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._tally = SubOperationTally(remaining=0)
+        self._failures: list[str] = []
+
+    def cancel(self) -> None:
+        """Let it end after the object that is on its way."""
+        self._cancelled.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True if it is to end."""
+        return self._cancelled.is_set()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Object and reason of the first `JOB_PROBLEMS` that failed."""
+        return tuple(self._failures)
+
+    def on_progress(self, tally: SubOperationTally) -> None:
+        """One object more is through (see `service.deliver.deliver`)."""
+        self._tally = tally
+
+    def on_failure(self, obj: RetrievedObject, reason: str) -> None:
+        """One object more has failed (see `service.deliver.deliver`)."""
+        if len(self._failures) < JOB_PROBLEMS:
+            self._failures.append(f"{_name_of(obj)}: {reason}")
+
+    def reached(self) -> Reached:
+        """Point that it has reached."""
+        tally = self._tally
+        of = tally.ended + tally.remaining
+        return Reached(done=tally.ended, of=of or None, failed=tally.failed, failures=self.failures)
+
+
+class Sendings:
+    """All of one process that can be asked for, by ID. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: dict[str, Sending] = {}
+
+    @contextmanager
+    def begin(self, sending_id: str) -> Iterator[Sending]:
+        """One that is under way inside the block."""
+        sending = Sending()
+        with self._lock:
+            self._under_way[sending_id] = sending
+        try:
+            yield sending
+        finally:
+            with self._lock:
+                del self._under_way[sending_id]
+
+    def get(self, sending_id: str) -> Sending | None:
+        """The one of that ID, if it is under way here."""
+        with self._lock:
+            return self._under_way.get(sending_id)
+
+
+def _name_of(obj: RetrievedObject) -> str:
+    """Name of an object for people, without patient data."""
+    if not obj.sop_instance_uid:
+        return "an object"
+    kind = foreign(UID(obj.sop_class_uid).name) if obj.sop_class_uid else "instance"
+    return f"{kind} {ref(obj.sop_instance_uid)}"
