@@ -22,6 +22,7 @@ from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.identity import BY_ID, Identification
 from dcm4py_leading.archive.kept import Keeper, Levels
 from dcm4py_leading.archive.keys import COUNTS
+from dcm4py_leading.archive.newest import Position, newest
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
 from dcm4py_leading.archive.storing import Policies, StoreOutcome, is_stored, new_object
@@ -203,6 +204,14 @@ class Index:
         with self._database.reading() as connection:
             rows = connection.execute(statements.studies_after(pk, most, since)).all()
         return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
+
+    def newest_studies(self, query: Query, after: Position | None, most: int) -> Sequence[tuple[Position, Match]]:
+        """The next ``most`` matching studies after a position, the newest first. Raises IndexUnavailable."""
+        with self._database.reading() as connection:
+            positions = newest(connection, query, after, most)
+            pks = [position.pk for position in positions]
+            rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
+            return list(zip(positions, _matches(connection, query, [rows[pk] for pk in pks]), strict=True))
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""

@@ -116,6 +116,8 @@ KEYS = (
     Key(0x00080033, Level.IMAGE, "content_time", Comparison.TIME),
 )
 
+KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
+
 # Every object tells them, and without them nothing is found again: they are kept whatever the filter says.
 ALWAYS_KEPT: Mapping[Level, tuple[int, ...]] = {
     Level.PATIENT: (PATIENT_ID, ISSUER_OF_PATIENT_ID),

@@ -6,23 +6,21 @@ What the coercion made of a match is in no table; whether it still is a match is
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive.keys import (
-    KEYS,
+    KEY_OF,
     MODALITIES_IN_STUDY,
     SOP_CLASSES_IN_STUDY,
     STUDY_INSTANCE_UID,
-    Key,
     compared_values,
 )
 from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
 from dcm4py_leading.dataset.normal import values_text
 
-_KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 _COLLECTED = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
 
 
@@ -36,7 +34,7 @@ def fulfils(condition: Condition, ds: Dataset) -> bool:
     if condition.tag in _COLLECTED:
         candidates: list[Sequence[str | None]] = [(text,) for text in values_text(ds, condition.tag)]
     else:
-        candidates = [compared_values(ds, _KEY_OF[condition.tag])]
+        candidates = [compared_values(ds, KEY_OF[condition.tag])]
     return any(_is_like(matching, values) for values in candidates for matching in condition.any_of)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Column,
     ColumnElement,
     CompoundSelect,
     FromClause,
@@ -24,19 +23,17 @@ from sqlalchemy import (
 
 from dcm4py_leading.archive.keys import (
     COUNTS,
-    KEYS,
+    KEY_OF,
     LEVELS,
     MODALITIES_IN_STUDY,
     PATIENT_ID,
     SOP_CLASSES_IN_STUDY,
     UNIQUE_KEYS,
-    Key,
 )
 from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, RetrieveKeys, Value, Wildcard
 from dcm4py_leading.archive.tables import TABLES, instance, patient, series, study
 from dcm4py_leading.model.values import Level
 
-_KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 _ESCAPE = "\\"
 _PATIENT_NAME = 0x00100010
 _STUDY_DATE = 0x00080020
@@ -73,7 +70,7 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     if listed := _listed(query):
         return rows.where(*_where(query, listed)).order_by(pk)
     # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
-    is_limited_above = any(_KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in _KEY_OF)
+    is_limited_above = any(KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in KEY_OF)
     return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
 
 
@@ -220,14 +217,14 @@ def _chain(levels: Sequence[Level]) -> FromClause:
 
 def _levels_needed(query: Query) -> Sequence[Level]:
     """From the uppermost that a condition is about to that of the query: each entity has one of each level above."""
-    tops = [_KEY_OF[c.tag].level if c.tag in _KEY_OF else Level.STUDY for c in query.conditions]
+    tops = [KEY_OF[c.tag].level if c.tag in KEY_OF else Level.STUDY for c in query.conditions]
     return LEVELS[min(map(LEVELS.index, [*tops, query.level])) : LEVELS.index(query.level) + 1]
 
 
 def _where(query: Query, listed: Sequence[Condition] = ()) -> list[ColumnElement[bool]]:
     pk = TABLES[query.level].c.pk
     return [
-        pk.in_(_list_of(condition, query.level)) if condition in listed else _fulfils(condition)
+        pk.in_(_list_of(condition, query.level)) if condition in listed else fulfils(condition)
         for condition in query.conditions
     ]
 
@@ -259,11 +256,11 @@ def _is_open(matching: Matching) -> bool:
 
 def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect[int]:
     """The primary keys of ``level`` that a condition leaves, by indexes alone: no row is read."""
-    key = _KEY_OF[condition.tag]
+    key = KEY_OF[condition.tag]
     table = TABLES[key.level]
     columns = [table.c[name] for name in key.columns]
     # Not joined by OR, for which SQLite reads the rows.
-    parts = [select(table.c.pk).where(part) for part in _alternatives(columns, condition.any_of)]
+    parts = [select(table.c.pk).where(part) for part in alternatives(columns, condition.any_of)]
     found: Select[int] | CompoundSelect[int] = union_all(*parts) if len(parts) > 1 else parts[0]
     for upper, lower in pairwise(LEVELS[LEVELS.index(key.level) : LEVELS.index(level) + 1]):
         below = TABLES[lower]
@@ -271,7 +268,8 @@ def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect
     return found
 
 
-def _fulfils(condition: Condition) -> ColumnElement[bool]:
+def fulfils(condition: Condition) -> ColumnElement[bool]:
+    """The condition on the row of its level, or of the study."""
     match condition.tag:
         case tag if tag == MODALITIES_IN_STUDY:
             below = select(series.c.pk).where(
@@ -286,29 +284,30 @@ def _fulfils(condition: Condition) -> ColumnElement[bool]:
             )
             return below.correlate(study).exists()
         case tag:
-            key = _KEY_OF[tag]
+            key = KEY_OF[tag]
             return _any_of([TABLES[key.level].c[name] for name in key.columns], condition.any_of)
 
 
-def _any_of(columns: Sequence[Column[str]], any_of: Sequence[Matching]) -> ColumnElement[bool]:
-    return or_(*_alternatives(columns, any_of))
+def _any_of(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -> ColumnElement[bool]:
+    return or_(*alternatives(columns, any_of))
 
 
-def _alternatives(columns: Sequence[Column[str]], any_of: Sequence[Matching]) -> list[ColumnElement[bool]]:
+def alternatives(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -> list[ColumnElement[bool]]:
+    """Conditions on the columns of a key, of which one has to be fulfilled."""
     values = [matching.text for matching in any_of if isinstance(matching, Value)]
-    alternatives: list[ColumnElement[bool]] = [columns[0].in_(values)] if values else []
+    found: list[ColumnElement[bool]] = [columns[0].in_(values)] if values else []
     for matching in any_of:
         match matching:
             case Wildcard(pattern):
                 # SQLite finds a pattern that begins with text by the index, where LIKE is case sensitive.
-                alternatives.append(columns[0].like(like_pattern(pattern), escape=_ESCAPE))
+                found.append(columns[0].like(like_pattern(pattern), escape=_ESCAPE))
             case Range(low, high, past_midnight):
                 bounds = [columns[0] >= low] if low is not None else []
                 bounds += [columns[0] <= high] if high is not None else []
-                alternatives.append(or_(*bounds) if past_midnight else and_(*bounds))
+                found.append(or_(*bounds) if past_midnight else and_(*bounds))
             case NameGroup(groups, texts):
-                alternatives += [part for group in groups for part in _alternatives([columns[group]], texts)]
-    return alternatives
+                found += [part for group in groups for part in alternatives([columns[group]], texts)]
+    return found
 
 
 def like_pattern(pattern: str) -> str:

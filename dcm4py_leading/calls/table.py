@@ -11,6 +11,7 @@ from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import EDIT, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
 
 CALLS: Mapping[str, Call[Any, Any]] = {
     call.name: call
@@ -22,11 +23,22 @@ CALLS: Mapping[str, Call[Any, Any]] = {
         EDIT,
         EXPLAIN,
         EXPORT,
+        FIND_STUDIES,
+        INSTANCES,
         REACHED,
         SEND,
+        SERIES,
+        STUDY,
     )
 }
 
 
-class Calls(Deletions, Echoes, Edits, Explanations, Exports):
+class Calls(
+    Deletions,
+    Echoes,
+    Edits,
+    Explanations,
+    Exports,
+    Studies,
+):
     """The services that any process with the archive does for the one that speaks HTTP."""

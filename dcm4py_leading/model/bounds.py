@@ -466,6 +466,21 @@ SHOWN_AE_TITLES: Final = 20
 
 Beyond: only how many more there are."""
 
+SEARCH_SECONDS: Final = 30.0
+"""Time in which an archive that an AE stands in front of has to answer a search by the pages.
+
+Beyond: the search fails, and tells which archive gave no answer."""
+
+SHOWN_SERIES: Final = 1_000
+"""Series of a study that are shown.
+
+Beyond: the first ones that the archive tells."""
+
+SHOWN_INSTANCES: Final = 1_000
+"""Instances of a series that are shown.
+
+Beyond: the first ones that the archive tells."""
+
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.
 

@@ -14,6 +14,8 @@ from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import EDIT
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
+from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deleting.delete import Deletion
@@ -21,6 +23,7 @@ from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
@@ -41,6 +44,8 @@ SENT = ExportOutcome(
     failures=("CT 1: refused",),
     failed_sop_instance_uids=(f"{STUDY}.1.1",),
 )
+ATTRIBUTES = {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}}
+FOUND = FoundStudy(study_instance_uid=STUDY, at="PACS", attributes=ATTRIBUTES, edited=("00100010", "00081030"))
 SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     (DELETE, [Deletion(ae_title="DCM4CHEE", study_instance_uid=STUDY, author="anna")], [None]),
     (
@@ -84,6 +89,22 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     (SEND, [sending.Asked(sending_id="x1", wanted=WANTED)], [SENT]),
     (REACHED, ["x1"], [None, Reached(), Reached(done=2, of=9, failed=1, failures=("CT 1: refused",))]),
     (CANCEL_SENDING, ["x1"], [True, False]),
+    (
+        FIND_STUDIES,
+        [StudySearch(ae_title="DCM4CHEE", keys={"PatientName": "DOE*"}, most=50, after="20240101.7")],
+        [StudyPage(studies=()), StudyPage(studies=(FOUND, FOUND), next="20240101.7", is_cut=True)],
+    ),
+    (ONE_STUDY, [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}], [None, FOUND]),
+    (
+        SERIES,
+        [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}],
+        [[FoundSeries(series_instance_uid=f"{STUDY}.1", attributes=ATTRIBUTES)]],
+    ),
+    (
+        INSTANCES,
+        [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY, "series_instance_uid": f"{STUDY}.1"}],
+        [[FoundInstance(sop_instance_uid=f"{STUDY}.1.1", attributes=ATTRIBUTES)]],
+    ),
 ]
 """For each call, questions and answers."""
 
