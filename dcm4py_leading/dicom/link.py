@@ -72,7 +72,7 @@ class SpeaksOtherwise(LinkEnded):
 
 
 class BytesGone(LinkEnded):
-    """What was being sent lay in a file that has become shorter, or cannot be read any more."""
+    """Error when the file of what is being sent has become shorter, or cannot be read any more."""
 
 
 class LinkTimeout(Exception):
