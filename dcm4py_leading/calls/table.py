@@ -8,32 +8,38 @@ from typing import Any
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
-from dcm4py_leading.calls.editing import EDIT, Edits
+from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
+from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
 
 CALLS: Mapping[str, Call[Any, Any]] = {
     call.name: call
     for call in (
+        AMEND,
         CANCEL_SENDING,
         CHECK_EXPORT,
         DELETE,
         ECHO,
         EDIT,
+        EDIT_FIELDS,
         EXPLAIN,
         EXPORT,
         FIND_STUDIES,
         INSTANCES,
+        LED_AFTER,
         REACHED,
         SEND,
         SERIES,
         STUDY,
+        THREE_VALUES,
     )
 }
 
 
 class Calls(
+    Comparisons,
     Deletions,
     Echoes,
     Edits,

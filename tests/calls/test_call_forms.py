@@ -11,22 +11,40 @@ from dcm4py_leading.calls import echoing, explaining, sending
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
-from dcm4py_leading.calls.editing import EDIT
+from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.calls.three_values import THREE_VALUES
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deleting.delete import Deletion
+from dcm4py_leading.service.editing.amend import Amendment, EditField, Fixed
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.under_way import Reached
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
+from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.three_values import (
+    AttributeValues,
+    Decider,
+    LeadingArchive,
+    LookedAtRule,
+    ThreeValues,
+)
 from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
+AMENDMENT = Amendment(
+    ae_title="DCM4CHEE",
+    study_instance_uid=STUDY,
+    level=Level.PATIENT,
+    shown={0x00100010: ("Old^Name",), 0x00101001: ()},
+    wanted={0x00100010: ("New^Name",), 0x00101001: ("Birth^Name",)},
+    author="anna",
+)
 WANTED = Export(
     ae_title="DCM4CHEE",
     destination="STORESCP",
@@ -74,6 +92,62 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
             )
         ],
         [None],
+    ),
+    (
+        EDIT_FIELDS,
+        [{"aet": "DCM4CHEE", "study": STUDY, "level": "STUDY"}],
+        [
+            tuple(
+                EditField(
+                    tag=0x00081030,
+                    keyword="StudyDescription",
+                    vr="LO",
+                    lines=("Knee",),
+                    is_multiple=False,
+                    fixed=fixed,
+                    shown="Knee",
+                )
+                for fixed in (None, *Fixed)
+            )
+        ],
+    ),
+    (AMEND, [AMENDMENT], [None]),
+    (
+        LED_AFTER,
+        [{"amendment": AMENDMENT.to_json(), "receivers": ["STORESCP"]}],
+        [(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP", "VIEWER")),)],
+    ),
+    (
+        THREE_VALUES,
+        [{"aet": "DCM4CHEE", "study": STUDY, "receiver": "", "receivers": ["STORESCP"]}],
+        [
+            ThreeValues(
+                ae_title="DCM4CHEE",
+                receiver="STORESCP",
+                is_stored_here=True,
+                patient_name="Old^Name",
+                leading=(
+                    LeadingArchive(ae_title="QRSCP", outcome="miss", failure="", rule="Leading", is_applied=True),
+                ),
+                attributes=tuple(
+                    AttributeValues(
+                        tag=0x00100010,
+                        keyword="PatientName",
+                        level="PATIENT",
+                        archived="Old^Name",
+                        leading=("Right^Name",),
+                        is_stale=(True,),
+                        delivered=None,
+                        decider=decider,
+                    )
+                    for decider in Decider
+                ),
+                rules=(LookedAtRule(cn="Leading", decided_by="", found=""),),
+                led=(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP",)),),
+                failure="",
+                notes=("said",),
+            )
+        ],
     ),
     (
         EXPLAIN,
