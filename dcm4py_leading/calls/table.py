@@ -13,6 +13,7 @@ from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
 from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
+from dcm4py_leading.calls.trying import TRY, Trials
 
 CALLS: Mapping[str, Call[Any, Any]] = {
     call.name: call
@@ -34,6 +35,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
         SERIES,
         STUDY,
         THREE_VALUES,
+        TRY,
     )
 }
 
@@ -46,5 +48,6 @@ class Calls(
     Explanations,
     Exports,
     Studies,
+    Trials,
 ):
     """The services that any process with the archive does for the one that speaks HTTP."""

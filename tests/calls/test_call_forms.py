@@ -18,6 +18,9 @@ from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.calls.three_values import THREE_VALUES
+from dcm4py_leading.calls.trying import TRY
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.amend import Amendment, EditField, Fixed
@@ -34,6 +37,7 @@ from dcm4py_leading.service.studies.three_values import (
     LookedAtRule,
     ThreeValues,
 )
+from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
 from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
@@ -178,6 +182,23 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         INSTANCES,
         [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY, "series_instance_uid": f"{STUDY}.1"}],
         [[FoundInstance(sop_instance_uid=f"{STUDY}.1.1", attributes=ATTRIBUTES)]],
+    ),
+    (
+        TRY,
+        [
+            Trial(message={"to": "STORESCP"}, study_instance_uid=STUDY, sop_instance_uid=f"{STUDY}.1"),
+            Trial(
+                message={"to": "STORESCP"},
+                data_set=b"\x08\x00",
+                leading=Leading.ASSUME,
+                answer={"00100020": {"vr": "LO", "Value": ["1"]}},
+                configuration=Recording(devices={"dcm4chee-arc": (Entry.of("cn=a", {"cn": ["a"]}),)}),
+            ),
+        ],
+        [
+            Tried(explanation={"rules": []}, has_failed=True),
+            Tried(explanation={"rules": []}, has_failed=False, unchanged=({"path": "PatientID", "tag": "00100020"},)),
+        ],
     ),
 ]
 """For each call, questions and answers."""

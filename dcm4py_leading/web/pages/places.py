@@ -11,6 +11,7 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+JOBS = "/ui/jobs"
 
 
 class NoSuchPage(LookupError):
@@ -101,6 +102,16 @@ def _quoted(name: str) -> str:
 def device_address(device_name: str) -> str:
     """The page of a device."""
     return f"{DEVICES}/{_quoted(device_name)}"
+
+
+def job_address(job_id: str) -> str:
+    """The page of a job."""
+    return f"{JOBS}/{_quoted(job_id)}"
+
+
+def study_address(ae_title: str, study_instance_uid: str) -> str:
+    """The page of a study, as an AE of ours gives it."""
+    return f"/ui/studies/{_quoted(ae_title)}/{_quoted(study_instance_uid)}"
 
 
 def entry_address(device_name: str, at: str) -> str:
