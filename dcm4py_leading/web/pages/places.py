@@ -13,6 +13,7 @@ DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
 LEADING = "/ui/leading"
 LEADING_ANSWERS = f"{LEADING}/answers"
+STUDIES = "/ui/studies"
 JOBS = "/ui/jobs"
 
 
