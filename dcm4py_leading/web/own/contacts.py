@@ -27,7 +27,7 @@ def _json(line: Line, contact: Contact) -> dict[str, object]:
 
 
 def contact_json(contact: Contact) -> dict[str, object]:
-    """How the questions to one archive went."""
+    """Outcome of the questions to one archive."""
     return {
         "isAnswering": not contact.is_failing,
         "lastAnswer": _text(contact.last_answer),

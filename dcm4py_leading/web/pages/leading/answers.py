@@ -26,7 +26,7 @@ from dcm4py_leading.web.pages.places import LEADING_ANSWERS
 from dcm4py_leading.web.pages.render import render
 
 ALL = "all"
-"""What is sent in place of a UID to drop all answers."""
+"""Sent in place of a UID to drop all answers."""
 _UID_CHARACTERS = frozenset("0123456789.")
 _MOST_CHARACTERS = 64
 """Of a UID (PS3.5 9.1)."""
