@@ -21,7 +21,6 @@ from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Handler
-from dcm4py_leading.web.own.contacts import contact_json
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import Operation, Parameter
 
@@ -122,7 +121,7 @@ def _asker_json(asker: Asker) -> dict[str, object]:
         "state": asker.standing.value,
         "breaker": None if asker.breaker is None else asker.breaker.value,
         "rules": [{"cn": rule.cn, "dn": rule.dn} for rule in asker.rules],
-        **contact_json(asker.contact),
+        **asker.contact.to_json(),
     }
 
 
