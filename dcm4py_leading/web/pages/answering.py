@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dcm4py_leading.errors import ConfigError, ConfigUnavailable
+from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
+from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Endpoint, Handler, Room
@@ -51,6 +52,10 @@ def answered(handler: Handler) -> Handler:
             return handler(request)
         except NoSuchPage as err:
             return _fault(request, 404, "fault.no_such", str(err))
+        except UnknownAE as err:
+            return _fault(request, 404, "fault.no_such", str(err))
+        except StatusError as err:
+            return _fault(request, 503, "fault.archive", str(err))
         except ConfigUnavailable as err:
             hint = "" if request.method == "GET" else translate(language_of(request), "fault.send_again")
             return _fault(request, 503, "fault.directory", f"{err} {hint}".strip())

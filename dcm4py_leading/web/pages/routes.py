@@ -23,12 +23,13 @@ from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.jobs.routes import job_routes
 from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, Protocol):
+class Shown(Watched, Sendable, StudiesService, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -63,4 +64,5 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
     ]
