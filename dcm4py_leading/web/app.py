@@ -53,6 +53,7 @@ from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
 
 
@@ -70,6 +71,7 @@ class Control(
     Healthy,
     Explainer,
     LeadingAnswers,
+    Leading,
     Metered,
     StudiesService,
     Protocol,
@@ -159,6 +161,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("ctrl"), [status_operation(control)]),
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
+        (_room("leading archives"), leading_operations(control)),
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
