@@ -11,6 +11,7 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+DRIFT = "/ui/drift"
 
 
 class NoSuchPage(LookupError):
@@ -98,6 +99,11 @@ def _quoted(name: str) -> str:
     return quote(name, safe="")
 
 
+def drift_address(ae_title: str) -> str:
+    """The page of the comparison of an AE of ours with its leading archive."""
+    return f"{DRIFT}/{_quoted(ae_title)}"
+
+
 def device_address(device_name: str) -> str:
     """The page of a device."""
     return f"{DEVICES}/{_quoted(device_name)}"
@@ -124,3 +130,8 @@ def coercions_address(device_name: str, ae_title: str = "") -> str:
     """The page of the rules of a device, or of one of its AEs."""
     ae = f"/aes/{_quoted(ae_title)}" if ae_title else ""
     return f"{device_address(device_name)}{ae}/coercions"
+
+
+def study_address(ae_title: str, study_instance_uid: str) -> str:
+    """The page of a study, as an AE of ours gives it."""
+    return f"/ui/studies/{_quoted(ae_title)}/{_quoted(study_instance_uid)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute
@@ -14,18 +15,24 @@ from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
+from dcm4py_leading.web.pages.drift.routes import drift_routes
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.places import DEVICES
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.rest.own.drift import Drifting
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
+class PagesService(Watched, Drifting, Protocol):
+    """The service as the pages use it."""
+
+
 def page_routes(
-    editor: Editing, service: Watched, *, own_device: str, rooms: Rooms, switching: Room
+    editor: Editing, service: PagesService, *, own_device: str, rooms: Rooms, switching: Room
 ) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
@@ -56,4 +63,5 @@ def page_routes(
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *drift_routes(service, rooms),
     ]
