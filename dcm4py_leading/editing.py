@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.compose import Site, check
 from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldap_source import LdapSource
 from dcm4py_leading.config.ldif import parse_ldif
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.config.loader import load_device
+from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.config.schema import is_known_attribute, is_known_class
 from dcm4py_leading.config.surviving import SurvivingSource
 from dcm4py_leading.config.writing.applied import applied
@@ -46,7 +47,12 @@ def editor_of(site: Site) -> Editor:
     else:
         raise ConfigUnavailable(f"{source.describe()}: it cannot be edited")
     live = replace(site, source=tree.source)
-    return Editor(tree, writer, lambda device_name, changes: preview(live, device_name, changes))
+    return Editor(
+        tree,
+        writer,
+        preview=lambda device_name, changes: preview(live, device_name, changes),
+        recorded=lambda changes: recorded(live, changes),
+    )
 
 
 def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
@@ -69,6 +75,16 @@ def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Pre
         mended=_once(told.mended, other.mended),
         differences=_once(other.differences, told.differences),
     )
+
+
+def recorded(site: Site, changes: Sequence[EntryChange]) -> Recording:
+    """Recording of what is read for the configuration of our own device once these changes of it are made.
+
+    Raises ConfigUnavailable, ConfigInvalid.
+    """
+    entries = applied(site.source.read_device(site.device_name), changes)
+    source = Replay(Recording(devices={site.device_name: entries}), site.source.describe(), site.source)
+    return check(replace(site, source=source)).read
 
 
 def _is_of_unknown_schema(problem: Problem) -> bool:

@@ -200,7 +200,7 @@ class Node:
     @contextmanager
     def _here(self) -> Iterator[Here]:
         with self._holder.lease() as runtime, self._listeners.opened.awaited():
-            yield Here(runtime=runtime, sendings=self._sendings)
+            yield Here(runtime=runtime, site=self._site, sendings=self._sendings)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

@@ -1,7 +1,5 @@
 """Fixtures by topic live in tests/fixtures; each module is a plugin."""
 
-from hypothesis import settings
-
 from dcm4py_leading import log
 
 # One that others import stands before them.
@@ -22,11 +20,11 @@ pytest_plugins = [
     "tests.fixtures.chromium",
     "tests.fixtures.users",
     "tests.fixtures.scene",
+    "tests.fixtures.lanes",
+    "tests.fixtures.studies",
 ]
 
 
 def pytest_configure() -> None:
-    """The process-wide setting of the service; warnings are errors here. How long an example takes proves nothing."""
+    """The process-wide setting of the service; warnings are errors here."""
     log.quieten_pydicom()
-    settings.register_profile("suite", deadline=None)
-    settings.load_profile("suite")

@@ -5,7 +5,7 @@ What is wanted replaces all that the attribute filter lets the index keep: what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,13 +59,7 @@ def edit_patient(
     if new_id is None:
         raise EditRefused(Refusal.WRONG, "there is no Patient ID (0010,0020) in the attributes")
     row = _patient(connection, identifiers)
-    issuer = first_text(wanted, ISSUER_OF_PATIENT_ID) or ""
-    if (new_id, issuer) != (row.patient_id, row.issuer_of_patient_id):
-        taken = select(patient.c.pk).where(
-            patient.c.patient_id == new_id, patient.c.issuer_of_patient_id == issuer, patient.c.pk != row.pk
-        )
-        if connection.execute(taken).first() is not None:
-            raise EditRefused(Refusal.CONFLICT, "another patient has the new Patient ID; patients are not merged here")
+    _require_free(connection, row, new_id, wanted)
     return _replace(connection, Level.PATIENT, row, wanted, keeper, note)
 
 
@@ -86,6 +80,54 @@ def edit_study(
     if first_text(wanted, PATIENT_ID) != row.patient_id:
         raise EditRefused(Refusal.WRONG, "Patient ID (0010,0020) of the attributes is not that of the study's patient")
     return _replace(connection, Level.STUDY, row, wanted, keeper, note)
+
+
+def amend(
+    connection: Connection,
+    study_instance_uid: str,
+    level: Level,
+    changed: Dataset,
+    is_as_shown: Callable[[Dataset], bool],
+    keeper: Keeper,
+    note: EditNote,
+) -> frozenset[int]:
+    """Replace the attributes in ``changed`` of a study, or of its patient; the tags of what was changed.
+
+    An empty one is taken out, all others stay. ``is_as_shown`` tells of what there is whether it is what somebody saw
+    who decided upon the change. Raises EditRefused.
+    """
+    table = TABLES[level]
+    row = connection.execute(
+        select(table.c.pk, table.c.attributes, patient.c.patient_id, patient.c.issuer_of_patient_id)
+        .select_from(study.join(patient))
+        .where(study.c.study_instance_uid == study_instance_uid)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise EditRefused(Refusal.UNKNOWN, "there is no such study")
+    wanted = decode(row.attributes)
+    if not is_as_shown(wanted):
+        raise EditRefused(Refusal.CONFLICT, "somebody else has changed the same meanwhile")
+    for element in changed:
+        wanted.pop(element.tag, None)
+        if not is_empty(element):
+            wanted.add(element)
+    new_id = first_text(wanted, PATIENT_ID)
+    if level is Level.PATIENT and new_id is not None:
+        _require_free(connection, row, new_id, wanted)
+    elif level is Level.PATIENT and row.patient_id is not None:
+        raise EditRefused(Refusal.WRONG, "a patient who has a Patient ID cannot lose it")
+    return _replace(connection, level, row, wanted, keeper, note)
+
+
+def _require_free(connection: Connection, row: Row[*tuple[object, ...]], patient_id: str, wanted: Dataset) -> None:
+    """Raise EditRefused where another patient than ``row`` has the Patient ID already."""
+    issuer = first_text(wanted, ISSUER_OF_PATIENT_ID) or ""
+    if (patient_id, issuer) == (row.patient_id, row.issuer_of_patient_id):
+        return
+    taken = select(patient.c.pk).where(patient.c.patient_id == patient_id, patient.c.issuer_of_patient_id == issuer)
+    if connection.execute(taken.where(patient.c.pk != row.pk)).first() is not None:
+        raise EditRefused(Refusal.CONFLICT, "another patient has the new Patient ID; patients are not merged here")
 
 
 def _patient(connection: Connection, identifiers: Sequence[PatientIdentifier]) -> Row[*tuple[object, ...]]:

@@ -40,6 +40,16 @@ def tags_of_edits(kept: Dataset) -> frozenset[int]:
     return frozenset(int(tag) for previous in _previous(kept) for tag in previous.keys())
 
 
+def edits_of(kept: Dataset) -> dict[int, str]:
+    """The attributes that were edited, with the Attribute Modification DateTime of the last edit of each."""
+    return {
+        int(tag): str(item.get("AttributeModificationDateTime") or "")
+        for item in _items(kept)
+        for previous in item.get("ModifiedAttributesSequence") or []
+        for tag in previous.keys()
+    }
+
+
 def states_of(kept: Dataset) -> Iterator[Dataset]:
     """The attributes as they are, and as they were before each edit, the last one first."""
     yield kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.deleting.deletions import Deletions
-from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, edit_patient, edit_study
+from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
 from dcm4py_leading.archive.entities import split_titles
 from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.identity import BY_ID, Identification
@@ -154,6 +154,21 @@ class Index:
     def edit_study(self, study_instance_uid: str, wanted: Dataset, *, keeper: Keeper, note: EditNote) -> frozenset[int]:
         """Edit a study (see `editing.edit_study`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_study(connection, study_instance_uid, wanted, keeper, note))
+
+    def amend(
+        self,
+        study_instance_uid: str,
+        level: Level,
+        changed: Dataset,
+        is_as_shown: Callable[[Dataset], bool],
+        *,
+        keeper: Keeper,
+        note: EditNote,
+    ) -> frozenset[int]:
+        """Edit some attributes (see `editing.amend`). Raises EditRefused, IndexUnavailable."""
+        return self._writer.write(
+            lambda connection: amend(connection, study_instance_uid, level, changed, is_as_shown, keeper, note)
+        )
 
     def has(self, sop_instance_uid: str, storage_id: str, path: str) -> bool:
         """True if that instance is known to be at that location. Raises IndexUnavailable."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from dcm4py_leading.compose import Site
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.sending.under_way import Sendings
 
@@ -26,6 +27,8 @@ class Here:
 
     runtime: Runtime
     """The configuration in force, which stays while it is answered."""
+    site: Site
+    """Where configurations come from, for one that is not in force."""
     sendings: Sendings
     """Exports under way."""
 

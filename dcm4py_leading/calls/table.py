@@ -8,37 +8,47 @@ from typing import Any
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE, Deletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
-from dcm4py_leading.calls.editing import EDIT, Edits
+from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
-from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
+from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
+from dcm4py_leading.calls.trying import TRY, Trials
 
 CALLS: Mapping[str, Call[Any, Any]] = {
     call.name: call
     for call in (
+        AMEND,
         CANCEL_SENDING,
         CHECK_EXPORT,
         DELETE,
         ECHO,
         EDIT,
+        EDIT_FIELDS,
         EXPLAIN,
         EXPORT,
         FIND_STUDIES,
         INSTANCES,
+        LED_AFTER,
         REACHED,
         SEND,
         SERIES,
+        STUDIES_AES,
         STUDY,
+        THREE_VALUES,
+        TRY,
     )
 }
 
 
 class Calls(
+    Comparisons,
     Deletions,
     Echoes,
     Edits,
     Explanations,
     Exports,
     Studies,
+    Trials,
 ):
     """The services that any process with the archive does for the one that speaks HTTP."""

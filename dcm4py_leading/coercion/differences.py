@@ -56,7 +56,7 @@ def differences(before: Dataset, after: Dataset, *, within: str = "") -> Iterato
         path = within + (keyword_for_tag(tag) or f"{tag:08X}")
         old_items, new_items = _items(old), _items(new)
         if (old_items, new_items) == (None, None) or len(old_items or ()) != len(new_items or ()) or None in (old, new):
-            yield Difference(path=path, tag=int(tag), before=_shown(old), after=_shown(new))
+            yield Difference(path=path, tag=int(tag), before=shown_element(old), after=shown_element(new))
         pairs = zip_longest(old_items or (), new_items or ())
         for number, (old_item, new_item) in enumerate(pairs, 1):
             yield from differences(old_item or Dataset(), new_item or Dataset(), within=f"{path}[{number}].")
@@ -66,7 +66,8 @@ def _items(element: DataElement | None) -> list[Dataset] | None:
     return list(element.value) if element is not None and element.VR == "SQ" else None
 
 
-def _shown(element: DataElement | None) -> Shown | None:
+def shown_element(element: DataElement | None) -> Shown | None:
+    """An element to be looked at; None where there is none."""
     if element is None:
         return None
     vr = str(element.VR)

@@ -16,6 +16,7 @@ from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
+from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import UID, AETitle, Tag
 
@@ -110,8 +111,23 @@ class LeadingStep:
         if not isinstance(answer, Dataset):
             return None
         # dcm4chee merges everything that comes.
-        only = {int(tag) for tag in answer.keys() if tag not in QUERY_CONTROL_ATTRIBUTES and tag != STUDY_INSTANCE_UID}
-        return plan_update_with_identifier_groups(ds, answer, self.policy, only=only)
+        return plan_update_with_identifier_groups(ds, answer, self.policy, only=_said(answer))
+
+    def decides(self, answer: Dataset) -> frozenset[int]:
+        """Attributes that become those of ``answer`` whatever the data set has, so that an edit of it is of no effect.
+
+        An issuer also follows its identifier, where that becomes another one; see `update.IDENTIFIER_GROUPS`.
+        """
+        if self.policy is UpdatePolicy.OVERWRITE:
+            return _said(answer)
+        if self.policy is UpdatePolicy.MERGE:
+            return frozenset(tag for tag in _said(answer) if not is_empty(answer[tag]))
+        return frozenset()
+
+
+def _said(answer: Dataset) -> frozenset[int]:
+    """The attributes of the study in an answer."""
+    return frozenset(map(int, answer.keys())) - QUERY_CONTROL_ATTRIBUTES - {STUDY_INSTANCE_UID, SPECIFIC_CHARACTER_SET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

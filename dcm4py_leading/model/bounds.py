@@ -49,6 +49,36 @@ HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
 
 Beyond: 413."""
 
+TRIED_FILE_BYTES: Final = 64 * 1024 * 1024
+"""A form of the page *Try a rule*, with a DICOM file in it; it is held in memory.
+
+Beyond: 413."""
+
+TRIED_FILE_SECONDS: Final = 120.0
+"""Arrival of that.
+
+Beyond: 408."""
+
+TRIED_VALUE_BYTES: Final = 65_536
+"""Length of a value of that file, if it is no text.
+
+Beyond: its first bytes are kept; no rule looks at such a value."""
+
+TRIED_DATA_SET_BYTES: Final = 16 * 1024 * 1024
+"""Length of the data set of that file after this.
+
+Beyond: the file is refused."""
+
+UNCHANGED_ELEMENTS: Final = 500
+"""Elements that the page shows although no rule has changed them.
+
+Beyond: they are not shown."""
+
+OFFERED_STUDIES: Final = 10
+"""Studies, the newest, that the page offers to try rules on.
+
+Beyond: the UID of the study is typed, or comes from the page of the study."""
+
 HTTP_THREADS: Final = 4
 """HTTP requests of one kind at work: health, metrics and cache, explain; of reloads it is one.
 
@@ -279,6 +309,11 @@ DRIFT_WINDOW_STUDIES: Final = 500
 
 Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
 
+DRIFT_STUDIES_SHOWN: Final = 100
+"""Studies that the page of a comparison lists for an attribute.
+
+Beyond: they are in the CSV file."""
+
 DRIFT_GAPS: Final = 100
 """Notes of a comparison about studies that could not be walked.
 
@@ -495,6 +530,11 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+LISTED_ANSWERS: Final = 100
+"""Answers of leading archives on one page of the lists, and in one answer of `/dcm4py-leading/leading/last-known`.
+
+Beyond: there are further pages, and a filter."""
 
 HISTORY_INTERVAL_SECONDS: Final = 60.0
 """Time between two samples of how leading archives answer.

@@ -282,6 +282,7 @@ def test_a_database_that_is_none_is_said(directory: Path, opened: Open) -> None:
     throw_away(directory)
 
 
+@pytest.mark.slow
 def test_processes_may_open_and_throw_away_at_the_same_time(directory: Path) -> None:
     imports = "import sys; from pathlib import Path; from dcm4py_leading.archive.proxy_cache import *;"
     for program in (

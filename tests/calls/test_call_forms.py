@@ -11,22 +11,45 @@ from dcm4py_leading.calls import echoing, explaining, sending
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
-from dcm4py_leading.calls.editing import EDIT
+from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
-from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.calls.three_values import THREE_VALUES
+from dcm4py_leading.calls.trying import TRY
+from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deleting.delete import Deletion
+from dcm4py_leading.service.editing.amend import Amendment, EditField, Fixed
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
+from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.three_values import (
+    AttributeValues,
+    Decider,
+    LeadingArchive,
+    LookedAtRule,
+    ThreeValues,
+)
+from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
 from dcm4py_leading.web.rest.own.explain import Told
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
+AMENDMENT = Amendment(
+    ae_title="DCM4CHEE",
+    study_instance_uid=STUDY,
+    level=Level.PATIENT,
+    shown={0x00100010: ("Old^Name",), 0x00101001: ()},
+    wanted={0x00100010: ("New^Name",), 0x00101001: ("Birth^Name",)},
+    author="anna",
+)
 WANTED = Export(
     ae_title="DCM4CHEE",
     destination="STORESCP",
@@ -76,6 +99,62 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         [None],
     ),
     (
+        EDIT_FIELDS,
+        [{"aet": "DCM4CHEE", "study": STUDY, "level": "STUDY"}],
+        [
+            tuple(
+                EditField(
+                    tag=0x00081030,
+                    keyword="StudyDescription",
+                    vr="LO",
+                    lines=("Knee",),
+                    is_multiple=False,
+                    fixed=fixed,
+                    shown="Knee",
+                )
+                for fixed in (None, *Fixed)
+            )
+        ],
+    ),
+    (AMEND, [AMENDMENT], [None]),
+    (
+        LED_AFTER,
+        [{"amendment": AMENDMENT.to_json(), "receivers": ["STORESCP"]}],
+        [(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP", "VIEWER")),)],
+    ),
+    (
+        THREE_VALUES,
+        [{"aet": "DCM4CHEE", "study": STUDY, "receiver": "", "receivers": ["STORESCP"]}],
+        [
+            ThreeValues(
+                ae_title="DCM4CHEE",
+                receiver="STORESCP",
+                is_stored_here=True,
+                patient_name="Old^Name",
+                leading=(
+                    LeadingArchive(ae_title="QRSCP", outcome="miss", failure="", rule="Leading", is_applied=True),
+                ),
+                attributes=tuple(
+                    AttributeValues(
+                        tag=0x00100010,
+                        keyword="PatientName",
+                        level="PATIENT",
+                        archived="Old^Name",
+                        leading=("Right^Name",),
+                        is_stale=(True,),
+                        delivered=None,
+                        decider=decider,
+                    )
+                    for decider in Decider
+                ),
+                rules=(LookedAtRule(cn="Leading", decided_by="", found=""),),
+                led=(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP",)),),
+                failure="",
+                notes=("said",),
+            )
+        ],
+    ),
+    (
         EXPLAIN,
         [explaining.Asked(study_instance_uid=STUDY, parameters={"to": "STORESCP"}, is_asking=True)],
         [Told(as_json={"steps": []}, as_text="no step", has_failed=True)],
@@ -94,6 +173,11 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         [StudySearch(ae_title="DCM4CHEE", keys={"PatientName": "DOE*"}, most=50, after="20240101.7")],
         [StudyPage(studies=()), StudyPage(studies=(FOUND, FOUND), next="20240101.7", is_cut=True)],
     ),
+    (
+        STUDIES_AES,
+        [None],
+        [[StudiesAE(ae_title="DCM4CHEE", description="Archive", archives=("PACS",), may_delete=True)]],
+    ),
     (ONE_STUDY, [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}], [None, FOUND]),
     (
         SERIES,
@@ -104,6 +188,23 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         INSTANCES,
         [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY, "series_instance_uid": f"{STUDY}.1"}],
         [[FoundInstance(sop_instance_uid=f"{STUDY}.1.1", attributes=ATTRIBUTES)]],
+    ),
+    (
+        TRY,
+        [
+            Trial(message={"to": "STORESCP"}, study_instance_uid=STUDY, sop_instance_uid=f"{STUDY}.1"),
+            Trial(
+                message={"to": "STORESCP"},
+                data_set=b"\x08\x00",
+                leading=Leading.ASSUME,
+                answer={"00100020": {"vr": "LO", "Value": ["1"]}},
+                configuration=Recording(devices={"dcm4chee-arc": (Entry.of("cn=a", {"cn": ["a"]}),)}),
+            ),
+        ],
+        [
+            Tried(explanation={"rules": []}, has_failed=True),
+            Tried(explanation={"rules": []}, has_failed=False, unchanged=({"path": "PatientID", "tag": "00100020"},)),
+        ],
     ),
 ]
 """For each call, questions and answers."""

@@ -83,6 +83,7 @@ def without_unused_creators(ds: Dataset) -> dict[int, DataElement]:
     }
 
 
+@pytest.mark.slow
 def test_every_sample_comes_back_as_it_was(samples: list[tuple[str, Dataset]]) -> None:
     assert len(samples) > 150
     with warnings.catch_warnings():

@@ -298,6 +298,7 @@ def test_a_request_that_comes_while_another_is_served_is_served_next(scripted: S
     assert message_ids(association, 1) == [3]
 
 
+@pytest.mark.slow
 def test_a_look_waits_for_the_rest_of_a_message_no_longer_than_the_patience_lasts(scripted: Scripted) -> None:
     scripted.association.link.set_send_timeout(0.01)
     scripted.send((1, COMMAND, command(1)[:10]))

@@ -70,6 +70,7 @@ def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) ->
 
 
 @WAYS
+@pytest.mark.slow
 def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path, batches: Batches) -> None:
     stored = opened(sparse(tmp_path / "object", 1024 * MIB))
     before = most = resident()

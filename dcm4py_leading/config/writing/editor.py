@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.writing import tree as listing
 from dcm4py_leading.config.writing.changes import EntryChange, changes_between
 from dcm4py_leading.config.writing.conflicts import conflict_of
@@ -40,11 +41,18 @@ class Editor:
     Whatever reads raises ConfigUnavailable, ConfigInvalid where the directory cannot be read.
     """
 
-    def __init__(self, tree: Tree, writer: Writer, preview: Callable[[str, Sequence[EntryChange]], Preview]) -> None:
-        """``preview`` tells what changes of the device of that name would do."""
+    def __init__(
+        self,
+        tree: Tree,
+        writer: Writer,
+        preview: Callable[[str, Sequence[EntryChange]], Preview],
+        recorded: Callable[[Sequence[EntryChange]], Recording],
+    ) -> None:
+        """``preview`` tells what changes of the device of that name would do, ``recorded`` what a reload would read."""
         self._tree = tree
         self._writer = writer
         self._preview = preview
+        self._recorded = recorded
         self._lock = threading.Lock()
 
     @property
@@ -114,6 +122,13 @@ class Editor:
         if registers:
             changes = with_registry(changes, self._tree)
         return Plan(device_name=device_name, changes=changes, preview=self._preview(device_name, changes))
+
+    def configuration_after(self, plan: Plan) -> Recording:
+        """Entries that a reload of this service would read, had the plan been carried out; nothing is written.
+
+        Raises ConfigInvalid with every problem where it would be refused.
+        """
+        return self._recorded(plan.changes)
 
     def save(self, plan: Plan, *, author: str = "") -> None:
         """Carry the plan out; ``author`` is for the log.

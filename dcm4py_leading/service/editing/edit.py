@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -71,18 +71,24 @@ def make_edit(runtime: Runtime, edit: Edit, *, now: datetime) -> None:
     )
     keeper = runtime.keeper
     if edit.level is Level.PATIENT:
-        what = "a patient"
         identifiers = patient_identifiers(edit.identifier)
         changed = runtime.index.edit_patient(identifiers, wanted, keeper=keeper, note=note)
+        log_edit(edit.level, None, edit.author, changed)
     else:
         try:
             uid = UID(edit.identifier)
         except ValueError:
             raise EditRefused(Refusal.UNKNOWN, "there is no such study") from None
-        what = f"study {ref(uid)}"
         changed = runtime.index.edit_study(uid, wanted, keeper=keeper, note=note)
+        log_edit(edit.level, uid, edit.author, changed)
+
+
+def log_edit(level: Level, study_instance_uid: UID | None, author: str, changed: Collection[int]) -> None:
+    """Log an edit of a study, or of a patient, perhaps by one of the studies: who changed which attributes."""
+    whose = "" if study_instance_uid is None else f"study {ref(study_instance_uid)}"
+    what = whose if level is Level.STUDY else f"the patient of {whose}" if whose else "a patient"
     names = ", ".join(keyword_for_tag(tag) or f"{tag:08X}" for tag in sorted(changed))
-    LOG.info("%s was edited by %s: %s", what, word(edit.author) or "-", names or "nothing was different")
+    LOG.info("%s was edited by %s: %s", what, word(author) or "-", names or "nothing was different")
 
 
 def patient_identifiers(text: str) -> Sequence[PatientIdentifier]:

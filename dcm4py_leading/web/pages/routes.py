@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Protocol
 
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute
@@ -18,15 +20,22 @@ from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
+from dcm4py_leading.web.pages.jobs.routes import job_routes
+from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.leading.routes import leading_routes
+from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-def page_routes(
-    editor: Editing, service: Watched, *, own_device: str, rooms: Rooms, switching: Room
-) -> list[BaseRoute]:
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Protocol):
+    """The service as the pages show and use it. Called from a worker thread."""
+
+
+def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
@@ -46,6 +55,8 @@ def page_routes(
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
+        *leading_routes(service, rooms),
+        *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/entry", entries.show),
@@ -56,4 +67,5 @@ def page_routes(
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
     ]

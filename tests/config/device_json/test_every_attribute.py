@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from dcm4py_leading.config.device_json import document, wanted
 from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
@@ -37,6 +39,7 @@ def test_there_is_every_attribute() -> None:
     assert all(told)
 
 
+@pytest.mark.slow
 def test_each_is_changed_by_itself() -> None:
     for path, field, is_name in MEMBERS:
         if not is_name and field.kind not in (Kind.PRESENCE, Kind.POINTER):

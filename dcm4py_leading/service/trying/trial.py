@@ -1,0 +1,128 @@
+"""Trials of rules: those in force, or those of a configuration that is not saved yet, on one object."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+
+from dcm4py_leading.coercion.differences import shown_element
+from dcm4py_leading.coercion.explain import Explanation, to_json
+from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.dataset.json_model import data_set_of
+from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
+from dcm4py_leading.dataset.reading import parse
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
+from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.model.bounds import UNCHANGED_ELEMENTS
+from dcm4py_leading.service.encode import ObjectErrors
+from dcm4py_leading.service.explain import AssumedAnswer, Basis, Wanted, WrongQuestion, parse_wanted
+from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.trying.subject import Subject, stored_subject
+
+Json = Any
+"""A JSON value."""
+
+_UTF_8 = "ISO_IR 192"
+
+
+class Leading(enum.Enum):
+    """Sources of the leading archive's answer."""
+
+    ASK = "ask"
+    """The archive, through the cache."""
+    NONE = "none"
+    """Nobody: whom to ask is told."""
+    ASSUME = "assume"
+    """Whoever tries the rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One trial, as it is asked for."""
+
+    message: Mapping[str, str]
+    """Parameters of `service.explain.parse_wanted`."""
+    study_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    """Empty: the first instance of the study."""
+    data_set: bytes = b""
+    """Instead of a stored study, a data set in Explicit VR Little Endian."""
+    leading: Leading = Leading.ASK
+    answer: Json = None
+    """The answer to assume (DICOM JSON Model); None: the archive does not know the study."""
+    configuration: Recording | None = None
+    """Entries of a configuration that is not in force; None: the one that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Outcome of a trial."""
+
+    explanation: Mapping[str, Json]
+    """As `coercion.explain.to_json` has it."""
+    has_failed: bool
+    unchanged: tuple[Mapping[str, Json], ...] = field(default=())
+    """Elements that are the same before and after, at most `UNCHANGED_ELEMENTS`: ``path``, ``tag``, ``value``."""
+
+
+def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
+    """Apply the rules of ``basis`` to the object. Nothing is stored or delivered.
+
+    Raises WrongQuestion, StudyNotStored, DocumentInvalid, StatusError.
+    """
+    wanted = parse_wanted(trial.message)
+    subject = _subject(runtime, trial, wanted, basis)
+    with _answering(subject, trial, basis) as answered:
+        explanation = subject.explained(answered)
+    if trial.leading is Leading.ASSUME:
+        explanation = replace(explanation, notes=(*explanation.notes, "the leading archive's answer is assumed"))
+    return Tried(
+        explanation=to_json(explanation),
+        has_failed=explanation.has_failed,
+        unchanged=() if explanation.failure is not None else tuple(_unchanged(subject.ds, explanation)),
+    )
+
+
+def _subject(runtime: Runtime, trial: Trial, wanted: Wanted, basis: Basis) -> Subject:
+    if not trial.data_set:
+        if not trial.study_instance_uid:
+            raise WrongQuestion("say which study, or give a file")
+        return stored_subject(runtime, basis, wanted, trial.study_instance_uid, trial.sop_instance_uid)
+    with ObjectErrors("the file cannot be parsed"):
+        return Subject(ds=to_pydicom(parse(trial.data_set, EXPLICIT_LITTLE).elements), wanted=wanted)
+
+
+@contextmanager
+def _answering(subject: Subject, trial: Trial, basis: Basis) -> Iterator[Basis]:
+    """The basis with a leading archive that answers as is assumed, if that is wanted."""
+    if trial.leading is not Leading.ASSUME:
+        yield basis
+        return
+    study: Dataset | None = None
+    if trial.answer is not None:
+        study = data_set_of(trial.answer)
+        study.SpecificCharacterSet = _UTF_8
+        study.StudyInstanceUID = subject.ds.get("StudyInstanceUID")
+    lookup = LeadingLookup(basis.device, AssumedAnswer(study), clock=time.monotonic)
+    try:
+        yield replace(basis, leading=lookup)
+    finally:
+        lookup.close()
+
+
+def _unchanged(ds: Dataset, explanation: Explanation) -> Iterator[Mapping[str, Json]]:
+    changed = {element.path.partition("[")[0] for element in explanation.elements}
+    count = 0
+    for element in ds:
+        path = keyword_for_tag(element.tag) or f"{int(element.tag):08X}"
+        shown = shown_element(element)
+        if shown is not None and path not in changed and count < UNCHANGED_ELEMENTS:
+            count += 1
+            yield {"path": path, "tag": f"{int(element.tag):08X}", "value": dict(shown.json)}
