@@ -22,7 +22,7 @@ _BLANK = b" \0\\"
 def differing(
     cut: bytes, kept: Sequence[bytes], kept_out: Collection[int], concerned: Collection[int]
 ) -> tuple[bytes, bytes] | None:
-    """What has to be decoded of the elements ``cut`` out of an object, and of the attributes ``kept`` in the index.
+    """Parts to be decoded of the elements ``cut`` out of an object, and of the attributes ``kept`` in the index.
 
     Both in Explicit VR Little Endian. ``kept`` is from the top down, as `attributes.merged` has it; its ``kept_out`` do
     not count. ``concerned`` are the tags that rules are about. None where all has to be decoded.
