@@ -62,6 +62,7 @@ class Control(
     Associations,
     Echoing,
     Editing,
+    StudiesService,
     Deleting,
     Exporting,
     Edited,
@@ -73,7 +74,6 @@ class Control(
     LeadingAnswers,
     Leading,
     Metered,
-    StudiesService,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""

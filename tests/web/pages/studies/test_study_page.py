@@ -57,6 +57,20 @@ def test_what_was_edited_here_is_marked(studies: Reader) -> None:
     assert "edited here" in studies.post("/ui/studies", aet="DCM4CHEE", AccessionNumber="").text
 
 
+def test_picture_is_shown_without_a_name(studies: Reader) -> None:
+    assert f"{STUDY_PAGE}/picture" in studies.get(STUDY_PAGE).tree.xpath("//a/@href")  # without JavaScript
+    page = studies.get(f"{STUDY_PAGE}/picture")
+    (source,) = page.tree.xpath("//*[@id='decoded']/img/@src")
+    assert source.startswith("data:image/png;base64,iVBOR")
+    assert NAME not in page.html
+    assert page.answer.headers["Cache-Control"] == "no-store"
+
+
+def test_where_there_is_no_picture_the_page_says_why(studies: Reader) -> None:
+    page = studies.get(f"/ui/studies/DCM4CHEE/{STUDY}.9/picture")
+    assert "There is no picture. No object of the study is stored here." in page.text
+
+
 @pytest.mark.parametrize(
     "path",
     [
