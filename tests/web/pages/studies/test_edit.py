@@ -133,6 +133,11 @@ def test_where_nothing_can_be_edited_the_page_says_why(reader: Reader) -> None:
     assert not page.tree.cssselect("form textarea")
 
 
+def test_a_study_that_is_not_there_cannot_be_edited(reader: Reader) -> None:
+    page = reader.get("/ui/studies/DCM4CHEE/1.2.3/patient")
+    assert (page.status, "there is no such study" in page.text) == (404, True)
+
+
 def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
     for path in (PATIENT, EDIT, VALUES_PAGE):
         page = reader.get(path)
