@@ -96,7 +96,7 @@ class EditPage:
             if one_of(form, "action") == "save" and result.changed and is_previewed:
                 self._service.amend(amendment)
                 return self._saved(request)
-            return self._page(request, fields, now, preview=self._preview(fields, amendment))
+            return self._page(request, fields, now, preview=self._preview(amendment), of_others=result.of_others)
         except (EditRefused, DocumentInvalid, StatusError) as err:
             return self._after_refusal(request, form, err)
 
@@ -114,7 +114,7 @@ class EditPage:
             author=request.state.identity.name,
         )
 
-    def _preview(self, fields: Sequence[EditField], amendment: Amendment) -> Preview:
+    def _preview(self, amendment: Amendment) -> Preview:
         changes = tuple(
             (name_of(f"{tag:08X}"), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
         )
@@ -144,6 +144,7 @@ class EditPage:
         base: str = "",
         faults: Mapping[str, tuple[str, ...]] | None = None,
         preview: Preview | None = None,
+        of_others: Sequence[str] = (),
         failure: str = "",
         status_code: int = 200,
     ) -> Response:
@@ -152,6 +153,7 @@ class EditPage:
             "fields": views_of(fields, typed or {}, faults or {}),
             "base": base or _base(fields),
             "preview": preview,
+            "of_others": [name_of(name) for name in of_others],
             "faults": faults,
             "failure": failure,
             "shown_receivers": SHOWN_AE_TITLES,

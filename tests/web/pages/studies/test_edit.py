@@ -121,7 +121,9 @@ def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> No
 def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[COMMENTS] = ("theirs",)
-    page.send("preview", **{ALPHABETIC: "My^Name"}).send("save")
+    preview = page.send("preview", **{ALPHABETIC: "My^Name"})
+    assert "left so: Patient Comments" in preview.text
+    preview.send("save")
     assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
 
 
