@@ -536,6 +536,11 @@ JOB_PROBLEMS: Final = 100
 
 Beyond: they count only."""
 
+LISTED_ANSWERS: Final = 100
+"""Answers of leading archives on one page of the lists, and in one answer of `/dcm4py-leading/leading/last-known`.
+
+Beyond: there are further pages, and a filter."""
+
 HISTORY_INTERVAL_SECONDS: Final = 60.0
 """Time between two samples of how leading archives answer.
 

@@ -35,9 +35,12 @@ class Rooms:
         """A page that is looked at."""
         return Route(path, needs(role, self.looking.serves(answered(handler))), methods=["GET"])
 
-    def asked(self, path: str, handler: FormHandler, role: Role = Role.VIEWER) -> Route:
-        """A form that changes nothing, such as a search: what was typed stays out of the address."""
-        return Route(path, needs(role, form_in(self.looking, handler)), methods=["POST"])
+    def asked(self, path: str, handler: FormHandler, role: Role = Role.VIEWER, room: Room | None = None) -> Route:
+        """A form that changes nothing, such as a search: what was typed stays out of the address.
+
+        In a ``room`` of its own where it waits for another system.
+        """
+        return Route(path, needs(role, form_in(room or self.looking, handler)), methods=["POST"])
 
     def sent(self, path: str, handler: FormHandler, room: Room | None = None) -> Route:
         """A form of an administrator that changes something; in a ``room`` of its own where it takes long."""

@@ -22,14 +22,17 @@ from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.jobs.routes import job_routes
 from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.leading.routes import leading_routes
+from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
 from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, StudiesService, Protocol):
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -53,6 +56,8 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
+        *edit_routes(service, rooms, titles),
+        *leading_routes(service, rooms),
         *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
