@@ -221,8 +221,9 @@ class Link:
 
     def _is_valid(self, pdu_type: int, length: int) -> bool:
         # A stranger gets no more than what an A-ASSOCIATE-RQ may need.
-        longest = _LONGEST_PDU if self._machine.state is State.STA2 else self._longest
-        return length <= longest and pdu_type in _EVENTS
+        if length > _LONGEST_PDU and (length > self._longest or self._machine.state is State.STA2):
+            return False
+        return pdu_type in _EVENTS
 
     def _is_complete(self) -> bool:
         available = self._end - self._start

@@ -331,6 +331,11 @@ COMMAND_BYTES: Final = 65_536
 
 Beyond: the association is aborted."""
 
+MAPPED_BYTES: Final = 8 * 1024 * 1024
+"""Octets of a stored object that are mapped at a time, on each association that it is sent on.
+
+Beyond: the next ones are mapped when these are sent."""
+
 REMEMBERED_CONTEXT_BYTES: Final = 1024
 """Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
 
