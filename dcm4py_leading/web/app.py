@@ -40,6 +40,7 @@ from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.pages.studies.edit_routes import Edited
 from dcm4py_leading.web.pages.studies.routes import StudiesService
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
@@ -63,6 +64,7 @@ class Control(
     Editing,
     Deleting,
     Exporting,
+    Edited,
     Sendable,
     Drifting,
     Running,

@@ -132,7 +132,9 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
                 is_stored_here=True,
                 patient_name="Old^Name",
                 leading=(
-                    LeadingArchive(ae_title="QRSCP", outcome="miss", failure="", rule="Leading", is_applied=True),
+                    LeadingArchive(
+                        ae_title="QRSCP", outcome="miss", failure="", is_known=True, rule="Leading", is_applied=True
+                    ),
                 ),
                 attributes=tuple(
                     AttributeValues(
