@@ -1,1 +1,1 @@
-"""Groups of commands, a room for each."""
+"""Commands, a room for each group."""

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dcm4py_leading.compose import Checked, Site
-from dcm4py_leading.drifting.run import Around, compare
+from dcm4py_leading.drifting.run import Around, compare, resolver_of
 from dcm4py_leading.errors import DriftNotResumed, DriftRefused
 from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN
 from dcm4py_leading.service.drift.patience import Time
@@ -46,6 +46,8 @@ class Drifts:
         self._jobs = jobs
         self._now = now
         self._starting = threading.Lock()
+        self._before: dict[str, int] = {}
+        """Studies that had been compared before the latest job of each AE."""
 
     def choices(self) -> Sequence[Choice]:
         """The AEs of the configuration in force."""
@@ -73,14 +75,17 @@ class Drifts:
             kept = None
         if kept is None and job is None:
             return None
-        return Latest(ae_title=ae_title, kept=kept, job=job)
+        return Latest(ae_title=ae_title, kept=kept, job=job, before=self._before.get(ae_title, 0))
 
     def start(self, order: Order, author: str) -> Job:
-        """Begin a comparison, in place of the latest one of the AE. Raises DriftRefused, TooManyJobs."""
+        """Begin a comparison, in place of the latest one of the AE.
+
+        Raises DriftRefused, TooManyJobs, ConfigUnavailable, OSError.
+        """
         return self._start(order, author, is_new=True)
 
     def go_on(self, ae_title: str, author: str) -> Job:
-        """Go on with the latest comparison of an AE. Raises DriftRefused, TooManyJobs."""
+        """Go on with the latest comparison of an AE. Raises as `start`."""
         latest = self.latest(ae_title)
         if latest is None or latest.kept is None or not latest.can_go_on:
             raise DriftRefused(f"there is no comparison of {ae_title} that could go on")
@@ -107,6 +112,7 @@ class Drifts:
         checked = self._in_force()
         local_ae = ae_of(checked.snapshot.device, order.ae_title)
         leading, policy = leading_of(checked.rules[local_ae.ae_title], order.leading, order.ae_title)
+        resolver_of(self._site, leading)  # what is wrong is told at once, and the latest comparison stays
         wanted = Wanted(
             local_ae=local_ae,
             leading=leading,
@@ -126,6 +132,7 @@ class Drifts:
             latest = self.latest(order.ae_title)
             if latest is not None and latest.is_running:
                 raise DriftRefused(f"a comparison of {order.ae_title} is running: wait for its end, or cancel it")
+            self._before[order.ae_title] = 0 if is_new or latest is None else latest.summary.studies
             (self._site.data_dir / _FOLDER).mkdir(mode=0o700, exist_ok=True)
             job_id = self._jobs.start(KIND, subject, author, lambda handle: self._work(checked, wanted, handle))
         job = self._jobs.get(job_id)

@@ -11,7 +11,7 @@ the whole object goes through pydicom.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -31,9 +31,10 @@ from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, EndsEarly, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.service.differing import differing
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
 from dcm4py_leading.service.whole import changed_tags
 
@@ -49,6 +50,10 @@ _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b
 
 class NotBytewise(Exception):
     """This object has to be decoded as a whole."""
+
+
+class BeyondView(NotBytewise):
+    """More of this object has to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +110,12 @@ class BytewiseCoercion:
         """Number of times that pydicom was needed."""
 
     def reworked(
-        self, view: memoryview, start: int, encoding: Encoding, kept: Kept | None, selection: Selection
+        self, view: memoryview, start: int, size: int, encoding: Encoding, kept: Kept | None, selection: Selection
     ) -> Cut:
-        """Outcome for the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
+        """Outcome for the object whose data set is ``view[start:size]``. Raises NotBytewise, CoercionFailed.
 
-        ``kept`` is what the index has of it, None where it is not here.
+        ``view`` may go less far than ``size``; BeyondView says that this does not do. ``kept`` is what the index has of
+        the object, None where it is not here.
         """
         plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
@@ -124,16 +130,18 @@ class BytewiseCoercion:
         try:
             # Nothing of what is edited may stand in the rest once more.
             spans, scanned_to = self._layouts.scan(
-                view, encoding, start=start, stop_before=concern.stop_before, is_rest_checked=True
+                view, encoding, start=start, end=size, stop_before=concern.stop_before, is_rest_checked=True
             )
         except Unscannable as err:
-            raise NotBytewise from err
+            raise _not_bytewise(err, view, size) from err
+        if scanned_to > len(view):
+            raise BeyondView
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
-            return recipe.cut(view)
+            return recipe.cut(view, size)
         try:
-            return self._looked_at(view, start, encoding, kept, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(view, start, size, encoding, kept, plan, concern, spans, scanned_to, own_spans)
         except UNREADABLE as err:
             raise NotBytewise from err  # odd within a sequence, which is read leniently where the whole object is
 
@@ -141,6 +149,7 @@ class BytewiseCoercion:
         self,
         view: memoryview,
         start: int,
+        size: int,
         encoding: Encoding,
         kept: Kept | None,
         plan: _Plan,
@@ -159,17 +168,19 @@ class BytewiseCoercion:
         key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._work_out(cut, encoding, kept, own_spans.keys() - set(tags), plan.selection)
+            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), plan)
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(view, start, encoding, kept, own_spans, tags, plan.selection, outcome)
+            again, all_spans, end = self._recoded(
+                view, start, size, encoding, kept, own_spans, tags, plan.selection, outcome
+            )
             recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
-            return recipe.cut(view)
+            return recipe.cut(view, size)
         recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
-        return recipe.cut(view)
+        return recipe.cut(view, size)
 
     def _remember_recipe(
         self,
@@ -218,23 +229,30 @@ class BytewiseCoercion:
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
+    def _outcome_of(
+        self, cut: bytes, encoding: Encoding, kept: Kept | None, kept_out: Collection[int], plan: _Plan
+    ) -> _Outcome:
+        """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
+        concerned = plan.touched | self._always | {_PIXEL_REPRESENTATION}
+        part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
+        if part is not None:
+            key = (id(plan), *part)
+            outcome = self._outcomes.get(key)
+            if outcome is None:
+                outcome = self._work_out(part[0], encoding, kept, read(part[1], EXPLICIT_LITTLE), plan.selection)
+                if plan.is_repeatable:
+                    self._remember(key, outcome)
+            if not outcome.changes_character_set:  # which concerns what is not in that part
+                return outcome
+        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)
+
     def _work_out(
-        self,
-        cut: bytes,
-        encoding: Encoding,
-        kept: Kept | None,
-        kept_out: Iterable[int],
-        selection: Selection,
+        self, cut: bytes, encoding: Encoding, kept: Kept | None, attributes: Dataset | None, selection: Selection
     ) -> _Outcome:
         """Decode the elements in ``cut``, do to them what is to be done, and compare."""
         self.decoded += 1
         ds = read(cut, encoding)
         local = character_set(ds)
-        attributes = None
-        if kept is not None:
-            attributes = merged(kept)
-            for tag in kept_out:
-                del attributes[tag]
         reworked = self._rework(ds, kept, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
@@ -256,6 +274,7 @@ class BytewiseCoercion:
         self,
         view: memoryview,
         start: int,
+        size: int,
         encoding: Encoding,
         kept: Kept | None,
         own: Iterable[int],
@@ -265,9 +284,9 @@ class BytewiseCoercion:
     ) -> tuple[_Outcome, Mapping[int, Span], int]:
         """As `reworked`, where the object gets another character set: all of its text has to be in that."""
         try:
-            spans, scanned_to = scan(view, encoding, start=start)
+            spans, scanned_to = scan(view, encoding, start=start, end=size)
         except Unscannable as err:
-            raise NotBytewise from err
+            raise _not_bytewise(err, view, size) from err
         sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
         sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
@@ -282,12 +301,26 @@ class BytewiseCoercion:
             raise NotBytewise  # the VR of a private element depends on its creator
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
-        return self._work_out(cut, encoding, kept, set(own) - set(all_tags), selection), spans, scanned_to
+        attributes = _attributes(kept, set(own) - set(all_tags))
+        return self._work_out(cut, encoding, kept, attributes, selection), spans, scanned_to
 
     def _remember(self, key: object, outcome: _Outcome) -> None:
         if len(self._outcomes) >= _MOST_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
+
+
+def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
+    if kept is None:
+        return None
+    attributes = merged(kept)
+    for tag in kept_out:
+        del attributes[tag]
+    return attributes
+
+
+def _not_bytewise(err: Unscannable, view: memoryview, size: int) -> NotBytewise:
+    return BeyondView() if isinstance(err, EndsEarly) and len(view) < size else NotBytewise()
 
 
 def _unequal(
@@ -361,6 +394,8 @@ def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, i
         vr = bytes(view[start + 4 : start + 6])
     if vr not in _TEXT_VRS or (vr == b"UN" and tag >> 16 & 1):
         return False
+    if end > len(view):
+        raise BeyondView
     if not is_ascii_the_same:
         return value != end
     data = bytes(view[value:end])

@@ -40,6 +40,8 @@ from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.pages.studies.edit_routes import Edited
+from dcm4py_leading.web.pages.studies.routes import StudiesService
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
@@ -51,6 +53,7 @@ from dcm4py_leading.web.rest.operations import Operation, routes_of
 from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
+from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
 
 
@@ -61,13 +64,16 @@ class Control(
     Editing,
     Deleting,
     Exporting,
+    Edited,
     Sendable,
     Drifting,
     Running,
     Healthy,
     Explainer,
     LeadingAnswers,
+    Leading,
     Metered,
+    StudiesService,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""
@@ -155,6 +161,7 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("ctrl"), [status_operation(control)]),
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
+        (_room("leading archives"), leading_operations(control)),
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),

@@ -151,7 +151,8 @@ def test_a_job_tells_how_far_it_is_and_ends_on_command(
     assert counts(told) == ("cancelled", 3, 4, 0)
     assert told["result"]["notSent"] == 1
     assert len(there.received) == 3
-    assert http.delete(job).status_code == 409
+    assert http.delete(job).status_code == 204
+    assert http.get(job).json() == told
     assert http.delete(f"{JOBS}/nothing").status_code == http.get(f"{JOBS}/nothing").status_code == 404
 
 

@@ -74,9 +74,17 @@ class StudyPage:
 
     studies: tuple[FoundStudy, ...]
     next: str | None = None
-    """Where the next page begins; None where there is none."""
+    """Where the next page begins; None where there is none.
+
+    A page may be short, or empty, although another one follows: so many studies were looked at, and no more.
+    """
     is_cut: bool = False
     """True if another archive has more, of which there are no pages: the search has to be narrower."""
+
+    @property
+    def back_to(self) -> str:
+        """Study Date (VR DA) down to which studies were looked at; empty where it was all, or the rest has no date."""
+        return (self.next or "").partition(".")[0]
 
     def to_json(self) -> Json:
         """As it passes between processes."""
@@ -95,7 +103,11 @@ def study_from_json(value: Mapping[str, Any]) -> FoundStudy:
 
 def text_of(attributes: Json, keyword: str) -> str:
     """An attribute of the DICOM JSON Model as text, its values parted by a backslash; empty where there is none."""
-    element = attributes.get(f"{tag_for_keyword(keyword):08X}", {})
+    return element_text(attributes.get(f"{tag_for_keyword(keyword):08X}", {}))
+
+
+def element_text(element: Mapping[str, Json]) -> str:
+    """The value of an element of the DICOM JSON Model as text, its values parted by a backslash."""
     return "\\".join(map(_text, element.get("Value", [])))
 
 

@@ -11,6 +11,10 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+DRIFT = "/ui/drift"
+LEADING = "/ui/leading"
+LEADING_ANSWERS = f"{LEADING}/answers"
+STUDIES = "/ui/studies"
 JOBS = "/ui/jobs"
 
 
@@ -99,6 +103,11 @@ def _quoted(name: str) -> str:
     return quote(name, safe="")
 
 
+def drift_address(ae_title: str) -> str:
+    """The page of the comparison of an AE of ours with its leading archive."""
+    return f"{DRIFT}/{_quoted(ae_title)}"
+
+
 def device_address(device_name: str) -> str:
     """The page of a device."""
     return f"{DEVICES}/{_quoted(device_name)}"
@@ -117,6 +126,17 @@ def study_address(ae_title: str, study_instance_uid: str) -> str:
 def entry_address(device_name: str, at: str) -> str:
     """The page of an entry of a device."""
     return f"{device_address(device_name)}/entry?at={_quoted(at)}" if at else device_address(device_name)
+
+
+def address_of(dn: str) -> str:
+    """The page of an entry of a device by its whole DN; empty where it stands below no device."""
+    above = dn
+    while above:
+        for name, value in rdn_assertions(above):
+            if name.lower() == "dicomdevicename":
+                return entry_address(value, dn[: len(dn) - len(above)].rstrip(" ").removesuffix(","))
+        above = parent_dn(above)
+    return ""
 
 
 def new_address(device_name: str, kind: str, *, at: str = "", copied: str = "") -> str:

@@ -16,19 +16,25 @@ from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
+from dcm4py_leading.web.pages.drift.routes import drift_routes
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.jobs.routes import job_routes
 from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.leading.routes import leading_routes
+from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.rest.own.drift import Drifting
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, Protocol):
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -52,6 +58,8 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
+        *edit_routes(service, rooms, titles),
+        *leading_routes(service, rooms),
         *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
@@ -63,4 +71,6 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
+        *drift_routes(service, rooms),
     ]

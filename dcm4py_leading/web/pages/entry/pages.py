@@ -73,7 +73,7 @@ class EntryPages:
         place = self._place(request)
         base = base_of(form)
         typed = typed_into(place.entry, base, form, is_new=False)
-        result = merged(base, typed, place.entry, form)
+        result = merged(base, typed, place.entry.values, form)
         sheet = sheet_of(place, {name: values for name, values in typed.items() if not alike(values, base[name])})
         if one_of(form, "action") == "more":
             return self._page(request, sheet, more=_MORE_ROWS)
@@ -168,7 +168,7 @@ class EntryPages:
         if sheet.is_new:
             return self._page(request, sheet, outcome=outcome, status_code=_CONFLICT)
         place = self._place(request)
-        result = merged(base_of(form), sheet.typed, place.entry, form)
+        result = merged(base_of(form), sheet.typed, place.entry.values, form)
         again = sheet_of(place, sheet.typed)
         if result.clashes:
             return _conflict(request, again, result.clashes, form)
