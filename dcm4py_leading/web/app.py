@@ -39,6 +39,7 @@ from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.pages.trying.page import Trying
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
@@ -65,6 +66,7 @@ class Control(
     Explainer,
     LeadingAnswers,
     Metered,
+    Trying,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""

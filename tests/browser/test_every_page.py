@@ -40,6 +40,7 @@ PAGES = {
     "filter": f"{DEVICE}/entry?at=dcmEntity%3DStudy",
     "delete": f"{DEVICE}/delete?at=cn%3DLeading%20DCMQRSCP",
     "control": "/ui/control",
+    "try": "/ui/try",
     "no-such-page": "/ui/devices/nothing",
 }
 LOOKED_AT = ("wide-light", "narrow-dark")

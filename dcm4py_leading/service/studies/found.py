@@ -95,7 +95,11 @@ def study_from_json(value: Mapping[str, Any]) -> FoundStudy:
 
 def text_of(attributes: Json, keyword: str) -> str:
     """An attribute of the DICOM JSON Model as text, its values parted by a backslash; empty where there is none."""
-    element = attributes.get(f"{tag_for_keyword(keyword):08X}", {})
+    return element_text(attributes.get(f"{tag_for_keyword(keyword):08X}", {}))
+
+
+def element_text(element: Json) -> str:
+    """One element of the DICOM JSON Model as text, likewise."""
     return "\\".join(map(_text, element.get("Value", [])))
 
 

@@ -11,6 +11,7 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+TRY = "/ui/try"
 
 
 class NoSuchPage(LookupError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute
@@ -10,7 +11,6 @@ from starlette.routing import BaseRoute
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
@@ -20,19 +20,27 @@ from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.places import DEVICES
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.pages.trying.page import Previewing, Trying, TryPage
+from dcm4py_leading.web.pages.trying.routes import trying_routes
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
+class Served(Watched, Trying, Protocol):
+    """The service as the pages use it. Called from a worker thread."""
+
+
 def page_routes(
-    editor: Editing, service: Watched, *, own_device: str, rooms: Rooms, switching: Room
+    editor: Previewing, service: Served, *, own_device: str, rooms: Rooms, switching: Room
 ) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
-    entries, deleting = EntryPages(editor, service, titles), Deleting(editor, service, titles)
+    trying = TryPage(editor, service, titles, own_device)
+    entries = EntryPages(editor, service, titles, own_device=own_device, try_rule=trying.begin)
+    deleting = Deleting(editor, service, titles)
     new_device = NewDevice(editor, service, titles)
-    coercions = CoercionPages(editor, titles)
+    coercions = CoercionPages(editor, titles, own_device)
     return [
         rooms.seen("/ui/", lambda _: RedirectResponse(DEVICES)),
         rooms.seen(DEVICES, devices.show),
@@ -46,6 +54,7 @@ def page_routes(
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
+        *trying_routes(trying, rooms),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/entry", entries.show),
