@@ -21,6 +21,9 @@ import click
 
 from dcm4py_leading import __version__
 from dcm4py_leading.app import Service
+from dcm4py_leading.commands.sending.echo import add_echo_command
+from dcm4py_leading.commands.sending.send import add_send_command
+from dcm4py_leading.commands.studies.group import add_studies_commands
 from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
 from dcm4py_leading.config.inventory import Present, shortcomings
 from dcm4py_leading.config.screen import screen
@@ -272,6 +275,9 @@ def show(site: Site, as_json: bool) -> None:
 
 add_explain_command(main)
 add_drift_command(main)
+add_studies_commands(main)
+add_send_command(main)
+add_echo_command(main)
 add_service_commands(main)
 add_ldif_commands(main, source_options)
 add_user_commands(main)

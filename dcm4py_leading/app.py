@@ -22,6 +22,7 @@ from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import Address, bind_all, bind_listener, close_all
 from dcm4py_leading.dicom.scu import FindSCU
 from dcm4py_leading.dicom.worklist import WorklistSCU
+from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
@@ -113,6 +114,7 @@ class Service(Calls):
             )
             on_failure.pop_all()
         self.jobs = Jobs(now=now)
+        self.drifts = Drifts(site, lambda: self.configuration.in_force, self.jobs, now=now)
         self.leading = self.configuration.leading_view(self.measure)
         self._started_at = now()
         self._drain_seconds = drain_seconds

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import click
 
+from dcm4py_leading import progress
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.drifting.run import Around, compare
 from dcm4py_leading.errors import ArchiveUnavailable, DriftRefused, LeadingUnavailable
-from dcm4py_leading.service.drift.state import State
 from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE, Wanted, ae_of, leading_of
 from dcm4py_leading.source_options import PROBLEMS, UNREACHABLE, fail, source_options
 
@@ -96,8 +92,12 @@ def add_drift_command(main: click.Group) -> None:
             elsewhere_rate=archive_rate,
         )
         try:
-            with _progress() as reached:
-                kept = compare(site, checked, wanted, Around(now=lambda: datetime.now(UTC), reached=reached))
+            with progress.bar(0, "studies to compare") as bar:
+                around = Around(
+                    now=lambda: datetime.now(UTC),
+                    reached=lambda state, expected: bar.reach(state.summary.studies, expected or 0),
+                )
+                kept = compare(site, checked, wanted, around)
         except DriftRefused as err:
             fail(str(err), PROBLEMS)
         except OSError as err:
@@ -115,23 +115,3 @@ def add_drift_command(main: click.Group) -> None:
         click.echo(f"{ae} compared with {title}: {summary.studies:,} studies")
         for line in summary.lines():
             click.echo(line)
-
-
-class _Reached(Protocol):
-    def __call__(self, state: State, expected: int | None, /) -> None: ...
-
-
-@contextmanager
-def _progress() -> Iterator[_Reached]:
-    """A bar over the studies, with the time that is left, where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda state, expected: None
-        return
-    with click.progressbar(length=0, label="studies to compare", show_pos=True, file=sys.stderr) as bar:
-
-        def reached(state: State, expected: int | None) -> None:
-            done = state.summary.studies
-            bar.length = max(done, expected or 0)
-            bar.update(done - bar.pos)
-
-        yield reached

@@ -42,10 +42,12 @@ class RunningService:
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
 
-    def exchange(self, method: str, path: str, accept: str = "application/json") -> tuple[str, Mapping[str, str]]:
+    def exchange(
+        self, method: str, path: str, accept: str = "application/json", *, seconds: float = _SECONDS
+    ) -> tuple[str, Mapping[str, str]]:
         """Body and headers, by name in lower case, of the answer; ends the program where there is none, or an error."""
         try:
-            with self._opener().open(self._request(method, path, accept), timeout=_SECONDS) as response:
+            with self._opener().open(self._request(method, path, accept), timeout=seconds) as response:
                 return response.read().decode(), _lower(response.headers)
         except urllib.error.HTTPError as err:
             body = err.read().decode(errors="replace")

@@ -27,6 +27,11 @@ CONTEXT_SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "m
 
 _SOURCES = {"ldap_url": "--ldap-url", "ldap_properties": "--ldap-properties", "ldif": "--ldif"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DATA_DIR: Mapping[str, Any] = {
+    "default": "dcm4py-data",
+    "show_default": True,
+    "type": click.Path(file_okay=False, path_type=Path),
+}
 _IS_ABOUT_SOURCE = "_is_about_source"
 
 
@@ -105,6 +110,11 @@ def _source_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return marked
 
 
+def data_dir_option(what: str) -> Callable[[Any], Any]:
+    """``--data-dir`` of a command that needs no configuration, given to it as a path, ``data_dir``."""
+    return option("--data-dir", **_DATA_DIR, help=what)
+
+
 def source_options(command: Callable[..., None], *, is_required: bool = True) -> Any:
     """The SOURCE of a configuration, given to the command as one `Site`; None when it may be left out and is."""
 
@@ -133,13 +143,7 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
     @_source_option(
         "--property", "properties", multiple=True, metavar="NAME=VALUE", help="Value of a ${NAME} placeholder."
     )
-    @_source_option(
-        "--data-dir",
-        default="dcm4py-data",
-        show_default=True,
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Index, objects, keys. Relative to the current directory.",
-    )
+    @_source_option("--data-dir", **_DATA_DIR, help="Index, objects, keys. Relative to the current directory.")
     @_source_option(
         "--set",
         "settings",

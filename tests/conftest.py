@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.users",
     "tests.fixtures.scene",
     "tests.fixtures.lanes",
+    "tests.fixtures.studies",
 ]
 
 

@@ -23,53 +23,18 @@ from dcm4py_leading.compose import check
 from dcm4py_leading.drifting import run
 from dcm4py_leading.model.values import Level
 from tests.fixtures.archive import make_header, store
+from tests.fixtures.drifted import ANSWERS, EXPECTED, STUDIES, fill, said, uids
 from tests.fixtures.scripted import Answer, LeadingScp, knows
 from tests.fixtures.service import Seed
 
-STUDIES = 7
 FAST = ("--rate", "1000")
 
 
 @pytest.fixture
 def filled(seed: Seed) -> Seed:
     """The seed's archive with studies, and the rule for its leading archive."""
-    seed.lead()
-    filters = dict(check(seed.site).snapshot.device.archive.attribute_filters)
-    index = open_index(seed.data_dir, may_upgrade=True)
-    for number in range(1, STUDIES + 1):
-        uid = f"1.2.{number}"
-        date = f"20260{number}01"
-        header = make_header(uid, f"{uid}.1", f"{uid}.1.1", PatientID=f"P{number}", StudyDate=date)
-        store(index, header, filters=filters)
-    index.close()
+    fill(seed)
     return seed
-
-
-def said(number: int, **values: object) -> Dataset:
-    """What the leading archive says of a study: what the archive has, but for ``values``."""
-    ds = Dataset()
-    ds.StudyInstanceUID, ds.PatientID, ds.PatientName = f"1.2.{number}", f"P{number}", "Doe^John"
-    ds.StudyDate = f"20260{number}01"
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
-ANSWERS = [
-    *(said(number) for number in (1, 2)),
-    said(3, PatientName="Roe^Jane"),
-    said(4, PatientName="Roe^Jane", StudyDescription="CT"),
-    said(5, PatientID="R5"),
-]
-EXPECTED = [
-    ("1.2.1", "current", ""),
-    ("1.2.2", "current", ""),
-    ("1.2.3", "stale", "PatientName"),
-    ("1.2.4", "stale", "StudyDescription PatientName"),
-    ("1.2.5", "stale", "PatientID"),
-    ("1.2.6", "unknown", ""),
-    ("1.2.7", "unknown", ""),
-]
 
 
 def command(seed: Seed, *arguments: str | Path) -> list[str]:
@@ -154,7 +119,7 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     assert result.exit_code == 0, result.output
     assert counts(result)["stale"] == STUDIES
     assert rows(path) == [(f"1.2.{number}", "stale", "PatientName") for number in range(1, STUDIES + 1)]
-    asked = [uid for query in leading.queries for uid in _uids(query)]
+    asked = [uid for query in leading.queries for uid in uids(query)]
     assert asked == [f"1.2.{number}" for number in range(1, STUDIES + 1)]
     assert not state.exists()
 
@@ -166,7 +131,7 @@ def test_after_kill_9_only_the_question_under_way_is_asked_again(
     knowing, third, killed = knows(*everything), threading.Event(), threading.Event()
 
     def script(event: Any) -> Iterable[Answer]:
-        if "1.2.5" in _uids(event.identifier) and not third.is_set():
+        if "1.2.5" in uids(event.identifier) and not third.is_set():
             third.set()
             killed.wait(60)
             event.assoc.abort()
@@ -190,13 +155,8 @@ def test_after_kill_9_only_the_question_under_way_is_asked_again(
     result = drift(filled, *arguments)
     assert result.exit_code == 0, result.output
     assert rows(path) == [(f"1.2.{number}", "current", "") for number in range(1, STUDIES + 1)]
-    asked = [uid for query in leading.queries for uid in _uids(query)]
+    asked = [uid for query in leading.queries for uid in uids(query)]
     assert asked == [f"1.2.{number}" for number in (1, 2, 3, 4, 5, 6, 5, 6, 7)]
-
-
-def _uids(query: Dataset) -> list[str]:
-    uids = query.StudyInstanceUID
-    return [uids] if isinstance(uids, str) else list(uids)
 
 
 def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from dcm4py_leading import progress
 from dcm4py_leading.errors import IndexUnavailable
+
+LOG = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "dcm4py_writes"
@@ -50,8 +54,8 @@ class Database:
                     upgrade(connection)
                 else:
                     raise IndexUnavailable(
-                        "the index is not there, or of another version, and cannot be brought up to date while "
-                        "another service uses its data directory: stop that one first"
+                        "the index is not there, or of another version. A service that starts alone on its data "
+                        "directory makes it, or brings it up to date: stop the others first"
                     )
         except BaseException:  # cleans up and raises on, whatever it was
             database.close()
@@ -110,8 +114,11 @@ def upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    if inspect(connection).has_table("alembic_version"):
+        LOG.info("the index is brought up to date, which may take minutes where it has many objects")
     try:
-        command.upgrade(config, "head")
+        with progress.waiting("the index is brought up to date"):
+            command.upgrade(config, "head")
     except CommandError as err:
         raise IndexUnavailable(f"the tables of the index cannot be brought up to date: {err}") from err
 

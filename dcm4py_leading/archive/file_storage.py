@@ -95,6 +95,13 @@ class FileStorage:
         except OSError as err:
             raise self._unavailable(err) from err
 
+    def open_descriptor(self, location: Location) -> int:
+        """Open the file of an object, at less cost than `open` (see `storage.Storage.open_descriptor`)."""
+        try:
+            return os.open(self._path(location.path), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as err:
+            raise self._unavailable(err) from err
+
     def has(self, location: Location) -> bool:
         """True if the file of an object is there (see `storage.Storage.has`)."""
         try:

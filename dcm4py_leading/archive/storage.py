@@ -77,6 +77,10 @@ class Storage(Protocol):
         """The stored object, to be read; unbuffered, with a file descriptor. Raises StorageUnavailable."""
         ...
 
+    def open_descriptor(self, location: Location) -> int:
+        """A file descriptor of the stored object, which the caller closes. Raises StorageUnavailable."""
+        ...
+
     def has(self, location: Location) -> bool:
         """True if the object is still there. Raises StorageUnavailable where that cannot be told."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json, as_it_is
 from dcm4py_leading.service.studies import search
+from dcm4py_leading.service.studies.aes import StudiesAE, studies_aes
 from dcm4py_leading.service.studies.found import (
     FoundInstance,
     FoundSeries,
@@ -46,6 +47,20 @@ def _instances(here: Here, uids: _Uids) -> list[FoundInstance]:
     return search.instances(here.runtime, **uids)
 
 
+def _aes(here: Here, _: None) -> list[StudiesAE]:
+    return studies_aes(here.runtime)
+
+
+STUDIES_AES: Call[None, list[StudiesAE]] = Call(
+    name="studies AEs",
+    do=_aes,
+    question=as_it_is(),
+    answer=Form(
+        to_json=lambda found: [one.to_json() for one in found],
+        from_json=lambda value: [StudiesAE.from_json(one) for one in value],
+    ),
+    seconds=_SECONDS,
+)
 FIND_STUDIES: Call[StudySearch, StudyPage] = Call(
     name="find studies",
     do=_find,
@@ -83,7 +98,11 @@ INSTANCES: Call[_Uids, list[FoundInstance]] = Call(
 
 
 class Studies(Caller):
-    """Studies, their series and instances (see `web.pages.studies.seen.Shown`)."""
+    """Studies, their series and instances (see `web.pages.studies.routes.StudiesService`)."""
+
+    def studies_aes(self) -> list[StudiesAE]:
+        """AEs of ours whose studies can be looked at."""
+        return self.call(STUDIES_AES, None)
 
     def find_studies(self, wanted: StudySearch) -> StudyPage:
         """Search for studies."""

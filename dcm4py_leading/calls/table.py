@@ -11,7 +11,7 @@ from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
-from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDY, Studies
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
 from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
 from dcm4py_leading.calls.trying import TRY, Trials
 
@@ -33,6 +33,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
         REACHED,
         SEND,
         SERIES,
+        STUDIES_AES,
         STUDY,
         THREE_VALUES,
         TRY,

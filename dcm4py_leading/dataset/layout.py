@@ -48,9 +48,9 @@ class _Layout:
     is_rest_scanned: bool
     """True if what follows is to be scanned each time: it has no length."""
 
-    def is_of(self, view: memoryview) -> bool:
-        """True if the data set is laid out so."""
-        if len(view) < self.headers.end or (self.end is not None and len(view) != self.end):
+    def is_of(self, view: memoryview, size: int) -> bool:
+        """True if the data set, which ends at ``size``, is laid out so."""
+        if len(view) < self.headers.end or (self.end is not None and size != self.end):
             return False
         return self.headers.of(view) == self.content
 
@@ -62,27 +62,35 @@ class Layouts:
         self._known: dict[tuple[Encoding, int, int, bool], tuple[_Layout, ...]] = {}
 
     def scan(
-        self, view: memoryview, encoding: Encoding, *, start: int, stop_before: int, is_rest_checked: bool = False
+        self,
+        view: memoryview,
+        encoding: Encoding,
+        *,
+        start: int,
+        stop_before: int,
+        end: int | None = None,
+        is_rest_checked: bool = False,
     ) -> tuple[dict[int, Span], int]:
         """As `scan.scan`; what it returns must not be changed. Raises Unscannable.
 
         Where ``is_rest_checked``, also when what it does not return cannot be scanned, up to the end.
         """
+        size = len(view) if end is None else end
         key = (encoding, start, stop_before, is_rest_checked)
         known = self._known.get(key, ())
         for layout in known:
-            if layout.is_of(view):
+            if layout.is_of(view, size):
                 if layout is not known[0]:  # the next one is most likely laid out like this one
                     self._known[key] = (layout, *(other for other in known if other is not layout))
                 if layout.is_rest_scanned:
-                    scan(view, encoding, start=layout.scanned_to)
+                    scan(view, encoding, start=layout.scanned_to, end=size)
                 return layout.spans, layout.scanned_to
-        spans, scanned_to = scan(view, encoding, start=start, stop_before=stop_before)
-        rest = scan(view, encoding, start=scanned_to)[0] if is_rest_checked else {}
+        spans, scanned_to = scan(view, encoding, start=start, end=size, stop_before=stop_before)
+        rest = scan(view, encoding, start=scanned_to, end=size)[0] if is_rest_checked else {}
         if not _have_length(view, spans):
             return spans, scanned_to
         is_rest_known = is_rest_checked and _have_length(view, rest)
-        is_to_the_end = is_rest_known or scanned_to == len(view)
+        is_to_the_end = is_rest_known or scanned_to == size
         cuts = [(at, value) for at, value, _ in spans.values()]
         if is_rest_known:
             cuts += [(at, value) for at, value, _ in rest.values()]
@@ -90,8 +98,10 @@ class Layouts:
             if not is_to_the_end:
                 cuts.append((scanned_to, scanned_to + _TAG))
             headers = Ranges(cuts)
-            end = len(view) if is_to_the_end else None
-            layout = _Layout(headers, headers.of(view), end, spans, scanned_to, is_rest_checked and not is_rest_known)
+            ends_at = size if is_to_the_end else None
+            layout = _Layout(
+                headers, headers.of(view), ends_at, spans, scanned_to, is_rest_checked and not is_rest_known
+            )
             if len(self._known) >= _MOST_KEYS:
                 self._known.clear()
             self._known[key] = (layout, *known[: _MOST_KNOWN - 1])

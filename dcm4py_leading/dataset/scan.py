@@ -32,6 +32,10 @@ class Unscannable(ValueError):
     """The bytes do not follow the encoding rules, or not in an order that can be cut: leave them to pydicom."""
 
 
+class EndsEarly(Unscannable):
+    """The bytes end within an element."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """Encoding of elements (PS3.5 7.1): that of a transfer syntax that is not deflated."""
@@ -77,7 +81,8 @@ def scan(
     """The spans of the top level elements of ``data[start:end]`` whose tag is below ``stop_before``, by tag, in order.
 
     The second value is the offset of the first element that was not looked at. Raises Unscannable: an element that
-    ends outside, tags that do not ascend, a VR that is none, an odd length, a delimiter of nothing.
+    ends outside, tags that do not ascend, a VR that is none, an odd length, a delimiter of nothing; EndsEarly, also
+    where ``data`` goes less far than ``end``, and what is looked at does not.
     """
     size = len(data) if end is None else end
     try:
@@ -85,7 +90,7 @@ def scan(
             return _scan_implicit(data, start, size, stop_before)
         return _scan_explicit(data, encoding, start, size, stop_before)
     except struct.error as err:
-        raise Unscannable("the data set ends within an element") from err
+        raise EndsEarly("the data set ends within an element") from err
 
 
 _HEADERS = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}

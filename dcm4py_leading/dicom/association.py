@@ -11,7 +11,7 @@ from datetime import timedelta
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom.command import Command, MalformedCommand, Received
-from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout
+from dcm4py_leading.dicom.link import BytesGone, Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.pace import OF_PEERS, Pace
 from dcm4py_leading.dicom.pdu import (
     MalformedPdu,
@@ -22,6 +22,7 @@ from dcm4py_leading.dicom.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed, State
+from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES, UNCONFIGURED_WAIT_SECONDS
 from dcm4py_leading.service.encode import PreparedObject
 
@@ -371,7 +372,7 @@ class Association:
         left = obj.length
         odd = b""
         try:
-            for batch in obj.batches():
+            for batch in obj.batches(for_system=not self.link.is_tls):
                 size = sum(map(len, batch))
                 if odd:
                     batch, size, odd = [odd, *batch], size + 1, b""
@@ -431,6 +432,8 @@ class Association:
         except LinkTimeout as err:
             self.link.abort()
             raise AssociationFailed(str(err)) from err
+        except BytesGone as err:
+            raise StorageUnavailable(str(err)) from err
         except LinkEnded as err:
             raise AssociationFailed(str(err)) from err
 

@@ -7,6 +7,7 @@ call.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import ssl
@@ -70,6 +71,10 @@ class SpeaksOtherwise(LinkEnded):
         self.protocol = protocol
 
 
+class BytesGone(LinkEnded):
+    """Error when the file of what is being sent has become shorter, or cannot be read any more."""
+
+
 class LinkTimeout(Exception):
     """Nothing came in time, or the peer does not take what is sent."""
 
@@ -80,9 +85,10 @@ class Link:
     def __init__(self, sock: socket.socket, *, is_requestor: bool, maximum_length: int) -> None:
         """``sock`` is connected. ``maximum_length`` is what we offer to receive; 0: any."""
         self._socket = sock
-        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        self.is_tls = isinstance(sock, ssl.SSLSocket)
+        """True if what is sent is looked at before the system does."""
         # OpenSSL's own loop would go on for ever at SO_RCVTIMEO; see _when_ready.
-        sock.setblocking(not self._is_tls)
+        sock.setblocking(not self.is_tls)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._machine = Machine(is_requestor=is_requestor)
         self._machine.on(Event.ASSOCIATE_REQUESTED if is_requestor else Event.CONNECTION_CAME_IN)
@@ -233,9 +239,9 @@ class Link:
             if _QUICKACK is not None:
                 # Lets a peer with Nagle's algorithm go on at once; the system disarms it again and again.
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        elif not self._is_tls:
+        elif not self.is_tls:
             flags = socket.MSG_DONTWAIT
-        if self._is_tls and is_waiting:
+        if self.is_tls and is_waiting:
             count = self._when_ready(lambda: self._socket.recv_into(room), socket.SO_RCVTIMEO)
         else:
             count = self._socket.recv_into(room, 0, flags)
@@ -315,7 +321,7 @@ class Link:
 
     def _write(self, buffers: Sequence[Buffer]) -> None:
         try:
-            if self._is_tls:
+            if self.is_tls:
                 left = memoryview(b"".join(buffers))
                 while left:
                     left = left[self._when_ready(partial(self._socket.send, left), socket.SO_SNDTIMEO) :]
@@ -326,6 +332,8 @@ class Link:
             raise LinkTimeout("the peer does not take what is sent") from None
         except OSError as err:
             self._is_torn = True
+            if err.errno == errno.EFAULT:  # of a map
+                raise BytesGone("a stored object cannot be read") from err
             raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
 
     # -- ending -------------------------------------------------------------------------------------------------

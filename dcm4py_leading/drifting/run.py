@@ -66,7 +66,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     elsewhere = each_elsewhere(wanted.local_ae, resolve, own_find, Contacts())
     subject = wanted.subject(measure, elsewhere)
-    kept = None if wanted.state_file is None else load(wanted.state_file, subject)
+    kept = None if wanted.state_file is None or wanted.is_new else load(wanted.state_file, subject)
     if kept is None:
         begun_at = _moment(around)
         rates = {"rate": wanted.rate, "elsewhereRate": wanted.elsewhere_rate}
@@ -84,6 +84,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
         )
         patience = Patience(f"leading archive {wanted.leading}", around.time, around.tell)
         asker = Asker(scu, asked, Throttle(wanted.rate, around.time), patience)
+        _keep(wanted, kept)  # before the CSV file of another one is cut off
         report = None
         if wanted.csv_file is not None:
             report = Report(wanted.csv_file, has_values=wanted.has_values, at=kept.state.report_bytes)

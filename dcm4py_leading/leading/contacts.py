@@ -50,6 +50,15 @@ class Contact:
         """True if the last question got no answer."""
         return self.last_failure is not None and (self.last_answer is None or self.last_answer < self.last_failure)
 
+    def to_json(self) -> dict[str, object]:
+        """As JSON values."""
+        return {
+            "isAnswering": not self.is_failing,
+            "lastAnswer": _text(self.last_answer),
+            "lastFailure": _text(self.last_failure),
+            "failure": self.failure,
+        }
+
     def plus(self, other: Contact) -> Contact:
         """With what another process saw of the same archive."""
         later = self if _at(self.last_failure) >= _at(other.last_failure) else other
@@ -90,6 +99,10 @@ def _trouble(line: Line, contact: Contact) -> str:
     what = f"{line.part} {line.ae_title} gave {line.local_ae_title} no answer"
     consequence = ", so identity may be out of date" if line.part == Part.LEADING.value else ""
     return f"{what}{consequence}: {contact.failure}"
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
 
 
 def _at(moment: datetime | None) -> datetime:

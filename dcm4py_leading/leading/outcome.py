@@ -91,6 +91,11 @@ class Latency:
         """Number of C-FINDs."""
         return sum(self.buckets)
 
+    @property
+    def average(self) -> float | None:
+        """Seconds that a C-FIND took on average; None where there was none."""
+        return self.total_seconds / self.count if self.count else None
+
     def observe(self, seconds: float) -> Latency:
         """With one more."""
         at = bisect_left(LATENCY_BOUNDS, seconds)

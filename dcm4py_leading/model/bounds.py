@@ -314,6 +314,11 @@ DRIFT_WINDOW_STUDIES: Final = 500
 
 Beyond: the query is cancelled, and the next one asks for half of the days or seconds."""
 
+DRIFT_STUDIES_SHOWN: Final = 100
+"""Studies that the page of a comparison lists for an attribute.
+
+Beyond: they are in the CSV file."""
+
 DRIFT_GAPS: Final = 100
 """Notes of a comparison about studies that could not be walked.
 
@@ -530,6 +535,11 @@ JOB_PROBLEMS: Final = 100
 """Problems of one job that are told.
 
 Beyond: they count only."""
+
+LISTED_ANSWERS: Final = 100
+"""Answers of leading archives on one page of the lists, and in one answer of `/dcm4py-leading/leading/last-known`.
+
+Beyond: there are further pages, and a filter."""
 
 HISTORY_INTERVAL_SECONDS: Final = 60.0
 """Time between two samples of how leading archives answer.

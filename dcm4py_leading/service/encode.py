@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
@@ -33,15 +33,22 @@ class PreparedObject:
     length: int
     """Octets of the data set."""
     source: Iterator[Sequence[Buffer]] | None
+    mapped: Callable[[], Iterator[Sequence[Buffer]]] | None = None
+    """The same as maps of a file, of which only the system may look at the octets; None where there are none."""
     release: Callable[[], None] = lambda: None
     """Lets go of what the bytes come from."""
     is_transcoded: bool = False
     """True if it leaves in another transfer syntax than it is stored in."""
 
-    def batches(self) -> Iterator[Sequence[Buffer]]:
-        """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for."""
+    def batches(self, *, for_system: bool = False) -> Iterator[Sequence[Buffer]]:
+        """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for.
+
+        ``for_system``: nobody looks at the octets before the system does.
+        """
         source, self.source = self.source, None
-        return iter(()) if source is None else source
+        if source is None:
+            return iter(())
+        return self.mapped() if for_system and self.mapped is not None else source
 
     def close(self) -> None:
         """Let go of the file that the bytes come from. May be called again."""
@@ -65,15 +72,28 @@ def choose_transfer_syntax(stored: str, accepted: Collection[str]) -> str:
     raise SubOperationFailed("the destination accepts neither the stored nor an uncompressed transfer syntax")
 
 
-@contextmanager
-def object_errors(what: str) -> Iterator[None]:
-    """Turn what an odd object raises, in pydicom and its plug-ins too, into SubOperationFailed, without values."""
-    try:
-        yield
-    except (InvalidObject, UnencodableText, UnreadableElement, Unsound) as err:  # their messages have no values
-        raise SubOperationFailed(f"{what}: {err}") from err
-    except _ODD as err:
-        raise SubOperationFailed(f"{what} ({type(err).__name__})") from err
+class ObjectErrors:
+    """Turns what an odd object raises, in pydicom and its plug-ins too, into SubOperationFailed, without values.
+
+    A context manager that may be used again and again.
+    """
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        """``what`` cannot be done with the object."""
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if isinstance(err, (InvalidObject, UnencodableText, UnreadableElement, Unsound)):
+            raise SubOperationFailed(f"{self._what}: {err}") from err  # their messages have no values
+        if isinstance(err, _ODD):
+            raise SubOperationFailed(f"{self._what} ({type(err).__name__})") from err
 
 
 def encoded(ds: Dataset, transfer_syntax_uid: str) -> bytes:

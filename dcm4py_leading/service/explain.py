@@ -42,7 +42,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
-from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
 
@@ -182,7 +182,7 @@ class AssumedAnswer:
 
 def read_file(path: Path) -> Dataset:
     """A DICOM file, or a data set without File Meta Information. Raises WrongQuestion, SubOperationFailed."""
-    with object_errors(f"{path} cannot be parsed"):
+    with ObjectErrors(f"{path} cannot be parsed"):
         ds = data_sets.read_file(path, force=True)
     if not any(keyword_for_tag(tag) for tag in ds.keys()):
         raise WrongQuestion(f"{path} is no DICOM file")
@@ -194,7 +194,7 @@ def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Indexed | Non
 
     What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
     """
-    with object_errors("the data set cannot be coerced"):
+    with ObjectErrors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
 
 

@@ -18,9 +18,9 @@ from dcm4py_leading.errors import CoercionFailed, SubOperationFailed
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.deliver import RetrievedObject
 from dcm4py_leading.service.encode import (
+    ObjectErrors,
     PreparedObject,
     choose_transfer_syntax,
-    object_errors,
 )
 from dcm4py_leading.service.forward import Arrived, Missing
 from dcm4py_leading.service.outgoing import NotBytewise
@@ -85,10 +85,10 @@ class ForwardedObject:
         )
 
     def _cut_out(self, view: memoryview, encoding: Encoding) -> PreparedObject:
-        with object_errors("cannot be coerced"):
+        with ObjectErrors("cannot be coerced"):
             selection = self._selections.of(view, encoding, self.sop_class_uid)
             kept = None if self._instance is None else self._instance.encoded_attributes
-            cut = self._common.bytewise.reworked(view, 0, encoding, kept, selection)
+            cut = self._common.bytewise.reworked(view, 0, len(view), encoding, kept, selection)
         self._common.runtime.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
@@ -100,7 +100,7 @@ class ForwardedObject:
 
     def _whole(self, accepted: Collection[str], target: str) -> PreparedObject:
         """The whole object is decoded; see `whole`."""
-        with object_errors("cannot be parsed"):
+        with ObjectErrors("cannot be parsed"):
             whole = WholeObject(self._arrived.data, self.transfer_syntax_uid)
         select = partial(self._common.coercer.select, sop_class=self.sop_class_uid)
         return self._common.prepared(whole, self._instance, select, accepted, target)

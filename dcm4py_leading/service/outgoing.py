@@ -31,7 +31,7 @@ from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, EndsEarly, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.unreadable import UNREADABLE
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
@@ -49,6 +49,10 @@ _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b
 
 class NotBytewise(Exception):
     """This object has to be decoded as a whole."""
+
+
+class BeyondView(NotBytewise):
+    """More of this object has to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +109,12 @@ class BytewiseCoercion:
         """Number of times that pydicom was needed."""
 
     def reworked(
-        self, view: memoryview, start: int, encoding: Encoding, kept: Kept | None, selection: Selection
+        self, view: memoryview, start: int, size: int, encoding: Encoding, kept: Kept | None, selection: Selection
     ) -> Cut:
-        """Outcome for the object whose data set is ``view[start:]``. Raises NotBytewise, CoercionFailed.
+        """Outcome for the object whose data set is ``view[start:size]``. Raises NotBytewise, CoercionFailed.
 
-        ``kept`` is what the index has of it, None where it is not here.
+        ``view`` may go less far than ``size``; BeyondView says that this does not do. ``kept`` is what the index has of
+        the object, None where it is not here.
         """
         plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
@@ -124,16 +129,18 @@ class BytewiseCoercion:
         try:
             # Nothing of what is edited may stand in the rest once more.
             spans, scanned_to = self._layouts.scan(
-                view, encoding, start=start, stop_before=concern.stop_before, is_rest_checked=True
+                view, encoding, start=start, end=size, stop_before=concern.stop_before, is_rest_checked=True
             )
         except Unscannable as err:
-            raise NotBytewise from err
+            raise _not_bytewise(err, view, size) from err
+        if scanned_to > len(view):
+            raise BeyondView
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
-            return recipe.cut(view)
+            return recipe.cut(view, size)
         try:
-            return self._looked_at(view, start, encoding, kept, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(view, start, size, encoding, kept, plan, concern, spans, scanned_to, own_spans)
         except UNREADABLE as err:
             raise NotBytewise from err  # odd within a sequence, which is read leniently where the whole object is
 
@@ -141,6 +148,7 @@ class BytewiseCoercion:
         self,
         view: memoryview,
         start: int,
+        size: int,
         encoding: Encoding,
         kept: Kept | None,
         plan: _Plan,
@@ -163,13 +171,15 @@ class BytewiseCoercion:
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(view, start, encoding, kept, own_spans, tags, plan.selection, outcome)
+            again, all_spans, end = self._recoded(
+                view, start, size, encoding, kept, own_spans, tags, plan.selection, outcome
+            )
             recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
-            return recipe.cut(view)
+            return recipe.cut(view, size)
         recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
-        return recipe.cut(view)
+        return recipe.cut(view, size)
 
     def _remember_recipe(
         self,
@@ -256,6 +266,7 @@ class BytewiseCoercion:
         self,
         view: memoryview,
         start: int,
+        size: int,
         encoding: Encoding,
         kept: Kept | None,
         own: Iterable[int],
@@ -265,9 +276,9 @@ class BytewiseCoercion:
     ) -> tuple[_Outcome, Mapping[int, Span], int]:
         """As `reworked`, where the object gets another character set: all of its text has to be in that."""
         try:
-            spans, scanned_to = scan(view, encoding, start=start)
+            spans, scanned_to = scan(view, encoding, start=start, end=size)
         except Unscannable as err:
-            raise NotBytewise from err
+            raise _not_bytewise(err, view, size) from err
         sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
         sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
@@ -288,6 +299,10 @@ class BytewiseCoercion:
         if len(self._outcomes) >= _MOST_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
+
+
+def _not_bytewise(err: Unscannable, view: memoryview, size: int) -> NotBytewise:
+    return BeyondView() if isinstance(err, EndsEarly) and len(view) < size else NotBytewise()
 
 
 def _unequal(
@@ -361,6 +376,8 @@ def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, i
         vr = bytes(view[start + 4 : start + 6])
     if vr not in _TEXT_VRS or (vr == b"UN" and tag >> 16 & 1):
         return False
+    if end > len(view):
+        raise BeyondView
     if not is_ascii_the_same:
         return value != end
     data = bytes(view[value:end])

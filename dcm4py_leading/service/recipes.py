@@ -41,11 +41,12 @@ class Recipe:
     sop_class_uid: str | None
     sop_instance_uid: str | None
 
-    def cut(self, view: memoryview) -> Cut:
+    def cut(self, view: memoryview, size: int) -> Cut:
+        """The data set as it goes out that begins in ``view`` and ends at ``size``."""
         return Cut(
             pieces=buffers_of(view, self.pieces),
             rest=self.rest,
-            length=self.pieces_length + len(view) - self.rest,
+            length=self.pieces_length + size - self.rest,
             counted=self.counted,
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,

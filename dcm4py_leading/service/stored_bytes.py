@@ -10,10 +10,16 @@ from typing import BinaryIO
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
+HEAD = 1 << 16
+"""Octets that are read of a file. What follows them goes to the system as a map of the file: above this size that costs
+less than to read it."""
+WINDOW = 1 << 23
+"""Octets of a file that are mapped at a time."""
 BUFFER = 1 << 20
-"""Octets that are read at once. Into memory that is used again and again: to map a file costs half as much more."""
+"""Octets that are read at once where there can be no map. Into memory that is used again and again."""
 _DICOM_PREFIX = 132
 _FIRST_ELEMENT = 144
+_CANNOT_BE_READ = "a stored object cannot be read"
 
 
 class Buffers:
@@ -35,55 +41,115 @@ class Buffers:
 
 
 class StoredBytes:
-    """A DICOM file that this service wrote (`dataset.part10`).
+    """A DICOM file that this service wrote (`dataset.part10`)."""
 
-    One of up to `BUFFER` octets is read. Of a larger one, ``view`` is a map, of which only the head gets touched; the
-    rest is read piece by piece when it is sent.
-    """
+    __slots__ = ("_buffer", "_buffers", "_descriptor", "_is_map", "size", "start", "view")
 
-    def __init__(self, file: BinaryIO, buffers: Buffers) -> None:
-        """``file`` may be closed after this. Raises StorageUnavailable when it is none of ours."""
-        descriptor = file.fileno()
+    def __init__(self, descriptor: int, size: int, buffers: Buffers) -> None:
+        """``descriptor`` is closed with this object. Raises StorageUnavailable where it is no such file of that size.
+
+        `view` has the first `HEAD` octets of the file, or all.
+        """
+        self.size = size
         self._buffers = buffers
+        self._descriptor: int | None = descriptor
         self._buffer: memoryview | None = buffers.take()
-        self._descriptor: int | None = None
+        self._is_map = False
         try:
-            size = os.fstat(descriptor).st_size
-            if size <= BUFFER:
+            if size <= HEAD:
                 self.view = self._buffer[:size]
-                _read(descriptor, self.view, 0)
+                # One call where the file is as long as it was; of a longer one it reads more.
+                if os.preadv(descriptor, [self._buffer], 0) != size:
+                    self._require_size()
+                    _read(descriptor, self.view, 0)
             else:
-                self.view = memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
-                self._descriptor = os.dup(descriptor)
+                self._require_size()
+                self.view = self._buffer[:HEAD]
+                _read(descriptor, self.view, 0)
             self.start = start_of_data_set(self.view)
-        except (OSError, ValueError) as err:
+        except OSError as err:
             self.close()
-            raise StorageUnavailable("a stored object cannot be read") from err
+            raise StorageUnavailable(_CANNOT_BE_READ) from err
         except StorageUnavailable:
             self.close()
             raise
+
+    def look_at_all(self) -> None:
+        """Have all of the file in `view`; of one that is larger than `BUFFER` it is a map.
+
+        Raises StorageUnavailable.
+        """
+        assert self._buffer is not None and self._descriptor is not None
+        try:
+            if self.size <= BUFFER:
+                self.view = self._buffer[: self.size]
+                _read(self._descriptor, self.view, 0)
+            else:
+                self.view = memoryview(mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ))
+                self._is_map = True
+        except (OSError, ValueError) as err:
+            raise StorageUnavailable(_CANNOT_BE_READ) from err
 
     def batches(self, pieces: Sequence[Buffer], rest: int) -> Iterator[Sequence[Buffer]]:
         """``pieces``, then everything from ``rest`` on; each batch is good until the next one is asked for.
 
         Raises StorageUnavailable.
         """
-        size = len(self.view)
-        if self._descriptor is None:
-            yield [*pieces, self.view[rest:]]
-            return
-        first: Sequence[Buffer] = pieces
-        for at in range(rest, size, BUFFER):
-            assert self._buffer is not None
-            part = self._buffer[: min(BUFFER, size - at)]
+        if self.is_in_memory:
+            return iter(([*pieces, self.view[rest:]],))
+        return self._batches_read(pieces, rest)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """True if there is nothing more to be read."""
+        return len(self.view) == self.size and not self._is_map
+
+    def _batches_read(self, pieces: Sequence[Buffer], rest: int) -> Iterator[Sequence[Buffer]]:
+        assert self._buffer is not None and self._descriptor is not None
+        first, at, used = self._head(pieces, rest)
+        while at < self.size:
+            part = self._buffer[used : min(BUFFER, used + self.size - at)]
             try:
                 _read(self._descriptor, part, at)
             except OSError as err:
-                raise StorageUnavailable("a stored object cannot be read") from err
+                raise StorageUnavailable(_CANNOT_BE_READ) from err
             yield [*first, part]
+            at += len(part)
+            first, used = (), 0
+        if first:
+            yield first
+
+    def batches_mapped(self, pieces: Sequence[Buffer], rest: int) -> Iterator[Sequence[Buffer]]:
+        """As `batches`, for the system alone: to look at a map of a file that has become shorter ends the process."""
+        assert self._descriptor is not None
+        first, at, _ = self._head(pieces, rest)
+        while at < self.size:
+            before = at % mmap.ALLOCATIONGRANULARITY
+            length = min(WINDOW, self.size - at + before)
+            try:
+                self._require_size()
+                window = mmap.mmap(
+                    self._descriptor, length, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ, offset=at - before
+                )
+            except (OSError, ValueError) as err:
+                raise StorageUnavailable(_CANNOT_BE_READ) from err
+            yield [*first, memoryview(window)[before:]]
+            at += length - before
             first = ()
         if first:
             yield first
+
+    def _head(self, pieces: Sequence[Buffer], rest: int) -> tuple[Sequence[Buffer], int, int]:
+        """Buffers to be sent first, where the rest of the file begins, and how much of the buffer they are in."""
+        if self._is_map:
+            return pieces, rest, 0
+        return [*pieces, self.view[rest:]], len(self.view), len(self.view)
+
+    def _require_size(self) -> None:
+        """A file that has lost its end since it was stored must not pass for the object."""
+        assert self._descriptor is not None
+        if os.fstat(self._descriptor).st_size != self.size:
+            raise StorageUnavailable("a stored object is not as long as it was when it was stored")
 
     def close(self) -> None:
         """Nobody looks at its bytes any more. May be called again."""
@@ -111,7 +177,7 @@ def read_stored(file: BinaryIO) -> tuple[memoryview, int]:
         file.seek(0)
         view = memoryview(file.read())
     except OSError as err:
-        raise StorageUnavailable("a stored object cannot be read") from err
+        raise StorageUnavailable(_CANNOT_BE_READ) from err
     return view, start_of_data_set(view)
 
 

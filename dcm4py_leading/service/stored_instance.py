@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from typing import BinaryIO
 
 from pydicom import Dataset
@@ -26,12 +26,13 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
 from dcm4py_leading.service.encode import (
     UNCOMPRESSED,
+    ObjectErrors,
     PreparedObject,
     choose_transfer_syntax,
-    object_errors,
 )
 from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.outgoing import BytewiseCoercion, Kept, NotBytewise, Reworked
+from dcm4py_leading.service.outgoing import BeyondView, BytewiseCoercion, Kept, NotBytewise, Reworked
+from dcm4py_leading.service.recipes import Cut
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes, read_stored
 from dcm4py_leading.service.whole import WholeObject, coercing
@@ -156,6 +157,9 @@ class UnjudgedInstance:
         raise CoercionFailed(str(self._failure)) from self._failure
 
 
+_COERCING = ObjectErrors("cannot be coerced")
+
+
 class StoredInstance:
     """A stored instance on its way out; see `deliver.RetrievedObject`."""
 
@@ -181,34 +185,51 @@ class StoredInstance:
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         location = self.instance.location
         target = choose_transfer_syntax(self.instance.transfer_syntax_uid, accepted)
-        with self._common.runtime.storage(location.storage_id).open(location) as file:
-            if target == self.instance.transfer_syntax_uid:
-                encoding = encoding_of(target)
-                if encoding is not None:
-                    with suppress(NotBytewise):
-                        return self._cut_out(file, encoding)
+        storage = self._common.runtime.storage(location.storage_id)
+        if target == self.instance.transfer_syntax_uid:
+            encoding = encoding_of(target)
+            if encoding is not None:
+                prepared = self._cut_out(storage.open_descriptor(location), encoding)
+                if prepared is not None:
+                    return prepared
+        with storage.open(location) as file:
             return self._whole(file, accepted, target)
 
-    def _cut_out(self, file: BinaryIO, encoding: Encoding) -> PreparedObject:
-        """Only the elements that change are made anew. Raises NotBytewise, CoercionFailed."""
-        stored = StoredBytes(file, self._common.buffers)
+    def _cut_out(self, descriptor: int, encoding: Encoding) -> PreparedObject | None:
+        """Only the elements that change are made anew; None where that does not do. Raises CoercionFailed."""
+        instance, common = self.instance, self._common
+        stored = StoredBytes(descriptor, instance.location.size, common.buffers)
         try:
-            self._require_length(len(stored.view))
-            with object_errors("cannot be coerced"):
-                kept = self._common.that_count(self.instance.encoded_attributes)
-                cut = self._common.bytewise.reworked(stored.view, stored.start, encoding, kept, self.selection)
+            # In the fragments of encapsulated pixel data the next one is found by the one before.
+            if len(stored.view) < stored.size and is_encapsulated(instance.transfer_syntax_uid):
+                stored.look_at_all()
+            with _COERCING:
+                cut = self._cut(stored, encoding)
+        except NotBytewise:
+            stored.close()
+            return None
         except BaseException:  # cleans up and raises on, whatever it was
             stored.close()
             raise
-        self._common.runtime.counts.count(cut.counted)
+        common.runtime.counts.count(cut.counted)
         return PreparedObject(
-            sop_class_uid=cut.sop_class_uid or self.instance.sop_class_uid,
-            sop_instance_uid=cut.sop_instance_uid or self.instance.sop_instance_uid,
-            transfer_syntax_uid=self.instance.transfer_syntax_uid,
+            sop_class_uid=cut.sop_class_uid or instance.sop_class_uid,
+            sop_instance_uid=cut.sop_instance_uid or instance.sop_instance_uid,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
             length=cut.length,
             source=stored.batches(cut.pieces, cut.rest),
+            mapped=None if stored.is_in_memory else partial(stored.batches_mapped, cut.pieces, cut.rest),
             release=stored.close,
         )
+
+    def _cut(self, stored: StoredBytes, encoding: Encoding) -> Cut:
+        kept = self._common.that_count(self.instance.encoded_attributes)
+        rework = self._common.bytewise.reworked
+        try:
+            return rework(stored.view, stored.start, stored.size, encoding, kept, self.selection)
+        except BeyondView:
+            stored.look_at_all()
+            return rework(stored.view, stored.start, stored.size, encoding, kept, self.selection)
 
     def _require_length(self, size: int) -> None:
         """A file that has lost its end since it was stored must not pass for the object."""
@@ -219,6 +240,6 @@ class StoredInstance:
         """The whole object is decoded; see `whole`."""
         self._require_length(os.fstat(file.fileno()).st_size)
         content, start = read_stored(file)
-        with object_errors("cannot be parsed"):
+        with ObjectErrors("cannot be parsed"):
             whole = WholeObject(content, self.instance.transfer_syntax_uid, start=start)
         return self._common.prepared(whole, self.instance, lambda _: self.selection, accepted, target)

@@ -30,7 +30,7 @@ from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.dataset.scan import DEFLATED, EXPLICIT_LITTLE, Buffer, encoding_of, is_encapsulated
 from dcm4py_leading.dataset.soundness import require_sound
 from dcm4py_leading.errors import SubOperationFailed, UnencodableText
-from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.encode import ObjectErrors
 
 _PIXELS = 0x7FE00000
 _PIXEL_DATA = 0x7FE00010
@@ -91,7 +91,7 @@ class WholeObject:
             self._decompress()
         if (name := self.ambiguous()) is not None:
             raise SubOperationFailed(f"{name} is there twice, with different values")
-        with object_errors("cannot be encoded"):
+        with ObjectErrors("cannot be encoded"):
             require_sound(self._before, self.elements, self._changed, is_encapsulated=is_encapsulated(target))
             if target == self.transfer_syntax_uid and not self._changed and not self._is_odd:
                 return [self._data]
@@ -125,7 +125,7 @@ _REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 2
 def coercing(ds: Dataset) -> Iterator[None]:
     """Turn what a rule raises on an odd object into SubOperationFailed, which names the element at fault."""
     try:
-        with object_errors("cannot be coerced"):
+        with ObjectErrors("cannot be coerced"):
             yield
     except SubOperationFailed as err:
         tag = first_unreadable(ds)

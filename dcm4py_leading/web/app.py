@@ -37,8 +37,11 @@ from dcm4py_leading.web.own.metrics import Metered, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
+from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
+from dcm4py_leading.web.pages.studies.edit_routes import Edited
+from dcm4py_leading.web.pages.studies.routes import StudiesService
 from dcm4py_leading.web.pages.trying.page import Trying
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
@@ -48,9 +51,11 @@ from dcm4py_leading.web.rest.configuration.routes import configuration_routes
 from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
 from dcm4py_leading.web.rest.echo import Echoing, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
+from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
-from dcm4py_leading.web.rest.own.sending import Sending, send_operations
+from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
+from dcm4py_leading.web.rest.own.sending import send_operations
 
 
 class Control(
@@ -60,12 +65,16 @@ class Control(
     Editing,
     Deleting,
     Exporting,
-    Sending,
+    Edited,
+    Sendable,
+    Drifting,
     Running,
     Healthy,
     Explainer,
     LeadingAnswers,
+    Leading,
     Metered,
+    StudiesService,
     Trying,
     Protocol,
 ):
@@ -154,10 +163,12 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("ctrl"), [status_operation(control)]),
         (_room("monitor"), monitor_operations(control, now=lambda: datetime.now().astimezone())),
         (_room("dimse"), [echo_operation(control)]),
+        (_room("leading archives"), leading_operations(control)),
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
         (_room("jobs"), [*job_operations(control), *send_operations(control)]),
+        (_room("drift"), drift_operations(control)),
     ]
 
 

@@ -22,6 +22,7 @@ from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.listener import Address, bind_all, close_all
+from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.leading.outcome import LookupCounts
@@ -67,6 +68,7 @@ class Supervisor(Calls):
         WorkerSilent.
         """
         self.jobs = Jobs(now=now)
+        self.drifts = Drifts(site, lambda: self._configuration.in_force, self.jobs, now=now)
         self._configuration = Configuration(
             site, self._put, now=now, looked_up=self._looked_up, forget=self._forget_aes
         )

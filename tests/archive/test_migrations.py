@@ -111,3 +111,20 @@ def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> No
         rows = connection.execute(text("SELECT patient_name, patient_id FROM patient ORDER BY pk")).all()
     engine.dispose()
     assert [tuple(row) for row in rows] == [("straße^anne", "strasse"), ("as it was", "2")]
+
+
+def test_bringing_an_index_up_to_date_is_told_and_making_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    Index.open(url).close()
+    assert "brought up to date" not in caplog.text
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE deleted_file"))
+        connection.execute(text("DROP TABLE deletion"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    engine.dispose()
+    Index.open(url).close()
+    assert "the index is brought up to date" in caplog.text

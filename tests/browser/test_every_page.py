@@ -40,6 +40,8 @@ PAGES = {
     "filter": f"{DEVICE}/entry?at=dcmEntity%3DStudy",
     "delete": f"{DEVICE}/delete?at=cn%3DLeading%20DCMQRSCP",
     "control": "/ui/control",
+    "leading": "/ui/leading?hours=6",
+    "leading-answers": "/ui/leading/answers",
     "try": "/ui/try",
     "no-such-page": "/ui/devices/nothing",
 }
@@ -69,6 +71,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     service = Watched()
     service.opens(7)
     service.opens(8, remote="QRSCP")
+    service.busy_hours()
     with reading(editor_of(site), service) as found:
         yield found
 

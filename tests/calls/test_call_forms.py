@@ -14,7 +14,7 @@ from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER
 from dcm4py_leading.calls.explaining import EXPLAIN
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
-from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES
+from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.calls.three_values import THREE_VALUES
@@ -28,6 +28,7 @@ from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.service.studies.receivers import LedReceivers
 from dcm4py_leading.service.studies.three_values import (
@@ -131,7 +132,9 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
                 is_stored_here=True,
                 patient_name="Old^Name",
                 leading=(
-                    LeadingArchive(ae_title="QRSCP", outcome="miss", failure="", rule="Leading", is_applied=True),
+                    LeadingArchive(
+                        ae_title="QRSCP", outcome="miss", failure="", is_known=True, rule="Leading", is_applied=True
+                    ),
                 ),
                 attributes=tuple(
                     AttributeValues(
@@ -171,6 +174,11 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         FIND_STUDIES,
         [StudySearch(ae_title="DCM4CHEE", keys={"PatientName": "DOE*"}, most=50, after="20240101.7")],
         [StudyPage(studies=()), StudyPage(studies=(FOUND, FOUND), next="20240101.7", is_cut=True)],
+    ),
+    (
+        STUDIES_AES,
+        [None],
+        [[StudiesAE(ae_title="DCM4CHEE", description="Archive", archives=("PACS",), may_delete=True)]],
     ),
     (ONE_STUDY, [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}], [None, FOUND]),
     (

@@ -166,6 +166,8 @@ def test_messages_in_one_pdu_survive_a_look_for_more(scripted: Scripted) -> None
 class _Sent:
     """A link that keeps what is sent."""
 
+    is_tls = False
+
     def __init__(self) -> None:
         self.sent = bytearray()
 

@@ -18,7 +18,7 @@ from tests.fixtures.dcmtk import Peer as Destination
 from tests.fixtures.http import served
 from tests.fixtures.ports import free_port
 from tests.fixtures.proxy import await_rest, stand_in_front_of
-from tests.fixtures.scripted import Viewer
+from tests.fixtures.scripted import Gate, Viewer
 from tests.fixtures.service import AE, Seed
 from tests.fixtures.workers import Serve, kill, until
 
@@ -35,22 +35,6 @@ def http(seed: Seed) -> Iterator[httpx.Client]:
     with served(app=create_app(seed.start())) as client:
         client.timeout = httpx.Timeout(120)
         yield client
-
-
-class Gate:
-    """Script of a viewer: lets so many objects through, and answers the others when it is opened."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.count = 0
-        self.waiting, self.opened = threading.Event(), threading.Event()
-
-    def __call__(self, _: Any) -> int:
-        self.count += 1
-        if self.count > self._most:
-            self.waiting.set()
-            self.opened.wait(60)
-        return 0x0000
 
 
 @pytest.fixture
@@ -167,7 +151,8 @@ def test_a_job_tells_how_far_it_is_and_ends_on_command(
     assert counts(told) == ("cancelled", 3, 4, 0)
     assert told["result"]["notSent"] == 1
     assert len(there.received) == 3
-    assert http.delete(job).status_code == 409
+    assert http.delete(job).status_code == 204
+    assert http.get(job).json() == told
     assert http.delete(f"{JOBS}/nothing").status_code == http.get(f"{JOBS}/nothing").status_code == 404
 
 

@@ -1,22 +1,28 @@
-"""The bytes of stored files: read at once where they are small, else piece by piece."""
+"""The bytes of stored files: read at once where they are small, else mapped or read piece by piece."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.stored_bytes import BUFFER, Buffers, StoredBytes
+from dcm4py_leading.service.stored_bytes import BUFFER, HEAD, WINDOW, Buffers, StoredBytes
 from tests.fixtures.outgoing import write_object
 
 MIB = 1 << 20
 
 
-def opened(path: Path) -> StoredBytes:
-    with path.open("rb") as file:
-        return StoredBytes(file, Buffers())
+Batches = Callable[[StoredBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
+WAYS = pytest.mark.parametrize("batches", [StoredBytes.batches, StoredBytes.batches_mapped])
+
+
+def opened(path: Path, buffers: Buffers | None = None) -> StoredBytes:
+    return StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
 
 
 def sparse(path: Path, size: int) -> Path:
@@ -34,31 +40,42 @@ def resident() -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon", "RssFile")))
 
 
-@pytest.mark.parametrize("size", [0, 1, 100_000, 200_000, BUFFER - 1000, BUFFER, 2 * BUFFER + 1])
-def test_pieces_and_the_rest_leave_in_order_whatever_the_size(tmp_path: Path, size: int) -> None:
+@WAYS
+@pytest.mark.parametrize("all_of_it", [False, True])
+@pytest.mark.parametrize(
+    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, WINDOW + HEAD, WINDOW * 2]
+)
+def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
+    tmp_path: Path, size: int, all_of_it: bool, batches: Batches
+) -> None:
     data = bytes(range(251)) * (size // 251 + 1)
     stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
-    assert bytes(stored.view[stored.start :]) == data[:size]
+    if all_of_it:
+        stored.look_at_all()
+        assert bytes(stored.view[stored.start :]) == data[:size]
+    else:
+        assert bytes(stored.view[stored.start :]) == data[:size][: HEAD - stored.start]
     skipped = min(size, 10)
-    batches = stored.batches([b"new", b"head"], stored.start + skipped)
-    out = b"".join(bytes(buffer) for batch in batches for buffer in batch)
+    out = b"".join(bytes(b) for batch in batches(stored, [b"new", b"head"], stored.start + skipped) for b in batch)
     assert out == b"newhead" + data[skipped:size]
+    stored.close()
 
 
-def test_a_large_file_leaves_piece_by_piece(tmp_path: Path) -> None:
-    stored = opened(sparse(tmp_path / "object", 3 * BUFFER))
-    sizes = [sum(map(len, batch)) for batch in stored.batches((), stored.start)]
-    assert len(sizes) == 4
-    assert max(sizes) <= BUFFER
-    assert sum(sizes) == len(stored.view) - stored.start
+@WAYS
+def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) -> None:
+    stored = opened(sparse(tmp_path / "object", 3 * WINDOW))
+    sizes = [sum(map(len, batch)) for batch in batches(stored, (), stored.start)]
+    assert max(sizes) <= (HEAD + WINDOW if batches is StoredBytes.batches_mapped else BUFFER)
+    assert sum(sizes) == stored.size - stored.start
 
 
+@WAYS
 @pytest.mark.slow
-def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path) -> None:
+def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path, batches: Batches) -> None:
     stored = opened(sparse(tmp_path / "object", 1024 * MIB))
     before = most = resident()
     sent = 0
-    for batch in stored.batches((), stored.start):
+    for batch in batches(stored, (), stored.start):
         for buffer in batch:
             sent += len(buffer)
             bytes(memoryview(buffer)[::4096])  # brings every page in, as sending it would
@@ -70,25 +87,33 @@ def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path) -
 def test_memory_is_used_again_once_an_object_is_closed(tmp_path: Path) -> None:
     path = write_object(tmp_path / "object", bytes(1000), ExplicitVRLittleEndian)
     buffers = Buffers()
-    with path.open("rb") as file:
-        first = StoredBytes(file, buffers)
-        second = StoredBytes(file, buffers)
-        first.close()
-        first.close()
-        third = StoredBytes(file, buffers)
+    first = opened(path, buffers)
+    second = opened(path, buffers)
+    first.close()
+    first.close()
+    third = opened(path, buffers)
     assert third.view.obj is first.view.obj
     assert third.view.obj is not second.view.obj
 
 
-def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: Path) -> None:
-    path = sparse(tmp_path / "object", 3 * BUFFER)
+@WAYS
+def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: Path, batches: Batches) -> None:
+    path = sparse(tmp_path / "object", 3 * WINDOW)
     stored = opened(path)
-    batches = stored.batches((), stored.start)
-    next(batches)
+    coming = batches(stored, (), stored.start)
+    next(coming)
     with path.open("r+b") as file:
         file.truncate(2 * BUFFER)
     with pytest.raises(StorageUnavailable):
-        list(batches)
+        list(coming)
+
+
+@pytest.mark.parametrize("size", [100, HEAD + 100])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_file_that_is_not_as_long_as_it_was_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
+    path = write_object(tmp_path / "object", bytes(size), ExplicitVRLittleEndian)
+    with pytest.raises(StorageUnavailable):
+        StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])

@@ -165,3 +165,13 @@ def test_a_service_that_is_stopped_ends_on_sigterm(served: Served) -> None:
     served.http.post(f"{CTRL}/stop")
     served.process.terminate()
     assert served.process.wait(60) == 0
+
+
+def test_leading_archives_are_told_for_all_workers(seed: Seed, served: Served) -> None:
+    seed.lead()
+    served.http.post(f"{CTRL}/reload").raise_for_status()
+    (archive,) = served.http.get("/dcm4py-leading/leading").json()["leadingArchives"]
+    assert (archive["aeTitle"], archive["state"]) == ("QRSCP", "not-asked")
+    assert [rule["cn"] for asker in archive["askedBy"] for rule in asker["rules"]] == ["Leading DCMQRSCP"]
+    assert served.http.get("/dcm4py-leading/leading/history").json()["hours"] == 24
+    assert served.http.get("/dcm4py-leading/leading/last-known").json()["count"] == 0

@@ -37,6 +37,8 @@ class Wanted:
     has_values: bool = False
     """With values in the CSV file: patient data."""
     state_file: Path | None = None
+    is_new: bool = False
+    """Begin anew where there is a state, too."""
 
     def subject(self, measure: Measure, archives: Iterable[str]) -> Subject:
         """Subject that a state file must be about; ``archives`` are those that are walked."""

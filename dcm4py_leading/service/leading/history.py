@@ -7,15 +7,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.bounds import HISTORY_INTERVAL_SECONDS, HISTORY_INTERVALS
-from dcm4py_leading.service.leading.interval import Interval, Sampled, between
+from dcm4py_leading.service.leading.interval import Interval, Sampled, between, in_steps
 
 LOG = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
+STEPS = {1: timedelta(minutes=1), 6: timedelta(minutes=5), 24: timedelta(minutes=15)}
+"""Steps in which so many hours are told."""
 
 
 class History:
@@ -50,6 +52,11 @@ class History:
     def intervals(self) -> Sequence[Interval]:
         """The intervals that are remembered, the oldest first."""
         return list(self._intervals)  # a deque is copied in one step
+
+    def over(self, hours: int) -> Sequence[Interval]:
+        """The last 1, 6 or 24 hours in `STEPS`, the oldest first."""
+        begin = self._now() - timedelta(hours=hours)
+        return list(in_steps((one for one in self.intervals() if one.ends_at > begin), STEPS[hours]))
 
     def sample(self) -> None:
         """Take one sample, which ends an interval."""

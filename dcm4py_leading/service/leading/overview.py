@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,17 @@ class AskedArchive:
         return max((asker.standing for asker in self.askers), key=_BEST_FIRST.index)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All archives that are asked, by AE title."""
+
+    leading: tuple[AskedArchive, ...]
+    behind: tuple[AskedArchive, ...]
+    """Those that stand behind AEs of ours."""
+    cached_studies: int
+    """Answers in the leading caches of all processes."""
+
+
 class Counted(Protocol):
     """The service at one moment; `web.own.metrics.Measured` is one."""
 
@@ -86,38 +97,41 @@ class Counted(Protocol):
         ...
 
 
-def leading_archives(counted: Counted, rules: Iterable[AskingRule]) -> list[AskedArchive]:
-    """The leading archives, by AE title."""
-    found, lookups = list(rules), counted.lookups
+def overview(counted: Counted, rules: Iterable[AskingRule]) -> Overview:
+    """The overview of a moment."""
+    return Overview(
+        leading=tuple(_leading(counted, list(rules))),
+        behind=tuple(_behind(counted.contacts)),
+        cached_studies=counted.lookups.cache_size,
+    )
+
+
+def _leading(counted: Counted, rules: Sequence[AskingRule]) -> Iterator[AskedArchive]:
+    lookups = counted.lookups
 
     def asker(local: str, title: str, contact: Contact) -> Asker:
         return Asker(
             ae_title=local,
             contact=contact,
-            rules=tuple(rule for rule in found if (rule.local_ae_title, rule.leading_ae_title) == (local, title)),
+            rules=tuple(rule for rule in rules if (rule.local_ae_title, rule.leading_ae_title) == (local, title)),
             breaker=lookups.breakers.get((AETitle(local), AETitle(title))),
         )
 
-    return [
-        AskedArchive(
+    for title, contacts in _by_title(counted.contacts, Part.LEADING):
+        yield AskedArchive(
             ae_title=title,
             askers=tuple(asker(local, title, contact) for local, contact in contacts),
             under_way=lookups.under_way.get(AETitle(title), 0),
             waiting=lookups.waiting.get(AETitle(title), 0),
             is_one_by_one=title in lookups.one_by_one,
         )
-        for title, contacts in _by_title(counted.contacts, Part.LEADING)
-    ]
 
 
-def archives_behind(counted: Counted) -> list[AskedArchive]:
-    """The archives that stand behind AEs of ours, by AE title."""
-    return [
-        AskedArchive(
+def _behind(counts: ContactCounts) -> Iterator[AskedArchive]:
+    for title, contacts in _by_title(counts, Part.BEHIND):
+        yield AskedArchive(
             ae_title=title, askers=tuple(Asker(ae_title=local, contact=contact) for local, contact in contacts)
         )
-        for title, contacts in _by_title(counted.contacts, Part.BEHIND)
-    ]
 
 
 def _by_title(counts: ContactCounts, part: Part) -> Iterator[tuple[str, list[tuple[str, Contact]]]]:

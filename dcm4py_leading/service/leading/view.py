@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.leading.last_known_list import KnownStudies, known_studies
 from dcm4py_leading.service.leading.history import History
 from dcm4py_leading.service.leading.interval import Sampled
-from dcm4py_leading.service.leading.overview import AskedArchive, Counted, archives_behind, leading_archives
+from dcm4py_leading.service.leading.overview import Counted, Overview, overview
 from dcm4py_leading.service.leading.rules import AskingRule
 
 
@@ -38,13 +38,9 @@ class LeadingView:
         self._rules = rules
         self._file = data_dir / FILE_NAME
 
-    def archives(self) -> Sequence[AskedArchive]:
-        """The leading archives."""
-        return leading_archives(self._measure(), self._rules())
-
-    def behind(self) -> Sequence[AskedArchive]:
-        """The archives behind AEs of ours."""
-        return archives_behind(self._measure())
+    def overview(self) -> Overview:
+        """The archives that are asked, at this moment."""
+        return overview(self._measure(), self._rules())
 
     def last_known(self, containing: str, *, start: int, limit: int) -> KnownStudies:
         """A page of the last known answers (see `leading.last_known_list`). Raises StatusError."""

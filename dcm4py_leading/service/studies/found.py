@@ -98,8 +98,8 @@ def text_of(attributes: Json, keyword: str) -> str:
     return element_text(attributes.get(f"{tag_for_keyword(keyword):08X}", {}))
 
 
-def element_text(element: Json) -> str:
-    """One element of the DICOM JSON Model as text, likewise."""
+def element_text(element: Mapping[str, Json]) -> str:
+    """The value of an element of the DICOM JSON Model as text, its values parted by a backslash."""
     return "\\".join(map(_text, element.get("Value", [])))
 
 

@@ -56,6 +56,8 @@ class LeadingArchive:
     """A `leading.outcome.LookupOutcome`."""
     failure: str
     """Why there is no answer; empty where there is one."""
+    is_known: bool
+    """True if it has the study."""
     rule: str
     """Name of the rule that asks it on the way to the receiver; else of the first that names it."""
     is_applied: bool
@@ -231,6 +233,7 @@ def _leading_archives(
                 ae_title=step.leading_cfind_scp,
                 outcome=outcome,
                 failure=str(answer) if isinstance(answer, Exception) else "",
+                is_known=isinstance(answer, Dataset),
                 rule=rule.rule.cn,
                 is_applied=is_applied,
             )

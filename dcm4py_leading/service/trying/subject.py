@@ -21,7 +21,7 @@ from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, InformationModel, Level, TransferRole
-from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.explain import (
     STUDY_ROOT_FIND,
     Basis,
@@ -111,7 +111,7 @@ def _stored(runtime: Runtime, instance: IndexedInstance, wanted: Wanted, *, is_i
         return Subject(ds=merged(instance.encoded_attributes[:_LEVELS_OF_A_STUDY]), wanted=wanted)
     with runtime.storage(instance.location.storage_id).open(instance.location) as file:
         content, start = read_stored(file)
-    with object_errors("the stored object cannot be parsed"):
+    with ObjectErrors("the stored object cannot be parsed"):
         ds = to_pydicom(read_data_set(content, instance.transfer_syntax_uid, start=start).elements)
     is_retrieve = wanted.transfer_role is TransferRole.SCP
     return Subject(ds=ds, wanted=wanted, indexed=Indexed.of(instance, runtime) if is_retrieve else None)

@@ -21,7 +21,7 @@ from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.bounds import UNCHANGED_ELEMENTS
-from dcm4py_leading.service.encode import object_errors
+from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.explain import AssumedAnswer, Basis, Wanted, WrongQuestion, parse_wanted
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.trying.subject import Subject, stored_subject
@@ -95,7 +95,7 @@ def _subject(runtime: Runtime, trial: Trial, wanted: Wanted, basis: Basis) -> Su
         if not trial.study_instance_uid:
             raise WrongQuestion("say which study, or give a file")
         return stored_subject(runtime, basis, wanted, trial.study_instance_uid, trial.sop_instance_uid)
-    with object_errors("the file cannot be parsed"):
+    with ObjectErrors("the file cannot be parsed"):
         return Subject(ds=to_pydicom(parse(trial.data_set, EXPLICIT_LITTLE).elements), wanted=wanted)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line, Part
 from dcm4py_leading.leading.outcome import LookupCounts
@@ -23,15 +22,4 @@ def contacts_json(lookups: LookupCounts, counts: ContactCounts) -> Mapping[str, 
 
 
 def _json(line: Line, contact: Contact) -> dict[str, object]:
-    return {
-        "aeTitle": line.ae_title,
-        "askedBy": line.local_ae_title,
-        "isAnswering": not contact.is_failing,
-        "lastAnswer": _text(contact.last_answer),
-        "lastFailure": _text(contact.last_failure),
-        "failure": contact.failure,
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds")
+    return {"aeTitle": line.ae_title, "askedBy": line.local_ae_title, **contact.to_json()}

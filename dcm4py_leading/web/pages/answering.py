@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dcm4py_leading.errors import ConfigError, ConfigUnavailable
+from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
+from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Endpoint, Handler, Room
@@ -34,9 +35,12 @@ class Rooms:
         """A page that is looked at."""
         return Route(path, needs(role, self.looking.serves(answered(handler))), methods=["GET"])
 
-    def asked(self, path: str, handler: FormHandler, role: Role = Role.VIEWER) -> Route:
-        """A form that changes nothing, such as a search: what was typed stays out of the address."""
-        return Route(path, needs(role, form_in(self.looking, handler)), methods=["POST"])
+    def asked(self, path: str, handler: FormHandler, role: Role = Role.VIEWER, room: Room | None = None) -> Route:
+        """A form that changes nothing, such as a search: what was typed stays out of the address.
+
+        In a ``room`` of its own where it waits for another system.
+        """
+        return Route(path, needs(role, form_in(room or self.looking, handler)), methods=["POST"])
 
     def sent(self, path: str, handler: FormHandler, room: Room | None = None) -> Route:
         """A form of an administrator that changes something; in a ``room`` of its own where it takes long."""
@@ -51,6 +55,10 @@ def answered(handler: Handler) -> Handler:
             return handler(request)
         except NoSuchPage as err:
             return _fault(request, 404, "fault.no_such", str(err))
+        except UnknownAE as err:
+            return _fault(request, 404, "fault.no_such", str(err))
+        except StatusError as err:
+            return _fault(request, 503, "fault.archive", str(err))
         except ConfigUnavailable as err:
             hint = "" if request.method == "GET" else translate(language_of(request), "fault.send_again")
             return _fault(request, 503, "fault.directory", f"{err} {hint}".strip())

@@ -11,6 +11,10 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+LEADING = "/ui/leading"
+LEADING_ANSWERS = f"{LEADING}/answers"
+STUDIES = "/ui/studies"
+JOBS = "/ui/jobs"
 TRY = "/ui/try"
 
 
@@ -104,9 +108,30 @@ def device_address(device_name: str) -> str:
     return f"{DEVICES}/{_quoted(device_name)}"
 
 
+def job_address(job_id: str) -> str:
+    """The page of a job."""
+    return f"{JOBS}/{_quoted(job_id)}"
+
+
+def study_address(ae_title: str, study_instance_uid: str) -> str:
+    """The page of a study, as an AE of ours gives it."""
+    return f"/ui/studies/{_quoted(ae_title)}/{_quoted(study_instance_uid)}"
+
+
 def entry_address(device_name: str, at: str) -> str:
     """The page of an entry of a device."""
     return f"{device_address(device_name)}/entry?at={_quoted(at)}" if at else device_address(device_name)
+
+
+def address_of(dn: str) -> str:
+    """The page of an entry of a device by its whole DN; empty where it stands below no device."""
+    above = dn
+    while above:
+        for name, value in rdn_assertions(above):
+            if name.lower() == "dicomdevicename":
+                return entry_address(value, dn[: len(dn) - len(above)].rstrip(" ").removesuffix(","))
+        above = parent_dn(above)
+    return ""
 
 
 def new_address(device_name: str, kind: str, *, at: str = "", copied: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 from starlette.responses import RedirectResponse
@@ -18,7 +19,13 @@ from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
+from dcm4py_leading.web.pages.jobs.routes import job_routes
+from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.leading.routes import leading_routes
+from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
+from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
+from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
 from dcm4py_leading.web.pages.trying.page import Previewing, Trying, TryPage
 from dcm4py_leading.web.pages.trying.routes import trying_routes
@@ -26,12 +33,12 @@ from dcm4py_leading.web.pages.trying.routes import trying_routes
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Served(Watched, Trying, Protocol):
-    """The service as the pages use it. Called from a worker thread."""
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Trying, Protocol):
+    """The service as the pages show and use it. Called from a worker thread."""
 
 
 def page_routes(
-    editor: Previewing, service: Served, *, own_device: str, rooms: Rooms, switching: Room
+    editor: Previewing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room
 ) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
@@ -54,6 +61,9 @@ def page_routes(
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
+        *edit_routes(service, rooms, titles),
+        *leading_routes(service, rooms),
+        *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
         *trying_routes(trying, rooms),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
@@ -65,4 +75,5 @@ def page_routes(
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
+        *studies_routes(service, rooms),
     ]

@@ -63,6 +63,17 @@ def test_the_oldest_intervals_are_forgotten() -> None:
     assert found.intervals()[0].ends_at == NOON + timedelta(minutes=12)
 
 
+@pytest.mark.parametrize(("hours", "steps", "studies"), [(1, 60, 1), (6, 72, 5), (24, 97, 15)])
+def test_the_last_hours_are_told_in_steps(hours: int, steps: int, studies: int) -> None:
+    found = Service().history()
+    for _ in range(HISTORY_INTERVALS + 11):
+        found.sample()
+    told = found.over(hours)
+    assert len(told) in (steps, steps + 1)
+    assert told[1].archives[QRSCP].studies == studies
+    assert sum(one.seconds for one in told) == hours * 3600
+
+
 def test_samples_are_taken_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "HISTORY_INTERVAL_SECONDS", 0.001)
     service = Service()

@@ -11,7 +11,7 @@ from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.leading.overview import Asker, Standing, archives_behind, leading_archives
+from dcm4py_leading.service.leading.overview import Asker, Standing, overview
 from dcm4py_leading.service.leading.rules import asking_rules
 from tests.fixtures.measured import NOON, OURS, QRSCP, Sample, contacts, lookups
 from tests.fixtures.rules import legacy_rule, version_2_rule
@@ -63,7 +63,7 @@ def test_an_archive_is_told_with_those_who_ask_it_and_their_rules() -> None:
         for title, cn in (("DCM4CHEE", "ours"), ("ELSE", "theirs"))
     }
     counted = Sample(lookups(waiting=4, breaker=BreakerState.OPEN), contacts(QRSCP=FAILED, UNASKED=Contact()))
-    first, second = leading_archives(counted, asking_rules(rules))
+    first, second = overview(counted, asking_rules(rules)).leading
     assert (first.ae_title, second.ae_title) == ("QRSCP", "UNASKED")
     (asker,) = first.askers
     assert (asker.ae_title, [rule.cn for rule in asker.rules], asker.breaker) == (
@@ -80,17 +80,17 @@ def test_an_archive_stands_as_it_does_for_the_ae_for_which_it_is_worst() -> None
     both = counts.plus(
         type(counts)(contacts={type(line)(line.part, "ELSE", line.ae_title): FAILED for line in counts.contacts})
     )
-    (archive,) = leading_archives(Sample(contacts=both), [])
+    (archive,) = overview(Sample(contacts=both), []).leading
     assert [asker.standing for asker in archive.askers] == [Standing.ANSWERS, Standing.FAILS]
     assert archive.standing is Standing.FAILS
 
 
 def test_archives_behind_are_told_apart() -> None:
     counted = Sample(contacts=contacts(QRSCP=ANSWERED, behind={"PACS": FAILED}))
-    (pacs,) = archives_behind(counted)
+    (pacs,) = overview(counted, []).behind
     assert (pacs.ae_title, pacs.standing, pacs.askers[0].contact.failure) == (
         "PACS",
         Standing.FAILS,
         "connection refused",
     )
-    assert [archive.ae_title for archive in leading_archives(counted, [])] == ["QRSCP"]
+    assert [archive.ae_title for archive in overview(counted, []).leading] == ["QRSCP"]

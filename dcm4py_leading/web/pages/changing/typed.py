@@ -1,13 +1,14 @@
 """Values that somebody typed into the fields of an entry, held against those that stood there and that stand there now.
 
-Three states decide: ``base`` is what the page showed, ``mine`` what was typed, ``theirs`` what the directory holds now.
+Three states decide: ``base`` is what the page showed, ``mine`` what was typed, ``theirs`` what the directory holds now;
+or, where a study is edited, the archive.
 Only what was typed anew is changed; where somebody else has changed the same meanwhile, both are asked for a decision.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.config.entry import Entry
@@ -63,28 +64,35 @@ def base_of(form: Form) -> Mapping[str, Values]:
     return shown
 
 
-def merged(base: Mapping[str, Values], mine: Mapping[str, Values], theirs: Entry, form: Form) -> Merged:
-    """Part of ``mine`` that is to be done to the entry as it is now."""
+def alike(one: Values, other: Values) -> bool:
+    """True if they are the same values, but for their order and blanks around them."""
+    return sorted(value.strip() for value in one) == sorted(value.strip() for value in other)
+
+
+def merged(
+    base: Mapping[str, Values],
+    mine: Mapping[str, Values],
+    theirs: Callable[[str], Values],
+    form: Form,
+    *,
+    same: Callable[[Values, Values], bool] = alike,
+) -> Merged:
+    """Part of ``mine`` that is to be done to what there is now, of which ``theirs`` tells the values by attribute."""
     changed: dict[str, Values] = {}
     clashes: list[Clash] = []
     of_others: list[str] = []
     for attribute, shown in base.items():
-        now, wanted = theirs.values(attribute), mine.get(attribute, ())
+        now, wanted = theirs(attribute), mine.get(attribute, ())
         if one_of(form, KEEP + attribute) == "theirs":
             wanted = shown
-        is_typed, is_changed = not alike(wanted, shown), not alike(now, shown)
-        if is_typed and is_changed and not alike(wanted, now):
+        is_typed, is_changed = not same(wanted, shown), not same(now, shown)
+        if is_typed and is_changed and not same(wanted, now):
             clashes.append(Clash(attribute=attribute, base=shown, theirs=now, mine=wanted))
         elif is_typed:
             changed[attribute] = wanted
         elif is_changed:
             of_others.append(attribute)
     return Merged(changed=changed, clashes=tuple(clashes), of_others=tuple(of_others))
-
-
-def alike(one: Values, other: Values) -> bool:
-    """True if they are the same values, but for their order and blanks around them."""
-    return sorted(value.strip() for value in one) == sorted(value.strip() for value in other)
 
 
 def with_values(entry: Entry, changed: Mapping[str, Values]) -> Entry:

@@ -148,7 +148,7 @@ class EntryPages:
         if sheet.is_new:
             return self._page(request, sheet, outcome=outcome, status_code=_CONFLICT)
         place = self._place(request)
-        result = merged(base_of(form), sheet.typed, place.entry, form)
+        result = merged(base_of(form), sheet.typed, place.entry.values, form)
         again = sheet_of(place, sheet.typed)
         if result.clashes:
             return _conflict(request, again, result.clashes, form)

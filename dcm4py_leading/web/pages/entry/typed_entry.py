@@ -34,7 +34,7 @@ def changed_entry(place: Place, form: Form) -> TypedEntry:
     """The entry of a place with what was typed into its form. Raises ValueError for what is no such form."""
     base = base_of(form)
     typed = typed_into(place.entry, base, form, is_new=False)
-    result = merged(base, typed, place.entry, form)
+    result = merged(base, typed, place.entry.values, form)
     entry = with_values(place.entry, result.changed)
     return TypedEntry(
         sheet=sheet_of(place, {name: values for name, values in typed.items() if not alike(values, base[name])}),

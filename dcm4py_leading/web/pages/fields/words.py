@@ -29,6 +29,14 @@ def duration_in_words(duration: timedelta, language: Language) -> str:
     return " ".join(parts) or translate(language, "words.seconds", count=0)
 
 
+def age_in_words(age: timedelta, language: Language) -> str:
+    """The same without what does not matter: of hours no seconds, of days no minutes."""
+    for unit, rest in ((timedelta(days=1), timedelta(hours=1)), (timedelta(hours=1), timedelta(minutes=1))):
+        if age >= unit:
+            return duration_in_words(age - age % rest, language)
+    return duration_in_words(age - age % timedelta(seconds=1), language)
+
+
 def uid_in_words(uid: str) -> str:
     """The name of a registered UID (PS3.6 Annex A); empty for another one."""
     name = UID(uid).name

@@ -37,26 +37,26 @@ def test_only_what_was_typed_anew_is_changed(
     clashes: int,
     of_others: int,
 ) -> None:
-    result = merged({"dcmURI": base}, {"dcmURI": mine}, entry(*theirs), {})
+    result = merged({"dcmURI": base}, {"dcmURI": mine}, entry(*theirs).values, {})
     assert result.changed.get("dcmURI") == changed
     assert (len(result.clashes), len(result.of_others)) == (clashes, of_others)
 
 
 def test_a_clash_holds_all_three() -> None:
-    result = merged({"dcmURI": ("a",)}, {"dcmURI": ("b",)}, entry("c"), {})
+    result = merged({"dcmURI": ("a",)}, {"dcmURI": ("b",)}, entry("c").values, {})
     assert result.clashes == (Clash(attribute="dcmURI", base=("a",), theirs=("c",), mine=("b",)),)
 
 
 def test_a_decision_for_theirs_changes_nothing() -> None:
-    result = merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("c"), {"keep.dcmURI": ("theirs",)})
+    result = merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("c").values, {"keep.dcmURI": ("theirs",)})
     assert not result.changed
     assert not result.clashes
 
 
 def test_a_decision_for_mine_is_held_against_what_was_shown_with_it() -> None:
     decided = {"keep.dcmURI": ("mine",)}
-    assert merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("c"), decided).changed == {"dcmURI": ("b",)}
-    assert merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("d"), decided).clashes
+    assert merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("c").values, decided).changed == {"dcmURI": ("b",)}
+    assert merged({"dcmURI": ("c",)}, {"dcmURI": ("b",)}, entry("d").values, decided).clashes
 
 
 def test_all_other_values_stay() -> None:

@@ -1,0 +1,1 @@
+"""Commands, a room for each group."""

@@ -1,0 +1,1 @@
+"""``dcm4py-leading send`` and ``echo``: the running service calls another AE."""

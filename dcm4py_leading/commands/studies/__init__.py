@@ -1,0 +1,1 @@
+"""``dcm4py-leading studies``: list, show, delete, import."""

@@ -1,0 +1,33 @@
+"""Routes of the pages of jobs, and of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from starlette.routing import BaseRoute
+
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.pages.answering import Rooms
+from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.jobs.page import JobPages
+from dcm4py_leading.web.pages.jobs.sending import Sendable, SendPage
+from dcm4py_leading.web.pages.places import JOBS
+
+
+def job_routes(
+    editor: Editing, service: Sendable, rooms: Rooms, *, own_device: str, now: Callable[[], datetime]
+) -> list[BaseRoute]:
+    """The routes."""
+    jobs, sending = JobPages(service, now), SendPage(editor, service, own_device)
+    send = "/ui/studies/{aet}/{study}/send"
+    return [
+        rooms.seen(JOBS, jobs.list),
+        rooms.seen(f"{JOBS}/live", jobs.list_live),
+        rooms.seen(f"{JOBS}/{{job}}", jobs.show),
+        rooms.seen(f"{JOBS}/{{job}}/live", jobs.live),
+        rooms.sent(f"{JOBS}/{{job}}/cancel", jobs.cancel),
+        rooms.sent(f"{JOBS}/{{job}}/again", jobs.again),
+        rooms.seen(send, sending.show, Role.ADMINISTRATOR),
+        rooms.sent(send, sending.send),
+    ]

@@ -1,0 +1,13 @@
+"""The service as the pages of the leading archives use it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dcm4py_leading.web.own.leading_cache import LeadingAnswers
+from dcm4py_leading.web.rest.echo import Echoing
+from dcm4py_leading.web.rest.own.leading import Leading
+
+
+class LeadingArchives(Leading, Echoing, LeadingAnswers, Protocol):
+    """The archives that are asked. Called from a worker thread."""

@@ -1,0 +1,1 @@
+"""Pages of studies: the search, and one study with its series and instances."""

@@ -1,0 +1,31 @@
+"""The routes of the pages of values and edits of a study."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from starlette.routing import BaseRoute
+
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.pages.answering import Rooms
+from dcm4py_leading.web.pages.studies.addresses import STUDY
+from dcm4py_leading.web.pages.studies.edit import Amending, EditPage
+from dcm4py_leading.web.pages.studies.three_values import Comparing, ThreeValuesPage
+from dcm4py_leading.web.pages.titles import Titles
+
+_EDITS = {"edit": Level.STUDY, "patient": Level.PATIENT}
+
+
+class Edited(Comparing, Amending, Protocol):
+    """The service as these pages use it."""
+
+
+def edit_routes(service: Edited, rooms: Rooms, titles: Titles) -> list[BaseRoute]:
+    """All of them."""
+    routes: list[BaseRoute] = [rooms.seen(f"{STUDY}/values", ThreeValuesPage(service, titles).show)]
+    for name, level in _EDITS.items():
+        page = EditPage(service, titles, level)
+        routes.append(rooms.seen(f"{STUDY}/{name}", page.show, Role.ADMINISTRATOR))
+        routes.append(rooms.sent(f"{STUDY}/{name}", page.change))
+    return routes

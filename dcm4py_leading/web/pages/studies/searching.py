@@ -1,0 +1,91 @@
+"""The page on which studies are searched for. What is typed goes by POST, and stands in no address and no log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.studies.aes import StudiesAE
+from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
+from dcm4py_leading.web.pages.changing.form import Form
+from dcm4py_leading.web.pages.places import study_address
+from dcm4py_leading.web.pages.render import render
+from dcm4py_leading.web.pages.studies.search_form import Typed, typed
+from dcm4py_leading.web.pages.studies.values import date_shown, time_shown
+
+
+class Searched(Protocol):
+    """The service as it is searched. Called from a worker thread."""
+
+    def studies_aes(self) -> Sequence[StudiesAE]:
+        """AEs of ours whose studies can be looked at."""
+        ...
+
+    def find_studies(self, wanted: StudySearch) -> StudyPage:
+        """A page of studies. Raises UnknownAE, StatusError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRow:
+    """One study of the list."""
+
+    address: str
+    name: str
+    about_patient: str
+    date: str
+    time: str
+    accession_number: str
+    description: str
+    modalities: str
+    series: str
+    instances: str
+    at: str
+    is_edited: bool
+
+
+class SearchPage:
+    """The handlers. Each runs in a worker thread."""
+
+    def __init__(self, service: Searched) -> None:
+        self._service = service
+
+    def show(self, request: Request) -> Response:
+        """The form alone: nothing is searched yet."""
+        context = {"typed": Typed(texts={}), "found": None, "rows": (), "failure": None}
+        return render(request, "studies.html", {**context, "aes": self._service.studies_aes()})
+
+    def search(self, request: Request, form: Form) -> Response:
+        """One page of what was found."""
+        wanted = typed(form)
+        context = {"typed": wanted, "aes": self._service.studies_aes(), "failure": None}
+        try:
+            found = self._service.find_studies(wanted.search)
+        except StatusError as err:
+            told = {**context, "found": None, "rows": (), "failure": str(err)}
+            return render(request, "studies.html", told, status_code=422)
+        rows = [_row(wanted.ae_title, study) for study in found.studies]
+        return render(request, "studies.html", {**context, "found": found, "rows": rows})
+
+
+def _row(ae_title: str, study: FoundStudy) -> StudyRow:
+    patient = (study.text("PatientID"), date_shown(study.text("PatientBirthDate")), study.text("PatientSex"))
+    return StudyRow(
+        address=study_address(ae_title, study.study_instance_uid),
+        name=study.text("PatientName"),
+        about_patient=" · ".join(filter(None, patient)),
+        date=date_shown(study.text("StudyDate")),
+        time=time_shown(study.text("StudyTime")),
+        accession_number=study.text("AccessionNumber"),
+        description=study.text("StudyDescription"),
+        modalities=study.text("ModalitiesInStudy").replace("\\", ", "),
+        series=study.text("NumberOfStudyRelatedSeries"),
+        instances=study.text("NumberOfStudyRelatedInstances"),
+        at=study.at,
+        is_edited=bool(study.edited),
+    )

@@ -1,0 +1,189 @@
+"""A patient and a study are edited on their pages: previewed, saved, refused by field, and decided where two clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dcm4py_leading.compose import Site
+from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.editing import editor_of
+from dcm4py_leading.service.studies.three_values import Decider
+from tests.fixtures.one_study import BIRTH_DATE, COMMENTS, DESCRIPTION, NAME, OTHER_NAMES, STUDY, VALUES
+from tests.fixtures.pages import Reader, Watched, reading
+from tests.fixtures.slapd import OUR_LDIF
+
+PLACE = f"/ui/studies/DCM4CHEE/{STUDY}"
+PATIENT, EDIT, VALUES_PAGE = f"{PLACE}/patient", f"{PLACE}/edit", f"{PLACE}/values"
+ALPHABETIC, IDEOGRAPHIC = "00100010.Alphabetic", "00100010.Ideographic"
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    source = LdifSource([OUR_LDIF / "quickstart.ldif"])
+    site = Site(source=source, device_name="dcm4chee-arc", properties={}, data_dir=tmp_path)
+    with reading(editor_of(site), Watched()) as found:
+        yield found
+
+
+def test_what_is_typed_is_previewed_and_then_saved(reader: Reader) -> None:
+    page = reader.get(PATIENT)
+    assert page.form().fields[ALPHABETIC] == "Old^Name"
+    preview = page.send("preview", **{ALPHABETIC: "New^Name", IDEOGRAPHIC: "新"})
+    assert "Old^Name" in preview.text
+    assert "New^Name=新" in preview.text
+    assert "Leading archive" not in preview.text or "QRSCP" in preview.text
+    assert reader.service.amended == []
+    saved = preview.send("save")
+    assert saved.answer.url.path == VALUES_PAGE
+    assert "The edit is saved" in saved.text
+    (amendment,) = reader.service.amended
+    assert (amendment.shown, amendment.wanted) == ({NAME: ("Old^Name",)}, {NAME: ("New^Name=新",)})
+    assert amendment.author == "loopback"
+
+
+def test_the_preview_names_the_aes_that_will_not_get_it(reader: Reader) -> None:
+    preview = reader.get(PATIENT).send("preview", **{ALPHABETIC: "New^Name"})
+    assert "QRSCP, rule Leading DCMQRSCP: STORESCP" in preview.text
+    reader.service.led = ()
+    assert "No rule of a leading archive concerns it" in reader.get(EDIT).send("preview", **{"00081030": "x"}).text
+
+
+def test_values_are_typed_line_by_line_and_an_empty_field_takes_the_value_out(reader: Reader) -> None:
+    reader.get(PATIENT).send("save", **{"00101001": "One^Name\r\nTwo^Name\r\n", "00100030": "", "00104000": "a\r\nb"})
+    (amendment,) = reader.service.amended
+    assert amendment.wanted == {OTHER_NAMES: ("One^Name", "Two^Name"), BIRTH_DATE: (), COMMENTS: ("a\nb",)}
+
+
+def test_the_order_of_values_counts(reader: Reader) -> None:
+    reader.get(PATIENT).send("save", **{"00101001": "Stage^Name\nBirth^Name"})
+    assert reader.service.kept[OTHER_NAMES] == ("Stage^Name", "Birth^Name")
+
+
+def test_nothing_typed_is_nothing_to_save(reader: Reader) -> None:
+    page = reader.get(PATIENT).send("save")
+    assert "There is nothing to change." in page.text
+    assert reader.service.amended == []
+
+
+def test_what_is_no_value_is_told_at_its_field_and_what_was_typed_stays(reader: Reader) -> None:
+    page = reader.get(PATIENT).send("save", **{"00100030": "31.1.1970", ALPHABETIC: "New^Name"})
+    assert page.status == 422
+    (error,) = page.tree.cssselect("#e-00100030")
+    assert "VR DA" in error.text_content()
+    assert page.tree.cssselect("#i-00100030")[0].get("aria-invalid") == "true"
+    fields = page.form().fields
+    assert (fields["00100030"], fields[ALPHABETIC]) == ("31.1.1970", "New^Name")
+    assert reader.service.amended == []
+
+
+def test_what_cannot_be_typed_is_shown_and_no_field(reader: Reader) -> None:
+    page = reader.get(EDIT)
+    assert "(1 item)" in page.text
+    assert "00081032" not in page.form().fields
+
+
+def test_somebody_elses_change_of_the_same_is_shown_and_decided(reader: Reader) -> None:
+    page = reader.get(PATIENT)
+    reader.service.kept[NAME] = ("Their^Name",)
+    reader.service.kept[COMMENTS] = ("theirs",)
+    conflict = page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"})
+    assert conflict.status == 409
+    assert all(value in conflict.text for value in ("Old^Name", "Their^Name", "My^Name"))
+    assert reader.service.amended == []
+    conflict.send("save", **{"keep.00100010": "mine"})
+    (amendment,) = reader.service.amended
+    assert amendment.wanted == {NAME: ("My^Name",), BIRTH_DATE: ("19700201",)}
+    assert reader.service.kept[COMMENTS] == ("theirs",)
+
+
+def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> None:
+    page = reader.get(PATIENT)
+    reader.service.kept[NAME] = ("Their^Name",)
+    page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"}).send("save")
+    assert (reader.service.kept[NAME], reader.service.kept[BIRTH_DATE]) == (("Their^Name",), ("19700201",))
+
+
+def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
+    page = reader.get(PATIENT)
+    reader.service.kept[COMMENTS] = ("theirs",)
+    page.send("save", **{ALPHABETIC: "My^Name"})
+    assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
+
+
+def test_where_nothing_can_be_edited_the_page_says_why(reader: Reader) -> None:
+    reader.service.why_no_edit = "AE DCM4CHEE is in front of QRSCP and holds nothing itself: edit it there"
+    page = reader.get(PATIENT)
+    assert page.status == 409
+    assert "in front of QRSCP" in page.text
+    assert not page.tree.cssselect("form textarea")
+
+
+def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
+    for path in (PATIENT, EDIT, VALUES_PAGE):
+        page = reader.get(path)
+        assert "Name" not in page.tree.findtext(".//title")
+    saved = reader.get(PATIENT).send("save", **{ALPHABETIC: "New^Name"})
+    assert "New" not in str(saved.answer.url)
+
+
+def test_three_values_are_side_by_side_with_who_decided(reader: Reader) -> None:
+    page = reader.get(VALUES_PAGE)
+    (name, description) = (row.text_content().split() for row in page.tree.cssselect("tbody tr")[:2])
+    assert {"Old^Name", "Right^Name"} <= set(name)
+    assert "Knee" in description
+    text = page.text
+    assert "edited 2026-01-02" in text
+    assert "stale here" in text
+    assert "Leading archive QRSCP has the last word on what STORESCP gets: rule Leading DCMQRSCP" in text
+    assert "dcmProperty=ReceivingApplicationEntityTitle=VIEWER but it is STORESCP" in text
+
+
+def test_states_of_the_leading_archive_are_said(reader: Reader) -> None:
+    def told(**values: object) -> str:
+        archive = replace(VALUES.leading[0], **values)  # type: ignore[arg-type]
+        reader.service.values = replace(VALUES, leading=(archive,))
+        return reader.get(f"{VALUES_PAGE}?to=VIEWER").text
+
+    assert "gives no answer: Connection refused" in told(failure="Connection refused", is_known=False)
+    assert "does not know this study" in told(outcome="not-found", is_known=False)
+    assert "what it answered last" in told(outcome="stale-served")
+    assert "is not asked for VIEWER" in told(is_applied=False)
+
+
+def test_what_an_ae_without_a_rule_gets_is_said(reader: Reader) -> None:
+    rule = replace(VALUES.rules[1])
+    row = replace(VALUES.attributes[1], decider=Decider.OBJECT, delivered="Hip")
+    reader.service.values = replace(VALUES, leading=(), rules=(rule,), attributes=(row,), led=())
+    text = reader.get(f"{VALUES_PAGE}?to=VIEWER").text
+    assert "Nothing is changed for VIEWER: no rule applies." in text
+    assert "No AE of the directory" in text
+    row = replace(VALUES.attributes[1], leading=(), is_stale=(), decider=Decider.OBJECT, delivered="Hip")
+    reader.service.values = replace(VALUES, leading=(), attributes=(row,), failure="it would fail")
+    assert "VIEWER gets nothing: it would fail" in reader.get(f"{VALUES_PAGE}?to=VIEWER").text
+
+
+def test_in_front_of_a_pacs_no_edit_is_offered(reader: Reader) -> None:
+    reader.service.values = replace(VALUES, is_stored_here=False)
+    page = reader.get(VALUES_PAGE)
+    assert "The study is not stored here" in page.text
+    assert not page.tree.cssselect(f"a[href='{PATIENT}']")
+
+
+def test_a_study_that_is_not_there_has_no_page(reader: Reader) -> None:
+    assert reader.get("/ui/studies/DCM4CHEE/1.2.3/values").status == 404
+
+
+@pytest.mark.parametrize("path", [PATIENT, EDIT, VALUES_PAGE])
+def test_pages_are_in_german_too(reader: Reader, path: str) -> None:
+    assert reader.get(f"{path}?lang=de").tree.get("lang") == "de"
+
+
+def test_markup_in_values_is_text(reader: Reader) -> None:
+    reader.service.kept[DESCRIPTION] = ("<script>alert(1)</script>",)
+    page = reader.get(EDIT).send("preview", **{"00081030": '"><b>x</b>'})
+    assert "<script>alert" not in page.html
+    assert not page.tree.cssselect("b")
