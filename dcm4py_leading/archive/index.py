@@ -231,7 +231,7 @@ class Index:
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            rows = connection.execute(statements.instances(keys)).all()
+            rows = forms.instances(connection, keys)
             pks = list(dict.fromkeys(row[0] for row in rows))
             above = {
                 row[0]: _Above(_stored_uid(row[1]), _stored_uid(row[2]), tuple(row[3:]))

@@ -78,7 +78,7 @@ def test_a_second_service_is_told_by_whom_the_directory_is_used(
 def test_an_index_in_use_is_not_brought_up_to_date(tmp_path: Path) -> None:
     with another_service(tmp_path):
         make_outdated(tmp_path)
-        refused = pytest.raises(IndexUnavailable, match="another service")
+        refused = pytest.raises(IndexUnavailable, match="stop the others first")
         with DataDirectory(tmp_path, "device a") as directory, refused:
             directory.open_index((), may_be_new=False)
         assert revision(tmp_path) == "0002"

@@ -15,6 +15,7 @@ from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
+from dcm4py_leading.web.pages.drift.routes import drift_routes
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
@@ -29,11 +30,12 @@ from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_rout
 from dcm4py_leading.web.pages.titles import Titles
 from dcm4py_leading.web.pages.trying.page import Previewing, Trying, TryPage
 from dcm4py_leading.web.pages.trying.routes import trying_routes
+from dcm4py_leading.web.rest.own.drift import Drifting
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Trying, Protocol):
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Trying, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -76,4 +78,5 @@ def page_routes(
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
         *studies_routes(service, rooms),
+        *drift_routes(service, rooms),
     ]
