@@ -57,6 +57,8 @@ class Preview:
     changes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
     """Name of each attribute, values now, and then."""
     led: tuple[LedReceivers, ...]
+    key: str
+    """The changes, to tell at the save whether these were previewed."""
 
 
 class EditPage:
@@ -76,7 +78,7 @@ class EditPage:
         return self._page(request, fields, shown_values(fields))
 
     def change(self, request: Request, form: Form) -> Response:
-        """Preview what was typed, or save it; where somebody else has changed the same, ask whose value stands."""
+        """Preview what was typed, save what was previewed; where two have changed the same, ask whose value stands."""
         try:
             fields = self._fields(request)
             typed, there = typed_values(fields, form), shown_values(fields)
@@ -88,7 +90,8 @@ class EditPage:
             if faults := faults_of(result.changed):
                 return self._page(request, fields, now, faults=faults, status_code=_REFUSED)
             amendment = self._amendment(request, fields, result.changed)
-            if one_of(form, "action") == "save" and result.changed:
+            is_previewed = one_of(form, "previewed") == _key(amendment)
+            if one_of(form, "action") == "save" and result.changed and is_previewed:
                 self._service.amend(amendment)
                 return self._saved(request)
             return self._page(request, fields, now, preview=self._preview(fields, amendment))
@@ -114,7 +117,8 @@ class EditPage:
             (name_of(f"{tag:08X}"), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
         )
         titles = [title.value for title in known_titles(self._titles)]
-        return Preview(changes=changes, led=self._service.led_after(amendment, titles) if changes else ())
+        led = self._service.led_after(amendment, titles) if changes else ()
+        return Preview(changes=changes, led=led, key=_key(amendment))
 
     def _saved(self, request: Request) -> Response:
         address = values_address(request.path_params["aet"], request.path_params["study_uid"], is_saved=True)
@@ -173,6 +177,10 @@ class EditPage:
             "aet": ae_title,
             "uid": uid,
         }
+
+
+def _key(amendment: Amendment) -> str:
+    return json.dumps(sorted(amendment.wanted.items()))
 
 
 def _base(fields: Sequence[EditField]) -> str:
