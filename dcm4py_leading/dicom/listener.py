@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 
+from dcm4py_leading.dicom.acceptance import Acceptances
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.foreign import ForeignPeers
-from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection
+from dcm4py_leading.dicom.negotiation import Rejection
 from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.pdu import AssociateReject
 from dcm4py_leading.dicom.scp_echo import echo
@@ -149,7 +150,7 @@ class Listeners:
         self._bind = bind
         self._others = others
         self._report = report
-        self._capabilities = KnownCapabilities()
+        self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
@@ -173,7 +174,7 @@ class Listeners:
                 *(sock, remote_address, address, self.holder, HANDLERS),
                 takes_a_place=self._takes_a_place,
                 is_admitted=self._is_admitted,
-                capabilities=self._capabilities,
+                acceptances=self._acceptances,
                 foreign=self._foreign,
             )
             self._unadmitted.add(association)
