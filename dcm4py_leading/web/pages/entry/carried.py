@@ -31,7 +31,7 @@ class Carried:
     kind: str = ""
     copied: str = ""
     fields: str
-    """What was typed, as the form sends it."""
+    """Values that were typed, as the form sends them."""
 
     @classmethod
     def out_of_entry_form(cls, request: Request, form: Form) -> Self:

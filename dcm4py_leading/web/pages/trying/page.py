@@ -78,7 +78,7 @@ class Asked:
 
     @classmethod
     def of(cls, form: Form) -> Asked:
-        """What a form has; the study that was picked from the list where none was typed."""
+        """Trial that a form asks for; of the study that was picked from the list where none was typed."""
         typed = {name: one_of(form, name).strip() for name in cls.__dataclass_fields__}
         return cls(**{**typed, "study": typed["study"] or one_of(form, "picked")})
 
