@@ -90,7 +90,7 @@ def test_rule_that_applies_is_told_with_its_steps(client: httpx.Client) -> None:
     assert name.startswith("Leading DCMQRSCP")
     assert "applies" in result and "ReceivingApplicationEntityTitle=STORESCP" in result
     assert "would ask QRSCP" in steps
-    assert "1 of 1 rules apply; 0 attributes change." in page.text
+    assert "Rules that apply: 1 of 1. Attributes that change: 0." in page.text
 
 
 def test_condition_that_decided_is_told_with_what_there_is(client: httpx.Client) -> None:
@@ -259,7 +259,7 @@ def test_file_stays_in_memory(client: httpx.Client, file: Path, monkeypatch: pyt
     large.write_bytes(file.read_bytes() + bytes(3_000_000))
     page = tried(client, file=large, other="STORESCP", leading="none")
     assert page.status in (200, 422)
-    assert re.search("rules apply|cannot be read", page.text)
+    assert re.search("Rules that apply|cannot be read", page.text)
 
 
 def test_too_many_files_at_once_are_refused(client: httpx.Client, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
