@@ -245,6 +245,11 @@ SENDING_SECONDS: Final = 86_400.0
 
 Beyond: what is left counts as failed."""
 
+SENT_AGAIN_OBJECTS: Final = 10_000
+"""Failed objects of one job that can be sent again without the others.
+
+Beyond: all of it has to be sent again."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
