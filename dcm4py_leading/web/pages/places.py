@@ -18,6 +18,7 @@ STUDIES = "/ui/studies"
 STUDY = f"{STUDIES}/{{aet}}/{{study_uid}}"
 """Route of a study; further pages of it stand below."""
 JOBS = "/ui/jobs"
+TRY = "/ui/try"
 
 
 class NoSuchPage(LookupError):
