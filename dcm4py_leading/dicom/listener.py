@@ -32,6 +32,9 @@ from dcm4py_leading.service.runtime import RuntimeHolder
 
 LOG = logging.getLogger(__name__)
 
+_ABORTED_SECONDS = 10.0
+"""In which whoever has lost all associations should come to an end."""
+
 HANDLERS: Mapping[str, Handler] = {
     "C-ECHO": echo,
     "C-STORE": store_object,
@@ -255,7 +258,8 @@ class Listeners:
     def stop(self, drain_seconds: float) -> None:
         """Close the listeners, let requests under way end for ``drain_seconds``, abort every association.
 
-        Those too that were opened to other systems for these requests: nothing of them is left.
+        Those too that were opened to other systems for these requests: nothing of them is left. What goes on without
+        an association is not waited for any longer than `_ABORTED_SECONDS` after that.
         """
         self.close()
         deadline = time.monotonic() + drain_seconds
@@ -263,6 +267,9 @@ class Listeners:
             with self._lock:
                 running = dict(self._associations)
             if not running and not self.opened.has_threads:
+                return
+            if not running and time.monotonic() > deadline + _ABORTED_SECONDS:
+                LOG.warning("something that was asked over HTTP has not ended; it is not waited for any longer")
                 return
             is_late = time.monotonic() > deadline
             for association in running:

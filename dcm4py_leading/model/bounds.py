@@ -59,6 +59,11 @@ TRIED_FILE_SECONDS: Final = 120.0
 
 Beyond: 408."""
 
+TRIED_FILES_AT_ONCE: Final = 4
+"""Such forms that are held at once.
+
+Beyond: 503 with Retry-After."""
+
 TRIED_VALUE_BYTES: Final = 65_536
 """Length of a value of that file, if it is no text.
 
@@ -239,6 +244,11 @@ SENDING_SECONDS: Final = 86_400.0
 """Sending of stored objects by a job.
 
 Beyond: what is left counts as failed."""
+
+SENT_AGAIN_OBJECTS: Final = 10_000
+"""Failed objects of one job that can be sent again without the others.
+
+Beyond: all of it has to be sent again."""
 
 # -- The directory
 
