@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -71,6 +72,34 @@ def test_preview_fault_and_conflict_are_accessible(reader: Reader, open_window: 
     page.screenshot(path=screenshots() / f"study-conflict-{screen}.png", full_page=True)
     assert not page.evaluate(TOO_WIDE)
     assert violations(page) == []
+
+
+def test_a_patient_is_edited_by_keyboard_alone(reader: Reader, open_window: OpenWindow) -> None:
+    reader.service.kept[one_study.NAME] = ("Old^Name",)
+    page = open_window().page
+    page.goto(address(reader, f"{PLACE}/values"))
+
+    def go_to(role: Literal["link", "button", "textbox"], name: str) -> None:
+        """Press Tab until it is there, as often as there can be places to stop at."""
+        wanted = page.get_by_role(role, name=name, exact=True)
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            if wanted.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"the keyboard does not reach {name}")
+
+    go_to("link", "Edit patient")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Edit patient").wait_for()
+    go_to("textbox", "Alphabetic")
+    page.keyboard.press("End")
+    page.keyboard.type("^Middle")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What it would change")).to_be_focused()
+    go_to("button", "Save")
+    page.keyboard.press("Enter")
+    page.get_by_text("The edit is saved.").wait_for()
+    assert reader.service.kept[one_study.NAME] == ("Old^Name^Middle",)
 
 
 def test_states_of_leading_archives_are_accessible(reader: Reader, open_window: OpenWindow) -> None:

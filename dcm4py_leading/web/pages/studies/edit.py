@@ -29,9 +29,11 @@ from dcm4py_leading.web.pages.studies.edit_form import (
 from dcm4py_leading.web.pages.studies.three_values import known_titles, values_address
 from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.rest.archive.edit import STATUS
 
 _CONFLICT = 409
 _REFUSED = 422
+_UNAVAILABLE = 503
 
 
 class Amending(Protocol):
@@ -74,7 +76,7 @@ class EditPage:
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
-            return self._page(request, failure=str(err), status_code=_CONFLICT)
+            return self._page(request, failure=str(err), status_code=_status(err))
         return self._page(request, fields, shown_values(fields))
 
     def change(self, request: Request, form: Form) -> Response:
@@ -94,9 +96,9 @@ class EditPage:
             if one_of(form, "action") == "save" and result.changed and is_previewed:
                 self._service.amend(amendment)
                 return self._saved(request)
-            return self._page(request, fields, now, preview=self._preview(fields, amendment))
+            return self._page(request, fields, now, preview=self._preview(amendment), of_others=result.of_others)
         except (EditRefused, DocumentInvalid, StatusError) as err:
-            return self._after_refusal(request, form, str(err))
+            return self._after_refusal(request, form, err)
 
     def _fields(self, request: Request) -> tuple[EditField, ...]:
         return self._service.edit_fields(request.path_params["aet"], request.path_params["study_uid"], self._level)
@@ -112,7 +114,7 @@ class EditPage:
             author=request.state.identity.name,
         )
 
-    def _preview(self, fields: Sequence[EditField], amendment: Amendment) -> Preview:
+    def _preview(self, amendment: Amendment) -> Preview:
         changes = tuple(
             (name_of(f"{tag:08X}"), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
         )
@@ -124,14 +126,14 @@ class EditPage:
         address = values_address(request.path_params["aet"], request.path_params["study_uid"], is_saved=True)
         return RedirectResponse(address, status_code=303)
 
-    def _after_refusal(self, request: Request, form: Form, told: str) -> Response:
+    def _after_refusal(self, request: Request, form: Form, refusal: Exception) -> Response:
         """The form with what was typed, and why nothing was done; without the form where there is none."""
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
-            return self._page(request, failure=str(err), status_code=_CONFLICT)
-        typed = typed_values(fields, form)
-        return self._page(request, fields, typed, base=one_of(form, "base"), failure=told, status_code=_CONFLICT)
+            return self._page(request, failure=str(err), status_code=_status(err))
+        typed, base = typed_values(fields, form), one_of(form, "base")
+        return self._page(request, fields, typed, base=base, failure=str(refusal), status_code=_status(refusal))
 
     def _page(
         self,
@@ -142,6 +144,7 @@ class EditPage:
         base: str = "",
         faults: Mapping[str, tuple[str, ...]] | None = None,
         preview: Preview | None = None,
+        of_others: Sequence[str] = (),
         failure: str = "",
         status_code: int = 200,
     ) -> Response:
@@ -150,6 +153,7 @@ class EditPage:
             "fields": views_of(fields, typed or {}, faults or {}),
             "base": base or _base(fields),
             "preview": preview,
+            "of_others": [name_of(name) for name in of_others],
             "faults": faults,
             "failure": failure,
             "shown_receivers": SHOWN_AE_TITLES,
@@ -177,6 +181,12 @@ class EditPage:
             "aet": ae_title,
             "uid": uid,
         }
+
+
+def _status(refusal: Exception) -> int:
+    if isinstance(refusal, EditRefused):
+        return STATUS[refusal.refusal]
+    return _REFUSED if isinstance(refusal, DocumentInvalid) else _UNAVAILABLE
 
 
 def _key(amendment: Amendment) -> str:

@@ -121,7 +121,9 @@ def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> No
 def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[COMMENTS] = ("theirs",)
-    page.send("preview", **{ALPHABETIC: "My^Name"}).send("save")
+    preview = page.send("preview", **{ALPHABETIC: "My^Name"})
+    assert "left so: Patient Comments" in preview.text
+    preview.send("save")
     assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
 
 
@@ -131,6 +133,11 @@ def test_where_nothing_can_be_edited_the_page_says_why(reader: Reader) -> None:
     assert page.status == 409
     assert "in front of QRSCP" in page.text
     assert not page.tree.cssselect("form textarea")
+
+
+def test_a_study_that_is_not_there_cannot_be_edited(reader: Reader) -> None:
+    page = reader.get("/ui/studies/DCM4CHEE/1.2.3/patient")
+    assert (page.status, "there is no such study" in page.text) == (404, True)
 
 
 def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
