@@ -33,7 +33,7 @@ class DeletePage:
         self._studies = StudyPages(service)
 
     def ask(self, request: Request) -> Response:
-        """What would be deleted, or why it cannot be. Raises NoSuchPage."""
+        """The question, with the number of objects, or why it cannot be. Raises NoSuchPage."""
         ae, study = self._studies.ae(request), self._studies.study(request)
         return self._page(request, ae, study)
 
