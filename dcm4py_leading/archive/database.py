@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "dcm4py_writes"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision of the tables."""
 
 

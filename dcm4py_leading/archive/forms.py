@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from dcm4py_leading.archive import statements
-from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
+from dcm4py_leading.archive.query import Condition, Matching, NameGroup, Query, Range, RetrieveKeys, Value, Wildcard
 
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _MOST_VALUES = 32
@@ -78,6 +78,34 @@ def rows_below(connection: Connection, statement: Select[*tuple[Any, ...]], pks:
     # Some keys twice do no harm, and there are few texts to compile.
     padded = [*pks, *[pks[-1]] * (size - len(pks))]
     return _driver(connection).execute(_below(statement, size), padded).fetchall()
+
+
+def instances(connection: Connection, keys: RetrieveKeys) -> Rows:
+    """The rows of `statements.instances`. Raises SQLAlchemyError, sqlite3.Error."""
+    uids = (*keys.study_instance_uids, *keys.series_instance_uids, *keys.sop_instance_uids)
+    if connection.dialect.name != "sqlite" or len(uids) > _MOST_VALUES // 4:
+        return connection.execute(statements.instances(keys)).all()
+    values: list[str] = []
+
+    def place(text: str) -> str:
+        values.append(text)
+        return _PLACES[len(values) - 1]
+
+    form = RetrieveKeys(
+        level=keys.level,
+        patient_id=None if keys.patient_id is None else place(keys.patient_id),
+        issuer_of_patient_id=None if keys.issuer_of_patient_id is None else place(keys.issuer_of_patient_id),
+        study_instance_uids=tuple(map(place, keys.study_instance_uids)),
+        series_instance_uids=tuple(map(place, keys.series_instance_uids)),
+        sop_instance_uids=tuple(map(place, keys.sop_instance_uids)),
+    )
+    text = _instances(form)
+    return _driver(connection).execute(text.sql, text.bound(values)).fetchall()
+
+
+@lru_cache(maxsize=256)
+def _instances(form: RetrieveKeys) -> _Text:
+    return _compiled(statements.instances(form))
 
 
 @lru_cache(maxsize=256)

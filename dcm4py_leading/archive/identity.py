@@ -17,6 +17,10 @@ from dcm4py_leading.model.coercion import UpdatePolicy
 
 PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX = 0x00100010, 0x00100030, 0x00100040
 _ISSUER_QUALIFIERS, _UNIVERSAL_ENTITY_ID = 0x00100024, 0x00400032
+IDENTIFYING = frozenset(
+    {PATIENT_ID, ISSUER_OF_PATIENT_ID, _ISSUER_QUALIFIERS, PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX}
+)
+"""Attributes by which `are_two_people` tells people apart, where it is not by all."""
 _LATEST_COUNTS = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 

@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
-from pydicom.datadict import keyword_for_tag
-from sqlalchemy import Connection
 
 from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.attributes import merged
 from dcm4py_leading.archive.database import Database
 from dcm4py_leading.archive.deleting.deletions import Deletions
 from dcm4py_leading.archive.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
-from dcm4py_leading.archive.entities import split_titles
-from dcm4py_leading.archive.forms import Rows
 from dcm4py_leading.archive.identity import BY_ID, Identification
 from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.keys import COUNTS
+from dcm4py_leading.archive.match import Match, matches_of
 from dcm4py_leading.archive.newest import Position, newest
 from dcm4py_leading.archive.query import Query, RetrieveKeys
 from dcm4py_leading.archive.storage import Location
@@ -34,8 +30,6 @@ from dcm4py_leading.model.values import UID, Level
 _MAX_PAGE = 1000
 _PK = -2
 """In the rows of `statements.matches`, the primary key of the entities that are asked for."""
-_RETRIEVE_AE_TITLE = 0x00080054
-_INSTANCE_AVAILABILITY = 0x00080056
 
 
 class IndexedInstance(NamedTuple):
@@ -68,24 +62,6 @@ class IndexedStudy(NamedTuple):
     def attributes(self) -> Dataset:
         """A new data set of all that the index keeps for it."""
         return merged(self.encoded_attributes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """One entity that a query found."""
-
-    encoded_attributes: tuple[bytes, ...]
-    """Those of its level and of the levels above, from the top down; see `attributes.decode`."""
-    computed: Mapping[int, object]
-    """By tag: what is not stored but counted, collected or the same for all. None is no value."""
-
-    @property
-    def attributes(self) -> Dataset:
-        """A new data set of all of it."""
-        ds = merged(self.encoded_attributes)
-        for tag, value in self.computed.items():
-            setattr(ds, keyword_for_tag(tag), value)
-        return ds
 
 
 class Index:
@@ -199,7 +175,7 @@ class Index:
         with self._database.reading() as connection:
             pages = forms.pages(connection, query, fetch_size)
             for page in pages:
-                yield from _matches(connection, query, page)
+                yield from matches_of(connection, query, page)
                 if time.monotonic() - began > FIND_SNAPSHOT_SECONDS:
                     late.extend(row[_PK] for rest in pages for row in rest)
         for first in range(0, len(late), fetch_size):
@@ -209,7 +185,7 @@ class Index:
         """Those of these primary keys that are still there, in that order."""
         with self._database.reading() as connection:
             rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
-            return list(_matches(connection, query, [rows[pk] for pk in pks if pk in rows]))
+            return list(matches_of(connection, query, [rows[pk] for pk in pks if pk in rows]))
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
         """The next studies above a primary key, ``most`` at most; ``since`` is a Study Date as YYYYMMDD.
@@ -220,18 +196,23 @@ class Index:
             rows = connection.execute(statements.studies_after(pk, most, since)).all()
         return [IndexedStudy(row[0], (row[1], row[2])) for row in rows]
 
-    def newest_studies(self, query: Query, after: Position | None, most: int) -> Sequence[tuple[Position, Match]]:
-        """The next ``most`` matching studies after a position, the newest first. Raises IndexUnavailable."""
+    def newest_studies(
+        self, query: Query, after: Position | None, most: int
+    ) -> tuple[Sequence[Match], Position | None]:
+        """The next ``most`` matching studies after a position, the newest first, and the position for those after them.
+
+        There may be fewer, or none, although others follow (see `newest`). Raises IndexUnavailable.
+        """
         with self._database.reading() as connection:
-            positions = newest(connection, query, after, most)
-            pks = [position.pk for position in positions]
+            page = newest(connection, query, after, most)
+            pks = [position.pk for position in page.found]
             rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
-            return list(zip(positions, _matches(connection, query, [rows[pk] for pk in pks]), strict=True))
+            return list(matches_of(connection, query, [rows[pk] for pk in pks])), page.next
 
     def instances(self, keys: RetrieveKeys) -> tuple[IndexedInstance, ...]:
         """The instances of a retrieve, series by series. Raises IndexUnavailable."""
         with self._database.reading() as connection:
-            rows = connection.execute(statements.instances(keys)).all()
+            rows = forms.instances(connection, keys)
             pks = list(dict.fromkeys(row[0] for row in rows))
             above = {
                 row[0]: _Above(_stored_uid(row[1]), _stored_uid(row[2]), tuple(row[3:]))
@@ -239,49 +220,6 @@ class Index:
                 for row in forms.rows_below(connection, statements.series_of(), pks[first : first + _MAX_PAGE])
             }
         return tuple(_indexed_instances(rows, above))
-
-
-def _matches(connection: Connection, query: Query, page: Rows) -> Iterator[Match]:
-    levels = statements.levels_to(query.level)
-    # The columns of `statements.matches`: primary key and attributes of each level.
-    pks = {level: sorted({row[2 * number] for row in page}) for number, level in enumerate(levels)}
-    computed = [_Computed.of(connection, tag, pks) for tag in sorted(query.computed)]
-    if query.level is not Level.PATIENT:
-        computed.append(_Computed.retrieve_ae_titles(connection, pks))
-    wanted = [(attribute.tag, 2 * levels.index(attribute.level), attribute.values) for attribute in computed]
-    for row in page:
-        values = {tag: known.get(row[column]) for tag, column, known in wanted}
-        values[_INSTANCE_AVAILABILITY] = "ONLINE"
-        yield Match(encoded_attributes=tuple(row[1::2]), computed=values)
-
-
-@dataclass(frozen=True, slots=True)
-class _Computed:
-    """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
-
-    tag: int
-    level: Level
-    values: Mapping[int, object]
-
-    @classmethod
-    def of(cls, connection: Connection, tag: int, pks: Mapping[Level, Sequence[int]]) -> _Computed:
-        if tag in COUNTS:
-            level = COUNTS[tag][0]
-            counts = forms.rows_below(connection, statements.related_count(tag), pks[level])
-            return cls(tag, level, {row[0]: row[1] for row in counts})
-        values: dict[int, list[str]] = {}
-        for pk, text in forms.rows_below(connection, statements.collected(tag), pks[Level.STUDY]):
-            values.setdefault(pk, []).append(text)
-        return cls(tag, Level.STUDY, values)
-
-    @classmethod
-    def retrieve_ae_titles(cls, connection: Connection, pks: Mapping[Level, Sequence[int]]) -> _Computed:
-        level = Level.SERIES if Level.SERIES in pks else Level.STUDY
-        titles: dict[int, list[str]] = {}
-        for pk, text in forms.rows_below(connection, statements.retrieve_ae_titles(level), pks[level]):
-            known = titles.setdefault(pk, [])
-            known += [title for title in split_titles(text) if title not in known]
-        return cls(_RETRIEVE_AE_TITLE, level, titles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ patient = Table(
     Index(None, "patient_name"),
     Index(None, "patient_name_ideographic"),
     Index(None, "patient_name_phonetic"),
+    Index(None, "patient_birth_date"),
 )
 
 study = Table(

@@ -10,7 +10,7 @@ from operator import attrgetter
 from pydicom import Dataset
 
 from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.query import matched_hierarchically
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default

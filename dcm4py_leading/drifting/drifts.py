@@ -46,6 +46,8 @@ class Drifts:
         self._jobs = jobs
         self._now = now
         self._starting = threading.Lock()
+        self._before: dict[str, int] = {}
+        """Studies that had been compared before the latest job of each AE."""
 
     def choices(self) -> Sequence[Choice]:
         """The AEs of the configuration in force."""
@@ -73,7 +75,7 @@ class Drifts:
             kept = None
         if kept is None and job is None:
             return None
-        return Latest(ae_title=ae_title, kept=kept, job=job)
+        return Latest(ae_title=ae_title, kept=kept, job=job, before=self._before.get(ae_title, 0))
 
     def start(self, order: Order, author: str) -> Job:
         """Begin a comparison, in place of the latest one of the AE. Raises DriftRefused, TooManyJobs."""
@@ -126,6 +128,7 @@ class Drifts:
             latest = self.latest(order.ae_title)
             if latest is not None and latest.is_running:
                 raise DriftRefused(f"a comparison of {order.ae_title} is running: wait for its end, or cancel it")
+            self._before[order.ae_title] = 0 if is_new or latest is None else latest.summary.studies
             (self._site.data_dir / _FOLDER).mkdir(mode=0o700, exist_ok=True)
             job_id = self._jobs.start(KIND, subject, author, lambda handle: self._work(checked, wanted, handle))
         job = self._jobs.get(job_id)

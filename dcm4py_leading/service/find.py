@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.query import parse_query
 from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer

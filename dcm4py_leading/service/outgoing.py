@@ -11,7 +11,7 @@ the whole object goes through pydicom.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -34,6 +34,7 @@ from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, EndsEarly, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.service.differing import differing
 from dcm4py_leading.service.recipes import Concern, Cut, Recipe, Shape, recipe_of
 from dcm4py_leading.service.whole import changed_tags
 
@@ -167,7 +168,7 @@ class BytewiseCoercion:
         key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._work_out(cut, encoding, kept, own_spans.keys() - set(tags), plan.selection)
+            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), plan)
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
@@ -228,23 +229,30 @@ class BytewiseCoercion:
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
+    def _outcome_of(
+        self, cut: bytes, encoding: Encoding, kept: Kept | None, kept_out: Collection[int], plan: _Plan
+    ) -> _Outcome:
+        """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
+        concerned = plan.touched | self._always | {_PIXEL_REPRESENTATION}
+        part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
+        if part is not None:
+            key = (id(plan), *part)
+            outcome = self._outcomes.get(key)
+            if outcome is None:
+                outcome = self._work_out(part[0], encoding, kept, read(part[1], EXPLICIT_LITTLE), plan.selection)
+                if plan.is_repeatable:
+                    self._remember(key, outcome)
+            if not outcome.changes_character_set:  # which concerns what is not in that part
+                return outcome
+        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)
+
     def _work_out(
-        self,
-        cut: bytes,
-        encoding: Encoding,
-        kept: Kept | None,
-        kept_out: Iterable[int],
-        selection: Selection,
+        self, cut: bytes, encoding: Encoding, kept: Kept | None, attributes: Dataset | None, selection: Selection
     ) -> _Outcome:
         """Decode the elements in ``cut``, do to them what is to be done, and compare."""
         self.decoded += 1
         ds = read(cut, encoding)
         local = character_set(ds)
-        attributes = None
-        if kept is not None:
-            attributes = merged(kept)
-            for tag in kept_out:
-                del attributes[tag]
         reworked = self._rework(ds, kept, attributes, selection)
         if not reworked.changes:
             return _Outcome((), reworked.executed, False)
@@ -293,12 +301,22 @@ class BytewiseCoercion:
             raise NotBytewise  # the VR of a private element depends on its creator
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
-        return self._work_out(cut, encoding, kept, set(own) - set(all_tags), selection), spans, scanned_to
+        attributes = _attributes(kept, set(own) - set(all_tags))
+        return self._work_out(cut, encoding, kept, attributes, selection), spans, scanned_to
 
     def _remember(self, key: object, outcome: _Outcome) -> None:
         if len(self._outcomes) >= _MOST_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
+
+
+def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
+    if kept is None:
+        return None
+    attributes = merged(kept)
+    for tag in kept_out:
+        del attributes[tag]
+    return attributes
 
 
 def _not_bytewise(err: Unscannable, view: memoryview, size: int) -> NotBytewise:

@@ -15,8 +15,9 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.identity import EachPersonOnce
-from dcm4py_leading.archive.index import Index, Match
+from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.matching import limited_to_studies, without
 from dcm4py_leading.archive.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan

@@ -33,7 +33,7 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(bytearray(BUFFER))
+            return memoryview(mmap.mmap(-1, BUFFER))  # takes the memory that is touched; a bytearray touches all
 
     def give_back(self, buffer: memoryview) -> None:
         """Nobody looks at it any more."""

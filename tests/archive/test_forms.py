@@ -9,8 +9,8 @@ from sqlalchemy import event
 
 from dcm4py_leading.archive import forms, statements
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import Query, parse_query
-from dcm4py_leading.model.values import InformationModel
+from dcm4py_leading.archive.query import Query, RetrieveKeys, parse_query
+from dcm4py_leading.model.values import InformationModel, Level
 from tests.fixtures.archive import make_header, make_identifier, store
 
 COUNT = 5
@@ -77,3 +77,31 @@ def test_a_query_costs_a_statement_a_page_for_each_computed_attribute_and_one_fo
     seen.clear()
     assert len(list(index.matches(asked(), fetch_size=2))) == COUNT
     assert sum(text.startswith("SELECT") for text in seen) == 1 + 3
+
+
+RETRIEVES = [
+    RetrieveKeys(level=Level.STUDY, study_instance_uids=("1.2.1",)),
+    RetrieveKeys(level=Level.STUDY, study_instance_uids=("1.2.1", "1.2.3", "9.9")),
+    RetrieveKeys(level=Level.STUDY, study_instance_uids=tuple(f"1.2.{n}" for n in range(40))),
+    RetrieveKeys(level=Level.SERIES, study_instance_uids=("1.2.2",), series_instance_uids=("1.2.2.1", "1.2.2.9")),
+    RetrieveKeys(level=Level.IMAGE, sop_instance_uids=("1.2.4.1.1",)),
+    RetrieveKeys(level=Level.PATIENT, patient_id="P1"),
+    RetrieveKeys(level=Level.PATIENT, patient_id="P1", issuer_of_patient_id=""),
+    RetrieveKeys(level=Level.PATIENT, patient_id="P1", issuer_of_patient_id="else", study_instance_uids=("1.2.1",)),
+    RetrieveKeys(level=Level.PATIENT),
+]
+
+
+@pytest.mark.parametrize("keys", RETRIEVES)
+def test_the_text_of_a_retrieve_finds_what_its_statement_finds(index: Index, keys: RetrieveKeys) -> None:
+    with index._database.reading() as connection:
+        expected = [tuple(row) for row in connection.execute(statements.instances(keys))]
+        assert [tuple(row) for row in forms.instances(connection, keys)] == expected
+
+
+def test_retrieves_of_one_form_are_compiled_once(index: Index) -> None:
+    forms._instances.cache_clear()
+    for n in range(COUNT):
+        (found,) = index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(f"1.2.{n}",)))
+        assert found.study_instance_uid == f"1.2.{n}"
+    assert forms._instances.cache_info().misses == 1

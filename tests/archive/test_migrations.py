@@ -122,9 +122,8 @@ def test_bringing_an_index_up_to_date_is_told_and_making_one_is_not(
     assert "brought up to date" not in caplog.text
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE deleted_file"))
-        connection.execute(text("DROP TABLE deletion"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+        connection.execute(text("DROP INDEX ix_patient_patient_birth_date"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
     engine.dispose()
     Index.open(url).close()
     assert "the index is brought up to date" in caplog.text

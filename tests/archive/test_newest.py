@@ -45,19 +45,24 @@ def query_of(**keys: object) -> Query:
     return parse_query(make_identifier(**keys), InformationModel.STUDY_ROOT, relational=False)
 
 
-def walked(index: Index, query: Query, most: int) -> list[tuple[str | None, str]]:
-    """Date and UID of all studies, a page at a time."""
-    found: list[tuple[str | None, str]] = []
+def walked(index: Index, query: Query, most: int) -> list[str]:
+    """UIDs of all studies, a page at a time."""
+    found: list[str] = []
     after: Position | None = None
-    while page := index.newest_studies(query, after, most):
+    while True:
+        page, after = index.newest_studies(query, after, most)
         assert len(page) <= most
-        found += [(position.study_date, match.attributes.StudyInstanceUID) for position, match in page]
-        after = page[-1][0]
-    return found
+        found += [match.attributes.StudyInstanceUID for match in page]
+        if after is None:
+            return found
 
 
 @pytest.mark.parametrize("most", [1, 7, STUDIES, 1000])
-@pytest.mark.parametrize("narrow", [0, newest.NARROW], ids=["walk", "candidates"])
+@pytest.mark.parametrize(
+    ("narrow", "walk"),
+    [(0, newest.WALK), (0, 1), (0, 13), (newest.NARROW, newest.WALK)],
+    ids=["walk", "step", "steps", "candidates"],
+)
 @pytest.mark.parametrize(
     "keys",
     [
@@ -76,15 +81,15 @@ def walked(index: Index, query: Query, most: int) -> list[tuple[str | None, str]
     ids=repr,
 )
 def test_pages_together_are_all_matches_newest_first(
-    index: Index, keys: dict[str, str], narrow: int, most: int, monkeypatch: pytest.MonkeyPatch
+    index: Index, keys: dict[str, str], narrow: int, walk: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(newest, "NARROW", narrow)
+    monkeypatch.setattr(newest, "WALK", walk)
     query = query_of(**keys)
     dates = {match.attributes.StudyInstanceUID: match.attributes.get("StudyDate") for match in index.matches(query)}
     found = walked(index, query, most)
-    assert [uid for _, uid in found] == list(dict.fromkeys(uid for _, uid in found))
-    assert {uid: date for date, uid in found} == dates
-    shown = [date or "" for date, _ in found]
+    assert sorted(found) == sorted(dates)
+    shown = [dates[uid] or "" for uid in found]
     assert shown == sorted(shown, reverse=True)
 
 
@@ -128,6 +133,7 @@ def connection(tmp_path: Path, index: Index) -> Iterator[Connection]:
         ({"PatientName": "SM*"}, "USING COVERING INDEX ix_patient_patient_name_phonetic (patient_name_phonetic>?"),
         ({"PatientID": "P1"}, "patient_id=?"),
         ({"PatientID": "P1*"}, "patient_id>?"),
+        ({"PatientBirthDate": "19700101"}, "patient_birth_date=?"),
         ({"AccessionNumber": "A1*"}, "USING COVERING INDEX ix_study_accession_number (accession_number>?"),
         ({"StudyInstanceUID": "1.2.3"}, "study_instance_uid=?"),
     ],
@@ -144,11 +150,17 @@ def test_candidates_are_read_from_an_index(connection: Connection, keys: dict[st
 def test_where_many_match_the_newest_are_read_in_their_order(
     connection: Connection, keys: dict[str, str], after: Position | None
 ) -> None:
-    steps = plan(connection, newest.page(query_of(**keys), None, after, 50))
-    assert "study USING COVERING INDEX ix_study_study_date" in steps[0] or "INDEX ix_study_study_date" in steps[0], (
-        steps
-    )
-    assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN patient")], steps
+    end = Position("20240102", 3) if after is None or after.study_date else Position(None, 3)
+    for statement in (
+        newest.page(query_of(**keys), None, after, None, 50),
+        newest.page(query_of(**keys), None, after, end, 50),
+        newest.end_of_walk(query_of(**keys), after),
+    ):
+        steps = plan(connection, statement)
+        assert "INDEX ix_study_study_date" in steps[0], steps
+        assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN patient")], steps
+    (step,) = steps
+    assert "COVERING INDEX" in step
 
 
 @pytest.mark.parametrize("after", [None, Position("20240106", 30)])
@@ -157,7 +169,7 @@ def test_candidates_are_read_by_their_keys(connection: Connection, tag: int, aft
     keys = {"PatientID": "P1", "AccessionNumber": "A1", "StudyDate": "20240101-20240110"}
     query = query_of(**keys)
     condition = next(one for one in query.conditions if one.tag == tag)
-    steps = plan(connection, newest.page(query, Candidates(condition, [1, 2, 3]), after, 50))
+    steps = plan(connection, newest.page(query, Candidates(condition, [1, 2, 3]), after, None, 50))
     by = "ix_study_patient_fk" if KEY_OF[tag].column == "patient_id" else "INTEGER PRIMARY KEY"
     assert steps[0].startswith("SEARCH study") and by in steps[0], steps
     assert not [step for step in steps if step.startswith("SCAN")], steps

@@ -12,7 +12,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.index import Index, Match
+from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.query import parse_query
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import InformationModel

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.commands.studies.reading import LastEdit, Series, text
 
 _COLUMNS = (

@@ -13,7 +13,8 @@ from pydicom.multival import MultiValue
 
 from dcm4py_leading.archive.attributes import decode
 from dcm4py_leading.archive.data_directory import has_index, open_index
-from dcm4py_leading.archive.index import Index, IndexedInstance, Match
+from dcm4py_leading.archive.index import Index, IndexedInstance
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.query import Query, RetrieveKeys, parse_query
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.model.values import InformationModel, Level

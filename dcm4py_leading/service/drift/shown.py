@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from dcm4py_leading.service.drift.comparison import Outcome
@@ -53,6 +53,23 @@ class Latest:
     """None before its first page."""
     job: Job | None
     """The job that makes it or did so; None after the service was started again."""
+    before: int = 0
+    """Studies that had been compared before that job."""
+
+    @property
+    def leading(self) -> str:
+        """The leading archive, by AE title."""
+        return self.job.subject["leading"] if self.job is not None else str(self.kept and self.kept.subject["leading"])
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """Time at which it was begun."""
+        return None if self.kept is None else datetime.fromisoformat(self.kept.begun_at)
+
+    @property
+    def saved_at(self) -> datetime | None:
+        """Time of its latest page."""
+        return None if self.kept is None else datetime.fromisoformat(self.kept.saved_at)
 
     @property
     def is_running(self) -> bool:
@@ -63,6 +80,14 @@ class Latest:
     def can_go_on(self) -> bool:
         """True if it has ended before its end."""
         return self.kept is not None and not self.kept.is_complete and not self.is_running
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """Estimated time to its end; None where that is not known, or it is not running."""
+        if self.job is None or not self.is_running or self.job.progress.of is None:
+            return None
+        done = self.job.progress.done - self.before
+        left = self.job.progress.of - self.job.progress.done
+        return left * (now - self.job.started_at).total_seconds() / done if done > 0 and left > 0 else None
 
     @property
     def summary(self) -> Summary:

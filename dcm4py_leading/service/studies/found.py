@@ -74,9 +74,17 @@ class StudyPage:
 
     studies: tuple[FoundStudy, ...]
     next: str | None = None
-    """Where the next page begins; None where there is none."""
+    """Where the next page begins; None where there is none.
+
+    A page may be short, or empty, although another one follows: so many studies were looked at, and no more.
+    """
     is_cut: bool = False
     """True if another archive has more, of which there are no pages: the search has to be narrower."""
+
+    @property
+    def back_to(self) -> str:
+        """Study Date (VR DA) down to which studies were looked at; empty where it was all, or the rest has no date."""
+        return (self.next or "").partition(".")[0]
 
     def to_json(self) -> Json:
         """As it passes between processes."""

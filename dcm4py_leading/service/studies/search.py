@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.edits import edited_tags
-from dcm4py_leading.archive.index import Match
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.matching import limited_to_studies
 from dcm4py_leading.archive.newest import Position
 from dcm4py_leading.archive.query import parse_query
@@ -73,12 +73,9 @@ def find_studies(runtime: Runtime, wanted: StudySearch) -> StudyPage:
     if runtime.hides_everything(ae):
         return StudyPage(studies=())
     if not ae.settings.spanning_cfind_scps:
-        found = runtime.index.newest_studies(asked.query, _position(wanted.after), wanted.most + 1)
-        shown = found[: wanted.most]
-        is_last = len(found) == len(shown)
+        found, position = runtime.index.newest_studies(asked.query, _position(wanted.after), wanted.most)
         return StudyPage(
-            studies=tuple(_study(match, "") for _, match in shown),
-            next=None if is_last else _token(shown[-1][0]),
+            studies=tuple(_study(match, "") for match in found), next=None if position is None else _token(position)
         )
     matches = list(islice(_matches(runtime.archives[ae.ae_title], asked), wanted.most + 1))
     studies = _with_origin(runtime, ae, matches[: wanted.most])

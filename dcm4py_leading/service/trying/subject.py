@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pydicom import Dataset
 
 from dcm4py_leading.archive.attributes import merged
-from dcm4py_leading.archive.index import IndexedInstance, Match
+from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.match import Match
 from dcm4py_leading.archive.query import RetrieveKeys, parse_query
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.dataset.pydicom_bridge import to_pydicom

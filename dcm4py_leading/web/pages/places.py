@@ -11,6 +11,7 @@ from dcm4py_leading.config.entry import Entry
 
 DEVICES = "/ui/devices"
 CONTROL = "/ui/control"
+DRIFT = "/ui/drift"
 LEADING = "/ui/leading"
 LEADING_ANSWERS = f"{LEADING}/answers"
 STUDIES = "/ui/studies"
@@ -100,6 +101,11 @@ def name_of(entry: Entry) -> str:
 
 def _quoted(name: str) -> str:
     return quote(name, safe="")
+
+
+def drift_address(ae_title: str) -> str:
+    """The page of the comparison of an AE of ours with its leading archive."""
+    return f"{DRIFT}/{_quoted(ae_title)}"
 
 
 def device_address(device_name: str) -> str:

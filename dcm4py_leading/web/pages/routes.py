@@ -16,6 +16,7 @@ from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
+from dcm4py_leading.web.pages.drift.routes import drift_routes
 from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
@@ -28,11 +29,12 @@ from dcm4py_leading.web.pages.places import DEVICES
 from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
 from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.rest.own.drift import Drifting
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Protocol):
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
@@ -70,4 +72,5 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
         *studies_routes(service, rooms),
+        *drift_routes(service, rooms),
     ]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dcm4py_leading.service.drift.shown import KIND as DRIFT
 from dcm4py_leading.service.jobs.job import Job, State
 from dcm4py_leading.service.sending.job import KIND as SEND
-from dcm4py_leading.web.pages.places import job_address, study_address
+from dcm4py_leading.web.pages.places import drift_address, job_address, study_address
 from dcm4py_leading.web.pages.texts import Language, catalogue, translate
 
 _TAGS = {State.RUNNING: "", State.DONE: "good", State.CANCELLED: "warn", State.FAILED: "bad"}
@@ -62,7 +63,7 @@ def shown(job: Job, language: Language, now: datetime) -> ShownJob:
     is_partial = job.state is State.DONE and job.progress.failed
     return ShownJob(
         job=job,
-        address=job_address(job.job_id),
+        address=drift_address(job.subject["ae"]) if job.kind == DRIFT else job_address(job.job_id),
         title=_text(language, f"job.title_{job.kind}", job.kind, **job.subject),
         state=translate(language, "job.partial" if is_partial else f"job.{job.state.value}"),
         tag="warn" if is_partial else _TAGS[job.state],

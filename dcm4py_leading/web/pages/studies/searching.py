@@ -70,7 +70,8 @@ class SearchPage:
             told = {**context, "found": None, "rows": (), "failure": str(err)}
             return render(request, "studies.html", told, status_code=422)
         rows = [_row(wanted.ae_title, study) for study in found.studies]
-        return render(request, "studies.html", {**context, "found": found, "rows": rows})
+        told = {"found": found, "rows": rows, "page_length": wanted.search.most, "date": date_shown}
+        return render(request, "studies.html", {**context, **told})
 
 
 def _row(ae_title: str, study: FoundStudy) -> StudyRow:

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from dcm4py_leading.archive import newest
 from dcm4py_leading.web.pages.studies import search_form
 from tests.fixtures.pages import Page, Reader
 from tests.fixtures.studies import NAME, STUDY, STUDY_PAGE
@@ -81,6 +82,14 @@ def test_pages_go_forth_and_back(studies: Reader, monkeypatch: pytest.MonkeyPatc
     assert "Page 2" in second.text
     assert not second.tree.xpath("//button[text()='Older']")
     assert links(turn(second, "Newer")) == links(first)
+
+
+def test_a_page_that_did_not_look_at_all_studies_says_so(studies: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newest, "WALK", 1)
+    page = search(studies, StudyDescription="none")
+    assert "back to 2024-03-01" in page.text
+    assert "No study matches" not in page.text
+    assert page.tree.xpath("//button[text()='Older']")
 
 
 def test_nothing_of_a_search_is_left_behind(studies: Reader, caplog: pytest.LogCaptureFixture) -> None:
