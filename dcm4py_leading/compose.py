@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dcm4py_leading.archive.data_directory import DataDirectory
-from dcm4py_leading.archive.file_storage import FileStorage, check_descriptor
+from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.index import Index
 from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
 from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.archive.storage_settings import check_descriptor
 from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
 from pydicom import Dataset
 
@@ -146,6 +147,13 @@ def test_study_that_is_not_there_is_exit_1(listed: Path) -> None:
     result = run("show", "1.2.9", "--data-dir", listed)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no such study" in result.stderr
+
+
+def test_shell_completion_knows_the_commands_and_their_options() -> None:
+    complete = BashComplete(main, {}, "dcm4py-leading", "_DCM4PY_LEADING_COMPLETE")
+    assert {item.value for item in complete.get_completions(["studies"], "")} == {"delete", "import", "list", "show"}
+    options = {item.value for item in complete.get_completions(["studies", "list"], "--")}
+    assert options >= {"--patient-id", "--patient-name", "--date", "--modality", "--accession", "--json", "--data-dir"}
 
 
 @pytest.fixture

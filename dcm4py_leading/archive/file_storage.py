@@ -12,21 +12,20 @@ from datetime import datetime
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import unquote, urlsplit
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive import file_system, in_flight
-from dcm4py_leading.archive.path_format import PathFormat, compile_path_format, random_digits
+from dcm4py_leading.archive.path_format import random_digits
 from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.archive.storage_settings import INCOMING, digest_name_of, path_format_of, root_of
 from dcm4py_leading.dataset.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.errors import ConfigInvalid, Problem, StorageUnavailable
+from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, StorageDescriptor
 
 LOG = logging.getLogger(__name__)
 
-_INCOMING = ".incoming"
 _ATTEMPTS = 20
 _HEADER_BYTES = 4096
 _COPIED_BYTES = 1 << 16
@@ -58,11 +57,11 @@ class FileStorage:
         """
         self.descriptor = descriptor
         self._now = now
-        self._root = _root(descriptor)
-        self._format = _path_format(descriptor)
-        self._digest_name = _digest_name(descriptor)
+        self._root = root_of(descriptor)
+        self._format = path_format_of(descriptor)
+        self._digest_name = digest_name_of(descriptor)
         self._is_indexed = is_indexed
-        self._incoming = f"{self._root}/{_INCOMING}"
+        self._incoming = f"{self._root}/{INCOMING}"
         if not descriptor.read_only:
             with self._errors():
                 incoming = Path(self._incoming)
@@ -135,7 +134,7 @@ class FileStorage:
                     directories.add(file.parent)
             # Also where names reach the disk in order: whoever forgets the files may do it on another disk.
             for directory in {next(path for path in (one, *one.parents) if path.is_dir()) for one in directories}:
-                _sync(directory)
+                file_system.sync(directory)
 
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -176,7 +175,7 @@ class FileStorage:
         ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
         """
         if self._needs_directory_sync:
-            _sync(directory)
+            file_system.sync(directory)
 
     def _inside(self, path: str) -> Path:
         """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
@@ -334,64 +333,9 @@ class IncomingFile:
             os.close(self._file)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _version(file: Path) -> str | None:
     """Moment of its last change: two files that have one place after the other were not written at the same."""
     try:
         return str(file.stat().st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def check_descriptor(descriptor: StorageDescriptor) -> None:
-    """Tell whether a `FileStorage` could be made of it, without touching the disk. Raises ConfigInvalid."""
-    _root(descriptor)
-    _path_format(descriptor)
-    _digest_name(descriptor)
-
-
-def has_files(descriptor: StorageDescriptor) -> bool:
-    """True if there are files where a `FileStorage` would have its objects. Raises ConfigInvalid."""
-    root = _root(descriptor)
-    for folder, folders, files in os.walk(root):
-        if files:
-            return True
-        if Path(folder) == root and _INCOMING in folders:
-            folders.remove(_INCOMING)
-    return False
-
-
-def _root(descriptor: StorageDescriptor) -> Path:
-    uri = urlsplit(descriptor.uri)
-    path = unquote(uri.path)
-    if uri.scheme != "file" or uri.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise _wrong(descriptor, "dcmURI", descriptor.uri, "expected a file: URI of an absolute path on this machine")
-    return Path(os.path.normpath(path))
-
-
-def _path_format(descriptor: StorageDescriptor) -> PathFormat:
-    try:
-        return compile_path_format(descriptor.storage_path_format)
-    except ValueError as err:
-        raise _wrong(descriptor, "dcmStoragePathFormat", descriptor.storage_path_format, str(err)) from err
-
-
-def _digest_name(descriptor: StorageDescriptor) -> str | None:
-    """Python's name of a message digest of Java."""
-    if descriptor.digest_algorithm is None:
-        return None
-    name = descriptor.digest_algorithm.lower().replace("sha-", "sha")
-    if name not in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512"):
-        raise _wrong(descriptor, "dcmDigestAlgorithm", descriptor.digest_algorithm, "expected MD5, SHA-1 or SHA-256")
-    return name
-
-
-def _wrong(descriptor: StorageDescriptor, attribute: str, value: str, reason: str) -> ConfigInvalid:
-    return ConfigInvalid([Problem(dn=descriptor.dn, attribute=attribute, value=value, reason=reason)])

@@ -34,3 +34,12 @@ def start_sync(file: int, offset: int, count: int) -> None:
 
 _SYNC_FILE_RANGE_WRITE = 2  # sync_file_range(2)
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+
+
+def sync(directory: Path) -> None:
+    """Bring the names of a directory to the disk. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -182,9 +182,10 @@ class Index:
             yield from self._late_matches(query, late[first : first + fetch_size])
 
     def _late_matches(self, query: Query, pks: Sequence[int]) -> Sequence[Match]:
-        """Those of these primary keys that are still there, in that order."""
+        """Those of these primary keys that still match, in that order."""
         with self._database.reading() as connection:
-            rows = {row[_PK]: row for row in forms.rows_below(connection, statements.rows_of(query.level), pks)}
+            found = connection.execute(statements.matches_among(query), {statements.PKS: list(pks)})
+            rows = {row[_PK]: row for row in found}
             return list(matches_of(connection, query, [rows[pk] for pk in pks if pk in rows]))
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:

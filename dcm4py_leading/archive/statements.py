@@ -95,6 +95,14 @@ def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     return _rows_of(level).where(TABLES[level].c.pk.in_(_pks()))
 
 
+def matches_among(query: Query) -> Select[*tuple[Any, ...]]:
+    """The rows of `matches` among the entities `PKS`, in no order.
+
+    They are matched again: SQLite may have given the key of an entity that is gone to another.
+    """
+    return rows_of(query.level).where(*_where(query))
+
+
 @lru_cache(maxsize=8)
 def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
     columns: list[ColumnElement[object]] = []

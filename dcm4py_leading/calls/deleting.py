@@ -30,8 +30,8 @@ class _Remembering(Caller, Protocol):
     def drop_answers(self, study_instance_uid: UID | None) -> int: ...
 
 
-class Deletions(_Remembering):
-    """Deletions (see `web.rest.archive.delete.Deleting`)."""
+class StudyDeletions(_Remembering):
+    """Deletions of studies (see `web.rest.archive.delete.Deleting`)."""
 
     def delete_study(self, wanted: Deletion) -> None:
         """Delete a study, and let every process forget the answers of leading archives about it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json, as_it_is
 from dcm4py_leading.dicom.scu_export import export
+from dcm4py_leading.errors import ArchiveUnavailable, DestinationUnavailable
 from dcm4py_leading.model.bounds import EXPORT_SECONDS, SENDING_SECONDS
 from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
 from dcm4py_leading.service.sending.under_way import Reached, Sending
@@ -24,7 +25,10 @@ class Asked:
 
 
 def _export(here: Here, wanted: Export) -> ExportOutcome:
-    return export(here.runtime, wanted, Sending(), seconds=EXPORT_SECONDS)
+    try:
+        return export(here.runtime, wanted, Sending(), seconds=EXPORT_SECONDS)
+    except (ArchiveUnavailable, DestinationUnavailable) as err:
+        return ExportOutcome(failed=1, error=str(err))
 
 
 def _send(here: Here, asked: Asked) -> ExportOutcome:

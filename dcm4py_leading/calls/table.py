@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcm4py_leading.calls.call import Call
-from dcm4py_leading.calls.deleting import DELETE, Deletions
+from dcm4py_leading.calls.deleting import DELETE, StudyDeletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
@@ -43,7 +43,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
 
 class Calls(
     Comparisons,
-    Deletions,
+    StudyDeletions,
     Echoes,
     Edits,
     Explanations,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, as_it_is
-from dcm4py_leading.service.studies.three_values import ThreeValues, three_values
+from dcm4py_leading.service.studies.comparing import three_values
+from dcm4py_leading.service.studies.three_values import ThreeValues
 
 _SECONDS = 90.0
 """Leading archives are asked."""

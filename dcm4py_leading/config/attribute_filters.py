@@ -1,4 +1,4 @@
-"""Attribute filters that keep once what each instance has of its own."""
+"""Attribute filters that keep what they should not: what each instance has of its own, or what is for edits."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ OF_INSTANCES: Mapping[int, str] = {
     0x00700080: "ContentLabel",
 }
 """Attributes that tell the instances of a series apart, by tag, with keywords (PS3.3: SOP, image, acquisition)."""
+
+
+_ORIGINAL_ATTRIBUTES_SEQUENCE = 0x04000561
+
+
+def hindering_edits(device: Device) -> Iterator[Problem]:
+    """A WARNING for each attribute filter of patient or study that has the sequence by which edits are known."""
+    for entity, attribute_filter in device.archive.attribute_filters.items():
+        if entity in (Entity.PATIENT, Entity.STUDY) and _ORIGINAL_ATTRIBUTES_SEQUENCE in attribute_filter.tags:
+            yield Problem(
+                dn=attribute_filter.dn,
+                attribute="dcmTag",
+                value="04000561",
+                reason="by Original Attributes Sequence the index knows what was edited: with it in the filter, no "
+                f"{entity.value.lower()} can be edited",
+                severity=Severity.WARNING,
+            )
 
 
 def kept_once(device: Device) -> Iterator[Problem]:

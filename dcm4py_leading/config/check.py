@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from dcm4py_leading.config.attribute_filters import kept_once
+from dcm4py_leading.config.attribute_filters import hindering_edits, kept_once
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.named_titles import (
     LEADING_ARC,
@@ -43,6 +43,7 @@ def check(device: Device, source: ConfigSource, expand: Expand = unchanged) -> l
         *_storages(device),
         *_views(device),
         *kept_once(device),
+        *hindering_edits(device),
         *_other_archives(device),
         *_hidden_rules(device),
         *named_aes(device, _references(device), source, expand),

@@ -4,7 +4,7 @@ where elements come back from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
@@ -77,25 +77,40 @@ def encoded_elements(ds: Dataset, tags: Iterable[int]) -> dict[int, Element | No
     What nobody has looked at in it is not there: it is as it was. Raises UnreadableElement, UnencodableText.
     """
     found: dict[int, Element | None] = {}
-    for tag in sorted(tags):
+    changed: dict[int, DataElement] = {}
+    for tag in tags:
         element: DataElement | RawDataElement | None = ds.get_item(tag) if tag in ds else None
         if element is None:
             found[tag] = None
         elif isinstance(element, DataElement):
-            found[tag] = _encoded(ds, tag, element)
-    return found
+            changed[tag] = element
+    if changed:
+        found |= _encoded(ds, changed)
+    return dict(sorted(found.items()))
 
 
-def _encoded(ds: Dataset, tag: int, element: DataElement) -> Element:
-    elements: dict[BaseTag, DataElement | RawDataElement]
-    elements = {BaseTag(other): ds.get_item(other) for other in _CONTEXT if other in ds}
-    part = Dataset(elements | {BaseTag(tag): element})
+def _encoded(ds: Dataset, changed: Mapping[int, DataElement]) -> Elements:
     try:
-        return parse(write(part, EXPLICIT_LITTLE), EXPLICIT_LITTLE).elements[tag]
+        return _written(ds, changed)
+    except UNREADABLE:
+        return {tag: _encoded_alone(ds, tag, element) for tag, element in sorted(changed.items())}
+
+
+def _encoded_alone(ds: Dataset, tag: int, element: DataElement) -> Element:
+    try:
+        return _written(ds, {tag: element})[tag]
     except UnencodableText:
         raise
     except UNREADABLE as err:
         raise UnreadableElement(f"{name_of(tag)} ({type(err).__name__})") from err
+
+
+def _written(ds: Dataset, changed: Mapping[int, DataElement]) -> Elements:
+    part: dict[BaseTag, DataElement | RawDataElement]
+    part = {BaseTag(other): ds.get_item(other) for other in _CONTEXT if other in ds}
+    part |= {BaseTag(tag): element for tag, element in changed.items()}
+    elements = parse(write(Dataset(part), EXPLICIT_LITTLE), EXPLICIT_LITTLE).elements
+    return {tag: elements[tag] for tag in changed}
 
 
 def first_unreadable(ds: Dataset) -> int | None:

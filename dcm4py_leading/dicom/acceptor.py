@@ -11,8 +11,8 @@ from random import getrandbits
 
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.acceptance import Acceptances
 from dcm4py_leading.dicom.association import (
     Association,
     AssociationFailed,
@@ -26,11 +26,8 @@ from dcm4py_leading.dicom.foreign import ForeignPeers
 from dcm4py_leading.dicom.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
 from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.negotiation import (
-    KnownCapabilities,
     Rejection,
     admit,
-    negotiate,
-    relational_queries,
     served_by,
 )
 from dcm4py_leading.dicom.pdu import (
@@ -39,7 +36,6 @@ from dcm4py_leading.dicom.pdu import (
     AssociateReject,
     AssociateRequest,
     ReleaseResponse,
-    UserInformation,
     remember,
 )
 from dcm4py_leading.dicom.state import Event, NotAllowed
@@ -75,7 +71,7 @@ class AcceptedAssociation:
         handlers: Mapping[str, Handler],
         takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
         is_admitted: Callable[[AcceptedAssociation], Numbered],
-        capabilities: KnownCapabilities,
+        acceptances: Acceptances,
         foreign: ForeignPeers,
     ) -> None:
         self._socket = sock
@@ -86,7 +82,7 @@ class AcceptedAssociation:
         self._is_admitted = is_admitted
         self._gives_way = False
         self._numbered: Numbered | None = None
-        self._capabilities = capabilities
+        self._acceptances = acceptances
         self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
         self._link: Link | None = None
@@ -197,28 +193,12 @@ class AcceptedAssociation:
             return verdict
         remember(request)
         self.local_ae = verdict
-        user = request.user
-        negotiated = negotiate(self._capabilities.of(self.runtime.device, verdict), user, request.contexts)
-        self._extended = relational_queries(verdict, user.extended)
+        acceptance = self._acceptances.of(request, self.runtime.device, verdict, self.connection)
+        self._extended = acceptance.extended
         assert self._link is not None
-        most = _shorter(user.maximum_length, self.connection.send_pdu_length)
-        self._association = Association(self._link, negotiated.contexts, most)
-        return AssociateAccept(
-            called_ae_title=request.called_ae_title,
-            calling_ae_title=request.calling_ae_title,
-            contexts=negotiated.results,
-            user=UserInformation(
-                maximum_length=self.connection.receive_pdu_length,
-                implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-                implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-                # One operation at a time, which is also what silence would mean (PS3.7 D.3.3.3).
-                asynchronous_operations=None if user.asynchronous_operations is None else (1, 1),
-                roles=negotiated.roles,
-                extended=self._extended,
-                # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
-            ),
-            reserved=request.reserved,
-        )
+        most = _shorter(request.user.maximum_length, self.connection.send_pdu_length)
+        self._association = Association(self._link, acceptance.contexts, most)
+        return acceptance.answer
 
     def _serve(self, link: Link) -> bool:
         """Request after request until the peer releases; whether there is an answer that it has to be left time for."""

@@ -404,9 +404,11 @@ class Association:
     def _packed(self, context_id: int, batch: Sequence[Buffer], size: int, left: int) -> list[Buffer]:
         """The next ``size`` bytes of a data set of which ``left`` are still to go, in P-DATA-TF PDUs."""
         most = self._fragment_length
-        packed: list[Buffer] = []
         if not left:
             return [data_header(context_id, _LAST, 0)]
+        if 0 < size <= most:
+            return [data_header(context_id, _LAST if size == left else 0, size), *batch]
+        packed: list[Buffer] = []
         due = 0
         for buffer in batch:
             length, at = len(buffer), 0

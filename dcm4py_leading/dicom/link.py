@@ -186,7 +186,8 @@ class Link:
 
     def _next_pdu(self, ends_at: float | None) -> tuple[int, memoryview]:
         begun_at: float | None = None
-        while not self._is_complete():
+        is_complete = self._is_complete()
+        while not is_complete:
             asked_at = time.monotonic()
             if begun_at is None and self._start < self._end:
                 begun_at = asked_at
@@ -200,7 +201,8 @@ class Link:
             self.waited += now - asked_at
             if count == 0:
                 self._is_gone("connection lost: closed by the peer")
-            if not self._is_complete():
+            is_complete = self._is_complete()
+            if not is_complete:
                 if ends_at is not None and now > ends_at:
                     raise LinkTimeout("the message did not come to its end in time")
                 if begun_at is not None and OF_PEERS.is_missed(now - begun_at, self._end - self._start):
@@ -219,8 +221,9 @@ class Link:
 
     def _is_valid(self, pdu_type: int, length: int) -> bool:
         # A stranger gets no more than what an A-ASSOCIATE-RQ may need.
-        longest = _LONGEST_PDU if self._machine.state is State.STA2 else self._longest
-        return length <= longest and pdu_type in _EVENTS
+        if length > _LONGEST_PDU and (length > self._longest or self._machine.state is State.STA2):
+            return False
+        return pdu_type in _EVENTS
 
     def _is_complete(self) -> bool:
         available = self._end - self._start

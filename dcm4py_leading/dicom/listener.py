@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 
+from dcm4py_leading.dicom.acceptance import Acceptances
 from dcm4py_leading.dicom.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.foreign import ForeignPeers
-from dcm4py_leading.dicom.negotiation import KnownCapabilities, Rejection
+from dcm4py_leading.dicom.negotiation import Rejection
 from dcm4py_leading.dicom.opened import Opened
 from dcm4py_leading.dicom.pdu import AssociateReject
 from dcm4py_leading.dicom.scp_echo import echo
@@ -30,6 +31,9 @@ from dcm4py_leading.model.device import Connection
 from dcm4py_leading.service.runtime import RuntimeHolder
 
 LOG = logging.getLogger(__name__)
+
+_ABORTED_SECONDS = 10.0
+"""In which whoever has lost all associations should come to an end."""
 
 HANDLERS: Mapping[str, Handler] = {
     "C-ECHO": echo,
@@ -149,7 +153,7 @@ class Listeners:
         self._bind = bind
         self._others = others
         self._report = report
-        self._capabilities = KnownCapabilities()
+        self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
         self._listeners: dict[Address, _Listener] = {}
         self._associations: dict[AcceptedAssociation, threading.Thread] = {}
@@ -173,7 +177,7 @@ class Listeners:
                 *(sock, remote_address, address, self.holder, HANDLERS),
                 takes_a_place=self._takes_a_place,
                 is_admitted=self._is_admitted,
-                capabilities=self._capabilities,
+                acceptances=self._acceptances,
                 foreign=self._foreign,
             )
             self._unadmitted.add(association)
@@ -254,7 +258,8 @@ class Listeners:
     def stop(self, drain_seconds: float) -> None:
         """Close the listeners, let requests under way end for ``drain_seconds``, abort every association.
 
-        Those too that were opened to other systems for these requests: nothing of them is left.
+        Those too that were opened to other systems for these requests: nothing of them is left. What goes on without
+        an association is not waited for any longer than `_ABORTED_SECONDS` after that.
         """
         self.close()
         deadline = time.monotonic() + drain_seconds
@@ -262,6 +267,9 @@ class Listeners:
             with self._lock:
                 running = dict(self._associations)
             if not running and not self.opened.has_threads:
+                return
+            if not running and time.monotonic() > deadline + _ABORTED_SECONDS:
+                LOG.warning("something that was asked over HTTP has not ended; it is not waited for any longer")
                 return
             is_late = time.monotonic() > deadline
             for association in running:

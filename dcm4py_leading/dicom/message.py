@@ -139,13 +139,10 @@ def response_to(
 def progress_of(request: Request, tally: SubOperationTally) -> tuple[int, bytes]:
     """Command Field and encoded command of a pending response to a retrieve, as `response_to` with ``remaining``."""
     field = _FIELDS[request.command] | dimse.RESPONSE
-    # PS3.7 E: these are 16 bit numbers
-    counts = (
-        min(tally.remaining, 0xFFFF),
-        min(tally.completed, 0xFFFF),
-        min(tally.failed, 0xFFFF),
-        min(tally.warning, 0xFFFF),
-    )
+    counts = tally.remaining, tally.completed, tally.failed, tally.warning
+    if sum(counts) > 0xFFFF:  # PS3.7 E: these are 16 bit numbers
+        remaining, completed, failed, warning = counts
+        counts = min(remaining, 0xFFFF), min(completed, 0xFFFF), min(failed, 0xFFFF), min(warning, 0xFFFF)
     return field, dimse.encode_progress(request.sop_class_uid, field, request.message_id, status.PENDING, counts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dcm4py_leading.dicom.remembered import Remembered
 from dcm4py_leading.model import bounds
@@ -108,6 +108,8 @@ class AssociateRequest:
     """The 64 octets of the AE title fields and what follows them, as they came."""
     encoded_contexts: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     """Those of ``contexts`` that had to be decoded; see `remember`."""
+    encoded: bytes = field(default=b"", compare=False, repr=False)
+    """All of it, as it came; empty where it is long or holds a User Identity, and must not be remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,8 @@ class AssociateAccept:
     user: UserInformation
     reserved: bytes = field(default=b"", compare=False, repr=False)
     """Octets of `AssociateRequest.reserved`, which go back as they came (PS3.8 table 9-17). Empty: from the titles."""
+    encoded: bytes = field(default=b"", compare=False, repr=False)
+    """The PDU, where it was encoded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,8 @@ def encode(pdu: Pdu) -> bytes:
             contexts = b"".join(_proposed(context) for context in pdu.contexts)
             return _pdu(ASSOCIATE_RQ, _associate(pdu, contexts))
         case AssociateAccept():
+            if pdu.encoded:
+                return pdu.encoded
             contexts = b"".join(_answered(context) for context in pdu.contexts)
             return _pdu(ASSOCIATE_AC, _associate(pdu, contexts))
         case AssociateReject(result, source, reason):
@@ -194,7 +200,8 @@ def decode(pdu_type: int, body: memoryview) -> Pdu:
     try:
         match pdu_type:
             case 1:
-                return _decode_request(body)
+                known = _requests.get(bytes(body)) if len(body) <= bounds.REMEMBERED_REQUEST_BYTES else None
+                return known or _decode_request(body)
             case 2:
                 return _decode_accept(body)
             case 3:
@@ -353,6 +360,7 @@ def _decode_request(body: memoryview) -> AssociateRequest:
             user = _decode_user_information(value)
     if user is None:
         raise MalformedPdu("an association request has no User Information")
+    is_open = user.identity is None and len(body) <= bounds.REMEMBERED_REQUEST_BYTES
     return AssociateRequest(
         called_ae_title=called,
         calling_ae_title=calling,
@@ -362,22 +370,29 @@ def _decode_request(body: memoryview) -> AssociateRequest:
         protocol_version=_U16.unpack_from(body, 0)[0],
         reserved=bytes(body[4:68]),
         encoded_contexts=tuple(new),
+        encoded=bytes(body) if is_open else b"",
     )
 
 
+_requests: Remembered[bytes, AssociateRequest] = Remembered(
+    bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES
+)
 _contexts: Remembered[bytes, ProposedContext] = Remembered(
     bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES
 )
 
 
 def remember(request: AssociateRequest) -> None:
-    """Keep what was decoded of a request: modalities propose the same contexts again and again.
+    """Keep what was decoded of a request: modalities ask the same, or propose the same contexts, again and again.
 
     Only of one whose sender was admitted: a stranger leaves nothing behind.
     """
     for encoded in request.encoded_contexts:
         if len(encoded) <= bounds.REMEMBERED_CONTEXT_BYTES:
             _contexts.put(encoded, _proposed_context(encoded), len(encoded))
+    if request.encoded and _requests.get(request.encoded) is None:
+        again = _decode_request(memoryview(request.encoded))
+        _requests.put(request.encoded, replace(again, encoded=request.encoded), 3 * len(request.encoded))
 
 
 def _proposed_context(value: bytes) -> ProposedContext:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from dcm4py_leading.dicom.scu import StoreSCU
-from dcm4py_leading.errors import ArchiveUnavailable, DestinationUnavailable
 from dcm4py_leading.log import ref, word
+from dcm4py_leading.model.bounds import SENT_AGAIN_OBJECTS
 from dcm4py_leading.service.deliver import Delivery, deliver
 from dcm4py_leading.service.retrieve import RetrieveRequest, retrieve
 from dcm4py_leading.service.retrieve_archive import Retrieval
@@ -30,7 +30,8 @@ def export(
 ) -> ExportOutcome:
     """Send it, within ``seconds`` of ``clock``; ``sending`` tells how far it is, and may cancel it.
 
-    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable, IndexUnavailable.
+    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable, IndexUnavailable,
+    ArchiveUnavailable, DestinationUnavailable.
     """
     ae, remote = parties(runtime, wanted)
     ends_at = clock() + seconds
@@ -41,23 +42,20 @@ def export(
         sending=runtime.peer_of(ae.ae_title, served),
         receiving=runtime.peer_of(remote.ae_title),
     )
-    try:
-        retrieval = retrieve(runtime, request)
-        if not retrieval.expected and retrieval.stream is None:
-            return ExportOutcome()
-        count = min(ae.settings.store_associations_to(remote.ae_title), max(retrieval.expected, 1))
-        with ExitStack() as running:
-            delivery = deliver(
-                retrieval.objects,
-                retrieval.expected,
-                [running.enter_context(StoreSCU(ae, remote, retrieval.contexts)) for _ in range(count)],
-                is_cancelled=lambda: sending.is_cancelled or clock() > ends_at,
-                on_progress=sending.on_progress,
-                on_failure=sending.on_failure,
-                stream=retrieval.stream,
-            )
-    except (ArchiveUnavailable, DestinationUnavailable) as err:
-        return ExportOutcome(failed=1, error=str(err))
+    retrieval = retrieve(runtime, request)
+    if not retrieval.expected and retrieval.stream is None:
+        return ExportOutcome()
+    count = min(ae.settings.store_associations_to(remote.ae_title), max(retrieval.expected, 1))
+    with ExitStack() as running:
+        delivery = deliver(
+            retrieval.objects,
+            retrieval.expected,
+            [running.enter_context(StoreSCU(ae, remote, retrieval.contexts)) for _ in range(count)],
+            is_cancelled=lambda: sending.is_cancelled or clock() > ends_at,
+            on_progress=sending.on_progress,
+            on_failure=sending.on_failure,
+            stream=retrieval.stream,
+        )
     runtime.counts.count_transcoded(delivery.transcoded)
     outcome = _outcome(delivery, retrieval, sending, seconds)
     runtime.counts.count_objects(ae.ae_title, sent=outcome.completed + outcome.warning, failed=outcome.failed)
@@ -72,6 +70,7 @@ def export(
 def _outcome(delivery: Delivery, retrieval: Retrieval, sending: Sending, seconds: float) -> ExportOutcome:
     tally = delivery.tally
     is_late = delivery.cancelled and not sending.is_cancelled
+    failed = tally.failed_sop_instance_uids
     return ExportOutcome(
         completed=tally.completed,
         warning=tally.warning,
@@ -79,5 +78,5 @@ def _outcome(delivery: Delivery, retrieval: Retrieval, sending: Sending, seconds
         error=f"not everything was sent within {seconds:g} s" if is_late else delivery.problem or "",
         not_sent=0 if is_late else tally.remaining,
         failures=sending.failures,
-        failed_sop_instance_uids=tally.failed_sop_instance_uids if retrieval.stream is None else (),
+        failed_sop_instance_uids=failed if retrieval.stream is None and len(failed) <= SENT_AGAIN_OBJECTS else (),
     )

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dcm4py_leading.compose import Checked, Site
-from dcm4py_leading.drifting.run import Around, compare
+from dcm4py_leading.drifting.run import Around, compare, resolver_of
 from dcm4py_leading.errors import DriftNotResumed, DriftRefused
 from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN
 from dcm4py_leading.service.drift.patience import Time
@@ -78,11 +78,14 @@ class Drifts:
         return Latest(ae_title=ae_title, kept=kept, job=job, before=self._before.get(ae_title, 0))
 
     def start(self, order: Order, author: str) -> Job:
-        """Begin a comparison, in place of the latest one of the AE. Raises DriftRefused, TooManyJobs."""
+        """Begin a comparison, in place of the latest one of the AE.
+
+        Raises DriftRefused, TooManyJobs, ConfigUnavailable, OSError.
+        """
         return self._start(order, author, is_new=True)
 
     def go_on(self, ae_title: str, author: str) -> Job:
-        """Go on with the latest comparison of an AE. Raises DriftRefused, TooManyJobs."""
+        """Go on with the latest comparison of an AE. Raises as `start`."""
         latest = self.latest(ae_title)
         if latest is None or latest.kept is None or not latest.can_go_on:
             raise DriftRefused(f"there is no comparison of {ae_title} that could go on")
@@ -109,6 +112,7 @@ class Drifts:
         checked = self._in_force()
         local_ae = ae_of(checked.snapshot.device, order.ae_title)
         leading, policy = leading_of(checked.rules[local_ae.ae_title], order.leading, order.ae_title)
+        resolver_of(self._site, leading)  # what is wrong is told at once, and the latest comparison stays
         wanted = Wanted(
             local_ae=local_ae,
             leading=leading,

@@ -14,12 +14,12 @@ from dcm4py_leading.archive.query import Condition, Query, Range
 from dcm4py_leading.compose import Checked, Site, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.other_archives import each_elsewhere
-from dcm4py_leading.dicom.scu import FindSCU
+from dcm4py_leading.dicom.scu import FindSCU, Resolve
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.bounds import DRIFT_WINDOW_STUDIES
-from dcm4py_leading.model.values import Level
+from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.drift.asking import Asked, Asker
 from dcm4py_leading.service.drift.comparison import Measure
 from dcm4py_leading.service.drift.elsewhere import StudiesElsewhere, Walked
@@ -54,9 +54,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
     ArchiveUnavailable, IndexUnavailable, ConfigError, OSError.
     """
     device, settings = checked.snapshot.device, leading_settings(site.options)
-    resolve = RemoteAEResolver(site.source, stale_after=None, expand=site.expand).resolve
-    if resolve(wanted.leading) is None:
-        raise DriftRefused(f"{wanted.leading} is not in the directory")
+    resolve = resolver_of(site, wanted.leading)
     if not has_index(site.data_dir):
         raise DriftRefused(f"{site.data_dir}: there is no index: say by --data-dir where that of the service is")
     log.use_reference_key(site.data_dir)
@@ -117,6 +115,14 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
         except DriftEnded:
             return kept
     return _keep(wanted, replace(kept, saved_at=_moment(around), is_complete=True))
+
+
+def resolver_of(site: Site, leading: AETitle) -> Resolve:
+    """Resolver that looks up the archives that are asked. Raises DriftRefused without that one; ConfigUnavailable."""
+    resolve = RemoteAEResolver(site.source, stale_after=None, expand=site.expand).resolve
+    if resolve(leading) is None:
+        raise DriftRefused(f"{leading} is not in the directory")
+    return resolve
 
 
 def _keep(wanted: Wanted, kept: Kept) -> Kept:

@@ -240,6 +240,11 @@ SENDING_SECONDS: Final = 86_400.0
 
 Beyond: what is left counts as failed."""
 
+SENT_AGAIN_OBJECTS: Final = 10_000
+"""Failed objects of one job that can be sent again without the others.
+
+Beyond: all of it has to be sent again."""
+
 # -- The directory
 
 DIRECTORY_BYTES: Final = 268_435_456
@@ -331,6 +336,11 @@ COMMAND_BYTES: Final = 65_536
 
 Beyond: the association is aborted."""
 
+MAPPED_BYTES: Final = 8 * 1024 * 1024
+"""Octets of a stored object that are mapped at a time, on each association that it is sent on.
+
+Beyond: the next ones are mapped when these are sent."""
+
 REMEMBERED_CONTEXT_BYTES: Final = 1024
 """Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
 
@@ -338,6 +348,18 @@ Beyond: it is decoded each time."""
 
 REMEMBERED_CONTEXTS_BYTES: Final = 2_097_152
 """All presentation contexts that are remembered decoded, and as much for the answers to them.
+
+Beyond: all are forgotten, and decoded again."""
+
+REMEMBERED_REQUEST_BYTES: Final = 32_768
+"""Length of a request of an admitted peer for an association, without a User Identity, that is remembered decoded, with
+the answer to it.
+
+Beyond: it is decoded and negotiated each time."""
+
+REMEMBERED_REQUESTS_BYTES: Final = 2_097_152
+"""All requests for associations that are remembered decoded, three octets for each that came, and as much for the
+answers to them.
 
 Beyond: all are forgotten, and decoded again."""
 

@@ -77,17 +77,18 @@ class Shape:
         self._compared_with = Ranges(merged_ranges(own_spans, concern.own))
         # The same bytes are the same text in the same character set only.
         self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
+        self._has_own = bool(own_spans)
         self.recipes: dict[bytes, Recipe] = {}
 
     def find(self, view: memoryview, own: bytes) -> Recipe | None:
         """The recipe for an object, if what the index has of it alone is what it has itself."""
-        if not self._is_comparable or self._compared.of(view) != self._compared_with.of(own):
+        if self._has_own and (not self._is_comparable or self._compared.of(view) != self._compared_with.of(own)):
             return None
         return self.recipes.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
         """Key of a recipe: the bytes that concern rules, and the character set of the index's attributes."""
-        return concerned + self._own_set.of(own)
+        return concerned + self._own_set.of(own) if self._has_own else concerned
 
 
 def recipe_of(

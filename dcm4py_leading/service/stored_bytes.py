@@ -9,12 +9,11 @@ from typing import BinaryIO
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
+from dcm4py_leading.model.bounds import MAPPED_BYTES
 
 HEAD = 1 << 16
 """Octets that are read of a file. What follows them goes to the system as a map of the file: above this size that costs
 less than to read it."""
-WINDOW = 1 << 23
-"""Octets of a file that are mapped at a time."""
 BUFFER = 1 << 20
 """Octets that are read at once where there can be no map. Into memory that is used again and again."""
 _DICOM_PREFIX = 132
@@ -125,7 +124,7 @@ class StoredBytes:
         first, at, _ = self._head(pieces, rest)
         while at < self.size:
             before = at % mmap.ALLOCATIONGRANULARITY
-            length = min(WINDOW, self.size - at + before)
+            length = min(MAPPED_BYTES, self.size - at + before)
             try:
                 self._require_size()
                 window = mmap.mmap(

@@ -16,6 +16,7 @@ from dcm4py_leading.archive.index import IndexedInstance
 from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change, apply
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.data_sets import declare_default
@@ -59,7 +60,8 @@ class RetrieveCoercion:
         self.coercer = coercer
         tells = source is not None or runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
         self._source = source or ""
-        self._kept = None if are_copies else KeptAttributes(runtime.keeper)
+        self._kept = KeptAttributes(runtime.keeper)
+        self._are_copies = are_copies
         self._tells_original_attributes = tells
         self.buffers = Buffers()
         self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
@@ -70,7 +72,7 @@ class RetrieveCoercion:
 
     def that_count(self, attributes: Kept) -> Kept:
         """Of the index's attributes of an instance those that may change its object."""
-        return attributes if self._kept is None else self._kept.that_count(attributes)
+        return attributes if self._are_copies else self._kept.that_count(attributes)
 
     def rework(self, ds: Dataset, kept: Kept | None, attributes: Dataset | None, selection: Selection) -> Reworked:
         """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
@@ -91,13 +93,15 @@ class RetrieveCoercion:
             apply(ds, planned)
             changes.extend(planned)
 
-        if attributes is not None and self._kept is not None:
+        if attributes is not None:
             if kept is not None:
                 self._kept.carry_edits(ds, kept, make_edits)
-            self._kept.update(ds, attributes, make)
-        elif attributes is not None:
-            # What was stored here may have been coerced when it came, which the copy of another archive was not.
-            make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE))
+            if not self._are_copies:
+                self._kept.update(ds, attributes, make)
+            else:
+                # What was stored here may have been coerced when it came, which the copy of another archive was not.
+                tags = {int(tag) for tag in attributes.keys()} - {ORIGINAL_ATTRIBUTES_SEQUENCE}
+                make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE, only=tags))
         executed: list[Executed] = []
         try:
             coerced = self.coercer.coerce_uncounted(ds, selection, executed)

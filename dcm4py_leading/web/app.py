@@ -165,7 +165,8 @@ def _services(control: Control) -> list[tuple[Room, list[Operation]]]:
         (_room("edits of the archive", threads=1), edit_operations(control)),
         (_room("deletions", threads=1), delete_operations(control)),
         (_room("exports"), export_operations(control)),
-        (_room("jobs"), [*job_operations(control), *send_operations(control)]),
+        (_room("jobs"), job_operations(control)),
+        (_room("sending"), send_operations(control)),
         (_room("drift"), drift_operations(control)),
     ]
 

@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from scripts.benchmark.proc import cpu_seconds
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Check, PeakMemory, Results, Sample
 from scripts.benchmark.scene import COERCED, DCMQRSCP, OURS, PACS, UNCOERCED, Scene
-from scripts.benchmark.wire import WireError, echo
+from scripts.benchmark.wire import WireError, echo, get
 
 GROUPS = ("echo", "find", "move", "get", "proxy", "nagle", "memory", "store", "web")
 APART = ("web",)
@@ -66,6 +67,8 @@ def operations(group: str, scene: Scene, effort: Effort, results: Results) -> It
             yield from (_retrieve(f"move_{study.label}", scene, study, _move) for study in (a, b))
         case "get":
             yield from (_retrieve(f"get_{study.label}", scene, study, _get) for study in (a, b))
+            yield _at_once(scene, b)
+            yield _repeated("get_1", scene, effort.finds, 1, _get_one)
         case "proxy":
             yield from (_proxied(scene, pacs, study, effort) for pacs in PACS for study in (a, b))
         case "nagle":
@@ -214,6 +217,29 @@ def _move(scene: Scene, archive: Peer, study: Study) -> float:
 
 def _get(scene: Scene, archive: Peer, study: Study) -> float:
     return tools.get(archive, tools.study_keys(study.study_uid))
+
+
+def _get_one(scene: Scene, contender: str, number: int) -> None:
+    archive, many = scene.archives[contender], scene.many_of(DCMQRSCP)
+    if get(archive.port, archive.ae_title, many[number % len(many)].study_uid) != 1:
+        raise BenchmarkError("a study of one object came with another number of them")
+
+
+def _at_once(scene: Scene, study: Study) -> Operation:
+    """The same study to two clients at the same time: what both of them got."""
+
+    def both(archive: Peer) -> float:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(2) as clients:
+            list(clients.map(lambda _: _get(scene, archive, study), range(2)))
+        return time.perf_counter() - began
+
+    def measured(contender: str) -> Sample:
+        name = f"get_two_{study.label}"
+        sample = _timed(name, contender, scene.peer(contender, study), study, both)
+        return replace(sample, objects=2 * sample.objects, bytes=2 * sample.bytes)
+
+    return Operation(name=f"get_two_{study.label}", contenders=scene.contenders, measure=measured)
 
 
 def _move_as_shipped(scene: Scene, contender: str) -> Sample:

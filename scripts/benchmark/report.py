@@ -21,6 +21,7 @@ _OPERATIONS = {
     "move_L": "C-MOVE large object",
     "get_A": "C-GET A",
     "get_B": "C-GET B",
+    "get_two_B": "C-GET B, two clients at once",
     "get_L": "C-GET large object",
     "proxy_dcmqrscp_A": "C-MOVE A of dcmqrscp, proxy or direct",
     "proxy_dcmqrscp_B": "C-MOVE B of dcmqrscp, proxy or direct",
@@ -30,6 +31,7 @@ _OPERATIONS = {
     "store_A": "C-STORE A",
     "store_B": "C-STORE B",
     "store_L": "C-STORE large object",
+    "get_1": "C-GET, one object",
     "find_1": "C-FIND, one study",
     "find_many": "C-FIND, all studies C",
     "echo": "C-ECHO",
@@ -40,7 +42,7 @@ _OPERATIONS = {
     "web_rule": "page of a rule",
     "web_control": "control",
 }
-_QUERIES = ("find_1", "find_many", "echo")
+_QUERIES = ("get_1", "find_1", "find_many", "echo")
 _PAGES = tuple(PAGES)
 
 
@@ -197,8 +199,8 @@ def _queries(results: Results) -> Table:
             )
         )
     return Table(
-        title="Queries: medians of the rounds, each on a new association, its release included",
-        header=("operation", "archive", "rows", "rounds", "ms", "in the rounds", "CPU ms"),
+        title="Queries and small retrieves: medians of the rounds, each on a new association, its release included",
+        header=("operation", "archive", "answers", "rounds", "ms", "in the rounds", "CPU ms"),
         rows=rows,
     )
 

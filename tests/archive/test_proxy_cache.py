@@ -349,3 +349,23 @@ def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFacto
     for left in writing.values():
         left.close()
     cache.close()
+
+
+def test_a_study_that_is_forgotten_is_gone_whoever_has_sent_it(opened: Open, directory: Path) -> None:
+    cache = opened()
+    for study, scp in (("1.1", PACS), ("1.1", OTHER_PACS), ("1.2", PACS)):
+        keep(cache, study, 10, scp=scp)
+    cache.forget("1.1")
+    assert (is_kept(cache, "1.1"), is_kept(cache, "1.1", OTHER_PACS), is_kept(cache, "1.2")) == (False, False, True)
+    assert len(list(directory.glob("*.study"))) == 1
+
+
+def test_a_study_that_is_forgotten_while_it_is_sent_is_read_to_its_end(opened: Open) -> None:
+    cache = opened()
+    keep(cache, "1.1", 10)
+    found = cache.find(PACS, "1.1")
+    assert found is not None
+    cache.forget("1.1")
+    assert not is_kept(cache, "1.1")
+    assert bytes(found.read(0)) == b"\x01" * 10
+    found.close()

@@ -154,8 +154,12 @@ def test_the_storages_of_all_instances_are_read_from_an_index(connection: Connec
 
 @pytest.mark.parametrize("level", list(Level))
 def test_matches_that_come_late_are_read_by_their_primary_keys(connection: Connection, level: Level) -> None:
-    steps = plan(connection, statements.rows_of(level), {statements.PKS: [1, 2]})
-    assert not any(map(is_scan, steps))
+    keys = make_identifier(level.value, PatientName="SMITH*")
+    query = parse_query(keys, InformationModel.PATIENT_ROOT, relational=True)
+    assert query.conditions
+    for statement in (statements.rows_of(level), statements.matches_among(query)):
+        steps = plan(connection, statement, {statements.PKS: [1, 2]})
+        assert not any(map(is_scan, steps))
 
 
 @pytest.mark.parametrize("since", [None, "20260101"])

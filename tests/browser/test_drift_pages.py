@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.web.app import Configured, create_app
 from tests.browser.test_every_page import SCREENS, violations
 from tests.fixtures.chromium import PATIENCE_MS, OpenWindow, screenshots
+from tests.fixtures.datasets import make_study
+from tests.fixtures.dcmtk import DcmQrScp
+from tests.fixtures.dcmtk_scu import storescu
 from tests.fixtures.drifted import ANSWERS, fill, said, uids
 from tests.fixtures.http import served
 from tests.fixtures.proxy import stand_in_front_of
@@ -161,7 +165,8 @@ def test_what_cannot_be_is_told_with_what_was_typed(address: str, gate: Gate, op
     page.get_by_label("Study Date from").fill("2026-02-01")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("alert")).to_contain_text("NOBODY is not in the directory")
-    page.go_back()
+    expect(page.get_by_label("Leading archive")).to_have_value("NOBODY")
+    expect(page.get_by_label("Study Date from")).to_have_value("2026-02-01")
     begin(page, address)
     page.goto(f"{address}/ui/drift")
     page.get_by_label("Study Date from").fill("2026-02-01")
@@ -179,3 +184,31 @@ def test_in_front_of_a_pacs_its_queries_have_a_rate_of_their_own(seed: Seed, ope
         expect(page.get_by_label("Queries a second")).to_have_value("1")
         expect(page.get_by_role("option", name="in front of PACS").first).to_be_attached()
         expect(page.locator("main")).to_contain_text("No rule names a leading archive yet")
+
+
+def test_what_a_pacs_does_not_tell_is_told(
+    seed: Seed, gate: Gate, dcmqrscp: Callable[..., DcmQrScp], open_window: OpenWindow, tmp_path: Path
+) -> None:
+    gate.opened.set()
+    pacs = dcmqrscp(ae_title="PACS")
+    for number in (3, 5):
+        day = {"StudyDate": f"20260{number}01", "StudyTime": "101500"}
+        name = {"patient_id": f"P{number}", "patient_name": "Doe^John", "study_uid": f"1.2.{number}"}
+        files = make_study(tmp_path / str(number), instances=1, attributes=day, **name)
+        assert storescu(pacs.port, files, called_ae_title="PACS").returncode == 0
+    seed.lead()
+    stand_in_front_of(seed, pacs.port)
+    service = seed.start()
+    with served(app=create_app(service, configured=Configured(editor_of(seed.site), "dcm4chee-arc"))) as http:
+        page = open_window(locale="en-GB", bypass_csp=True).page
+        page.goto(f"{str(http.base_url).rstrip('/')}/ui/drift")
+        page.get_by_label("Questions a second").fill("1000")
+        page.get_by_label("Queries a second").fill("1000")
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_role("status")).to_contain_text("complete 2 studies compared")
+        expect(page.locator("main")).to_contain_text("Studies of PACS")
+        told = page.locator("section").filter(has_text="Not compared")
+        expect(told).to_contain_text("without a Study Date")
+        expect(page.get_by_role("row", name="Patient ID")).to_contain_text("2026-05")
+        page.screenshot(path=screenshots() / "drift-pacs.png", full_page=True)
+        assert violations(page) == []

@@ -52,8 +52,9 @@ def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
 
 
 def send(page: Page, address: str) -> None:
-    """Fill in the form, and send."""
-    page.goto(f"{address}{SEND}")
+    """From the page of the study to the form; fill it in, and send."""
+    page.goto(f"{address}{SEND.removesuffix('/send')}")
+    page.get_by_role("link", name="Send").click()
     page.get_by_label("Destination").select_option("STORESCP")
     page.get_by_role("button", name="Send").click()
     page.get_by_role("heading", name="Sending to STORESCP").wait_for()
@@ -106,6 +107,21 @@ def test_a_job_that_has_ended_is_not_asked_for_any_more(
     page.clock.fast_forward(60_000)
     page.evaluate("new Promise(done => requestAnimationFrame(done))")
     assert asked == []
+
+
+def test_an_object_is_sent_from_the_page_of_its_series(
+    address: str, viewer: Callable[..., Viewer], open_window: OpenWindow
+) -> None:
+    there = viewer(lambda _: 0x0000)
+    page = open_window(locale="en-GB").page
+    page.goto(f"{address}{SEND.removesuffix('/send')}")
+    page.locator("details[hx-get] summary").first.click()
+    page.locator(".objects").get_by_role("link", name="Send").last.click()
+    expect(page.get_by_label("this object alone")).to_be_checked()
+    page.get_by_label("Destination").select_option("STORESCP")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_have_text("done 1 of 1")
+    assert len(there.received) == 1
 
 
 def test_a_job_is_cancelled_after_a_question(

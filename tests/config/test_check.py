@@ -50,6 +50,15 @@ def test_what_each_instance_has_of_its_own_is_a_warning_where_it_is_kept_for_a_s
     assert ("delivered" in problem.reason) is (policy == "MERGE")
 
 
+@pytest.mark.parametrize("entity", ["Patient", "Study", "Series"])
+def test_a_filter_with_the_sequence_of_edits_is_a_warning_where_there_are_edits(entity):
+    kept = trees.entry(
+        f"dcmEntity={entity},{DEVICE}", "dcmAttributeFilter", dcmEntity=entity, dcmTag=["0020000D", "04000561"]
+    )
+    problems = checked(*tree(), kept)
+    assert told(problems) == [("WARNING", kept.dn, "dcmTag")] * (entity != "Series")
+
+
 def test_what_each_instance_has_of_its_own_may_be_kept_for_the_instance():
     kept = trees.entry(
         f"dcmEntity=Instance,{DEVICE}", "dcmAttributeFilter", dcmEntity="Instance", dcmTag=["00080018", "00080022"]

@@ -517,6 +517,20 @@ def test_what_goes_away_while_matches_are_read_slowly_is_not_told(
     assert last.attributes.StudyInstanceUID == "1.2.4"
 
 
+def test_study_that_gets_the_key_of_a_deleted_one_is_no_late_match(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", -1)
+    for number in range(1, 4):
+        store(index, make_header(f"1.2.{number}", f"1.2.{number}.1", f"1.2.{number}.1.1", PatientID="P1"))
+    query = parse_query(make_identifier("STUDY", PatientID="P1"), STUDY_ROOT, relational=False)
+    matches = index.matches(query, fetch_size=1)
+    assert [next(matches), next(matches)]
+    assert index.deletions.begin("1.2.3", lambda _: None) is not None
+    store(index, make_header("1.2.4", "1.2.4.1", "1.2.4.1.1", PatientID="P2"))
+    assert list(matches) == []
+
+
 def test_every_storage_where_an_object_is_is_known(index: Index) -> None:
     assert index.storage_ids() == frozenset()
     store(index, make_header())

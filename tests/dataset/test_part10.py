@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.filereader import data_element_generator
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.dataset.part10 import encode_header
+from dcm4py_leading.dataset.part10 import encode_header, read_file_meta
 from dcm4py_leading.errors import InvalidObject
 from tests.fixtures.datasets import (
     CHARACTER_SETS,
@@ -141,3 +141,46 @@ def test_header_names_what_was_received_and_by_whom_it_was_sent() -> None:
     assert header.file_meta.SourceApplicationEntityTitle == "MODALITY"
     assert header.file_meta.ImplementationClassUID.startswith("2.25.")
     assert header.SOPInstanceUID == "1.2.34"
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if name != "rtstruct.dcm"])
+def test_file_meta_information_is_read_as_pydicom_reads_it(name: str) -> None:
+    path = sample_path(name)
+    expected = pydicom.dcmread(path, stop_before_pixels=True)
+    with path.open("rb") as file:
+        meta = read_file_meta(file)
+        assert meta is not None
+        file.seek(meta.end)
+        start = file.read(100)
+    assert meta.media_storage_sop_class_uid == expected.file_meta.MediaStorageSOPClassUID
+    assert meta.media_storage_sop_instance_uid == expected.file_meta.MediaStorageSOPInstanceUID
+    assert meta.transfer_syntax_uid == expected.file_meta.TransferSyntaxUID
+    length = expected.file_meta.get("FileMetaInformationGroupLength")
+    if length is not None:
+        assert meta.end == 144 + length
+    assert path.read_bytes()[meta.end :].startswith(start)
+
+
+def test_file_meta_information_without_its_length_ends_where_the_data_set_begins() -> None:
+    whole = file_of(b"\x08\x00\x18\x00UI\x06\x001.2.34").getvalue()
+    meta = read_file_meta(BytesIO(whole[:132] + whole[144:]))
+    assert meta is not None
+    assert whole[144:][meta.end - 132 :] == b"\x08\x00\x18\x00UI\x06\x001.2.34"
+
+
+@pytest.mark.parametrize("content", [b"", b"DICM", bytes(128), bytes(128) + b"TIFF", b"Thank you" * 100])
+def test_what_is_no_dicom_file_has_no_file_meta_information(content: bytes) -> None:
+    assert read_file_meta(BytesIO(content)) is None
+
+
+@given(st.binary(max_size=300))
+def test_file_meta_information_that_cannot_be_read_is_told(rest: bytes) -> None:
+    with pytest.raises(InvalidObject, match="File Meta Information"):
+        read_file_meta(BytesIO(bytes(128) + b"DICM" + rest))
+
+
+def test_file_meta_information_that_is_cut_is_told() -> None:
+    whole = file_of(b"").getvalue()
+    for end in range(132, whole.index(b"1.2.840.10008.1.2.1") + 1):
+        with pytest.raises(InvalidObject, match="File Meta Information"):
+            read_file_meta(BytesIO(whole[:end]))

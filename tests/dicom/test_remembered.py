@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 from dcm4py_leading.dicom import pdu
 from dcm4py_leading.dicom.negotiation import Capabilities
-from dcm4py_leading.dicom.pdu import AssociateRequest, ProposedContext, Role, UserInformation, encode
+from dcm4py_leading.dicom.pdu import AssociateRequest, ProposedContext, Role, UserIdentity, UserInformation, encode
 from dcm4py_leading.dicom.remembered import Remembered
 from dcm4py_leading.model import bounds
 
@@ -56,6 +57,37 @@ def test_of_long_contexts_nothing_is_remembered() -> None:
     request = received(context(700_002, syntaxes=3000))
     pdu.remember(request)
     assert len(pdu._contexts) == before
+
+
+def test_a_request_in_the_same_words_is_decoded_once() -> None:
+    request = received(context(700_003))
+    assert received(context(700_003)) is not request
+    pdu.remember(request)
+    again = received(context(700_003))
+    assert again == request
+    assert received(context(700_003)) is again
+
+
+def test_requests_are_bounded_by_octets() -> None:
+    for number in range(2000):
+        pdu.remember(received(context(number, syntaxes=60)))
+    assert len(pdu._requests) * 3 * 600 < bounds.REMEMBERED_REQUESTS_BYTES
+
+
+def test_a_password_is_not_remembered() -> None:
+    identity = UserIdentity(kind=2, wants_response=False, primary=b"user", secondary=b"password")
+    data = encode(
+        AssociateRequest(
+            called_ae_title="A", calling_ae_title="B", contexts=(context(1),), user=replace(USER, identity=identity)
+        )
+    )
+    request = pdu.decode(1, memoryview(data)[6:])
+    assert isinstance(request, AssociateRequest)
+    assert request.user.identity == identity
+    before = len(pdu._requests)
+    pdu.remember(request)
+    assert len(pdu._requests) == before
+    assert request.encoded == b""
 
 
 def test_answers_to_contexts_are_bounded_by_octets() -> None:

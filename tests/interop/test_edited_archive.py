@@ -16,6 +16,7 @@ from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, findscu, movescu, storescu
 from tests.fixtures.dcmtk import Peer as Destination
 from tests.fixtures.http import served
+from tests.fixtures.pages import Page
 from tests.fixtures.service import AE, DEVICE, Seed
 from tests.fixtures.workers import Serve
 
@@ -250,3 +251,28 @@ def test_one_of_several_workers_edits_and_all_deliver_it(seed: Seed, serve: Serv
     assert put(service.http, "patients/P-1", {"00100020": {"vr": "XX"}}).status_code == 400
     for number in range(3):
         assert {str(ds.PatientName) for ds in moved(seed, tmp_path / f"viewer{number}")} == {"Größe^Änne"}
+
+
+def test_on_the_pages_of_several_workers_a_patient_is_edited_and_the_values_are_side_by_side(
+    seed: Seed, serve: Serve, tmp_path: Path
+) -> None:
+    seed.lead()
+    service = serve(2)
+    service.http.timeout, service.http.follow_redirects = httpx.Timeout(120), True
+    store(seed, tmp_path / "sent")
+    place = f"/ui/studies/DCM4CHEE/{STUDY}"
+    form = Page(service.http, service.http.get(f"{place}/patient"))
+    assert form.send("preview", **{"00100040": "female"}).status == 422
+    preview = form.send("preview", **{"00100010.Alphabetic": "Größe^Änne"})
+    assert "QRSCP, rule Leading DCMQRSCP: STORESCP" in preview.text
+    saved = preview.send("save")
+    assert (saved.status, saved.answer.url.path) == (200, f"{place}/values")
+    assert "Größe^Änne edited" in saved.text
+    assert "Leading archive QRSCP gives no answer: " in saved.text
+    stale = form.send("preview", **{"00100010.Alphabetic": "Mine"})
+    assert (stale.status, "Somebody else was faster" in stale.text) == (409, True)
+    assert service.http.get("/ui/studies/DCM4CHEE/1.2.3/patient").status_code == 404
+    assert service.http.get("/ui/studies/DCM4CHEE/1.2.3/values").status_code == 404
+    assert {str(match.PatientName) for match in found(seed)} == {"Größe^Änne"}
+    for value in ("Größe", "Mine", STUDY):
+        assert value not in service.told()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,14 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
+from dcm4py_leading.calls.call import Call, Here, as_it_is
+from dcm4py_leading.dicom import listener
+from dcm4py_leading.editing import editor_of
 from dcm4py_leading.service.jobs.job import State
-from dcm4py_leading.web.app import create_app
+from dcm4py_leading.web.app import Configured, create_app
 from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, storescu
 from tests.fixtures.dcmtk import Peer as Destination
 from tests.fixtures.http import served
 from tests.fixtures.ports import free_port
-from tests.fixtures.proxy import await_rest, stand_in_front_of
+from tests.fixtures.processes import Process, find_program
+from tests.fixtures.proxy import await_rest, remote_device, stand_in_front_of
 from tests.fixtures.scripted import Gate, Viewer
 from tests.fixtures.service import AE, Seed
 from tests.fixtures.workers import Serve, kill, until
@@ -71,6 +77,12 @@ def ended(http: httpx.Client, job: str) -> dict[str, Any]:
     told: dict[str, Any] = http.get(job).json()
     assert told["endedAt"] is not None
     return told
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
 
 
 def counts(job: dict[str, Any]) -> tuple[str, int, int, int]:
@@ -160,6 +172,23 @@ def _is_cancelled(seed: Seed) -> bool:
     return any(sending.is_cancelled for sending in seed.service._node._sendings._under_way.values())
 
 
+def test_a_destination_that_refuses_every_association_fails_the_job_with_the_reason(
+    seed: Seed, http: httpx.Client, tmp_path: Path
+) -> None:
+    store(seed, tmp_path / "sent")
+    port = free_port()
+    seed.change(remote_device("REFUSES", port))
+    seed.service.reload()
+    process = Process([str(find_program("storescp")), "--refuse", str(port)], log=tmp_path / "storescp.log")
+    try:
+        process.await_ready(lambda: is_open(port))
+        job = ended(http, begun(http, SEND.replace("STORESCP", "REFUSES")))
+    finally:
+        process.stop()
+    assert counts(job) == ("failed", 4, 4, 4)
+    assert "rejected" in job["problems"][-1]
+
+
 def test_a_destination_that_is_down_fails_the_job_with_the_reason(
     seed: Seed, http: httpx.Client, tmp_path: Path
 ) -> None:
@@ -219,6 +248,27 @@ def test_a_stop_of_the_service_ends_a_job_whose_destination_hangs(
         gate.opened.set()
 
 
+def test_what_never_ends_does_not_keep_the_service_from_its_end(
+    seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener, "_ABORTED_SECONDS", 0.2)
+    service, is_asked, may_end = seed.start(), threading.Event(), threading.Event()
+
+    def hang(_: Here, __: None) -> None:
+        is_asked.set()
+        may_end.wait(60)
+
+    call = Call(name="hang", do=hang, question=as_it_is(), answer=as_it_is(), seconds=60)
+    thread = threading.Thread(target=service.call, args=(call, None))
+    thread.start()
+    assert is_asked.wait(60)
+    service.stop(0.1)
+    assert thread.is_alive()
+    assert "it is not waited for any longer" in caplog.text
+    may_end.set()
+    thread.join(60)
+
+
 def test_workers_tell_how_far_a_job_is_and_end_it_on_command(
     seed: Seed, serve: Serve, viewer: Callable[..., Viewer], tmp_path: Path
 ) -> None:
@@ -265,12 +315,19 @@ def test_what_is_in_the_archive_behind_is_sent_through(
     stand_in_front_of(seed, port)
     pacs.store(make_study(tmp_path / "pacs", patient_id="P", patient_name="Old^Name", study_uid=STUDY))
     with (
-        served(app=create_app(seed.start())) as http,
+        served(app=create_app(seed.start(), configured=Configured(editor_of(seed.site), "dcm4chee-arc"))) as http,
         StoreScp(tmp_path / "viewer", port=seed.viewer_port) as viewer,
     ):
         http.timeout = httpx.Timeout(120)
+        form = http.get(f"/ui/studies/DCM4CHEE/{STUDY}/send")
+        assert form.status_code == 200
+        assert "<dd>PACS</dd>" in form.text
         assert counts(ended(http, begun(http))) == ("done", 3, 3, 0)
         assert len(viewer.store_requests()) == 3
         job = ended(http, begun(http, SEND.replace(STUDY, "1.2.3")))
         assert job["state"] == "failed"
+        pacs.stop()
+        down = ended(http, begun(http))
+        assert (down["state"], down["done"]) == ("failed", 0)
+        assert "PACS" in down["problems"][0]
     await_rest(seed)

@@ -11,7 +11,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.stored_bytes import BUFFER, HEAD, WINDOW, Buffers, StoredBytes
+from dcm4py_leading.model.bounds import MAPPED_BYTES
+from dcm4py_leading.service.stored_bytes import BUFFER, HEAD, Buffers, StoredBytes
 from tests.fixtures.outgoing import write_object
 
 MIB = 1 << 20
@@ -43,7 +44,7 @@ def resident() -> int:
 @WAYS
 @pytest.mark.parametrize("all_of_it", [False, True])
 @pytest.mark.parametrize(
-    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, WINDOW + HEAD, WINDOW * 2]
+    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
 )
 def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
     tmp_path: Path, size: int, all_of_it: bool, batches: Batches
@@ -63,9 +64,9 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
 
 @WAYS
 def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) -> None:
-    stored = opened(sparse(tmp_path / "object", 3 * WINDOW))
+    stored = opened(sparse(tmp_path / "object", 3 * MAPPED_BYTES))
     sizes = [sum(map(len, batch)) for batch in batches(stored, (), stored.start)]
-    assert max(sizes) <= (HEAD + WINDOW if batches is StoredBytes.batches_mapped else BUFFER)
+    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is StoredBytes.batches_mapped else BUFFER)
     assert sum(sizes) == stored.size - stored.start
 
 
@@ -98,7 +99,7 @@ def test_memory_is_used_again_once_an_object_is_closed(tmp_path: Path) -> None:
 
 @WAYS
 def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: Path, batches: Batches) -> None:
-    path = sparse(tmp_path / "object", 3 * WINDOW)
+    path = sparse(tmp_path / "object", 3 * MAPPED_BYTES)
     stored = opened(path)
     coming = batches(stored, (), stored.start)
     next(coming)

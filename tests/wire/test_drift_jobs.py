@@ -177,6 +177,7 @@ def test_a_leading_archive_that_is_not_there_is_told_and_cancelling_does_not_wai
         ({"archiveRate": "fast"}, 400, "archiveRate: expected a number"),
         ({"values": "perhaps"}, 400, "values: expected true or false"),
         ({"leading": "A" * 17}, 409, "AE title"),
+        ({"leading": "NOBODY"}, 409, "NOBODY is not in the directory"),
     ],
 )
 def test_what_cannot_be_is_refused(http: httpx.Client, parameters: dict[str, str], status: int, told: str) -> None:

@@ -9,6 +9,8 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.editing.amend import Amendment
 from tests.fixtures.datasets import make_study
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, uids_of
 from tests.fixtures.pacs_content import finds, moves
@@ -197,3 +199,23 @@ def test_they_have_the_attributes_that_the_index_has(scene: Scene) -> None:
     scene.delete(1, 3)
     assert scene.move()[0] == (0x0000, 7, 0)
     assert {ds.get("PatientBirthDate") for ds in scene.viewer.received} == {"19700101"}
+
+
+@pytest.mark.ldap("dcmExternalRetrieveAET")
+def test_what_was_edited_is_in_all_objects_and_what_was_taken_out_is_empty(scene: Scene) -> None:
+    scene.start()
+    name, sex = 0x00100010, 0x00100040
+    amendment = Amendment(
+        ae_title="DCM4CHEE",
+        study_instance_uid=STUDY,
+        level=Level.PATIENT,
+        shown={name: ("A^B",), sex: ("O",)},
+        wanted={name: ("C^D",), sex: ()},
+    )
+    scene.seed.service.amend(amendment)
+    scene.delete(1)
+    assert scene.move() == ((0x0000, 6, 0), [])
+    for ds in scene.viewer.received:
+        assert (str(ds.PatientName), ds.PatientSex) == ("C^D", "")
+        (item,) = ds.OriginalAttributesSequence
+        assert item.ModifiedAttributesSequence[0].PatientName == "A^B"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,32 @@ def http(seed: Seed, leading: LeadingScp) -> Iterator[httpx.Client]:
 def retrieve(seed: Seed) -> None:
     (final, _) = move(seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1]
     assert final.Status == 0x0000
+
+
+def test_the_history_begins_with_the_service_and_ends_with_it(seed: Seed) -> None:
+    def is_sampling() -> bool:
+        return any(thread.name == "history of leading archives" for thread in threading.enumerate())
+
+    seed.lead()
+    service = seed.start()
+    assert is_sampling()
+    service.stop(0)
+    assert not is_sampling()
+
+
+def test_a_retrieve_is_in_the_history(seed: Seed, http: httpx.Client) -> None:
+    history = seed.service.leading.history
+    history.sample()
+    retrieve(seed)
+    retrieve(seed)
+    history.sample()
+    told = http.get("/dcm4py-leading/leading/history?hours=1").json()
+    (archive,) = told["leadingArchives"]
+    assert archive["aeTitle"] == "QRSCP"
+    assert [sum(archive[key]) for key in ("miss", "hit", "queries")] == [1, 1, 1]
+    (state,) = http.get("/dcm4py-leading/leading").json()["leadingArchives"]
+    assert (state["state"], state["queriesUnderWay"], state["waitingStudies"]) == ("answers", 0, 0)
+    assert http.get("/dcm4py-leading/leading/last-known").json()["studies"][0]["studyInstanceUID"] == STUDY
 
 
 def values(http: httpx.Client, name: str, **labels: str) -> list[float]:

@@ -39,7 +39,7 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
+class PendingDeletion:
     """A deletion that has not come to its end."""
 
     pk: int
@@ -60,18 +60,18 @@ class Deletions:
         """
         return self._writer.write(lambda connection: _begin(connection, study_instance_uid, version_of))
 
-    def pending(self) -> Sequence[Deletion]:
+    def pending(self) -> Sequence[PendingDeletion]:
         """Deletions that have not come to their end, in the order in which they began."""
         with self._database.reading() as connection:
             rows = connection.execute(select(deletion.c.pk, deletion.c.study_instance_uid).order_by(deletion.c.pk))
-            return [Deletion(pk=pk, study_instance_uid=uid) for pk, uid in rows]
+            return [PendingDeletion(pk=pk, study_instance_uid=uid) for pk, uid in rows]
 
     def delete_files(self, storage: Storage) -> None:
         """Delete the files that are noted of that storage. Raises StorageUnavailable."""
         while self._writer.write(lambda connection: _delete_next_files(connection, storage)):
             pass  # the next ones, and somebody may store in between
 
-    def end(self, one: Deletion) -> bool:
+    def end(self, one: PendingDeletion) -> bool:
         """Forget a deletion; False where there are files left to be deleted."""
         return self._writer.write(lambda connection: _end(connection, one.pk))
 

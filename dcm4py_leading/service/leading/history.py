@@ -36,6 +36,7 @@ class History:
         self._now = now
         self._last: tuple[float, Sampled] | None = None
         self._intervals: deque[Interval] = deque(maxlen=HISTORY_INTERVALS)
+        self._sampling = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history of leading archives", daemon=True)
 
@@ -60,11 +61,12 @@ class History:
 
     def sample(self) -> None:
         """Take one sample, which ends an interval."""
-        at, sampled = self._clock(), self._measure()
-        if self._last is not None:
-            before_at, before = self._last
-            self._intervals.append(between(before, sampled, seconds=at - before_at, ends_at=self._now()))
-        self._last = at, sampled
+        with self._sampling:
+            at, sampled = self._clock(), self._measure()
+            if self._last is not None:
+                before_at, before = self._last
+                self._intervals.append(between(before, sampled, seconds=at - before_at, ends_at=self._now()))
+            self._last = at, sampled
 
     def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Questions to leading archives within an interval: differences of counters that may begin anew."""
+"""Questions to archives within an interval: differences of counters that may begin anew."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from itertools import groupby
 from typing import Protocol
 
 from dcm4py_leading.leading.breaker import CLOSED_FIRST, BreakerState
+from dcm4py_leading.leading.contacts import Asked
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.leading.overview import Counted
 
 
-class Sampled(Protocol):
-    """The service at one moment, as far as its history needs it; `web.own.metrics.Measured` is one."""
+class Sampled(Counted, Protocol):
+    """The service at one moment, as far as its history needs it; `web.own.metrics.Measured` is one.
 
-    @property
-    def lookups(self) -> LookupCounts:
-        """The counts since `loaded_at`, or since a process was started."""
-        ...
+    Counts are those since ``loaded_at``, or since a process was started.
+    """
 
     @property
     def loaded_at(self) -> datetime:
@@ -62,6 +62,11 @@ class Traffic:
         """Share of the studies whose answer was remembered; None where none was looked up."""
         return self.outcomes.get(LookupOutcome.HIT, 0) / self.studies if self.studies else None
 
+    @property
+    def went_back(self) -> bool:
+        """True if a counter is lower than it was."""
+        return any(count < 0 for count in (*self.outcomes.values(), *self.latency.buckets))
+
     def plus(self, other: Traffic) -> Traffic:
         """Of both intervals."""
         return Traffic(
@@ -73,6 +78,23 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """Requests to one archive behind us within an interval."""
+
+    answered: int = 0
+    failed: int = 0
+
+    @property
+    def went_back(self) -> bool:
+        """True if a counter is lower than it was."""
+        return self.answered < 0 or self.failed < 0
+
+    def plus(self, other: Requests) -> Requests:
+        """Of both intervals."""
+        return Requests(answered=self.answered + other.answered, failed=self.failed + other.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """Time between two samples, or several such times one after the other."""
 
@@ -80,6 +102,9 @@ class Interval:
     seconds: float
     """Time of which something is known; 0 where that is none."""
     archives: Mapping[AETitle, Traffic] = field(default_factory=dict)
+    """Leading archives by AE title."""
+    behind: Mapping[str, Requests] = field(default_factory=dict)
+    """Archives behind us by AE title."""
 
     @property
     def is_known(self) -> bool:
@@ -101,6 +126,10 @@ class Interval:
                 title: self.archives.get(title, Traffic()).plus(later.archives.get(title, Traffic()))
                 for title in titles
             },
+            behind={
+                title: self.behind.get(title, Requests()).plus(later.behind.get(title, Requests()))
+                for title in self.behind.keys() | later.behind.keys()
+            },
         )
 
 
@@ -113,12 +142,14 @@ def between(before: Sampled, after: Sampled, *, seconds: float, ends_at: datetim
     unknown = Interval(ends_at=ends_at, seconds=0)
     if (before.workers, before.worker_restarts) != (after.workers, after.worker_restarts):
         return unknown
-    base = before.lookups if before.loaded_at == after.loaded_at else LookupCounts()
+    is_same = before.loaded_at == after.loaded_at
+    base = before.lookups if is_same else LookupCounts()
     titles = after.lookups.outcomes.keys() | after.lookups.latency.keys() | base.outcomes.keys()
     archives = {title: _traffic(base, after.lookups, title) for title in titles}
-    if any(_went_back(traffic) for traffic in archives.values()):
+    behind = _requests(before.contacts.asked if is_same else {}, after.contacts.asked)
+    if any(one.went_back for one in archives.values()) or any(one.went_back for one in behind.values()):
         return unknown
-    return Interval(ends_at=ends_at, seconds=seconds, archives=archives)
+    return Interval(ends_at=ends_at, seconds=seconds, archives=archives, behind=behind)
 
 
 def in_steps(intervals: Iterable[Interval], step: timedelta) -> Iterator[Interval]:
@@ -148,5 +179,10 @@ def _worst(states: Iterable[BreakerState]) -> BreakerState | None:
     return max(states, key=CLOSED_FIRST.index, default=None)
 
 
-def _went_back(traffic: Traffic) -> bool:
-    return any(count < 0 for count in (*traffic.outcomes.values(), *traffic.latency.buckets))
+def _requests(before: Mapping[Asked, int], after: Mapping[Asked, int]) -> dict[str, Requests]:
+    found: dict[str, Requests] = {}
+    for key in before.keys() | after.keys():
+        _, title, _, outcome = key
+        more = {outcome: after.get(key, 0) - before.get(key, 0)}
+        found[title] = found.get(title, Requests()).plus(Requests(**more))
+    return found

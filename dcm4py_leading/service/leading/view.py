@@ -6,18 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.leading.last_known_list import KnownStudies, known_studies
 from dcm4py_leading.service.leading.history import History
 from dcm4py_leading.service.leading.interval import Sampled
-from dcm4py_leading.service.leading.overview import Counted, Overview, overview
+from dcm4py_leading.service.leading.overview import Overview, overview
 from dcm4py_leading.service.leading.rules import AskingRule
-
-
-class Measurable(Sampled, Counted, Protocol):
-    """The service at one moment; `web.own.metrics.Measured` is one."""
 
 
 class LeadingView:
@@ -25,7 +20,7 @@ class LeadingView:
 
     def __init__(
         self,
-        measure: Callable[[], Measurable],
+        measure: Callable[[], Sampled],
         *,
         rules: Callable[[], Iterable[AskingRule]],
         data_dir: Path,

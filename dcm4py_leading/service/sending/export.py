@@ -63,7 +63,7 @@ class ExportOutcome:
     failures: tuple[str, ...] = ()
     """Object and reason of the first `JOB_PROBLEMS` that failed, for people. No patient data."""
     failed_sop_instance_uids: tuple[str, ...] = ()
-    """The failed ones, where they are here and so can be sent again."""
+    """The failed ones, where they are here and at most `SENT_AGAIN_OBJECTS`, and so can be sent again."""
 
     def to_json(self) -> dict[str, Any]:
         """As it passes between processes."""

@@ -43,6 +43,7 @@ class Sending:
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
+        self._lock = threading.Lock()
         self._tally = SubOperationTally(remaining=0)
         self._failures: list[str] = []
 
@@ -66,8 +67,9 @@ class Sending:
 
     def on_failure(self, obj: RetrievedObject, reason: str) -> None:
         """One object more has failed (see `service.deliver.deliver`)."""
-        if len(self._failures) < JOB_PROBLEMS:
-            self._failures.append(f"{_name_of(obj)}: {reason}")
+        with self._lock:
+            if len(self._failures) < JOB_PROBLEMS:
+                self._failures.append(f"{_name_of(obj)}: {reason}")
 
     def reached(self) -> Reached:
         """Point that it has reached."""

@@ -68,13 +68,14 @@ def led_receivers(
     rules = delivery_rules(runtime, ae)
     if not any(leading_steps(rules)):
         return ()
+    sending = runtime.peer_of(ae.ae_title)
     found: dict[tuple[str, str], list[str]] = {}
     for receiver in receivers:
         context = Context(
             dimse=Dimse.C_STORE_RQ,
             transfer_role=TransferRole.SCP,
             sop_class=first_text(attributes, _SOP_CLASS_UID) or "",
-            sending=runtime.peer_of(ae.ae_title),
+            sending=sending,
             receiving=runtime.peer_of(receiver),
         )
         try:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dcm4py_leading.leading.breaker import BreakerState
+from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import Latency, LookupOutcome
-from dcm4py_leading.service.leading.interval import Interval, Traffic, between, in_steps
-from tests.fixtures.measured import NOON, QRSCP, Sample, lookups
+from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic, between, in_steps
+from tests.fixtures.measured import NOON, OURS, QRSCP, Sample, lookups
 
 
 def interval(before: Sample, after: Sample) -> Interval:
@@ -45,6 +46,28 @@ def test_an_interval_without_questions_has_no_rate() -> None:
     same = Sample(lookups(HIT=5, latency=Latency().observe(1)))
     traffic = interval(same, same).archives[QRSCP]
     assert (traffic.studies, traffic.hit_rate, traffic.latency.quantile(0.5)) == (0, None, None)
+
+
+def requests(answered: int, failed: int = 0, service: str = "C-FIND") -> ContactCounts:
+    asked = {(OURS, "PACS", service, "answered"): answered, (OURS, "PACS", service, "failed"): failed}
+    return ContactCounts(asked=asked)
+
+
+def test_requests_to_an_archive_behind_are_those_of_all_services() -> None:
+    before = Sample(contacts=requests(3, 1))
+    after = Sample(contacts=requests(5, 2).plus(requests(10, service="C-MOVE")))
+    assert interval(before, after).behind == {"PACS": Requests(answered=12, failed=1)}
+    (step,) = in_steps([interval(before, after), interval(before, after)], timedelta(minutes=5))
+    assert step.behind == {"PACS": Requests(answered=24, failed=2)}
+
+
+def test_requests_behind_that_went_back_make_the_interval_unknown() -> None:
+    assert not interval(Sample(contacts=requests(3)), Sample(contacts=requests(2))).is_known
+
+
+def test_requests_behind_begin_anew_with_another_configuration() -> None:
+    after = Sample(contacts=requests(2), loaded_at=NOON + timedelta(seconds=1))
+    assert interval(Sample(contacts=requests(3)), after).behind == {"PACS": Requests(answered=2)}
 
 
 def test_counters_begin_anew_with_another_configuration() -> None:

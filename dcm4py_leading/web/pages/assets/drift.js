@@ -10,6 +10,8 @@
   const HEIGHT = 220; // without the legend
   const MONTHS = [1, 2, 3, 4, 6].map((count) => count * 30 * 86400).concat([1, 2, 5, 10].map((years) => years * 365 * 86400));
   const COUNTS = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((count) => count * 10 ** power));
+  const REFRESH_MS = 10_000;
+  const told = { studies: "", at: 0 };
   let drawn = null;
 
   const columns = (found) => [
@@ -24,7 +26,7 @@
       grid: { stroke: () => colour("--line"), width: 1 },
       ticks: { stroke: () => colour("--line") },
     };
-    const told = (seconds) => (seconds === null ? "–" : month.format(new Date(seconds * 1000)));
+    const named = (seconds) => (seconds === null ? "–" : month.format(new Date(seconds * 1000)));
     const line = (label, at) => ({
       label,
       stroke: () => colour(COLOURS[at]),
@@ -39,33 +41,33 @@
         height: HEIGHT,
         padding: [null, 28, null, null],
         tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-        scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
+        scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] } },
         axes: [
-          { ...axis, values: (_, values) => values.map(told), space: 90, incrs: MONTHS },
+          { ...axis, values: (_, values) => values.map(named), space: 90, incrs: MONTHS },
           { ...axis, values: (_, values) => values.map((value) => number.format(value)), size: 70, incrs: COUNTS },
         ],
         series: [
-          { label: place.dataset.month, value: (_, value) => told(value) },
+          { label: place.dataset.month, value: (_, value) => named(value) },
           ...[place.dataset.stale, ...found.attributes.map((one) => one.name)].map(line),
         ],
       },
       columns(found),
       place,
     );
-    return { place, plot, names: JSON.stringify(found.attributes.map((one) => one.name)), studies: place.dataset.studies };
+    return { place, plot };
   };
 
-  // Anew where there are other lines; whoever reads the page while it changes sees the same plot grow.
+  // While the comparison runs, what is drawn is renewed now and then.
   const renew = async () => {
     const place = document.getElementById("drift-plot");
-    if (!place || !window.uPlot) return;
-    const { studies } = place.dataset;
-    if (drawn && drawn.place === place && place.childElementCount && drawn.studies === studies) return;
+    const live = document.getElementById("drift");
+    if (!place || !live || !window.uPlot) return;
+    if (live.dataset.studies === told.studies || Date.now() < told.at + REFRESH_MS) return;
+    Object.assign(told, { studies: live.dataset.studies, at: Date.now() });
     const answer = await fetch(place.dataset.source, { headers: { "Dcm4py-By-Itself": "true" } });
     if (!answer.ok) return; // what is drawn stays
     const found = await answer.json();
     if (drawn) drawn.plot.destroy();
-    place.replaceChildren();
     drawn = draw(place, found);
   };
 

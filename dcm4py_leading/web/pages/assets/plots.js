@@ -25,10 +25,10 @@
   };
 
   const columns = (place, found) => {
-    const archive = found.leadingArchives.find((one) => one.aeTitle === place.archive);
+    const archive = found[place.kind].find((one) => one.aeTitle === place.archive);
     const line = ({ keys }) =>
       found.endsAt.map((_, at) => value(archive, keys, at, found.seconds[at], place.unit === "rate"));
-    place.breaker = archive ? archive.breaker : [];
+    place.breaker = (archive && archive.breaker) || [];
     place.hours = found.hours;
     place.step = found.stepSeconds;
     return [found.endsAt, ...place.lines.map(line)];
@@ -51,7 +51,8 @@
   const draw = (element, holder, found) => {
     const { unit } = element.dataset;
     const told = UNITS[unit];
-    const place = { unit, archive: holder.dataset.archive, lines: JSON.parse(element.dataset.lines) };
+    const { kind, archive } = holder.dataset;
+    const place = { unit, kind, archive, lines: JSON.parse(element.dataset.lines) };
     const size = () => ({ width: element.clientWidth, height: HEIGHT });
     const axis = {
       stroke: () => colour("--muted"),
@@ -95,9 +96,14 @@
     });
   };
 
+  // Nothing where the service gives none: what is drawn stays, and is renewed the next time.
   const ask = async (source, headers) => {
-    const answer = await fetch(source, { headers });
-    return answer.ok ? answer.json() : null; // what is drawn stays
+    try {
+      const answer = await fetch(source, { headers });
+      return answer.ok ? await answer.json() : null;
+    } catch {
+      return null;
+    }
   };
 
   const begin = async () => {

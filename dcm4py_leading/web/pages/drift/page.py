@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.log import word
-from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN
 from dcm4py_leading.service.drift.comparison import Outcome
 from dcm4py_leading.service.drift.shown import Latest
 from dcm4py_leading.service.drift.summary import NO_MONTH
 from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
-from dcm4py_leading.service.jobs.job import State
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.gate.wishes import log_wish
@@ -34,7 +33,6 @@ _UNTYPED = {
     "rate": f"{RATE:g}",
     "archiveRate": f"{ELSEWHERE_RATE:g}",
 }
-_STATES = {State.RUNNING: "", State.DONE: "good", State.CANCELLED: "warn", State.FAILED: "bad"}
 
 
 class DriftPages:
@@ -54,7 +52,7 @@ class DriftPages:
         typed = {name: one_of(form, name) for name in _FIELDS if name in form}
         try:
             self._service.drifts.start(order_of(ae_title, typed), request.state.identity.name)
-        except (ValueError, DriftRefused, TooManyJobs) as err:
+        except (ValueError, DriftRefused, TooManyJobs, OSError) as err:
             return self._list(request, {**typed, "ae": ae_title}, str(err), HTTPStatus.CONFLICT)
         log_wish(request, f"drift: {word(ae_title)} is compared with its leading archive")
         return RedirectResponse(drift_address(ae_title), HTTPStatus.SEE_OTHER)
@@ -64,15 +62,19 @@ class DriftPages:
         return render(request, "drift_of.html", self._one(request))
 
     def live(self, request: Request) -> Response:
-        """The part of it that changes by itself."""
-        return render(request, "drift_live.html", self._one(request))
+        """The part of it that changes by itself; at the end the whole page is to be loaded again."""
+        context = self._one(request)
+        answer = render(request, "drift_live.html", context)
+        if not context["latest"].is_running:
+            answer.headers["HX-Refresh"] = "true"
+        return answer
 
     def go_on(self, request: Request, _: Form) -> Response:
         """The comparison goes on where it was."""
         ae_title = self._latest(request).ae_title
         try:
             self._service.drifts.go_on(ae_title, request.state.identity.name)
-        except (DriftRefused, TooManyJobs) as err:
+        except (DriftRefused, TooManyJobs, OSError) as err:
             context = {**self._one(request), "failure": str(err)}
             return render(request, "drift_of.html", context, status_code=HTTPStatus.CONFLICT)
         log_wish(request, f"drift: the comparison of {word(ae_title)} goes on")
@@ -112,7 +114,6 @@ class DriftPages:
             "name": attribute_in_words(attribute),
             "in_words": attribute_in_words,
             "count": count,
-            "most": DRIFT_STUDIES_SHOWN,
             "studies": [(one, f"{study_address(latest.ae_title, one.study_instance_uid)}/values") for one in studies],
             "failure": failure,
             "address": drift_address(latest.ae_title),
@@ -125,7 +126,6 @@ class DriftPages:
             "choices": choices,
             "titles": sorted({title for choice in choices for title in choice.leading}),
             "comparisons": [(one, drift_address(one.ae_title)) for one in self._service.drifts.all()],
-            "tags": _STATES,
             "typed": {
                 **dict.fromkeys(("ae", *_FIELDS), ""),
                 "rate": f"{RATE:g}",
@@ -138,7 +138,7 @@ class DriftPages:
         }
         return render(request, "drift.html", context, status_code=status)
 
-    def _one(self, request: Request) -> dict[str, object]:
+    def _one(self, request: Request) -> dict[str, Any]:
         latest = self._latest(request)
         left = latest.seconds_left(self._now())
         language = language_of(request)
@@ -152,7 +152,6 @@ class DriftPages:
             "stale": latest.summary.outcomes[Outcome.STALE],
             "months": sorted(latest.summary.stale_by_month.items()),
             "no_month": NO_MONTH,
-            "tags": _STATES,
             "failure": None,
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }

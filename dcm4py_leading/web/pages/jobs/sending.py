@@ -28,11 +28,11 @@ class Sendable(Sending, Protocol):
     """The service as the page sends studies that it finds. Called from a worker thread."""
 
     def study(self, ae_title: str, study_instance_uid: str) -> FoundStudy | None:
-        """One study; None where there is none. Raises StatusError."""
+        """One study; None where there is none. Raises UnknownAE, StatusError."""
         ...
 
     def series(self, ae_title: str, study_instance_uid: str) -> list[FoundSeries]:
-        """The series of a study. Raises StatusError."""
+        """The series of a study. Raises UnknownAE, StatusError."""
         ...
 
 
@@ -85,13 +85,10 @@ class SendPage:
         return RedirectResponse(job_address(job_id), HTTPStatus.SEE_OTHER)
 
     def _form(self, request: Request, asked: _Asked, failure: str = "") -> Response:
-        try:
-            study = self._service.study(asked.ae_title, asked.study)
-            series = [] if study is None else self._service.series(asked.ae_title, asked.study)
-        except EditRefused as err:
-            raise NoSuchPage(str(err)) from err
+        study = self._service.study(asked.ae_title, asked.study)
         if study is None:
-            raise NoSuchPage(asked.study)
+            raise NoSuchPage(f"{asked.ae_title}: study {asked.study}")
+        series = self._service.series(asked.ae_title, asked.study)
         context = {
             "asked": asked,
             "study": study,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dcm4py_leading.errors import Dcm4pyError, StatusError
-from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.leading.history import STEPS
 from dcm4py_leading.service.leading.overview import Overview
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.fields.words import age_in_words
 from dcm4py_leading.web.pages.language import language_of
-from dcm4py_leading.web.pages.leading.plots import COLUMNS, PLOTS, is_worth_telling, rows_of
+from dcm4py_leading.web.pages.leading.plots import Plot, told
 from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import address_of
 from dcm4py_leading.web.pages.render import render
@@ -78,12 +78,8 @@ class LeadingPage:
             "spans": list(STEPS),
             "step": age_in_words(STEPS[hours], language),
             "source": f"{HISTORY}?hours={hours}",
-            "plots": [(plot.text, plot.unit, plot.lines_json(language)) for plot in PLOTS],
-            "columns": COLUMNS,
-            "tables": [
-                (title, list(rows_of(title, intervals, language)) if is_worth_telling(title, intervals) else [])
-                for title in (AETitle(archive.ae_title) for archive in found.leading)
-            ],
+            "told": list(told(found, intervals, language)),
+            "lines_json": partial(Plot.lines_json, language=language),
             "has_history": bool(intervals),
         }
         return render(request, "leading.html", {**context, **_live(found), **self._last_known(request)})

@@ -1,16 +1,17 @@
-"""The last hours of a leading archive: the lines of its plots, and the same as a table."""
+"""The last hours of an archive: the lines of its plots, and the same as a table."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.leading.interval import Interval, Traffic
+from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic
+from dcm4py_leading.service.leading.overview import Overview
 from dcm4py_leading.web.pages.texts import Language, translate
 
 _NOTHING = "–"
@@ -94,14 +95,16 @@ PLOTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRow:
-    """An interval of one archive in words; without ``cells`` nothing is known of it."""
-
-    ends_at: datetime
-    cells: tuple[str, ...] = ()
-    breaker: BreakerState | None = None
-
+BEHIND_PLOTS = (
+    Plot(
+        text="leading.requests_rate",
+        unit="rate",
+        lines=(
+            Line("leading.answered", "--accent", ("answered",)),
+            Line("leading.failed", "--bad", ("failed",)),
+        ),
+    ),
+)
 
 COLUMNS = (
     "leading.studies",
@@ -113,27 +116,61 @@ COLUMNS = (
     "leading.no_answer",
     "leading.under_way",
     "leading.waiting",
+    "leading.breaker",
 )
-"""The texts of the columns of `TableRow.cells`."""
+BEHIND_COLUMNS = ("leading.answered", "leading.failed")
 
 
-def is_worth_telling(title: AETitle, intervals: Sequence[Interval]) -> bool:
-    """True unless it is known that nothing was looked up in the archive."""
-    return any(not one.is_known or one.archives.get(title, Traffic()).studies for one in intervals)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The last hours of one archive."""
+
+    kind: str
+    """Member of the history as JSON that has it."""
+    title: str
+    plots: tuple[Plot, ...]
+    columns: tuple[str, ...]
+    """The texts of the columns."""
+    rows: tuple[tuple[datetime, tuple[str, ...]], ...]
+    """End and cells of each interval, the latest first; without cells nothing is known of it. None of an archive of
+    which it is known that it was not asked."""
 
 
-def rows_of(title: AETitle, intervals: Sequence[Interval], language: Language) -> Iterator[TableRow]:
-    """The rows of an archive, the latest first."""
-    for interval in reversed(intervals):
-        if interval.is_known:
-            traffic = interval.archives.get(title, Traffic())
-            cells = tuple(_cells(title, interval, traffic, language))
-            yield TableRow(ends_at=interval.ends_at, cells=cells, breaker=traffic.breaker)
-        else:
-            yield TableRow(ends_at=interval.ends_at)
+def told(found: Overview, intervals: Sequence[Interval], language: Language) -> Iterator[Told]:
+    """The archives that are asked."""
+    for title in (AETitle(archive.ae_title) for archive in found.leading):
+        is_asked = any(not one.is_known or _traffic(title, one).studies for one in intervals)
+        rows = _rows(intervals, partial(_cells, title, language)) if is_asked else ()
+        yield Told(kind="leadingArchives", title=title, plots=PLOTS, columns=COLUMNS, rows=tuple(rows))
+    for name in (archive.ae_title for archive in found.behind):
+        is_asked = any(not one.is_known or _requests(name, one) != Requests() for one in intervals)
+        rows = _rows(intervals, partial(_behind_cells, name)) if is_asked else ()
+        yield Told(kind="archives", title=name, plots=BEHIND_PLOTS, columns=BEHIND_COLUMNS, rows=tuple(rows))
 
 
-def _cells(title: AETitle, interval: Interval, traffic: Traffic, language: Language) -> Iterator[str]:
+def _rows(
+    intervals: Sequence[Interval], cells: Callable[[Interval], Iterator[str]]
+) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    for one in reversed(intervals):
+        yield one.ends_at, tuple(cells(one)) if one.is_known else ()
+
+
+def _traffic(title: AETitle, interval: Interval) -> Traffic:
+    return interval.archives.get(title, Traffic())
+
+
+def _requests(title: str, interval: Interval) -> Requests:
+    return interval.behind.get(title, Requests())
+
+
+def _behind_cells(title: str, interval: Interval) -> Iterator[str]:
+    requests = _requests(title, interval)
+    yield str(requests.answered)
+    yield str(requests.failed)
+
+
+def _cells(title: AETitle, language: Language, interval: Interval) -> Iterator[str]:
+    traffic = _traffic(title, interval)
     yield str(traffic.studies)
     yield _NOTHING if traffic.hit_rate is None else f"{traffic.hit_rate:.0%}"
     for seconds in (traffic.latency.quantile(0.5), traffic.latency.quantile(0.95), traffic.latency.average):
@@ -142,6 +179,8 @@ def _cells(title: AETitle, interval: Interval, traffic: Traffic, language: Langu
         yield str(sum(traffic.outcomes.get(outcome, 0) for outcome in outcomes))
     yield _decimal(interval.under_way(title) or 0.0, language)
     yield str(traffic.waiting)
+    state = traffic.breaker
+    yield _NOTHING if state is None else translate(language, f"leading.breaker_{state.name.lower()}")
 
 
 def _decimal(number: float, language: Language) -> str:

@@ -29,9 +29,11 @@ from dcm4py_leading.web.pages.studies.edit_form import (
 from dcm4py_leading.web.pages.studies.three_values import known_titles, values_address
 from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.rest.archive.edit import STATUS
 
 _CONFLICT = 409
 _REFUSED = 422
+_UNAVAILABLE = 503
 
 
 class Amending(Protocol):
@@ -57,6 +59,8 @@ class Preview:
     changes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
     """Name of each attribute, values now, and then."""
     led: tuple[LedReceivers, ...]
+    key: str
+    """The changes, to tell at the save whether these were previewed."""
 
 
 class EditPage:
@@ -72,11 +76,11 @@ class EditPage:
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
-            return self._page(request, failure=str(err), status_code=_CONFLICT)
+            return self._page(request, failure=str(err), status_code=_status(err))
         return self._page(request, fields, shown_values(fields))
 
     def change(self, request: Request, form: Form) -> Response:
-        """Preview what was typed, or save it; where somebody else has changed the same, ask whose value stands."""
+        """Preview what was typed, save what was previewed; where two have changed the same, ask whose value stands."""
         try:
             fields = self._fields(request)
             typed, there = typed_values(fields, form), shown_values(fields)
@@ -88,12 +92,13 @@ class EditPage:
             if faults := faults_of(result.changed):
                 return self._page(request, fields, now, faults=faults, status_code=_REFUSED)
             amendment = self._amendment(request, fields, result.changed)
-            if one_of(form, "action") == "save" and result.changed:
+            is_previewed = one_of(form, "previewed") == _key(amendment)
+            if one_of(form, "action") == "save" and result.changed and is_previewed:
                 self._service.amend(amendment)
                 return self._saved(request)
-            return self._page(request, fields, now, preview=self._preview(fields, amendment))
+            return self._page(request, fields, now, preview=self._preview(amendment), of_others=result.of_others)
         except (EditRefused, DocumentInvalid, StatusError) as err:
-            return self._after_refusal(request, form, str(err))
+            return self._after_refusal(request, form, err)
 
     def _fields(self, request: Request) -> tuple[EditField, ...]:
         return self._service.edit_fields(request.path_params["aet"], request.path_params["study_uid"], self._level)
@@ -109,25 +114,26 @@ class EditPage:
             author=request.state.identity.name,
         )
 
-    def _preview(self, fields: Sequence[EditField], amendment: Amendment) -> Preview:
+    def _preview(self, amendment: Amendment) -> Preview:
         changes = tuple(
             (name_of(f"{tag:08X}"), amendment.shown[tag], amendment.wanted[tag]) for tag in sorted(amendment.wanted)
         )
         titles = [title.value for title in known_titles(self._titles)]
-        return Preview(changes=changes, led=self._service.led_after(amendment, titles) if changes else ())
+        led = self._service.led_after(amendment, titles) if changes else ()
+        return Preview(changes=changes, led=led, key=_key(amendment))
 
     def _saved(self, request: Request) -> Response:
         address = values_address(request.path_params["aet"], request.path_params["study_uid"], is_saved=True)
         return RedirectResponse(address, status_code=303)
 
-    def _after_refusal(self, request: Request, form: Form, told: str) -> Response:
+    def _after_refusal(self, request: Request, form: Form, refusal: Exception) -> Response:
         """The form with what was typed, and why nothing was done; without the form where there is none."""
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
-            return self._page(request, failure=str(err), status_code=_CONFLICT)
-        typed = typed_values(fields, form)
-        return self._page(request, fields, typed, base=one_of(form, "base"), failure=told, status_code=_CONFLICT)
+            return self._page(request, failure=str(err), status_code=_status(err))
+        typed, base = typed_values(fields, form), one_of(form, "base")
+        return self._page(request, fields, typed, base=base, failure=str(refusal), status_code=_status(refusal))
 
     def _page(
         self,
@@ -138,6 +144,7 @@ class EditPage:
         base: str = "",
         faults: Mapping[str, tuple[str, ...]] | None = None,
         preview: Preview | None = None,
+        of_others: Sequence[str] = (),
         failure: str = "",
         status_code: int = 200,
     ) -> Response:
@@ -146,6 +153,7 @@ class EditPage:
             "fields": views_of(fields, typed or {}, faults or {}),
             "base": base or _base(fields),
             "preview": preview,
+            "of_others": [name_of(name) for name in of_others],
             "faults": faults,
             "failure": failure,
             "shown_receivers": SHOWN_AE_TITLES,
@@ -173,6 +181,16 @@ class EditPage:
             "aet": ae_title,
             "uid": uid,
         }
+
+
+def _status(refusal: Exception) -> int:
+    if isinstance(refusal, EditRefused):
+        return STATUS[refusal.refusal]
+    return _REFUSED if isinstance(refusal, DocumentInvalid) else _UNAVAILABLE
+
+
+def _key(amendment: Amendment) -> str:
+    return json.dumps(sorted(amendment.wanted.items()))
 
 
 def _base(fields: Sequence[EditField]) -> str:

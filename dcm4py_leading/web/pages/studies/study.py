@@ -97,6 +97,8 @@ class StudyPages:
             raise NoSuchPage(f"series {series_uid}")
         context = {
             "address": study_address(ae.ae_title, study_uid),
+            "series_uid": series_uid,
+            "may_change": request.state.identity.may(Role.ADMINISTRATOR),
             "rows": [_instance_row(one) for one in found],
             "is_cut": len(found) >= SHOWN_INSTANCES,
         }

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from dcm4py_leading.errors import DriftRefused
+from dcm4py_leading.errors import ConfigUnavailable, DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.shown import Choice, Latest, Order, StaleStudy
 from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
@@ -62,11 +62,11 @@ class Drifts(Protocol):
         ...
 
     def start(self, order: Order, author: str) -> Job:
-        """Begin a comparison. Raises DriftRefused, TooManyJobs, OSError."""
+        """Begin a comparison. Raises DriftRefused, TooManyJobs, ConfigUnavailable, OSError."""
         ...
 
     def go_on(self, ae_title: str, author: str) -> Job:
-        """Go on with the latest one of an AE. Raises DriftRefused, TooManyJobs, OSError."""
+        """Go on with the latest one of an AE. Raises as `start`."""
         ...
 
     def cancel(self, ae_title: str) -> bool:
@@ -130,8 +130,10 @@ def drift_operations(service: Drifting) -> list[Operation]:
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except DriftRefused as err:
             return error(HTTPStatus.CONFLICT, str(err))
-        except TooManyJobs as err:
+        except (TooManyJobs, ConfigUnavailable) as err:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
+        except OSError as err:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, f"nothing can be kept: {err.strerror}")
         log_wish(request, f"drift: {word(ae_title)} is compared with its leading archive")
         return accepted(job)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.leading.history import STEPS
-from dcm4py_leading.service.leading.interval import Interval, Traffic
+from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic
 from dcm4py_leading.service.leading.overview import AskedArchive, Asker
 from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.gate.identity import Role
@@ -128,23 +129,30 @@ def _asker_json(asker: Asker) -> dict[str, object]:
 def history_json(hours: int, intervals: Sequence[Interval]) -> dict[str, object]:
     """Columns by time; null where nothing is known, or nothing was asked. Of ``seconds`` something is known."""
     titles = sorted({title for interval in intervals for title in interval.archives})
+    behind = sorted({title for interval in intervals for title in interval.behind})
     return {
         "hours": hours,
         "stepSeconds": int(STEPS[hours].total_seconds()),
         "endsAt": [round(interval.ends_at.timestamp()) for interval in intervals],
         "seconds": [round(interval.seconds, 3) for interval in intervals],
-        "leadingArchives": [{"aeTitle": title, **_columns(title, intervals)} for title in titles],
+        "leadingArchives": [{"aeTitle": title, **_columns(intervals, partial(_traffic, title))} for title in titles],
+        "archives": [{"aeTitle": title, **_columns(intervals, partial(_requests, title))} for title in behind],
     }
 
 
-def _columns(title: AETitle, intervals: Sequence[Interval]) -> Mapping[str, object]:
-    rows = [_row(title, interval) for interval in intervals]
+def _columns(intervals: Sequence[Interval], row_of: Callable[[Interval], Mapping[str, object]]) -> Mapping[str, object]:
+    rows = [row if one.is_known else dict.fromkeys(row) for one, row in ((one, row_of(one)) for one in intervals)]
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def _row(title: AETitle, interval: Interval) -> dict[str, object]:
+def _requests(title: str, interval: Interval) -> Mapping[str, object]:
+    requests = interval.behind.get(title, Requests())
+    return {"answered": requests.answered, "failed": requests.failed}
+
+
+def _traffic(title: AETitle, interval: Interval) -> Mapping[str, object]:
     traffic = interval.archives.get(title, Traffic())
-    known: dict[str, object] = {
+    return {
         "queries": traffic.latency.count,
         "averageSeconds": traffic.latency.average,
         "p50Seconds": traffic.latency.quantile(0.5),
@@ -155,7 +163,6 @@ def _row(title: AETitle, interval: Interval) -> dict[str, object]:
         "breaker": None if traffic.breaker is None else traffic.breaker.value,
         **{outcome.value: traffic.outcomes.get(outcome, 0) for outcome in LookupOutcome},
     }
-    return known if interval.is_known else dict.fromkeys(known)
 
 
 def known_json(known: KnownStudies) -> dict[str, object]:

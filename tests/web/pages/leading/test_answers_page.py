@@ -172,11 +172,13 @@ def test_what_is_neither_a_uid_nor_all_drops_nothing(study: str) -> None:
     assert service.dropped == []
 
 
-def test_a_viewer_looks_and_drops_nothing() -> None:
+def test_a_viewer_looks_and_calls_archives_and_drops_nothing() -> None:
     service = cached(3)
     with visiting(service, Viewers()) as client:
         page = get(client)
         assert listed(page, CACHED)
         assert not page.tree.xpath("//main//form[@method='post']")
         assert client.post(f"{PAGE}/drop", data={"study": "all"}).status_code == 403
+        assert client.post("/ui/leading/echo", data={"local": "DCM4CHEE", "remote": "QRSCP"}).status_code == 200
     assert service.dropped == []
+    assert service.echoed == [("DCM4CHEE", "QRSCP")]

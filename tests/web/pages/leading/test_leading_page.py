@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -198,6 +199,16 @@ def test_an_archive_that_was_not_asked_has_no_empty_plots() -> None:
         page = visitor.get()
     assert "It was not asked in this time." in page.text
     assert not page.tree.xpath("//div[@data-plots]")
+
+
+def test_archives_behind_have_a_history_too() -> None:
+    told = contacts(behind={"PACS": ANSWERED})
+    asked = replace(told, asked={(OURS, "PACS", "C-FIND", "answered"): 6, (OURS, "PACS", "C-MOVE", "failed"): 2})
+    with visiting(with_history(Sample(contacts=told), Sample(contacts=asked))) as visitor:
+        page = visitor.get()
+    (table,) = page.tree.xpath("//section[@id='history']//table")
+    assert table.xpath(".//tbody//td/text()") == ["6", "2"]
+    assert page.tree.xpath("//div[@data-plots]")[0].get("data-kind") == "archives"
 
 
 def test_plots_are_told_where_their_values_are() -> None:

@@ -53,14 +53,25 @@ def test_the_preview_names_the_aes_that_will_not_get_it(reader: Reader) -> None:
 
 
 def test_values_are_typed_line_by_line_and_an_empty_field_takes_the_value_out(reader: Reader) -> None:
-    reader.get(PATIENT).send("save", **{"00101001": "One^Name\r\nTwo^Name\r\n", "00100030": "", "00104000": "a\r\nb"})
+    reader.get(PATIENT).send(
+        "preview", **{"00101001": "One^Name\r\nTwo^Name\r\n", "00100030": "", "00104000": "a\r\nb"}
+    ).send("save")
     (amendment,) = reader.service.amended
     assert amendment.wanted == {OTHER_NAMES: ("One^Name", "Two^Name"), BIRTH_DATE: (), COMMENTS: ("a\nb",)}
 
 
 def test_the_order_of_values_counts(reader: Reader) -> None:
-    reader.get(PATIENT).send("save", **{"00101001": "Stage^Name\nBirth^Name"})
+    reader.get(PATIENT).send("preview", **{"00101001": "Stage^Name\nBirth^Name"}).send("save")
     assert reader.service.kept[OTHER_NAMES] == ("Stage^Name", "Birth^Name")
+
+
+def test_what_was_not_previewed_is_not_saved(reader: Reader) -> None:
+    preview = reader.get(PATIENT).send("preview", **{ALPHABETIC: "New^Name"})
+    again = preview.send("save", **{ALPHABETIC: "Newer^Name"})
+    assert "What it would change" in again.text
+    assert reader.service.amended == []
+    again.send("save")
+    assert reader.service.kept[NAME] == ("Newer^Name",)
 
 
 def test_nothing_typed_is_nothing_to_save(reader: Reader) -> None:
@@ -94,7 +105,7 @@ def test_somebody_elses_change_of_the_same_is_shown_and_decided(reader: Reader) 
     assert conflict.status == 409
     assert all(value in conflict.text for value in ("Old^Name", "Their^Name", "My^Name"))
     assert reader.service.amended == []
-    conflict.send("save", **{"keep.00100010": "mine"})
+    conflict.send("preview", **{"keep.00100010": "mine"}).send("save")
     (amendment,) = reader.service.amended
     assert amendment.wanted == {NAME: ("My^Name",), BIRTH_DATE: ("19700201",)}
     assert reader.service.kept[COMMENTS] == ("theirs",)
@@ -103,14 +114,16 @@ def test_somebody_elses_change_of_the_same_is_shown_and_decided(reader: Reader) 
 def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[NAME] = ("Their^Name",)
-    page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"}).send("save")
+    page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"}).send("preview").send("save")
     assert (reader.service.kept[NAME], reader.service.kept[BIRTH_DATE]) == (("Their^Name",), ("19700201",))
 
 
 def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[COMMENTS] = ("theirs",)
-    page.send("save", **{ALPHABETIC: "My^Name"})
+    preview = page.send("preview", **{ALPHABETIC: "My^Name"})
+    assert "left so: Patient Comments" in preview.text
+    preview.send("save")
     assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
 
 
@@ -122,11 +135,16 @@ def test_where_nothing_can_be_edited_the_page_says_why(reader: Reader) -> None:
     assert not page.tree.cssselect("form textarea")
 
 
+def test_a_study_that_is_not_there_cannot_be_edited(reader: Reader) -> None:
+    page = reader.get("/ui/studies/DCM4CHEE/1.2.3/patient")
+    assert (page.status, "there is no such study" in page.text) == (404, True)
+
+
 def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
     for path in (PATIENT, EDIT, VALUES_PAGE):
         page = reader.get(path)
         assert "Name" not in page.tree.findtext(".//title")
-    saved = reader.get(PATIENT).send("save", **{ALPHABETIC: "New^Name"})
+    saved = reader.get(PATIENT).send("preview", **{ALPHABETIC: "New^Name"}).send("save")
     assert "New" not in str(saved.answer.url)
 
 
@@ -137,7 +155,7 @@ def test_three_values_are_side_by_side_with_who_decided(reader: Reader) -> None:
     assert "Knee" in description
     text = page.text
     assert "edited 2026-01-02" in text
-    assert "stale here" in text
+    assert "stale" in text
     assert "Leading archive QRSCP has the last word on what STORESCP gets: rule Leading DCMQRSCP" in text
     assert "dcmProperty=ReceivingApplicationEntityTitle=VIEWER but it is STORESCP" in text
 

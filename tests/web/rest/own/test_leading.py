@@ -110,7 +110,7 @@ def test_other_hours_are_refused(query: str) -> None:
 def test_a_service_that_has_just_started_has_no_columns() -> None:
     with asking(Led()) as client:
         told = client.get(f"{PATH}/history").json()
-    assert told == {"hours": 24, "stepSeconds": 900, "endsAt": [], "seconds": [], "leadingArchives": []}
+    assert told == {"hours": 24, "stepSeconds": 900, "endsAt": [], "seconds": [], "leadingArchives": [], "archives": []}
 
 
 def test_last_known_answers_are_told_without_what_they_say(tmp_path: Path) -> None:
