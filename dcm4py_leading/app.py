@@ -70,6 +70,7 @@ def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explan
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
         else:
             query = AssumedAnswer(read_file(Path(leading)))
+            basis = replace(basis, is_answer_assumed=True)
         lookup = LeadingLookup(device, query, clock=time.monotonic, settings=settings)
         open_until_told.callback(lookup.close)
         return explain(ds, wanted, replace(basis, leading=lookup))

@@ -59,6 +59,11 @@ TRIED_FILE_SECONDS: Final = 120.0
 
 Beyond: 408."""
 
+TRIED_FILES_AT_ONCE: Final = 4
+"""Such forms that are held at once.
+
+Beyond: 503 with Retry-After."""
+
 TRIED_VALUE_BYTES: Final = 65_536
 """Length of a value of that file, if it is no text.
 

@@ -127,6 +127,8 @@ class Basis:
     """None: leading archives are not asked, and the explanation says which would be."""
     worklist: WorklistQuery | None = None
     """None: likewise."""
+    is_answer_assumed: bool = False
+    """True if ``leading`` asks nobody, and answers as somebody has said."""
 
 
 def basis_of(runtime: Runtime, *, is_asking: bool) -> Basis:
@@ -293,7 +295,10 @@ class _Explaining:
                 begun = time.monotonic()
                 looked = leading.look_up([question], self._ae)[question]
                 milliseconds = (time.monotonic() - begun) * 1000
-                self._notes.append(f"{question.leading_cfind_scp}: {looked.outcome.value} after {milliseconds:.0f} ms")
+                how = f"{looked.outcome.value} after {milliseconds:.0f} ms"
+                if self._basis.is_answer_assumed:
+                    how = "its answer is assumed"
+                self._notes.append(f"{question.leading_cfind_scp}: {how}")
                 self._answers[question] = Answered(looked.answer, looked.outcome.value)
                 return looked.answer
             self._withheld.add(question)

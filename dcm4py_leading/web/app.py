@@ -42,6 +42,7 @@ from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
 from dcm4py_leading.web.pages.studies.edit_routes import Edited
 from dcm4py_leading.web.pages.studies.routes import StudiesService
+from dcm4py_leading.web.pages.trying.page import Trying
 from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
 from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
 from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
@@ -74,6 +75,7 @@ class Control(
     Leading,
     Metered,
     StudiesService,
+    Trying,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""

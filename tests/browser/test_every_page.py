@@ -42,6 +42,7 @@ PAGES = {
     "control": "/ui/control",
     "leading": "/ui/leading?hours=6",
     "leading-answers": "/ui/leading/answers",
+    "try": "/ui/try",
     "no-such-page": "/ui/devices/nothing",
 }
 LOOKED_AT = ("wide-light", "narrow-dark")

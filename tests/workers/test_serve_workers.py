@@ -10,6 +10,7 @@ import pytest
 from pydicom import Dataset
 
 from tests.fixtures.datasets import make_study
+from tests.fixtures.pages import Page
 from tests.fixtures.ports import free_port
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, REJECTED, RELEASE, RELEASED, RawAssociation
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
@@ -158,3 +159,18 @@ def test_a_dropped_answer_is_dropped_in_every_worker(
     assert explained.status_code == 200
     assert served.http.delete(f"/leading-cache/{STUDY}").json() == {"dropped": 2}
     assert cached() == 0
+
+
+def test_a_rule_that_is_not_saved_is_tried_by_a_worker(seed: Seed, serve: Serve, tmp_path: Path) -> None:
+    seed.lead()
+    served = serve(2)
+    store(seed.archive_port, make_study(tmp_path / "s", patient_id="P", patient_name="Stale^Name", study_uid=STUDY))
+    rule = Page(served.http, served.http.get("/ui/devices/dcm4chee-arc/entry?at=cn%3DLeading%20DCMQRSCP"))
+    typed = rule.send("try", dcmLeadingCFindSCP="", dcmMergeAttribute="StationName={PatientID}")
+    form = next(form for form in typed.tree.forms if form.get("enctype"))
+    fields = {**dict(form.form_values()), "study": STUDY, "leading": "none"}
+    answer = served.http.post("/ui/try", files=[(name, (None, value)) for name, value in fields.items()])
+    told = Page(served.http, answer).text
+    assert answer.status_code == 200, told
+    assert "Rules that apply: 1 of 1. Attributes that change: 1." in told
+    assert "StationName (0008,1010)" in told

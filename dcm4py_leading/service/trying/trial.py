@@ -81,8 +81,6 @@ def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
     subject = _subject(runtime, trial, wanted, basis)
     with _answering(subject, trial, basis) as answered:
         explanation = subject.explained(answered)
-    if trial.leading is Leading.ASSUME:
-        explanation = replace(explanation, notes=(*explanation.notes, "the leading archive's answer is assumed"))
     return Tried(
         explanation=to_json(explanation),
         has_failed=explanation.has_failed,
@@ -112,7 +110,7 @@ def _answering(subject: Subject, trial: Trial, basis: Basis) -> Iterator[Basis]:
         study.StudyInstanceUID = subject.ds.get("StudyInstanceUID")
     lookup = LeadingLookup(basis.device, AssumedAnswer(study), clock=time.monotonic)
     try:
-        yield replace(basis, leading=lookup)
+        yield replace(basis, leading=lookup, is_answer_assumed=True)
     finally:
         lookup.close()
 

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dcm4py_leading.model.bounds import HTTP_BODY_BYTES, HTTP_HEADER_BYTES, HTTP_REQUEST_SECONDS
+from dcm4py_leading.model.bounds import (
+    HTTP_BODY_BYTES,
+    HTTP_HEADER_BYTES,
+    HTTP_REQUEST_SECONDS,
+    TRIED_FILE_BYTES,
+    TRIED_FILE_SECONDS,
+)
 from dcm4py_leading.web.http.answers import refusal
 
 _CLOSE = {"Connection": "close"}
+
+
+class _Bounds(NamedTuple):
+    """Bounds of a body."""
+
+    length: int
+    seconds: float
+
+
+_TRIED_FILES = "/ui/try"
+"""Path of the only route that takes files."""
 
 
 class Arrival:
@@ -41,13 +59,20 @@ class Arrival:
             ambiguous = "Content-Length and Transfer-Encoding contradict each other"
             await refusal(Request(scope), HTTPStatus.BAD_REQUEST, ambiguous, headers=_CLOSE)(scope, receive, send)
             return
+        bounds = _bounds_of(scope["path"])
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > HTTP_BODY_BYTES:
-            too_long = _too_long()
+        if not length.isdecimal() or int(length) > bounds.length:
+            too_long = _too_long(bounds)
             refused = refusal(Request(scope), too_long.status_code, too_long.detail, headers=too_long.headers)
             await refused(scope, receive, send)
             return
-        await self._app(scope, _bounded(receive), send)
+        await self._app(scope, _bounded(receive, bounds), send)
+
+
+def _bounds_of(path: str) -> _Bounds:
+    if path == _TRIED_FILES:
+        return _Bounds(TRIED_FILE_BYTES, TRIED_FILE_SECONDS)
+    return _Bounds(HTTP_BODY_BYTES, HTTP_REQUEST_SECONDS)
 
 
 def _head_length(scope: Scope) -> int:
@@ -56,9 +81,9 @@ def _head_length(scope: Scope) -> int:
     return headers + len(scope["raw_path"]) + len(scope["query_string"])
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, bounds: _Bounds) -> Receive:
     """``receive`` that raises HTTPException 413 or 408 for a body that is too long or too late."""
-    deadline = asyncio.get_running_loop().time() + HTTP_REQUEST_SECONDS
+    deadline = asyncio.get_running_loop().time() + bounds.seconds
     length = 0
     is_whole = False
 
@@ -70,18 +95,17 @@ def _bounded(receive: Receive) -> Receive:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError as err:
-            late = f"the request did not arrive within {HTTP_REQUEST_SECONDS:g} s"
+            late = f"the request did not arrive within {bounds.seconds:g} s"
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, late, headers=_CLOSE) from err
         length += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)
-        if length > HTTP_BODY_BYTES:
-            raise _too_long()
+        if length > bounds.length:
+            raise _too_long(bounds)
         return message
 
     return bounded
 
 
-def _too_long() -> HTTPException:
-    return HTTPException(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {HTTP_BODY_BYTES} bytes", headers=_CLOSE
-    )
+def _too_long(bounds: _Bounds) -> HTTPException:
+    message = f"the body is longer than {bounds.length} bytes"
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, headers=_CLOSE)

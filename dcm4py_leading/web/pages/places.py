@@ -16,6 +16,7 @@ LEADING = "/ui/leading"
 LEADING_ANSWERS = f"{LEADING}/answers"
 STUDIES = "/ui/studies"
 JOBS = "/ui/jobs"
+TRY = "/ui/try"
 
 
 class NoSuchPage(LookupError):

@@ -18,8 +18,20 @@ from dcm4py_leading.web.pages.language import COOKIE, PARAMETER, chosen, languag
 from dcm4py_leading.web.pages.texts import Language, translate
 
 _YEAR = 365 * 24 * 3600
-_HTMX = json.dumps({"allowEval": False, "includeIndicatorStyles": False, "selfRequestsOnly": True})
-"""htmx neither evaluates text nor writes style elements: the Content-Security-Policy would refuse both."""
+_HTMX = json.dumps(
+    {
+        "allowEval": False,
+        "includeIndicatorStyles": False,
+        "selfRequestsOnly": True,
+        "responseHandling": [
+            {"code": "204", "swap": False},
+            {"code": "[23]..|422", "swap": True},
+            {"code": "[45]..", "swap": False, "error": True},
+        ],
+    }
+)
+"""htmx neither evaluates text nor writes style elements: the Content-Security-Policy would refuse both. A form that is
+refused (422) is answered with the reason, which is shown."""
 
 
 @cache

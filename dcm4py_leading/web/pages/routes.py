@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
 from dcm4py_leading.web.pages.control import ControlPage, Watched
 from dcm4py_leading.web.pages.devices import DevicesPage
@@ -29,22 +28,28 @@ from dcm4py_leading.web.pages.places import DEVICES
 from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
 from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
+from dcm4py_leading.web.pages.trying.page import Previewing, Trying, TryPage
+from dcm4py_leading.web.pages.trying.routes import trying_routes
 from dcm4py_leading.web.rest.own.drift import Drifting
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Protocol):
+class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Trying, Protocol):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
-def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room) -> list[BaseRoute]:
+def page_routes(
+    editor: Previewing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room
+) -> list[BaseRoute]:
     """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
-    entries, deleting = EntryPages(editor, service, titles), Deleting(editor, service, titles)
+    trying = TryPage(editor, service, titles, own_device)
+    entries = EntryPages(editor, service, titles, own_device=own_device, try_rule=trying.begin)
+    deleting = Deleting(editor, service, titles)
     new_device = NewDevice(editor, service, titles)
-    coercions = CoercionPages(editor, titles)
+    coercions = CoercionPages(editor, titles, own_device)
     return [
         rooms.seen("/ui/", lambda _: RedirectResponse(DEVICES)),
         rooms.seen(DEVICES, devices.show),
@@ -61,6 +66,7 @@ def page_routes(editor: Editing, service: Shown, *, own_device: str, rooms: Room
         *edit_routes(service, rooms, titles),
         *leading_routes(service, rooms),
         *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
+        *trying_routes(trying, rooms),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/entry", entries.show),

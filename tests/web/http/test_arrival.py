@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.model.bounds import HTTP_BODY_BYTES, HTTP_HEADER_BYTES
+from dcm4py_leading.model.bounds import HTTP_BODY_BYTES, HTTP_HEADER_BYTES, TRIED_FILE_BYTES
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http import arrival, connection
@@ -32,6 +32,7 @@ def http() -> Iterator[httpx.Client]:
     """One endpoint that reads its body, and one that does not."""
     with served(
         Route("/length", needs(Role.VIEWER, length), methods=["POST"]),
+        Route("/ui/try", needs(Role.VIEWER, length), methods=["POST"]),
         Route("/nothing", needs(Role.VIEWER, nothing), methods=["GET", "POST"]),
     ) as client:
         yield client
@@ -82,6 +83,15 @@ def test_a_body_in_chunks_beyond_its_bound_is_refused(http: httpx.Client) -> Non
     with connected(http) as client:
         client.sendall(b"POST /length HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.sendall(b"%x\r\n%s\r\n1\r\nx\r\n" % (HTTP_BODY_BYTES, b"x" * HTTP_BODY_BYTES))
+        assert answer(client).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_file_to_try_rules_on_may_be_longer(http: httpx.Client) -> None:
+    assert http.post("/ui/try", content=b"x" * (HTTP_BODY_BYTES + 1), timeout=60).json() == HTTP_BODY_BYTES + 1
+    with connected(http) as client:
+        client.sendall(
+            b"POST /ui/try HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (TRIED_FILE_BYTES + 1)
+        )
         assert answer(client).startswith(b"HTTP/1.1 413 ")
 
 

@@ -41,6 +41,42 @@
   });
 
   // Associations since the page was opened, the last ten minutes of them.
+  // What came of a trial is read next; the form, and the file in it, stay.
+  document.addEventListener("htmx:afterSettle", () => {
+    const result = document.querySelector("#result [data-focus]");
+    if (result && !result.dataset.read) {
+      result.dataset.read = "true";
+      result.focus();
+    }
+  });
+
+  // Where that fails, the browser sends the form itself, and shows why.
+  const sendItself = (event) => {
+    const form = event.detail.elt;
+    if (form && form.enctype === "multipart/form-data") form.submit();
+  };
+  document.addEventListener("htmx:responseError", sendItself);
+  document.addEventListener("htmx:sendError", sendItself);
+
+  // A file that is dropped on a section is the file of its field.
+  const drop = () => {
+    for (const place of document.querySelectorAll("[data-drop]")) {
+      const mark = (isOver) => place.classList.toggle("dropping", isOver);
+      place.addEventListener("dragover", (event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        mark(true);
+      });
+      place.addEventListener("dragleave", () => mark(false));
+      place.addEventListener("drop", (event) => {
+        mark(false);
+        if (!event.dataTransfer.files.length) return;
+        event.preventDefault();
+        document.getElementById(place.dataset.drop).files = event.dataTransfer.files;
+      });
+    }
+  };
+
   const plot = () => {
     const place = document.getElementById("plot");
     const live = () => document.getElementById("live");
@@ -78,6 +114,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     unfold();
     focus();
+    drop();
     plot();
   });
   window.addEventListener("hashchange", unfold);

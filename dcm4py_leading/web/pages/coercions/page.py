@@ -69,9 +69,10 @@ class RuleView:
 class CoercionPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, titles: Titles) -> None:
+    def __init__(self, editor: Editing, titles: Titles, own_device: str) -> None:
         self._editor = editor
         self._titles = titles
+        self._own_device = own_device
 
     def show(self, request: Request) -> Response:
         """The rules in the order in which they are applied."""
@@ -96,6 +97,7 @@ class CoercionPages:
             "aes": _aes(place),
             "of_device": coercions_address(device_name),
             "device_name": device_name,
+            "may_try": device_name.casefold() == self._own_device.casefold(),
             "why_not": self._editor.why_not,
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -12,22 +12,16 @@ from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
-from dcm4py_leading.web.pages.changing.typed import Clash, alike, base_of, base_text, merged, with_values
+from dcm4py_leading.web.pages.changing.typed import Clash, base_of, base_text, merged
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
+from dcm4py_leading.web.pages.entry.carried import Carried
 from dcm4py_leading.web.pages.entry.contents import contents_of, masked_values, others_of, rules_below
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, rules_address, trail_of
-from dcm4py_leading.web.pages.entry.kinds import Kind, kind_named
+from dcm4py_leading.web.pages.entry.kinds import RULES, Kind, kind_named
 from dcm4py_leading.web.pages.entry.search import found_in
-from dcm4py_leading.web.pages.entry.sheet import (
-    REQUIRED,
-    Sheet,
-    faults_in,
-    new_sheet,
-    sheet_of,
-    stored_faults,
-    typed_into,
-)
+from dcm4py_leading.web.pages.entry.sheet import Sheet, new_sheet, sheet_of, stored_faults
 from dcm4py_leading.web.pages.entry.suggestions import options_of, suggested
+from dcm4py_leading.web.pages.entry.typed_entry import TypedEntry, changed_entry, made_entry
 from dcm4py_leading.web.pages.entry.view import NO_FAULTS, Faults, FieldView, Suggested, faults_of, tasks_view
 from dcm4py_leading.web.pages.entry.widgets import Widget
 from dcm4py_leading.web.pages.fields.field import label_of
@@ -50,6 +44,9 @@ from dcm4py_leading.web.pages.titles import Titles
 
 _ROWS, _MORE_ROWS = 2, 8
 """Empty lines of a field with several values, and so many when more are wanted."""
+TRY = "try"
+_SHOWN_AGAIN = ("more", "edit")
+"""Actions of a form after which it is shown as it was typed: with more lines, or on the way back from a trial."""
 _CONFLICT, _REFUSED = 409, 422
 """RFC 9110 15.5.10; 15.5.21: the form was understood, but what it wants cannot be."""
 
@@ -57,10 +54,21 @@ _CONFLICT, _REFUSED = 409, 422
 class EntryPages:
     """The handlers. Each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
+    def __init__(
+        self,
+        editor: Editing,
+        service: Reloadable,
+        titles: Titles,
+        *,
+        own_device: str,
+        try_rule: Callable[[Request, Carried, Entry], Response],
+    ) -> None:
+        """``try_rule`` answers with the page that tries a rule of ``own_device`` as it was typed."""
         self._editor = editor
         self._service = service
         self._titles = titles
+        self._own_device = own_device
+        self._try = try_rule
 
     def show(self, request: Request) -> Response:
         """The page of an entry."""
@@ -69,45 +77,20 @@ class EntryPages:
         return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
-        """Preview what was typed into it, offer it as LDIF, or save it."""
-        place = self._place(request)
-        base = base_of(form)
-        typed = typed_into(place.entry, base, form, is_new=False)
-        result = merged(base, typed, place.entry.values, form)
-        sheet = sheet_of(place, {name: values for name, values in typed.items() if not alike(values, base[name])})
-        if one_of(form, "action") == "more":
-            return self._page(request, sheet, more=_MORE_ROWS)
-        if result.clashes:
-            return _conflict(request, sheet, result.clashes, form)
-        if errors := faults_in(place.entry, result.changed):
-            return self._page(request, sheet, faults=Faults(errors=errors, warnings={}), status_code=_REFUSED)
-        wanted = with_values(place.entry, result.changed)
-        others = [entry for entry in place.entries if entry is not place.entry]
-        return self._carry_out(request, form, sheet, [*others, wanted], wanted, result.of_others)
+        """Preview what was typed into it, offer it as LDIF, try it, or save it."""
+        typed = changed_entry(self._place(request), form)
+        if typed.clashes:
+            return _conflict(request, typed.sheet, typed.clashes, form)
+        return self._answer(request, form, typed)
 
     def new(self, request: Request) -> Response:
         """The page that makes an entry."""
         return self._page(request, new_sheet(*self._wanted(request)))
 
     def make(self, request: Request, form: Form) -> Response:
-        """Preview what was typed into that page, offer it as LDIF, or save it."""
-        place, kind, copied = self._wanted(request)
-        blank = new_sheet(place, kind, copied)
-        typed = typed_into(blank.entry, fields_of(blank.entry), form, is_new=True)
-        sheet = new_sheet(place, kind, copied, typed)
-        if one_of(form, "action") == "more":
-            return self._page(request, sheet, more=_MORE_ROWS)
-        naming = {name: next(iter(typed.get(name, ())), "") for name in kind.naming}
-        errors = {name: [REQUIRED] for name, value in naming.items() if not value} | faults_in(blank.entry, typed)
-        wanted = blank.entry
-        if not errors:
-            dn = kind.dn(naming, place.entry.dn)
-            wanted = with_values(Entry(dn, blank.entry.attributes, blank.entry.spelling), typed)
-            if any(entry.key == wanted.key for entry in place.entries):
-                errors = {kind.naming[0]: [translate(language_of(request), "entry.exists")]}
-        if errors:
-            return self._page(request, sheet, faults=Faults(errors=errors, warnings={}), status_code=_REFUSED)
-        return self._carry_out(request, form, sheet, [*place.entries, wanted], wanted)
+        """Preview what was typed into that page, offer it as LDIF, try it, or save it."""
+        exists = translate(language_of(request), "entry.exists")
+        return self._answer(request, form, made_entry(*self._wanted(request), form, exists=exists))
 
     # What is asked for.
 
@@ -126,38 +109,35 @@ class EntryPages:
 
     # Answers.
 
-    def _carry_out(
-        self,
-        request: Request,
-        form: Form,
-        sheet: Sheet,
-        wanted: Iterable[Entry],
-        entry: Entry,
-        of_others: Sequence[str] = (),
-    ) -> Response:
-        """``wanted`` is the subtree as it shall be, ``entry`` what becomes of the sheet's."""
-        action, place = one_of(form, "action"), sheet.place
-        of_others = [label_of(name, language_of(request)) for name in of_others]
+    def _answer(self, request: Request, form: Form, typed: TypedEntry) -> Response:
+        action, sheet, place = one_of(form, "action"), typed.sheet, typed.sheet.place
+        if action in _SHOWN_AGAIN:
+            return self._page(request, sheet, more=_MORE_ROWS if action == "more" else _ROWS)
+        if typed.errors:
+            return self._page(request, sheet, faults=Faults(errors=typed.errors, warnings={}), status_code=_REFUSED)
+        of_others = [label_of(name, language_of(request)) for name in typed.of_others]
         outcome = attempt(
             self._editor,
             place.device_name,
-            wanted,
+            typed.entries,
             place.entries,
             saves=action in SAVES,
             author=request.state.identity.name,
         )
         self._titles.forget()
-        answer = finished(request, sheet, outcome, action, self._service, entry=entry, of_others=of_others)
+        answer = finished(request, sheet, outcome, action, self._service, entry=typed.entry, of_others=of_others)
         if answer is not None:
             return answer
         if outcome.conflict is not None:
             return self._after_conflict(request, form, sheet, str(outcome.conflict))
         is_refused = outcome.failure is not None or outcome.plan is None or bool(outcome.plan.errors)
+        if action == TRY and not is_refused and self._may_try(sheet):
+            return self._try(request, Carried.out_of_entry_form(request, form), typed.entry)
         return self._page(
             request,
             sheet,
             outcome=outcome,
-            faults=faults_of(entry, outcome.problems, {}),
+            faults=faults_of(typed.entry, outcome.problems, {}),
             of_others=of_others,
             status_code=_REFUSED if is_refused else 200,
         )
@@ -216,6 +196,7 @@ class EntryPages:
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
             "outcome": outcome,
             "of_others": of_others,
+            "may_try": self._may_try(sheet),
             "delete": "" if sheet.is_new or sheet.kind is None else delete_address(place.device_name, place.at),
             "copy": _copy_address(sheet),
             "is_device": is_device,
@@ -223,6 +204,11 @@ class EntryPages:
             "found": found_in(place, wanted, language) if wanted else None,
         }
         return render(request, "entry.html", context, status_code=status_code)
+
+    def _may_try(self, sheet: Sheet) -> bool:
+        """True for a rule of this service."""
+        is_rule = sheet.kind is not None and sheet.kind.key in RULES
+        return is_rule and sheet.place.device_name.casefold() == self._own_device.casefold()
 
 
 def _matches(views: Iterable[FieldView], titles: Iterable[Suggested]) -> dict[str, Matching]:
