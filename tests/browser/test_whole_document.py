@@ -1,4 +1,4 @@
-"""The whole way in a browser, with a mouse and without: edit, cache, rule, reload, send; on our tree and the stock one."""
+"""The whole way in a browser, with a mouse and without: edit, cache, rule, reload, send; on our tree and the stock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def archive(request: pytest.FixtureRequest, start_archive: StartArchive) -> Arch
 def find_the_study(page: Page, user: Operator, name: str) -> None:
     """From anywhere to the page of the study."""
     user.follow("Studies")
-    user.fill("Patient name", name)
+    user.fill("Patient name", f"{name}*")
     user.press("Search")
     user.follow(f"{name}^Name")
     page.get_by_role("heading", name="Series", exact=False).first.wait_for()
