@@ -140,14 +140,12 @@ def _attributes(
     runtime: Runtime, told: Explanation, trace: Trace, steps: Sequence[_Step], edits: Mapping[int, str]
 ) -> Iterable[AttributeValues]:
     tags = runtime.keeper.tags
-    kept = tags[Level.PATIENT] | tags[Level.STUDY]
     answers = [answer if isinstance(answer, Dataset) else Dataset() for _, answer, _, _ in steps]
     stale = [_stale(trace.archived, step, answer) for step, answer, _, _ in steps]
     asked = {int(tag) for answer in answers for tag in answer.keys()}
-    by_level = [(Level.PATIENT, sorted(kept & tags[Level.PATIENT]))]
-    by_level.append((Level.STUDY, sorted((kept | asked) - tags[Level.PATIENT])))
-    for level, of_level in by_level:
-        for tag in of_level:
+    of_study = (tags[Level.STUDY] | asked) - tags[Level.PATIENT]
+    for level, of_level in ((Level.PATIENT, tags[Level.PATIENT]), (Level.STUDY, of_study)):
+        for tag in sorted(of_level):
             values = [trace.archived.get(tag), trace.delivered.get(tag), *(answer.get(tag) for answer in answers)]
             if tag in _NEVER_SHOWN or all(is_empty(value) for value in values):
                 continue
