@@ -143,8 +143,9 @@ def test_show_prints_series_sizes_storages_and_the_last_edit(listed: Path) -> No
     assert (edit["level"], edit["attributes"]) == ("STUDY", ["StudyDescription"])
 
 
-def test_study_that_is_not_there_is_exit_1(listed: Path) -> None:
-    result = run("show", "1.2.9", "--data-dir", listed)
+@pytest.mark.parametrize("uid", ["1.2.9", "*", "", "\\"])
+def test_study_that_is_not_there_is_exit_1(listed: Path, uid: str) -> None:
+    result = run("show", uid, "--data-dir", listed)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no such study" in result.stderr
 

@@ -74,8 +74,10 @@ class LastEdit:
 
 
 def study(index: Index, study_instance_uid: str) -> Match | None:
-    """A study, with all that the index keeps of it. Raises IndexUnavailable."""
-    return next(iter(index.matches(query({"StudyInstanceUID": study_instance_uid}))), None)
+    """A study, with all that the index keeps of it; None for wild cards, too. Raises IndexUnavailable."""
+    found = next(iter(index.matches(query({"StudyInstanceUID": study_instance_uid}))), None)
+    is_it = found is not None and found.attributes.get("StudyInstanceUID") == study_instance_uid
+    return found if is_it else None
 
 
 def series_of(index: Index, study_instance_uid: str) -> list[Series]:
