@@ -66,7 +66,9 @@ class Drifts:
         return [latest for choice in self.choices() if (latest := self.latest(choice.ae_title)) is not None]
 
     def latest(self, ae_title: str) -> Latest | None:
-        """The latest comparison of an AE; None where there is none."""
+        """The latest comparison of an AE; None where there is none, or the configuration has no such AE."""
+        if self._in_force().snapshot.device.application_entity(ae_title) is None:
+            return None
         job = next((job for job in self._jobs.all(KIND) if job.subject["ae"] == ae_title), None)
         try:
             kept = read(self._file(ae_title, "json"))

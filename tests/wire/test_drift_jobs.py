@@ -91,6 +91,15 @@ def test_a_comparison_is_begun_watched_and_fetched(
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
+@pytest.mark.parametrize("title", ["NOBODY", "x" * 5000, "a%0Ab"])
+def test_what_is_no_ae_of_ours_has_no_comparison_and_no_log_line(
+    http: httpx.Client, caplog: pytest.LogCaptureFixture, title: str
+) -> None:
+    for address in (f"{DRIFT}/{title}", f"/ui/drift/{title}", f"{DRIFT}/{title}/csv"):
+        assert http.get(address).status_code == 404
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_values_are_in_the_csv_file_where_they_are_wanted(
     filled: Seed, http: httpx.Client, leading_scp: Callable[..., LeadingScp]
 ) -> None:

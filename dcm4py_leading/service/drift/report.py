@@ -18,6 +18,8 @@ from dcm4py_leading.service.drift.comparison import Compared
 
 _COLUMNS = ("reference", "StudyInstanceUID", "archive", "outcome", "attributes")
 _VALUES = ("archived", "leading")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is computed by spreadsheets. Objects and other archives may have such UIDs."""
 
 
 class Report:
@@ -48,7 +50,7 @@ class Report:
         return self._file.tell()
 
     def _row(self, uid: str, archive: str, compared: Compared) -> list[str]:
-        row = [ref(uid), uid, archive, compared.outcome.value, " ".join(compared.attributes)]
+        row = [ref(uid), _as_text(uid), _as_text(archive), compared.outcome.value, " ".join(compared.attributes)]
         if self._has_values:
             row.append(_shown({one.path: one.before for one in compared.differences}))
             row.append(_shown({one.path: one.after for one in compared.differences}))
@@ -71,6 +73,11 @@ class Report:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _as_text(cell: str) -> str:
+    """The cell as no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _shown(values: Mapping[str, Shown | None]) -> str:

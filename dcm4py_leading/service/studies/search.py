@@ -35,7 +35,8 @@ from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, Fou
 
 _STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _UNIQUE = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.IMAGE: "SOPInstanceUID"}
-_NOT_IN_UID = frozenset("*?\\")
+_ONE_UID = re.compile(r"[!-)+->@-\[\]-~]{1,64}")
+"""One UID, also of those that archives have beside PS3.5 9.1; nothing that would match as a wild card or as any."""
 LISTED = (
     "PatientName",
     "PatientID",
@@ -89,16 +90,18 @@ def study(runtime: Runtime, ae_title: str, study_instance_uid: str) -> FoundStud
     Raises UnknownAE, IndexUnavailable, ArchiveUnavailable, CoercionFailed.
     """
     ae = own_ae(runtime, ae_title)
-    tags = runtime.keeper.tags
-    asked = _asked(ae, Level.STUDY, {"StudyInstanceUID": study_instance_uid}, LISTED)
-    _wish(asked.keys, tags[Level.PATIENT] | tags[Level.STUDY])
-    is_one_uid = study_instance_uid and not set(study_instance_uid) & _NOT_IN_UID
-    if runtime.hides_everything(ae) or not is_one_uid:
+    keys = {"StudyInstanceUID": study_instance_uid}
+    if not _are_uids(keys):
         return None
-    for match in islice(_matches(runtime.archives[ae.ae_title], asked), 1):
+    tags = runtime.keeper.tags
+    asked = _asked(ae, Level.STUDY, keys, LISTED)
+    _wish(asked.keys, tags[Level.PATIENT] | tags[Level.STUDY])
+    if runtime.hides_everything(ae):
+        return None
+    for match in islice(_entities(runtime.archives[ae.ae_title], asked, keys), 1):
         return _with_origin(runtime, ae, [match])[0]
     for title, archive in runtime.behind[ae.ae_title].items():
-        for match in islice(_matches(archive, asked), 1):
+        for match in islice(_entities(archive, asked, keys), 1):
             return _study(match, title)
     return None
 
@@ -138,11 +141,11 @@ def _below(
 ) -> list[tuple[str, Json]]:
     """UID and attributes of what an entity has at ``level``, from the first archive that has any."""
     ae = own_ae(runtime, ae_title)
-    asked = _asked(ae, level, keys, told)
-    if runtime.hides_everything(ae):
+    if not _are_uids(keys) or runtime.hides_everything(ae):
         return []
+    asked = _asked(ae, level, keys, told)
     for archive in (runtime.archives[ae.ae_title], *runtime.behind[ae.ae_title].values()):
-        found = [match.attributes for match in islice(_matches(archive, asked), most)]
+        found = [match.attributes for match in islice(_entities(archive, asked, keys), most)]
         if found:
             return [(str(ds.get(_UNIQUE[level], "")), _json(ds)) for ds in found]
     return []
@@ -185,6 +188,18 @@ def _matches(archive: QueryArchive, asked: Asked) -> Iterator[Match]:
         for match in found:
             if not isinstance(match, Lull):
                 yield match
+
+
+def _entities(archive: QueryArchive, asked: Asked, uids: Mapping[str, str]) -> Iterator[Match]:
+    """Matches of the entities that were asked for by their UIDs: another archive may answer with what it likes."""
+    for match in _matches(archive, asked):
+        ds = match.attributes
+        if all(str(ds.get(keyword, "") or uid) == uid for keyword, uid in uids.items()):
+            yield match
+
+
+def _are_uids(uids: Mapping[str, str]) -> bool:
+    return all(map(_ONE_UID.fullmatch, uids.values()))
 
 
 def _with_origin(runtime: Runtime, ae: ApplicationEntity, matches: Sequence[Match]) -> list[FoundStudy]:

@@ -15,7 +15,7 @@ from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.service.drift.comparison import Measure, Outcome
+from dcm4py_leading.service.drift.comparison import Compared, Measure, Outcome
 from dcm4py_leading.service.drift.pages import IndexStudies
 from dcm4py_leading.service.drift.report import Report
 from dcm4py_leading.service.drift.state import Kept, State, beginning, load, save
@@ -181,6 +181,18 @@ def test_values_are_in_the_csv_when_they_are_wanted(index: Index, tmp_path: Path
     assert by_uid["1.2.2"]["archived"] == '{"PatientName": "Doe^John"}'
     assert by_uid["1.2.2"]["leading"] == '{"PatientName": "Roe^Jane"}'
     assert by_uid["1.2.1"]["archived"] == ""
+
+
+def test_no_cell_of_the_csv_is_a_formula(tmp_path: Path) -> None:
+    compared = Compared(outcome=Outcome.UNASKED)
+    uids = ["=1+1", "@SUM(1)", "+1", "-1", "\t=1", "1.2"]
+    path = tmp_path / "drift.csv"
+    with Report(path, has_values=True, at=0) as report:
+        report.add([(uid, compared) for uid in uids], "-PACS")
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[1] for row in rows] == ["'=1+1", "'@SUM(1)", "'+1", "'-1", "'\t=1", "1.2"]
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
 def test_state_of_another_comparison_is_refused(tmp_path: Path) -> None:

@@ -124,9 +124,25 @@ def test_series_and_instances_of_a_study(filled: Service) -> None:
         assert all(text_of(instance.attributes, "SOPClassUID") for instance in instances)
 
 
-@pytest.mark.parametrize("uid", ["", "*", "1.2.*", f"{STUDY}.1\\{STUDY}.2", f"{STUDY}.9", "?"])
+@pytest.mark.parametrize(
+    "uid", ["", "*", "1.2.*", f"{STUDY}.1\\{STUDY}.2", f"{STUDY}.9", "?", "\0", " ", "\\", "\r\n", "1" * 5000]
+)
 def test_no_study_is_found_by_what_is_not_its_uid(filled: Service, uid: str) -> None:
     assert filled.study("DCM4CHEE", uid) is None
+    assert filled.series("DCM4CHEE", uid) == []
+    assert filled.instances("DCM4CHEE", f"{STUDY}.1", uid) == []
+
+
+def test_a_pacs_that_answers_with_another_study_is_not_believed(seed: Seed, scripted_pacs: StartPacs) -> None:
+    def answer(received: Received) -> None:
+        received.respond(0xFF00, row(2))
+        received.respond(0x0000)
+
+    stand_in_front_of(seed, scripted_pacs(seed.archive_port, find=answer).port)
+    service = seed.start()
+    assert service.study("DCM4CHEE", f"{STUDY}.1") is None
+    assert service.series("DCM4CHEE", f"{STUDY}.1") == []
+    assert service.study("DCM4CHEE", f"{STUDY}.2") is not None
 
 
 def row(number: int, **attributes: Any) -> Dataset:
