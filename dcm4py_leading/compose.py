@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dcm4py_leading import progress
 from dcm4py_leading.archive.data_directory import DataDirectory
 from dcm4py_leading.archive.file_storage import FileStorage
 from dcm4py_leading.archive.index import Index
@@ -51,6 +52,7 @@ from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
+from dcm4py_leading.service.deleting.delete import delete_files
 from dcm4py_leading.service.deleting.remembered import Remembered
 from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.leading.rules import asking_rules
@@ -262,7 +264,8 @@ def use_data_directory(
     try:
         before_index()
         with closing(directory.open_index(_file_storages(device), may_be_new=site.may_be_new)) as index:
-            open_storages(device, {}, index)
+            with progress.waiting("files of deleted studies are deleted"):
+                delete_files(index, open_storages(device, {}, index))  # a node tells what is left even then
             for storage_id in sorted(index.storage_ids() - device.archive.storages.keys()):
                 LOG.warning(
                     "the index has objects in storage %s, which device %s does not have: they cannot be delivered",

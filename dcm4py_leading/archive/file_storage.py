@@ -77,8 +77,7 @@ class FileStorage:
     @contextmanager
     def receive(self) -> Iterator[IncomingFile]:
         """Receive a new object into a file (see `storage.Storage.receive`)."""
-        if self.descriptor.read_only:
-            raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
+        self._require_writable()
         with self._errors():
             file, path = in_flight.temporary_file(self._incoming)
         incoming = IncomingFile(self, file, path)
@@ -86,6 +85,10 @@ class FileStorage:
             yield incoming
         finally:
             incoming.close()
+
+    def _require_writable(self) -> None:
+        if self.descriptor.read_only:
+            raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
 
     def open(self, location: Location) -> BinaryIO:
         """Open the file of an object (see `storage.Storage.open`)."""
@@ -118,13 +121,13 @@ class FileStorage:
 
     def version(self, location: Location) -> str | None:
         """Version of the file of an object (see `storage.Storage.version`)."""
-        if self.descriptor.read_only:
-            raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
+        self._require_writable()
         with self._errors():
             return _version(self._inside(location.path))
 
     def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
         """Delete files durably, where they are of these versions (see `storage.Storage.delete_versions`)."""
+        self._require_writable()
         directories: set[Path] = set()
         with self._errors():
             for path, version in versions:

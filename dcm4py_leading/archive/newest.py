@@ -23,7 +23,7 @@ from dcm4py_leading.model.values import Level
 NARROW = 2_000
 """Number of rows, patients or studies, up to which a condition gives the candidates."""
 
-WALK = 30_000
+WALK = 10_000
 """Number of studies that are looked at for a page where there are no candidates."""
 
 _STUDY_DATE = 0x00080020

@@ -10,6 +10,7 @@ from dcm4py_leading.calls.deleting import DELETE, StudyDeletions
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
+from dcm4py_leading.calls.picturing import PICTURE, Pictures
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
 from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
@@ -30,6 +31,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
         FIND_STUDIES,
         INSTANCES,
         LED_AFTER,
+        PICTURE,
         REACHED,
         SEND,
         SERIES,
@@ -48,6 +50,7 @@ class Calls(
     Edits,
     Explanations,
     Exports,
+    Pictures,
     Studies,
     Trials,
 ):

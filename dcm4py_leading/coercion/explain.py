@@ -81,8 +81,6 @@ class Trace:
 
     archived: Dataset
     """The attributes by which the rules' conditions went: those of the index, where it has any."""
-    start: Dataset
-    """The data set as the first rule got it."""
     delivered: Dataset
     """The data set in the end; not sent where the coercion failed."""
     executed: tuple[Executed, ...]

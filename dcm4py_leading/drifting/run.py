@@ -26,11 +26,12 @@ from dcm4py_leading.service.drift.elsewhere import StudiesElsewhere, Walked
 from dcm4py_leading.service.drift.pages import IndexStudies, Studies
 from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 from dcm4py_leading.service.drift.report import Report
-from dcm4py_leading.service.drift.state import Kept, State, beginning, load, save
+from dcm4py_leading.service.drift.state import Kept, State, Subject, beginning, load, save
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
 from dcm4py_leading.service.drift.wanted import Wanted
 from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.query_archive import QueryArchive
 
 _STUDY_DATE = 0x00080020
 
@@ -65,12 +66,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
     elsewhere = each_elsewhere(wanted.local_ae, resolve, own_find, Contacts())
     subject = wanted.subject(measure, elsewhere)
     kept = None if wanted.state_file is None or wanted.is_new else load(wanted.state_file, subject)
-    if kept is None:
-        begun_at = _moment(around)
-        rates = {"rate": wanted.rate, "elsewhereRate": wanted.elsewhere_rate}
-        kept = Kept(
-            subject={**subject, **rates}, state=beginning(), begun_at=begun_at, saved_at=begun_at, is_complete=False
-        )
+    kept = kept or _begun(wanted, subject, _moment(around))
     with ExitStack() as running:
         index = running.enter_context(closing(open_index(site.data_dir, may_upgrade=False)))
         scu = running.enter_context(closing(FindSCU(resolve, settings=settings, coerce=own_find)))
@@ -90,21 +86,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
         since = None if wanted.since is None else wanted.since.strftime("%Y%m%d")
         archives: dict[str, Studies] = {HERE: IndexStudies(index, settings.page_size, since=since)}
         for title, archive in elsewhere.items():
-            walked = Walked(
-                title=title,
-                archive=archive,
-                local_ae=wanted.local_ae,
-                wanted=measure.tags,
-                since=wanted.since,
-                today=around.now().date(),
-            )
-            archives[title] = StudiesElsewhere(
-                walked,
-                wanted.elsewhere_rate,
-                around.time,
-                Patience(f"archive {title}", around.time, around.tell),
-                most=DRIFT_WINDOW_STUDIES,
-            )
+            archives[title] = _elsewhere(title, archive, measure, wanted, around)
         here = index.count(_since(since))
         around.reached(kept.state, _expected(kept.state, here, archives))
         try:
@@ -123,6 +105,27 @@ def resolver_of(site: Site, leading: AETitle) -> Resolve:
     if resolve(leading) is None:
         raise DriftRefused(f"{leading} is not in the directory")
     return resolve
+
+
+def _begun(wanted: Wanted, subject: Subject, at: str) -> Kept:
+    """A comparison at its beginning; its file tells the rates too, with which it goes on."""
+    told = {**subject, "rate": wanted.rate, "elsewhereRate": wanted.elsewhere_rate}
+    return Kept(subject=told, state=beginning(), begun_at=at, saved_at=at, is_complete=False)
+
+
+def _elsewhere(
+    title: AETitle, archive: QueryArchive, measure: Measure, wanted: Wanted, around: Around
+) -> StudiesElsewhere:
+    walked = Walked(
+        title=title,
+        archive=archive,
+        local_ae=wanted.local_ae,
+        wanted=measure.tags,
+        since=wanted.since,
+        today=around.now().date(),
+    )
+    patience = Patience(f"archive {title}", around.time, around.tell)
+    return StudiesElsewhere(walked, wanted.elsewhere_rate, around.time, patience, most=DRIFT_WINDOW_STUDIES)
 
 
 def _keep(wanted: Wanted, kept: Kept) -> Kept:

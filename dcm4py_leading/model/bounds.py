@@ -543,6 +543,41 @@ SHOWN_INSTANCES: Final = 1_000
 
 Beyond: the first ones that the archive tells."""
 
+PICTURES_AT_ONCE: Final = 2
+"""Pictures of studies that are decoded at once.
+
+Beyond: another one waits."""
+
+PICTURE_SECONDS: Final = 20.0
+"""Decoding of one picture.
+
+Beyond: its process is ended, and the page says so."""
+
+PICTURE_CPU_SECONDS: Final = 10
+"""Processor time of the process that decodes a picture.
+
+Beyond: it is ended, and the page says so."""
+
+PICTURE_MEMORY_BYTES: Final = 2 * 1024**3
+"""Address space of the process that decodes a picture.
+
+Beyond: there is no picture, and the page says so."""
+
+PICTURE_FRAME_BYTES: Final = 256 * 1024**2
+"""One frame of an image, decoded, of which a picture is made.
+
+Beyond: there is no picture, and the page says so."""
+
+PICTURE_PIXELS: Final = 512
+"""Width and height of a picture.
+
+Beyond: it is shrunk."""
+
+PICTURE_BYTES: Final = 2 * 1024**2
+"""The PNG of a picture.
+
+Beyond: there is no picture."""
+
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.
 

@@ -238,7 +238,7 @@ class _Explaining:
                 elements=(),
                 failure=str(err),
                 notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
-                trace=self._trace(attributes, start, executed),
+                trace=self._trace(attributes, executed),
             )
         if self._context.dimse is not Dimse.C_STORE_RQ:
             if "QueryRetrieveLevel" in before:
@@ -254,13 +254,11 @@ class _Explaining:
             steps=explained_steps(selection, start, coerced.executed, withheld=self._withheld),
             elements=explained_elements(before, ds),
             notes=(*self._notes, *_move_notes(self._ae, self._context, self._basis)),
-            trace=self._trace(attributes, start, coerced.executed),
+            trace=self._trace(attributes, coerced.executed),
         )
 
-    def _trace(self, archived: Dataset, start: Dataset, executed: Sequence[Executed]) -> Trace:
-        return Trace(
-            archived=archived, start=start, delivered=self._ds, executed=tuple(executed), answers=self._answers
-        )
+    def _trace(self, archived: Dataset, executed: Sequence[Executed]) -> Trace:
+        return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
         """Put what counts of the index's attributes into the object, as `stored_instance` does; what that replaced."""

@@ -32,7 +32,8 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(mmap.mmap(-1, BUFFER))  # takes the memory that is touched; a bytearray touches all
+            # It takes the memory that is touched; a bytearray touches all.
+            return memoryview(mmap.mmap(-1, BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def give_back(self, buffer: memoryview) -> None:
         """Nobody looks at it any more."""

@@ -63,6 +63,7 @@ class Control(
     Associations,
     Echoing,
     Editing,
+    StudiesService,
     Deleting,
     Exporting,
     Edited,
@@ -74,7 +75,6 @@ class Control(
     LeadingAnswers,
     Leading,
     Metered,
-    StudiesService,
     Trying,
     Protocol,
 ):

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.calls import echoing, explaining, sending
+from dcm4py_leading.calls import echoing, explaining, picturing, sending
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE
 from dcm4py_leading.calls.echoing import ECHO
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER
 from dcm4py_leading.calls.explaining import EXPLAIN
+from dcm4py_leading.calls.picturing import PICTURE
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES
 from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
@@ -26,6 +27,7 @@ from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.amend import Amendment, EditField, Fixed
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
+from dcm4py_leading.service.picture.picture import Picture
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.under_way import Reached
 from dcm4py_leading.service.studies.aes import StudiesAE
@@ -179,6 +181,11 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         STUDIES_AES,
         [None],
         [[StudiesAE(ae_title="DCM4CHEE", description="Archive", archives=("PACS",), may_delete=True)]],
+    ),
+    (
+        PICTURE,
+        [picturing.Asked("DCM4CHEE", STUDY)],
+        [Picture(png="iVBORw0KGgo="), Picture(why_not="there is no codec")],
     ),
     (ONE_STUDY, [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}], [None, FOUND]),
     (

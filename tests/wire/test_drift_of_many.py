@@ -9,10 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from dcm4py_leading.service.drift.state import read
 from tests.fixtures.many_studies import DOWN_SECONDS, RATE, day, expected, fill, uid
 from tests.fixtures.service import Seed
 from tests.fixtures.workers import until
+
+pytestmark = pytest.mark.slow
 
 STUDIES = 100_000
 PAGE = 100

@@ -73,7 +73,7 @@ class Deletions:
 
     def end(self, one: PendingDeletion) -> bool:
         """Forget a deletion; False where there are files left to be deleted."""
-        return self._writer.write(lambda connection: _end(connection, one.pk))
+        return self._writer.write(lambda connection: _end(connection, one))
 
 
 def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
@@ -133,6 +133,8 @@ def _delete_next_files(connection: Connection, storage: Storage) -> int:
         .limit(_FILES_AT_ONCE)
         .with_for_update()
     ).all()
+    if not notes:
+        return 0
     storage.delete_versions(
         (note.storage_path, note.version)
         for note in notes
@@ -142,8 +144,10 @@ def _delete_next_files(connection: Connection, storage: Storage) -> int:
     return len(notes)
 
 
-def _end(connection: Connection, pk: int) -> bool:
-    if connection.scalar(select(func.count()).select_from(deleted_file).where(deleted_file.c.deletion_fk == pk)):
+def _end(connection: Connection, one: PendingDeletion) -> bool:
+    if connection.scalar(select(func.count()).select_from(deleted_file).where(deleted_file.c.deletion_fk == one.pk)):
         return False
-    connection.execute(delete(deletion).where(deletion.c.pk == pk))
+    # SQLite may have given its key to another one meanwhile, where somebody else has ended it.
+    is_same = (deletion.c.pk == one.pk) & (deletion.c.study_instance_uid == one.study_instance_uid)
+    connection.execute(delete(deletion).where(is_same))
     return True

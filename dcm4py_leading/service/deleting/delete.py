@@ -7,11 +7,11 @@ that is being stored is deleted with the study, or, where it gets its row later,
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage import Location
+from dcm4py_leading.archive.storage import Location, Storage
 from dcm4py_leading.dataset.json_model import Json
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref, word
@@ -73,12 +73,7 @@ def finish_deletions(runtime: Runtime) -> Sequence[str]:
     """
     deletions = runtime.index.deletions
     pending = deletions.pending()
-    failures = []
-    for storage in runtime.storages.values() if pending else ():
-        try:
-            deletions.delete_files(storage)
-        except StorageUnavailable as err:
-            failures.append(str(err))
+    failures = delete_files(runtime.index, runtime.storages)
     for one in pending:
         study = ref(one.study_instance_uid)
         if not runtime.forget_study(one.study_instance_uid):
@@ -87,6 +82,17 @@ def finish_deletions(runtime: Runtime) -> Sequence[str]:
             failures.append(f"files of study {study} are left")
     for failure in failures:
         LOG.warning("what is left of a deleted study %s: %s", _LATER, failure)
+    return failures
+
+
+def delete_files(index: Index, storages: Mapping[str, Storage]) -> list[str]:
+    """Delete the files of deleted studies that are left; what keeps them. Raises IndexUnavailable."""
+    failures = []
+    for storage in storages.values() if index.deletions.pending() else ():
+        try:
+            index.deletions.delete_files(storage)
+        except StorageUnavailable as err:
+            failures.append(str(err))
     return failures
 
 

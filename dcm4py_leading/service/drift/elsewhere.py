@@ -73,7 +73,8 @@ class StudiesElsewhere:
         self._patience = patience
         self._most = most
         self._first = (walked.since or date.min).toordinal()
-        self._last = max(walked.today.toordinal(), self._first)
+        # Tomorrow stands for all days to come: so today, which may be too large for one query, is a day like others.
+        self._last = max(walked.today.toordinal() + 1, self._first)
 
     def pages(self, after: Place) -> Iterator[Page]:
         """The pages from a place on (see `pages.Studies`).

@@ -7,7 +7,11 @@ from typing import Any
 
 from dcm4py_leading.model.archive import AllowDeleteStudy
 from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.runtime import Runtime
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+"""UIDs of Storage SOP classes begin with it (PS3.6 Table A-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +36,19 @@ class StudiesAE:
 
 
 def studies_aes(runtime: Runtime) -> list[StudiesAE]:
-    """The installed ones that accept associations, in the order of the directory."""
-    aes = runtime.device.application_entities
-    return [_told(ae) for ae in aes if ae.installed and ae.association_acceptor]
+    """The installed ones that accept associations; those that objects can be stored to come first.
+
+    Further AEs often are other views of the same archive, which deliver objects as they were received.
+    """
+    aes = [ae for ae in runtime.device.application_entities if ae.installed and ae.association_acceptor]
+    return [_told(ae) for ae in sorted(aes, key=lambda ae: not _takes_objects(ae))]
+
+
+def _takes_objects(ae: ApplicationEntity) -> bool:
+    capabilities = ae.transfer_capabilities
+    return not capabilities or any(
+        one.transfer_role is TransferRole.SCP and one.sop_class.startswith(_STORAGE) for one in capabilities
+    )
 
 
 def _told(ae: ApplicationEntity) -> StudiesAE:

@@ -18,7 +18,7 @@ from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, Trace
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
-from dcm4py_leading.coercion.steps import QUERY_CONTROL_ATTRIBUTES, LeadingStep
+from dcm4py_leading.coercion.steps import QUERY_CONTROL_ATTRIBUTES, LeadingStep, RetrieveAsReceived
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.device import ApplicationEntity
@@ -140,14 +140,12 @@ def _attributes(
     runtime: Runtime, told: Explanation, trace: Trace, steps: Sequence[_Step], edits: Mapping[int, str]
 ) -> Iterable[AttributeValues]:
     tags = runtime.keeper.tags
-    kept = tags[Level.PATIENT] | tags[Level.STUDY]
     answers = [answer if isinstance(answer, Dataset) else Dataset() for _, answer, _, _ in steps]
     stale = [_stale(trace.archived, step, answer) for step, answer, _, _ in steps]
     asked = {int(tag) for answer in answers for tag in answer.keys()}
-    by_level = [(Level.PATIENT, sorted(kept & tags[Level.PATIENT]))]
-    by_level.append((Level.STUDY, sorted((kept | asked) - tags[Level.PATIENT])))
-    for level, of_level in by_level:
-        for tag in of_level:
+    of_study = (tags[Level.STUDY] | asked) - tags[Level.PATIENT]
+    for level, of_level in ((Level.PATIENT, tags[Level.PATIENT]), (Level.STUDY, of_study)):
+        for tag in sorted(of_level):
             values = [trace.archived.get(tag), trace.delivered.get(tag), *(answer.get(tag) for answer in answers)]
             if tag in _NEVER_SHOWN or all(is_empty(value) for value in values):
                 continue
@@ -172,6 +170,9 @@ def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
             asked = done.step.leading_cfind_scp if isinstance(done.step, LeadingStep) else ""
             return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
     if row.delivered != row.archived:
+        for done in trace.executed:
+            if isinstance(done.step, RetrieveAsReceived):
+                return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name)
         return replace(row, decider=Decider.OBJECT)
     return replace(row, decider=Decider.EDIT if row.edited_at else Decider.ARCHIVE)
 

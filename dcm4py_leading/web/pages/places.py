@@ -15,6 +15,8 @@ DRIFT = "/ui/drift"
 LEADING = "/ui/leading"
 LEADING_ANSWERS = f"{LEADING}/answers"
 STUDIES = "/ui/studies"
+STUDY = f"{STUDIES}/{{aet}}/{{study_uid}}"
+"""Route of a study; further pages of it stand below."""
 JOBS = "/ui/jobs"
 TRY = "/ui/try"
 
@@ -121,7 +123,7 @@ def job_address(job_id: str) -> str:
 
 def study_address(ae_title: str, study_instance_uid: str) -> str:
     """The page of a study, as an AE of ours gives it."""
-    return f"/ui/studies/{_quoted(ae_title)}/{_quoted(study_instance_uid)}"
+    return f"{STUDIES}/{_quoted(ae_title)}/{_quoted(study_instance_uid)}"
 
 
 def entry_address(device_name: str, at: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.archive.file_storage import FileStorage
+from dcm4py_leading.compose import check, use_data_directory
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.deleting.delete import Deletion, delete_study, finish_deletions
@@ -153,6 +154,24 @@ def test_a_restart_deletes_what_is_left(scene: Scene) -> None:
     scene.seed.start()
     assert scene.seed.objects == []
     scene.ingest = Ingest.of(scene.seed.site)
+
+
+def test_files_stay_where_the_storage_has_become_read_only_meanwhile(scene: Scene) -> None:
+    runtime = scene.ingest.runtime
+    runtime.index.deletions.begin(STUDY, runtime.storages["fs1"].version)
+    scene.seed.set(STORAGE, dcmReadOnly="TRUE")
+    scene.again()
+    assert "dcmReadOnly" in finish_deletions(scene.ingest.runtime)[0]
+    assert len(scene.seed.objects) == 3
+
+
+def test_files_are_deleted_before_any_process_is_waited_for(scene: Scene) -> None:
+    runtime = scene.ingest.runtime
+    runtime.index.deletions.begin(STUDY, runtime.storages["fs1"].version)
+    use_data_directory(scene.seed.site, check(scene.seed.site)).close()
+    assert scene.seed.objects == []
+    (one,) = runtime.index.deletions.pending()  # what is remembered about the study, a node forgets
+    assert one.study_instance_uid == STUDY
 
 
 def test_deleted_study_can_be_stored_again(scene: Scene) -> None:

@@ -171,6 +171,12 @@ def test_day_that_is_too_large_is_walked_by_time_and_then_what_has_none() -> Non
     assert ("20261101", EMPTY_VALUE) in pacs.keys
 
 
+def test_today_may_be_too_large_and_there_may_be_dates_to_come() -> None:
+    timed = [("20261130", f"10{minute:02}00") for minute in range(20)]
+    pacs = Pacs([*timed, ("20270101", ""), ("20991231", "")])
+    assert sorted(found(Walk(pacs).pages())) == sorted(everything(pacs))
+
+
 def test_second_that_is_too_large_is_told_and_does_not_end_the_walk() -> None:
     pacs = Pacs([*[("20261101", "100000")] * (MOST + 1), ("20261102", "")])
     pages = Walk(pacs).pages()

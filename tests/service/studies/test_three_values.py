@@ -11,6 +11,7 @@ from dcm4py_leading.app import Service
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment
+from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.studies.three_values import AttributeValues, Decider, ThreeValues
 from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
@@ -181,6 +182,32 @@ def test_what_the_filter_leaves_to_the_object_is_the_objects(seed: Seed, service
     service.reload()
     description = row(asked(service, "OTHER"), DESCRIPTION)
     assert (description.archived, description.delivered, description.decider) == ("Later", "Old", Decider.OBJECT)
+
+
+def test_what_leaves_as_it_was_received_is_told_by_the_rule_that_says_so(
+    seed: Seed, service: Service, tmp_path: Path
+) -> None:
+    seed.change(
+        f"dn: cn=As received,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: As received\n"
+        "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmURI: retrieve-as-received:\n"
+        "dcmProperty: ReceivingApplicationEntityTitle=OTHER"
+    )
+    service.reload()
+    service.edit(
+        Edit(
+            ae_title="DCM4CHEE",
+            level=Level.STUDY,
+            identifier=STUDY,
+            attributes={
+                "00100020": {"vr": "LO", "Value": ["P-1"]},
+                "0020000D": {"vr": "UI", "Value": [STUDY]},
+                "00081030": {"vr": "LO", "Value": ["Edited"]},
+            },
+        )
+    )
+    description = row(asked(service, "OTHER"), DESCRIPTION)
+    assert (description.archived, description.delivered) == ("Edited", "Old")
+    assert (description.decider, description.rule) == (Decider.RULE, "As received")
 
 
 def test_without_a_receiver_it_is_the_first_for_which_a_leading_archive_decides(service: Service) -> None:

@@ -48,11 +48,13 @@ class Carried:
 
     @classmethod
     def out_of_hidden(cls, form: Form) -> Self | None:
-        """The form out of `hidden`; None where there is none."""
-        if not one_of(form, FIELDS):
-            return None
+        """The form out of `hidden`; None where there is none, or what stands there is no form."""
         device_name, at, kind, copied, fields = (one_of(form, name) for name in (DEVICE, AT, KIND, COPY, FIELDS))
-        return cls(device_name=device_name, at=at, kind=kind, copied=copied, fields=fields)
+        try:
+            is_form = bool(parse_form(fields.encode("ascii")))
+        except ValueError:
+            return None
+        return cls(device_name=device_name, at=at, kind=kind, copied=copied, fields=fields) if is_form else None
 
     @property
     def hidden(self) -> Sequence[tuple[str, str]]:
@@ -74,7 +76,7 @@ class Carried:
 
     @property
     def typed(self) -> Sequence[tuple[str, str]]:
-        """Its fields, to be sent there again. Raises ValueError where they are none."""
+        """Its fields, to be sent there again."""
         return [(name, value) for name, values in parse_form(self.fields.encode("ascii")).items() for value in values]
 
     def entry(self, request: Request, editor: Editing) -> TypedEntry:

@@ -41,7 +41,10 @@ class JobPages:
         return render(request, "jobs_live.html", self._listed(request))
 
     def show(self, request: Request) -> Response:
-        """One job."""
+        """One job, or the way to the page that its kind has."""
+        one = shown(self._job(request), language_of(request), self._now())
+        if one.address != job_address(one.job.job_id):
+            return RedirectResponse(one.address, HTTPStatus.SEE_OTHER)
         return render(request, "job.html", self._one(request))
 
     def live(self, request: Request) -> Response:

@@ -17,8 +17,8 @@ from dcm4py_leading.service.editing.amend import Amendment, EditField
 from dcm4py_leading.service.studies.receivers import LedReceivers
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, Values, base_of, merged
+from dcm4py_leading.web.pages.places import study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.pages.studies.addresses import study_address
 from dcm4py_leading.web.pages.studies.edit_form import (
     Typed,
     faults_of,

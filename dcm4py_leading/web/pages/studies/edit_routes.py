@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.studies.addresses import STUDY
+from dcm4py_leading.web.pages.places import STUDY
 from dcm4py_leading.web.pages.studies.edit import Amending, EditPage
 from dcm4py_leading.web.pages.studies.three_values import Comparing, ThreeValuesPage
 from dcm4py_leading.web.pages.titles import Titles

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
-from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.places import STUDIES
+from dcm4py_leading.model.bounds import HTTP_WAITING_REQUESTS, PICTURES_AT_ONCE
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.pages.answering import Rooms, answered
+from dcm4py_leading.web.pages.places import STUDIES, STUDY
+from dcm4py_leading.web.pages.studies.deleting import Deletable, DeletePage
+from dcm4py_leading.web.pages.studies.picture import Pictured, PicturePage
 from dcm4py_leading.web.pages.studies.searching import Searched, SearchPage
-from dcm4py_leading.web.pages.studies.study import Looked, StudyPages
-
-_STUDY = f"{STUDIES}/{{aet}}/{{study_uid}}"
+from dcm4py_leading.web.pages.studies.study import StudyPages
 
 
-class StudiesService(Searched, Looked, Protocol):
+class StudiesService(Searched, Deletable, Pictured, Protocol):
     """The service as the pages of studies use it."""
 
 
 def studies_routes(service: StudiesService, rooms: Rooms) -> list[BaseRoute]:
     """All of them."""
-    search, studies = SearchPage(service), StudyPages(service)
+    search, studies, deleting = SearchPage(service), StudyPages(service), DeletePage(service)
+    # Which bounds how many are decoded at once, and lets no page wait for them.
+    decoding = Room("pictures of studies", threads=PICTURES_AT_ONCE, waiting=HTTP_WAITING_REQUESTS)
+    picture = decoding.serves(answered(PicturePage(service).show))
+    emptying = Room("deletions by the pages", threads=1, waiting=HTTP_WAITING_REQUESTS)
     return [
         rooms.seen(STUDIES, search.show),
         rooms.asked(STUDIES, search.search),
-        rooms.seen(_STUDY, studies.show),
-        rooms.seen(f"{_STUDY}/series/{{series_uid}}", studies.series),
+        rooms.seen(STUDY, studies.show),
+        rooms.seen(f"{STUDY}/series/{{series_uid}}", studies.series),
+        Route(f"{STUDY}/picture", needs(Role.VIEWER, picture), methods=["GET"]),
+        rooms.seen(f"{STUDY}/delete", deleting.ask, Role.ADMINISTRATOR),
+        rooms.sent(f"{STUDY}/delete", deleting.delete, emptying),
     ]

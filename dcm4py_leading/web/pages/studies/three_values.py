@@ -14,9 +14,8 @@ from dcm4py_leading.model.bounds import SHOWN_AE_TITLES
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.service.studies.three_values import ThreeValues
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.pages.places import NoSuchPage
+from dcm4py_leading.web.pages.places import NoSuchPage, study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.pages.studies.addresses import study_address
 from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Title, Titles
 

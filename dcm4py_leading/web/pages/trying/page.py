@@ -36,6 +36,8 @@ from dcm4py_leading.web.pages.trying.messages import KINDS, kind_of, kind_of_rul
 from dcm4py_leading.web.pages.trying.view import outcomes_of, titles_of_device
 
 _REFUSED = HTTPStatus.UNPROCESSABLE_ENTITY
+_IN_ADDRESS = frozenset({"study", "instance", "message", "other", "ours"})
+"""Fields that an address may fill in: none of them tells a patient."""
 
 
 class Trying(Protocol):
@@ -103,7 +105,8 @@ class TryPage:
 
     def show(self, request: Request) -> Response:
         """The page, for a study if the address names one."""
-        return self._page(request, Asked.of({name: (value,) for name, value in request.query_params.items()}))
+        said = {name: (value,) for name, value in request.query_params.items() if name in _IN_ADDRESS}
+        return self._page(request, Asked.of(said))
 
     def begin(self, request: Request, carried: Carried, rule: Entry) -> Response:
         """The page for a rule that was typed, with the message that it is about."""

@@ -133,6 +133,13 @@ def test_a_kind_that_the_page_does_not_know_is_shown_under_its_name(reader: Read
     assert reader.post(f"{path}/again").answer.url.path == path
 
 
+def test_a_comparison_has_a_page_of_its_own(reader: Reader) -> None:
+    subject = {"ae": "DCM4CHEE", "leading": "QRSCP"}
+    path = f"/ui/jobs/{reader.service.jobs.start('drift', subject, 'anna', lambda _: {})}"
+    over(reader, path)
+    assert reader.client.get(path, follow_redirects=False).headers["location"] == "/ui/drift/DCM4CHEE"
+
+
 def test_a_job_that_is_not_known_is_no_page(reader: Reader) -> None:
     assert reader.get("/ui/jobs/nothing").status == 404
     assert reader.post("/ui/jobs/nothing/cancel").status == 404

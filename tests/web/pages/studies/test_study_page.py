@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from dcm4py_leading.editing import editor_of
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.web.pages.studies.values import date_shown, time_shown, value_shown
-from tests.fixtures.pages import Reader
+from tests.fixtures.pacs import ScriptedPacs, has
+from tests.fixtures.pages import Reader, reading
+from tests.fixtures.proxy import stand_in_front_of
+from tests.fixtures.scu import identifier
+from tests.fixtures.service import Seed
 from tests.fixtures.studies import NAME, STUDY, STUDY_PAGE
 
 
@@ -55,6 +62,38 @@ def test_what_was_edited_here_is_marked(studies: Reader) -> None:
     (edited,) = page.tree.xpath("//dt[.='Study Description']/following-sibling::dd[1]")
     assert edited.text_content() == "Hip edited here"
     assert "edited here" in studies.post("/ui/studies", aet="DCM4CHEE", AccessionNumber="").text
+
+
+def test_picture_is_shown_without_a_name(studies: Reader) -> None:
+    assert f"{STUDY_PAGE}/picture" in studies.get(STUDY_PAGE).tree.xpath("//a/@href")  # without JavaScript
+    page = studies.get(f"{STUDY_PAGE}/picture")
+    (source,) = page.tree.xpath("//*[@id='decoded']/img/@src")
+    assert source.startswith("data:image/png;base64,iVBOR")
+    assert NAME not in page.html
+    assert page.answer.headers["Cache-Control"] == "no-store"
+
+
+def test_where_there_is_no_picture_the_page_says_why(studies: Reader) -> None:
+    page = studies.get(f"/ui/studies/DCM4CHEE/{STUDY}.9/picture")
+    assert "There is no picture. No object of the study is stored here." in page.text
+
+
+def test_study_of_a_pacs_tells_where_it_is_and_offers_neither_edit_nor_deletion(
+    seed: Seed, scripted_pacs: Callable[..., ScriptedPacs]
+) -> None:
+    row = identifier("STUDY", StudyInstanceUID=f"{STUDY}.1", PatientName="Of^Pacs", PatientID="OLD")
+    stand_in_front_of(seed, scripted_pacs(seed.archive_port, find=has(row)).port)
+    with reading(editor_of(seed.site), seed.start()) as reader:
+        found = reader.post("/ui/studies", aet="DCM4CHEE")
+        assert "at PACS" in found.text
+        assert "DCM4CHEE – in front of PACS" in found.text
+        page = reader.get(STUDY_PAGE)
+        links = page.tree.xpath("//a/@href")
+        assert "at PACS" in page.text
+        assert f"{STUDY_PAGE}/send" in links
+        assert not [link for link in links if link.endswith(("/delete", "/edit", "/patient", "/picture"))]
+        assert "delete it there" in reader.get(f"{STUDY_PAGE}/delete").text
+        assert reader.post(f"{STUDY_PAGE}/delete").status == 409
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,12 @@ def test_study_of_the_address_is_typed_already(client: httpx.Client) -> None:
     assert get(client, f"/ui/try?study={STUDY}").tree.xpath("//input[@name='study']/@value") == [STUDY]
 
 
+def test_address_fills_in_nothing_of_a_patient(client: httpx.Client) -> None:
+    page = get(client, "/ui/try?answer=PatientName%3DSecret&other=STORESCP")
+    assert page.tree.xpath("//input[@name='other']/@value") == ["STORESCP"]
+    assert "Secret" not in (page.tree.xpath("//textarea")[0].text or "")
+
+
 def test_rule_that_applies_is_told_with_its_steps(client: httpx.Client) -> None:
     page = tried(client, picked=STUDY, other="STORESCP", leading="none")
     assert page.status == 200
@@ -224,6 +230,12 @@ def test_pending_changes_of_the_directory_are_told(client: httpx.Client, seed: S
     )
     page = from_rule(client, RULE, dcmNullifyTag="00081010")
     assert "further changes that are not in force" in tried(client, page, study=STUDY, leading="none").text
+
+
+def test_what_is_no_form_of_a_rule_is_left_out(client: httpx.Client) -> None:
+    sent = {"study": STUDY, "leading": "none", "rule.device": "dcm4chee-arc", "rule.at": "x", "rule.fields": "ä%ff"}
+    answer = client.post("/ui/try", files=[(name, (None, value)) for name, value in sent.items()])
+    assert answer.status_code == 200
 
 
 def test_rule_of_another_device_cannot_be_tried(client: httpx.Client) -> None:

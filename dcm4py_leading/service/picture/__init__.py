@@ -1,0 +1,1 @@
+"""A picture of a study, decoded in a process of its own."""

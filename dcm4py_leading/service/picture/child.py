@@ -1,0 +1,61 @@
+"""The process that decodes: a DICOM file on standard input, a PNG or JSON with the reason on standard output."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import warnings
+from typing import BinaryIO
+
+from dcm4py_leading.model.bounds import PICTURE_CPU_SECONDS, PICTURE_MEMORY_BYTES
+
+
+def main() -> int:
+    """Decode; the exit code is 1 where there is no picture."""
+    _limit()
+    try:
+        picture = _picture(sys.stdin.buffer)
+    except MemoryError:
+        return _no("the image takes more memory than a picture may")
+    if isinstance(picture, str):
+        return _no(picture)
+    sys.stdout.buffer.write(picture)
+    return 0
+
+
+def _limit() -> None:
+    """Bound this process before it looks at anything; it neither writes files nor dumps core."""
+    for kind, most in (
+        (resource.RLIMIT_AS, PICTURE_MEMORY_BYTES),
+        (resource.RLIMIT_CPU, PICTURE_CPU_SECONDS),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+def _picture(file: BinaryIO) -> bytes | str:
+    """The PNG, or why there is none."""
+    warnings.simplefilter("ignore")
+    try:
+        from dcm4py_leading.service.picture.drawing import NotDrawn, drawn
+    except ImportError as err:
+        return f"images need the extra codecs of the package, and {err.name} is not installed"
+    try:
+        return drawn(file)
+    except NotDrawn as err:
+        return str(err)
+    except MemoryError:
+        raise
+    except Exception as err:  # noqa: BLE001 - whatever decoders raise; its text may quote patient data
+        return f"the image cannot be decoded ({type(err).__name__})"
+
+
+def _no(why_not: str) -> int:
+    sys.stdout.write(json.dumps({"why_not": why_not}))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
