@@ -196,6 +196,7 @@ def _page_routes(control: Control, configured: Configured) -> Sequence[BaseRoute
         control,
         own_device=configured.device_name,
         rooms=Rooms(looking=_room("the pages"), changing=_room("changes by the pages", threads=1)),
+        asking=_room("the pages of studies"),
         switching=_room("start and stop by the pages", threads=1),
     )
 

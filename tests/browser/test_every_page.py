@@ -50,8 +50,8 @@ LOOKED_AT = ("wide-light", "narrow-dark")
 SCREENS = {
     "wide-light": (1280, "light"),
     "wide-dark": (1280, "dark"),
-    "narrow-light": (390, "light"),
-    "narrow-dark": (390, "dark"),
+    "narrow-light": (360, "light"),
+    "narrow-dark": (360, "dark"),
 }
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _OPEN_ALL = "for (const folded of document.querySelectorAll('details')) folded.open = true"

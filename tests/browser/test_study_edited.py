@@ -49,6 +49,14 @@ def test_page_is_accessible_and_within_its_window(
     assert violations(page) == []
 
 
+@pytest.mark.parametrize("name", ["values", "patient", "edit"])
+def test_page_in_german_is_within_a_narrow_window(reader: Reader, open_window: OpenWindow, name: str) -> None:
+    page = open_window(viewport={"width": 360, "height": 900}, locale="de-DE").page
+    page.goto(address(reader, f"{PLACE}/{name}"))
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert not page.evaluate(TOO_WIDE)
+
+
 @pytest.mark.parametrize("screen", ["wide-light", "narrow-dark"])
 def test_preview_fault_and_conflict_are_accessible(reader: Reader, open_window: OpenWindow, screen: str) -> None:
     width, scheme = SCREENS[screen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
@@ -49,6 +50,10 @@ def environment() -> Environment:
     return made
 
 
+_UNDECODED = re.compile("[\ud800-\udfff]")
+"""Octets of a value that its Specific Character Set does not have, as decoding leaves them. UTF-8 has them neither."""
+
+
 def render(
     request: Request, template: str, context: Mapping[str, object] | None = None, *, status_code: int = 200
 ) -> HTMLResponse:
@@ -71,7 +76,8 @@ def render(
         "path": request.url.path,
         **(context or {}),
     }
-    response = HTMLResponse(environment().get_template(template).render(shown), status_code=status_code)
+    page = _UNDECODED.sub("\N{REPLACEMENT CHARACTER}", environment().get_template(template).render(shown))
+    response = HTMLResponse(page, status_code=status_code)
     response.headers["Content-Language"] = language.value
     response.headers["Vary"] = "Accept-Language, Cookie"
     if chosen(request) is not None:

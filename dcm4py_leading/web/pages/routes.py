@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from dcm4py_leading.web.pages.entry.checking import check
 from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
-from dcm4py_leading.web.pages.jobs.routes import job_routes
+from dcm4py_leading.web.pages.jobs.routes import job_routes, send_routes
 from dcm4py_leading.web.pages.jobs.sending import Sendable
 from dcm4py_leading.web.pages.leading.routes import leading_routes
 from dcm4py_leading.web.pages.leading.service import LeadingArchives
@@ -40,9 +41,14 @@ class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting
 
 
 def page_routes(
-    editor: Previewing, service: Shown, *, own_device: str, rooms: Rooms, switching: Room
+    editor: Previewing, service: Shown, *, own_device: str, rooms: Rooms, asking: Room, switching: Room
 ) -> list[BaseRoute]:
-    """All of them. A stop waits for associations, and so has a room of its own, ``switching``."""
+    """All of them.
+
+    A page of a study may wait for other archives, and a stop waits for associations: so they have rooms of their own,
+    ``asking`` and ``switching``.
+    """
+    of_studies = replace(rooms, looking=asking)
     titles = Titles(editor, time.monotonic)
     devices, control = DevicesPage(editor, own_device), ControlPage(service)
     trying = TryPage(editor, service, titles, own_device)
@@ -63,9 +69,10 @@ def page_routes(
         rooms.sent("/ui/control/start", control.start, switching),
         rooms.sent("/ui/control/stop", control.stop, switching),
         rooms.sent("/ui/control/abort", control.abort),
-        *edit_routes(service, rooms, titles),
+        *edit_routes(service, of_studies, titles),
         *leading_routes(service, rooms),
-        *job_routes(editor, service, rooms, own_device=own_device, now=lambda: datetime.now(UTC)),
+        *job_routes(service, rooms, now=lambda: datetime.now(UTC)),
+        *send_routes(editor, service, of_studies, own_device=own_device),
         *trying_routes(trying, rooms),
         rooms.seen(f"{_DEVICE}/aes/{{aet:path}}/coercions", coercions.show),
         rooms.seen(f"{_DEVICE}/coercions", coercions.show),
@@ -77,6 +84,6 @@ def page_routes(
         rooms.sent(f"{_DEVICE}/delete", deleting.delete),
         rooms.seen(_DEVICE, entries.show),
         rooms.sent(_DEVICE, entries.change),
-        *studies_routes(service, rooms),
+        *studies_routes(service, of_studies),
         *drift_routes(service, rooms),
     ]

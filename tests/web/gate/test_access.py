@@ -57,8 +57,15 @@ GUARDED = [
     if isinstance(route, Route) and route.path not in PUBLIC
     for method in sorted(route.methods or ())
 ]
-CHANGES_NOTHING = {"/dcm4chee-arc/aets/{aet}/dimse/{remote}", "/ui/check", "/ui/matches"}
-"""POST since dcm4chee has it so (a C-ECHO), or since a form is looked at."""
+CHANGES_NOTHING = {
+    "/dcm4chee-arc/aets/{aet}/dimse/{remote}",
+    "/ui/check",
+    "/ui/matches",
+    "/ui/leading/echo",
+    "/ui/studies",
+    "/ui/try",
+}
+"""POST since dcm4chee has it so (a C-ECHO), since a form is looked at, or lest what was typed stands in an address."""
 
 
 async def secret(_: Request) -> Response:

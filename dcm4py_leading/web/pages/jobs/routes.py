@@ -13,14 +13,12 @@ from dcm4py_leading.web.pages.changing.attempt import Editing
 from dcm4py_leading.web.pages.jobs.page import JobPages
 from dcm4py_leading.web.pages.jobs.sending import Sendable, SendPage
 from dcm4py_leading.web.pages.places import JOBS
+from dcm4py_leading.web.rest.own.sending import Sending
 
 
-def job_routes(
-    editor: Editing, service: Sendable, rooms: Rooms, *, own_device: str, now: Callable[[], datetime]
-) -> list[BaseRoute]:
-    """The routes."""
-    jobs, sending = JobPages(service, now), SendPage(editor, service, own_device)
-    send = "/ui/studies/{aet}/{study}/send"
+def job_routes(service: Sending, rooms: Rooms, *, now: Callable[[], datetime]) -> list[BaseRoute]:
+    """The routes of jobs."""
+    jobs = JobPages(service, now)
     return [
         rooms.seen(JOBS, jobs.list),
         rooms.seen(f"{JOBS}/live", jobs.list_live),
@@ -28,6 +26,11 @@ def job_routes(
         rooms.seen(f"{JOBS}/{{job}}/live", jobs.live),
         rooms.sent(f"{JOBS}/{{job}}/cancel", jobs.cancel),
         rooms.sent(f"{JOBS}/{{job}}/again", jobs.again),
-        rooms.seen(send, sending.show, Role.ADMINISTRATOR),
-        rooms.sent(send, sending.send),
     ]
+
+
+def send_routes(editor: Editing, service: Sendable, rooms: Rooms, *, own_device: str) -> list[BaseRoute]:
+    """The routes of sending."""
+    sending = SendPage(editor, service, own_device)
+    send = "/ui/studies/{aet}/{study}/send"
+    return [rooms.seen(send, sending.show, Role.ADMINISTRATOR), rooms.sent(send, sending.send)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.ldif_source import LdifSource
 from dcm4py_leading.editing import editor_of
-from dcm4py_leading.service.studies.three_values import Decider
+from dcm4py_leading.service.studies.three_values import Decider, ThreeValues
 from tests.fixtures.one_study import BIRTH_DATE, COMMENTS, DESCRIPTION, NAME, OTHER_NAMES, STUDY, VALUES
 from tests.fixtures.pages import Reader, Watched, reading
 from tests.fixtures.slapd import OUR_LDIF
@@ -205,3 +207,24 @@ def test_markup_in_values_is_text(reader: Reader) -> None:
     page = reader.get(EDIT).send("preview", **{"00081030": '"><b>x</b>'})
     assert "<script>alert" not in page.html
     assert not page.tree.cssselect("b")
+
+
+def test_pages_that_wait_for_another_archive_keep_no_other_page_waiting(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, answered = threading.Semaphore(0), threading.Event()
+
+    def silent(*_: object) -> ThreeValues:
+        waiting.release()
+        assert answered.wait(60)
+        return VALUES
+
+    monkeypatch.setattr(reader.service, "three_values", silent)
+    with ThreadPoolExecutor(8) as people:
+        pages = [people.submit(reader.client.get, VALUES_PAGE) for _ in range(8)]
+        try:
+            assert all(waiting.acquire(timeout=60) for _ in range(4))
+            assert reader.client.get("/ui/devices").status_code == 200
+        finally:
+            answered.set()
+        assert {page.result().status_code for page in pages} == {200}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from dcm4py_leading.archive import newest
 from dcm4py_leading.web.pages.studies import search_form
+from tests.fixtures.datasets import make_study
+from tests.fixtures.dcmtk import storescu
 from tests.fixtures.pages import Page, Reader
+from tests.fixtures.service import Seed
 from tests.fixtures.studies import NAME, STUDY, STUDY_PAGE
 
 SEARCH = "/ui/studies"
@@ -114,3 +118,18 @@ def test_unknown_ae_is_no_page(studies: Reader) -> None:
     page = studies.post(SEARCH, aet="NOBODY")
     assert page.status == 404
     assert "NOBODY" in page.text
+
+
+@pytest.mark.peers
+def test_a_name_in_another_character_set_than_its_object_says_hides_no_page(
+    studies: Reader, seed: Seed, tmp_path: Path
+) -> None:
+    uid = f"{STUDY}.4"
+    (file,) = make_study(tmp_path / "odd", patient_id="ODD", patient_name="Gr@@e^Å", study_uid=uid, instances=1)
+    file.write_bytes(file.read_bytes().replace(b"Gr@@e", "Größe".encode("latin-1")))
+    assert storescu(seed.archive_port, [file], called_ae_title="DCM4CHEE").returncode == 0
+    found = search(studies, PatientID="ODD")
+    assert found.status == 200
+    assert "Gr\N{REPLACEMENT CHARACTER}" in found.text
+    for page in ("", "/values", "/patient", "/edit", "/send"):
+        assert studies.get(f"{SEARCH}/DCM4CHEE/{uid}{page}").status == 200
