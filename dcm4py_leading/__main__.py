@@ -1,6 +1,6 @@
 """The command line: ``dcm4py-leading``, also ``python -m dcm4py_leading``.
 
-Results go to stdout, remarks and the log to stderr. Exit codes are those of `source_options`. Every option can be given
+Results go to stdout, remarks and the log to stderr. Exit codes are those of `cli.source_options`. Every option can be given
 as environment variable ``DCM4PY_<OPTION>``; what is on the command line goes before it.
 """
 
@@ -21,26 +21,16 @@ import click
 
 from dcm4py_leading import __version__
 from dcm4py_leading.app import Service
-from dcm4py_leading.commands.sending.echo import add_echo_command
-from dcm4py_leading.commands.sending.send import add_send_command
-from dcm4py_leading.commands.studies.group import add_studies_commands
-from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
-from dcm4py_leading.config.inventory import Present, shortcomings
-from dcm4py_leading.config.screen import screen
-from dcm4py_leading.config.show import describe
-from dcm4py_leading.config.watch import Pace
-from dcm4py_leading.drift_command import add_drift_command
-from dcm4py_leading.editing import editor_of
-from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
-from dcm4py_leading.explain_command import add_explain_command
-from dcm4py_leading.http_options import Http, http_options
-from dcm4py_leading.installation.commands import add_installation_commands
-from dcm4py_leading.ldif_commands import add_ldif_commands
-from dcm4py_leading.listening import DRAIN_SECONDS
-from dcm4py_leading.login_options import Login, login_options
-from dcm4py_leading.model.descriptors import ask_for_more
-from dcm4py_leading.service_commands import add_service_commands
-from dcm4py_leading.source_options import (
+from dcm4py_leading.cli.drift import add_drift_command
+from dcm4py_leading.cli.explain import add_explain_command
+from dcm4py_leading.cli.http_options import Http, http_options
+from dcm4py_leading.cli.installation import add_installation_commands
+from dcm4py_leading.cli.ldif import add_ldif_commands
+from dcm4py_leading.cli.login_options import Login, login_options
+from dcm4py_leading.cli.sending.echo import add_echo_command
+from dcm4py_leading.cli.sending.send import add_send_command
+from dcm4py_leading.cli.service import add_service_commands
+from dcm4py_leading.cli.source_options import (
     CONTEXT_SETTINGS,
     PROBLEMS,
     Group,
@@ -48,7 +38,17 @@ from dcm4py_leading.source_options import (
     option,
     source_options,
 )
-from dcm4py_leading.user_commands import add_user_commands
+from dcm4py_leading.cli.studies.group import add_studies_commands
+from dcm4py_leading.cli.user import add_user_commands
+from dcm4py_leading.compose import Site, check, heartbeat, surviving, unserved_lines
+from dcm4py_leading.config.following.watch import Pace
+from dcm4py_leading.config.report.inventory import Present, shortcomings
+from dcm4py_leading.config.report.screen import screen
+from dcm4py_leading.config.report.show import describe
+from dcm4py_leading.editing import editor_of
+from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem
+from dcm4py_leading.listening import DRAIN_SECONDS
+from dcm4py_leading.model.descriptors import ask_for_more
 from dcm4py_leading.web.app import Configured, create_app
 from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.answers import problem_json

@@ -16,12 +16,12 @@ from dcm4py_leading.calls.call import A, Call, Q
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.compose import Site, check, in_force, leading_settings, listening_connections, use_data_directory
+from dcm4py_leading.config.following.watch import Pace
 from dcm4py_leading.config.remote import RemoteAEResolver
-from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
-from dcm4py_leading.dicom.listener import Address, bind_all, bind_listener, close_all
-from dcm4py_leading.dicom.scu import FindSCU
-from dcm4py_leading.dicom.worklist import WorklistSCU
+from dcm4py_leading.dicom.scp.listener import Address, bind_all, bind_listener, close_all
+from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
@@ -36,10 +36,10 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
+from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
-from dcm4py_leading.service.own_find import OwnFindRules
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 

@@ -14,32 +14,32 @@ from urllib.parse import urlsplit
 
 from dcm4py_leading import progress
 from dcm4py_leading.archive.data_directory import DataDirectory
-from dcm4py_leading.archive.file_storage import FileStorage
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.proxy_cache import ProxyCache, throw_away
-from dcm4py_leading.archive.storage import Storage
-from dcm4py_leading.archive.storage_settings import check_descriptor
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache, throw_away
+from dcm4py_leading.archive.storage.file_storage import FileStorage
+from dcm4py_leading.archive.storage.settings import check_descriptor
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
-from dcm4py_leading.config.described import describe_references
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.heartbeat import Heartbeat
-from dcm4py_leading.config.inventory import Status, some
-from dcm4py_leading.config.last_good import FOLDER, LastGood
-from dcm4py_leading.config.ldap_hints import LdapHints
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
+from dcm4py_leading.config.following.heartbeat import Heartbeat
+from dcm4py_leading.config.following.last_good import FOLDER, LastGood
+from dcm4py_leading.config.ldap.hints import LdapHints
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.named_titles import archives_asked
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.recorded import Recorder, Recording
+from dcm4py_leading.config.referenced_devices import describe_references
 from dcm4py_leading.config.remote import RemoteAEResolver
+from dcm4py_leading.config.report.inventory import Status, some
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
-from dcm4py_leading.config.surviving import DirectoryState, SurvivingSource
 from dcm4py_leading.dicom.negotiation import is_asked, is_served
-from dcm4py_leading.dicom.other_archives import archive_of, behind, count_of, externals_of, upstream_of
-from dcm4py_leading.dicom.scu import FindSCU
-from dcm4py_leading.dicom.scu_keys import KeysSCU
-from dcm4py_leading.dicom.worklist import WorklistSCU
+from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
+from dcm4py_leading.dicom.scu.worklist import WorklistSCU
+from dcm4py_leading.dicom.upstream.other_archives import archive_of, behind, count_of, externals_of, upstream_of
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.contacts import Contacts, Line, Part
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -54,9 +54,9 @@ from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.delete import delete_files
 from dcm4py_leading.service.deleting.remembered import Remembered
-from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.leading.rules import asking_rules
-from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.query_archive import Embedded
 from dcm4py_leading.service.runtime import Runtime
 

@@ -11,13 +11,13 @@ from itertools import groupby
 from typing import TypeVar
 
 from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep, leading_settings
-from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.ldap_hints import LdapHints
+from dcm4py_leading.config.following.difference import Difference, Kind, differences
+from dcm4py_leading.config.following.push import Push
+from dcm4py_leading.config.following.watch import Attempt, Follower, Pace
+from dcm4py_leading.config.ldap.hints import LdapHints
 from dcm4py_leading.config.loader import load_device_description, load_remote_ae
-from dcm4py_leading.config.push import Push
 from dcm4py_leading.config.recorded import Recorder, Recording, Replay
-from dcm4py_leading.config.watch import Attempt, Follower, Pace
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
@@ -115,7 +115,7 @@ class Configuration:
             in_force(new, "configuration reloaded", self._site)
             self._tell_differences(list(_differences(old, new, self._site)), old, new)
 
-    # What a follower needs; see `config.watch.Adopter`.
+    # What a follower needs; see `config.following.watch.Adopter`.
 
     @property
     def attempt(self) -> Attempt:

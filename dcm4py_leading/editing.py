@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dcm4py_leading.compose import Site, check
-from dcm4py_leading.config.difference import Difference, Kind, differences
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.ldif import parse_ldif
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.following.difference import Difference, Kind, differences
+from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.ldif.records import parse_ldif
+from dcm4py_leading.config.ldif.schema import is_known_attribute, is_known_class
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.config.recorded import Recording, Replay
-from dcm4py_leading.config.schema import is_known_attribute, is_known_class
-from dcm4py_leading.config.surviving import SurvivingSource
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import EntryChange
 from dcm4py_leading.config.writing.editor import Editor, Writer

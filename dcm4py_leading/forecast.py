@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from dcm4py_leading.coercion.rules import compile_rules, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.compose import Site, check
-from dcm4py_leading.config.changed import ChangedSource, TreeSource, ae_titles, directory_for
-from dcm4py_leading.config.difference import Difference, Kind, differences
-from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.ldif import LdifFile
-from dcm4py_leading.config.lint import Finding, lint, locate
+from dcm4py_leading.config.following.difference import Difference, Kind, differences
+from dcm4py_leading.config.ldif.changed import ChangedSource, TreeSource, ae_titles, directory_for
+from dcm4py_leading.config.ldif.directory import Directory
+from dcm4py_leading.config.ldif.lint import Finding, lint, locate
+from dcm4py_leading.config.ldif.records import LdifFile
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import expander
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
-from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.calls.call import A, Call, Here, Json, Q
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.compose import (
@@ -25,19 +25,19 @@ from dcm4py_leading.compose import (
 )
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
-from dcm4py_leading.dicom.listener import Listeners, Rebinding, bind_listener
+from dcm4py_leading.dicom.scp.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.delete import finish_deletions
-from dcm4py_leading.service.forwards import Forwards
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.sending.under_way import Sendings
-from dcm4py_leading.service.spool import Spool
 from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from dcm4py_leading.compose import Site, check
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.remote import RemoteAEResolver
 from tests.fixtures.directory import BASE_DN
 from tests.fixtures.slapd import OUR_LDIF, Slapd

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import parse_query, parse_retrieve
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.query import parse_query, parse_retrieve
 from dcm4py_leading.model.values import InformationModel
 from scripts.index_data import (
     DAYS,

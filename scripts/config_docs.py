@@ -24,7 +24,7 @@ from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.attributes.coercion import NO_LONGER_READ
 from dcm4py_leading.config.binding import Convert, Row
 from dcm4py_leading.config.converters import distinguished_name, masquerade, milliseconds, text
-from dcm4py_leading.config.status import READ_BY_LOADER, shortcoming
+from dcm4py_leading.config.report.status import READ_BY_LOADER, shortcoming
 from scripts.schema_ldif import SCHEMA
 from scripts.schema_text import AttributeType, load_schema
 

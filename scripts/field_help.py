@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
-from dcm4py_leading.config.status import READ_BY_LOADER
+from dcm4py_leading.config.report.status import READ_BY_LOADER
 from scripts.config_docs import described_default, status_of, values_of
 from scripts.schema_ldif import SCHEMA
 from scripts.schema_text import load_schema

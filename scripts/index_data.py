@@ -20,9 +20,9 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from sqlalchemy import Table, create_engine
 
-from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.database import Database
-from dcm4py_leading.archive.tables import instance, patient, series, study
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.database import Database
+from dcm4py_leading.archive.index.tables import instance, patient, series, study
 
 SERIES_PER_STUDY = 2
 INSTANCES_PER_SERIES = 5

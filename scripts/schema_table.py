@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write dcm4py_leading/config/schema_table.py: what schema/*.schema says of names, syntaxes and classes, for the
+"""Write dcm4py_leading/config/ldif/schema_table.py: what schema/*.schema says of names, syntaxes and classes, for the
 installed package, which has no .schema files.
 
 Only the .schema files are edited. With --check nothing is written, and the exit status is 1 when the table is out of
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.schema_ldif import NAMES, SCHEMA, definitions
 
-TARGET = SCHEMA.parent / "dcm4py_leading" / "config" / "schema_table.py"
+TARGET = SCHEMA.parent / "dcm4py_leading" / "config" / "ldif" / "schema_table.py"
 
 SYNTAXES = {
     "5": "binary",

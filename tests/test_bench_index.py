@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import parse_query
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.query import parse_query
 from dcm4py_leading.model.values import InformationModel
 from scripts import bench_index
 from scripts.bench_index import KINDS, WrongAnswer, main, measure

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.deidentification_table import Option
-from dcm4py_leading.coercion.native_model import from_native, to_native
 from dcm4py_leading.coercion.schemes import LEGACY_ACTIONS, SCHEMES
-from dcm4py_leading.coercion.xslt import StyleSheet, compile_xslt
+from dcm4py_leading.coercion.steps.deidentification_table import Option
+from dcm4py_leading.coercion.steps.native_model import from_native, to_native
+from dcm4py_leading.coercion.steps.xslt import StyleSheet, compile_xslt
 from dcm4py_leading.compose import Checked, Site, check
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import AETitle

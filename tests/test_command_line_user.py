@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.login_options import Login, login_options
+from dcm4py_leading.cli.login_options import Login, login_options
 from dcm4py_leading.web.gate.identity import Role
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 from tests.fixtures.users import PASSWORDS

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from dcm4py_leading.compose import Site
-from dcm4py_leading.config.difference import Kind as DifferenceKind
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.ldif_source import LdifSource
-from dcm4py_leading.config.ldif_text import to_ldif
+from dcm4py_leading.config.following.difference import Kind as DifferenceKind
+from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.ldif.source import LdifSource
+from dcm4py_leading.config.ldif.text import to_ldif
 from dcm4py_leading.config.writing.state import etag
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ReadOnlyDirectory, Severity, WriteConflict, WriteRefused

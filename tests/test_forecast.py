@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.compose import Site
-from dcm4py_leading.config.changed import ChangedSource, directory_for
-from dcm4py_leading.config.ldif import parse_ldif
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.changed import ChangedSource, directory_for
+from dcm4py_leading.config.ldif.records import parse_ldif
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.errors import ConfigUnavailable
 from dcm4py_leading.forecast import forecast, lint_alone
 from tests.fixtures.ldif import seed_ldif

@@ -9,7 +9,7 @@ import pytest
 from dcm4py_leading.config.attributes import OBJECT_CLASSES, ObjectClass
 from dcm4py_leading.config.binding import many, one
 from dcm4py_leading.config.converters import boolean, enumerated, milliseconds
-from dcm4py_leading.config.status import PARTIAL, READ_BY_LOADER, UNUSED, shortcoming
+from dcm4py_leading.config.report.status import PARTIAL, READ_BY_LOADER, UNUSED, shortcoming
 from dcm4py_leading.model.archive import AttributeFilter
 from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
 from dcm4py_leading.model.device import Connection
@@ -263,7 +263,7 @@ def test_trace_leads_from_schema_to_docs():
         ("row", "dcm4py_leading/config/attributes/coercion.py"),
         ("model", "dcm4py_leading/model/coercion.py"),
         ("check", "dcm4py_leading/config/check.py"),
-        ("behaviour", "dcm4py_leading/coercion/steps.py"),
+        ("behaviour", "dcm4py_leading/coercion/steps/step.py"),
         ("behaviour", "dcm4py_leading/leading/lookup.py"),
         ("test", "tests/wire/test_leading_retrieve.py"),
         ("docs", "docs/configuration.md"),

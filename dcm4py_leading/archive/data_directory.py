@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage_settings import has_files
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.storage.settings import has_files
 from dcm4py_leading.errors import IndexUnavailable, StorageUnavailable
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.bounds import START_OF_ANOTHER_SERVICE_SECONDS

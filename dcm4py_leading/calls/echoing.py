@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json
-from dcm4py_leading.dicom.scu_echo import echo
+from dcm4py_leading.dicom.scu.echo import echo
 from dcm4py_leading.errors import ConfigInvalid
 from dcm4py_leading.model.bounds import ECHO_SECONDS
 from dcm4py_leading.model.device import Connection, RemoteAE

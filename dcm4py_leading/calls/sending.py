@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json, as_it_is
-from dcm4py_leading.dicom.scu_export import export
+from dcm4py_leading.dicom.scu.export import export
 from dcm4py_leading.errors import ArchiveUnavailable, DestinationUnavailable
 from dcm4py_leading.model.bounds import EXPORT_SECONDS, SENDING_SECONDS
 from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties

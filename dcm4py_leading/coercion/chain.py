@@ -11,11 +11,11 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.changes import Change, apply
-from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.question import Answer, LeadingAnswer, LeadingQuestion, Question, WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.steps import AnyStep, AskingStep, LeadingStep
+from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
+from dcm4py_leading.coercion.steps.step import AnyStep, AskingStep, LeadingStep
 from dcm4py_leading.errors import CoercionFailed, DependencyError
 from dcm4py_leading.model.coercion import OnFailure
 from dcm4py_leading.model.values import UID

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, empty_value_for_VR
 
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import decode_text
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 
 TagPath = tuple[int, ...]
 """Where an attribute stands: a tag, or sequence tag, item index from 0, tag, and so on: always of odd length."""

@@ -19,7 +19,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.attribute_path import is_attribute, items_of, parse_tag, values_of, vr_of
 from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.java_regex import compile_java_regex
+from dcm4py_leading.coercion.formats.java_regex import compile_java_regex
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 

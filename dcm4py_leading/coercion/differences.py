@@ -12,7 +12,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import values_of
-from dcm4py_leading.dataset.text import TEXT_VRS, shown
+from dcm4py_leading.dataset.text.text import TEXT_VRS, shown
 
 _EMPTY = "(empty)"
 

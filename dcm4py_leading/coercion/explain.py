@@ -19,7 +19,7 @@ from dcm4py_leading.coercion.differences import Difference, Shown, differences
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
-from dcm4py_leading.coercion.steps import AnyStep, AskingStep
+from dcm4py_leading.coercion.steps.step import AnyStep, AskingStep
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule2
 from dcm4py_leading.model.values import AETitle

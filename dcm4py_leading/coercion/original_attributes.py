@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.changes import Change, set_to
-from dcm4py_leading.dataset.charset import (
+from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
     carries,
     character_set,
@@ -19,7 +19,7 @@ from dcm4py_leading.dataset.charset import (
     specific_character_set,
     unified,
 )
-from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.dataset.text.text_values import texts_of
 
 ORIGINAL_ATTRIBUTES_SEQUENCE = 0x04000561
 _NEVER = frozenset({ORIGINAL_ATTRIBUTES_SEQUENCE, SPECIFIC_CHARACTER_SET, 0x7FE00008, 0x7FE00009, 0x7FE00010})

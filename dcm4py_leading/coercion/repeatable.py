@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dcm4py_leading.coercion.issuer import SupplementIssuerStep
-from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep
-from dcm4py_leading.coercion.steps import AnyStep
+from dcm4py_leading.coercion.steps.issuer import SupplementIssuerStep
+from dcm4py_leading.coercion.steps.merge_attribute import MergeAttributesStep
+from dcm4py_leading.coercion.steps.step import AnyStep
 
 
 def is_repeatable(step: AnyStep) -> bool:

@@ -16,7 +16,7 @@ from dcm4py_leading.coercion.schemes import (
     WrongValues,
     is_offered,
 )
-from dcm4py_leading.coercion.steps import AnyStep
+from dcm4py_leading.coercion.steps.step import AnyStep
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2, OnFailure
 from dcm4py_leading.model.device import ApplicationEntity, Device

@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.attributes_format import compile_format
-from dcm4py_leading.coercion.calling_ae_title import compile_use_calling_ae_title
-from dcm4py_leading.coercion.change_charset import compile_change_charset
 from dcm4py_leading.coercion.context import Context
-from dcm4py_leading.coercion.deidentify import compile_deidentify
-from dcm4py_leading.coercion.issuer import SupplementIssuerStep, compile_nullify_issuer
-from dcm4py_leading.coercion.merge_attribute import MergeAttributesStep, compile_merge_attribute
-from dcm4py_leading.coercion.merge_mwl import (
+from dcm4py_leading.coercion.formats.attributes_format import compile_format
+from dcm4py_leading.coercion.steps.calling_ae_title import compile_use_calling_ae_title
+from dcm4py_leading.coercion.steps.change_charset import compile_change_charset
+from dcm4py_leading.coercion.steps.deidentify import compile_deidentify
+from dcm4py_leading.coercion.steps.issuer import SupplementIssuerStep, compile_nullify_issuer
+from dcm4py_leading.coercion.steps.merge_attribute import MergeAttributesStep, compile_merge_attribute
+from dcm4py_leading.coercion.steps.merge_mwl import (
     MergeMWLStep,
     Transform,
     compile_legacy_merge_mwl,
     compile_merge_mwl,
 )
-from dcm4py_leading.coercion.native_model import from_native, to_native
-from dcm4py_leading.coercion.steps import PIXEL_DATA, AnyStep, LeadingStep, NullifyStep, RetrieveAsReceived
-from dcm4py_leading.coercion.supplement_device import SupplementDeviceStep
-from dcm4py_leading.coercion.trim_iso2022 import TrimISO2022Step
-from dcm4py_leading.coercion.xslt import compile_style_sheet, compile_xslt
+from dcm4py_leading.coercion.steps.native_model import from_native, to_native
+from dcm4py_leading.coercion.steps.step import PIXEL_DATA, AnyStep, LeadingStep, NullifyStep, RetrieveAsReceived
+from dcm4py_leading.coercion.steps.supplement_device import SupplementDeviceStep
+from dcm4py_leading.coercion.steps.trim_iso2022 import TrimISO2022Step
+from dcm4py_leading.coercion.steps.xslt import compile_style_sheet, compile_xslt
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2, Dimse
 from dcm4py_leading.model.device import DeviceDescription

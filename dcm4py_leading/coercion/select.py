@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps import RetrieveAsReceived
+from dcm4py_leading.coercion.steps.step import RetrieveAsReceived
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 

@@ -10,8 +10,8 @@ from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
 from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
-from dcm4py_leading.dataset.character_sets import CharacterSet
-from dcm4py_leading.dataset.charset import (
+from dcm4py_leading.dataset.text.character_sets import CharacterSet
+from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
     carries,
     character_set,
@@ -19,7 +19,7 @@ from dcm4py_leading.dataset.charset import (
     specific_character_set,
     unified,
 )
-from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.dataset.text.text_values import texts_of
 from dcm4py_leading.errors import CoercionFailed, UnencodableText
 from dcm4py_leading.model.coercion import UpdatePolicy
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from dcm4py_leading.config.dn import dn_key
-from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, declaration
+from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, declaration
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import AETitle, parse_duration
 

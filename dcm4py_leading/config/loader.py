@@ -12,7 +12,7 @@ from dcm4py_leading.config.dn import DnKey, dn_key
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.inherit import settings
 from dcm4py_leading.config.placeholders import Expand, unchanged
-from dcm4py_leading.config.unread import report_unread
+from dcm4py_leading.config.report.unread import report_unread
 from dcm4py_leading.errors import ConfigInvalid, Problem
 from dcm4py_leading.model.archive import (
     ArchiveDevice,

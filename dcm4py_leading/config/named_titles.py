@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from dcm4py_leading.coercion.java_regex import compile_java_regex
+from dcm4py_leading.coercion.formats.java_regex import compile_java_regex
 from dcm4py_leading.config.dn import parent_dn
 from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title
 from dcm4py_leading.config.loader import load_remote_ae

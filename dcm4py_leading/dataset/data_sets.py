@@ -20,18 +20,18 @@ from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
-from dcm4py_leading.dataset.character_sets import DEFINED_TERMS, CharacterSet
-from dcm4py_leading.dataset.charset import (
+from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, scan
+from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, CharacterSet
+from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
     character_set,
     elements_of,
     parse_character_set,
     specific_character_set,
 )
-from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, scan
-from dcm4py_leading.dataset.text import TEXT_VRS
-from dcm4py_leading.dataset.text_values import octets_of, text_element, texts_of, vr_of
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.text import TEXT_VRS
+from dcm4py_leading.dataset.text.text_values import octets_of, text_element, texts_of, vr_of
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import UnencodableText
 
 _ITEM = b"\xfe\xff\x00\xe0"

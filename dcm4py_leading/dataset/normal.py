@@ -11,8 +11,8 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
-from dcm4py_leading.dataset.text import storable
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.text import storable
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 
 PADDING = " \0"
 _FORMS_OF_I = "ıİ"

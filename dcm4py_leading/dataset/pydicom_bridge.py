@@ -16,7 +16,7 @@ from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Items
 from dcm4py_leading.dataset.encoder import encode, vr_of
 from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dataset.vr import TEXT_VRS, padding
 from dcm4py_leading.errors import UnencodableText
 

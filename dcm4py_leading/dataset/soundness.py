@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Items
-from dcm4py_leading.dataset.image_pixel import image_pixel
+from dcm4py_leading.dataset.pixels.image_pixel import image_pixel
 from dcm4py_leading.dataset.pydicom_bridge import name_of
 from dcm4py_leading.dataset.vr import TEXT_VRS
 

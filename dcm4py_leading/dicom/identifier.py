@@ -26,12 +26,12 @@ from dcm4py_leading.dataset.scan import (
     encoding_of,
     scan,
 )
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dataset.vr import LONG_VRS, dictionary_vr
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch, InvalidObject, StatusError, TooMuchInflated
 from dcm4py_leading.model import bounds
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 
 _LONGEST_RESPONSE = 1 << 26
 """Octets."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dcm4py_leading.dicom import command as dimse
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.association import Message
-from dcm4py_leading.dicom.command import Command
-from dcm4py_leading.service.tally import SubOperationTally
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.dicom.upper.association import Message
+from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 COMMANDS: Mapping[int, str] = {
     dimse.C_ECHO_RQ: "C-ECHO",

@@ -13,9 +13,9 @@ from pynetdicom.service_class import (
 )
 from pynetdicom.sop_class import uid_to_service_class
 
-from dcm4py_leading.dicom.association import Context
-from dcm4py_leading.dicom.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
-from dcm4py_leading.dicom.remembered import Remembered
+from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
+from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import AETitle, InformationModel, TransferRole

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from dcm4py_leading import log
-from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.dicom.association import Association
 from dcm4py_leading.dicom.message import COMMANDS
-from dcm4py_leading.dicom.state import State
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.state import State
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
 
 LOG = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import has_index, open_index
-from dcm4py_leading.archive.kept import Keeper
-from dcm4py_leading.archive.query import Condition, Query, Range
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.query import Condition, Query, Range
 from dcm4py_leading.compose import Checked, Site, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
-from dcm4py_leading.dicom.other_archives import each_elsewhere
-from dcm4py_leading.dicom.scu import FindSCU, Resolve
+from dcm4py_leading.dicom.scu.leading_and_store import FindSCU, Resolve
+from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.return_keys import return_keys
@@ -30,7 +30,7 @@ from dcm4py_leading.service.drift.state import Kept, State, Subject, beginning, 
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
 from dcm4py_leading.service.drift.wanted import Wanted
-from dcm4py_leading.service.own_find import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.query_archive import QueryArchive
 
 _STUDY_DATE = 0x00080020

@@ -19,7 +19,7 @@ from dcm4py_leading.model.values import AETitle, Tag
 
 
 class LeadingKeysQuery(Protocol):
-    """Asks a leading archive by C-FIND which studies match; implemented by ``dicom/scu_keys.py``."""
+    """Asks a leading archive by C-FIND which studies match; implemented by ``dicom/scu/leading_keys.py``."""
 
     def find_by_keys(
         self,

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.dataset.character_sets import UTF_8
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set
 from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.character_sets import UTF_8
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set, specific_character_set
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID, AETitle, Tag
 

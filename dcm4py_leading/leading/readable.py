@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
-from dcm4py_leading.dataset.charset import undecodable
 from dcm4py_leading.dataset.data_sets import declare_default, decode_text
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.charset import undecodable
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.query import StudyAttributes, UnreadableAnswer
 from dcm4py_leading.leading.uid_list import Page

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dcm4py_leading.coercion.steps import QUERY_CONTROL_ATTRIBUTES, STUDY_INSTANCE_UID
+from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, STUDY_INSTANCE_UID
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.archive import AttributeSetType, Entity
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import AETitle, Tag

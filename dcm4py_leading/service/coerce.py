@@ -24,9 +24,9 @@ from dcm4py_leading.coercion.chain import (
     run,
 )
 from dcm4py_leading.coercion.changes import Change, apply
-from dcm4py_leading.coercion.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
+from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys

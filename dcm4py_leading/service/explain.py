@@ -15,7 +15,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.index import IndexedInstance
+from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.context import Context, Peer
@@ -33,8 +33,8 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.dataset import data_sets
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import CoercionFailed, ConfigError, Dcm4pyError, WorklistUnavailable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.coercion import Dimse
@@ -42,8 +42,8 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import add_original_attributes
-from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.runtime import Runtime, WorklistQuery
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ dcmAttributeUpdatePolicy of the filter says, as the index did when the object ca
 MERGE and OVERWRITE put the latest value in place of its own, PRESERVE, which is the default, changes nothing. What is
 kept of the instance is the object's own. And of a patient who is somebody else it takes nothing at all.
 
-What an administrator has edited it takes under every policy; see `archive.edits`.
+What an administrator has edited it takes under every policy; see `archive.index.edits`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from functools import partial
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import decode
-from dcm4py_leading.archive.edits import carry_edits, edited_tags, states_of
-from dcm4py_leading.archive.identity import are_two_people
-from dcm4py_leading.archive.kept import Keeper
-from dcm4py_leading.archive.keys import LEVELS
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.archive.index.edits import carry_edits, edited_tags, states_of
+from dcm4py_leading.archive.index.identity import are_two_people
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.update import plan_update_with_identifier_groups

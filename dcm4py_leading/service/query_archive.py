@@ -14,19 +14,19 @@ from typing import Protocol, Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
-from dcm4py_leading.archive.identity import EachPersonOnce
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
-from dcm4py_leading.archive.match import Match
-from dcm4py_leading.archive.matching import limited_to_studies, without
-from dcm4py_leading.archive.query import Query
+from dcm4py_leading.archive.index.identity import EachPersonOnce
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
+from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.matching import limited_to_studies, without
+from dcm4py_leading.archive.index.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.key_support import KeySupport
+from dcm4py_leading.service.find.key_support import KeySupport
 
 LOG = logging.getLogger(__name__)
 

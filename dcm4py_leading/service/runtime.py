@@ -10,10 +10,10 @@ from typing import Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.identity import Identification
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.kept import Keeper
-from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.archive.index.identity import Identification
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
@@ -29,14 +29,14 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, R
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.forwards import Forwards
+from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.query_archive import QueryArchive
-from dcm4py_leading.service.remembered import RememberedAnswers, RememberedCoercions
-from dcm4py_leading.service.upstream import Upstream
 
 
 class WorklistQuery(Protocol):
-    """Asks a modality worklist SCP; implemented by ``dicom/worklist.py``."""
+    """Asks a modality worklist SCP; implemented by ``dicom/scu/worklist.py``."""
 
     def find_items(self, question: WorklistQuestion, local_ae: ApplicationEntity) -> tuple[Dataset, ...]:
         """The worklist items that match. Raises WorklistUnavailable."""

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import read_elements
-from dcm4py_leading.archive.kept import Keeper, Levels
-from dcm4py_leading.archive.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
-from dcm4py_leading.archive.storage import Incoming, Location
+from dcm4py_leading.archive.index.attributes import read_elements
+from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
+from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
+from dcm4py_leading.archive.storage.storage import Incoming, Location
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.integrity import plain_spans
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Span, Unscannable, encoding_of, scan
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StatusError, StorageUnavailable
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
+from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.whole import WholeObject, coercing
 
 LOG = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from dcm4py_leading.archive.proxy_cache import CacheCounts
-from dcm4py_leading.config.surviving import DirectoryState
+from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.errors import (
     ConfigError,
     ConfigInvalid,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.forward import Arrived
-from dcm4py_leading.service.forwards import Forwards, Waiting
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards, Waiting
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class Passing:
-    """One worker's end; implements `service.forwards.Elsewhere`."""
+    """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
 
     def __init__(self, directory: Path, slot: int, running: Slots) -> None:
         """``running`` has for each worker how many retrieves wait there."""

@@ -18,10 +18,10 @@ from dcm4py_leading import log
 from dcm4py_leading.calls.call import A, Call, Q
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, use_data_directory
+from dcm4py_leading.config.following.watch import Pace
 from dcm4py_leading.config.recorded import Recording
-from dcm4py_leading.config.watch import Pace
 from dcm4py_leading.configuration import Configuration
-from dcm4py_leading.dicom.listener import Address, bind_all, close_all
+from dcm4py_leading.dicom.scp.listener import Address, bind_all, close_all
 from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
 from dcm4py_leading.leading.lookup import CachedStudy

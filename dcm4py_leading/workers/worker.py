@@ -19,8 +19,8 @@ from dcm4py_leading.config.recorded import Recording, Replay
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.node import Change, Node
-from dcm4py_leading.service.forwards import Forwards
-from dcm4py_leading.service.spool import Spool
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
 from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
 from dcm4py_leading.workers.handed import Handed

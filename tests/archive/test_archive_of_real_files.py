@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import FileDataset
 
-from dcm4py_leading.archive.file_storage import FileStorage
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import parse_retrieve
-from dcm4py_leading.archive.storing import StoreOutcome
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.query import parse_retrieve
+from dcm4py_leading.archive.index.storing import StoreOutcome
+from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_descriptor, make_identifier, store
@@ -113,7 +113,7 @@ def test_failure_between_file_and_index_leaves_neither(archive: Archive, monkeyp
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.writer.store", fail)
+    monkeypatch.setattr("dcm4py_leading.archive.index.writer.store", fail)
     with pytest.raises(RuntimeError):
         archive.put(sample_path("CT_small.dcm"))
     monkeypatch.undo()

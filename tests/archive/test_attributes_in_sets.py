@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import encode, merged
-from dcm4py_leading.dataset.charset import character_set
+from dcm4py_leading.archive.index.attributes import encode, merged
 from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
-from dcm4py_leading.dataset.text import decode
+from dcm4py_leading.dataset.text.charset import character_set
+from dcm4py_leading.dataset.text.text import decode
 
 
 def level(codes: str, **octets: bytes) -> bytes:

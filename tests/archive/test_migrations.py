@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from pydicom import Dataset
 from sqlalchemy import create_engine, text
 
-from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.database import _MIGRATIONS, HEAD
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.tables import metadata
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.database import _MIGRATIONS, HEAD
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.tables import metadata
 from dcm4py_leading.errors import IndexUnavailable
 
 

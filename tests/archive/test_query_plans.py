@@ -12,14 +12,14 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.dialects import sqlite
 
-from dcm4py_leading.archive import database, statements
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.keys import MODALITIES_IN_STUDY
-from dcm4py_leading.archive.query import parse_query, parse_retrieve
+from dcm4py_leading.archive.index import database, statements
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.keys import MODALITIES_IN_STUDY
+from dcm4py_leading.archive.index.query import parse_query, parse_retrieve
 from dcm4py_leading.model.values import InformationModel, Level
 from tests.fixtures.archive import make_identifier
 
-MIGRATIONS = Path(database.__file__).parent / "migrations"
+MIGRATIONS = Path(database.__file__).parents[1] / "migrations"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dcm4py_leading.compose import Site
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from tests.browser.test_every_page import SCREENS, address, violations
 from tests.fixtures import one_study

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.steps import LeadingStep
+from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.model.coercion import UpdatePolicy
 from tests.fixtures.rules import LEADING, RETRIEVE
 

@@ -7,7 +7,7 @@ import pytest
 
 from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
-from dcm4py_leading.coercion.steps import LeadingStep, NullifyStep
+from dcm4py_leading.coercion.steps.step import LeadingStep, NullifyStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, Dimse, UpdatePolicy

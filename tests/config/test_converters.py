@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcm4py_leading.config import converters
-from dcm4py_leading.dataset.character_sets import declaration
+from dcm4py_leading.dataset.text.character_sets import declaration
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ConnectionProtocol
 from dcm4py_leading.model.values import parse_duration

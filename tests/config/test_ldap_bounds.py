@@ -7,8 +7,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from dcm4py_leading.config import ldap_session, ldap_source
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap import session as ldap_session
+from dcm4py_leading.config.ldap import source as ldap_source
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable
 from tests.fixtures.slapd import BASE_DN
 from tests.fixtures.trees import DEVICE, TREE

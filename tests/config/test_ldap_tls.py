@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable
 from tests.fixtures.slapd import BASE_DN, Slapd, require_slapd
 from tests.fixtures.tls import Authority

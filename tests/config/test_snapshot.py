@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.snapshot import fingerprint, load_snapshot
 from dcm4py_leading.errors import ConfigInvalid, Severity
 from dcm4py_leading.model.archive import Entity, OverwritePolicy

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.loader import load_device, load_remote_ae
-from dcm4py_leading.config.show import describe
+from dcm4py_leading.config.report.show import describe
 from dcm4py_leading.config.snapshot import fingerprint
 from dcm4py_leading.errors import Problem
 from tests.fixtures import trees

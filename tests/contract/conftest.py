@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.archive.file_storage import FileStorage
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.storage.file_storage import FileStorage
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.model.archive import StorageDescriptor
 from tests.fixtures.archive import make_descriptor
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.archive.deleting.deletions import Deleted
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.storage.storage import Location, Storage
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, OverwritePolicy, StorageDescriptor
 from tests.fixtures.archive import find, make_descriptor, make_header, store

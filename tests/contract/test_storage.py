@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.archive.storage.storage import Location, Storage
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, StorageDescriptor
 from tests.fixtures.archive import make_descriptor, make_header

@@ -11,9 +11,9 @@ from pydicom import Dataset
 import dcm4py_leading
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.update import plan_update, update
-from dcm4py_leading.dataset.charset import character_set, lost, specific_character_set, unified
 from dcm4py_leading.dataset.data_sets import declare_default, read, write
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
+from dcm4py_leading.dataset.text.charset import character_set, lost, specific_character_set, unified
 from dcm4py_leading.errors import CoercionFailed, UnencodableText
 from dcm4py_leading.model.coercion import UpdatePolicy
 

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from dcm4py_leading.dataset.identity import identity_of
 from dcm4py_leading.errors import InvalidObject, ObjectMismatch
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 
 CT, STUDY, OTHER = "1.2.840.10008.5.1.4.1.1.2", "1.2.3", "1.2.999"
 SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)

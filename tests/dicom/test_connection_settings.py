@@ -12,12 +12,12 @@ from datetime import timedelta
 
 import pytest
 
-from dcm4py_leading.dicom.command import C_FIND_RQ, COMMAND_FIELD, DATA_SET_TYPE, MESSAGE_ID
-from dcm4py_leading.dicom.link import Link, LinkEnded
-from dcm4py_leading.dicom.listener import bind_listener
-from dcm4py_leading.dicom.pdu import AssociateAccept, AssociateRequest, ContextResult
-from dcm4py_leading.dicom.requestor import AssociationFailed, RequestedAssociation
-from dcm4py_leading.dicom.state import Event
+from dcm4py_leading.dicom.scp.listener import bind_listener
+from dcm4py_leading.dicom.scu.requestor import AssociationFailed, RequestedAssociation
+from dcm4py_leading.dicom.upper.command import C_FIND_RQ, COMMAND_FIELD, DATA_SET_TYPE, MESSAGE_ID
+from dcm4py_leading.dicom.upper.link import Link, LinkEnded
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, ContextResult
+from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.links import CT, IMPLICIT, USER

@@ -13,7 +13,7 @@ from dcm4py_leading.dicom.identifier import decode, decode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.errors import IdentifierMismatch, TooMuchInflated
 from dcm4py_leading.model import bounds
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = (
     "1.2.840.10008.1.2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcm4py_leading.dicom.scu_keys import keys_identifier
+from dcm4py_leading.dicom.scu.leading_keys import keys_identifier
 from dcm4py_leading.model.values import Tag
 from tests.fixtures.rules import data_set
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from dcm4py_leading.dicom.association import Context
 from dcm4py_leading.dicom.negotiation import (
     Capabilities,
     KnownCapabilities,
@@ -15,7 +14,8 @@ from dcm4py_leading.dicom.negotiation import (
     negotiate,
     relational_queries,
 )
-from dcm4py_leading.dicom.pdu import ContextResult, ProposedContext, Role, UserInformation, numbered
+from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.pdu import ContextResult, ProposedContext, Role, UserInformation, numbered
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import UID, AETitle, TransferRole
 

@@ -10,10 +10,10 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.encode import PreparedObject
-from dcm4py_leading.service.stored_bytes import Buffers, StoredBytes
+from dcm4py_leading.service.retrieve.encode import PreparedObject
+from dcm4py_leading.service.retrieve.stored_bytes import Buffers, StoredBytes
 from tests.fixtures.links import CONTEXTS, CT, IMPLICIT, linked, store_object, tcp_pair
 from tests.fixtures.outgoing import write_object
 

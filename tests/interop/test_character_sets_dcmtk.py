@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_charset_files
 
-from dcm4py_leading.dataset.charset import elements_of, undecodable
 from dcm4py_leading.dataset.data_sets import read_file
 from dcm4py_leading.dataset.part10 import encode_header
-from dcm4py_leading.dataset.text import encode
-from dcm4py_leading.dataset.text_values import texts_of
+from dcm4py_leading.dataset.text.charset import elements_of, undecodable
+from dcm4py_leading.dataset.text.text import encode
+from dcm4py_leading.dataset.text.text_values import texts_of
 from tests.fixtures.peers_required import require
 from tests.fixtures.processes import find_program
 

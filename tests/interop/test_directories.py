@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 from scripts.schema_ldif import Definition, definitions
 from tests.fixtures.directories import SERVERS, TREES, DirectoryOf, content_of

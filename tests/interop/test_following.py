@@ -17,11 +17,11 @@ import pytest
 
 from dcm4py_leading.app import Service
 from dcm4py_leading.compose import Site, surviving
-from dcm4py_leading.config.ldap_hints import LdapHints, Listening
-from dcm4py_leading.config.ldap_session import Session
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.push import Push
-from dcm4py_leading.config.watch import Follower, Pace
+from dcm4py_leading.config.following.push import Push
+from dcm4py_leading.config.following.watch import Follower, Pace
+from dcm4py_leading.config.ldap.hints import LdapHints, Listening
+from dcm4py_leading.config.ldap.session import Session
+from dcm4py_leading.config.ldap.source import LdapSource
 from tests.fixtures.ports import free_port
 from tests.fixtures.scu import VERIFICATION, associated
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed

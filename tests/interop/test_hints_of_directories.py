@@ -8,9 +8,9 @@ from threading import Event
 
 import pytest
 
-from dcm4py_leading.config.ldap_hints import LdapHints
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.push import Push
+from dcm4py_leading.config.following.push import Push
+from dcm4py_leading.config.ldap.hints import LdapHints
+from dcm4py_leading.config.ldap.source import LdapSource
 from tests.fixtures.directories import SERVERS, DirectoryOf
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.service import AE, DEVICE

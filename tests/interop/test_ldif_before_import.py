@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.ldif import parse_ldif
-from dcm4py_leading.config.ldif_fix import fix_ldif
+from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.ldif.fix import fix_ldif
+from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.forecast import lint_alone
 from tests.fixtures.ldif import seed_ldif
 from tests.fixtures.slapd import BASE_DN, Slapd, SlapdFactory, Upstream

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dcm4py_leading.__main__ import main
-from dcm4py_leading.config.ldif_fix import fix_ldif
+from dcm4py_leading.config.ldif.fix import fix_ldif
 from tests.fixtures.directories import SERVERS, DirectoryOf
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.ldif import seed_ldif

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.config.changed import directory_for
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.ldif import parse_ldif
-from dcm4py_leading.config.ldif_source import LdifSource
-from dcm4py_leading.config.lint import lint
+from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.ldif.changed import directory_for
+from dcm4py_leading.config.ldif.lint import lint
+from dcm4py_leading.config.ldif.records import parse_ldif
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.forecast import rule_problems
 from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.errors import ConfigInvalid
 from tests.fixtures.directory import BASE_DN

@@ -14,7 +14,7 @@ import pytest
 
 from dcm4py_leading.config.device_json import document
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.editing import editor_of
 from tests.fixtures.configured import ARC, DEVICE_URL, OWN, QUICKSTART, configured, site_of

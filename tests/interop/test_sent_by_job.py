@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dcm4py_leading.calls.call import Call, Here, as_it_is
-from dcm4py_leading.dicom import listener
+from dcm4py_leading.dicom.scp import listener
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.service.jobs.job import State
 from dcm4py_leading.web.app import Configured, create_app

@@ -16,7 +16,7 @@ from dcm4py_leading.coercion.chain import LeadingQuestion, coercion, run
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
-from dcm4py_leading.dataset.text import decode
+from dcm4py_leading.dataset.text.text import decode
 from dcm4py_leading.errors import LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.outcome import LookupOutcome

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.kept import Keeper
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.coercion.explain import to_text
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.query import parse_retrieve
-from dcm4py_leading.archive.storage import Storage
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.query import parse_retrieve
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.compose import Checked, Site, check, open_storages
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import make_identifier

@@ -21,10 +21,10 @@ from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from dcm4py_leading.errors import ObjectMismatch, SubOperationFailed
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.deliver import RetrievedObject
-from dcm4py_leading.service.forward import Arrived
-from dcm4py_leading.service.forwarded import ForwardedObject, Selections
-from dcm4py_leading.service.whole import WholeObject, coercing
+from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject, Selections
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
+from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 from tests.fixtures.encoded import encoded
 from tests.fixtures.outgoing import LEVELS, Retrieve, indexed, sent, write_object
 from tests.fixtures.rules import CT, LEADING, data_set, legacy_rule

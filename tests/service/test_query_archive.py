@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.match import Match
-from dcm4py_leading.archive.query import parse_query
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.query import parse_query
 from dcm4py_leading.errors import ArchiveUnavailable, IndexUnavailable
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.values import InformationModel

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.dicom.pdu import AssociateReject
+from dcm4py_leading.dicom.upper.pdu import AssociateReject
 from dcm4py_leading.errors import ConfigInvalid
 from tests.fixtures.datasets import make_study
 from tests.fixtures.links import IMPLICIT, associate

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.dicom import listener, scp_find
-from dcm4py_leading.dicom.pdu import AssociateReject
+from dcm4py_leading.dicom.scp import find as scp_find
+from dcm4py_leading.dicom.scp import listener
+from dcm4py_leading.dicom.upper.pdu import AssociateReject
 from tests.fixtures.datasets import make_study
 from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.scripted import Viewer
@@ -53,7 +54,7 @@ def dict_of(mapping: Any) -> dict[str, Any]:
 
 
 def test_a_bug_in_the_admission_rejects(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dcm4py_leading.dicom import acceptor
+    from dcm4py_leading.dicom.scp import acceptor
 
     seed.start()
     monkeypatch.setattr(acceptor, "admit", breaks)

@@ -9,8 +9,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dcm4py_leading.dataset import deflate
 from dcm4py_leading.dataset.deflate import deflated, inflated
-from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import CT, associate
 from tests.fixtures.pacs import make_object
 from tests.fixtures.scu import find, get, identifier

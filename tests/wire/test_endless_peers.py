@@ -10,9 +10,8 @@ from contextlib import closing, suppress
 
 import pytest
 
-from dcm4py_leading.dicom import upstream_content, upstream_find
-from dcm4py_leading.dicom.association import Association, AssociationFailed
-from dcm4py_leading.dicom.command import (
+from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
     C_STORE_RQ,
@@ -21,9 +20,11 @@ from dcm4py_leading.dicom.command import (
     MESSAGE_ID,
     encode,
 )
-from dcm4py_leading.dicom.link import Link
-from dcm4py_leading.dicom.pace import Pace
-from dcm4py_leading.dicom.pdu import data_header
+from dcm4py_leading.dicom.upper.link import Link
+from dcm4py_leading.dicom.upper.pace import Pace
+from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upstream import content as upstream_content
+from dcm4py_leading.dicom.upstream import find as upstream_find
 from tests.fixtures.links import CT, IMPLICIT, associate
 from tests.fixtures.pacs import Received, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dcm4py_leading.archive.index import Index
+from dcm4py_leading.archive.index.index import Index
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scu import PATIENT_FIND, STUDY_FIND, associated, find, identifier, store
 from tests.fixtures.service import AE, DEVICE, Seed

@@ -10,15 +10,15 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dcm4py_leading.archive import attributes
+from dcm4py_leading.archive.index import attributes
 from dcm4py_leading.coercion import chain
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.dicom.acceptor import AcceptedAssociation
 from dcm4py_leading.dicom.message import Request
-from dcm4py_leading.dicom.scp_find import find_matches
+from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation
+from dcm4py_leading.dicom.scp.find import find_matches
 from dcm4py_leading.dicom.status import CANCEL
-from dcm4py_leading.service import matches_coerced, response
-from dcm4py_leading.service.encode import encoded as encode
+from dcm4py_leading.service.find import matches_coerced, response
+from dcm4py_leading.service.retrieve.encode import encoded as encode
 from dcm4py_leading.service.runtime import Runtime
 from tests.fixtures.archive import make_header
 from tests.fixtures.archive import store as index

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from dcm4py_leading.dicom import listener
+from dcm4py_leading.dicom.scp import listener
 from dcm4py_leading.model.descriptors import Shares
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, REJECTED, RELEASE, RELEASED, RawAssociation
 from tests.fixtures.service import DEVICE, Seed

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from dcm4py_leading.app import Service
-from dcm4py_leading.config.watch import Follower, Pace
+from dcm4py_leading.config.following.watch import Follower, Pace
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.ports import free_port
 from tests.fixtures.service import AE, DEVICE, Seed

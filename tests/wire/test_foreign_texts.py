@@ -8,13 +8,13 @@ from contextlib import closing
 
 import pytest
 
-from dcm4py_leading.config.ldap_source import _check
-from dcm4py_leading.config.ldap_url import LdapUrl
-from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.dicom.association import Association
-from dcm4py_leading.dicom.command import Command
+from dcm4py_leading.config.ldap.source import _check
+from dcm4py_leading.config.ldap.url import LdapUrl
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.errors import ConfigUnavailable
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import CT, IMPLICIT, associate
 from tests.fixtures.pacs import make_object
 from tests.fixtures.scu import STUDY_FIND, STUDY_GET, STUDY_MOVE, identifier

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.model.archive import Entity
 from tests.fixtures.datasets import make_study

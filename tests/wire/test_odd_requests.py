@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context
 
-from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.dicom.association import Association, Context
-from dcm4py_leading.dicom.link import Link, PeerAborted
-from dcm4py_leading.dicom.pdu import (
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.dicom.upper.association import Association, Context
+from dcm4py_leading.dicom.upper.link import Link, PeerAborted
+from dcm4py_leading.dicom.upper.pdu import (
     AssociateAccept,
     ReleaseRequest,
     ReleaseResponse,
@@ -26,7 +26,7 @@ from dcm4py_leading.dicom.pdu import (
     encode,
     numbered,
 )
-from dcm4py_leading.dicom.state import Event
+from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.log import ref
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, associate, prepared, read_all, store_object

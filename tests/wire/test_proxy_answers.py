@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from dcm4py_leading import log
-from dcm4py_leading.dicom import command as dimse
+from dcm4py_leading.dicom.upper import command as dimse
 from tests.fixtures.pacs import Received, ScriptedPacs
 from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scu import STUDY_FIND, associated, identifier

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dcm4py_leading.dicom import upstream_exchange
+from dcm4py_leading.dicom.upstream import remote_retrieve as upstream_exchange
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of
 from tests.fixtures.scripted import Viewer

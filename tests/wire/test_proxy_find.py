@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.dicom import find_exchange
-from dcm4py_leading.dicom.command import STATUS
 from dcm4py_leading.dicom.message import find_request
+from dcm4py_leading.dicom.scu import find_exchange
+from dcm4py_leading.dicom.upper.command import STATUS
 from dcm4py_leading.model.options import parse_options
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.datasets import make_study
 from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of

@@ -10,10 +10,10 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.dicom import upstream_exchange
 from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.dicom.negotiation import storage_taken
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.dicom.upstream import remote_retrieve as upstream_exchange
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import CT, IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of

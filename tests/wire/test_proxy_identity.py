@@ -8,7 +8,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import CT
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, uids_of
 from tests.fixtures.proxy import await_rest, stand_in_front_of

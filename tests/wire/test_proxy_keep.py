@@ -15,15 +15,15 @@ from types import MappingProxyType
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.proxy_cache import CacheCounts
-from dcm4py_leading.archive.query import RetrieveKeys
-from dcm4py_leading.dicom.link import Link
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
 from dcm4py_leading.dicom.message import move_request
-from dcm4py_leading.dicom.state import Event
+from dcm4py_leading.dicom.upper.link import Link
+from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.encode import encoded
-from dcm4py_leading.service.keeping import Keeping
+from dcm4py_leading.service.proxy.cache_writer import Keeping
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import IMPLICIT, REJECT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
 from tests.fixtures.peers_required import require

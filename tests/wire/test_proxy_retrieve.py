@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.dicom.association import MoveOriginator
 from dcm4py_leading.dicom.message import move_request
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.dicom.upper.association import MoveOriginator
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.links import IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, Storing, make_object, sends, uids_of

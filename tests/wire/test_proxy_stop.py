@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.dicom.association import Association
-from dcm4py_leading.dicom.command import Command
 from dcm4py_leading.dicom.message import find_request, get_request, move_request
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.datasets import make_study
 from tests.fixtures.links import CT, IMPLICIT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, has, make_object, sends

@@ -18,10 +18,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dcm4py_leading.dicom.association import MoveOriginator
-from dcm4py_leading.dicom.pdu import ReleaseRequest
-from dcm4py_leading.dicom.state import Event
-from dcm4py_leading.service.encode import encoded
+from dcm4py_leading.dicom.upper.association import MoveOriginator
+from dcm4py_leading.dicom.upper.pdu import ReleaseRequest
+from dcm4py_leading.dicom.upper.state import Event
+from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.datasets import read_sample
 from tests.fixtures.links import CT, IMPLICIT

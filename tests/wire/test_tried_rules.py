@@ -14,7 +14,7 @@ from pydicom import Dataset
 from dcm4py_leading.app import Service
 from dcm4py_leading.coercion.explain import explained_elements
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.editing import editor_of

@@ -17,10 +17,10 @@ from pydicom.filewriter import write_dataset
 from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from dcm4py_leading.app import Service
-from dcm4py_leading.dicom import command as dimse
-from dcm4py_leading.dicom.association import Association
-from dcm4py_leading.dicom.link import LinkEnded, PeerAborted
-from dcm4py_leading.dicom.pdu import AssociateAccept, AssociateReject, encode, numbered
+from dcm4py_leading.dicom.upper import command as dimse
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.link import LinkEnded, PeerAborted
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateReject, encode, numbered
 from tests.fixtures import dcmtk_scu
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, ask, associate, prepared, store_object

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.data_directory import open_index
-from dcm4py_leading.archive.file_storage import FileStorage
+from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.model.archive import StorageDescriptor
 from tests.fixtures.datasets import make_study

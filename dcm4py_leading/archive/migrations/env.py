@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from dcm4py_leading.archive.tables import metadata
+from dcm4py_leading.archive.index.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dcm4py_leading.config.device_json.shapes import Shape
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn, rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import Syntax, attribute_types
+from dcm4py_leading.config.ldif.schema import Syntax, attribute_types
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 
 

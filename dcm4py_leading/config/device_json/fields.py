@@ -11,7 +11,7 @@ from functools import cache
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
 from dcm4py_leading.config.binding import Row
 from dcm4py_leading.config.device_json.more_attributes import ON_AE, ON_BOTH, ON_DEVICE
-from dcm4py_leading.config.schema import Syntax, attribute_types, object_classes
+from dcm4py_leading.config.ldif.schema import Syntax, attribute_types, object_classes
 from dcm4py_leading.secret_text import is_secret
 
 

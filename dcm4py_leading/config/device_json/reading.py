@@ -28,7 +28,7 @@ from dcm4py_leading.config.device_json.values import (
 )
 from dcm4py_leading.config.dn import DnKey, dn_key, escape_rdn_value, rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import dn_fault
+from dcm4py_leading.config.ldif.schema import dn_fault
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 from dcm4py_leading.model.bounds import JSON_FAULTS
 

@@ -9,7 +9,7 @@ from typing import Final
 from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.dn import DnKey, dn_key, escape_rdn_value, parent_dn, rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import Syntax, dn_fault
+from dcm4py_leading.config.ldif.schema import Syntax, dn_fault
 from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.secret_text import MASK
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.config.dn import DnKey, rdn_assertions
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import spelt
+from dcm4py_leading.config.ldif.schema import spelt
 from dcm4py_leading.config.writing.values import identity, spelling, without
 from dcm4py_leading.errors import Problem, WriteRefused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import is_single_valued
+from dcm4py_leading.config.ldif.schema import is_single_valued
 from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.config.writing.changes import AttributeChange, EntryChange, Kind
 from dcm4py_leading.config.writing.values import identity, without

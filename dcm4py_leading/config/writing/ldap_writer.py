@@ -12,8 +12,8 @@ from typing import Any
 
 from dcm4py_leading.config.dn import parent_dn
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_session import Modification, reported
-from dcm4py_leading.config.ldap_source import DirectorySession, LdapSource
+from dcm4py_leading.config.ldap.session import Modification, reported
+from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
 from dcm4py_leading.config.writing.changes import EntryChange, Kind
 from dcm4py_leading.config.writing.conflicts import conflict_of
 from dcm4py_leading.config.writing.values import is_binary, octets_of

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dcm4py_leading.config.dn import DnKey, dn_key
-from dcm4py_leading.config.ldif import AddEntry, Record, RenameEntry, decode_ldif
-from dcm4py_leading.config.ldif_lines import Line
+from dcm4py_leading.config.ldif.lines import Line
+from dcm4py_leading.config.ldif.records import AddEntry, Record, RenameEntry, decode_ldif
 from dcm4py_leading.config.writing.changes import AttributeChange, EntryChange, Kind
 from dcm4py_leading.config.writing.text import content_record, ldif_of, value_line
 from dcm4py_leading.config.writing.values import identity

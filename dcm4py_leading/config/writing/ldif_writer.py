@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.dn import DnKey, dn_key
 from dcm4py_leading.config.durable_file import put_in_place, throw_away, write_beside
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import decode_ldif
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.directory import Directory
+from dcm4py_leading.config.ldif.records import decode_ldif
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import EntryChange
 from dcm4py_leading.config.writing.conflicts import conflict_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcm4py_leading.config.difference import Difference
+from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.writing.changes import EntryChange
 from dcm4py_leading.config.writing.text import ldif_of, shown_ldif_of
 from dcm4py_leading.errors import Problem, Severity

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from dcm4py_leading.config.changed import TreeSource
 from dcm4py_leading.config.dn import dn_key, escape_rdn_value, parent_dn, rdn_values
 from dcm4py_leading.config.entry import DEVICES_RDN, Entry
-from dcm4py_leading.config.ldap_source import DirectorySession, LdapSource
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
+from dcm4py_leading.config.ldif.changed import TreeSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.errors import ConfigInvalid, Problem
 
 REGISTRY_RDN = "cn=Unique AE Titles Registry"

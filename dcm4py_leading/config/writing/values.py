@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import text_of
-from dcm4py_leading.config.schema import Syntax, attribute_types
+from dcm4py_leading.config.ldif.schema import Syntax, attribute_types
 
 _BINARY = frozenset(
     [

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from dcm4py_leading.archive.index import Index
-from dcm4py_leading.archive.storage import Location, Storage
+from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.storage.storage import Location, Storage
 from dcm4py_leading.dataset.json_model import Json
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref, word

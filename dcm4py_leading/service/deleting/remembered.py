@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcm4py_leading.archive.proxy_cache import ProxyCache
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup

@@ -11,9 +11,9 @@ from pydicom.datadict import keyword_for_tag
 
 from dcm4py_leading.coercion.differences import Difference, differences
 from dcm4py_leading.coercion.question import LeadingAnswer
-from dcm4py_leading.coercion.steps import QUERY_CONTROL_ATTRIBUTES, STUDY_INSTANCE_UID
+from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, STUDY_INSTANCE_UID
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import CoercionFailed, LeadingMismatch, LeadingUnavailable, LeadingUnreadable
 from dcm4py_leading.model.coercion import UpdatePolicy
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import IndexedStudy
+from dcm4py_leading.archive.index.index import IndexedStudy
 
 Place = Any
 """Place between two pages, as JSON; None is the beginning. What is in it, the archive's pages know."""
@@ -44,10 +44,10 @@ class Studies(Protocol):
 
 
 class Indexed(Protocol):
-    """The index as it is walked; implemented by `archive.index.Index`."""
+    """The index as it is walked; implemented by `archive.index.index.Index`."""
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
-        """Next studies above a primary key (see `archive.index.Index`)."""
+        """Next studies above a primary key (see `archive.index.index.Index`)."""
         ...
 
 

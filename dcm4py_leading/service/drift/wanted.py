@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps import LeadingStep
+from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity, Device

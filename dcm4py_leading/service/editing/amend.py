@@ -11,15 +11,15 @@ from typing import Any, Self
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 
-from dcm4py_leading.archive.attributes import decode
-from dcm4py_leading.archive.editing import EditNote
-from dcm4py_leading.archive.index import IndexedInstance
-from dcm4py_leading.archive.keys import STUDY_INSTANCE_UID
-from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.archive.index.editing import EditNote
+from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID
+from dcm4py_leading.archive.index.query import RetrieveKeys
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.normal import element_of as readable_element_of
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import EditRefused, Refusal
 from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.editing.edit import REASONS, holding_ae, log_edit

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.archive.index.query import RetrieveKeys
 from dcm4py_leading.errors import EditRefused, MoveDestinationNotAllowed, MoveDestinationUnknown, Refusal
 from dcm4py_leading.log import word
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.retrieve import destination
+from dcm4py_leading.service.retrieve.request import destination
 from dcm4py_leading.service.runtime import Runtime
 
 

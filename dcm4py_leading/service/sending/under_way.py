@@ -12,8 +12,8 @@ from pydicom.uid import UID
 
 from dcm4py_leading.log import foreign, ref
 from dcm4py_leading.model.bounds import JOB_PROBLEMS
-from dcm4py_leading.service.deliver import RetrievedObject
-from dcm4py_leading.service.tally import SubOperationTally
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
+from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +62,11 @@ class Sending:
         return tuple(self._failures)
 
     def on_progress(self, tally: SubOperationTally) -> None:
-        """One object more is through (see `service.deliver.deliver`)."""
+        """One object more is through (see `service.retrieve.sub_operations.deliver`)."""
         self._tally = tally
 
     def on_failure(self, obj: RetrievedObject, reason: str) -> None:
-        """One object more has failed (see `service.deliver.deliver`)."""
+        """One object more has failed (see `service.retrieve.sub_operations.deliver`)."""
         with self._lock:
             if len(self._failures) < JOB_PROBLEMS:
                 self._failures.append(f"{_name_of(obj)}: {reason}")

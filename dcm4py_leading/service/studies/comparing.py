@@ -11,16 +11,16 @@ from dataclasses import replace
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 
-from dcm4py_leading.archive.attributes import decode
-from dcm4py_leading.archive.edits import edits_of
-from dcm4py_leading.archive.query import RetrieveKeys
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.archive.index.edits import edits_of
+from dcm4py_leading.archive.index.query import RetrieveKeys
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, Trace
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
-from dcm4py_leading.coercion.steps import QUERY_CONTROL_ATTRIBUTES, LeadingStep, RetrieveAsReceived
+from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, LeadingStep, RetrieveAsReceived
 from dcm4py_leading.coercion.update import is_empty
-from dcm4py_leading.dataset.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.drift.comparison import Measure, compare

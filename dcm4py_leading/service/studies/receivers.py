@@ -11,7 +11,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import select_rules
-from dcm4py_leading.coercion.steps import LeadingStep
+from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse, UpdatePolicy

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import merged
-from dcm4py_leading.archive.index import IndexedInstance
-from dcm4py_leading.archive.match import Match
-from dcm4py_leading.archive.query import RetrieveKeys, parse_query
+from dcm4py_leading.archive.index.attributes import merged
+from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.query import RetrieveKeys, parse_query
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
 from dcm4py_leading.dataset.reading import read_data_set
@@ -22,7 +22,6 @@ from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, InformationModel, Level, TransferRole
-from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.explain import (
     STUDY_ROOT_FIND,
     Basis,
@@ -34,10 +33,11 @@ from dcm4py_leading.service.explain import (
     explain,
     local_ae_of,
 )
-from dcm4py_leading.service.matches_coerced import study_of
+from dcm4py_leading.service.find.matches_coerced import study_of
 from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.retrieve.encode import ObjectErrors
+from dcm4py_leading.service.retrieve.stored_bytes import read_stored
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.stored_bytes import read_stored
 
 LOG = logging.getLogger(__name__)
 

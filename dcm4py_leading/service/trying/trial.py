@@ -21,8 +21,8 @@ from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.bounds import UNCHANGED_ELEMENTS
-from dcm4py_leading.service.encode import ObjectErrors
 from dcm4py_leading.service.explain import AssumedAnswer, Basis, Wanted, WrongQuestion, parse_wanted
+from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.trying.subject import Subject, stored_subject
 

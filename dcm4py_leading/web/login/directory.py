@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from dcm4py_leading.config.ldap_login import Group, LdapLogin, LoginSearch
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.login import Group, LdapLogin, LoginSearch
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable, LoginUnavailable
 from dcm4py_leading.log import Repeated
 from dcm4py_leading.web.gate.identity import Identity, Role

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.config.difference import Difference
+from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.errors import Problem
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.web.gate.access import needs

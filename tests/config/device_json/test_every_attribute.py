@@ -10,7 +10,7 @@ import pytest
 from dcm4py_leading.config.device_json import document, wanted
 from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
-from dcm4py_leading.config.schema import Syntax
+from dcm4py_leading.config.ldif.schema import Syntax
 from tests.fixtures.every_attribute import every_attribute
 
 ENTRIES = every_attribute()

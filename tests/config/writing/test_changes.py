@@ -2,9 +2,9 @@
 
 import pytest
 
-from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import parse_ldif
+from dcm4py_leading.config.ldif.directory import Directory
+from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import Kind, changes_between
 from dcm4py_leading.config.writing.state import etag

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcm4py_leading.config.directory import Directory
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif import decode_ldif, parse_ldif
-from dcm4py_leading.config.ldif_text import to_ldif
+from dcm4py_leading.config.ldif.directory import Directory
+from dcm4py_leading.config.ldif.records import decode_ldif, parse_ldif
+from dcm4py_leading.config.ldif.text import to_ldif
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import changes_between
 from dcm4py_leading.config.writing.conflicts import conflict_of

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_session import Session
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.session import Session
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.writing.changes import changes_between
 from dcm4py_leading.config.writing.ldap_writer import LdapWriter
 from dcm4py_leading.config.writing.state import etag

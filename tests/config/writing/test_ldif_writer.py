@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.writing import ldif_writer
 from dcm4py_leading.config.writing.changes import changes_between
 from dcm4py_leading.config.writing.ldif_writer import LdifWriter

@@ -6,7 +6,7 @@ import pytest
 
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.ldap_source import LdapSource
+from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.editing import editor_of
 from tests.fixtures.directories import SERVERS
 from tests.fixtures.directory import BASE_DN

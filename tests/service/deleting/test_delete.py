@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.archive.file_storage import FileStorage
+from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.compose import check, use_data_directory
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref

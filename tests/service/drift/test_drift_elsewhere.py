@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from dcm4py_leading.archive.attributes import encode
-from dcm4py_leading.archive.match import Match
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.match import Match
 from dcm4py_leading.errors import ArchiveUnavailable, DriftEnded
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index import Index, IndexedStudy
+from dcm4py_leading.archive.index.index import Index, IndexedStudy
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.model.archive import Entity

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import JOB_PROBLEMS
+from dcm4py_leading.service.retrieve.tally import SubOperationTally
 from dcm4py_leading.service.sending.under_way import Reached, Sending, Sendings
-from dcm4py_leading.service.tally import SubOperationTally
 
 
 @dataclass

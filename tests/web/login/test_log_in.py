@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.config.ldap_login import LoginSearch
+from dcm4py_leading.config.ldap.login import LoginSearch
 from dcm4py_leading.errors import LoginRefused, LoginUnavailable
 from dcm4py_leading.model.bounds import (
     LOGIN_CONFIRMED_SECONDS,

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from dcm4py_leading.archive.proxy_cache import CacheCounts
-from dcm4py_leading.config.surviving import DirectoryState
-from dcm4py_leading.config.watch import Followed
+from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.config.following.fallback_source import DirectoryState
+from dcm4py_leading.config.following.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle

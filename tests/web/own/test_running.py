@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from dcm4py_leading.config.difference import Difference, Kind
+from dcm4py_leading.config.following.difference import Difference, Kind
 from dcm4py_leading.errors import Problem, Severity
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.web.http.rooms import Room

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dcm4py_leading.config.difference import Difference, Kind
+from dcm4py_leading.config.following.difference import Difference, Kind
 from dcm4py_leading.errors import ConfigUnavailable, Problem, Severity
 from dcm4py_leading.web.own.running import FailedReload, PendingReload
 from tests.fixtures.pages import NOON, Reader

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.web.app import Configured, Control, create_app

@@ -11,7 +11,7 @@ from typing import cast
 import httpx
 import pytest
 
-from dcm4py_leading.config.ldap_login import LoginSearch
+from dcm4py_leading.config.ldap.login import LoginSearch
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.web.app import guarded_app

@@ -6,9 +6,9 @@ What UIDs, patients and dates are found by does not change. Only rows with text 
 import sqlalchemy as sa
 from alembic import op
 
-from dcm4py_leading.archive.attributes import decode
-from dcm4py_leading.archive.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, Comparison, compared_values, keys_of
-from dcm4py_leading.dataset.unreadable import UNREADABLE
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, Comparison, compared_values, keys_of
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.model.values import Level
 
 revision = "0004"

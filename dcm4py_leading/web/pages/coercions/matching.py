@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcm4py_leading.coercion.conditions import compile_condition
-from dcm4py_leading.coercion.java_regex import compile_java_regex
+from dcm4py_leading.coercion.formats.java_regex import compile_java_regex
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS, SHOWN_AE_TITLES
 
 _ON_TITLES = ("SendingApplicationEntityTitle", "ReceivingApplicationEntityTitle")

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from dcm4py_leading.config.binding import Convert, Row
 from dcm4py_leading.config.converters import ae_titles, any_integer, boolean, distinguished_name, interval, milliseconds
-from dcm4py_leading.config.schema import AttributeType, Syntax, attribute_types
+from dcm4py_leading.config.ldif.schema import AttributeType, Syntax, attribute_types
 from dcm4py_leading.model.values import UID, AETitle, Tag, parse_duration
 from dcm4py_leading.web.pages.fields.helping import Help
 from dcm4py_leading.web.pages.fields.words import duration_in_words, tag_in_words, uid_in_words

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
 from dcm4py_leading.config.binding import Row
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.schema import attribute_types, object_classes
+from dcm4py_leading.config.ldif.schema import attribute_types, object_classes
 from dcm4py_leading.web.pages.fields.field import Field, field_of_row, field_of_type
 from dcm4py_leading.web.pages.fields.helping import help_of
 from dcm4py_leading.web.pages.fields.tasks import OTHER, TASKS, rank_of, task_of

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.config.device_json import Wanted
-from dcm4py_leading.config.difference import Difference
 from dcm4py_leading.config.entry import Entry
+from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.config.writing.plan import Plan
 from dcm4py_leading.log import Repeated

@@ -8,7 +8,7 @@ from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.device_json.shapes import ATTRIBUTE_SET as ATTRIBUTE_SET_SHAPE
 from dcm4py_leading.config.device_json.shapes import DEVICE as DEVICE_SHAPE
 from dcm4py_leading.config.device_json.shapes import RULE, RULE2, Shape
-from dcm4py_leading.config.schema import Syntax
+from dcm4py_leading.config.ldif.schema import Syntax
 from dcm4py_leading.web.rest.operations import JsonSchema
 
 OBJECT: JsonSchema = {"type": "object"}

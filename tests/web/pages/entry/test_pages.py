@@ -9,7 +9,7 @@ import pytest
 
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.dn import escape_rdn_value
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigInvalid, Problem
 from tests.fixtures.pages import RULE, RULE_DN, Reader, reading

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.compose import Site
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.service.studies.three_values import Decider, ThreeValues
 from tests.fixtures.one_study import BIRTH_DATE, COMMENTS, DESCRIPTION, NAME, OTHER_NAMES, STUDY, VALUES

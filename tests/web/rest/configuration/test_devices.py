@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dcm4py_leading.config.ldif_source import LdifSource
+from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.editing import editor_of
 from tests.fixtures.configured import ARC, DEVICE_URL, OWN, configured, site_of

@@ -1,0 +1,1 @@
+"""The index: what is stored, its attributes, queries of it."""

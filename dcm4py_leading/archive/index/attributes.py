@@ -1,0 +1,135 @@
+"""The attributes that the index keeps for an entity: taken from an object, written to bytes, read and merged.
+
+The bytes are a data set in Explicit VR Little Endian, in the Specific Character Set that the object had, which it
+names itself; UTF-8 where that cannot hold the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import BaseTag
+
+from dcm4py_leading.coercion.update import update
+from dcm4py_leading.dataset.data_sets import read, write
+from dcm4py_leading.dataset.normal import element_of
+from dcm4py_leading.dataset.plain import is_plain
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span
+from dcm4py_leading.dataset.text.character_sets import CharacterSet, normalized
+from dcm4py_leading.dataset.text.charset import (
+    SPECIFIC_CHARACTER_SET,
+    character_set,
+    elements_of,
+    specific_character_set,
+    unified,
+    unwritable,
+)
+from dcm4py_leading.dataset.text.text import is_decodable
+from dcm4py_leading.dataset.text.text_values import texts_of
+from dcm4py_leading.errors import UnencodableText
+from dcm4py_leading.model.coercion import UpdatePolicy
+
+_WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})
+
+
+def selected(ds: Dataset, tags: Collection[int]) -> Dataset:
+    """Those attributes of ``ds`` whose tag is in ``tags``, and its character set.
+
+    What cannot be read as its VR says is left out, so that a retrieve leaves it as it stands in the object.
+    """
+    chosen = Dataset()
+    codes = character_set(ds)
+    if codes:
+        chosen.add(specific_character_set(codes))
+    _, is_little_endian = ds.original_encoding
+    for tag in sorted(tags):
+        element = element_of(ds, tag)
+        if element is None or tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if is_little_endian is False and element.VR in _WORDS:
+            continue  # its bytes are in the order of the file
+        chosen.add(element)
+    return chosen
+
+
+def encode(ds: Dataset) -> bytes:
+    """The bytes to keep. May change the character set of ``ds``."""
+    local = character_set(ds)
+    needed = unified(local, elements_of(ds))
+    if needed != local:
+        ds[SPECIFIC_CHARACTER_SET] = specific_character_set(needed)
+    return write(ds, EXPLICIT_LITTLE)
+
+
+def decode(data: bytes) -> Dataset:
+    """Data set that `encode` wrote."""
+    return read(data, EXPLICIT_LITTLE)
+
+
+def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
+    """A data set of those elements of an encoded one whose tag is in ``tags``, and its character set."""
+    if not encoding.is_implicit_vr and encoding.is_little_endian:
+        uids = _plain_uids(data, spans, tags)
+        if uids is not None:
+            return uids
+    wanted = sorted(tag for tag in {*tags, SPECIFIC_CHARACTER_SET} if tag in spans)
+    parts = b"".join(bytes(data[spans[tag][0] : spans[tag][2]]) for tag in wanted)
+    return read(parts, encoding)
+
+
+def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
+    """Those elements where they are nothing but UIDs, which need no conversion."""
+    elements: dict[BaseTag, DataElement | RawDataElement] = {}
+    for tag in tags:
+        at, value, following = spans.get(tag, (0, 0, 0))
+        if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
+            return None
+        text = uid.decode("ascii").rstrip("\0")
+        elements[BaseTag(tag)] = DataElement(tag, "UI", text, already_converted=True)
+    return Dataset(elements)
+
+
+def merged(levels: Sequence[bytes]) -> Dataset:
+    """One data set of the attributes of an entity and of those above it, given from the top down.
+
+    What several levels keep is that of the lowest one which has a value: the nearest to the object. The data set has
+    the character set of the lowest one, or UTF-8 where that cannot hold the text of all. Where there is text that
+    cannot be decoded, it has the set that this is declared to be in, if need be with code extensions; what that cannot
+    hold is left out.
+    """
+    read = [decode(level) for level in levels]
+    _bring_into_one_set(read)
+    ds = read[-1]
+    for upper in reversed(read[:-1]):
+        update(ds, upper, UpdatePolicy.SUPPLEMENT)
+    return ds
+
+
+def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
+    """Where text cannot be decoded and the levels name different sets, let all name one that is true for it."""
+    if len({normalized(character_set(ds)) for ds in levels}) == 1:
+        return
+    declared = [ds for ds in levels if any(not is_decodable(text) for _, text in texts_of(elements_of(ds)))]
+    if not declared:
+        return
+    codes = next((found for ds in declared if (found := _common_set(ds, levels)) is not None), None)
+    codes = character_set(declared[0]) if codes is None else codes
+    for ds in levels:
+        for tag in unwritable(ds, codes):
+            del ds[tag]
+        if codes:
+            ds[SPECIFIC_CHARACTER_SET] = specific_character_set(codes)
+        elif SPECIFIC_CHARACTER_SET in ds:
+            del ds[SPECIFIC_CHARACTER_SET]
+
+
+def _common_set(declaring: Dataset, levels: Sequence[Dataset]) -> CharacterSet | None:
+    """The set of ``declaring``, extended if need be, if all levels can be written in it."""
+    others = [element for ds in levels if ds is not declaring for element in elements_of(ds)]
+    try:
+        codes = unified(character_set(declaring), others, elements_of(declaring))
+    except UnencodableText:
+        return None
+    return None if any(unwritable(ds, codes) for ds in levels) else codes

@@ -1,0 +1,93 @@
+"""Traces of an edit of a patient or a study: in the index, and in the objects that leave.
+
+An edited entity has an Original Attributes Sequence (0400,0561) among its attributes, with an item for each edit (PS3.3
+C.12.1.1.9). What was edited are the attributes that its items tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from copy import deepcopy
+from functools import lru_cache
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.coercion.changes import Change, emptied, set_to
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.update import is_empty, plan_update, with_character_set
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.model.coercion import UpdatePolicy
+
+_MARK = b"\x00\x04\x61\x05SQ"
+"""Beginning of the sequence in Explicit VR Little Endian."""
+_NOTHING: frozenset[int] = frozenset()
+
+
+def edited_tags(encoded: bytes) -> frozenset[int]:
+    """The attributes that were edited, of an entity of which the index keeps that."""
+    return _told_tags(encoded) if _MARK in encoded else _NOTHING
+
+
+@lru_cache(maxsize=1024)
+def _told_tags(encoded: bytes) -> frozenset[int]:
+    return tags_of_edits(decode(encoded))
+
+
+def tags_of_edits(kept: Dataset) -> frozenset[int]:
+    """The same for attributes that are decoded."""
+    return frozenset(int(tag) for previous in _previous(kept) for tag in previous.keys())
+
+
+def edits_of(kept: Dataset) -> dict[int, str]:
+    """The attributes that were edited, with the Attribute Modification DateTime of the last edit of each."""
+    return {
+        int(tag): str(item.get("AttributeModificationDateTime") or "")
+        for item in _items(kept)
+        for previous in item.get("ModifiedAttributesSequence") or []
+        for tag in previous.keys()
+    }
+
+
+def states_of(kept: Dataset) -> Iterator[Dataset]:
+    """The attributes as they are, and as they were before each edit, the last one first."""
+    yield kept
+    state = Dataset()
+    state.update(kept)
+    for previous in reversed(_previous(kept)):
+        state = deepcopy(state)
+        for element in previous:
+            if is_empty(element):
+                state.pop(element.tag, None)
+            elif element.tag != SPECIFIC_CHARACTER_SET:
+                state[element.tag] = element
+        yield state
+
+
+def carry_edits(ds: Dataset, encoded: bytes, only: Collection[int], apply: Callable[[list[Change]], None]) -> None:
+    """Bring what was edited, as far as it is in ``only``, into an object, and tell in it what that replaced.
+
+    ``apply`` makes the changes. What was taken out becomes empty, since the object may have to have the attribute.
+    Raises CoercionFailed.
+    """
+    kept = decode(encoded)
+    tags = tags_of_edits(kept).intersection(only)
+    changes = plan_update(ds, kept, UpdatePolicy.OVERWRITE, only=tags)
+    changes += [
+        emptied(tag, ds[tag].VR) for tag in sorted(tags) if tag not in kept and tag in ds and not is_empty(ds[tag])
+    ]
+    if not changes:
+        return
+    apply(changes)
+    items = [deepcopy(item) for item in (*_items(ds), *_items(kept))]
+    apply(with_character_set(ds, [set_to(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", items))]))
+
+
+def _items(ds: Dataset) -> list[Dataset]:
+    return list(ds.get("OriginalAttributesSequence") or [])
+
+
+def _previous(kept: Dataset) -> list[Dataset]:
+    """The attributes that each edit replaced, the oldest first."""
+    return [previous for item in _items(kept) for previous in item.get("ModifiedAttributesSequence") or []]

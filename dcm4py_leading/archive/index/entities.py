@@ -1,0 +1,272 @@
+"""The rows above an instance: its series, study and patient, found and updated, or made, inside of a transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import update as update_row
+
+from dcm4py_leading.archive.index.attributes import decode, encode
+from dcm4py_leading.archive.index.edits import edited_tags
+from dcm4py_leading.archive.index.identity import likeness
+from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept, Levels
+from dcm4py_leading.archive.index.keys import column_values
+from dcm4py_leading.archive.index.prepared_statements import Prepared
+from dcm4py_leading.archive.index.tables import TABLES, instance, patient, series, study
+from dcm4py_leading.coercion.update import update
+from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.log import ref
+from dcm4py_leading.model.values import Level
+
+LOG = logging.getLogger(__name__)
+
+_MAX_KNOWN = 1024
+_UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging:
+    """Entities that an object says it belongs to."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sending_ae_title: str
+    retrieve_ae_titles: str
+    """Parted by backslashes."""
+    levels: Levels
+
+    @property
+    def patient_identity(self) -> tuple[str | None, str | None]:
+        """Patient ID and its issuer: the empty text where only the issuer is absent."""
+        return _identity(self.levels[Level.PATIENT].columns)
+
+
+class KnownSeries:
+    """Series that objects were stored in lately, and the rows as the last object left them; one for an index.
+
+    Where a further object says the same, and the rows are still the same, an update would change nothing. Other
+    processes may have changed or removed the rows, so they are compared inside of the transaction that relies on them.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], _Known] = {}
+
+    def series_of(self, connection: Connection, new: Belonging, keeper: Keeper) -> int:
+        """The key of the object's series: found and updated, or made, with what is above it."""
+        uids = (new.study_instance_uid, new.series_instance_uid)
+        known = self._known.get(uids)
+        if known is not None and known.keeper is keeper and known.says(new):
+            for (pk,) in _SAME_ROWS.rows(connection, known.rows):
+                return int(pk)
+            del self._known[uids]
+        entities = _Entities(connection, new, keeper)
+        series_pk = entities.series()
+        if entities.are_of_the_object:
+            if len(self._known) >= _MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[uids] = _Known(new, keeper, entities.rows(series_pk))
+        return series_pk
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    said: Belonging
+    keeper: Keeper
+    rows: Mapping[str, object]
+
+    def says(self, new: Belonging) -> bool:
+        return new.retrieve_ae_titles == self.said.retrieve_ae_titles and all(
+            new.levels[level].encoded == self.said.levels[level].encoded for level in _UPPER
+        )
+
+
+_SAME_ROWS = Prepared(
+    select(series.c.pk)
+    .select_from(series.join(study).join(patient))
+    .where(
+        # SQLite may give the key of a removed row to another.
+        series.c.pk == bindparam("pk"),
+        series.c.series_instance_uid == bindparam("series_instance_uid"),
+        study.c.study_instance_uid == bindparam("study_instance_uid"),
+        series.c.retrieve_ae_titles == bindparam("retrieve_ae_titles"),
+        *(TABLES[level].c.attributes == bindparam(level.name) for level in _UPPER),
+    )
+)
+
+
+class _Entities:
+    """The rows of one object."""
+
+    def __init__(self, connection: Connection, new: Belonging, keeper: Keeper) -> None:
+        self._connection = connection
+        self._new = new
+        self._keeper = keeper
+        self._attributes: dict[Level, bytes] = {}
+        self._titles = new.retrieve_ae_titles
+
+    @property
+    def are_of_the_object(self) -> bool:
+        """True if they all are what the object says; not so where its study has another patient."""
+        return len(self._attributes) == len(_UPPER)
+
+    def rows(self, series_pk: int) -> Mapping[str, object]:
+        """Their present state, for `_SAME_ROWS`."""
+        return {
+            "pk": series_pk,
+            "series_instance_uid": self._new.series_instance_uid,
+            "study_instance_uid": self._new.study_instance_uid,
+            "retrieve_ae_titles": self._titles,
+            **{level.name: attributes for level, attributes in self._attributes.items()},
+        }
+
+    def series(self) -> int:
+        new, connection = self._new, self._connection
+        study_pk = self._study()
+        row = connection.execute(
+            select(series.c.pk, series.c.attributes, series.c.retrieve_ae_titles)
+            .where(series.c.study_fk == study_pk, series.c.series_instance_uid == new.series_instance_uid)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            return self._insert(
+                Level.SERIES,
+                study_fk=study_pk,
+                sending_ae_title=new.sending_ae_title,
+                retrieve_ae_titles=new.retrieve_ae_titles,
+            )
+        both = [*split_titles(row.retrieve_ae_titles), *split_titles(new.retrieve_ae_titles)]
+        self._titles = "\\".join(dict.fromkeys(both))
+        if self._titles != row.retrieve_ae_titles:
+            connection.execute(update_row(series).where(series.c.pk == row.pk).values(retrieve_ae_titles=self._titles))
+        self._update(Level.SERIES, row.pk, row.attributes)
+        pk: int = row.pk
+        return pk
+
+    def _study(self) -> int:
+        new, connection = self._new, self._connection
+        row = connection.execute(
+            select(study.c.pk, study.c.attributes, study.c.patient_fk)
+            .where(study.c.study_instance_uid == new.study_instance_uid)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            return self._insert(Level.STUDY, patient_fk=self._patient())
+        self._update(Level.STUDY, row.pk, row.attributes)
+        owner = connection.execute(
+            select(patient.c.pk, patient.c.attributes, patient.c.patient_id, patient.c.issuer_of_patient_id)
+            .where(patient.c.pk == row.patient_fk)
+            .with_for_update()
+        ).one()
+        is_same_id = (owner.patient_id, owner.issuer_of_patient_id) == new.patient_identity
+        if is_same_id and not self._is_of_another(owner.attributes):
+            self._update(Level.PATIENT, owner.pk, owner.attributes)
+        else:
+            # A study has one patient. To let the object rename that one would change all the patient's studies.
+            LOG.warning(
+                "an object of study %s names another patient than its study has%s: it keeps its own attributes",
+                ref(new.study_instance_uid),
+                ", under the same Patient ID" if is_same_id else "",
+            )
+        pk: int = row.pk
+        return pk
+
+    def _patient(self) -> int:
+        patient_id, issuer = self._new.patient_identity
+        if patient_id is not None:
+            rows = self._connection.execute(
+                select(patient.c.pk, patient.c.attributes, patient.c.distinction)
+                .where(patient.c.patient_id == patient_id, patient.c.issuer_of_patient_id == issuer)
+                .order_by(patient.c.pk)
+                .with_for_update()
+            ).all()
+            fitting = [row for row in rows if not self._is_of_another(row.attributes)]
+            if len(rows) > 1:  # an object that does not say much is of none of them for certain
+                own = decode(self._new.levels[Level.PATIENT].encoded)
+                alike = {row.pk: likeness(decode(row.attributes), own) for row in fitting}
+                fitting = sorted((row for row in fitting if alike[row.pk]), key=lambda row: -alike[row.pk])
+            if fitting:
+                self._update(Level.PATIENT, fitting[0].pk, fitting[0].attributes)
+                pk: int = fitting[0].pk
+                return pk
+            if rows:
+                LOG.warning(
+                    "the Patient ID of study %s is that of another patient, of another name, birth date or sex: "
+                    "both are kept. Have the Patient ID of one of them corrected",
+                    ref(self._new.study_instance_uid),
+                )
+                return self._insert(Level.PATIENT, distinction=max(row.distinction for row in rows) + 1)
+        return self._insert(Level.PATIENT)
+
+    def _is_of_another(self, attributes: bytes) -> bool:
+        """True if the object is about somebody else than the patient of whom the index keeps that."""
+        own = self._new.levels[Level.PATIENT].encoded
+        return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
+
+    def _insert(self, level: Level, **values: object) -> int:
+        kept = self._new.levels[level]
+        result = self._connection.execute(
+            insert(TABLES[level]).values(attributes=kept.encoded, **columns_of(kept, level), **values)
+        )
+        self._attributes[level] = kept.encoded
+        key = result.inserted_primary_key
+        assert key is not None
+        pk: int = key[0]
+        return pk
+
+    def _update(self, level: Level, pk: int, attributes: bytes) -> None:
+        """Update the attributes of an entity with those of a further object, by the policy of its filter."""
+        self._attributes[level] = attributes
+        ds, new = decode(attributes), decode(self._new.levels[level].encoded)
+        only = self._keeper.tags[level] - edited_tags(attributes)  # what was edited stands
+        try:
+            changes = update(ds, new, self._keeper.update_policy(level), only=only)
+        except CoercionFailed as err:
+            LOG.warning("the index keeps what it had of study %s: %s", ref(self._new.study_instance_uid), err)
+            return
+        if changes:
+            table = TABLES[level]
+            kept = Kept(encode(ds), column_values(ds, level))
+            self._attributes[level] = kept.encoded
+            self._connection.execute(
+                update_row(table).where(table.c.pk == pk).values(attributes=kept.encoded, **columns_of(kept, level))
+            )
+
+
+def split_titles(text: str) -> list[str]:
+    """The AE titles of a column."""
+    return [title for title in text.split("\\") if title]
+
+
+def columns_of(kept: Kept, level: Level) -> dict[str, str | None]:
+    """The values of the columns of an entity."""
+    values = dict(kept.columns)
+    if level is Level.PATIENT:
+        values["patient_id"], values["issuer_of_patient_id"] = _identity(values)
+    return values
+
+
+def _identity(columns: Mapping[str, str | None]) -> tuple[str | None, str | None]:
+    patient_id, issuer = columns["patient_id"], columns["issuer_of_patient_id"]
+    return patient_id, (issuer or "" if patient_id is not None else issuer)
+
+
+def remove_if_empty(connection: Connection, series_pk: int) -> None:
+    """Remove a series that has lost its last instance, and what that leaves empty above."""
+    pk = series_pk
+    for lower, upper in ((instance, series), (series, study), (study, patient)):
+        foreign_key = lower.c[f"{upper.name}_fk"]
+        if connection.scalar(select(func.count()).select_from(lower).where(foreign_key == pk)):
+            return
+        owner = None
+        if upper is not patient:
+            owner = connection.scalar(select(upper.c[_OWNER[upper.name]]).where(upper.c.pk == pk))
+        connection.execute(delete(upper).where(upper.c.pk == pk))
+        if owner is None:
+            return
+        pk = owner
+
+
+_OWNER = {"series": "study_fk", "study": "patient_fk"}

@@ -1,0 +1,127 @@
+"""Test if two data sets are about the same person, beyond a Patient ID and its issuer.
+
+A Patient ID is typed twice, or given again by another system, sooner or later. What two objects say of name, birth date
+and sex tells: where both say something and it is not the same, they are about two people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID
+from dcm4py_leading.dataset.normal import first_text, normal_date, normal_name
+from dcm4py_leading.model.coercion import UpdatePolicy
+
+PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX = 0x00100010, 0x00100030, 0x00100040
+_ISSUER_QUALIFIERS, _UNIVERSAL_ENTITY_ID = 0x00100024, 0x00400032
+IDENTIFYING = frozenset(
+    {PATIENT_ID, ISSUER_OF_PATIENT_ID, _ISSUER_QUALIFIERS, PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX}
+)
+"""Attributes by which `are_two_people` tells people apart, where it is not by all."""
+_LATEST_COUNTS = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """Policy for what identifies a patient beside Patient ID and issuer."""
+
+    by_id_and_name: bool = False
+    """dcmIdentifyPatientByIDAndName: the name must be the same, whatever may be corrected otherwise."""
+    by_all_attributes: bool = False
+    """dcmIdentifyPatientByAllAttributes: of an ID without issuer, all attributes that the index keeps of a patient."""
+
+
+BY_ID = Identification()
+
+
+def are_two_people(
+    kept: Dataset,
+    own: Dataset,
+    *,
+    policy: UpdatePolicy,
+    all_of: Collection[int] = (),
+) -> bool:
+    """True if what the index keeps of a patient and what an object says of its own contradict each other.
+
+    Under a ``policy`` by which the latest value counts (MERGE, OVERWRITE), a name or a sex that alone is another, while
+    the birth date is the same, is a correction. Where the ID has no issuer, ``all_of`` these must be the same.
+    """
+    if _contradict(first_text(kept, PATIENT_ID), first_text(own, PATIENT_ID)):
+        return True
+    if _contradict(first_text(kept, ISSUER_OF_PATIENT_ID), first_text(own, ISSUER_OF_PATIENT_ID)):
+        return True
+    if _contradict(_universal_entity_id(kept), _universal_entity_id(own)):
+        return True
+    if all_of and not _has_issuer(own) and any(kept.get(tag) != own.get(tag) for tag in all_of):
+        return True
+    births = _birth_date(kept), _birth_date(own)
+    differ = [
+        _names_contradict(name_of(kept), name_of(own)),
+        _contradict(_sex(kept), _sex(own)),
+        _contradict(*births),
+    ]
+    is_correction = policy in _LATEST_COUNTS and births[0] is not None and births[0] == births[1] and sum(differ) == 1
+    return any(differ) and not is_correction
+
+
+class EachPersonOnce:
+    """Patients as several sources answer them: told once each, but two people under one ID are two."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str | None], list[Dataset]] = {}
+
+    def is_new(self, patient: Dataset) -> bool:
+        """True if nobody was told who may be the same; from now on this one is. Without a Patient ID nobody is."""
+        patient_id = first_text(patient, PATIENT_ID)
+        if patient_id is None:
+            return True
+        told = self._told.setdefault((patient_id, first_text(patient, ISSUER_OF_PATIENT_ID)), [])
+        if not all(are_two_people(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
+            return False
+        told.append(patient)
+        return True
+
+
+def likeness(kept: Dataset, own: Dataset) -> int:
+    """Number of name, birth date and sex that are the same; 0 where nothing is but that it is absent."""
+    pairs = ((name_of(kept), name_of(own)), (_birth_date(kept), _birth_date(own)), (_sex(kept), _sex(own)))
+    return sum(one == other for one, other in pairs) if any(name_of(kept)) and any(name_of(own)) else 0
+
+
+def name_of(ds: Dataset) -> tuple[str, str, str]:
+    """Patient Name as it is compared; see `normal_name`."""
+    return normal_name(first_text(ds, PATIENT_NAME) or "")
+
+
+def _birth_date(ds: Dataset) -> str | None:
+    return normal_date(first_text(ds, PATIENT_BIRTH_DATE) or "")
+
+
+def _sex(ds: Dataset) -> str | None:
+    return (first_text(ds, PATIENT_SEX) or "").upper() or None
+
+
+def _names_contradict(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+    """In a component that both have, of a component group that both have: a middle name may be missing."""
+    return any(
+        _contradict(mine, theirs)
+        for group, others in zip(one, other, strict=True)
+        for mine, theirs in zip(group.split("^"), others.split("^"), strict=False)
+    )
+
+
+def _contradict(one: str | None, other: str | None) -> bool:
+    return bool(one and other and one != other)
+
+
+def _universal_entity_id(ds: Dataset) -> str | None:
+    element = ds.get(_ISSUER_QUALIFIERS)
+    items = element.value if element is not None and element.VR == "SQ" else None
+    return first_text(items[0], _UNIVERSAL_ENTITY_ID) if items else None
+
+
+def _has_issuer(ds: Dataset) -> bool:
+    return bool(first_text(ds, ISSUER_OF_PATIENT_ID) or _universal_entity_id(ds))

@@ -1,0 +1,271 @@
+"""Content that the index keeps of an object, by level: its attributes as bytes, and the values that are compared.
+
+Both come from the bytes of the object where they can be copied, and else from what pydicom reads; the outcome is the
+same. The levels above the instance are alike in the objects of a series, so they are worked out once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
+
+from dcm4py_leading.archive.index.attributes import encode, selected
+from dcm4py_leading.archive.index.edits import states_of
+from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_two_people, name_of
+from dcm4py_leading.archive.index.keys import (
+    ALWAYS_KEPT,
+    ENTITIES,
+    LEVELS,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    column_values,
+    compared_values,
+    keys_of,
+    normal,
+)
+from dcm4py_leading.dataset.data_sets import read
+from dcm4py_leading.dataset.plain import compared_text, is_plain
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.model.archive import AttributeFilter, Entity
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.model.values import Level
+
+_PIXEL_REPRESENTATION = 0x00280103
+_PIXELS = 0x7FE00008  # where pydicom stops
+_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
+_MAX_REMEMBERED = 512
+_MAX_REMEMBERED_BYTES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Content that is kept for one level."""
+
+    encoded: bytes
+    """A data set; see `attributes`."""
+    columns: Mapping[str, str | None]
+    """The values that are compared, by column; see `keys.column_values`."""
+
+
+Levels = Mapping[Level, Kept]
+
+
+class Keeper:
+    """Takes from objects what the attribute filters of a configuration let the index keep. Safe for threads."""
+
+    def __init__(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> None:
+        self.filters = filters
+        self.identification = identification
+        self.tags: Mapping[Level, frozenset[int]] = {level: _tags(filters, level) for level in LEVELS}
+        self._levels = tuple(_Level(level, self.tags[level]) for level in LEVELS)
+        self._present: dict[tuple[int, ...], Sequence[tuple[_Level, Sequence[int]]]] = {}
+        self._can_cut = not any(tag >> 16 & 1 or tag >= _PIXELS for tags in self.tags.values() for tag in tags)
+
+    def update_policy(self, level: Level) -> UpdatePolicy:
+        """Policy by which a further object updates the attributes of a level."""
+        entity_filter = self.filters.get(ENTITIES[level])
+        return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
+
+    def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
+        """True if an object is not about the patient of whom the index keeps that; see `identity`."""
+        by = self.identification
+        if by.by_id_and_name and all(name_of(state) != name_of(own) for state in states_of(kept)):
+            return True
+        all_of = self.tags[Level.PATIENT] if by.by_all_attributes else ()
+        policy = self.policy_of_corrections
+        # An object may be older than an edit.
+        return all(are_two_people(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
+
+    @property
+    def policy_of_corrections(self) -> UpdatePolicy:
+        """Policy by which a further object may correct what is kept of a patient."""
+        is_strict = self.identification.by_id_and_name or self.identification.by_all_attributes
+        return UpdatePolicy.PRESERVE if is_strict else self.update_policy(Level.PATIENT)
+
+    def take(self, header: Dataset) -> Levels:
+        """From a data set. May change its character set."""
+        return {level: _kept(header, level, self.tags[level]) for level in LEVELS}
+
+    def cut(self, data: Buffer, spans: Mapping[int, Span], encoding: Encoding) -> Levels | None:
+        """From the bytes of a data set with its elements at ``spans``.
+
+        None where only pydicom can tell: private attributes, big endian, a UID that is not written as it should be.
+        """
+        if not self._can_cut or not encoding.is_little_endian:
+            return None
+        for tag in _UIDS:
+            span = spans.get(tag)
+            if span is None or not _is_uid(data, span, is_implicit_vr=encoding.is_implicit_vr):
+                return None
+        try:
+            return {
+                level.level: level.cut(data, spans, present, is_implicit_vr=encoding.is_implicit_vr)
+                for level, present in self._present_of(spans)
+            }
+        except UNREADABLE:
+            return None
+
+    def _present_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, Sequence[int]]]:
+        """Tags that each level keeps of such an object; the objects of a series have the same tags."""
+        tags = tuple(spans)
+        present = self._present.get(tags)
+        if present is None:
+            if len(self._present) >= _MAX_REMEMBERED:
+                self._present.clear()
+            present = [(level, [tag for tag in level.tags if tag in spans]) for level in self._levels]
+            self._present[tags] = present
+        return present
+
+
+class _Level:
+    """The cutting of one level."""
+
+    def __init__(self, level: Level, tags: frozenset[int]) -> None:
+        self.level = level
+        self._wanted = tags
+        self.tags = tuple(tag for tag in sorted(tags) if tag != SPECIFIC_CHARACTER_SET and tag & 0xFFFF)
+        self._keys = keys_of(level)
+        self._remembers = level is not Level.IMAGE
+        self._known: dict[tuple[bool, bytes, bytes, bytes], Kept] = {}
+
+    def cut(self, data: Buffer, spans: Mapping[int, Span], present: Sequence[int], *, is_implicit_vr: bool) -> Kept:
+        """``present`` are those of `tags` that are in ``spans``."""
+        elements = {}
+        for tag in present:
+            at, _, following = spans[tag]
+            elements[tag] = bytes(data[at:following])
+        # Which VR some attributes of items have in Implicit VR depends on Pixel Representation.
+        parts = _Parts(
+            is_implicit_vr,
+            _bytes_of(data, spans, SPECIFIC_CHARACTER_SET),
+            _bytes_of(data, spans, _PIXEL_REPRESENTATION),
+            elements,
+        )
+        if not self._remembers:
+            return self._made(parts)
+        key = (is_implicit_vr, parts.character_set, parts.pixel_representation, b"".join(elements.values()))
+        kept = self._known.get(key)
+        if kept is None:
+            kept = self._made(parts)
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = kept
+        return kept
+
+    def _made(self, parts: _Parts) -> Kept:
+        return self._copied(parts) or _kept(parts.read(self.tags), self.level, self._wanted)
+
+    def _copied(self, parts: _Parts) -> Kept | None:
+        """The plain elements as they stand, in Explicit VR, the others through pydicom.
+
+        None where they cannot be told apart: the others take another character set.
+        """
+        if len(parts.character_set) > _MAX_REMEMBERED_BYTES:
+            return None
+        _, character_set_value, character_set, plain = _look(
+            SPECIFIC_CHARACTER_SET, parts.character_set, parts.is_implicit_vr
+        )
+        if parts.character_set and not plain:
+            return None
+        has_romaji = b"13" in character_set
+        pieces: dict[int, bytes] = {}
+        values: dict[int, tuple[bytes, bytes]] = {}
+        for tag, element in parts.elements.items():
+            look = _look if len(element) <= _MAX_REMEMBERED_BYTES else _look.__wrapped__
+            vr, value, piece, plain = look(tag, element, parts.is_implicit_vr)
+            if plain and not (has_romaji and (b"~" in value or b"\\" in value)):
+                pieces[tag] = piece
+                values[tag] = (vr, value)
+        odd = parts.elements.keys() - pieces.keys()
+        columns: dict[str, str | None] = {}
+        if odd:
+            ds = selected(parts.read(odd), odd)
+            encoded = encode(ds)
+            spans, _ = scan(encoded, EXPLICIT_LITTLE)
+            if _bytes_of(encoded, spans, SPECIFIC_CHARACTER_SET) != (character_set if character_set_value else b""):
+                return None
+            pieces = {tag: pieces.get(tag) or _bytes_of(encoded, spans, tag) for tag in parts.elements}
+            for key in self._keys:
+                if key.tag in odd:
+                    columns.update(zip(key.columns, compared_values(ds, key), strict=True))
+        for key in self._keys:
+            if key.tag not in odd:
+                text = compared_text(*values[key.tag]) if key.tag in values else None
+                columns.update(zip(key.columns, normal(text, key.comparison), strict=True))
+        return Kept(b"".join([character_set if character_set_value else b"", *pieces.values()]), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The elements of an object that matter for a level, each with its header."""
+
+    is_implicit_vr: bool
+    character_set: bytes
+    pixel_representation: bytes
+    elements: Mapping[int, bytes]
+    """Without those two, in ascending order."""
+
+    def read(self, tags: Collection[int]) -> Dataset:
+        """A data set of those elements, and of those two."""
+        parts = {tag: element for tag, element in self.elements.items() if tag in tags}
+        parts[SPECIFIC_CHARACTER_SET] = self.character_set
+        parts.setdefault(_PIXEL_REPRESENTATION, self.pixel_representation)
+        return read(b"".join(parts[tag] for tag in sorted(parts)), Encoding(self.is_implicit_vr, True))
+
+
+@lru_cache(maxsize=8192)
+def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bytes, bool]:
+    """VR, value and, in Explicit VR, the whole of an element, and whether it is plain; what is not is not so."""
+    value = element[8:]
+    if not is_implicit_vr:
+        return element[4:6], value, element, is_plain(element[4:6], value)
+    vr = _vr_of(tag)
+    return vr, value, element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value, is_plain(vr, value)
+
+
+_LENGTH = struct.Struct("<H")
+
+
+@lru_cache(maxsize=4096)
+def _vr_of(tag: int) -> bytes:
+    """The VR in the data dictionary; empty where it has none, or several."""
+    try:
+        vr = dictionary_VR(tag).encode()
+    except KeyError:
+        return b""
+    return vr if len(vr) == 2 else b""
+
+
+def _bytes_of(data: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
+    span = spans.get(tag)
+    return bytes(data[span[0] : span[2]]) if span is not None else b""
+
+
+def _is_uid(data: Buffer, span: Span, *, is_implicit_vr: bool) -> bool:
+    at, value, following = span
+    return (
+        (is_implicit_vr or data[at + 4 : at + 6] == b"UI")
+        and following > value
+        and is_plain(b"UI", bytes(data[value:following]))
+    )
+
+
+def _kept(header: Dataset, level: Level, tags: frozenset[int]) -> Kept:
+    ds = selected(header, tags)
+    return Kept(encode(ds), column_values(ds, level))
+
+
+def _tags(filters: Mapping[Entity, AttributeFilter], level: Level) -> frozenset[int]:
+    """The attributes kept for a level: those of its dcmAttributeFilter, else its matching keys."""
+    entity_filter = filters.get(ENTITIES[level])
+    tags = [key.tag for key in keys_of(level)] if entity_filter is None else entity_filter.tags
+    return frozenset({*map(int, tags), *ALWAYS_KEPT[level]})

@@ -1,0 +1,1 @@
+"""Studies of other archives, kept as they came when they passed through."""

@@ -1,0 +1,134 @@
+"""A study of another archive that is kept: while it is written, and while somebody has it open to send it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple, Protocol
+
+from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.errors import StorageUnavailable
+
+
+class KeptObject(NamedTuple):
+    """One object of a kept study."""
+
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    length: int
+    """Of its data set, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyState:
+    """State of a study as the other archive tells it."""
+
+    instances: int
+    """Number of its instances."""
+    digest: str
+    """Stands for its patient and study attributes: it is another one when they are."""
+
+
+class KeptStudy:
+    """Not removed until it is closed, or nobody has it any more. Reading is safe under threads."""
+
+    def __init__(
+        self,
+        pk: int,
+        scp: str,
+        study_instance_uid: str,
+        file: StudyFile,
+        objects: Sequence[KeptObject],
+        digest: str | None = None,
+    ) -> None:
+        """``pk`` is its key in the cache, ``scp`` the archive that sent it; ``file`` has the objects in their order.
+
+        ``digest`` is that of its `StudyState` when it was kept, where the archive told.
+        """
+        self.pk = pk
+        self.digest = digest
+        self.scp = scp
+        self.study_instance_uid = study_instance_uid
+        self.objects = tuple(objects)
+        self._file = file
+        self._offsets = tuple(accumulate((one.length for one in objects), initial=0))
+
+    def read(self, number: int) -> Buffer:
+        """The data set of one of `objects`, as it came. Raises StorageUnavailable."""
+        try:
+            return self._file.read(self._offsets[number], self.objects[number].length)
+        except OSError as err:
+            raise StorageUnavailable("a kept object cannot be read") from err
+
+    def close(self) -> None:
+        """Let go of it. May be called again."""
+        self._file.close()
+
+
+class Room(Protocol):
+    """Where studies are kept, as a writer sees it. All methods raise StorageUnavailable."""
+
+    def more_room(self, pk: int, least: int) -> int:
+        """Let it have ``least`` bytes more; how many it got."""
+        ...
+
+    def complete(self, writer: StudyWriter) -> None:
+        """It is written, and on the disk: from now on it is found."""
+        ...
+
+    def abandon(self, pk: int) -> None:
+        """It is not written any further, and its file is closed."""
+        ...
+
+
+class StudyWriter:
+    """A study on its way into the cache, for one thread at a time. What is not completed is removed when it closes."""
+
+    def __init__(self, room: Room, pk: int, scp: str, study_instance_uid: str, file: StudyFile) -> None:
+        self.pk = pk
+        self.scp = scp
+        self.study_instance_uid = study_instance_uid
+        self.file = file
+        self.objects: list[KeptObject] = []
+        self.digest: str | None = None
+        self.size = 0
+        """In bytes."""
+        self._room = room
+        self._granted = 0
+        self._is_complete = False
+
+    def append(self, one: KeptObject, data: Buffer) -> None:
+        """Write one more object. Raises StorageUnavailable: the disk or the cache is full."""
+        if self.size + one.length > self._granted:
+            self._granted += self._room.more_room(self.pk, self.size + one.length - self._granted)
+        try:
+            if self.file.room < one.length:
+                raise StorageUnavailable("the disk is nearly full")
+            self.file.append(data)
+        except OSError as err:
+            raise StorageUnavailable(f"it cannot be written: {err.strerror}") from err
+        self.objects.append(one)
+        self.size += one.length
+
+    def complete(self, digest: str | None = None) -> None:
+        """These are all the objects; now they are brought to the disk, and found. Raises StorageUnavailable.
+
+        ``digest`` is that of the `StudyState` now, where it is known.
+        """
+        self.digest = digest
+        try:
+            self.file.sync()
+        except OSError as err:
+            raise StorageUnavailable(f"it cannot be written: {err.strerror}") from err
+        self._room.complete(self)
+        self._is_complete = True
+
+    def close(self) -> None:
+        """It is not written any further. Raises StorageUnavailable when what is not complete cannot be removed."""
+        self.file.close()
+        if not self._is_complete:
+            self._room.abandon(self.pk)

@@ -1,0 +1,344 @@
+"""Storage in a directory of a file system, as dcm4chee's file system storage lays it out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import mmap
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.storage import file_system, in_flight
+from dcm4py_leading.archive.storage.path_format import random_digits
+from dcm4py_leading.archive.storage.settings import INCOMING, digest_name_of, path_format_of, root_of
+from dcm4py_leading.archive.storage.storage import Location
+from dcm4py_leading.dataset.part10 import media_storage_sop_instance_uid
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.errors import StorageUnavailable
+from dcm4py_leading.model.archive import OnStoragePathAlreadyExists, StorageDescriptor
+
+LOG = logging.getLogger(__name__)
+
+_ATTEMPTS = 20
+_HEADER_BYTES = 4096
+_COPIED_BYTES = 1 << 16
+_SYNCED_BYTES = 1 << 18
+_ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
+
+IsIndexed = Callable[[str, str, str], bool]
+"""Test that is True if the index has the object of this SOP Instance UID at this dcmStorageID and path."""
+
+
+class FileStorage:
+    """A dcmStorage with a file: URI.
+
+    An object is written under a temporary name in the same file system, linked to its place in one step that never
+    replaces a file, and brought to the disk with that name. Other processes may use the same directory.
+    """
+
+    def __init__(
+        self,
+        descriptor: StorageDescriptor,
+        *,
+        is_indexed: IsIndexed = lambda sop_instance_uid, storage_id, path: True,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        """Open it, and remove what a crash left half received, or received and not ``is_indexed``.
+
+        Raises ConfigInvalid when it is configured wrongly, StorageUnavailable when the directory cannot be used, and
+        what ``is_indexed`` raises.
+        """
+        self.descriptor = descriptor
+        self._now = now
+        self._root = root_of(descriptor)
+        self._format = path_format_of(descriptor)
+        self._digest_name = digest_name_of(descriptor)
+        self._is_indexed = is_indexed
+        self._incoming = f"{self._root}/{INCOMING}"
+        if not descriptor.read_only:
+            with self._errors():
+                incoming = Path(self._incoming)
+                incoming.mkdir(parents=True, exist_ok=True)
+                in_flight.sweep(incoming, self._settle)
+                self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
+
+    @property
+    def path_attributes(self) -> frozenset[int]:
+        """Attributes that a path is made of (see `storage.Storage.path_attributes`)."""
+        return self._format.format.reads
+
+    @contextmanager
+    def receive(self) -> Iterator[IncomingFile]:
+        """Receive a new object into a file (see `storage.Storage.receive`)."""
+        self._require_writable()
+        with self._errors():
+            file, path = in_flight.temporary_file(self._incoming)
+        incoming = IncomingFile(self, file, path)
+        try:
+            yield incoming
+        finally:
+            incoming.close()
+
+    def _require_writable(self) -> None:
+        if self.descriptor.read_only:
+            raise StorageUnavailable(f"storage {self.descriptor.storage_id} is read only (dcmReadOnly)")
+
+    def open(self, location: Location) -> BinaryIO:
+        """Open the file of an object (see `storage.Storage.open`)."""
+        try:  # not `_errors`, which costs as much as the opening
+            return cast(BinaryIO, FileIO(self._path(location.path)))
+        except OSError as err:
+            raise self._unavailable(err) from err
+
+    def open_descriptor(self, location: Location) -> int:
+        """Open the file of an object, at less cost than `open` (see `storage.Storage.open_descriptor`)."""
+        try:
+            return os.open(self._path(location.path), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as err:
+            raise self._unavailable(err) from err
+
+    def has(self, location: Location) -> bool:
+        """True if the file of an object is there (see `storage.Storage.has`)."""
+        try:
+            os.stat(self._path(location.path))  # noqa: PTH116 - a Path costs more than the looking
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as err:
+            raise self._unavailable(err) from err
+        return True
+
+    def delete(self, location: Location) -> None:
+        """Delete the file of an object (see `storage.Storage.delete`)."""
+        with self._errors():
+            self._remove(self._inside(location.path))
+
+    def version(self, location: Location) -> str | None:
+        """Version of the file of an object (see `storage.Storage.version`)."""
+        self._require_writable()
+        with self._errors():
+            return _version(self._inside(location.path))
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete files durably, where they are of these versions (see `storage.Storage.delete_versions`)."""
+        self._require_writable()
+        directories: set[Path] = set()
+        with self._errors():
+            for path, version in versions:
+                file = self._inside(path)
+                if _version(file) == version:
+                    self._remove(file)
+                    directories.add(file.parent)
+            # Also where names reach the disk in order: whoever forgets the files may do it on another disk.
+            for directory in {next(path for path in (one, *one.parents) if path.is_dir()) for one in directories}:
+                file_system.sync(directory)
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        for directory in path.parents:
+            if directory == self._root:
+                break
+            try:
+                directory.rmdir()
+            except OSError:  # it holds other objects
+                break
+
+    def _settle(self, temporary: Path, path: str) -> None:
+        """Remove an object that got its place, and then its process ended before it was indexed."""
+        final = self._inside(path)
+        try:
+            if not final.samefile(temporary):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        with temporary.open("rb") as file:
+            # One that is not whole did not reach the disk before a power cut, so it was not indexed either.
+            sop_instance_uid = media_storage_sop_instance_uid(file.read(_HEADER_BYTES))
+        if sop_instance_uid is None or not self._is_indexed(sop_instance_uid, self.descriptor.storage_id, path):
+            self._remove(final)
+            LOG.warning("storage %s: removed an object that a crash left without entry", self.descriptor.storage_id)
+
+    def _make_directories(self, directory: Path) -> None:
+        """Make the directory and those above it, each durably known to its parent."""
+        if directory.is_dir():
+            return
+        self._make_directories(directory.parent)
+        directory.mkdir(exist_ok=True)
+        self._sync_directory(directory.parent)
+
+    def _sync_directory(self, directory: Path) -> None:
+        """Bring new names to the disk, where they do not get there with the file that has them.
+
+        ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
+        """
+        if self._needs_directory_sync:
+            file_system.sync(directory)
+
+    def _inside(self, path: str) -> Path:
+        """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
+        return Path(self._path(path))
+
+    def _path(self, path: str) -> str:
+        if not path.startswith("/") and "." not in path:
+            return f"{self._root}/{path}"
+        file = os.path.normpath(os.path.join(self._root, path))  # noqa: PTH118 - a Path costs as much as the reading
+        if not file.startswith(f"{self._root}/"):
+            raise StorageUnavailable(f"storage {self.descriptor.storage_id}: a path leads out of it")
+        return file
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            raise self._unavailable(err) from err
+
+    def _unavailable(self, err: OSError) -> StorageUnavailable:
+        # Paths may be made of patient data, so they are not told.
+        reason = os.strerror(err.errno) if err.errno else type(err).__name__
+        return StorageUnavailable(f"storage {self.descriptor.storage_id}: {reason}")
+
+
+class IncomingFile:
+    """File of an object that arrives (see `storage.Incoming`). Used by one thread."""
+
+    def __init__(self, storage: FileStorage, file: int, path: str) -> None:
+        self._storage = storage
+        self._file = file
+        self._temporary = path
+        self._digest = hashlib.new(storage._digest_name, usedforsecurity=False) if storage._digest_name else None
+        self._size = 0
+        self._syncing = 0
+        self._final: str | None = None
+        """Where the file has its place, as long as it is not kept."""
+        self._other: str | None = None
+        """Where there was a file already that is taken for this one."""
+
+    def write(self, data: Buffer, /) -> None:
+        """Append to the file (see `storage.Incoming.write`)."""
+        try:  # not `_errors`, which costs as much as the writing
+            written = os.write(self._file, data)
+            while written < len(data):
+                written += os.write(self._file, memoryview(data)[written:])
+        except OSError as err:
+            raise self._storage._unavailable(err) from err
+        self._size += written
+        if self._size - self._syncing >= _SYNCED_BYTES:
+            self.start_sync()
+        if self._digest is not None:
+            self._digest.update(data)
+
+    def start_sync(self) -> None:
+        """Start to bring the file to the disk (see `storage.Incoming.start_sync`)."""
+        file_system.start_sync(self._file, self._syncing, self._size - self._syncing)
+        self._syncing = self._size
+
+    def reader(self) -> BinaryIO:
+        """Reader of what was written so far (see `storage.Incoming.reader`)."""
+        with self._storage._errors():
+            return Path(self._temporary).open("rb")
+
+    @contextmanager
+    def mapped(self) -> Iterator[Buffer]:
+        """Bytes that were written so far (see `storage.Incoming.mapped`)."""
+        if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
+            with self._storage._errors():
+                data = os.pread(self._file, self._size, 0)
+            yield data
+            return
+        with self._storage._errors():
+            mapping = mmap.mmap(self._file, self._size, prot=mmap.PROT_READ)
+        with mapping, memoryview(mapping) as view:
+            yield view
+
+    def finish(self, attributes: Dataset) -> Location:
+        """Give the file its place (see `storage.Incoming.finish`)."""
+        storage = self._storage
+        path = storage._format.path(attributes, storage._now())
+        with storage._errors():
+            path = self._link(path)
+            if self._final is not None:
+                os.fsync(self._file)
+                if storage._needs_directory_sync:
+                    storage._sync_directory(storage._inside(path).parent)
+        return Location(
+            storage_id=storage.descriptor.storage_id,
+            path=path,
+            size=self._size,
+            digest=self._digest.hexdigest() if self._digest is not None else None,
+        )
+
+    def _link(self, path: str) -> str:
+        """Give the file its place below the storage, and say which; one that is taken stays with its file."""
+        storage = self._storage
+        for _ in range(_ATTEMPTS):
+            try:
+                self._temporary = in_flight.record(self._temporary, path)
+                os.link(self._temporary, f"{storage._root}/{path}")
+            except FileNotFoundError:
+                storage._make_directories(storage._inside(path).parent)
+                continue
+            except (FileExistsError, NotADirectoryError) as err:
+                path = self._other_place(path, err)
+                if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    self._other = path
+                    return path
+                continue
+            self._final = path
+            return path
+        raise StorageUnavailable(f"storage {storage.descriptor.storage_id}: no free path found")
+
+    def _other_place(self, path: str, taken: OSError) -> str:
+        """Path to try when ``path`` is taken, or leads through a file, as dcmOnStoragePathAlreadyExists says.
+
+        Raises ``taken``.
+        """
+        policy = self._storage.descriptor.on_storage_path_already_exists
+        if policy is OnStoragePathAlreadyExists.NOOP and self._storage._inside(path).is_file():
+            return path
+        if policy is not OnStoragePathAlreadyExists.RANDOM_PATH:
+            raise taken
+        elements = path.split("/")
+        for number in range(1, len(elements)):
+            if self._storage._inside("/".join(elements[:number])).is_file():
+                elements[number - 1] = random_digits()
+                return "/".join(elements)
+        return "/".join([*elements[:-1], random_digits()])
+
+    def keep(self) -> None:
+        """Keep the file (see `storage.Incoming.keep`)."""
+        if self._other is not None:
+            # That file may have been one of a deleted study, and deleted before the index had this object.
+            with self._storage._errors(), suppress(FileExistsError):
+                self._place_again(self._other)
+        self._final = None
+
+    def _place_again(self, path: str) -> None:
+        self._storage._make_directories(self._storage._inside(path).parent)
+        os.link(self._temporary, f"{self._storage._root}/{path}")
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Remove what is not kept."""
+        try:
+            if self._final is not None:
+                self._storage._remove(self._storage._inside(self._final))
+            in_flight.forget(self._temporary)
+        except OSError as err:  # the request has its answer already
+            LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
+        finally:
+            os.close(self._file)
+
+
+def _version(file: Path) -> str | None:
+    """Moment of its last change: two files that have one place after the other were not written at the same."""
+    try:
+        return str(file.stat().st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

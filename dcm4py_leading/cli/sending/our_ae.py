@@ -1,0 +1,19 @@
+"""The AE of the running service that calls another one."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from dcm4py_leading.cli.service_client import RunningService
+
+
+def our_ae(service: RunningService, ae_title: str | None) -> str:
+    """The title that was given, or else the only one that the service has. Raises UsageError."""
+    if ae_title is not None:
+        return ae_title
+    titles = [str(ae["dicomAETitle"]) for ae in json.loads(service.exchange("GET", "/dcm4chee-arc/aets")[0])]
+    if len(titles) != 1:
+        raise click.UsageError(f"the service has {len(titles)} AEs: give one by --ae: {', '.join(titles)}")
+    return titles[0]

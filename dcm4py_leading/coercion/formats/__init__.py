@@ -1,0 +1,1 @@
+"""Formats that rules are written in, as Java writes them."""

@@ -1,0 +1,1 @@
+"""The steps of rules, one module each."""

@@ -1,0 +1,175 @@
+"""The protocol of steps, and the steps that need nothing but attributes: leading archive, nullify, markers.
+
+A step is small, changes nothing itself, and says what it may read and write. Steps that take more have modules of
+their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from pydicom import Dataset
+
+from dcm4py_leading.coercion.changes import Change, emptied
+from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
+from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.model.values import UID, AETitle, Tag
+
+STUDY_INSTANCE_UID = 0x0020000D
+QUERY_CONTROL_ATTRIBUTES = frozenset({0x00080052, 0x00080054, 0x00080056})
+"""Query/Retrieve Level, Retrieve AE Title, Instance Availability: of the query, not of the study (PS3.4 C.4.1)."""
+PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
+"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
+
+
+class Step(Protocol):
+    """Properties that every step has."""
+
+    @property
+    def name(self) -> str:
+        """The scheme of a version-2 rule that means it."""
+        ...
+
+    @property
+    def reads(self) -> Tags:
+        """Tags that decide over its changes."""
+        ...
+
+    @property
+    def writes(self) -> Tags:
+        """Tags that it may change."""
+        ...
+
+
+@runtime_checkable
+class PureStep(Step, Protocol):
+    """A step that needs the data set and the context only."""
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+        """Changes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
+        ...
+
+
+@runtime_checkable
+class AskingStep(Step, Protocol):
+    """A step that needs an answer first."""
+
+    def question(self, ds: Dataset, context: Context) -> Question | None:
+        """Question that has to be answered; None: there is nothing to ask, and the step does not apply."""
+        ...
+
+    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+        """Changes that ``answer`` makes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
+        ...
+
+
+AnyStep = PureStep | AskingStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadingStep:
+    """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
+
+    name: ClassVar[str] = "leading-arc"
+
+    leading_cfind_scp: AETitle
+    policy: UpdatePolicy
+    return_keys: frozenset[int] | None = None
+    """Attributes that the leading archive is asked for; None: not known beforehand."""
+
+    @property
+    def reads(self) -> Tags:
+        """Tags that it compares with: the return keys, and the study that it asks about."""
+        return All.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
+
+    @property
+    def writes(self) -> Tags:
+        """The return keys, Specific Character Set among them."""
+        return All.ALL if self.return_keys is None else self.return_keys
+
+    def question(self, ds: Dataset, context: Context) -> LeadingQuestion | None:
+        """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""
+        # dcm4chee goes by the SOP class, and asks for all studies where there is no UID.
+        element = ds.get(STUDY_INSTANCE_UID)
+        try:
+            uid = UID(str(element.value)) if element is not None and element.value else None
+        except ValueError:
+            uid = None
+        return None if uid is None else self.question_about(uid)
+
+    def question_about(self, study_instance_uid: UID) -> LeadingQuestion:
+        """The question about one study, to be asked before its objects are read."""
+        return LeadingQuestion(self.leading_cfind_scp, study_instance_uid)
+
+    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+        """Changes that ``answer``, the return keys of this study, makes in ``ds``."""
+        if not isinstance(answer, Dataset):
+            return None
+        # dcm4chee merges everything that comes.
+        return plan_update_with_identifier_groups(ds, answer, self.policy, only=_said(answer))
+
+    def decides(self, answer: Dataset) -> frozenset[int]:
+        """Attributes that become those of ``answer`` whatever the data set has, so that an edit of it is of no effect.
+
+        An issuer also follows its identifier, where that becomes another one; see `update.IDENTIFIER_GROUPS`.
+        """
+        if self.policy is UpdatePolicy.OVERWRITE:
+            return _said(answer)
+        if self.policy is UpdatePolicy.MERGE:
+            return frozenset(tag for tag in _said(answer) if not is_empty(answer[tag]))
+        return frozenset()
+
+
+def _said(answer: Dataset) -> frozenset[int]:
+    """The attributes of the study in an answer."""
+    return frozenset(map(int, answer.keys())) - QUERY_CONTROL_ATTRIBUTES - {STUDY_INSTANCE_UID, SPECIFIC_CHARACTER_SET}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullifyStep:
+    """Empty attributes (dcmNullifyTag, ``nullify-pixel-data:``)."""
+
+    name: ClassVar[str] = "nullify-pixel-data"
+
+    tags: tuple[Tag, ...]
+
+    @property
+    def reads(self) -> Tags:
+        """The same tags."""
+        return frozenset(self.tags)
+
+    @property
+    def writes(self) -> Tags:
+        """The tags it empties."""
+        return frozenset(self.tags)
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+        """An EMPTY for each that has a value."""
+        present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
+        return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveAsReceived:
+    """A marker: the attributes of the index stay out of the object (dcmRetrieveAsReceived, the scheme of that name)."""
+
+    name: ClassVar[str] = "retrieve-as-received"
+
+    @property
+    def reads(self) -> Tags:
+        """Nothing."""
+        return frozenset()
+
+    @property
+    def writes(self) -> Tags:
+        """Nothing."""
+        return frozenset()
+
+    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+        """Nothing; whoever merges the index asks `select.Selection`."""
+        return []

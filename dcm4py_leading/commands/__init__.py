@@ -1,1 +1,0 @@
-"""Commands, a room for each group."""

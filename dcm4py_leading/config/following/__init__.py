@@ -1,0 +1,1 @@
+"""Following the directory: changes noticed, outages survived."""

@@ -1,0 +1,1 @@
+"""The directory as a server: URL, session, search, log-in."""

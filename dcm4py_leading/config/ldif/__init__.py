@@ -1,0 +1,1 @@
+"""LDIF files: read, written, checked, mended; the directory in memory."""

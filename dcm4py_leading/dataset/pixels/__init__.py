@@ -1,0 +1,1 @@
+"""Pixel data: fragments, frames, code streams."""

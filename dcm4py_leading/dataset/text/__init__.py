@@ -1,0 +1,1 @@
+"""Text in data sets: character sets, values."""

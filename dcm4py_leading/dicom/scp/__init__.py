@@ -1,0 +1,1 @@
+"""Services to peers: listeners, associations that peers open, Verification, Query, Retrieve, Storage."""

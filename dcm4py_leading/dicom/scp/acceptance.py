@@ -1,0 +1,83 @@
+"""Acceptance of an association whose peer is admitted: remembered for those who ask in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
+from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
+from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.model import bounds
+from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
+from dcm4py_leading.model.values import AETitle
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Outcome of the negotiation, and the answer that tells it."""
+
+    contexts: tuple[Context, ...]
+    extended: Mapping[str, bytes]
+    """Answer to SOP Class Extended Negotiation."""
+    answer: AssociateAccept
+
+
+_Known = Remembered[tuple[bytes, AETitle, int], Acceptance]
+
+
+class Acceptances:
+    """Acceptances by the AEs of the device in force. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._capabilities = KnownCapabilities()
+        # Both together, in one reference: a reload brings another device.
+        self._known: tuple[Device | None, _Known] = (None, _nothing())
+
+    def of(
+        self, request: AssociateRequest, device: Device, ae: ApplicationEntity, connection: Connection
+    ) -> Acceptance:
+        """Acceptance of a request by ``ae``, which is one of ``device``, on this connection."""
+        if self._known[0] is not device:
+            self._known = (device, _nothing())
+        remembered = self._known[1]
+        key = (request.encoded, ae.ae_title, connection.receive_pdu_length)
+        known = remembered.get(key) if request.encoded else None
+        if known is None:
+            known = _negotiated(request, self._capabilities.of(device, ae), ae, connection)
+            if request.encoded:
+                encoded = encode(known.answer)
+                known = replace(known, answer=replace(known.answer, encoded=encoded))
+                remembered.put(key, known, len(request.encoded) + 2 * len(encoded))
+        return known
+
+
+def _nothing() -> _Known:
+    return Remembered(bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES)
+
+
+def _negotiated(
+    request: AssociateRequest, capabilities: Capabilities, ae: ApplicationEntity, connection: Connection
+) -> Acceptance:
+    user = request.user
+    negotiated = negotiate(capabilities, user, request.contexts)
+    extended = relational_queries(ae, user.extended)
+    answer = AssociateAccept(
+        called_ae_title=request.called_ae_title,
+        calling_ae_title=request.calling_ae_title,
+        contexts=negotiated.results,
+        user=UserInformation(
+            maximum_length=connection.receive_pdu_length,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            # One operation at a time, which is also what silence would mean (PS3.7 D.3.3.3).
+            asynchronous_operations=None if user.asynchronous_operations is None else (1, 1),
+            roles=negotiated.roles,
+            extended=extended,
+            # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
+        ),
+        reserved=request.reserved,
+    )
+    return Acceptance(negotiated.contexts, extended, answer)

@@ -1,0 +1,458 @@
+"""Our side of an association that a peer opened: admission, one lease of the runtime, dispatch of requests."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from random import getrandbits
+
+from dcm4py_leading import log
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, request_from, response_to
+from dcm4py_leading.dicom.negotiation import (
+    Rejection,
+    admit,
+    served_by,
+)
+from dcm4py_leading.dicom.scp.acceptance import Acceptances
+from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
+from dcm4py_leading.dicom.upper.association import (
+    Association,
+    AssociationFailed,
+    Context,
+    Message,
+    PeerReleases,
+    patience,
+    seconds,
+)
+from dcm4py_leading.dicom.upper.foreign import ForeignPeers
+from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
+from dcm4py_leading.dicom.upper.pdu import (
+    APPLICATION_CONTEXT,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    ReleaseResponse,
+    remember,
+)
+from dcm4py_leading.dicom.upper.state import Event, NotAllowed
+from dcm4py_leading.dicom.upstream.store import UpstreamStore
+from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
+from dcm4py_leading.model import bounds
+from dcm4py_leading.model.device import ApplicationEntity, Connection
+from dcm4py_leading.service.monitor.associations import OpenAssociation
+from dcm4py_leading.service.retrieve.encode import PreparedObject
+from dcm4py_leading.service.retrieve.tally import SubOperationTally
+from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
+
+LOG = logging.getLogger(__name__)
+
+Handler = Callable[["AcceptedAssociation", Request], "Outcome"]
+Outcome = tuple[int, Mapping[str, object]]
+"""Final status, and what the canonical log line tells besides."""
+
+_BETWEEN_LOOKS = 0.002
+"""Seconds."""
+
+
+class AcceptedAssociation:
+    """One association of a peer with us. Keeps the runtime of its beginning to its end."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        remote_address: str,
+        listen_address: tuple[str, int],
+        holder: RuntimeHolder,
+        handlers: Mapping[str, Handler],
+        takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
+        is_admitted: Callable[[AcceptedAssociation], Numbered],
+        acceptances: Acceptances,
+        foreign: ForeignPeers,
+    ) -> None:
+        self._socket = sock
+        self._listen_address = listen_address
+        self._holder = holder
+        self._handlers = handlers
+        self._takes_a_place = takes_a_place
+        self._is_admitted = is_admitted
+        self._gives_way = False
+        self._numbered: Numbered | None = None
+        self._acceptances = acceptances
+        self._foreign = foreign
+        self._extended: Mapping[str, bytes] = {}
+        self._link: Link | None = None
+        self._association: Association
+        self._aborted_by = ""
+        self._next_look = 0.0
+        self.remote_address = remote_address
+        """IP address of the peer."""
+        self.runtime: Runtime
+        self.connection: Connection
+        self.local_ae: ApplicationEntity
+        self.calling_ae_title = ""
+        """AE title of the peer."""
+        self.name = log.word(remote_address)
+        """The peer in the log: its AE title, before that is known its address."""
+        self.is_busy = False
+        """True if a request is being served."""
+        self.study: str | None = None
+        """The study of the last request, or the first few of many, as the log refers to them."""
+        self.onward: UpstreamStore | None = None
+        """Where its objects are sent on to, once one was."""
+
+    @property
+    def remote_peer(self) -> Peer:
+        """The peer as coercion rules see it."""
+        return self.runtime.peer_of(self.calling_ae_title, self.remote_address)
+
+    @property
+    def local_peer(self) -> Peer:
+        """Our own side as coercion rules see it."""
+        return Peer(host=self.connection.hostname, ae_title=self.local_ae.ae_title)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def run(self, on_end: Callable[[], None]) -> None:
+        """From the TCP connection to its end; ``on_end`` is called when it no longer counts as open."""
+        with log.association_id(f"{getrandbits(32):08x}"), self._holder.lease() as runtime:
+            connection = runtime.connection_at(self._listen_address)
+            if connection is None:  # closed by a reload while this peer was connecting
+                self._socket.close()
+                on_end()
+                return
+            self.runtime, self.connection = runtime, connection
+            try:
+                link = Link(self._socket, is_requestor=False, maximum_length=connection.receive_pdu_length)
+            except OSError:  # the peer is gone again
+                self._socket.close()
+                on_end()
+                return
+            self._link = link
+            if self._aborted_by:
+                link.abort()
+            has_answer = False
+            try:
+                has_answer = not self._associate(link, on_end) or self._serve(link)
+            except LinkTimeout as err:
+                LOG.info("association with %s aborted: %s", self.name, err)
+                link.abort()
+            except SpeaksOtherwise as err:
+                self._foreign.tell(self.remote_address, err.protocol)
+            except (LinkEnded, AssociationFailed, NotAllowed) as err:
+                level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
+                LOG.log(level, "association with %s ended: %s", self.name, err)
+            finally:
+                on_end()
+                if has_answer:
+                    link.linger(seconds(connection.aa_timeout) or 1.0)
+                link.close()
+                if self.onward is not None:
+                    self.onward.close()
+
+    def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
+        """Admit the peer, or tell it why not; whether the association stands."""
+        link.set_send_timeout(patience(self.connection.aarq_timeout))
+        request = link.receive(patience(self.connection.aarq_timeout))
+        assert isinstance(request, AssociateRequest)  # PS3.8 table 9-10: nothing else is told in this state
+        self.calling_ae_title = request.calling_ae_title
+        self.name, called = log.word(request.calling_ae_title), log.word(request.called_ae_title)
+        try:
+            verdict = self._admit(request)
+        except Exception as err:  # noqa: BLE001 - a bug here must refuse the peer, not let it in
+            LOG.error("association from %s: %s", self.name, log.trace(err))
+            verdict = Rejection(AssociateReject(2, 2, 1), "internal error")
+        if isinstance(verdict, Rejection):
+            LOG.warning(
+                "association from %s at %s to %s rejected: %s",
+                *(self.name, self.remote_address, called, verdict.why),
+            )
+            on_rejection()  # its place is free for others before it knows
+            link.send(Event.REJECT, verdict.answer)
+            return False
+        self._numbered = self._is_admitted(self)
+        link.send(Event.ACCEPT, verdict)
+        link.set_send_timeout(patience(self.connection.send_timeout))
+        LOG.info("association from %s at %s to %s", self.name, self.remote_address, called)
+        return True
+
+    def _admit(self, request: AssociateRequest) -> AssociateAccept | Rejection:
+        if not request.protocol_version & 1:
+            return Rejection(AssociateReject(1, 2, 2), "protocol version not supported")
+        if request.application_context != APPLICATION_CONTEXT:
+            return Rejection(AssociateReject(1, 1, 2), "application context name not supported")
+        place = self._takes_a_place(self)
+        if isinstance(place, Rejection):
+            return place
+        verdict = admit(self.runtime.device, self.connection, request.called_ae_title, request.calling_ae_title, place)
+        if isinstance(verdict, Rejection):
+            return verdict
+        remember(request)
+        self.local_ae = verdict
+        acceptance = self._acceptances.of(request, self.runtime.device, verdict, self.connection)
+        self._extended = acceptance.extended
+        assert self._link is not None
+        most = _shorter(request.user.maximum_length, self.connection.send_pdu_length)
+        self._association = Association(self._link, acceptance.contexts, most)
+        return acceptance.answer
+
+    def _serve(self, link: Link) -> bool:
+        """Request after request until the peer releases; whether there is an answer that it has to be left time for."""
+        idle = seconds(self.connection.idle_timeout)
+        if idle is None:
+            link.notice_loss()
+        while True:
+            try:
+                message = self._association.receive(idle)
+            except PeerReleases:
+                link.send(Event.ANSWER_RELEASE, ReleaseResponse())
+                LOG.info("association with %s released", self.name)
+                return True
+            except AssociationFailed as err:
+                LOG.info("association with %s ended: %s", self.name, err)
+                return False
+            self._serve_request(message)
+
+    def abort(self) -> None:
+        """Abort it because the service stops, from any thread."""
+        self._aborted_by = "stop"
+        self.give_up()
+
+    def abort_on_command(self) -> None:
+        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
+        self._aborted_by = "aborted by an administrator"
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Abort it: nothing sensible can follow on it."""
+        if self._link is not None:
+            self._link.abort()
+        if self.onward is not None:
+            self.onward.interrupt()
+
+    def give_way(self) -> None:
+        """End a connection that has no association; see `unadmitted.Connection`."""
+        self._gives_way = True
+        self.abort()
+
+    def told(self) -> OpenAssociation | None:
+        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
+        if self._numbered is None or not is_established(self._association):
+            return None
+        return OpenAssociation(
+            serial_number=self._numbered.serial_number,
+            connected_at=self._numbered.connected_at,
+            is_initiated=False,
+            local_ae_title=self.local_ae.ae_title,
+            remote_ae_title=self.calling_ae_title,
+            remote_host=self.remote_address,
+            pid=os.getpid(),
+            is_busy=self.is_busy,
+            performed=performed(self._association),
+            invoked=invoked(self._association),
+            study=self.study,
+        )
+
+    def is_relational(self, sop_class_uid: str) -> bool:
+        """True if relational queries or retrieval were negotiated for this SOP class."""
+        return self._extended.get(sop_class_uid, b"")[:1] == b"\x01"
+
+    # -- requests -----------------------------------------------------------------------------------------------
+
+    def _serve_request(self, message: Message) -> None:
+        data = self._association.data(patience(self.connection.send_timeout))
+        request = request_from(message, data)
+        if isinstance(request, NoRequest):
+            self._answer_no_request(message, request)
+            return
+        started = time.monotonic()
+        self._next_look = 0.0
+        self.study = None
+        self.is_busy = True
+        try:
+            self._require_service(message.context, request)
+            outcome, details = self._handlers[request.command](self, request)
+        except (StatusError, ConfigUnavailable) as err:
+            outcome, details = self._refuse(request, err)
+        except AssociationFailed as err:
+            outcome = status.UNABLE_TO_PROCESS
+            details = {**_which(request), "ended": self.ended_by(request, str(err))}
+        except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
+            self.give_up()
+            outcome, details = status.UNABLE_TO_PROCESS, {**_which(request), "ended": f"aborted: {err}"}
+        except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
+            LOG.error("%s: %s", request.command, log.trace(err))
+            outcome, details = self._refuse(request, err)
+        self._association.forget_cancelled()
+        self.is_busy = False
+        self.study = str(details["study"]) if "study" in details else None
+        self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
+        LOG.info(
+            "%s from=%s to=%s status=0x%04X%s ms=%d",
+            request.command,
+            self.name,
+            log.word(self.local_ae.ae_title),
+            outcome,
+            "".join(f" {name}={log.word(str(value))}" for name, value in details.items()),
+            (time.monotonic() - started) * 1000,
+        )
+
+    def _answer_no_request(self, message: Message, told: NoRequest) -> None:
+        """Answer what is not a request for a service, where the standard has an answer; else abort."""
+        if told.response is None:
+            LOG.warning("%s sent %s: aborting", self.name, told.why)
+            self.give_up()
+            return
+        LOG.warning("%s sent %s", self.name, told.why)
+        for _ in self._association.data(patience(self.connection.send_timeout)):
+            pass
+        self._association.send([(message.context.context_id, told.response, None)])
+
+    def _require_service(self, context: Context, request: Request) -> None:
+        """The request is one for the service of its presentation context. Raises RequestError."""
+        if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
+            raise RequestError(
+                "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
+            )
+        served = served_by(request.abstract_syntax)
+        if served != request.command:
+            raise RequestError(
+                f"the presentation context is for {served}, not {request.command}",
+                status=status.UNRECOGNIZED_OPERATION,
+            )
+        if request.command == "C-ECHO":
+            if request.has_data_set:
+                raise RequestError("a C-ECHO has no data set", status=status.MISTYPED_ARGUMENT)
+        elif request.command == "C-STORE":
+            if not request.sop_instance_uid:
+                raise RequestError("there is no Affected SOP Instance UID", status=status.INVALID_SOP_INSTANCE)
+        elif not request.has_data_set:
+            raise IdentifierMismatch("there is no identifier")
+        elif not self._association.takes_data_sets:
+            raise RequestError(
+                f"a maximum length of less than {bounds.SENT_PDU_LEAST_BYTES} is too short for data sets",
+                status=status.UNABLE_TO_PROCESS,
+            )
+
+    def _refuse(self, request: Request, err: Exception) -> Outcome:
+        code = status.UNABLE_TO_PROCESS
+        if request.command == "C-ECHO" or isinstance(err, ConfigUnavailable):
+            code = status.PROCESSING_FAILURE
+        comment = "internal error"
+        details = _which(request, err.study_instance_uid if isinstance(err, StatusError) else "")
+        if isinstance(err, StatusError | ConfigUnavailable):
+            comment = err.told if isinstance(err, StatusError) else str(err)
+            level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
+            which = "".join(f", {name} {value}" for name, value in details.items())
+            LOG.log(level, "%s from %s%s: %s", request.command, self.name, which, err)
+        if isinstance(err, StatusError):
+            code = err.status
+        try:
+            for _ in request.data:  # the peer listens when it has sent everything
+                pass
+            self.respond(request, code, error_comment=comment)
+        except (AssociationFailed, LinkTimeout) as gone:
+            self.give_up()
+            return code, {**details, "ended": self.ended_by(request, str(gone))}
+        return code, details
+
+    def ended_by(self, request: Request, otherwise: str = "connection lost") -> str:
+        """Why a request has ended early, in the words of the log."""
+        if self._aborted_by:
+            return self._aborted_by
+        if self._association.is_cancelled(request.message_id):
+            return "cancelled"
+        if self._association.is_releasing:
+            return "released by the peer"
+        return self._association.lost_by or otherwise
+
+    def is_over(self, request: Request) -> bool:
+        """True if the peer no longer waits for the end of this request: it has cancelled, or is gone.
+
+        The network is asked every few milliseconds, not for each of thousands of small objects.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _BETWEEN_LOOKS
+        return self._association.is_over(request.message_id)
+
+    def is_cancelled(self, request: Request) -> bool:
+        """True if `is_over` because of a C-CANCEL (PS3.7 9.3.2.3)."""
+        return self._association.is_cancelled(request.message_id)
+
+    @property
+    def contexts(self) -> Sequence[Context]:
+        """Presentation contexts that were accepted."""
+        return tuple(self._association.contexts.values())
+
+    @property
+    def is_open(self) -> bool:
+        """True if the peer is still there, and does not ask to release."""
+        return self._association.is_open
+
+    @property
+    def lost_by(self) -> str:
+        """Reason why the association has ended (see `Association.lost_by`)."""
+        return self._association.lost_by
+
+    @property
+    def is_releasing(self) -> bool:
+        """True if the peer has asked to release: it may be sent what it waits for, and sends nothing more."""
+        return self._association.is_releasing
+
+    def respond(
+        self,
+        request: Request,
+        code: int,
+        *,
+        data: bytes | None = None,
+        tally: SubOperationTally | None = None,
+        remaining: bool = False,
+        error_comment: str | None = None,
+    ) -> None:
+        """Send one response; see `Association.send`. Waits while the peer reads slower than we answer.
+
+        Raises AssociationFailed.
+        """
+        response = response_to(request, code, tally=tally, remaining=remaining, error_comment=error_comment)
+        self._association.send([(request.context_id, response, data)])
+
+    def tell_progress(self, request: Request, tally: SubOperationTally) -> None:
+        """Let a pending response to a retrieve leave with whatever is sent next (see `Association.send_later`)."""
+        self._association.send_later(request.context_id, *progress_of(request, tally))
+
+    def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
+        """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
+        self._association.send_each(request.context_id, response_to(request, code), identifiers)
+
+    # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
+
+    def accepted_transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes in which the peer takes instances of this SOP class on this association."""
+        return self._association.transfer_syntaxes(sop_class_uid)
+
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """Send a C-STORE request (see `Association.begin_store`)."""
+        self._association.begin_store(obj, message_id, None)
+
+    def end_store(self, message_id: int) -> int | None:
+        """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
+        return self._association.end_store(message_id, patience(self.connection.response_timeout))
+
+
+def _which(request: Request, study_instance_uid: str = "") -> dict[str, object]:
+    """The object of a C-STORE that came to nothing, as the log refers to it."""
+    if request.command != "C-STORE":
+        return {}
+    study = {"study": log.ref(study_instance_uid)} if study_instance_uid else {}
+    return {**study, "instance": log.ref(request.sop_instance_uid)}
+
+
+def _shorter(theirs: int, ours: int) -> int:
+    """Of two lengths of a P-DATA-TF; 0 is any."""
+    return min(theirs or ours, ours or theirs)

@@ -1,0 +1,184 @@
+"""Storage as SCP (PS3.4 B)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dicom import status
+from dcm4py_leading.dicom.message import Request
+from dcm4py_leading.dicom.negotiation import is_storage
+from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.upstream.arriving import arrived as arrived_object
+from dcm4py_leading.dicom.upstream.find import upstream_ae
+from dcm4py_leading.dicom.upstream.store import UpstreamStore
+from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
+from dcm4py_leading.log import ref, word
+from dcm4py_leading.model.device import ApplicationEntity, Device
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
+from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
+from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.store import ReceivedObject, store
+
+LOG = logging.getLogger(__name__)
+
+_SIGN = 1.0
+"""Seconds."""
+
+
+def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
+    """C-STORE: to the retrieve that waits for the object, else on to the archive behind the AE, else to the disk.
+
+    Success is answered when the retrieve has taken it, the archive has it, or it is safely on disk and in the index.
+    """
+    came_from = _archive_of(assoc)
+    arrived = None
+    if _may_be_awaited(assoc, request, came_from):
+        arrived = _awaited(assoc, request, came_from)
+        if _is_taken(assoc, request, came_from, arrived):
+            assoc.respond(request, status.SUCCESS)
+            return status.SUCCESS, {"forwarded": came_from}
+    if came_from in never_passed_on_from(assoc.local_ae):
+        _require_storage(assoc, came_from)
+    elif (behind := archive_behind(assoc.local_ae)) is not None:
+        arrived = arrived or _arrived(assoc, request, is_asked_for=False)
+        try:
+            return _passed_on(assoc, request, behind, arrived)
+        except StatusError as err:
+            err.study_instance_uid = arrived.study_instance_uid
+            raise
+    return _stored(assoc, request, request.data if arrived is None else [arrived.data])
+
+
+def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]) -> Outcome:
+    received = ReceivedObject(
+        sop_class_uid=request.sop_class_uid,
+        sop_instance_uid=request.sop_instance_uid,
+        transfer_syntax_uid=request.transfer_syntax,
+        sending=assoc.remote_peer,
+        receiving=assoc.local_peer,
+        data=data,
+    )
+    outcome = store(assoc.runtime, assoc.local_ae, received)
+    assoc.respond(request, status.SUCCESS)
+    return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
+
+
+def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
+    with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
+        if assoc.onward is None:
+            remote = upstream_ae(behind, assoc.runtime.resolve)
+            assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
+        answer, coercer = pass_on(
+            assoc.runtime,
+            assoc.local_ae,
+            arrived,
+            sending=assoc.remote_peer,
+            receiving=assoc.local_peer,
+            behind=assoc.runtime.peer_of(behind),
+            to=assoc.onward,
+        )
+    assoc.respond(request, answer.status, error_comment=answer.error_comment)
+    return answer.status, {
+        "study": ref(arrived.study_instance_uid),
+        "passed_on": behind,
+        "transcoded": int(answer.is_transcoded),
+        "leading": coercer,
+    }
+
+
+def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:
+    """Contexts that the objects of the association may need on another one."""
+    return [
+        StoreContext(context.abstract_syntax, syntaxes)
+        for context in assoc.contexts
+        if context.as_scp and is_storage(context.abstract_syntax)
+        for syntaxes in proposed_transfer_syntaxes(context.transfer_syntax)
+    ]
+
+
+def _archive_of(assoc: AcceptedAssociation) -> AETitle:
+    """The archive that the peer is, also where it stores under another AE title (dcmCStoreSCUOfCMoveSCP)."""
+    calling = AETitle(assoc.calling_ae_title)
+    return assoc.runtime.device.archive.cstore_scu_of_cmove_scp.get(calling, calling)
+
+
+def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> bool:
+    """True if it is from an archive that may be sending what we asked for, and not for somebody else."""
+    originator, _ = request.move_originator
+    if not originator and not assoc.runtime.forwards.are_expected:
+        return False
+    device = assoc.runtime.device
+    callers = {title for ae in device.application_entities for title in _calling_titles(device, ae, scp)}
+    return bool(callers) and (not originator or originator in callers)
+
+
+def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: Arrived) -> bool:
+    """Give an object to the retrieve that waits for it; False where nobody asked for it.
+
+    What belongs to a retrieve that is over is refused, and so is what could belong to several: the archive has it, and
+    counts it as failed. Raises RequestError.
+    """
+    originator, message_id = request.move_originator
+    taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
+    if taken is True:
+        return True
+    if taken is None and not originator:
+        return False
+    reason = taken or "the retrieve that it belongs to is over, or wants no more"
+    LOG.warning("object from %s, study %s, is not forwarded: %s", word(scp), ref(arrived.study_instance_uid), reason)
+    raise RequestError(f"not forwarded: {reason}", status=status.UNABLE_TO_PROCESS)
+
+
+def _require_storage(assoc: AcceptedAssociation, came_from: AETitle) -> None:
+    """Objects of the archive behind are not sent back to it. Raises RequestError where they cannot stay here either."""
+    try:
+        assoc.runtime.storage_for(assoc.local_ae)
+    except StorageUnavailable as err:
+        reason = f"nobody asked {came_from} for it, and here is no storage"
+        raise RequestError(reason, status=status.UNABLE_TO_PROCESS) from err
+
+
+def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
+    """As whom the AE asks that archive for what is not here, or no longer; none where it does not ask it."""
+    if scp in ae.settings.fallback_cmove_scps:
+        yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
+    if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
+        yield ae.calling_ae_title_for(scp)
+
+
+def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arrived:
+    """As `_arrived`; the retrieve for which it came counts what it cannot be."""
+    try:
+        return _arrived(assoc, request, is_asked_for=True, data=_followed(assoc, request, scp))
+    except RequestError as err:
+        originator, message_id = request.move_originator
+        reason = f"{scp} sent what cannot be taken: {err}"
+        assoc.runtime.forwards.refuse(originator, message_id, scp, request.sop_instance_uid, reason)
+        LOG.warning("object %s from %s is refused: %s", ref(request.sop_instance_uid), word(scp), err)
+        raise
+
+
+def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Iterator[Buffer]:
+    """The object as it comes; who waits for it knows that it does, however long that takes."""
+    originator, message_id = request.move_originator
+    next_sign = time.monotonic() + _SIGN
+    for part in request.data:
+        yield part
+        if (now := time.monotonic()) > next_sign:
+            assoc.runtime.forwards.goes_on(originator, message_id, scp)
+            next_sign = now + _SIGN
+
+
+def _arrived(
+    assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool, data: Iterable[Buffer] | None = None
+) -> Arrived:
+    """The object, received to its end. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
+    whole = assoc.runtime.forwards.spool.collect(request.data if data is None else data)
+    return arrived_object(
+        request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, whole, is_asked_for=is_asked_for
+    )

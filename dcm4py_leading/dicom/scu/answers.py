@@ -1,0 +1,48 @@
+"""Identifiers of responses to our own queries, read leniently: what nobody asked for is not looked at.
+
+Elements in another order, twice, without VR or with one that is none, and delimiters that belong to nothing do no harm.
+Where an element that was asked for has two values, or none that can be told, the answer is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydicom import Dataset
+
+from dcm4py_leading.dataset.encoder import encode
+from dcm4py_leading.dataset.reading import read_data_set
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.dicom.identifier import decode
+from dcm4py_leading.errors import InvalidObject
+
+_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+_LAST = 0xFFFFFFFF
+_LONGEST = 1 << 26
+"""Octets of an answer that was deflated."""
+
+
+def plain_answer(data: bytes, transfer_syntax_uid: str, wanted: Collection[int] | None) -> bytes:
+    """Tags ``wanted`` of an answer, in Explicit VR Little Endian; None: all. Raises InvalidObject."""
+    tags = None if wanted is None else {*wanted, SPECIFIC_CHARACTER_SET}
+    found = read_data_set(data, transfer_syntax_uid, wanted=tags, most_inflated=_LONGEST)
+    if found.conflicting:
+        raise InvalidObject("an element stands in it twice, with different values")
+    return b"".join(encode(found.elements, EXPLICIT_LITTLE))
+
+
+def read_answer(
+    data: bytes, transfer_syntax_uid: str, wanted: Collection[int] | None, *, is_whole: bool = False
+) -> Dataset:
+    """The same, as a data set whose values are parsed when they are looked at. Raises InvalidObject.
+
+    What ``is_whole`` has to be there to its end, also behind all that is wanted.
+    """
+    if is_whole and wanted is not None:
+        wanted = [*wanted, _LAST]
+    try:
+        return decode(plain_answer(data, transfer_syntax_uid, wanted), _EXPLICIT_VR_LITTLE_ENDIAN)
+    except UNREADABLE as err:
+        raise InvalidObject(f"it cannot be parsed ({type(err).__name__})") from err

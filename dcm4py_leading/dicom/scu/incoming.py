@@ -1,0 +1,20 @@
+"""Answers that others send us on associations that we opened, in memory: up to a length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.model.bounds import ANSWER_BYTES
+
+
+def joined(parts: Iterable[memoryview]) -> bytes:
+    """The parts of an answer as one, in memory; each is good until the next one. Raises AssociationFailed."""
+    whole: list[bytes] = []
+    length = 0
+    for part in parts:
+        length += len(part)
+        if length > ANSWER_BYTES:
+            raise AssociationFailed(f"an answer is longer than {ANSWER_BYTES} bytes")
+        whole.append(bytes(part))
+    return b"".join(whole)

@@ -1,0 +1,114 @@
+"""Associations of ours that this process has opened on behalf of its peers, and threads that follow them.
+
+A stop of the service ends all of it, whatever other systems do or fail to do. What is opened finds its owner by the
+context of the thread, so that those who ask other systems need not know of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from weakref import WeakSet
+
+from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, UnderWay, serial_numbers
+from dcm4py_leading.dicom.upper.link import Link
+
+
+class Opened:
+    """Associations and threads that one service has opened. Safe under threads."""
+
+    def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
+        """``under_way`` is told of each association that is opened."""
+        self.under_way = under_way or AssociationsUnderWay(serial_numbers())
+        self._lock = threading.Lock()
+        self._links: WeakSet[Link] = WeakSet()
+        self._threads: set[threading.Thread] = set()
+        self._is_over = False
+
+    @contextmanager
+    def by_this_thread(self) -> Iterator[None]:
+        """Take over what this thread opens inside the block, and what its `spawn`ed threads open."""
+        token = _owner.set(self)
+        try:
+            yield
+        finally:
+            _owner.reset(token)
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """As `by_this_thread`, and this thread counts as a spawned one until the end of the block."""
+        thread = threading.current_thread()
+        with self._lock:
+            self._threads = self._threads | {thread}
+        try:
+            with self.by_this_thread():
+                yield
+        finally:
+            with self._lock:
+                self._threads = self._threads - {thread}
+
+    @property
+    def has_threads(self) -> bool:
+        """True if any spawned thread is still running."""
+        return bool(self._running())
+
+    def join(self, seconds: float) -> None:
+        """Wait for each spawned thread so long."""
+        for thread in self._running():
+            thread.join(seconds)
+
+    def abort(self) -> None:
+        """Abort all associations, and from now on each new one."""
+        with self._lock:
+            self._is_over = True
+            links = list(self._links)
+        for link in links:
+            link.abort()
+
+    def begin_again(self) -> None:
+        """Whatever was aborted is gone: new associations may be opened."""
+        with self._lock:
+            self._is_over = False
+
+    def _add(self, link: Link) -> bool:
+        with self._lock:
+            self._links.add(link)
+            return not self._is_over
+
+    def _running(self) -> Collection[threading.Thread]:
+        with self._lock:
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            return self._threads
+
+    def _start(self, thread: threading.Thread) -> None:
+        with self._lock:
+            thread.start()
+            self._threads = {other for other in self._threads if other.is_alive()} | {thread}
+
+
+_owner: ContextVar[Opened | None] = ContextVar("opened", default=None)
+
+
+def register(link: Link) -> None:
+    """A connection of ours, before anything is sent on it. Aborts it when the service stops already."""
+    owner = _owner.get()
+    if owner is not None and not owner._add(link):
+        link.abort()
+
+
+def enter(association: UnderWay) -> Numbered | None:
+    """An association of ours that stands; None where nobody is told of it."""
+    owner = _owner.get()
+    return None if owner is None else owner.under_way.enter(association)
+
+
+def spawn(work: Callable[[], None], name: str) -> None:
+    """Do it in another thread, for the same peer."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
+    owner = _owner.get()
+    if owner is None:
+        thread.start()
+    else:
+        owner._start(thread)

@@ -1,0 +1,55 @@
+"""An association of ours for C-STORE that proposes further presentation contexts when further objects need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
+from dcm4py_leading.dicom.upper.pdu import MAX_CONTEXTS
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
+from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
+from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+
+
+class StorageAssociation:
+    """Opened for the first object, and anew for one that needs contexts which were not proposed, or when it is lost."""
+
+    def __init__(self, local_ae: ApplicationEntity, remote: RemoteAE, contexts: Iterable[StoreContext]) -> None:
+        """``contexts`` are those that will probably be needed."""
+        self._local_ae = local_ae
+        self._remote = remote
+        self._wanted = list(contexts)
+        """Those of the objects that came last are first."""
+        self._proposed: frozenset[tuple[str, str]] = frozenset()
+        self.current: RequestedAssociation | None = None
+        """The association, if there is one."""
+
+    def has_proposed(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
+        """True if what an object needs was proposed already."""
+        return (sop_class_uid, transfer_syntax_uid) in self._proposed
+
+    def opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
+        """The association, with what an object needs proposed. Raises AssociationFailed."""
+        is_proposed = self.has_proposed(sop_class_uid, transfer_syntax_uid)
+        if self.current is not None and self.current.is_open and is_proposed:
+            return self.current
+        self.close()
+        needed = [StoreContext(sop_class_uid, only) for only in proposed_transfer_syntaxes(transfer_syntax_uid)]
+        self._wanted = [*needed, *(context for context in self._wanted if context not in needed)]
+        proposals: list[Proposal] = [(one.sop_class_uid, one.transfer_syntax_uids) for one in self._wanted]
+        del proposals[MAX_CONTEXTS:]
+        self._proposed = frozenset((sop_class, syntax) for sop_class, syntaxes in proposals for syntax in syntaxes)
+        self.current = RequestedAssociation(self._local_ae, self._remote, proposals, for_storage=True)
+        return self.current
+
+    def drop(self) -> None:
+        """Abort it; the next object gets another one."""
+        if self.current is not None:
+            self.current.abort()
+            self.current = None
+
+    def close(self) -> None:
+        """Release it, if there is one."""
+        if self.current is not None:
+            self.current.release()
+            self.current = None

@@ -1,0 +1,1 @@
+"""Archives behind an AE of ours, by DIMSE: asked, retrieved from, stored to."""

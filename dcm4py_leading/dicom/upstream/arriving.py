@@ -1,0 +1,40 @@
+"""An object that has come from another archive or for it: taken only where it is certain what it is."""
+
+from __future__ import annotations
+
+from dcm4py_leading.dataset.identity import Identity, identity_of
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.errors import ObjectMismatch
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+
+
+def arrived(
+    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: Buffer, *, is_asked_for: bool = True
+) -> Arrived:
+    """The object of which a C-STORE command says so.
+
+    Raises InvalidObject where it is not whole, ObjectMismatch where its study cannot be told, or where it is another
+    one than the command says; what was not asked for is not compared, that is for the archive to which it is sent on.
+    """
+    identity = identity_of(data, transfer_syntax_uid)
+    if is_asked_for:
+        _require_same(sop_class_uid, sop_instance_uid, identity)
+    return Arrived(
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+        data=data,
+        patient_id=identity.patient_id,
+        study_instance_uid=identity.study_instance_uid,
+        series_instance_uid=identity.series_instance_uid,
+        is_in_order=identity.is_in_order,
+    )
+
+
+def _require_same(sop_class_uid: str, sop_instance_uid: str, identity: Identity) -> None:
+    for name, told, found in (
+        ("SOPClassUID", sop_class_uid, identity.sop_class_uid),
+        ("SOPInstanceUID", sop_instance_uid, identity.sop_instance_uid),
+    ):
+        if told != found:
+            raise ObjectMismatch(f"the data set's {name} is not that of the command")

@@ -1,0 +1,124 @@
+"""Content of another archive, of what is to be retrieved from it, asked beforehand by C-FIND.
+
+Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
+do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.dataset.normal import values_text
+from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.scu.answers import read_answer
+from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
+from dcm4py_leading.dicom.scu.leading_and_store import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    STUDY_ROOT_FIND,
+)
+from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
+from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upstream.modality_sop_classes import companions, sop_classes_of
+from dcm4py_leading.errors import InvalidObject
+from dcm4py_leading.model.bounds import QUESTION_SECONDS
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
+from dcm4py_leading.model.values import AETitle, Level
+
+_QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
+_MOST_STUDIES = 20
+_Wanted = str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """SOP classes of objects: those that there are, as far as is known, and those that may be among them."""
+
+    certain: frozenset[str] = frozenset()
+    """None where nothing is known."""
+    possible: frozenset[str] = frozenset()
+
+    def with_(self, certain: Iterable[str], possible: Iterable[str] = ()) -> Self:
+        """With these, too."""
+        return replace(self, certain=self.certain.union(certain), possible=self.possible.union(possible))
+
+
+def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+    """The studies of the patient of a retrieve at PATIENT level, else those that it names."""
+    if keys.level is not Level.PATIENT or keys.patient_id is None:
+        return keys.study_instance_uids
+    try:
+        return held_of(local_ae, remote, keys, calling)
+    except AssociationFailed:
+        return ()
+
+
+def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+    """Content of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
+
+    Raises AssociationFailed, FindRefused.
+    """
+    wanted: dict[str, _Wanted] = {}
+    if keys.level is Level.PATIENT:
+        wanted.update(PatientID=keys.patient_id, IssuerOfPatientID=keys.issuer_of_patient_id)
+    wanted["StudyInstanceUID"] = list(keys.study_instance_uids)
+    if keys.level in (Level.SERIES, Level.IMAGE):
+        wanted["SeriesInstanceUID"] = list(keys.series_instance_uids)
+    if keys.level is Level.IMAGE:
+        wanted["SOPInstanceUID"] = list(keys.sop_instance_uids)
+    with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+        if not assoc.contexts:
+            raise AssociationFailed(f"{remote.ae_title} accepts no query in the Study Root model")
+        return _values(assoc, Level.STUDY if keys.level is Level.PATIENT else keys.level, wanted)
+
+
+def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], calling: AETitle) -> Content:
+    """The SOP classes of the objects of these studies.
+
+    SOP Classes in Study (0008,0062) tells them, where the archive has it; else the modalities of the series do, which
+    each archive has to tell (PS3.4 C.6.2.1.3), as far as ``local_ae`` takes what they make.
+    """
+    content, taken = Content(), storage_taken(local_ae)
+    if len(studies) > _MOST_STUDIES:
+        return content
+    try:
+        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+            for study in studies:
+                told = _values(assoc, Level.STUDY, {"StudyInstanceUID": study, "SOPClassesInStudy": None})
+                if told:
+                    content = content.with_(told)
+                    continue
+                for modality in set(_values(assoc, Level.SERIES, {"StudyInstanceUID": study, "Modality": None})):
+                    likely = taken.keys() & sop_classes_of(modality)
+                    if not likely:
+                        return Content()
+                    content = content.with_(likely, companions())
+    except AssociationFailed:
+        return Content()
+    return content
+
+
+def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wanted]) -> list[str]:
+    """Of all matches the values of the last of the attributes. Raises AssociationFailed."""
+    if not assoc.contexts:
+        return []
+    keys = Dataset()
+    keys.QueryRetrieveLevel = level.value
+    for keyword, value in wanted.items():
+        setattr(keys, keyword, value)
+    context = assoc.contexts[0]
+    tag = tag_for_keyword(list(wanted)[-1])
+    assert tag is not None
+    values: list[str] = []
+    for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, within(QUESTION_SECONDS)):
+        try:
+            values += values_text(read_answer(response, context.transfer_syntax, [tag]), tag)
+        except InvalidObject as err:
+            raise AssociationFailed(f"{assoc.peer}: a response cannot be parsed") from err
+    return values

@@ -1,0 +1,205 @@
+"""Another archive, asked by C-FIND on behalf of a client; implements `service.query_archive.QueryArchive`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from operator import attrgetter
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.query import matched_hierarchically
+from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.dicom.identifier import decode
+from dcm4py_leading.dicom.negotiation import FIND
+from dcm4py_leading.dicom.scu.answers import plain_answer
+from dcm4py_leading.dicom.scu.find_exchange import FindRefused, awaited_responses
+from dcm4py_leading.dicom.scu.leading_and_store import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    STUDY_ROOT_FIND,
+    Resolve,
+)
+from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
+from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
+from dcm4py_leading.dicom.upper.association import AssociationFailed, Context
+from dcm4py_leading.errors import ArchiveUnavailable, ConfigError, InvalidObject
+from dcm4py_leading.leading.contacts import Contacts
+from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.find.response import ALWAYS_RETURNED
+from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.query_archive import EMPTY_VALUE, Asked
+
+LOG = logging.getLogger(__name__)
+
+_RETRIEVE_AE_TITLE = 0x00080054
+
+
+class UpstreamFind:
+    """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
+
+    def __init__(
+        self,
+        ae_title: AETitle,
+        ae: ApplicationEntity,
+        resolve: Resolve,
+        rules: OwnFindRules,
+        contacts: Contacts,
+        *,
+        calling: AETitle | None = None,
+    ) -> None:
+        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go.
+
+        It is asked as ``calling``, else as the AE that was asked.
+        """
+        self._contacts = contacts
+        self._calling = calling
+        self._ae_title = ae_title
+        self._resolve = resolve
+        self._rules = rules
+        titles = ae.settings.spanning_cfind_scp_retrieve_aets or ae.settings.retrieve_aets or (ae.ae_title,)
+        self._computed: Mapping[int, object] = {_RETRIEVE_AE_TITLE: list(titles)}
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
+        return None
+
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+        """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
+        with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
+            yield from self._matches(asked)
+
+    def _matches(self, asked: Asked) -> Generator[Match | Lull]:
+        remote = upstream_ae(self._ae_title, self._resolve)
+        ae = asked.local_ae
+        keys = self._rules(Dimse.C_FIND_RQ, ae, remote, asked.sop_class_uid, asked.identifier())
+        sop_class_uid = _model_for(keys, asked)
+        models = [asked.sop_class_uid] if sop_class_uid is None else dict.fromkeys((sop_class_uid, asked.sop_class_uid))
+        relational = models if sop_class_uid is None else ()
+        wanted, unreadable, in_a_row = _wanted(keys), 0, 0
+        try:
+            proposals = [
+                (model, (syntax,))
+                for model in models
+                for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+            ]
+            with RequestedAssociation(ae, remote, proposals, relational=relational, calling=self._calling) as assoc:
+                context = _context(assoc, self._ae_title)
+                if relational and not _may_be_relational(assoc, context, ae):
+                    raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
+                model = context.abstract_syntax
+                with closing(
+                    awaited_responses(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
+                ) as responses:
+                    try:
+                        for response in responses:
+                            if isinstance(response, Lull):
+                                yield response
+                                continue
+                            match = self._match(response, context, asked, remote, wanted)
+                            if match is not None:
+                                in_a_row = 0
+                                yield match
+                                continue
+                            unreadable, in_a_row = unreadable + 1, in_a_row + 1
+                            if in_a_row > UNREADABLE_ANSWERS:
+                                raise AssociationFailed(
+                                    f"{self._ae_title}: more than {UNREADABLE_ANSWERS} answers in a row cannot be read"
+                                )
+                    except GeneratorExit:
+                        responses.close()
+                        assoc.release()
+                        raise
+        except FindRefused as err:
+            raise ArchiveUnavailable(f"{self._ae_title}: {err}", status=err.status, comment=err.comment) from err
+        except AssociationFailed as err:
+            raise ArchiveUnavailable(str(err)) from err
+        finally:
+            if unreadable:
+                LOG.warning("%d answers of %s cannot be read, and are left out", unreadable, self._ae_title)
+
+    def _match(
+        self, response: bytes, context: Context, asked: Asked, remote: RemoteAE, wanted: frozenset[int] | None
+    ) -> Match | None:
+        """Match that came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
+        try:
+            explicit, is_said = _explicit(response, context.transfer_syntax, wanted)
+            is_said = is_said or not asked.local_ae.settings.default_character_set
+            if is_said and not self._rules.are_about(Dimse.C_FIND_RSP, asked.local_ae):
+                return Match(encoded_attributes=(explicit,), computed=self._computed)
+            ds = decode(explicit, EXPLICIT_VR_LITTLE_ENDIAN)
+            declare_default(ds, asked.local_ae.settings.default_character_set)
+            ds = self._rules(Dimse.C_FIND_RSP, asked.local_ae, remote, asked.sop_class_uid, ds)
+            return Match(encoded_attributes=(encode(ds),), computed=self._computed)
+        except (*UNREADABLE, InvalidObject):
+            return None
+
+
+def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | None) -> tuple[bytes, bool]:
+    """The answer, in Explicit VR Little Endian, and whether it names a character set. Raises InvalidObject.
+
+    As it came where each element can be cut out of it by its tag; else what is ``wanted`` of it.
+    """
+    if transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
+        try:
+            spans, _ = scan(response, EXPLICIT_LITTLE)
+        except Unscannable:
+            pass
+        else:
+            return response, SPECIFIC_CHARACTER_SET in spans
+    explicit = plain_answer(response, transfer_syntax, wanted)
+    return explicit, SPECIFIC_CHARACTER_SET in scan(explicit, EXPLICIT_LITTLE)[0]
+
+
+def _wanted(keys: Dataset) -> frozenset[int] | None:
+    """Tags of an answer that are looked at; None: all, as private elements may be in another block than in the keys."""
+    tags = frozenset(map(int, keys.keys()))
+    return None if any(tag >> 16 & 1 for tag in tags) else tags | frozenset(ALWAYS_RETURNED)
+
+
+def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
+    """The other archive as the directory has it. Raises ArchiveUnavailable."""
+    try:
+        remote = resolve(ae_title)
+    except ConfigError as err:
+        raise ArchiveUnavailable(f"{ae_title} cannot be looked up: {err}") from err
+    if remote is None:
+        raise ArchiveUnavailable(f"{ae_title} is not in the directory")
+    return remote
+
+
+def _model_for(keys: Dataset, asked: Asked) -> str | None:
+    """The SOP class in which the keys are a hierarchical query: the one in which they came, else Study Root; or None.
+
+    Below the level PATIENT, Patient Root takes one Patient ID and no other key of the patient (PS3.4 C.4.1.2.1). Study
+    Root takes all of them at level STUDY.
+    """
+    wanted = {condition.tag for condition in asked.query.conditions if condition.tag in keys}
+    keys = Dataset({tag: element for tag, element in keys.items() if element.value != EMPTY_VALUE})
+    for uid in (asked.sop_class_uid, STUDY_ROOT_FIND):
+        matched = matched_hierarchically(keys, FIND[uid])
+        if matched is not None and wanted <= matched:
+            return uid
+    return None
+
+
+def _may_be_relational(assoc: RequestedAssociation, context: Context, local_ae: ApplicationEntity) -> bool:
+    """Where we take such queries without negotiation, we also ask them so."""
+    return assoc.is_relational(context.abstract_syntax) or local_ae.settings.relational_query_negotiation_lenient
+
+
+def _context(assoc: RequestedAssociation, ae_title: AETitle) -> Context:
+    """Of the model that was proposed first, in Explicit VR if possible."""
+    if assoc.contexts:
+        return min(assoc.contexts, key=attrgetter("context_id"))
+    raise ArchiveUnavailable(f"{ae_title} accepts no query in this information model")

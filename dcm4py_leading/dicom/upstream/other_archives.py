@@ -1,0 +1,106 @@
+"""The archives besides this one that an AE works with: which there are, and as what the service sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
+from dcm4py_leading.dicom.scu.leading_and_store import FindSCU, Resolve
+from dcm4py_leading.dicom.upstream.find import UpstreamFind
+from dcm4py_leading.dicom.upstream.instance_count import AskedCount
+from dcm4py_leading.dicom.upstream.retrieve import UpstreamRetrieve
+from dcm4py_leading.leading.contacts import Contacts
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.archive import StorageDescriptor
+from dcm4py_leading.model.device import ApplicationEntity, Device
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.proxy.caching_upstream import KeptUpstream
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
+from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
+from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
+
+
+def archive_of(
+    ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> QueryArchive:
+    """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
+    others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
+    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
+
+
+def behind(
+    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> Mapping[AETitle, QueryArchive]:
+    """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
+    calling = ae.settings.fallback_cmove_scp_calling_aet
+    return {
+        scp: UpstreamFind(scp, ae, resolve, rules, contacts, calling=calling) for scp in ae.settings.fallback_cmove_scps
+    }
+
+
+def each_elsewhere(
+    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+) -> Mapping[AETitle, QueryArchive]:
+    """All archives that the AE stands in front of, each by itself."""
+    queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}
+    return {**queried, **behind(ae, resolve, rules, contacts)}
+
+
+def upstream_of(
+    ae: ApplicationEntity,
+    resolve: Resolve,
+    forwards: Forwards,
+    count: InstanceCount | None,
+    cache: ProxyCache | None,
+    contacts: Contacts,
+) -> Upstream:
+    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
+    settings = ae.settings
+    upstreams = [
+        UpstreamRetrieve(
+            scp,
+            resolve,
+            forwards,
+            destination=settings.fallback_cmove_scp_destination or ae.ae_title,
+            calling=settings.fallback_cmove_scp_calling_aet,
+            retries=settings.fallback_cmove_scp_retries,
+            count=count,
+            contacts=contacts,
+        )
+        for scp in settings.fallback_cmove_scps
+    ]
+    return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
+
+
+def externals_of(
+    device: Device, resolve: Resolve, forwards: Forwards, contacts: Contacts
+) -> Mapping[AETitle, Mapping[str, Upstream]]:
+    """From where each AE gets the objects of a storage whose files are gone."""
+    storages = [storage for storage in device.archive.storages.values() if storage.external_retrieve_aets]
+
+    def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
+        destination = ae.settings.external_retrieve_ae_destination or ae.ae_title
+        scps = storage.external_retrieve_aets
+        return _as_one(
+            UpstreamRetrieve(scp, resolve, forwards, destination=destination, contacts=contacts) for scp in scps
+        )
+
+    return {
+        ae.ae_title: {storage.storage_id: external(ae, storage) for storage in storages}
+        for ae in device.application_entities
+        if storages
+    }
+
+
+def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
+    """Of one archive nothing needs to be asked beforehand."""
+    one, *others = upstreams
+    return SeveralUpstreams([one, *others]) if others else one
+
+
+def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:
+    """Tells how many instances studies have, where the AE has dcmFallbackCMoveSCPLeadingCFindSCP."""
+    scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
+    return None if scp is None else AskedCount(scp, find_scu, settings.deadline)

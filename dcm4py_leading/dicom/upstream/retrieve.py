@@ -1,0 +1,181 @@
+"""Another archive from which an AE of ours gets what is not here; implements `service.proxy.upstream.Upstream`.
+
+dcm4chee lets the archive send straight to the client where dcmFallbackCMoveSCPDestination is absent, and then nothing
+is coerced. Here it sends to us, always.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.proxy_cache.cached_study import StudyState
+from dcm4py_leading.dicom.scu.find_exchange import FindRefused
+from dcm4py_leading.dicom.scu.leading_and_store import Resolve
+from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
+from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
+from dcm4py_leading.dicom.upstream.find import upstream_ae
+from dcm4py_leading.dicom.upstream.remote_retrieve import Exchange
+from dcm4py_leading.dicom.upstream.retrieve_methods import Ways
+from dcm4py_leading.dicom.upstream.study import count_of, state_of_study
+from dcm4py_leading.errors import ArchiveUnavailable
+from dcm4py_leading.leading.contacts import Contacts
+from dcm4py_leading.model.bounds import RETRIEVE_SECONDS
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle, Level
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.upstream import InstanceCount, retrieve_identifier
+
+_FOR_A_WHILE = 600.0
+"""Seconds for which an archive that does no C-GET is asked by C-MOVE at once."""
+
+
+class UpstreamRetrieve:
+    """One other archive, for the clients of one AE of ours. Safe under threads."""
+
+    def __init__(
+        self,
+        scp: AETitle,
+        resolve: Resolve,
+        forwards: Forwards,
+        *,
+        destination: AETitle,
+        calling: AETitle | None = None,
+        retries: int = 0,
+        count: InstanceCount | None = None,
+        contacts: Contacts | None = None,
+    ) -> None:
+        """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
+
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one;
+        ``contacts`` is told whether the archive answers.
+        """
+        self._contacts = contacts or Contacts()
+        self._scp = scp
+        self._count = count
+        self._retries = retries
+        self._resolve = resolve
+        self._forwards = forwards
+        self._destination = destination
+        self._calling = calling
+        self._no_get_until = 0.0
+
+    @property
+    def scp(self) -> AETitle:
+        """Which archive it is."""
+        return self._scp
+
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+        """Fetch objects from another archive (see `Upstream`). Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "retrieve"):
+            return self._fetch(local_ae, keys)
+
+    def _fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        message_id = self._forwards.next_message_id()
+        studies = studies_of(local_ae, remote, keys, calling)
+        may_get = time.monotonic() >= self._no_get_until
+        ways = Ways(
+            local_ae,
+            remote,
+            level=keys.level,
+            calling=calling,
+            destination=self._destination,
+            message_id=message_id,
+            content=content_of(local_ae, remote, studies, calling) if may_get else Content(),
+            may_get=may_get,
+            is_relational=not keys.is_hierarchical,
+        )
+        try:
+            asking = ways.first()
+        except AssociationFailed as err:
+            if ways.is_refused_as_relational:
+                reason = f"{self._scp} grants no relational retrieval"
+                raise ArchiveUnavailable(reason, status=NOT_OF_SOP_CLASS) from err
+            raise ArchiveUnavailable(str(err)) from err
+        if ways.does_get is False:
+            self._no_get_until = time.monotonic() + _FOR_A_WHILE
+        connection = asking.assoc.connection
+        patience = connection.retrieve_timeout or timedelta(seconds=RETRIEVE_SECONDS)
+        forward = Forward(
+            scp=self._scp,
+            originator=calling,
+            message_id=message_id,
+            studies=frozenset(studies),
+            patience=patience.total_seconds(),
+            asked=keys,
+            is_asked_for=partial(_is_asked_for, keys),
+            count=partial(self.count, local_ae, keys),
+        )
+        exchange = Exchange(
+            asking,
+            ways,
+            forward,
+            self._forwards,
+            keys=retrieve_identifier(keys),
+            retries=self._retries,
+            expected=partial(self.instances_of, local_ae, keys),
+        )
+        try:
+            exchange.start()
+        except AssociationFailed as err:
+            self._forwards.remove(forward)
+            asking.assoc.abort()
+            raise ArchiveUnavailable(str(err)) from err
+        return forward
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """UIDs of what the archive holds (see `Upstream`). Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            return self._held(local_ae, keys)
+
+    def _held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        try:
+            return held_of(local_ae, remote, keys, calling)
+        except FindRefused as err:
+            raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status, comment=err.comment) from err
+        except AssociationFailed as err:
+            raise ArchiveUnavailable(str(err)) from err
+
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """Number of objects that the archive has (see `Upstream`)."""
+        if keys.level is Level.IMAGE:
+            return len(keys.sop_instance_uids)
+        remote = upstream_ae(self._scp, self._resolve)
+        calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+        return count_of(
+            local_ae, remote, studies_of(local_ae, remote, keys, calling), keys.series_instance_uids, calling
+        )
+
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
+        """State of a study in the archive (see `caching_upstream.OneUpstream`). Raises ArchiveUnavailable."""
+        with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
+            remote = upstream_ae(self._scp, self._resolve)
+            calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
+            return state_of_study(local_ae, remote, study_instance_uid, calling)
+
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """Number of instances of the study, as far as it can be told (see `Upstream`)."""
+        if self._count is None or keys.level is not Level.STUDY:
+            return None
+        return self._count(local_ae, keys.study_instance_uids)
+
+
+def _is_asked_for(keys: RetrieveKeys, arrived: Arrived) -> bool:
+    """True if a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
+    if keys.level is Level.PATIENT:
+        return arrived.patient_id == (keys.patient_id or "").strip()
+    wanted = (
+        (keys.study_instance_uids, arrived.study_instance_uid),
+        (keys.series_instance_uids, arrived.series_instance_uid),
+        (keys.sop_instance_uids, arrived.sop_instance_uid),
+    )
+    return all(not uids or uid in uids for uids, uid in wanted)

@@ -1,0 +1,1 @@
+"""Queries: identifier in, matches out."""

@@ -1,0 +1,120 @@
+"""The coercion of matches by their bytes: only the elements that a rule may look at or change are decoded, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.coercion.chain import coercion, questions, run
+from dcm4py_leading.coercion.question import LeadingQuestion
+from dcm4py_leading.coercion.repeatable import is_repeatable
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
+from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.model.values import UID
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.find.memo import RememberedCoercion, RememberedCoercions
+from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A match whose coercion waits for the answers of leading archives."""
+
+    elements: Elements
+    key: bytes
+    touched: bytes
+    known: RememberedCoercion | None
+    selection: Selection
+    asked: tuple[LeadingQuestion, ...]
+
+
+class MatchCoercion:
+    """The coercion of the matches of one C-FIND."""
+
+    def __init__(
+        self,
+        rules: Sequence[CompiledRule],
+        message: Message,
+        coercer: Coercer,
+        remembered: RememberedCoercions,
+        sop_class_uid: str,
+    ) -> None:
+        """``rules`` are those of the AE.
+
+        Raises NotCut where a step may touch everything, or is not the same each time.
+        """
+        self._message = message
+        self._coercer = coercer
+        self._remembered = remembered
+        self._sop_class_uid = sop_class_uid
+        touched: set[int] = {SPECIFIC_CHARACTER_SET, STUDY_INSTANCE_UID, *coercer.reads}
+        for rule in rules:
+            if (rule.rule.dimse, rule.rule.transfer_role) != (message.dimse, message.transfer_role):
+                continue
+            for step in rule.steps:
+                reads, writes = step.reads, step.writes
+                if isinstance(reads, All) or isinstance(writes, All) or not is_repeatable(step):
+                    raise NotCut
+                if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
+                    raise NotCut  # then it is not known beforehand what is asked
+                touched |= reads | writes
+        for group in IDENTIFIER_GROUPS:  # an identifier takes its issuer along
+            if touched.intersection(group):
+                touched.update(group)
+        self._touched = tuple(sorted(touched))
+        whose = (message.local_ae.ae_title, sop_class_uid, message.sending, message.receiving)
+        self._whose = repr(whose).encode() + b"\0"
+
+    def _bytes_of(self, elements: Elements) -> bytes:
+        """The elements that a rule may look at or change. Raises NotCut."""
+        return b"".join(element for tag in self._touched if (element := elements.get(tag)) is not None)
+
+    def begin(self, elements: Elements) -> Begun:
+        """Which rules apply, and of which study it is."""
+        touched = self._bytes_of(elements)
+        key = self._whose + touched
+        known = self._remembered.get(key)
+        if known is not None:
+            selection, asked = known.selection, known.asked
+        else:
+            ds = decode(touched)
+            selection, study = self._coercer.select(ds, self._sop_class_uid), study_of(ds)
+            asked = () if study is None else questions(selection, study)
+        return Begun(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
+
+    def finish(self, begun: Begun) -> RememberedCoercion:
+        """The outcome, with each element that may be touched. Raises CoercionFailed."""
+        answers = tuple(map(self._coercer.answer, begun.asked))
+        known = begun.known
+        if known is not None and known.is_by(answers):
+            self._coercer.count(known.executed)
+            return known
+        coerced = self._coercer.coerce(decode(begun.touched), begun.selection)
+        edited = elements_by_tag(encode(coerced.dataset, ExplicitVRLittleEndian))
+        new = RememberedCoercion(
+            selection=begun.selection,
+            asked=begun.asked,
+            answers=answers,
+            executed=coerced.executed,
+            edited={tag: edited.get(tag) for tag in self._touched},
+        )
+        self._remembered.remember(begun.key, new)
+        return new
+
+    def again(self, ds: Dataset, begun: Begun) -> Dataset:
+        """``ds``, the whole match of ``begun``, coerced; it was counted by `finish`."""
+        return run(coercion(ds, begun.selection), self._coercer.answer).dataset
+
+
+def study_of(match: Dataset) -> UID | None:
+    """The Study Instance UID of a match, None at PATIENT level."""
+    uid = match.get("StudyInstanceUID")
+    return UID(uid) if uid else None

@@ -1,0 +1,1 @@
+"""Objects of other archives on their way through: forwarded, kept, stored on."""

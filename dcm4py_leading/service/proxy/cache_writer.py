@@ -1,0 +1,196 @@
+"""Keeping what passes through from another archive (``--set proxy-keep``), beside its delivery.
+
+A thread of its own writes. The delivery waits for the disk only as long as a few objects are waiting, and not for
+ever; whatever goes wrong with the keeping costs a WARNING, and the study is not kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+
+from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, StudyState, StudyWriter
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
+from dcm4py_leading.errors import StorageUnavailable
+from dcm4py_leading.log import ref
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
+
+LOG = logging.getLogger(__name__)
+
+_MOST_WAITING = 4
+"""Objects that are not written yet, for each retrieve."""
+_PATIENCE = 5.0
+"""Seconds that a delivery waits for the disk before the study is not kept."""
+
+StateOfStudy = Callable[[], StudyState | None]
+"""Asks the archive what it has of the study; None where that cannot be told."""
+
+
+class KeptInPassing:
+    """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
+
+    def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:
+        self.studies = forward.studies
+        self._forward = forward
+        self._keeping = Keeping(cache, study_instance_uid, forward.scp, state)
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        for one in self._forward:
+            if isinstance(one, Arrived):
+                self._keeping.take(one)
+            yield one
+        if self._forward.has_all:
+            self._keeping.complete()
+
+    @property
+    def has_ended(self) -> bool:
+        """True if no more will come (see `Arriving`)."""
+        return self._forward.has_ended
+
+    def remaining(self, ended: int) -> int:
+        """Number of objects still to be sent (see `deliver.Stream`)."""
+        return self._forward.remaining(ended)
+
+    def left(self, ended: int) -> int:
+        """Number of objects that are left (see `deliver.Stream`)."""
+        return self._forward.left(ended)
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the next object can be had without waiting (see `deliver.Stream`)."""
+        return self._forward.is_ready
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """Watch the client by this function (see `deliver.Stream`)."""
+        self._forward.watch(is_over)
+
+    def close(self) -> None:
+        """End the stream, and the keeping (see `deliver.Stream`)."""
+        self._forward.close()
+        self._keeping.close()
+
+
+class Keeping:
+    """One study that is being kept. Who delivers the objects puts them in; a thread writes them."""
+
+    def __init__(
+        self,
+        cache: ProxyCache,
+        study_instance_uid: str,
+        scp: str,
+        state: StateOfStudy = lambda: None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """``state`` is asked when all objects have come. ``patience``: seconds that `take` waits at most."""
+        self._state = state
+        self._cache = cache
+        self._study_instance_uid = study_instance_uid
+        self._scp = scp
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._waiting: deque[Arrived] = deque()
+        self._is_begun = False
+        self._is_complete = False
+        """All objects have been put in."""
+        self._is_given_up = False
+
+    def take(self, arrived: Arrived) -> None:
+        """One more object of the study."""
+        with self._changed:
+            if self._is_given_up:
+                return
+            if not self._is_begun:
+                self._is_begun = True
+                context = copy_context()  # the log tells for which association it is kept
+                threading.Thread(
+                    target=context.run, args=(self._write_all,), name="keeping a study", daemon=True
+                ).start()
+            has_room = self._changed.wait_for(
+                lambda: len(self._waiting) < _MOST_WAITING or self._is_given_up, self._patience
+            )
+            if not has_room:
+                self._give_up("the disk is too slow")
+            elif not self._is_given_up:
+                self._waiting.append(arrived)
+                self._changed.notify_all()
+
+    def complete(self) -> None:
+        """These were all the objects."""
+        with self._changed:
+            self._is_complete = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more of them come. What is not complete is not kept."""
+        with self._changed:
+            if not self._is_complete:
+                self._is_given_up = True
+                self._waiting.clear()
+                self._changed.notify_all()
+
+    def _give_up(self, reason: object) -> None:
+        LOG.warning("study %s of %s is not kept: %s", ref(self._study_instance_uid), self._scp, reason)
+        with self._changed:
+            self._is_given_up = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    # -- the thread that writes ---------------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        try:
+            writer = self._cache.begin(self._scp, self._study_instance_uid)
+            if writer is None:  # it is being kept for somebody else
+                self.close()
+                return
+            try:
+                self._write(writer)
+            finally:
+                writer.close()
+        except StorageUnavailable as err:
+            self._give_up(err)
+        except BaseException as err:
+            self._give_up(f"internal error ({type(err).__name__})")
+            raise
+
+    def _write(self, writer: StudyWriter) -> None:
+        while (arrived := self._next()) is not None:
+            series_instance_uid = self._series_of(arrived)
+            one = KeptObject(
+                series_instance_uid=series_instance_uid,
+                sop_instance_uid=arrived.sop_instance_uid,
+                sop_class_uid=arrived.sop_class_uid,
+                transfer_syntax_uid=arrived.transfer_syntax_uid,
+                length=len(arrived.data),
+            )
+            writer.append(one, arrived.data)
+        if self._is_given_up or not writer.objects:
+            return
+        state = self._state()
+        if state is not None and state.instances != len(writer.objects):
+            self._give_up(f"{state.instances} instances are there, {len(writer.objects)} came")
+            return
+        writer.complete(None if state is None else state.digest)
+        study = ref(self._study_instance_uid)
+        LOG.info("study %s of %s is kept: %d objects, %d bytes", study, self._scp, len(writer.objects), writer.size)
+
+    def _next(self) -> Arrived | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_complete or self._is_given_up)
+            if self._is_given_up or not self._waiting:
+                return None
+            arrived = self._waiting.popleft()
+            self._changed.notify_all()
+            return arrived
+
+    def _series_of(self, arrived: Arrived) -> str:
+        """Raises StorageUnavailable where the object is not to be kept: it would not be cut out as it arrived."""
+        if not arrived.is_in_order or not arrived.series_instance_uid:
+            raise StorageUnavailable("an object has no series, or its elements are not in order")
+        if arrived.study_instance_uid != self._study_instance_uid:
+            raise StorageUnavailable("an object of another study came")
+        return arrived.series_instance_uid

@@ -1,0 +1,227 @@
+"""Another archive of which is kept what it has sent (``--set proxy-keep``): implements `upstream.Upstream` over it.
+
+What is kept arrives as it did when the archive sent it, so it becomes the same: by the rules of now, the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.proxy_cache.cached_study import KeptStudy, StudyState
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
+from dcm4py_leading.dataset.identity import identity_of
+from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
+from dcm4py_leading.log import ref
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle, Level
+from dcm4py_leading.service.proxy.cache_writer import KeptInPassing
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
+from dcm4py_leading.service.proxy.upstream import Arriving
+
+LOG = logging.getLogger(__name__)
+
+
+class OneUpstream(Protocol):
+    """One other archive; implemented by ``dicom/upstream/retrieve.py``. See `upstream.Upstream`."""
+
+    @property
+    def scp(self) -> AETitle:
+        """Which."""
+        ...
+
+    def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
+        """State of a study there; None where the archive cannot be asked for it.
+
+        Raises ArchiveUnavailable when it gives no answer.
+        """
+        ...
+
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward: ...
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]: ...
+
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
+
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
+
+
+class KeptUpstream:
+    """The archive, and what is kept of it. Safe under threads."""
+
+    def __init__(self, upstream: OneUpstream, cache: ProxyCache) -> None:
+        self._upstream = upstream
+        self._cache = cache
+
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving:
+        """Fetch objects (see `Upstream`): those kept, if they are all there is; else from the archive, to be kept.
+
+        Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
+        another number of instances, or says something else than when it was kept, is kept no longer.
+        """
+        uid = _study_of(keys)
+        if uid is None:
+            return self._upstream.fetch(local_ae, keys)
+        kept = self._from_cache(local_ae, keys, uid)
+        if kept is not None:
+            return kept
+        forward = self._upstream.fetch(local_ae, keys)
+        if keys.level is not Level.STUDY:
+            return forward
+        return KeptInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
+
+    def _state(self, local_ae: ApplicationEntity, uid: str) -> StudyState | None:
+        try:
+            return self._upstream.state_of(local_ae, uid)
+        except ArchiveUnavailable:
+            return None
+
+    def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
+        """UIDs of what it holds (see `Upstream`): where the archive cannot be asked, what is kept of it counts."""
+        try:
+            return self._upstream.held(local_ae, keys)
+        except ArchiveUnavailable:
+            uid = _study_of(keys)
+            study = None if uid is None else self._find(uid)
+            if study is None or not _numbers(study, keys):
+                raise
+            return keys.sop_instance_uids or keys.series_instance_uids or keys.study_instance_uids
+
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """Number of objects that the archive has (see `Upstream`)."""
+        return self._upstream.count(local_ae, keys)
+
+    def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        """Number of instances, as the archive tells (see `Upstream`)."""
+        return self._upstream.instances_of(local_ae, keys)
+
+    def _from_cache(self, local_ae: ApplicationEntity, keys: RetrieveKeys, uid: str) -> FromCache | None:
+        study = self._find(uid)
+        numbers = _numbers(study, keys) if study is not None and self._is_all(study, local_ae, keys) else ()
+        if study is None or not numbers:
+            self._cache.miss()
+            return None
+        try:
+            self._cache.hit(study)
+        except StorageUnavailable as err:
+            _tell(err)
+        LOG.info("study %s of %s is sent from what is kept: %d objects", ref(uid), study.scp, len(numbers))
+        return FromCache(self._cache, study, numbers)
+
+    def _find(self, uid: str) -> KeptStudy | None:
+        try:
+            return self._cache.find(self._upstream.scp, uid)
+        except StorageUnavailable as err:
+            _tell(err)
+            return None
+
+    def _is_all(self, study: KeptStudy, local_ae: ApplicationEntity, keys: RetrieveKeys) -> bool:
+        """True if the study is kept as the archive has it."""
+        uid, kept = study.study_instance_uid, len(study.objects)
+        try:
+            state = self._upstream.state_of(local_ae, uid)
+        except ArchiveUnavailable as err:
+            LOG.warning("study %s is sent from what is kept, though it may not be all any more: %s", ref(uid), err)
+            return True
+        if state is None:
+            return False
+        is_other = study.digest is not None and state.digest != study.digest
+        if state.instances != kept or is_other:
+            what = "other attributes" if is_other else f"{state.instances} instances and not {kept}"
+            LOG.info("study %s of %s is not kept any longer: it has %s", ref(uid), study.scp, what)
+            _drop(self._cache, study)
+            return False
+        expected = self._upstream.instances_of(local_ae, keys)
+        return expected is None or expected <= kept
+
+
+class FromCache:
+    """Objects that are kept, as if they arrived; see `upstream.Arriving`."""
+
+    has_ended = is_ready = True
+
+    def __init__(self, cache: ProxyCache, study: KeptStudy, numbers: Sequence[int]) -> None:
+        """``numbers`` tells which of the study's objects."""
+        self.studies = frozenset({study.study_instance_uid})
+        self._cache = cache
+        self._study = study
+        self._numbers = numbers
+        self._is_broken = False
+        self._is_over: Callable[[], bool] = lambda: False
+
+    def __iter__(self) -> Iterator[Arrived | Missing]:
+        for number in self._numbers:
+            if self._is_over():
+                return
+            kept = self._study.objects[number]
+            try:
+                data = self._study.read(number)
+                identity = identity_of(data, kept.transfer_syntax_uid)
+            except (StorageUnavailable, InvalidObject, ObjectMismatch) as err:
+                self._is_broken = True
+                is_damaged = not isinstance(err, StorageUnavailable)
+                yield Missing(kept.sop_instance_uid, f"a kept object is damaged: {err}" if is_damaged else str(err))
+                continue
+            yield Arrived(
+                sop_class_uid=kept.sop_class_uid,
+                sop_instance_uid=kept.sop_instance_uid,
+                transfer_syntax_uid=kept.transfer_syntax_uid,
+                data=data,
+                study_instance_uid=identity.study_instance_uid,
+                series_instance_uid=identity.series_instance_uid,
+                patient_id=identity.patient_id,
+                is_in_order=identity.is_in_order,
+            )
+
+    def remaining(self, ended: int) -> int:
+        """Number of objects still to be sent (see `deliver.Stream`)."""
+        return max(len(self._numbers) - ended, 0)
+
+    def left(self, ended: int) -> int:
+        """Number of objects that are left (see `deliver.Stream`)."""
+        return self.remaining(ended)
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """Watch the client by this function (see `deliver.Stream`)."""
+        self._is_over = is_over
+
+    def close(self) -> None:
+        """End the stream (see `deliver.Stream`)."""
+        if self._is_broken:
+            _drop(self._cache, self._study)
+        self._study.close()
+
+
+def _study_of(keys: RetrieveKeys) -> str | None:
+    """The study that a retrieve is about; None where it is about several, or does not tell."""
+    if keys.level is Level.PATIENT or len(keys.study_instance_uids) != 1:
+        return None
+    return keys.study_instance_uids[0]
+
+
+def _numbers(study: KeptStudy, keys: RetrieveKeys) -> Sequence[int]:
+    """Which objects of the study are wanted; none where not each UID that is named is there."""
+    series, instances = set(keys.series_instance_uids), set(keys.sop_instance_uids)
+    numbers = [
+        number
+        for number, one in enumerate(study.objects)
+        if (not series or one.series_instance_uid in series) and (not instances or one.sop_instance_uid in instances)
+    ]
+    chosen = [study.objects[number] for number in numbers]
+    if series - {one.series_instance_uid for one in chosen} or instances - {one.sop_instance_uid for one in chosen}:
+        return ()
+    return numbers
+
+
+def _drop(cache: ProxyCache, study: KeptStudy) -> None:
+    try:
+        cache.drop(study)
+    except StorageUnavailable as err:
+        _tell(err)
+
+
+def _tell(err: StorageUnavailable) -> None:
+    LOG.warning("what is kept of other archives cannot be used: %s", err)

@@ -1,0 +1,101 @@
+"""Objects that are stored to an AE in front of another archive: coerced, sent on to that, never stored here.
+
+Stored here it would be invisible, since queries are answered by the other archive alone. Nothing is acknowledged that
+the other archive has not taken: its status is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle, TransferRole
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject, Selections
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.retrieve.encode import PreparedObject
+from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
+from dcm4py_leading.service.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Answer of the other archive about an object."""
+
+    status: int
+    error_comment: str = ""
+    is_transcoded: bool = False
+    """True if it got the object in another transfer syntax than it came in."""
+
+
+class StoreArchive(Protocol):
+    """Another archive that takes objects; implemented by ``dicom/upstream/store.py``."""
+
+    def store(self, obj: RetrievedObject) -> Answer:
+        """Send it. Raises ArchiveUnavailable, and what preparing the object raises."""
+        ...
+
+
+def archive_behind(ae: ApplicationEntity) -> AETitle | None:
+    """The archive that gets what is stored to the AE; None where it is stored here."""
+    return ae.settings.archive_behind
+
+
+def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
+    """AEs that send what the archives behind the AE have already: they, and the AE to itself if told so."""
+    archives = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
+    return frozenset((*archives, ae.ae_title)) if archives else frozenset()
+
+
+def pass_on(
+    runtime: Runtime,
+    ae: ApplicationEntity,
+    arrived: Arrived,
+    *,
+    sending: Peer,
+    receiving: Peer,
+    behind: Peer,
+    to: StoreArchive,
+) -> tuple[Answer, Coercer]:
+    """Send an object on, and wait for the answer; with what coerced it last.
+
+    The rules are those for objects that ``receiving``, our side, gets from ``sending``, and after them those for
+    objects that it sends ``behind``. Raises ArchiveUnavailable, CoercionFailed, SubOperationFailed, StorageUnavailable.
+    """
+    own = Message(
+        local_ae=ae,
+        dimse=Dimse.C_STORE_RQ,
+        transfer_role=TransferRole.SCU,
+        sending=sending,
+        receiving=receiving,
+    )
+    coercer = Coercer(runtime, own)
+    if coercer.has_rules:
+        arrived = _coerced(RetrieveCoercion(runtime, ae, coercer, source=sending.ae_title or ""), arrived)
+    message = replace(own, transfer_role=TransferRole.SCP, sending=receiving, receiving=behind)
+    common = RetrieveCoercion(runtime, ae, Coercer(runtime, message))
+    answer = to.store(ForwardedObject(common, Selections(common, ()), arrived))
+    runtime.counts.count_transcoded(int(answer.is_transcoded))
+    return answer, common.coercer
+
+
+def _coerced(common: RetrieveCoercion, arrived: Arrived) -> Arrived:
+    """The object as it would be stored here."""
+    prepared = ForwardedObject(common, Selections(common, ()), arrived).prepare([arrived.transfer_syntax_uid])
+    return replace(
+        arrived,
+        sop_class_uid=prepared.sop_class_uid,
+        sop_instance_uid=prepared.sop_instance_uid,
+        data=common.runtime.forwards.spool.collect(_pieces(prepared)),
+    )
+
+
+def _pieces(prepared: PreparedObject) -> Iterator[Buffer]:
+    for batch in prepared.batches():
+        yield from batch

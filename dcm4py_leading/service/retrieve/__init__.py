@@ -1,0 +1,1 @@
+"""Retrieves: objects of the archive, coerced on their bytes, delivered by sub-operations."""

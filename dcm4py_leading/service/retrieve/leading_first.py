@@ -1,0 +1,192 @@
+"""Leading-first matching of retrieves: a patient is who has the Patient ID in the leading archive.
+
+What a retrieve delivers is what a query with the same Patient ID finds: see `leading_first`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID
+from dcm4py_leading.archive.index.matching import matches
+from dcm4py_leading.archive.index.query import Condition, Query, RetrieveKeys, Value
+from dcm4py_leading.coercion.rules import CompiledRule
+from dcm4py_leading.coercion.select import Selection, Verdict
+from dcm4py_leading.coercion.steps.step import LeadingStep
+from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.model.values import UID, Level
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.find.leading_first import (
+    leading_cfind_scp,
+    leading_rule,
+    matches_as_led,
+    named_studies,
+    tell,
+)
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+
+def studies_of_patient(
+    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys
+) -> Sequence[str] | None:
+    """The studies of the patient that a retrieve names, by the leading archive; None where it is not to be asked, or
+    gives no answer."""
+    scp = leading_cfind_scp(runtime, message, None) if keys.patient_id is not None else None
+    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
+        return None
+    asked_for = Dataset()
+    for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
+        if text is not None:
+            asked_for.add_new(tag, "LO", text)
+    if keys.study_instance_uids:
+        asked_for.StudyInstanceUID = list(keys.study_instance_uids)
+    try:
+        named = named_studies(coercer, scp, asked_for)
+    except LeadingTooManyMatches as err:
+        tell(err)
+        return ()
+    except LeadingUnavailable as err:
+        tell(err)
+        return None
+    return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
+
+
+def instances_of_patient(
+    runtime: Runtime,
+    coercer: Coercer,
+    keys: RetrieveKeys,
+    named: Sequence[str] | None,
+    found: Sequence[IndexedInstance],
+) -> Sequence[IndexedInstance]:
+    """The instances of a retrieve that names a patient, who is known by the leading archive's Patient ID.
+
+    ``found`` are those that have it in the index. Studies that the leading archive ``named`` come in, and studies that
+    will not have that Patient ID when they are sent stay out.
+    """
+    if named is None:
+        return found
+    if named:
+        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
+        known = {_identity(instance) for instance in found}
+        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
+    return _of_patient(coercer, _query_of_patient(keys), found)
+
+
+def led_keys(
+    runtime: Runtime,
+    message: Message,
+    coercer: Coercer,
+    keys: RetrieveKeys,
+    named: Sequence[str] | None,
+    held: Callable[[RetrieveKeys], Sequence[str]],
+) -> RetrieveKeys | None:
+    """The keys of a retrieve for another archive, which does not know the leading archive's Patient ID; None: of that
+    patient there is nothing.
+
+    Studies stand for the patient: those that the leading archive ``named``, and those that the other archive has under
+    that Patient ID, which ``held`` tells, as long as they have it still when they are sent. A query finds the same.
+    Where ``held`` raises ArchiveUnavailable, the named ones have to do; where there are none, it is raised.
+    """
+    led = leading_rule(runtime, message, None)
+    if named is None or led is None:
+        return keys
+    try:
+        own = held(replace(keys, level=Level.PATIENT, series_instance_uids=(), sop_instance_uids=()))
+    except ArchiveUnavailable as err:
+        if not named:
+            raise
+        LOG.warning("only what the leading archive names is retrieved: %s", err)
+        own = ()
+    candidates = {uid: _a_study(keys, uid, uid in own) for uid in dict.fromkeys([*named, *own])}
+    context, rule = led
+    selection = _only_leading(Selection(context=context, verdicts=(Verdict(rule=rule),)))
+    coercer.prefetch([(selection, UID(uid)) for uid in candidates])
+    query = _query_of_patient(keys)
+    studies = tuple(uid for uid, study in candidates.items() if _belongs(coercer, query, study, selection))
+    if not studies:
+        return None
+    level = Level.STUDY if keys.level is Level.PATIENT else keys.level
+    return replace(keys, level=level, patient_id=None, issuer_of_patient_id=None, study_instance_uids=studies)
+
+
+def _a_study(keys: RetrieveKeys, uid: str, is_own: bool) -> Dataset:
+    """A study as another archive has it, which has it under the identity in ``keys``, or under whatever else."""
+    ds = Dataset()
+    ds.StudyInstanceUID = uid
+    ds.PatientID = keys.patient_id if is_own else f"not {keys.patient_id}"
+    if is_own and keys.issuer_of_patient_id is not None:
+        ds.IssuerOfPatientID = keys.issuer_of_patient_id
+    return ds
+
+
+def _belongs(coercer: Coercer, query: Query, ds: Dataset, selection: Selection) -> bool:
+    try:
+        return matches_as_led(query, coercer.coerce_uncounted(ds, selection, []))
+    except CoercionFailed:
+        return matches(query, ds)  # what is sent will fail for the same reason, and tell
+
+
+def _query_of_patient(keys: RetrieveKeys) -> Query:
+    identity = {PATIENT_ID: keys.patient_id, ISSUER_OF_PATIENT_ID: keys.issuer_of_patient_id}
+    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
+    return Query(level=Level.PATIENT, conditions=conditions)
+
+
+def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
+    """The instances that match ``query`` with what the leading archive says of them."""
+    samples = {_kind(instance): instance for instance in instances}
+    selected = {}
+    for kind, instance in samples.items():
+        attributes = instance.attributes
+        try:
+            selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
+        except CoercionFailed:  # what is asked for each of them will tell
+            continue
+    coercer.prefetch([(selection, samples[kind].study_instance_uid) for kind, (_, selection) in selected.items()])
+    belongs: dict[tuple[str, ...], bool] = {}
+    for kind, (attributes, selection) in selected.items():
+        try:
+            belongs[kind] = matches_as_led(query, coercer.coerce(attributes, selection))
+        except CoercionFailed:
+            belongs[kind] = True  # the sub-operation will fail for the same reason, and tell
+    return [
+        instance
+        for instance in instances
+        if (belongs[kind] if (kind := _kind(instance)) in belongs else _belongs_alone(coercer, query, instance))
+    ]
+
+
+def _belongs_alone(coercer: Coercer, query: Query, instance: IndexedInstance) -> bool:
+    """The same for one instance, where it cannot be told which rules apply to another one of its kind."""
+    attributes = instance.attributes
+    try:
+        selection = _only_leading(coercer.select(attributes, instance.sop_class_uid))
+        return matches_as_led(query, coercer.coerce(attributes, selection))
+    except CoercionFailed:
+        return True  # the sub-operation will fail for the same reason, and tell
+
+
+def _only_leading(selection: Selection) -> Selection:
+    """The selection without what is not asked of a leading archive."""
+
+    def reduced(rule: CompiledRule) -> CompiledRule:
+        return replace(rule, steps=tuple(step for step in rule.steps if isinstance(step, LeadingStep)))
+
+    return replace(selection, verdicts=tuple(replace(v, rule=reduced(v.rule)) for v in selection.verdicts))
+
+
+def _kind(instance: IndexedInstance) -> tuple[str, ...]:
+    """Kind of an instance for rules and leading archives: a condition rarely is on what differs within a series."""
+    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_class_uid)
+
+
+def _identity(instance: IndexedInstance) -> tuple[str, ...]:
+    return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)

@@ -1,0 +1,77 @@
+"""Retrieve: ask the archives of the AE for the objects, which are coerced one by one as they are delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.coercion.select import Peer
+from dcm4py_leading.errors import MoveDestinationNotAllowed, MoveDestinationUnknown
+from dcm4py_leading.log import word
+from dcm4py_leading.model.coercion import Dimse
+from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
+from dcm4py_leading.model.values import TransferRole
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.retrieve.leading_first import studies_of_patient
+from dcm4py_leading.service.retrieve.retrieve_archive import (
+    Behind,
+    Embedded,
+    Retrieval,
+    RetrieveArchive,
+    Spanning,
+    Wanted,
+)
+from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieveRequest:
+    """Request for a retrieve: what, by which of our AEs, for whom."""
+
+    keys: RetrieveKeys
+    local_ae: ApplicationEntity
+    sending: Peer
+    receiving: Peer
+    """The move destination; the caller of a C-GET."""
+
+
+def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> RemoteAE:
+    """The AE to move to. Raises MoveDestinationNotAllowed, MoveDestinationUnknown, ConfigUnavailable."""
+    if not title:
+        raise MoveDestinationUnknown("the C-MOVE names no move destination")
+    allowed = local_ae.settings.accepted_move_destinations
+    if allowed and title not in allowed:
+        raise MoveDestinationNotAllowed(
+            f"dcmAcceptedMoveDestination of {local_ae.ae_title} does not list {word(title)}"
+        )
+    return runtime.remote_ae(title)
+
+
+def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
+    """Find what is to be delivered, here or elsewhere. Raises IndexUnavailable, ArchiveUnavailable."""
+    message = Message(
+        local_ae=request.local_ae,
+        dimse=Dimse.C_STORE_RQ,
+        transfer_role=TransferRole.SCP,
+        sending=request.sending,
+        receiving=request.receiving,
+    )
+    coercer = Coercer(runtime, message)
+    nothing = Retrieval(expected=0, contexts=(), objects=iter(()), coercer=coercer)
+    if runtime.hides_everything(request.local_ae):
+        return nothing
+    wanted = Wanted(
+        keys=request.keys,
+        message=message,
+        common=RetrieveCoercion(runtime, request.local_ae, coercer),
+        named=studies_of_patient(runtime, message, coercer, request.keys),
+    )
+    return _archive_of(runtime, request.local_ae).retrieve(wanted) or nothing
+
+
+def _archive_of(runtime: Runtime, ae: ApplicationEntity) -> RetrieveArchive:
+    """The archive that the AE is to its clients."""
+    own = Embedded(runtime)
+    upstream = runtime.upstreams.get(ae.ae_title)
+    return own if upstream is None else Spanning(own, Behind(runtime, upstream), runtime.storages)

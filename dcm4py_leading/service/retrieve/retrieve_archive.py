@@ -1,0 +1,264 @@
+"""Questions of a retrieve to an archive, and the archives that fulfil it: the embedded one, another one, both.
+
+Nothing above this knows which it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+from pydicom import Dataset
+
+from dcm4py_leading.archive.index.attributes import decode
+from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.keys import LEVELS
+from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.dataset.normal import first_text
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
+from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.proxy.forwarded_object import forwarded
+from dcm4py_leading.service.proxy.upstream import Upstream
+from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
+from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
+from dcm4py_leading.service.retrieve.leading_first import instances_of_patient, led_keys
+from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion, StoredInstance, UnjudgedInstance
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+_STUDY_DATE = 0x00080020
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Request of what is to be retrieved, and of what becomes of the objects."""
+
+    keys: RetrieveKeys
+    message: Message
+    """As the rules see the C-STOREs that follow."""
+    common: RetrieveCoercion
+    named: Sequence[str] | None
+    """The studies of the patient by the leading archive; None where it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContext:
+    """A presentation context to propose to a move destination."""
+
+    sop_class_uid: str
+    transfer_syntax_uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """Everything that a retrieve found; the objects are made one by one as they are asked for."""
+
+    expected: int
+    """0 where the objects come from elsewhere."""
+    contexts: tuple[StoreContext, ...]
+    """Those that are known to be needed."""
+    objects: Iterator[RetrievedObject]
+    coercer: Coercer
+    stream: Stream | None = None
+    """Where the objects come from, if that is elsewhere."""
+    study_instance_uids: tuple[str, ...] = ()
+    """Those of the instances that are here."""
+
+
+class RetrieveArchive(Protocol):
+    """An archive from which objects can be retrieved."""
+
+    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+        """Retrieval of what there is; None if known to be nothing. Raises IndexUnavailable, ArchiveUnavailable."""
+        ...
+
+
+class Embedded:
+    """The archive of this service."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def instances(self, wanted: Wanted) -> Sequence[IndexedInstance]:
+        """Those that are here. Raises IndexUnavailable."""
+        found = self._runtime.index.instances(wanted.keys)
+        return instances_of_patient(self._runtime, wanted.common.coercer, wanted.keys, wanted.named, found)
+
+    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+        """Retrieval from the index and its storages (see `RetrieveArchive`)."""
+        return self.of(self.instances(wanted), wanted.common)
+
+    def of(self, instances: Sequence[IndexedInstance], common: RetrieveCoercion) -> Retrieval | None:
+        """These instances; those whose files are gone are fetched back, where another archive has them."""
+        if not instances:
+            return None
+        coercer, selections = common.coercer, _Selections(common.coercer)
+        missing = gone(self._runtime, common.local_ae, instances)
+        locations = {instance.location for instance in missing}
+        here = [instance for instance in instances if instance.location not in locations] if missing else instances
+        stored = _asked([_retrieved(common, instance, selections.of(instance)) for instance in here], coercer)
+        contexts = _store_contexts(instances)
+        studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
+        if not missing:
+            return Retrieval(
+                expected=len(here), contexts=contexts, objects=stored, coercer=coercer, study_instance_uids=studies
+            )
+        externals = self._runtime.externals[common.local_ae.ae_title]
+        back = FetchedBack(externals, common.local_ae, missing, len(here))
+        known = {str(instance.sop_instance_uid): instance for instance in missing}
+        objects = chain(stored, forwarded(common.for_copies(), back, known))
+        return Retrieval(
+            expected=0,
+            contexts=contexts,
+            objects=objects,
+            coercer=coercer,
+            stream=back,
+            study_instance_uids=studies,
+        )
+
+
+class Behind:
+    """The archive behind this one, or several (dcmFallbackCMoveSCP): what it sends passes through here."""
+
+    def __init__(self, runtime: Runtime, upstream: Upstream) -> None:
+        self._runtime = runtime
+        self._upstream = upstream
+
+    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+        """Retrieval from the other archive (see `RetrieveArchive`)."""
+        return self.rest(wanted, ())
+
+    def rest(self, wanted: Wanted, here: Sequence[IndexedInstance]) -> Retrieval | None:
+        """All that there is, unless the instances ``here`` are all: then None. Raises ArchiveUnavailable."""
+        common = wanted.common
+        held = partial(self._upstream.held, common.local_ae)
+        keys = led_keys(self._runtime, wanted.message, common.coercer, wanted.keys, wanted.named, held)
+        if keys is None or self._are_all(here, wanted, keys):
+            return None
+        arriving = self._upstream.fetch(common.local_ae, keys)
+        if arriving is None:
+            return None
+        objects = forwarded(common, arriving)
+        return Retrieval(expected=0, contexts=(), objects=objects, coercer=common.coercer, stream=arriving)
+
+    def _are_all(self, here: Sequence[IndexedInstance], wanted: Wanted, keys: RetrieveKeys) -> bool:
+        """Not so where nothing is here, where dcmFallbackCMoveSCPLeadingCFindSCP knows more instances of the studies,
+        and for studies from before dcmFallbackCMoveSCPStudyOlderThan."""
+        if not here:
+            return False
+        older_than = wanted.common.local_ae.settings.fallback_cmove_scp_study_older_than
+        if older_than is not None:
+            samples = {instance.study_instance_uid: instance for instance in here}
+            if any((date := _study_date(sample)) and date < older_than for sample in samples.values()):
+                return False
+        expected = self._upstream.instances_of(wanted.common.local_ae, keys)
+        return expected is None or expected <= len(here)
+
+
+class Spanning:
+    """Both: what is here, if that is all, else what the other one sends.
+
+    When the other one fails, what is here is sent nevertheless.
+    """
+
+    def __init__(self, own: Embedded, other: Behind, storages: Collection[str]) -> None:
+        """``storages`` are those of this device, by dcmStorageID."""
+        self._own = own
+        self._storages = storages
+        self._other = other
+
+    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+        """Retrieval from both archives (see `RetrieveArchive`)."""
+        indexed = self._own.instances(wanted)
+        # What lies in a storage that this device has not is not here: the other one may have it.
+        here = [instance for instance in indexed if instance.location.storage_id in self._storages]
+        retrieval: Retrieval | None = None
+        try:
+            retrieval = self._other.rest(wanted, here)
+        except ArchiveUnavailable as err:
+            if not here:
+                raise
+            LOG.warning("what is here is sent, though it may not be all: %s", err)
+        return retrieval or self._own.of(indexed, wanted.common)
+
+
+def _study_date(instance: IndexedInstance) -> str | None:
+    return first_text(decode(instance.encoded_attributes[1]), _STUDY_DATE)
+
+
+def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext, ...]:
+    stored = {(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in instances}
+    wanted = {
+        StoreContext(sop_class_uid, syntaxes)
+        for sop_class_uid, transfer_syntax_uid in stored
+        for syntaxes in proposed_transfer_syntaxes(transfer_syntax_uid)
+    }
+    return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
+
+
+def _retrieved(
+    common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
+) -> StoredInstance | UnjudgedInstance:
+    if isinstance(selected, CoercionFailed):
+        return UnjudgedInstance(instance, selected)
+    return StoredInstance(common, instance, selected)
+
+
+def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
+    """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
+    wanted = {
+        (id(obj.selection), obj.instance.study_instance_uid): obj.selection
+        for obj in objects
+        if isinstance(obj, StoredInstance)
+    }
+    coercer.prefetch([(selection, uid) for (_, uid), selection in wanted.items()])
+    yield from objects
+
+
+class _Selections:
+    """Which rules apply to which instances: worked out once for all that the rules cannot tell apart."""
+
+    def __init__(self, coercer: Coercer) -> None:
+        self._coercer = coercer
+        self._known: dict[object, Selection | CoercionFailed] = {}
+        self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
+
+    def of(self, instance: IndexedInstance) -> Selection | CoercionFailed:
+        """The rules that apply to the instance, or why that cannot be told: which concerns it alone."""
+        key: object = instance.sop_class_uid
+        if self._coercer.needs_attributes:
+            key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
+        selection = self._known.get(key)
+        if selection is None:
+            attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
+            try:
+                selection = self._coercer.select(attributes, instance.sop_class_uid)
+            except CoercionFailed as err:
+                selection = err
+            self._known[key] = selection
+        return selection
+
+    def _cut(self, number: int, attributes: bytes) -> bytes:
+        """Part of the attributes of a level that the rules look at, mostly the same as that of the last instance."""
+        known, cut = self._last[number]
+        if known != attributes:
+            cut = _cut(attributes, self._coercer.reads)
+            self._last[number] = (attributes, cut)
+        return cut
+
+
+def _cut(attributes: bytes, tags: Collection[int]) -> bytes:
+    """The elements of these tags, and the character set that they are in."""
+    spans, _ = scan(attributes, EXPLICIT_LITTLE)
+    return b"".join(
+        attributes[start:end] for tag, (start, _, end) in spans.items() if tag in tags or tag == SPECIFIC_CHARACTER_SET
+    )

@@ -1,0 +1,113 @@
+"""Recipes for objects that are laid out alike: what `outgoing` found out once, kept as places and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
+from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.dataset.layout import Ranges
+from dcm4py_leading.dataset.scan import Buffer, Span
+from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
+from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.service.counts import Key, keys_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
+
+    pieces: list[Buffer]
+    rest: int
+    length: int
+    """Octets of the whole."""
+    counted: tuple[Key, ...]
+    """The steps that make the difference, as they are counted."""
+    sop_class_uid: str | None
+    """Where it changes."""
+    sop_instance_uid: str | None
+    """Where it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Recipe for the bytes of an outcome, for data sets of one layout."""
+
+    pieces: tuple[Piece, ...]
+    pieces_length: int
+    rest: int
+    counted: tuple[Key, ...]
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+
+    def cut(self, view: memoryview, size: int) -> Cut:
+        """The data set as it goes out that begins in ``view`` and ends at ``size``."""
+        return Cut(
+            pieces=buffers_of(view, self.pieces),
+            rest=self.rest,
+            length=self.pieces_length + size - self.rest,
+            counted=self.counted,
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Tags that concern an object."""
+
+    tags: tuple[int, ...]
+    """Tags that belong into the key."""
+    own: tuple[int, ...]
+    """Tags that the index keeps for the instance alone, where no step asks for them: to be compared."""
+    stop_before: int
+    """The first tag that need not be looked at."""
+
+
+class Shape:
+    """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+
+    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
+        self.kept_alive = (spans, own_spans, concern)
+        self._concerned = Ranges(merged_ranges(spans, concern.tags))
+        # An element that is the same to the header needs no closer look.
+        self._is_comparable = all(tag in spans for tag in concern.own)
+        self._compared = Ranges(merged_ranges(spans, concern.own))
+        self._compared_with = Ranges(merged_ranges(own_spans, concern.own))
+        # The same bytes are the same text in the same character set only.
+        self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
+        self._has_own = bool(own_spans)
+        self.recipes: dict[bytes, Recipe] = {}
+
+    def find(self, view: memoryview, own: bytes) -> Recipe | None:
+        """The recipe for an object, if what the index has of it alone is what it has itself."""
+        if self._has_own and (not self._is_comparable or self._compared.of(view) != self._compared_with.of(own)):
+            return None
+        return self.recipes.get(self.key(self._concerned.of(view), own))
+
+    def key(self, concerned: bytes, own: bytes) -> bytes:
+        """Key of a recipe: the bytes that concern rules, and the character set of the index's attributes."""
+        return concerned + self._own_set.of(own) if self._has_own else concerned
+
+
+def recipe_of(
+    edits: Edits, executed: tuple[Executed, ...], spans: Mapping[int, Span], start: int, scanned_to: int
+) -> Recipe:
+    """Recipe that the edits make for data sets of this layout (see `splice.pieces_of`)."""
+    pieces, rest = pieces_of(spans, edits, start, scanned_to)
+    return Recipe(
+        pieces=tuple(pieces),
+        pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
+        rest=rest,
+        counted=keys_of(executed),
+        sop_class_uid=_edited_uid(edits, SOP_CLASS_UID),
+        sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID),
+    )
+
+
+def _edited_uid(edits: Edits, tag: int) -> str | None:
+    for edited, element in edits:
+        if edited == tag and element is not None:
+            return element[8:].decode("ascii").rstrip("\0 ")
+    return None

@@ -1,0 +1,327 @@
+"""Delivery of the objects of a retrieve by C-STORE sub-operations (PS3.4 C.4.2.2, C.4.3.2)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dcm4py_leading.errors import DestinationUnavailable, StatusError, SubOperationFailed
+from dcm4py_leading.log import ref
+from dcm4py_leading.service.retrieve.encode import PreparedObject
+from dcm4py_leading.service.retrieve.tally import SubOperation, SubOperationTally, outcome_of
+
+LOG = logging.getLogger(__name__)
+
+
+class RetrievedObject(Protocol):
+    """One instance of a retrieve, not yet read."""
+
+    @property
+    def sop_class_uid(self) -> str: ...
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Empty where it is only known that there is another object, which cannot be sent."""
+        ...
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """In which it is now."""
+        ...
+
+    def prepare(self, accepted: Collection[str]) -> PreparedObject:
+        """Read, coerce and encode it in one of the accepted transfer syntaxes.
+
+        Raises SubOperationFailed, StorageUnavailable, CoercionFailed.
+        """
+        ...
+
+
+class Stream(Protocol):
+    """Objects that come from elsewhere while they are delivered."""
+
+    def remaining(self, ended: int) -> int:
+        """Number of objects to be sent, as far as is known now, when so many sub-operations have ended."""
+        ...
+
+    def left(self, ended: int) -> int:
+        """Number of objects not sent, when so many sub-operations have ended and no more can follow.
+
+        Where that is not known, whoever sends them is asked.
+        """
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the next one can be had, or is known not to come, without waiting."""
+        ...
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """Ask ``is_over`` now and then while none comes, and end when it says so."""
+        ...
+
+    def close(self) -> None:
+        """No more of them are wanted."""
+        ...
+
+
+class Destination(Protocol):
+    """Where sub-operations go: one association, for one thread."""
+
+    def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
+        """Transfer syntaxes that it takes for a SOP class, of which there is an object in ``transfer_syntax_uid``.
+
+        Raises DestinationUnavailable.
+        """
+        ...
+
+    def begin_store(self, obj: PreparedObject, message_id: int) -> None:
+        """Send the C-STORE request, and close ``obj``; `end_store` has to follow.
+
+        Raises DestinationUnavailable, SubOperationFailed, and what reading the object raises.
+        """
+        ...
+
+    def end_store(self, message_id: int) -> int | None:
+        """The status of its response; None when there was none.
+
+        Raises SubOperationFailed where it is known why none can come.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Outcome of a retrieve."""
+
+    tally: SubOperationTally
+    cancelled: bool = False
+    problem: str | None = None
+    """The first thing that went wrong, for the Error Comment (0000,0902)."""
+    transcoded: int = 0
+    """Number of objects that left in another transfer syntax than they are stored in."""
+
+
+def deliver(
+    objects: Iterator[RetrievedObject],
+    expected: int,
+    to: Sequence[Destination],
+    *,
+    is_cancelled: Callable[[], bool],
+    on_progress: Callable[[SubOperationTally], None],
+    on_failure: Callable[[RetrievedObject, str], None] = lambda _obj, _reason: None,
+    stream: Stream | None = None,
+) -> Delivery:
+    """Send the objects, over several associations at the same time where there are several.
+
+    While the other side stores an object, the next one is prepared. An object that cannot be sent is counted as failed
+    and the others follow; when the destination cannot be reached on any association, all that remain are failed.
+    ``on_failure`` is told of each object that is known and was not sent, with the reason, before it is counted.
+    ``stream`` is where the objects come from, if that is elsewhere; else ``expected`` says how many there are. Raises
+    StatusError when it fails before the first object.
+    """
+    delivering = _Delivering(objects, expected, is_cancelled, on_progress, on_failure, stream)
+    try:
+        left = delivering.send_to_each(to)
+        while left and delivering.has_given_back:
+            left = delivering.send_to_each(left)
+        delivering.fail_the_rest()
+    finally:
+        if stream is not None:
+            stream.close()
+    return delivering.delivery()
+
+
+class _Delivering:
+    """One delivery, whose associations share its objects. One lock, not held while anything is sent."""
+
+    def __init__(
+        self,
+        objects: Iterator[RetrievedObject],
+        expected: int,
+        is_cancelled: Callable[[], bool],
+        on_progress: Callable[[SubOperationTally], None],
+        on_failure: Callable[[RetrievedObject, str], None],
+        stream: Stream | None,
+    ) -> None:
+        self._stream = stream
+        if stream is not None:
+            stream.watch(self._look)
+        self._objects = objects
+        self._is_cancelled = is_cancelled
+        self._on_progress = on_progress
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._returned: deque[RetrievedObject] = deque()
+        self._error: BaseException | None = None
+        self._tally = SubOperationTally(remaining=expected)
+        self._cancelled = False
+        self._problem: str | None = None
+        self._lost_by = "it was not sent"
+        """Why the last association was given up."""
+        self._transcoded = 0
+
+    def delivery(self) -> Delivery:
+        """Outcome of the delivery."""
+        tally = self._tally
+        if self._stream is not None and self._cancelled:
+            tally = replace(tally, remaining=self._stream.remaining(tally.ended))
+        return Delivery(tally=tally, cancelled=self._cancelled, problem=self._problem, transcoded=self._transcoded)
+
+    @property
+    def has_given_back(self) -> bool:
+        """True if objects wait that came back from an association when the others had nothing left to do."""
+        return bool(self._returned) and not self._cancelled
+
+    def send_to_each(self, to: Sequence[Destination]) -> list[Destination]:
+        """Send objects on these associations at the same time; those that are left. Raises what went wrong in any."""
+        if len(to) == 1:
+            return [one for one in to if self._send_to(one)]
+        left: list[Destination] = []
+
+        def send(one: Destination) -> None:
+            try:
+                if self._send_to(one):
+                    left.append(one)
+            except BaseException as err:  # noqa: BLE001 - raised again by the thread that waits
+                with self._lock:
+                    self._error = self._error or err
+
+        threads = [
+            threading.Thread(
+                target=copy_context().run, args=(send, one), name=f"C-STORE association {number}", daemon=True
+            )
+            for number, one in enumerate(to)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+        return left
+
+    def _send_to(self, to: Destination) -> bool:
+        """Send objects on one association until there are no more, or it is cancelled; whether it is still there."""
+        under_way: tuple[RetrievedObject, int] | None = None
+        message_id = 0
+        is_there = True
+        while True:
+            if under_way is not None and self._stream is not None and not self._stream.is_ready:
+                self._ended(*under_way, to)  # what has been sent does not wait for what has not come
+                under_way = None
+            obj = self._next()
+            if obj is None:
+                break
+            try:
+                prepared = self._prepared(obj, to)
+            except DestinationUnavailable as err:
+                self._give_back(obj, err)
+                is_there = False
+                break
+            except StatusError as err:
+                self._failed(obj, err)
+                continue
+            if under_way is not None:
+                self._ended(*under_way, to)
+                under_way = None
+            if self._is_over():
+                prepared.close()
+                break
+            message_id = message_id % 0xFFFF + 1
+            try:
+                to.begin_store(prepared, message_id)
+            except DestinationUnavailable as err:
+                self._give_back(obj, err)
+                is_there = False
+                break
+            except StatusError as err:
+                self._failed(obj, err)
+                continue
+            finally:
+                prepared.close()
+            under_way = obj, message_id
+            if prepared.is_transcoded:
+                with self._lock:
+                    self._transcoded += 1
+        if under_way is not None:
+            self._ended(*under_way, to)
+        return is_there
+
+    def fail_the_rest(self) -> None:
+        """Fail what no association took."""
+        if self._cancelled:
+            return
+        for obj in self._returned:
+            self._left_out(obj)
+        if self._stream is None:
+            for obj in self._objects:
+                self._left_out(obj)
+        else:
+            left = self._stream.left(self._tally.ended)
+            with self._lock:
+                self._tally = replace(self._tally, remaining=left).without_the_rest()
+
+    def _next(self) -> RetrievedObject | None:
+        with self._lock:
+            if self._cancelled or self._error is not None:
+                return None
+            return self._returned.popleft() if self._returned else next(self._objects, None)
+
+    def _is_over(self) -> bool:
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> bool:
+        self._cancelled = self._cancelled or self._is_cancelled()
+        return self._cancelled
+
+    def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
+        accepted: Collection[str] = ()
+        if obj.sop_class_uid:  # of an object that is missing nothing needs to be negotiated
+            accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)
+        with self._lock:
+            return obj.prepare(accepted)
+
+    def _ended(self, obj: RetrievedObject, message_id: int, to: Destination) -> None:
+        try:
+            status = to.end_store(message_id)
+        except SubOperationFailed as err:
+            self._failed(obj, err)
+            return
+        outcome = outcome_of(status)
+        if outcome is SubOperation.FAILED:
+            answer = "no response" if status is None else f"status 0x{status:04X}"
+            self._failed(obj, SubOperationFailed(f"the destination gave {answer}"))
+        else:
+            self._record(outcome, obj)
+
+    def _give_back(self, obj: RetrievedObject, err: StatusError) -> None:
+        with self._lock:
+            self._returned.append(obj)
+            self._lost_by = str(err)
+            self._problem = self._problem or self._lost_by
+        LOG.warning("%s", err)
+
+    def _failed(self, obj: RetrievedObject, err: StatusError) -> None:
+        LOG.warning("instance %s not sent: %s", ref(obj.sop_instance_uid), err)
+        with self._lock:
+            self._problem = self._problem or str(err)
+        self._on_failure(obj, str(err))
+        self._record(SubOperation.FAILED, obj)
+
+    def _left_out(self, obj: RetrievedObject) -> None:
+        self._on_failure(obj, self._lost_by)
+        self._record(SubOperation.FAILED, obj)
+
+    def _record(self, outcome: SubOperation, obj: RetrievedObject) -> None:
+        with self._lock:
+            self._tally = self._tally.record(outcome, obj.sop_instance_uid)
+            if self._stream is not None:
+                self._tally = replace(self._tally, remaining=self._stream.remaining(self._tally.ended))
+            self._on_progress(self._tally)

@@ -1,0 +1,89 @@
+"""What was opened for peers ends with the service."""
+
+from __future__ import annotations
+
+import threading
+
+from dcm4py_leading.dicom.scu.outbound import Opened, register, spawn
+from dcm4py_leading.dicom.upper.link import Link
+from tests.fixtures.links import tcp_pair
+
+
+def opened_link() -> tuple[Link, Link]:
+    one, other = tcp_pair()
+    link = Link(one, is_requestor=True, maximum_length=0)
+    register(link)
+    return link, Link(other, is_requestor=False, maximum_length=0)
+
+
+def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_threads() -> None:
+    opened = Opened()
+    peers: list[Link] = []
+    links: list[Link] = []
+    go_on = threading.Event()
+
+    def open_one() -> None:
+        link, peer = opened_link()
+        links.append(link)
+        peers.append(peer)
+
+    def work() -> None:
+        open_one()
+        go_on.wait(60)
+        open_one()
+
+    with opened.by_this_thread():
+        open_one()
+        spawn(work, "work")
+    assert opened.has_threads
+    opened.abort()
+    go_on.set()
+    opened.join(20)
+    assert not opened.has_threads
+    assert len(peers) == 3
+    assert [peer.has_input() for peer in peers] == [True] * 3
+    for link in (*links, *peers):
+        link.close()
+
+
+def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_opens_is_aborted() -> None:
+    opened = Opened()
+    is_open, go_on = threading.Event(), threading.Event()
+    peers: list[Link] = []
+    links: list[Link] = []
+
+    def work() -> None:
+        with opened.awaited():
+            link, peer = opened_link()
+            links.append(link)
+            peers.append(peer)
+            is_open.set()
+            go_on.wait(60)
+        is_over.set()
+        end.wait(60)
+
+    is_over, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert is_open.wait(60)
+    assert opened.has_threads
+    opened.abort()
+    assert peers[0].has_input()
+    go_on.set()
+    assert is_over.wait(60)
+    assert not opened.has_threads
+    end.set()
+    thread.join(60)
+    for link in (*links, *peers):
+        link.close()
+
+
+def test_what_belongs_to_nobody_or_to_another_service_stays() -> None:
+    stopped, other = Opened(), Opened()
+    with other.by_this_thread():
+        ends = [*opened_link()]
+    ends += opened_link()
+    stopped.abort()
+    assert not any(end.has_input() for end in ends)
+    for end in ends:
+        end.close()

@@ -1,0 +1,132 @@
+"""The bytes of stored files: read at once where they are small, else mapped or read piece by piece."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.errors import StorageUnavailable
+from dcm4py_leading.model.bounds import MAPPED_BYTES
+from dcm4py_leading.service.retrieve.stored_bytes import BUFFER, HEAD, Buffers, StoredBytes
+from tests.fixtures.outgoing import write_object
+
+MIB = 1 << 20
+
+
+Batches = Callable[[StoredBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
+WAYS = pytest.mark.parametrize("batches", [StoredBytes.batches, StoredBytes.batches_mapped])
+
+
+def opened(path: Path, buffers: Buffers | None = None) -> StoredBytes:
+    return StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
+
+
+def sparse(path: Path, size: int) -> Path:
+    """An object of ``size`` octets of Pixel Data, which take no room on the disk."""
+    header = b"\xe0\x7f\x10\x00OB\0\0" + size.to_bytes(4, "little")
+    write_object(path, header, ExplicitVRLittleEndian)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + size)
+    return path
+
+
+def resident() -> int:
+    """Octets of memory of this process that are its own or a mapped file's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon", "RssFile")))
+
+
+@WAYS
+@pytest.mark.parametrize("all_of_it", [False, True])
+@pytest.mark.parametrize(
+    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
+)
+def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
+    tmp_path: Path, size: int, all_of_it: bool, batches: Batches
+) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
+    if all_of_it:
+        stored.look_at_all()
+        assert bytes(stored.view[stored.start :]) == data[:size]
+    else:
+        assert bytes(stored.view[stored.start :]) == data[:size][: HEAD - stored.start]
+    skipped = min(size, 10)
+    out = b"".join(bytes(b) for batch in batches(stored, [b"new", b"head"], stored.start + skipped) for b in batch)
+    assert out == b"newhead" + data[skipped:size]
+    stored.close()
+
+
+@WAYS
+def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) -> None:
+    stored = opened(sparse(tmp_path / "object", 3 * MAPPED_BYTES))
+    sizes = [sum(map(len, batch)) for batch in batches(stored, (), stored.start)]
+    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is StoredBytes.batches_mapped else BUFFER)
+    assert sum(sizes) == stored.size - stored.start
+
+
+@WAYS
+@pytest.mark.slow
+def test_a_file_of_one_gibibyte_takes_no_memory_on_its_way_out(tmp_path: Path, batches: Batches) -> None:
+    stored = opened(sparse(tmp_path / "object", 1024 * MIB))
+    before = most = resident()
+    sent = 0
+    for batch in batches(stored, (), stored.start):
+        for buffer in batch:
+            sent += len(buffer)
+            bytes(memoryview(buffer)[::4096])  # brings every page in, as sending it would
+        most = max(most, resident())
+    assert sent == 1024 * MIB + 12
+    assert most - before < 64 * MIB
+
+
+def test_memory_is_used_again_once_an_object_is_closed(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", bytes(1000), ExplicitVRLittleEndian)
+    buffers = Buffers()
+    first = opened(path, buffers)
+    second = opened(path, buffers)
+    first.close()
+    first.close()
+    third = opened(path, buffers)
+    assert third.view.obj is first.view.obj
+    assert third.view.obj is not second.view.obj
+
+
+@WAYS
+def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: Path, batches: Batches) -> None:
+    path = sparse(tmp_path / "object", 3 * MAPPED_BYTES)
+    stored = opened(path)
+    coming = batches(stored, (), stored.start)
+    next(coming)
+    with path.open("r+b") as file:
+        file.truncate(2 * BUFFER)
+    with pytest.raises(StorageUnavailable):
+        list(coming)
+
+
+@pytest.mark.parametrize("size", [100, HEAD + 100])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_file_that_is_not_as_long_as_it_was_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
+    path = write_object(tmp_path / "object", bytes(size), ExplicitVRLittleEndian)
+    with pytest.raises(StorageUnavailable):
+        StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
+
+
+@pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
+def test_a_file_that_is_none_of_ours_is_storage_unavailable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(content)
+    with pytest.raises(StorageUnavailable):
+        opened(path)
+
+
+def test_a_file_that_ends_within_its_meta_information_is_storage_unavailable(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", b"", ExplicitVRLittleEndian)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(StorageUnavailable):
+        opened(path)
