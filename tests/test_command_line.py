@@ -213,6 +213,7 @@ def test_two_sources_are_told_with_where_they_are_from() -> None:
     assert "--ldap-url (by DCM4PY_LDAP_URL in the environment)" in result.stderr
 
 
+main.load()
 COMMANDS = [
     *([name] for name, found in main.commands.items() if not isinstance(found, click.Group)),
     *(

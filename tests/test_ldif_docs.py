@@ -32,5 +32,6 @@ def test_command_succeeds(command, monkeypatch):
 
 @pytest.mark.parametrize("command", ["lint", "fix", "diff"])
 def test_every_command_of_the_group_is_on_the_page(command):
+    main.load()
     assert command in main.commands["ldif"].commands
     assert f"`dcm4py-leading ldif {command} " in PAGE

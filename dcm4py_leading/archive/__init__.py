@@ -1,0 +1,1 @@
+"""The embedded archive: index, storages, deletion."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from dcm4py_leading import progress
-from dcm4py_leading.cli.source_options import PROBLEMS, UNREACHABLE, fail, source_options
+from dcm4py_leading.cli.command import PROBLEMS, UNREACHABLE, fail
+from dcm4py_leading.cli.source_options import source_options
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.drifting.run import Around, compare
 from dcm4py_leading.errors import ArchiveUnavailable, DriftRefused, LeadingUnavailable

@@ -12,13 +12,9 @@ from pathlib import Path
 import click
 
 from dcm4py_leading.app import explain_file
+from dcm4py_leading.cli.command import PROBLEMS, option
 from dcm4py_leading.cli.service_client import RunningService, service_options
-from dcm4py_leading.cli.source_options import (
-    PROBLEMS,
-    is_source_typed,
-    option,
-    source_options,
-)
+from dcm4py_leading.cli.source_options import is_source_typed, source_options
 from dcm4py_leading.coercion.explain import to_json, to_text
 from dcm4py_leading.compose import Site
 from dcm4py_leading.model.coercion import Dimse

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from dcm4py_leading.cli.source_options import option
+from dcm4py_leading.cli.command import option
 from dcm4py_leading.web.http.addresses import (
     HttpAddress,
     Network,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dcm4py_leading import __version__
-from dcm4py_leading.cli.source_options import PROBLEMS, fail
+from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.installation.man_page import man_page
 from dcm4py_leading.installation.shared import FOLDERS, copy_to
 

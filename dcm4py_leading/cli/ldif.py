@@ -7,13 +7,12 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
+from dcm4py_leading.cli.source_options import source_options
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.ldif.fix import fix_ldif
@@ -27,8 +26,8 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
 
 
-def add_ldif_commands(main: click.Group, source_options: Callable[..., Any]) -> None:
-    """Add the group to the command line; ``source_options`` decorates a command that takes a SOURCE."""
+def add_ldif_commands(main: click.Group) -> None:
+    """Add the group to the command line."""
 
     @main.group(name="ldif", short_help="Check, mend and forecast LDIF before it is imported.")
     def ldif_group() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dcm4py_leading.cli.source_options import option
+from dcm4py_leading.cli.command import option
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap.login import GROUP_FILTER, USER_FILTER, USERS_RDN, LoginSearch
 from dcm4py_leading.config.ldap.source import LdapSource

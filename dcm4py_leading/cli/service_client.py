@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from dcm4py_leading.cli.source_options import PROBLEMS, UNREACHABLE, WRONG_USAGE, fail, option
+from dcm4py_leading.cli.command import PROBLEMS, UNREACHABLE, WRONG_USAGE, fail, option
 from dcm4py_leading.web.http.addresses import HttpAddress
 
 DEFAULT_SERVICE = "http://127.0.0.1:8080"

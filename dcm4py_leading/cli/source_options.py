@@ -1,18 +1,18 @@
-"""Options that commands share, to say where the configuration is; help that is complete, exit codes."""
+"""Options that commands share, to say where the configuration is."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from dcm4py_leading import log
+from dcm4py_leading.cli.command import IS_ABOUT_SOURCE, PROBLEMS, UNREACHABLE, fail, option
 from dcm4py_leading.compose import Site
 from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap.properties import LdapArguments, parse_ldap_properties
@@ -21,10 +21,6 @@ from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.errors import ConfigUnavailable, Dcm4pyError
 from dcm4py_leading.model.options import SETTINGS, parse_options
 
-PROBLEMS, WRONG_USAGE, UNREACHABLE = 1, 2, 3
-EXIT_CODES = "Exit codes: 0 good; 1 problems found; 2 wrong usage; 3 directory or service unreachable."
-CONTEXT_SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-
 _SOURCES = {"ldap_url": "--ldap-url", "ldap_properties": "--ldap-properties", "ldif": "--ldif"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DATA_DIR: Mapping[str, Any] = {
@@ -32,70 +28,6 @@ _DATA_DIR: Mapping[str, Any] = {
     "show_default": True,
     "type": click.Path(file_okay=False, path_type=Path),
 }
-_IS_ABOUT_SOURCE = "_is_about_source"
-
-
-class Command(click.Command):
-    """A command whose help has its own options first, then those of the SOURCE, then exit codes and examples."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **settings: Any) -> None:
-        settings["context_settings"] = {**CONTEXT_SETTINGS, **settings.get("context_settings", {})}
-        super().__init__(*args, **settings)
-        self._examples = examples
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Own options, then those that say where the configuration is."""
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
-        for parameter in self.get_params(ctx):
-            row = parameter.get_help_record(ctx)
-            # An argument is in the usage line; click has a row for it, empty unless it has a help of its own.
-            if row is not None and (isinstance(parameter, click.Option) or row[1]):
-                (shared if getattr(parameter, _IS_ABOUT_SOURCE, False) else own).append(row)
-        with formatter.section("Options"):
-            formatter.write_dl(own)
-        if shared:
-            with formatter.section("SOURCE, where the configuration is: one of --ldap-url, --ldap-properties, --ldif"):
-                formatter.write_dl(shared)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Exit codes and examples."""
-        formatter.write_paragraph()
-        formatter.write_text(EXIT_CODES)
-        if self._examples:
-            with formatter.section("Examples"):
-                for example in self._examples:
-                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
-
-
-class Group(click.Group):
-    """A group of such commands."""
-
-    command_class = Command
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        settings["context_settings"] = {**CONTEXT_SETTINGS, **settings.get("context_settings", {})}
-        super().__init__(*args, **settings)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Exit codes, which all commands share."""
-        formatter.write_paragraph()
-        formatter.write_text(EXIT_CODES)
-
-
-Group.group_class = Group
-
-
-def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    """A click option that is also an environment variable."""
-    variable = "DCM4PY_" + names[0].lstrip("-").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, show_envvar=True, **settings)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Say why on stderr, and end."""
-    click.echo(message, err=True)
-    sys.exit(code)
 
 
 def _source_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
@@ -104,7 +36,7 @@ def _source_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
 
     def marked(command: Any) -> Any:
         decorated = decorate(command)
-        setattr(decorated.__click_params__[-1], _IS_ABOUT_SOURCE, True)
+        setattr(decorated.__click_params__[-1], IS_ABOUT_SOURCE, True)
         return decorated
 
     return marked

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from dcm4py_leading.cli.source_options import PROBLEMS, fail
+from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.login.password_file import PasswordFileError, add_user, read_users, remove_user
 

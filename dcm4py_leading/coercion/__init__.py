@@ -1,0 +1,1 @@
+"""Coercion rules: which apply, and what they change. Pure."""

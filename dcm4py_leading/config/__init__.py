@@ -1,0 +1,1 @@
+"""The configuration: from directory entries to the model, and its checks."""

@@ -37,7 +37,8 @@ def _context(command: click.Command, name: str, parent: click.Context | None = N
 def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
     """All commands of the group, those of groups in it by their full names."""
     for name in group.list_commands(context):
-        command = group.commands[name]
+        command = group.get_command(context, name)
+        assert command is not None  # it is in the list
         below = _context(command, name, context)
         if isinstance(command, click.Group):
             yield from _commands(command, below)

@@ -1,0 +1,1 @@
+"""Leading archives: asked, remembered, believed within limits."""

@@ -1,0 +1,1 @@
+"""Use cases: find, retrieve, store; the runtime that they work with."""

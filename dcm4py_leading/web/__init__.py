@@ -1,0 +1,1 @@
+"""HTTP: pages, REST, metrics, and what stands before each of them."""

@@ -1,0 +1,1 @@
+"""Several processes: supervisor, workers, what passes between them."""

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.installation.man_page import man_page
 
+main.load()
+
 
 def page() -> str:
     result = CliRunner().invoke(main, ["man"])

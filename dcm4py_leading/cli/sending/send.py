@@ -11,9 +11,9 @@ from urllib.parse import quote
 import click
 
 from dcm4py_leading import progress
+from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.cli.sending.our_ae import our_ae
 from dcm4py_leading.cli.service_client import RunningService, service_options
-from dcm4py_leading.cli.source_options import PROBLEMS, fail
 
 _ASK_SECONDS = 0.5
 """Between two looks at how far it is."""

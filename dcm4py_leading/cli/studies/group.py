@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from dcm4py_leading.cli.source_options import PROBLEMS, data_dir_option, fail
+from dcm4py_leading.cli.command import PROBLEMS, fail
+from dcm4py_leading.cli.source_options import data_dir_option
 from dcm4py_leading.cli.studies import forms, reading
 from dcm4py_leading.cli.studies.deleting import add_delete_command
 from dcm4py_leading.cli.studies.importing import add_import_command

@@ -13,7 +13,8 @@ import click
 
 from dcm4py_leading import log, progress
 from dcm4py_leading.archive.data_directory import open_index
-from dcm4py_leading.cli.source_options import PROBLEMS, fail, source_options
+from dcm4py_leading.cli.command import PROBLEMS, fail
+from dcm4py_leading.cli.source_options import source_options
 from dcm4py_leading.compose import (
     Checked,
     Site,

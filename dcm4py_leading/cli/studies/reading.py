@@ -16,7 +16,7 @@ from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import Index, IndexedInstance
 from dcm4py_leading.archive.index.match import Match
 from dcm4py_leading.archive.index.query import Query, RetrieveKeys, parse_query
-from dcm4py_leading.cli.source_options import PROBLEMS, fail
+from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.model.values import InformationModel, Level
 

@@ -1,0 +1,1 @@
+"""What is under way: associations, listeners, echoes."""

@@ -1,0 +1,1 @@
+"""Who asks, from where, and which role a route needs."""

@@ -1,0 +1,1 @@
+"""Addresses, TLS, connections, bounds of requests."""

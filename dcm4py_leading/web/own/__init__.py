@@ -1,0 +1,1 @@
+"""Services of our own that are no REST: health, metrics, caches."""

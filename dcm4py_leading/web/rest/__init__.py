@@ -1,0 +1,1 @@
+"""Services at the paths of dcm4chee, and our own beside them: each an operation."""
