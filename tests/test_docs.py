@@ -109,3 +109,25 @@ def test_every_module_belongs_to_a_layer():
         path.parent.name for path in PACKAGE.glob("*/__init__.py")
     }
     assert {f"dcm4py_leading.{name}" for name in modules - {"__init__"}} == layers()
+
+
+def walks():
+    """The walks of docs/architecture.md: title, and stations with the names to look for there."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    for part in text.partition("## Four walks")[2].partition("\n## ")[0].split("### ")[1:]:
+        rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", part, re.MULTILINE)
+        yield part.partition("\n")[0], [(path, re.match(r"`(\w+)`", there)) for path, there in rows]
+
+
+def test_walks_are_short_and_lead_through_what_is_there():
+    found = dict(walks())
+    assert len(found) == 4
+    assert {title: len(stations) for title, stations in found.items() if not 5 <= len(stations) <= 12} == {}
+    named = [(path, name[1]) for stations in found.values() for path, name in stations if name]
+    assert len(named) > 8
+    assert [one for one in named if not re.search(rf"\b(def|class) {one[1]}\b", (ROOT / one[0]).read_text())] == []
+
+
+def test_every_room_says_what_it_is_for():
+    rooms = [path for path in PACKAGE.rglob("__init__.py") if "share" not in path.parts]
+    assert [str(path.relative_to(ROOT)) for path in rooms if not path.read_text("utf-8").startswith('"""')] == []
