@@ -84,7 +84,11 @@ def _delivery(
 
 
 def _first_receiver(runtime: Runtime, ae: ApplicationEntity, uid: str, receivers: Sequence[str]) -> str:
-    others = [title for title in receivers if runtime.device.application_entity(title) is None] or [ae.ae_title]
+    asked = {step.leading_cfind_scp for _, step in leading_steps(delivery_rules(runtime, ae))}
+    archives = asked | runtime.behind[ae.ae_title].keys()
+    others = [
+        title for title in receivers if title not in archives and runtime.device.application_entity(title) is None
+    ] or [ae.ae_title]
     _, trace = _delivery(runtime, ae, uid, others[0], is_asking=False)
     led = led_receivers(runtime, ae, trace.archived, others)
     return led[0].receivers[0] if led else others[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
+from dcm4py_leading.log import trace
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
@@ -19,6 +21,8 @@ from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import NoSuchPage
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
+
+LOG = logging.getLogger(__name__)
 
 FormHandler = Callable[[Request, Form], Response]
 """Handler of a form. Runs in a worker thread."""
@@ -72,7 +76,9 @@ def form_in(room: Room, handler: Callable[[Request, Form], Response]) -> Endpoin
     def answer(request: Request, form: Form) -> Response:
         try:
             return answered(lambda asked: handler(asked, form))(request)
-        except ValueError:
+        except ValueError as err:
+            # A form that was not made by the page; but a bug may look the same, and must not hide.
+            LOG.warning("a form was refused: %s", trace(err))
             return _fault(request, 400, "fault.form", translate(language_of(request), "fault.form_hint"))
 
     return posted(room, answer)

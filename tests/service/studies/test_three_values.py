@@ -213,6 +213,8 @@ def test_what_leaves_as_it_was_received_is_told_by_the_rule_that_says_so(
 def test_without_a_receiver_it_is_the_first_for_which_a_leading_archive_decides(service: Service) -> None:
     assert asked(service, "").receiver == "STORESCP"
     assert service.three_values("DCM4CHEE", STUDY, "", ["DCM4CHEE", "OTHER"]).receiver == "OTHER"
+    assert service.three_values("DCM4CHEE", STUDY, "", ["AN_ARCHIVE", "QRSCP"]).receiver == "AN_ARCHIVE"
+    assert service.three_values("DCM4CHEE", STUDY, "", ["QRSCP"]).receiver == "DCM4CHEE"
 
 
 def test_in_front_of_a_pacs_the_values_are_those_of_the_pacs(seed: Seed, tmp_path: Path) -> None:

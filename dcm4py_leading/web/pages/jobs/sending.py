@@ -72,6 +72,8 @@ class SendPage:
             author=request.state.identity.name,
         )
         language = language_of(request)
+        if asked.instance and not asked.series:
+            return self._form(request, asked, translate(language, "send.no_series"))
         if not asked.destination:
             return self._form(request, asked, translate(language, "send.choose"))
         chosen = [one for one in self._destinations(asked).offered if one.ae_title == asked.destination]
@@ -113,6 +115,6 @@ def _asked(request: Request, series: str, instance: str, destination: str) -> _A
         ae_title=path["aet"],
         study=path["study"],
         series=series,
-        instance=instance if series else "",
+        instance=instance,
         destination=destination,
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dcm4py_leading.errors import StatusError
+from dcm4py_leading.errors import DependencyError, StatusError
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.web.pages.changing.form import Form
@@ -68,7 +68,8 @@ class SearchPage:
             found = self._service.find_studies(wanted.search)
         except StatusError as err:
             told = {**context, "found": None, "rows": (), "failure": str(err)}
-            return render(request, "studies.html", told, status_code=422)
+            status_code = 503 if isinstance(err, DependencyError) else 422
+            return render(request, "studies.html", told, status_code=status_code)
         rows = [_row(wanted.ae_title, study) for study in found.studies]
         told = {"found": found, "rows": rows, "page_length": wanted.search.most, "date": date_shown}
         return render(request, "studies.html", {**context, **told})

@@ -197,6 +197,13 @@ def test_what_cannot_be_sent_shows_the_form_again_with_the_reason(reader: Reader
     assert reader.service.sent == []
 
 
+def test_an_object_without_its_series_is_not_taken_for_the_whole_study(reader: Reader) -> None:
+    page = reader.post(SEND, destination="STORESCP", instance="1.2.3")
+    assert page.status == 409
+    assert "choose the series too" in page.text
+    assert reader.service.jobs.all() == []
+
+
 def test_an_ae_that_takes_no_objects_is_refused_with_the_reason(seed: Seed, reader: Reader) -> None:
     store = "dicomAETitle=STORESCP,dicomDeviceName=storescp,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
     seed.change(
