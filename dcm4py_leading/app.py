@@ -20,7 +20,7 @@ from dcm4py_leading.config.following.watch import Pace
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.scp.listener import Address, bind_all, bind_listener, close_all
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup

@@ -36,7 +36,7 @@ from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.config.report.inventory import Status, some
 from dcm4py_leading.config.snapshot import Snapshot, load_snapshot
 from dcm4py_leading.dicom.negotiation import is_asked, is_served
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.dicom.upstream.other_archives import archive_of, behind, count_of, externals_of, upstream_of

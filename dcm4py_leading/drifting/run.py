@@ -13,7 +13,7 @@ from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.index.query import Condition, Query, Range
 from dcm4py_leading.compose import Checked, Site, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU, Resolve
+from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve
 from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts

@@ -20,7 +20,7 @@ class UnreadableAnswer(Dataset):
 
 
 class LeadingQuery(Protocol):
-    """Asks a leading archive by C-FIND; implemented by ``dicom/scu/leading_and_store.py``."""
+    """Asks a leading archive by C-FIND; implemented by ``dicom/scu/leading.py``."""
 
     def find_studies(
         self,

@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pynetdicom import evt
 
 from dcm4py_leading.coercion.question import LeadingQuestion
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup

@@ -19,7 +19,7 @@ from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
-from dcm4py_leading.dicom.scu.leading_and_store import StoreSCU
+from dcm4py_leading.dicom.scu.store import StoreSCU
 from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOriginator
 from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
 from dcm4py_leading.log import foreign, ref

@@ -12,7 +12,7 @@ from datetime import timedelta
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import echo_request
 from dcm4py_leading.dicom.negotiation import VERIFICATION
-from dcm4py_leading.dicom.scu.leading_and_store import IMPLICIT_VR_LITTLE_ENDIAN
+from dcm4py_leading.dicom.scu.leading import IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, AssociationRejected, NotCallable

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from dcm4py_leading.dicom.scu.leading_and_store import StoreSCU
+from dcm4py_leading.dicom.scu.store import StoreSCU
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.bounds import SENT_AGAIN_OBJECTS
 from dcm4py_leading.service.retrieve.request import RetrieveRequest, retrieve

@@ -13,7 +13,7 @@ from dcm4py_leading.dataset.text.charset import (
     specific_character_set,
     unified,
 )
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU, study_identifier
+from dcm4py_leading.dicom.scu.leading import FindSCU, study_identifier
 from dcm4py_leading.errors import LeadingMismatch, LeadingTooManyMatches
 from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.model.device import ApplicationEntity

@@ -17,7 +17,7 @@ from dcm4py_leading.dataset.text.charset import undecodable
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dicom.negotiation import MODALITY_WORKLIST_FIND
 from dcm4py_leading.dicom.scu.find_exchange import find_responses
-from dcm4py_leading.dicom.scu.leading_and_store import (
+from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     Coerce,

@@ -18,11 +18,7 @@ from dcm4py_leading.dataset.normal import values_text
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
-from dcm4py_leading.dicom.scu.leading_and_store import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    STUDY_ROOT_FIND,
-)
+from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.association import AssociationFailed
 from dcm4py_leading.dicom.upstream.modality_sop_classes import companions, sop_classes_of

@@ -20,7 +20,7 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.scu.answers import plain_answer
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused, awaited_responses
-from dcm4py_leading.dicom.scu.leading_and_store import (
+from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     STUDY_ROOT_FIND,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dcm4py_leading.dataset.normal import first_text
-from dcm4py_leading.dicom.scu.leading_and_store import FindSCU
+from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dcm4py_leading.dicom.message import COMMANDS, get_request, move_request
 from dcm4py_leading.dicom.negotiation import storage_taken
-from dcm4py_leading.dicom.scu.leading_and_store import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Context

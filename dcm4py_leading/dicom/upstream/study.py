@@ -13,11 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from dcm4py_leading.archive.proxy_cache.cached_study import StudyState
 from dcm4py_leading.dataset.normal import first_text, values_text
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused, find_responses, within
-from dcm4py_leading.dicom.scu.leading_and_store import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    STUDY_ROOT_FIND,
-)
+from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.association import AssociationFailed, AssociationRefused
 from dcm4py_leading.errors import ArchiveUnavailable

@@ -51,24 +51,24 @@ class KeptInPassing:
         return self._forward.has_ended
 
     def remaining(self, ended: int) -> int:
-        """Number of objects still to be sent (see `deliver.Stream`)."""
+        """Number of objects still to be sent (see `sub_operations.Stream`)."""
         return self._forward.remaining(ended)
 
     def left(self, ended: int) -> int:
-        """Number of objects that are left (see `deliver.Stream`)."""
+        """Number of objects that are left (see `sub_operations.Stream`)."""
         return self._forward.left(ended)
 
     @property
     def is_ready(self) -> bool:
-        """True if the next object can be had without waiting (see `deliver.Stream`)."""
+        """True if the next object can be had without waiting (see `sub_operations.Stream`)."""
         return self._forward.is_ready
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Watch the client by this function (see `deliver.Stream`)."""
+        """Watch the client by this function (see `sub_operations.Stream`)."""
         self._forward.watch(is_over)
 
     def close(self) -> None:
-        """End the stream, and the keeping (see `deliver.Stream`)."""
+        """End the stream, and the keeping (see `sub_operations.Stream`)."""
         self._forward.close()
         self._keeping.close()
 

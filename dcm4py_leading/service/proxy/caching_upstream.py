@@ -177,19 +177,19 @@ class FromCache:
             )
 
     def remaining(self, ended: int) -> int:
-        """Number of objects still to be sent (see `deliver.Stream`)."""
+        """Number of objects still to be sent (see `sub_operations.Stream`)."""
         return max(len(self._numbers) - ended, 0)
 
     def left(self, ended: int) -> int:
-        """Number of objects that are left (see `deliver.Stream`)."""
+        """Number of objects that are left (see `sub_operations.Stream`)."""
         return self.remaining(ended)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Watch the client by this function (see `deliver.Stream`)."""
+        """Watch the client by this function (see `sub_operations.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """End the stream (see `deliver.Stream`)."""
+        """End the stream (see `sub_operations.Stream`)."""
         if self._is_broken:
             _drop(self._cache, self._study)
         self._study.close()

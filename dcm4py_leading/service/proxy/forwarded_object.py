@@ -32,7 +32,7 @@ _BATCH = 1 << 20
 
 
 class MissingObject:
-    """An object that does not come; see `deliver.RetrievedObject`."""
+    """An object that does not come; see `sub_operations.RetrievedObject`."""
 
     sop_class_uid = transfer_syntax_uid = ""
 
@@ -45,7 +45,7 @@ class MissingObject:
 
 
 class ForwardedObject:
-    """An object that has arrived; see `deliver.RetrievedObject`."""
+    """An object that has arrived; see `sub_operations.RetrievedObject`."""
 
     def __init__(
         self,

@@ -300,7 +300,7 @@ class Forward:
         return self._is_closed
 
     def remaining(self, ended: int) -> int:
-        """Number of objects still to be sent (see `deliver.Stream`)."""
+        """Number of objects still to be sent (see `sub_operations.Stream`)."""
         with self._changed:
             known = len(self._seen) + len(self._missing)
             if not self._has_ended:
@@ -308,13 +308,13 @@ class Forward:
         return max(known - ended, 0)
 
     def left(self, ended: int) -> int:
-        """Number of objects left (see `deliver.Stream`): by pending responses, and by who else can be asked."""
+        """Number of objects left (see `sub_operations.Stream`): by pending responses, and by who else can be asked."""
         left = self.remaining(ended)
         return left if self._has_ended else max(left, (self._count() or 0) - ended)
 
     @property
     def is_ready(self) -> bool:
-        """True if the next object can be had without waiting (see `deliver.Stream`)."""
+        """True if the next object can be had without waiting (see `sub_operations.Stream`)."""
         while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
             if self._left() <= 0:
                 break
@@ -322,11 +322,11 @@ class Forward:
         return bool(self._waiting) or self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Watch the client by this function (see `deliver.Stream`)."""
+        """Watch the client by this function (see `sub_operations.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """End the stream (see `deliver.Stream`)."""
+        """End the stream (see `sub_operations.Stream`)."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()

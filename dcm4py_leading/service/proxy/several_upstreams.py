@@ -171,12 +171,12 @@ class _InTurn:
             yield Missing(uid, str(self._failure))
 
     def remaining(self, ended: int) -> int:
-        """Number of objects to be sent (see `deliver.Stream`): of each that is wanted still, one at least."""
+        """Number of objects to be sent (see `sub_operations.Stream`): of each that is wanted still, one at least."""
         to_come = len(self._wanted) if self._waiting else len(self._missing)
         return max(sum(part.remaining(0) for part in self._parts) + to_come - ended, 0)
 
     def left(self, ended: int) -> int:
-        """Number of objects left (see `deliver.Stream`): archives that were not asked yet tell what they have."""
+        """Number of objects left (see `sub_operations.Stream`): archives not asked yet tell what they have."""
         left = sum(part.left(0) for part in self._parts) + len(self._missing) - ended
         for upstream, known in self._waiting:
             if not self._wanted:
@@ -194,7 +194,7 @@ class _InTurn:
 
     @property
     def is_ready(self) -> bool:
-        """True if the next object can be had without waiting (see `deliver.Stream`)."""
+        """True if the next object can be had without waiting (see `sub_operations.Stream`)."""
         if not self._parts:
             return True
         part = self._parts[-1]
@@ -210,13 +210,13 @@ class _InTurn:
         return bool(self._wanted and self._waiting)
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Watch the client by this function (see `deliver.Stream`)."""
+        """Watch the client by this function (see `sub_operations.Stream`)."""
         self._is_over = is_over
         for part in self._parts:
             part.watch(is_over)
 
     def close(self) -> None:
-        """End the stream (see `deliver.Stream`)."""
+        """End the stream (see `sub_operations.Stream`)."""
         self._is_closed = True
         for part in self._parts:
             part.close()

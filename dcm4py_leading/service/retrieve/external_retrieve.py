@@ -104,16 +104,16 @@ class FetchedBack:
             yield from (Missing(uid, reason) for uid in wanted)
 
     def remaining(self, ended: int) -> int:
-        """Number of objects still to be sent (see `deliver.Stream`)."""
+        """Number of objects still to be sent (see `sub_operations.Stream`)."""
         return max(self._count - ended, 0)
 
     def left(self, ended: int) -> int:
-        """Number of objects that are left (see `deliver.Stream`)."""
+        """Number of objects that are left (see `sub_operations.Stream`)."""
         return self.remaining(ended)
 
     @property
     def is_ready(self) -> bool:
-        """True if the next object can be had without waiting (see `deliver.Stream`)."""
+        """True if the next object can be had without waiting (see `sub_operations.Stream`)."""
         return self._part is None or self._part.is_ready
 
     @property
@@ -122,11 +122,11 @@ class FetchedBack:
         return self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Watch the client by this function (see `deliver.Stream`)."""
+        """Watch the client by this function (see `sub_operations.Stream`)."""
         self._is_over = is_over
 
     def close(self) -> None:
-        """End the stream (see `deliver.Stream`)."""
+        """End the stream (see `sub_operations.Stream`)."""
         self._is_closed = True
         if self._part is not None:
             self._part.close()

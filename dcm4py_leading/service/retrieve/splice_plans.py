@@ -1,4 +1,4 @@
-"""Recipes for objects that are laid out alike: what `outgoing` found out once, kept as places and bytes."""
+"""Recipes for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
 
 from __future__ import annotations
 

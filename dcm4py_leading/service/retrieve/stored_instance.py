@@ -149,7 +149,7 @@ class RetrieveCoercion:
 
 
 class UnjudgedInstance:
-    """A stored instance of which it cannot be told which rules apply: it is not sent. See `deliver.RetrievedObject`."""
+    """A stored instance of which it cannot be told which rules apply: it is not sent (`sub_operations.RetrievedObject`)."""
 
     def __init__(self, instance: IndexedInstance, failure: CoercionFailed) -> None:
         self.sop_class_uid = instance.sop_class_uid
@@ -165,7 +165,7 @@ _COERCING = ObjectErrors("cannot be coerced")
 
 
 class StoredInstance:
-    """A stored instance on its way out; see `deliver.RetrievedObject`."""
+    """A stored instance on its way out; see `sub_operations.RetrievedObject`."""
 
     __slots__ = ("_common", "instance", "selection")
 
