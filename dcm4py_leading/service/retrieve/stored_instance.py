@@ -149,7 +149,7 @@ class RetrieveCoercion:
 
 
 class UnjudgedInstance:
-    """A stored instance of which it cannot be told which rules apply: it is not sent (`sub_operations.RetrievedObject`)."""
+    """A stored instance of which it cannot be told which rules apply: it is not sent."""
 
     def __init__(self, instance: IndexedInstance, failure: CoercionFailed) -> None:
         self.sop_class_uid = instance.sop_class_uid
