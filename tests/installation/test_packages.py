@@ -80,7 +80,7 @@ def test_source_distribution_is_the_whole_repository(source: Path) -> None:
 
 
 def test_tests_of_the_source_distribution_run(source: Path) -> None:
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_ldif.py")
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/ldif/test_records.py")
     told = ran(*command, cwd=source)
     assert " passed" in told
 
