@@ -72,6 +72,14 @@ def read_file(file: BinaryIO | Path, *, stop_before_pixels: bool = False, force:
     return ds
 
 
+def read_image(file: BinaryIO, *, longest: int | None = None) -> FileDataset:
+    """A DICOM file of which the image matters and no text is looked at.
+
+    Values of more than ``longest`` bytes are read when they are wanted. Raises InvalidDicomError, one of UNREADABLE.
+    """
+    return dcmread(file, defer_size=longest)
+
+
 def decode_text(ds: Dataset, inherited: CharacterSet = ()) -> None:
     """Decode all text of a data set that pydicom has just read, in items too; what is decoded already stays.
 

@@ -7,11 +7,12 @@ import zlib
 from typing import Any, BinaryIO
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
+from dcm4py_leading.dataset.data_sets import read_image
 from dcm4py_leading.model.bounds import PICTURE_FRAME_BYTES, PICTURE_PIXELS
 
 _LONG = 1024
@@ -25,11 +26,11 @@ class NotDrawn(Exception):
 
 def drawn(file: BinaryIO) -> bytes:
     """PNG of the middle frame. Raises NotDrawn, and whatever decoders raise."""
-    ds = dcmread(file, defer_size=_LONG)
+    ds = read_image(file, longest=_LONG)
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     if syntax.is_deflated:  # its frames have no places in the file
         file.seek(0)
-        ds = dcmread(file)
+        ds = read_image(file)
     if not any(keyword in ds for keyword in _PIXELS):
         raise NotDrawn(f"the object has no image ({UID(ds.SOPClassUID).name})")
     _require_small(ds)
