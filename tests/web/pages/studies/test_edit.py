@@ -85,9 +85,9 @@ def test_nothing_typed_is_nothing_to_save(reader: Reader) -> None:
 def test_what_is_no_value_is_told_at_its_field_and_what_was_typed_stays(reader: Reader) -> None:
     page = reader.get(PATIENT).send("save", **{"00100030": "31.1.1970", ALPHABETIC: "New^Name"})
     assert page.status == 422
-    (error,) = page.tree.cssselect("#e-00100030")
+    (error,) = page.tree.xpath("//*[@id='e-00100030']")
     assert "VR DA" in error.text_content()
-    assert page.tree.cssselect("#i-00100030")[0].get("aria-invalid") == "true"
+    assert page.tree.xpath("//*[@id='i-00100030']")[0].get("aria-invalid") == "true"
     fields = page.form().fields
     assert (fields["00100030"], fields[ALPHABETIC]) == ("31.1.1970", "New^Name")
     assert reader.service.amended == []
@@ -134,7 +134,7 @@ def test_where_nothing_can_be_edited_the_page_says_why(reader: Reader) -> None:
     page = reader.get(PATIENT)
     assert page.status == 409
     assert "in front of QRSCP" in page.text
-    assert not page.tree.cssselect("form textarea")
+    assert not page.tree.xpath("//form//textarea")
 
 
 def test_a_study_that_is_not_there_cannot_be_edited(reader: Reader) -> None:
@@ -152,7 +152,7 @@ def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
 
 def test_three_values_are_side_by_side_with_who_decided(reader: Reader) -> None:
     page = reader.get(VALUES_PAGE)
-    (name, description) = (row.text_content().split() for row in page.tree.cssselect("tbody tr")[:2])
+    (name, description) = (row.text_content().split() for row in page.tree.xpath("//tbody//tr")[:2])
     assert {"Old^Name", "Right^Name"} <= set(name)
     assert "Knee" in description
     text = page.text
@@ -190,7 +190,7 @@ def test_in_front_of_a_pacs_no_edit_is_offered(reader: Reader) -> None:
     reader.service.values = replace(VALUES, is_stored_here=False)
     page = reader.get(VALUES_PAGE)
     assert "The study is not stored here" in page.text
-    assert not page.tree.cssselect(f"a[href='{PATIENT}']")
+    assert not page.tree.xpath(f"//a[@href='{PATIENT}']")
 
 
 def test_a_study_that_is_not_there_has_no_page(reader: Reader) -> None:
@@ -206,7 +206,7 @@ def test_markup_in_values_is_text(reader: Reader) -> None:
     reader.service.kept[DESCRIPTION] = ("<script>alert(1)</script>",)
     page = reader.get(EDIT).send("preview", **{"00081030": '"><b>x</b>'})
     assert "<script>alert" not in page.html
-    assert not page.tree.cssselect("b")
+    assert not page.tree.xpath("//b")
 
 
 def test_pages_that_wait_for_another_archive_keep_no_other_page_waiting(
