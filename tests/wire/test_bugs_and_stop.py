@@ -36,7 +36,7 @@ def test_a_bug_ends_one_request_and_tells_where_but_no_values(
         patch.setattr(scp_find, "find", breaks)
         assert find(seed.archive_port, query) == (0xC000, [])
     (error,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "RuntimeError" in error.getMessage() and "scp_find.py" in error.getMessage()
+    assert "RuntimeError" in error.getMessage() and "scp/find.py" in error.getMessage()
     assert SECRET not in caplog.text
     assert find(seed.archive_port, query) == (0x0000, [])
 
