@@ -9,15 +9,15 @@ from types import FrameType
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from tests.dicom.test_association import answer, ended, in_thread
-from tests.service.test_outgoing import ANSWER, LEADING_RULE, series
 
 from dcm4py_leading.dicom.upper.association import Association, Context
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, deliver
+from tests.dicom.upper.test_association import answer, ended, in_thread
 from tests.fixtures.links import linked, tcp_pair
 from tests.fixtures.outgoing import Retrieve
 from tests.fixtures.rules import CT
+from tests.service.retrieve.test_bytewise_coercion import ANSWER, LEADING_RULE, series
 
 SYNTAX = str(ExplicitVRLittleEndian)
 CONTEXTS = [Context(1, CT, SYNTAX, as_scu=True, as_scp=True)]
