@@ -1,1 +1,1 @@
-"""What is configured, as frozen values; bounds."""
+"""Configuration as frozen values; bounds."""

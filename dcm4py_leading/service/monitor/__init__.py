@@ -1,1 +1,1 @@
-"""What is under way: associations, listeners, echoes."""
+"""Associations, listeners and echoes, as an administrator sees them."""

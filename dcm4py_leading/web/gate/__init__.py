@@ -1,1 +1,1 @@
-"""Who asks, from where, and which role a route needs."""
+"""Gate of HTTP: identity, origin, and the role that a route needs."""
