@@ -9,7 +9,6 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.context import Context, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps.step import RetrieveAsReceived
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 
@@ -46,7 +45,7 @@ class Selection:
     @property
     def retrieve_as_received(self) -> bool:
         """True if the attributes of the index stay out of the object."""
-        return any(isinstance(step, RetrieveAsReceived) for rule in self.applied for step in rule.steps)
+        return any(step.traits.omits_indexed for rule in self.applied for step in rule.steps)
 
 
 def select_rules(

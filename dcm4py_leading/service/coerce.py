@@ -26,7 +26,6 @@ from dcm4py_leading.coercion.chain import (
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
-from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
@@ -209,7 +208,7 @@ def add_original_attributes(
 
     Not in a data set that was de-identified: what was taken out would stand there.
     """
-    if any(done.step.name == DeidentifyStep.name for done in coerced.executed):
+    if any(done.step.traits.hides_originals for done in coerced.executed):
         return None
     change = original_attributes(
         ds,

@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.coercion.attribute_path import items_of, vr_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
 from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.errors import CoercionFailed
@@ -47,6 +48,7 @@ class UseCallingAETitleStep:
     """Let an attribute without a value be the sending AE title (dcmUseCallingAETitleAs, ``use-calling-aet-as:``)."""
 
     name: ClassVar[str] = "use-calling-aet-as"
+    traits: ClassVar[Traits] = Traits()
 
     use: CallingAETitleUse
 

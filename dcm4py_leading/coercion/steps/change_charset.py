@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
 from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, STAND_ALONE, CharacterSet
 from dcm4py_leading.dataset.text.charset import (
@@ -28,6 +29,7 @@ class ChangeCharsetStep:
     """Encode all text anew (``change-charset:``). Items that name a set of their own keep it."""
 
     name: ClassVar[str] = "change-charset"
+    traits: ClassVar[Traits] = Traits()
 
     codes: CharacterSet
     """Empty: the default repertoire."""

@@ -15,6 +15,7 @@ from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -44,6 +45,7 @@ class NullifyIssuerStep:
     """Empty the Issuer of Patient ID and its qualifiers (dcmNullifyIssuerOfPatientID, dcmIssuerOfPatientID)."""
 
     name: ClassVar[str] = "nullify-issuer"
+    traits: ClassVar[Traits] = Traits()
 
     when: NullifyIssuer
     issuers: tuple[Issuer, ...] = ()
@@ -95,6 +97,11 @@ class SupplementIssuerStep:
     name: ClassVar[str] = "supplement-issuer"
 
     format: AttributesFormat
+
+    @property
+    def traits(self) -> Traits:
+        """Not repeatable if the format gives something else each time."""
+        return Traits(is_repeatable=not self.format.is_random)
 
     @property
     def reads(self) -> Tags:

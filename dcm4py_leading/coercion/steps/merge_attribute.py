@@ -20,6 +20,7 @@ from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
 from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
@@ -128,6 +129,13 @@ class MergeAttributesStep:
     name: ClassVar[str] = "merge-attrs"
 
     merges: tuple[MergeAttribute, ...]
+
+    @property
+    def traits(self) -> Traits:
+        """Not repeatable if a format gives something else each time."""
+        return Traits(
+            is_repeatable=not any(merge.format is not None and merge.format.is_random for merge in self.merges)
+        )
 
     @property
     def reads(self) -> Tags:

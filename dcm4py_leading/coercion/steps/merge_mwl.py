@@ -21,6 +21,7 @@ from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.question import Answer, WorklistQuestion
 from dcm4py_leading.coercion.steps.calling_ae_title import SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from dcm4py_leading.coercion.steps.issuer import ISSUER_OF_PATIENT_ID, issuer_of_patient_id
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import plan_update_with_identifier_groups
 from dcm4py_leading.errors import CoercionFailed
@@ -67,6 +68,7 @@ class MergeMWLStep:
     """Overwrite attributes with what a style sheet makes of the matching worklist items."""
 
     name: ClassVar[str] = "merge-mwl"
+    traits: ClassVar[Traits] = Traits()
 
     worklist_scp: AETitle
     match_by: MatchBy

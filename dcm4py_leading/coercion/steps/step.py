@@ -27,12 +27,32 @@ PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Facts about a step that the chain, and whoever uses its outcome, go by."""
+
+    is_repeatable: bool = True
+    """The same data set is changed alike throughout a request, so that the outcome may be remembered. ``{now}`` counts
+    as the same."""
+    is_failure_final: bool = False
+    """Its failure ends the coercion, whatever dcmCoercionOnFailure says."""
+    hides_originals: bool = False
+    """What it changed must not be told in the Original Attributes Sequence."""
+    omits_indexed: bool = False
+    """The attributes of the index stay out of the object."""
+
+
 class Step(Protocol):
     """Properties that every step has."""
 
     @property
     def name(self) -> str:
         """The scheme of a version-2 rule that means it."""
+        ...
+
+    @property
+    def traits(self) -> Traits:
+        """Facts that decide how it is used."""
         ...
 
     @property
@@ -76,6 +96,7 @@ class LeadingStep:
     """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
 
     name: ClassVar[str] = "leading-arc"
+    traits: ClassVar[Traits] = Traits()
 
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
@@ -135,6 +156,7 @@ class NullifyStep:
     """Empty attributes (dcmNullifyTag, ``nullify-pixel-data:``)."""
 
     name: ClassVar[str] = "nullify-pixel-data"
+    traits: ClassVar[Traits] = Traits()
 
     tags: tuple[Tag, ...]
 
@@ -159,6 +181,7 @@ class RetrieveAsReceived:
     """A marker: the attributes of the index stay out of the object (dcmRetrieveAsReceived, the scheme of that name)."""
 
     name: ClassVar[str] = "retrieve-as-received"
+    traits: ClassVar[Traits] = Traits(omits_indexed=True)
 
     @property
     def reads(self) -> Tags:

@@ -19,6 +19,7 @@ from dcm4py_leading.coercion.steps.issuer import (
     UNIVERSAL_ENTITY_ID,
     UNIVERSAL_ENTITY_ID_TYPE,
 )
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -97,6 +98,7 @@ class SupplementDeviceStep:
     """
 
     name: ClassVar[str] = "sup-from-dev"
+    traits: ClassVar[Traits] = Traits()
 
     device: DeviceDescription
 

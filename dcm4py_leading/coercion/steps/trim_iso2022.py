@@ -12,6 +12,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
 from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.dataset.text.character_sets import CharacterSet, normalized
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set, lost, specific_character_set
@@ -29,6 +30,7 @@ class TrimISO2022Step:
     """Name a single-byte character set without code extensions (dcmTrimISO2022CharacterSet, ``trim-ISO2022:``)."""
 
     name: ClassVar[str] = "trim-ISO2022"
+    traits: ClassVar[Traits] = Traits()
 
     @property
     def reads(self) -> Tags:

@@ -22,6 +22,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.context import Context
 from dcm4py_leading.coercion.steps.native_model import PIXEL_DATA, Tree, from_native, to_native
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.text.charset import (
@@ -47,6 +48,7 @@ class XsltStep:
     """
 
     name: ClassVar[str] = "xslt"
+    traits: ClassVar[Traits] = Traits()
 
     style_sheet: StyleSheet
     keywords: bool = True

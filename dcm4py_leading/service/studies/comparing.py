@@ -18,7 +18,7 @@ from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, Trace
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
-from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, LeadingStep, RetrieveAsReceived
+from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, LeadingStep
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.device import ApplicationEntity
@@ -175,7 +175,7 @@ def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
             return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
     if row.delivered != row.archived:
         for done in trace.executed:
-            if isinstance(done.step, RetrieveAsReceived):
+            if done.step.traits.omits_indexed:
                 return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name)
         return replace(row, decider=Decider.OBJECT)
     return replace(row, decider=Decider.EDIT if row.edited_at else Decider.ARCHIVE)
