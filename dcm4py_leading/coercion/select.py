@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 
-__all__ = ["Context", "Peer", "Selection", "Verdict", "select_rules"]
+__all__ = ["CoercionContext", "Peer", "Selection", "Verdict", "select_rules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Verdict:
 class Selection:
     """The outcome for one message: verdicts on all rules, in the order in which they were looked at."""
 
-    context: Context
+    context: CoercionContext
     verdicts: tuple[Verdict, ...] = ()
 
     @property
@@ -49,7 +49,7 @@ class Selection:
 
 
 def select_rules(
-    rules: Sequence[CompiledRule], context: Context, ds: Dataset, *, compat_5_35: bool = False
+    rules: Sequence[CompiledRule], context: CoercionContext, ds: Dataset, *, compat_5_35: bool = False
 ) -> Selection:
     """The rules that apply to a message with ``ds``, out of ``rules`` in their order (`rules.rules_for`).
 
@@ -83,7 +83,7 @@ def _without_hidden(verdicts: Sequence[Verdict]) -> list[Verdict]:
     ]
 
 
-def _decided_by(compiled: CompiledRule, context: Context, ds: Dataset) -> str | None:
+def _decided_by(compiled: CompiledRule, context: CoercionContext, ds: Dataset) -> str | None:
     rule = compiled.rule
     if rule.dimse is not context.dimse:
         return f"dcmDIMSE={rule.dimse.value}"

@@ -25,7 +25,7 @@ from dcm4py_leading.coercion.chain import (
 )
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
-from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
+from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, select_rules
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
@@ -102,7 +102,7 @@ class Coercer:
         """The rules that apply to one message with ``ds``. Raises CoercionFailed where that cannot be told in time."""
         if len(self._unjudged) >= CONDITION_TIMEOUTS:
             raise CoercionFailed(f"no rule is judged any more, after {CONDITION_TIMEOUTS} times: {self._unjudged[0]}")
-        context = Context(
+        context = CoercionContext(
             dimse=self._message.dimse,
             transfer_role=self._message.transfer_role,
             sop_class=sop_class,

@@ -16,7 +16,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.state import Event
@@ -116,7 +116,7 @@ class Scene:
         return len(self.pacs.moves)
 
     @property
-    def counts(self) -> CacheCounts:
+    def counts(self) -> ProxyCacheCounts:
         """What is kept."""
         counts = self.seed.service.measure().kept
         assert counts is not None

@@ -64,7 +64,7 @@ class _State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheCounts:
+class ProxyCacheCounts:
     """Counts of what is kept, by all processes, and of what this one has done."""
 
     size: int = 0
@@ -75,7 +75,7 @@ class CacheCounts:
     removed: int = 0
     """Studies removed to make room, or because the other archive has them otherwise now."""
 
-    def plus(self, other: CacheCounts) -> CacheCounts:
+    def plus(self, other: ProxyCacheCounts) -> ProxyCacheCounts:
         """With what another process of the same service has done: what is kept is the same."""
         return replace(
             other,
@@ -174,14 +174,14 @@ class ProxyCache:
             for (pk,) in rows.fetchall():
                 self._remove(db, pk)
 
-    def counts(self) -> CacheCounts:
+    def counts(self) -> ProxyCacheCounts:
         """Counts of what is kept, and of what was done; without what cannot be told now."""
         size = studies = 0
         with suppress(StorageUnavailable), self._transaction() as db:
             size, studies = db.execute(
                 "SELECT coalesce(sum(size), 0), count(CASE WHEN state = ? THEN 1 END) FROM study", (_State.COMPLETE,)
             ).fetchone()
-        return CacheCounts(size=size, studies=studies, hits=self._hits, misses=self._misses, removed=self._removed)
+        return ProxyCacheCounts(size=size, studies=studies, hits=self._hits, misses=self._misses, removed=self._removed)
 
     # -- keeping ------------------------------------------------------------------------------------------------
 

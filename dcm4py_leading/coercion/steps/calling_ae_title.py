@@ -11,7 +11,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, vr_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty
@@ -68,7 +68,7 @@ class UseCallingAETitleStep:
             case _:
                 assert_never(self.use)
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The attribute; None when it has a value, or nobody knows who sends."""
         ae_title = context.sending.ae_title
         if ae_title is None:

@@ -25,7 +25,7 @@ from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change, TagPath, emptied, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid, patient_id_hash
 from dcm4py_leading.coercion.steps.step import Traits
@@ -117,7 +117,7 @@ class DeidentifyStep:
         """Everything."""
         return All.ALL
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that de-identify ``ds``; one is of SOP Instance UID (0008,0018).
 
         Raises CoercionFailed when ``ds`` has annotation burned in, or holds something that cannot be read.

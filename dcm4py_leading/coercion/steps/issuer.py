@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
@@ -60,7 +60,7 @@ class NullifyIssuerStep:
         """The issuer and its qualifiers."""
         return self.reads
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Both emptied, where they have a value; None when there is no issuer, or it is to stay."""
         issuer = issuer_of_patient_id(ds)
         if issuer is None or not self._is_unwanted(issuer):
@@ -113,7 +113,7 @@ class SupplementIssuerStep:
         """The issuer."""
         return frozenset({ISSUER_OF_PATIENT_ID, SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The issuer; None when the format gives nothing. Raises CoercionFailed when it gives no issuer."""
         # dcm4chee leaves a hyphen at the end, or an empty issuer, when the format gives nothing.
         text = self.format.render(ds, context.now()).strip()

@@ -18,7 +18,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
 from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
@@ -66,7 +66,7 @@ class MergeAttribute:
         """Tags at the top of the data set that it may change."""
         return frozenset({(*self.within, self.tag)[0], SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes in ``ds``. Raises CoercionFailed when the text is no value for the attribute."""
         text = self.format.render(ds, context.now()) if self.format is not None else ""
         if self.tag == SPECIFIC_CHARACTER_SET:
@@ -153,7 +153,7 @@ class MergeAttributesStep:
         """Tags that may be changed."""
         return frozenset[int]().union(*(merge.writes for merge in self.merges))
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes in ``ds``; each merge sees what those before it have changed. Raises CoercionFailed."""
         if len(self.merges) == 1:
             return self.merges[0].changes(ds, context)

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, emptied
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
@@ -70,7 +70,7 @@ class Step(Protocol):
 class PureStep(Step, Protocol):
     """A step that needs the data set and the context only."""
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Changes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
@@ -79,11 +79,11 @@ class PureStep(Step, Protocol):
 class AskingStep(Step, Protocol):
     """A step that needs an answer first."""
 
-    def question(self, ds: Dataset, context: Context) -> Question | None:
+    def question(self, ds: Dataset, context: CoercionContext) -> Question | None:
         """Question that has to be answered; None: there is nothing to ask, and the step does not apply."""
         ...
 
-    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+    def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
         """Changes that ``answer`` makes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
@@ -113,7 +113,7 @@ class LeadingStep:
         """The return keys, Specific Character Set among them."""
         return All.ALL if self.return_keys is None else self.return_keys
 
-    def question(self, ds: Dataset, context: Context) -> LeadingQuestion | None:
+    def question(self, ds: Dataset, context: CoercionContext) -> LeadingQuestion | None:
         """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""
         # dcm4chee goes by the SOP class, and asks for all studies where there is no UID.
         element = ds.get(STUDY_INSTANCE_UID)
@@ -127,7 +127,7 @@ class LeadingStep:
         """The question about one study, to be asked before its objects are read."""
         return LeadingQuestion(self.leading_cfind_scp, study_instance_uid)
 
-    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+    def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
         """Changes that ``answer``, the return keys of this study, makes in ``ds``."""
         if not isinstance(answer, Dataset):
             return None
@@ -170,7 +170,7 @@ class NullifyStep:
         """The tags it empties."""
         return frozenset(self.tags)
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """An EMPTY for each that has a value."""
         present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
         return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
@@ -193,6 +193,6 @@ class RetrieveAsReceived:
         """Nothing."""
         return frozenset()
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Nothing; whoever merges the index asks `select.Selection`."""
         return []

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.dataset.text.character_sets import CharacterSet, normalized
@@ -42,7 +42,7 @@ class TrimISO2022Step:
         """Specific Character Set."""
         return frozenset({SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The plain set in place of a single one of ISO 2022; None when there is none, or text that needs it."""
         codes = normalized(character_set(ds))
         if codes not in _PLAIN or lost(ds, _PLAIN[codes]) is not None:

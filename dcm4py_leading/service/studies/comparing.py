@@ -24,7 +24,7 @@ from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.drift.comparison import Measure, compare
-from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
+from dcm4py_leading.service.explain import WrongQuestion, parse_message
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.receivers import delivery_rules, leading_steps, led_receivers
 from dcm4py_leading.service.studies.three_values import (
@@ -77,7 +77,7 @@ def three_values(
 def _delivery(
     runtime: Runtime, ae: ApplicationEntity, uid: str, receiver: str, *, is_asking: bool
 ) -> tuple[Explanation, Trace]:
-    wanted = parse_wanted({"to": receiver, "sending-ae": ae.ae_title})
+    wanted = parse_message({"to": receiver, "sending-ae": ae.ae_title})
     told = explain_study(runtime, uid, wanted, is_asking=is_asking)
     assert told.trace is not None
     return told, told.trace

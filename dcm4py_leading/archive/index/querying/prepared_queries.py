@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.query import (
-    Condition,
+    KeyCondition,
     Matching,
     NameGroup,
     Query,
@@ -168,7 +168,7 @@ def _form(query: Query) -> tuple[Query, list[str]] | None:
                 return text_form(matching)
 
     try:
-        conditions = tuple(Condition(one.tag, tuple(map(form, one.any_of))) for one in query.conditions)
+        conditions = tuple(KeyCondition(one.tag, tuple(map(form, one.any_of))) for one in query.conditions)
     except IndexError:
         return None
     return Query(level=query.level, conditions=conditions), values

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.comparison import Outcome
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.drift.shown import Latest
 from dcm4py_leading.service.drift.summary import NO_MONTH
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.gate.wishes import log_wish

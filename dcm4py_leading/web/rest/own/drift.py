@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dcm4py_leading.errors import ConfigUnavailable, DriftRefused
 from dcm4py_leading.log import word
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.drift.shown import Choice, Latest, Order, StaleStudy
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.jobs.job import Job
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.identity import Identity, Role

@@ -45,7 +45,7 @@ _PARAMETERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RenderedExplanation:
     """An explanation in both forms; another process may have made it."""
 
     as_json: Mapping[str, object]
@@ -61,8 +61,10 @@ class Told:
 class Explainer(Protocol):
     """The service as the route may use it. Called from a worker thread."""
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_wanted` takes them.
+    def explain(
+        self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool
+    ) -> RenderedExplanation:
+        """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_message` takes them.
 
         ``is_asking``: leading archives are asked. Raises WrongQuestion, StudyNotStored, StatusError.
         """

@@ -21,7 +21,7 @@ RATE, ELSEWHERE_RATE = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DriftOrder:
     """Order for a comparison: of what, at which rates, and where the outcome goes."""
 
     local_ae: ApplicationEntity
