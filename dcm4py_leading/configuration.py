@@ -139,7 +139,7 @@ class Configuration:
             except ConfigError as err:
                 self._fail(err)
                 if failure is None or failure.error != str(err):
-                    LOG.error("a change in the directory is not taken: %s", err)
+                    LOG.error("a change in the directory is not taken over: %s", err)
                     LOG.error("the configuration of %s stays", self.loaded_at)
                 raise
             for problem in new.snapshot.problems:

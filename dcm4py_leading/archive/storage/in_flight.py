@@ -87,7 +87,9 @@ def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
         except (BlockingIOError, FileNotFoundError):
             continue  # another process is receiving it, or done
     if foreign:
-        LOG.warning("%s: %d files or directories that are not in flight are left alone", directory, foreign)
+        LOG.warning(
+            "%s: %d files or directories are not ours, and are left alone: move them elsewhere", directory, foreign
+        )
 
 
 def _place(path: Path) -> str | None:

@@ -162,7 +162,7 @@ class SurvivingSource:
             kept = self._last_good.ae(ae_title)
             if kept is None:
                 raise
-            LOG.warning("AE %s: using what is kept of it, because the directory cannot be asked: %s", ae_title, err)
+            LOG.warning("AE %s: the directory cannot be asked, its last good entry is used: %s", ae_title, err)
             return kept
         self._last_good.keep_ae(ae_title, entries)
         return entries

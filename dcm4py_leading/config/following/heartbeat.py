@@ -72,7 +72,7 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as err:  # noqa: BLE001 - a bug in one beat must not make it the last one
-                LOG.error("asking for the directory failed: %s", trace(err))
+                LOG.error("an error in the service kept it from asking whether the directory is back: %s", trace(err))
 
     def _is_well(self) -> bool:
         state = self._source.state

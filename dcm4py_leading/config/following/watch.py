@@ -157,7 +157,7 @@ class Follower:
             try:
                 pause = self.step()
             except Exception as err:  # noqa: BLE001 - a bug must not end the following of the directory
-                LOG.error("looking at the directory failed: %s", trace(err))
+                LOG.error("an error in the service kept it from looking for changes in the directory: %s", trace(err))
                 pause = self._pace.interval_seconds
             if self._moving is None:
                 # A busy directory wakes often; it is not asked all the time for that.

@@ -137,7 +137,11 @@ class LdapLogin:
         if users is None:
             raise ConfigUnavailable(f"{directory.url}: users are looked for below {base}, which is not to be seen")
         if len(users) > 1:
-            LOG.warning("%s: several entries below %s match the user filter of a log-in", directory.url, base)
+            LOG.warning(
+                "%s: a log-in fails, since several entries below %s match --login-user-filter: let it tell users apart",
+                directory.url,
+                base,
+            )
         dn = users[0].dn if len(users) == 1 else None
         return _Found(directory.url, dn, self._memberships(directory, dn or self._nobody(directory.url)))
 

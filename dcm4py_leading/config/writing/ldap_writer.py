@@ -153,7 +153,7 @@ class _Writing:
             except ConfigError as err:
                 refusal = err
             if refusal is not None:
-                LOG.warning("the change of %s cannot be taken back: %s", change.dn, refusal)
+                LOG.warning("the change of %s cannot be undone, undo it by hand: %s", change.dn, refusal)
                 return
             self._done.pop()
 

@@ -224,7 +224,9 @@ class _Entities:
         try:
             changes = update(ds, new, self._keeper.update_policy(level), only=only)
         except CoercionFailed as err:
-            LOG.warning("the index keeps what it had of study %s: %s", ref(self._new.study_instance_uid), err)
+            LOG.warning(
+                "the attributes of study %s in the index are not updated: %s", ref(self._new.study_instance_uid), err
+            )
             return
         if changes:
             table = TABLES[level]
