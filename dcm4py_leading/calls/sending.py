@@ -1,4 +1,4 @@
-"""Sending of stored objects: at once, or with an ID by which any process can ask how far it is, and cancel it."""
+"""Sending of stored objects: at once, or with an ID by which any process can follow and cancel it."""
 
 from __future__ import annotations
 

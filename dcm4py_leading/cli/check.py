@@ -1,4 +1,4 @@
-"""``check`` and ``show``: problems of a configuration, and what is in it."""
+"""``check`` and ``show``: problems of a configuration, and its contents."""
 
 from __future__ import annotations
 

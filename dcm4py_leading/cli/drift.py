@@ -1,4 +1,4 @@
-"""``dcm4py-leading drift``: how much of what is archived is not as the leading archive says."""
+"""``dcm4py-leading drift``: differences between the archive and the leading archive."""
 
 from __future__ import annotations
 

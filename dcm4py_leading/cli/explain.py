@@ -1,4 +1,4 @@
-"""``dcm4py-leading explain``: what the rules do to a file, or to a study of the running service."""
+"""``dcm4py-leading explain``: effect of the rules on a file, or on a study of the running service."""
 
 from __future__ import annotations
 

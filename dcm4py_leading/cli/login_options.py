@@ -1,4 +1,4 @@
-"""The options of ``serve`` that say who may log in over HTTP, and how users are looked up."""
+"""Options of ``serve`` about the log-in: who may log in, and how users are looked up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coercing one data set: the rules one after the other, pure but for questions that the caller answers."""
+"""Coercion of one data set by its rules, one by one. Pure: it yields questions, and the caller answers them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explanation of a coercion: which rules matched and why others did not, the steps run, before and after.
+"""Explanation of a coercion: rules that matched, why others did not, steps that ran, values before and after.
 
 Made from what the coercion itself leaves behind, so that it cannot tell another story than what happens.
 """

@@ -1,4 +1,4 @@
-"""Compiling coercion rules when a configuration is loaded, so that nothing of them can fail at a request."""
+"""Compilation of coercion rules when a configuration is loaded, so that errors show then and not at a request."""
 
 from __future__ import annotations
 

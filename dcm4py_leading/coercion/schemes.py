@@ -1,4 +1,4 @@
-"""Schemes of rules, legacy attributes and version 2, for which messages they stand, and the step that does each."""
+"""Schemes of rules, legacy and version 2: the messages that each is for, and the step that carries it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rules apply to a message, and for each other rule what decided against it."""
+"""Selection of the rules that apply to a message, and for each other rule the reason why it does not."""
 
 from __future__ import annotations
 

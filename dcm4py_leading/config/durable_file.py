@@ -1,4 +1,4 @@
-"""A file that is replaced as a whole: whoever reads it sees the old text or the new one, also after a power failure."""
+"""Replacement of a file as a whole: readers see the old text or the new one, even after a power failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directory entries to the model. Pure; every problem of a tree is found in one pass."""
+"""Loader: directory entries become the model. Pure; one pass finds every problem of a tree."""
 
 from __future__ import annotations
 

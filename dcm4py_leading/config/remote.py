@@ -1,4 +1,4 @@
-"""Remote AEs, looked up in the directory when they are needed, and remembered for dcmAECacheStaleTimeout."""
+"""Remote AEs, looked up in the directory on demand, and cached for dcmAECacheStaleTimeout."""
 
 from __future__ import annotations
 

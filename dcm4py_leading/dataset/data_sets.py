@@ -1,4 +1,4 @@
-"""pydicom data sets from bytes and back, with text by our own codec.
+"""pydicom data sets read from bytes and written to bytes, with text by our own codec.
 
 pydicom decodes and encodes text in its own way (no reset at delimiters, replaced octets, guesses). So text is decoded
 at once when a data set is read, and what is written of it is octets already: pydicom's codec is never used.

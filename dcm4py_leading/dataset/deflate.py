@@ -1,4 +1,4 @@
-"""Data sets that are deflated as a whole (PS3.5 A.5)."""
+"""Deflated data sets (PS3.5 A.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as the index compares them: one spelling for what the standard counts as equal (PS3.4 C.2.2.2, PS3.5 6.2)."""
+"""Normal forms of values: one spelling for what the standard counts as equal (PS3.4 C.2.2.2, PS3.5 6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DICOM files (PS3.10 7): the header before a received data set, and that of a file that is read."""
+"""DICOM files (PS3.10 7): the header written before a received data set, and the header of a file that is read."""
 
 from __future__ import annotations
 

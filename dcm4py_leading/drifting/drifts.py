@@ -1,4 +1,4 @@
-"""Comparisons that the running service makes: jobs, with one state and one CSV file for each AE, in the data directory.
+"""Comparisons as jobs of the running service, with one state file and one CSV file for each AE in the data directory.
 
 They outlast the process: what has not come to its end can go on.
 """

@@ -1,4 +1,4 @@
-"""One comparison from its beginning, or from where it was, to its end: for the command and for a job."""
+"""One comparison from its start, or from where it stopped, to its end: for the command and for a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explain: what the rules would do to an object or a query, with nothing stored or delivered."""
+"""Explain: the effect of the rules on an object or a query, without storing or delivering anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of what passes between supervisor and worker, as JSON values and back."""
+"""JSON forms of what passes between supervisor and worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attributes that the index keeps for an entity: taken from an object, written to bytes, read and merged.
+"""Attributes that the index keeps of an entity: taken from an object, encoded, decoded and merged.
 
 The bytes are a data set in Explicit VR Little Endian, in the Specific Character Set that the object had, which it
 names itself; UTF-8 where that cannot hold the text.

@@ -1,4 +1,4 @@
-"""Traces of an edit of a patient or a study: in the index, and in the objects that leave.
+"""Traces of an edit of a patient or a study, in the index and in the objects that are sent.
 
 An edited entity has an Original Attributes Sequence (0400,0561) among its attributes, with an item for each edit (PS3.3
 C.12.1.1.9). What was edited are the attributes that its items tell.

@@ -1,4 +1,4 @@
-"""A study of another archive that is kept: while it is written, and while somebody has it open to send it."""
+"""A cached study of another archive: while it is written, and while it is open to be sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies of other archives, kept as they came when they passed through (``--set proxy-keep``).
+"""Cache of studies of other archives, kept as they passed through (``--set proxy-keep``).
 
 Apart from the index and the storages: what is here is found by no query, has a limit in bytes, and can be thrown away
 at any time. A directory has a file for each study and a SQLite database that counts them, which all processes of the

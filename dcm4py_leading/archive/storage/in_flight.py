@@ -1,4 +1,4 @@
-"""The files of a storage that are in flight: apart from the others, locked by their writer, told from orphans later.
+"""Files of a storage that are being received: kept apart, locked by their writer, and told from orphans after a crash.
 
 A file begins in the directory ``.incoming`` under a token. Before it gets its place, its name there says which that
 will be; it keeps this name until the index knows the object. So what a crash leaves can be judged by these names

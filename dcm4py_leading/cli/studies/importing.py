@@ -1,4 +1,4 @@
-"""``studies import``: the files below a directory are stored as a C-STORE to an AE would store them."""
+"""``studies import``: store the files below a directory as a C-STORE to an AE would."""
 
 from __future__ import annotations
 

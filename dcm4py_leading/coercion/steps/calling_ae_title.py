@@ -1,4 +1,4 @@
-"""The AE title of who sends as an attribute (dcmUseCallingAETitleAs), so that a query is about its own steps only."""
+"""The sender's AE title as an attribute (dcmUseCallingAETitleAs), so that a modality finds only its own steps."""
 
 from __future__ import annotations
 

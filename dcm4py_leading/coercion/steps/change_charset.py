@@ -1,4 +1,4 @@
-"""All text in another character set (``change-charset:``), for receivers that know but one."""
+"""Conversion of all text to another character set (``change-charset:``), for receivers that know only one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The issuer of the Patient ID: taken away (dcmNullifyIssuerOfPatientID), or added by a format
-(dcmIssuerOfPatientIDFormat)."""
+"""Issuer of Patient ID: removed (dcmNullifyIssuerOfPatientID) or added by a format (dcmIssuerOfPatientIDFormat)."""
 
 from __future__ import annotations
 

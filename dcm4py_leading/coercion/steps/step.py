@@ -1,4 +1,4 @@
-"""The protocol of steps, and the steps that need nothing but attributes: leading archive, nullify, markers.
+"""Protocol of steps, and the steps that need attributes only: leading archive, nullify, markers.
 
 A step is small, changes nothing itself, and says what it may read and write. Steps that take more have modules of
 their own.

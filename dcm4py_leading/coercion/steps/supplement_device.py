@@ -1,4 +1,4 @@
-"""Supplement of a data set from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
+"""Attributes from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
 
 from __future__ import annotations
 

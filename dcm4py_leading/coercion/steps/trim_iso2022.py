@@ -1,4 +1,4 @@
-"""A character set that allows code extensions, but has nothing to extend to, becomes the plain one (``trim-ISO2022:``).
+"""Reduction of a character set with code extensions, but nothing to extend to, to the plain one (``trim-ISO2022:``).
 
 Many systems do not know ISO 2022 at all, and modalities name it for text that needs none of it.
 """

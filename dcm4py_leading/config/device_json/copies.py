@@ -1,4 +1,4 @@
-"""A copy of an entry under another name, with all that it has, also what a document does not tell."""
+"""Copy of an entry under another name, with all attributes, those included that a document leaves out."""
 
 from __future__ import annotations
 

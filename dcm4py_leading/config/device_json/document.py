@@ -1,4 +1,4 @@
-"""Entries to a document."""
+"""JSON document of entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document to entries: those that are there, changed as the document says.
+"""Entries of a document: those that exist, changed as the document asks.
 
 What a document leaves out: an attribute is taken away, unless it would not have been told anyway (a secret, a value
 that is the default, vendor data). An object of an auxiliary class, or an array of entries, stays as it is. What the

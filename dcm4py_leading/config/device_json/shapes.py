@@ -1,4 +1,4 @@
-"""Which object stands where in a document, and what names an entry that is made from it."""
+"""Structure of a document: which object stands where, and which attribute names a new entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entries of one device by the entry above, and those of a class in the order in which a document tells them."""
+"""Entries of one device by parent, and those of a class in the order of a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences between two configurations, as an administrator calls them: which rule, which AE, from what to what.
+"""Differences between two configurations in an administrator's words: which rule, which AE, old and new value.
 
 Objects are matched by their own RDN below the same parent, never by the whole DN, which servers spell differently.
 """

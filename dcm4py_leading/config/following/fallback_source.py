@@ -1,4 +1,4 @@
-"""A directory that may be down: what it said last serves meanwhile."""
+"""Source that answers from the last good configuration while the directory is down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check that the directory is there, when nobody else asks; and its return to a service that has started without it."""
+"""Heartbeat: checks the directory when nobody else asks it, and reloads when it is back after a start without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last good configuration, on disk, for the time when the directory is down.
+"""Last good configuration, kept on disk for the time when the directory is down.
 
 One file with the device and the devices that its rules refer to, and one for each remote AE that was looked up. They
 are LDIF, so that ``--ldif`` reads them too, under mode 0600 and without secrets. Each is replaced as a whole, so that

@@ -1,4 +1,4 @@
-"""A directory that tells of its changes itself: it only wakes who looks, and who looks does so anyway now and then."""
+"""Change notifications of the directory server. They only wake the watch, which also looks at intervals."""
 
 from __future__ import annotations
 

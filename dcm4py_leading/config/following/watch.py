@@ -1,4 +1,4 @@
-"""Following a directory: it is looked at again and again, and a change counts when it has come to rest.
+"""Watch on the directory: it is read at intervals, and a change is taken over once it has settled.
 
 What wakes the follower, a timer or the directory itself, decides nothing: what is read decides.
 """

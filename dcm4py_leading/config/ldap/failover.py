@@ -1,4 +1,4 @@
-"""In which order the servers of one directory are asked: one that has just failed comes last for a while."""
+"""Order in which the servers of a directory are asked: one that has just failed comes last for a while."""
 
 from __future__ import annotations
 

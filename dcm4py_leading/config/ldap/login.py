@@ -1,4 +1,4 @@
-"""Somebody's groups by two searches with the service's own account, and his password by a bind as himself.
+"""Log-in by LDAP: two searches with the service account for user and groups, and a bind with the user's password.
 
 The bind has a connection of its own (RFC 4513 5.2.1 would let it change who the searches are made as). An unknown user
 costs the same questions as a wrong password: the bind is then tried as an entry that does not exist.

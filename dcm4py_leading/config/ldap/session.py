@@ -1,4 +1,4 @@
-"""One connection to one directory server, from its host name to the unbind, every step of it with a bound."""
+"""Connection to one directory server, from name resolution to unbind, with a time limit for every step."""
 
 from __future__ import annotations
 

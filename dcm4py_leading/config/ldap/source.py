@@ -1,4 +1,4 @@
-"""The configuration of a live directory (RFC 4511), read over a short connection for each load.
+"""Configuration in a live directory (RFC 4511), read over a short connection for each load.
 
 A connection that is opened for one read and closed needs no watching; a bind costs milliseconds. ldap3 is told to trust
 nothing by itself: no schema fetched, no referrals chased, no alias followed.

@@ -1,4 +1,4 @@
-"""Lint of LDIF files that are about to be imported: what a server, and then the service, will refuse. Reads only.
+"""Lint of LDIF files before an import: what a server, and then the service, would refuse. Changes nothing.
 
 Told in terms of the fix, by record and line. A server is not needed: what only the tree can tell (whether an entry is
 there) is told when `Directory` holds the tree.

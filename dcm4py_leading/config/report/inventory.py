@@ -1,4 +1,4 @@
-"""Inventory of a tree, acted on or not: every attribute and every kind of entry below a device, yes, partial or no."""
+"""Inventory of a tree: for each attribute and kind of entry, whether it is acted on: yes, partial or no."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Editor of the directory: it reads, plans and checks, and then writes, or not at all."""
+"""Editor of the directory: reads, plans and checks a change, then writes all of it or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes carried out on a directory server (RFC 4511): one operation for each entry, none of which overwrites.
+"""Writer to a directory server (RFC 4511): one operation for each entry, none of which overwrites other changes.
 
 A server changes one entry at a time. So each operation leaves a valid tree, and when one fails, those before it are
 taken back as far as they can be.

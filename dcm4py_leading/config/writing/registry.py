@@ -1,4 +1,4 @@
-"""The Unique AE Titles Registry, kept in step with the AEs that there are (PS3.15 H.1.1.3)."""
+"""Unique AE Titles Registry, kept in step with the AEs of the directory (PS3.15 H.1.1.3)."""
 
 from __future__ import annotations
 

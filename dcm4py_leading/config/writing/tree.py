@@ -1,4 +1,4 @@
-"""The tree as it is right now, for whoever edits it: never what was kept of it, and lists by one search each."""
+"""Current tree of the directory, for editing: never cached, and lists by one search each."""
 
 from __future__ import annotations
 

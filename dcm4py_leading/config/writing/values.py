@@ -1,4 +1,4 @@
-"""Attribute values as they are compared before they are written, and as the octets that are sent."""
+"""Attribute values as compared before writing, and as the octets that are sent."""
 
 from __future__ import annotations
 

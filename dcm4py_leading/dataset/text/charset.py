@@ -1,4 +1,4 @@
-"""Specific Character Set (0008,0005): which one a data set has, and which one it needs (PS3.3 C.12.1.1.2)."""
+"""Specific Character Set (0008,0005) of a data set: the one declared, and the one needed (PS3.3 C.12.1.1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of a study in another archive, asked of it by C-FIND: whether that is what has been kept of it."""
+"""State of a study in another archive, asked by C-FIND: is a cached copy still up to date?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions to the leading archive: by UID lists, at their pace."""
+"""Questions to the leading archive: UID lists, at a limited rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison as it is wanted: of which AE, with whom, since when, at which rates."""
+"""Order for a comparison: AE, leading archive, first date, rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons of the running service as others see them: what may be wanted, the latest one of an AE, its outcome."""
+"""Comparisons of the running service, for display: those possible, the latest of each AE, and its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of a comparison, in a file that is replaced as a whole: a killed one goes on from there."""
+"""State of a comparison, in a file that is replaced as a whole: a comparison that was killed resumes from it."""
 
 from __future__ import annotations
 

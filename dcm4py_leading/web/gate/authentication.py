@@ -1,4 +1,4 @@
-"""The identity of whoever asks, told to each request."""
+"""Authentication of each request: who asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log of commands, with the name of whoever gives them."""
+"""Log of administrators' commands, with the name of the user."""
 
 from __future__ import annotations
 

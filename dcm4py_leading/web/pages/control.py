@@ -1,4 +1,4 @@
-"""The page of the running service: its configuration, what a reload would change, what is under way."""
+"""Page of the running service: its configuration, what a reload would change, requests under way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/dcm4chee-arc/monitor``: associations under way, the end of one, and what time it is here."""
+"""``/dcm4chee-arc/monitor``: associations under way, abort of one, and the server time."""
 
 from __future__ import annotations
 

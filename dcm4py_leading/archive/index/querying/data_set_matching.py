@@ -1,4 +1,4 @@
-"""A Query applied to one data set, as the SQL of `statements` applies it to the index (PS3.4 C.2.2.2). Pure.
+"""Matching of one data set by a Query, as `statements` matches rows in SQL (PS3.4 C.2.2.2). Pure.
 
 What the coercion made of a match is in no table; whether it still is a match is found out here.
 """

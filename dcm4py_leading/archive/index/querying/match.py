@@ -1,4 +1,4 @@
-"""Matches of a query: what the index keeps of an entity, and what is counted or collected for it."""
+"""Matches of a query: the attributes of an entity, and the counts and lists computed for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of the studies that match, the newest first: at a cost that hardly grows with the number of studies.
+"""One page of matching studies, newest first, at a cost that hardly grows with the size of the index.
 
 The conditions that an index answers are counted first, none further than `NARROW`. The one that leaves fewest rows, if
 it is no more than that, gives the candidates, which are sorted. Otherwise the index of Study Date is walked from its

@@ -1,4 +1,4 @@
-"""Queries of one form as one text: compiled once, and run by the driver of SQLite with the values of each."""
+"""Queries as prepared SQL text: compiled once for each form, then run by SQLite's driver with new values."""
 
 from __future__ import annotations
 

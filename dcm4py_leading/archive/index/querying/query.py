@@ -1,4 +1,4 @@
-"""From an identifier to what is asked for, as plain data (PS3.4 C.2.2.2, C.4, C.6). Pure.
+"""Identifier of a C-FIND, C-MOVE or C-GET, parsed to plain conditions (PS3.4 C.2.2.2, C.4, C.6). Pure.
 
 A key that matches everything (zero length, ``*``) leaves no condition. A key that the index does not match, or that
 stands below the level, is only returned.

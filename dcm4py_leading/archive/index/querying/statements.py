@@ -1,4 +1,4 @@
-"""From a Query to SQL, the same for SQLite and PostgreSQL."""
+"""SQL of a Query, the same for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

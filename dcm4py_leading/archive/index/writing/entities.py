@@ -1,4 +1,4 @@
-"""The rows above an instance: its series, study and patient, found and updated, or made, inside of a transaction."""
+"""Rows of series, study and patient above an instance: found and updated, or inserted, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of an entry as a template shows them."""
+"""Fields of an entry as a template shows them."""
 
 from __future__ import annotations
 

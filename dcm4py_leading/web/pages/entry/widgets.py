@@ -1,4 +1,4 @@
-"""Widgets: how a field is shown and typed, and what comes back from the form."""
+"""Widgets: how a field is shown, typed, and read back from the form."""
 
 from __future__ import annotations
 

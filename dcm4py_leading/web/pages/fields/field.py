@@ -1,4 +1,4 @@
-"""One field of a page: an attribute of an entry, what may be typed, and what that means."""
+"""One field of a page: an attribute, the values that may be typed, and their meaning."""
 
 from __future__ import annotations
 

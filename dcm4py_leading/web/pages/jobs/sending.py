@@ -1,4 +1,4 @@
-"""The page that sends a study, a series or an instance: what, and where to."""
+"""Page that sends a study, a series or an instance to a destination."""
 
 from __future__ import annotations
 

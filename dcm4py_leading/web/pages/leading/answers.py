@@ -1,4 +1,4 @@
-"""The page of what is remembered of the answers of leading archives: UIDs and ages, nothing of a patient."""
+"""Page of remembered answers of leading archives: UIDs and ages, no patient data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the archives that are asked: state, C-ECHO, and the last hours."""
+"""Page of the leading archives: state, C-ECHO, and the last hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last hours of an archive: the lines of its plots, and the same as a table."""
+"""Last hours of an archive, as plots and as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that rules are about, as people say them: who does what with whom."""
+"""Messages that rules are about, in plain words: who sends what to whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page ``/ui/try``: what the rules make of an object, also a rule that is being edited."""
+"""Page ``/ui/try``: effect of the rules on an object, a rule under edit included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``PUT .../aets/{aet}/rs/patients/{id}`` and ``.../studies/{study}``: what there is of them, replaced.
+"""``PUT .../aets/{aet}/rs/patients/{id}`` and ``.../studies/{study}``: replaces their attributes.
 
 The status codes are dcm4chee's. Original Attributes are always told, also for a study without a reason.
 """

@@ -1,4 +1,4 @@
-"""A change of a device that a request asks for: foretold, or made."""
+"""Change of a device by a request: foretold, or made."""
 
 from __future__ import annotations
 

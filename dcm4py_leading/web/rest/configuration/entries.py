@@ -1,4 +1,4 @@
-"""Coercion rules and attribute sets as resources of their own: below a device, and rules below its AEs too."""
+"""Coercion rules and attribute sets as resources of their own, below a device; rules also below its AEs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes that are no operations, as OpenAPI tells them: method, path, who may, and what for."""
+"""Routes that are not operations, for the OpenAPI document: method, path, roles, purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of requests and answers: made of the tables from which documents are read and written."""
+"""JSON Schemas of requests and answers, made from the tables by which documents are read and written."""
 
 from __future__ import annotations
 

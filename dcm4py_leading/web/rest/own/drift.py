@@ -1,4 +1,4 @@
-"""``/dcm4py-leading/drift``: comparisons of the archive with a leading archive, begun, looked at, fetched, ended."""
+"""``/dcm4py-leading/drift``: comparisons with a leading archive: start, state, CSV file, cancel."""
 
 from __future__ import annotations
 

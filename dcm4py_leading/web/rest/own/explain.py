@@ -1,4 +1,4 @@
-"""``GET /dcm4py-leading/explain/{study}``: what the rules would do to a stored study, as JSON or as text."""
+"""``GET /dcm4py-leading/explain/{study}``: effect of the rules on a stored study, as JSON or text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/dcm4py-leading/jobs``: long work in the background, its progress, and its end on command."""
+"""``/dcm4py-leading/jobs``: long work in the background: progress, and cancel."""
 
 from __future__ import annotations
 
