@@ -67,7 +67,7 @@ class DataDirectory:
             time.sleep(_LOOK_SECONDS)
 
     def open_index(self, storages: Iterable[StorageDescriptor], *, may_be_new: bool) -> Index:
-        """The index, made or brought up to date where that hurts nobody.
+        """The index, created or upgraded where no other service is disturbed.
 
         Raises IndexUnavailable: when it would have to be brought up to date while another service uses it; and where
         there is none although one of ``storages`` has files, unless it ``may_be_new``.

@@ -51,7 +51,7 @@ def add_explain_command(main: click.Group) -> None:
         default="ask",
         show_default=True,
         metavar="ask|none|FILE",
-        help="Ask the leading archive; tell only whom to ask; or take the answer from a DICOM file.",
+        help="Ask the leading archive; only name the archive to ask; or take the answer from a DICOM file.",
     )
     @service_options
     @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -108,7 +108,7 @@ def coercion(
 def _execute(
     rule: CompiledRule, step: AnyStep, ds: Dataset, selection: Selection
 ) -> Generator[Question, Answer, tuple[Executed, OnFailure | None]]:
-    """One step; its changes are not made yet. The second value says what a failure means, None that there is none."""
+    """Run one step without making its changes. The second value tells what its failure means; None: no failure."""
     context = selection.context
 
     def ended(outcome: Outcome, remark: str | None = None) -> Executed:

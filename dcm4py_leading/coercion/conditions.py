@@ -181,7 +181,7 @@ def compile_condition(text: str) -> Condition:
 
 
 def _meant_peer(key: str) -> str | None:
-    """The key of a peer that was probably meant by one that is no attribute either: ReceivingAETitle, CalledAET."""
+    """The peer key probably meant by an unknown key, such as ReceivingAETitle or CalledAET."""
     if is_attribute(key.partition(".")[0]):
         return None
     whole = re.sub(r"AE(T(itle)?)?$", "ApplicationEntityTitle", key, flags=re.IGNORECASE)

@@ -24,7 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule that is known to be right, with everything about it worked out."""
+    """A rule that has been checked and compiled."""
 
     rule: AnyRule
     conditions: tuple[Condition, ...] = ()
@@ -67,7 +67,7 @@ def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -
 
 
 def compile_rules(rules: Sequence[AnyRule], environment: Environment) -> tuple[CompiledRule, ...]:
-    """Compile rules in the given order. Raises ConfigInvalid with everything that is wrong in all of them.
+    """Compile rules in the given order. Raises ConfigInvalid with all their errors.
 
     Rules for messages that this service does not handle are checked as far as their conditions go, and left without
     steps.

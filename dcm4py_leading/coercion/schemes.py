@@ -47,7 +47,7 @@ class Environment:
 
 
 class WrongValues(ValueError):
-    """Which values of which attribute are wrong, and why."""
+    """Wrong values of an attribute, each with the reason."""
 
     def __init__(self, attribute: str, wrong: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(reason for _, reason in wrong))

@@ -47,6 +47,6 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def throw_away(temporary: Path) -> None:
-    """Remove a file that is not needed after all."""
+    """Remove a file that turned out not to be needed."""
     with suppress(OSError):
         temporary.unlink()

@@ -107,7 +107,7 @@ def _own_titles(device: Device, directory: _Titles) -> Iterator[Problem]:
 
 
 def archives_asked(device: Device) -> Iterator[tuple[str, str, AETitle]]:
-    """DN, attribute and AE title of each archive that is asked on behalf of clients."""
+    """DN, attribute and AE title of each archive that is asked on clients' behalf."""
     for ae in device.application_entities:
         for title in ae.settings.spanning_cfind_scps:
             yield ae.dn, "dcmSpanningCFindSCP", title

@@ -73,7 +73,7 @@ def read_file(file: BinaryIO | Path, *, stop_before_pixels: bool = False, force:
 
 
 def read_image(file: BinaryIO, *, longest: int | None = None) -> FileDataset:
-    """A DICOM file of which the image matters and no text is looked at.
+    """A DICOM file read for its image; no text is decoded.
 
     Values of more than ``longest`` bytes are read when they are wanted. Raises InvalidDicomError, one of UNREADABLE.
     """

@@ -108,7 +108,7 @@ def merged(levels: Sequence[bytes]) -> Dataset:
 
 
 def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
-    """Where text cannot be decoded and the levels name different sets, let all name one that is true for it."""
+    """Declare one character set for all levels, where they name different ones and have text that cannot be decoded."""
     if len({normalized(character_set(ds)) for ds in levels}) == 1:
         return
     declared = [ds for ds in levels if any(not is_decodable(text) for _, text in texts_of(elements_of(ds)))]

@@ -26,7 +26,7 @@ _NOTHING: frozenset[int] = frozenset()
 
 
 def edited_tags(encoded: bytes) -> frozenset[int]:
-    """The attributes that were edited, of an entity of which the index keeps that."""
+    """Tags that were edited, of an entity with these attributes in the index."""
     return _told_tags(encoded) if _MARK in encoded else _NOTHING
 
 

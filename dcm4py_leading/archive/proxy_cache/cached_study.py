@@ -128,7 +128,7 @@ class StudyWriter:
         self._is_complete = True
 
     def close(self) -> None:
-        """It is not written any further. Raises StorageUnavailable when what is not complete cannot be removed."""
+        """Stop writing. Raises StorageUnavailable when an incomplete study cannot be removed."""
         self.file.close()
         if not self._is_complete:
             self._room.abandon(self.pk)

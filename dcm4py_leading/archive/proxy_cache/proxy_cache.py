@@ -73,7 +73,7 @@ class ProxyCacheCounts:
     hits: int = 0
     misses: int = 0
     removed: int = 0
-    """Studies removed to make room, or because the other archive has them otherwise now."""
+    """Studies removed to make room, or because they have changed in the other archive."""
 
     def plus(self, other: ProxyCacheCounts) -> ProxyCacheCounts:
         """With what another process of the same service has done: what is kept is the same."""
@@ -161,14 +161,14 @@ class ProxyCache:
         self._misses += 1
 
     def drop(self, study: KeptStudy) -> None:
-        """The other archive has it otherwise now: it is not found any more. The caller lets go of it."""
+        """Make a study that has changed in the other archive unfindable. The caller lets go of it."""
         study.close()
         with self._transaction() as db:
             self._remove(db, study.pk)
             self._removed += 1
 
     def forget(self, study_instance_uid: str) -> None:
-        """Remove a study, whichever archive has sent it; one that is being sent goes after that."""
+        """Remove a study, whichever archive has sent it; one that is being sent is removed afterwards."""
         with self._transaction() as db:
             rows = db.execute("SELECT pk FROM study WHERE study_instance_uid = ?", (study_instance_uid,))
             for (pk,) in rows.fetchall():
@@ -206,7 +206,7 @@ class ProxyCache:
         return StudyWriter(self, pk, scp, study_instance_uid, file)
 
     def more_room(self, pk: int, least: int) -> int:
-        """Let a study that is being written have ``least`` bytes more; how many it got."""
+        """Reserve at least ``least`` more bytes for a study that is being written, and return how many it got."""
         with self._transaction() as db:
             (own,) = db.execute("SELECT coalesce(sum(size), 0) FROM study WHERE pk = ?", (pk,)).fetchone()
             if own + least > self._most_bytes:  # nothing that others may need is removed for it

@@ -278,7 +278,7 @@ class IncomingFile:
         )
 
     def _link(self, path: str) -> str:
-        """Give the file its place below the storage, and say which; one that is taken stays with its file."""
+        """Link the file to its place in the storage, and return the path. A path that is taken is left alone."""
         storage = self._storage
         for _ in range(_ATTEMPTS):
             try:

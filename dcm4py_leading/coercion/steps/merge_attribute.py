@@ -202,7 +202,7 @@ def _parse_path(path: str) -> tuple[TagPath, int]:
 
 
 def _check_value(tag: int, form: AttributesFormat) -> None:
-    """Refuse what cannot be set, as far as that is known before there is a data set."""
+    """Refuse a value that can never be set, as far as that is known without a data set."""
     vr = vr_of(tag)
     if vr is None:
         raise ValueError("an attribute that the data dictionary does not have cannot be set: its VR is unknown")

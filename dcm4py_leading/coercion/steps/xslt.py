@@ -104,7 +104,7 @@ def compile_style_sheet(uri: str, *, folders: Sequence[Path], expand: Callable[[
 
 
 def parameters(context: CoercionContext, *, legacy: bool) -> dict[str, str]:
-    """The global parameters that a style sheet gets; what is not known is left out."""
+    """The global parameters of a style sheet; unknown ones are left out."""
     sending, receiving = context.sending, context.receiving
     if legacy:
         local, remote = (sending, receiving) if context.transfer_role is TransferRole.SCP else (receiving, sending)

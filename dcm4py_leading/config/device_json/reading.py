@@ -148,7 +148,7 @@ class _Reader:
         return old.dn
 
     def is_named(self, shape: ObjectShape, old: Entry, item: Mapping[str, Json]) -> bool:
-        """True if the object has the name of ``old``; else that is a fault."""
+        """True if the object has the name of ``old``; else a fault is noted."""
         spelt = {told.name.lower(): told.name for told in shape.fields}
         for name, value in rdn_assertions(old.dn):
             told = spelt[name.lower()]

@@ -209,7 +209,7 @@ class SurvivingSource:
         return answer
 
     def _saw(self, failure: str | None) -> None:
-        """Note how it went, and tell in the log when that is news."""
+        """Note the outcome, and log it if it is new."""
         now = self._now()
         with self._lock:
             # What has answered is asked again at once, what has not after a while.

@@ -61,7 +61,7 @@ class LastGood:
         self._write(self._device_file, entries.values())
 
     def keep_ae(self, ae_title: str, entries: Entries) -> None:
-        """Keep what the directory said of an AE, also that there is none. Those of the device are kept with it."""
+        """Keep the directory's answer about an AE, even that it is unknown. The device's own are kept with it."""
         devices = (entry for entry in entries if entry.is_a("dicomDevice"))
         names = {name.strip().casefold() for device in devices for name in device.values("dicomDeviceName")}
         if entries and self._device_name.casefold() not in names:

@@ -47,7 +47,7 @@ class Push:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more. A connection that is being made ends by itself."""
+        """Stop listening. A connection under way ends by itself."""
         self._stopping.set()
         if self._session is not None:
             self._session.abandon()

@@ -114,7 +114,7 @@ class Follower:
         """``is_told``: the source itself tells in the log when it cannot be read, and when it can again.
 
         ``looked_up`` gives the AEs that each process has looked up, such as move destinations; ``renew`` is called
-        with those that are otherwise now: as they were, and as they are.
+        with those that have changed: old and new.
         """
         self._looked_up = looked_up
         self._renew = renew
@@ -145,7 +145,7 @@ class Follower:
         self._woken.set()
 
     def stop(self) -> None:
-        """Look no more. A look that is under way may outlast this, if the directory does not answer."""
+        """Stop looking. A look under way may outlast this, if the directory does not answer."""
         self._stopping.set()
         self._woken.set()
         if self._thread.is_alive():

@@ -30,7 +30,7 @@ _SPECIAL = re.compile(r"[\\*()\0]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSearch:
-    """Where users and groups are, and how they are found. Raises ValueError for a filter that is none."""
+    """Bases and filters that find users and groups. Raises ValueError for a filter that is not valid."""
 
     base_dn: str | None = None
     """None: `USERS_RDN` below the base DN of the server."""

@@ -150,7 +150,7 @@ class _Linter:
                 self._name(record, modification.line, modification.attribute)
 
     def _name(self, record: Record, line: int, name: str) -> bool:
-        """Tell of an attribute that no server takes; whether that is so."""
+        """Report an attribute that no server accepts; True if it is one."""
         if not is_known_attribute(name):
             self._add(line, record.dn, name, unknown_attribute(name))
         elif name.partition(";")[0].lower() in NOT_FOR_USERS:

@@ -144,7 +144,7 @@ class _File:
 
 
 def _ended(lines: list[bytes], end: bytes) -> list[bytes]:
-    """The lines, of which the last has an end."""
+    """The lines, the last one with a line end too."""
     lines = [line for line in lines if line]
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += end

@@ -50,7 +50,7 @@ _CONNECTION_LIST = [
 
 
 class Tree(Protocol):
-    """A directory that is read without anything in between. Raises ConfigUnavailable, ConfigInvalid."""
+    """A directory, read without a cache in between. Raises ConfigUnavailable, ConfigInvalid."""
 
     @property
     def source(self) -> TreeSource:

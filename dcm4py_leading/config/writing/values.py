@@ -72,7 +72,7 @@ def identity(attribute: str, value: str) -> str:
 
 
 def spelling(attribute: str, value: str) -> str:
-    """Key that is equal exactly for values of which nobody would replace the one by the other.
+    """Key that is equal exactly for values that nobody would replace by each other.
 
     Case and blanks of a text are seen by people, so another spelling of it is a change; of a DN or a class it is none.
     """

@@ -123,7 +123,7 @@ def unwritable(ds: Dataset, codes: CharacterSet) -> list[BaseTag]:
 
 
 def undecodable(ds: Dataset) -> str | None:
-    """The keyword of an attribute, perhaps in an item, with text that is not in the set that is declared."""
+    """Keyword of an attribute, at any depth, with text outside the declared character set."""
     for element in elements_of(ds):
         if element.VR == "SQ":
             for item in element.value or ():

@@ -76,7 +76,7 @@ def storable(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """The text of which `storable` made ``text``."""
+    """The original of a text that `storable` has converted."""
     return text if text.isascii() else text.translate(_STORED_BACK)
 
 

@@ -48,7 +48,7 @@ def state_of_study(
 ) -> StudyState | None:
     """Number of Study Related Instances (0020,1208), or the instances counted where the archive does not tell it.
 
-    None: it lets itself not be asked. Raises ArchiveUnavailable when it gives no answer.
+    None: it does not support the question. Raises ArchiveUnavailable when it gives no answer.
     """
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:

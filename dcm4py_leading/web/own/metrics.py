@@ -332,6 +332,6 @@ def _kept(counts: ProxyCacheCounts) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "dcm4py_proxy_kept_removed",
-        "Kept studies removed to make room, or because the other archive has them otherwise now.",
+        "Studies removed from the cache of proxy-keep, to make room or because they have changed in the other archive.",
         value=counts.removed,
     )

@@ -57,7 +57,7 @@ def matches_of(connection: Connection, query: Query, page: Rows) -> Iterator[Mat
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
+    """A computed attribute: its values by the primary key of an entity of ``level``."""
 
     tag: int
     level: Level

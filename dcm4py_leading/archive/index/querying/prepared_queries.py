@@ -34,7 +34,7 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A statement of SQLite; each parameter is the value of that number, or where there is none the constant."""
+    """An SQLite statement. Each parameter is the number of a value, or else a constant."""
 
     sql: str
     parameters: tuple[tuple[int | None, object], ...]

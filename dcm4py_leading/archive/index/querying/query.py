@@ -243,7 +243,7 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
 
 
 def _values(identifier: Dataset, tag: int) -> list[str]:
-    """The values of a key. Raises IdentifierMismatch where it has one that is no text: it does not match everything."""
+    """The values of a key. Raises IdentifierMismatch for one that is not text, rather than let it match everything."""
     values = values_text(identifier, tag)
     if not values and not _is_empty(identifier, tag):
         raise IdentifierMismatch(f"{_name(tag)} cannot be read")

@@ -201,7 +201,7 @@ class _Entities:
         return self._insert(Level.PATIENT)
 
     def _is_of_another(self, attributes: bytes) -> bool:
-        """True if the object is about somebody else than the patient of whom the index keeps that."""
+        """True if the object is about another patient than the one with these attributes."""
         own = self._new.levels[Level.PATIENT].encoded
         return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
 

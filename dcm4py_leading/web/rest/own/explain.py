@@ -38,7 +38,7 @@ _PARAMETERS = (
     Parameter(name="receiving-host", meaning="host name, if not as the directory says"),
     Parameter(
         name="leading",
-        meaning="ask the leading archive (default), or tell only whom to ask",
+        meaning="ask the leading archive (default), or only name the archive to ask",
         schema={"enum": ["ask", "none"]},
     ),
 )
