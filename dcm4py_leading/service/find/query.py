@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default_if_needed

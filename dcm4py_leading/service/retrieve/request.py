@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.errors import MoveDestinationNotAllowed, MoveDestinationUnknown
 from dcm4py_leading.log import word

@@ -17,7 +17,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.keys import LEVELS
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
