@@ -1,4 +1,4 @@
-"""What the index keeps of an object, by level: attributes as bytes, and the values that queries compare.
+"""Content that the index keeps of an object, by level: attributes as bytes, and the values that queries compare.
 
 Both come from the bytes of the object where they can be copied, and else from what pydicom reads; the outcome is the
 same. The levels above the instance are alike in the objects of a series, so they are worked out once.

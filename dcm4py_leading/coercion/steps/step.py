@@ -37,7 +37,7 @@ class Traits:
     is_failure_final: bool = False
     """Its failure ends the coercion, whatever dcmCoercionOnFailure says."""
     hides_originals: bool = False
-    """What it changed must not be told in the Original Attributes Sequence."""
+    """Its changes must not be told in the Original Attributes Sequence."""
     omits_indexed: bool = False
     """The attributes of the index stay out of the object."""
 
