@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.schemes import (
     MESSAGES,
     SCHEMES,
     Environment,
-    MessageKind,
+    MessageType,
     WrongValues,
     is_offered,
 )
@@ -104,7 +104,7 @@ class _Compilation:
     def __init__(self, rule: AnyRule, environment: Environment) -> None:
         self._rule = rule
         self._environment = environment
-        self._message = MessageKind(rule.dimse, rule.transfer_role)
+        self._message = MessageType(rule.dimse, rule.transfer_role)
         self.problems: list[Problem] = []
 
     def result(self) -> CompiledRule:
