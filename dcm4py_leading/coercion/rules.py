@@ -38,7 +38,7 @@ class CompiledRule:
 
     @property
     def on_failure(self) -> OnFailure:
-        """dcmCoercionOnFailure: what a step that cannot be carried out means. A legacy rule always rethrows."""
+        """dcmCoercionOnFailure: consequence of a step that cannot be carried out. A legacy rule always rethrows."""
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.RETHROW
 
     @property
@@ -58,7 +58,7 @@ class CompiledRule:
 
 
 def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -> tuple[CompiledRule, ...]:
-    """The rules of ``ae``, compiled, in the order in which they are looked at.
+    """The compiled rules of ``ae``, in order of evaluation.
 
     By priority, highest first; where it is the same, those of the AE before those of the device. Raises ConfigInvalid.
     """

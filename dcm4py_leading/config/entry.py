@@ -87,7 +87,7 @@ class ConfigSource(Protocol):
         ...
 
     def device_names(self) -> tuple[str, ...]:
-        """The names of the devices, of at most so many; to say which one was probably meant."""
+        """Names of the devices, up to a limit, to suggest the one probably meant."""
         ...
 
 
