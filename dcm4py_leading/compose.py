@@ -23,7 +23,7 @@ from dcm4py_leading.coercion.rules import CompiledRule, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.following.fallback_source import DirectoryState, FallbackSource
+from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat
 from dcm4py_leading.config.following.last_good import FOLDER, LastGood
 from dcm4py_leading.config.ldap.hints import LdapHints
@@ -90,7 +90,7 @@ class Site:
     @property
     def directory_state(self) -> DirectoryState | None:
         """State of the directory; None of one that cannot be down, or that nobody survives."""
-        return self.source.state if isinstance(self.source, FallbackSource) else None
+        return self.source.state if isinstance(self.source, SurvivingSource) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,11 +298,11 @@ def open_proxy_cache(site: Site) -> ProxyCache | None:
             return None
         cache = ProxyCache(directory, most_bytes=site.options.proxy_keep)
     except StorageUnavailable as err:
-        LOG.warning("the cache of proxy-keep cannot be opened, nothing is kept: %s", err)
+        LOG.warning("nothing is kept of what passes through: %s", err)
         return None
     counts = cache.counts()
     most = site.options.proxy_keep
-    LOG.info("cache of proxy-keep: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
+    LOG.info("kept of other archives: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
     return cache
 
 
@@ -317,26 +317,26 @@ def surviving(site: Site) -> Site:
         return site
     urls = [str(url) for url in site.source.urls]
     last_good = LastGood(site.data_dir / FOLDER, directory=urls, device_name=site.device_name)
-    return replace(site, source=FallbackSource(site.source, last_good))
+    return replace(site, source=SurvivingSource(site.source, last_good))
 
 
 def heartbeat(site: Site, reload: Callable[[], None]) -> AbstractContextManager[object]:
     """Within it, a directory is asked now and then whether it is there, and a service that has started without it
     takes its configuration when it is back."""
-    if isinstance(site.source, FallbackSource):
+    if isinstance(site.source, SurvivingSource):
         return Heartbeat(site.source, site.device_name, reload)
     return nullcontext()
 
 
 def hints(site: Site) -> LdapHints | None:
     """Hints that a live directory gives besides its entries; None of LDIF files."""
-    source = site.source.directory if isinstance(site.source, FallbackSource) else site.source
+    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
     return LdapHints(source) if isinstance(source, LdapSource) else None
 
 
 def keep(checked: Checked, site: Site) -> None:
     """A configuration is in force: keep it for when the directory is down."""
-    if isinstance(site.source, FallbackSource):
+    if isinstance(site.source, SurvivingSource):
         site.source.put_in_force(checked.read)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.difference import Difference, Kind, differences
-from dcm4py_leading.config.following.fallback_source import FallbackSource
+from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.config.ldif.schema import is_known_attribute, is_known_class
@@ -37,7 +37,7 @@ _NAME = "the change"
 
 def editor_of(site: Site) -> Editor:
     """The editor of the directory of ``site``. Raises ConfigUnavailable for a source of another kind."""
-    source = site.source.directory if isinstance(site.source, FallbackSource) else site.source
+    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
     tree: Tree
     writer: Writer
     if isinstance(source, LdapSource):

@@ -124,7 +124,7 @@ def serve(
 
 
 def _started(site: Site, workers: int, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:
-    """The running service, in its data directory, which is created if needed."""
+    """The running service, in its data directory, which is made where there is none."""
     try:
         is_new = not site.data_dir.exists()
         site.data_dir.mkdir(parents=True, exist_ok=True)

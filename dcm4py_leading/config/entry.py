@@ -1,4 +1,4 @@
-"""Directory entry, and the port through which the loader reads entries."""
+"""A directory entry, and the port through which the loader reads them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ConfigSource(Protocol):
         ...
 
     def device_names(self) -> tuple[str, ...]:
-        """Names of the devices, up to a limit, to suggest the one probably meant."""
+        """The names of the devices, of at most so many; to say which one was probably meant."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Recording of what was read from a directory, so that another process sees the same, and changes are noticed."""
+"""Record of what was read of a directory: so that another process sees the same, and so that a change is noticed."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class Recording:
         return list(dict.fromkeys(entry.dn for entry in self.entries() if json.dumps(_canonical(entry)) not in before))
 
     def entries(self) -> Iterator[Entry]:
-        """All entries; an entry that answers several questions is repeated."""
+        """All entries; one that answers several questions comes with each."""
         for answers in (self.devices, self.aes):
             for entries in answers.values():
                 yield from entries
 
 
 class Recorder:
-    """A ConfigSource that records what passes through it."""
+    """A ConfigSource that keeps what it hands through."""
 
     def __init__(self, source: ConfigSource) -> None:
         self._source = source
@@ -111,7 +111,7 @@ class Recorder:
 
 
 class Replay:
-    """A ConfigSource that replays a recording; other questions go to ``source``, or have no answer."""
+    """A ConfigSource that says again what was recorded; what was not, it asks ``source``, or does not know."""
 
     def __init__(self, recording: Recording, description: str, source: ConfigSource | None = None) -> None:
         self._recording = recording

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.app import Service
 from dcm4py_leading.compose import Site, surviving
-from dcm4py_leading.config.following.fallback_source import DirectoryState, FallbackSource
+from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.following.last_good import FOLDER
 from dcm4py_leading.config.ldap.source import LdapSource
@@ -69,7 +69,7 @@ def echoes(port: int) -> bool:
 
 
 def beating(where: Site, service: Service) -> Heartbeat:
-    assert isinstance(where.source, FallbackSource)
+    assert isinstance(where.source, SurvivingSource)
     return Heartbeat(where.source, where.device_name, service.reload, pauses=PAUSES)
 
 

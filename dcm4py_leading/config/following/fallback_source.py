@@ -43,7 +43,7 @@ class DirectoryState:
         return self.failure is None
 
     def newer(self, other: DirectoryState) -> DirectoryState:
-        """Merged with what another process has seen later; the configuration in force is ours."""
+        """With what another process has seen of it later; the configuration in force is ours."""
         last = max((self, other), key=lambda state: state.asked_at or _LONG_AGO)
         reads = [read for read in (self.last_read_at, other.last_read_at) if read is not None]
         return DirectoryState(
@@ -76,7 +76,7 @@ class DirectoryState:
 
     @property
     def degraded(self) -> list[str]:
-        """Problems in words; empty if there are none."""
+        """Reasons why not all is as it should be, in words; empty when all is well."""
         reasons = [] if self.failure is None else [f"the directory cannot be read: {self.failure}"]
         if self.is_last_good:
             reasons.append("the configuration in force is the last good one, because the directory was down at start")
@@ -91,8 +91,8 @@ class Directory(ConfigSource, Protocol):
         ...
 
 
-class FallbackSource:
-    """ConfigSource over a directory, and over its last good answers while it is down.
+class SurvivingSource:
+    """ConfigSource over a directory, and over what is kept of it for the time when it is down.
 
     Until a configuration is in force, the device is read from what was kept when the directory gives no answer; later
     never, so that a reload fails and changes nothing. Remote AEs are taken from there at any time. A directory that
@@ -128,7 +128,7 @@ class FallbackSource:
         return self._directory
 
     def describe(self) -> str:
-        """The directory, and whether its answers are kept ones."""
+        """The directory, and whether what is told of it was kept."""
         where = self._directory.describe()
         return f"{where} (last good configuration)" if self._has_fallen_back else where
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.following.fallback_source import FallbackSource
+from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
 
@@ -37,7 +37,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        source: FallbackSource,
+        source: SurvivingSource,
         device_name: str,
         reload: Callable[[], None],
         *,

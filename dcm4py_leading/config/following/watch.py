@@ -37,7 +37,7 @@ class Pace:
 
     @classmethod
     def every(cls, seconds: float) -> Self:
-        """Pace of one look every so many seconds, with the other times derived from it."""
+        """A look every so many seconds; the rest as it goes with that."""
         usual = cls()
         return cls(
             interval_seconds=seconds,
@@ -75,7 +75,7 @@ class Adopter(Protocol):
 
 
 class Marks(Protocol):
-    """Marks that tell cheaply whether a directory is worth reading again."""
+    """Marks that tell cheaply whether it is worth while to read a directory again."""
 
     def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
         """As long as it is the same, these devices and AEs have hardly changed; None where nothing tells.
@@ -168,7 +168,7 @@ class Follower:
                 self._stopping.wait(pause)
 
     def step(self) -> float:
-        """Look once, and act on it. Returns the seconds until the next look."""
+        """One look, and what follows from it. Returns the seconds until the next."""
         attempt = self._adopter.attempt
         is_thorough = (
             self._looks % self._pace.looks_until_thorough == 0

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dcm4py_leading.config.following.fallback_source import DirectoryState, FallbackSource
+from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
 from dcm4py_leading.config.following.last_good import LastGood
 from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
@@ -50,7 +50,7 @@ def start(tmp_path, directory, time):
 
     def start():
         last_good = LastGood(tmp_path, directory=["ldap://one"], device_name=NAME)
-        return FallbackSource(directory, last_good, now=time.now, clock=time.clock)
+        return SurvivingSource(directory, last_good, now=time.now, clock=time.clock)
 
     return start
 
