@@ -521,7 +521,7 @@ def test_where_nothing_can_be_kept_everything_passes(scene: Scene, caplog: pytes
     (scene.seed.data_dir / "kept").write_text("no directory")
     scene.start()
     assert scene.move() == ALL
-    assert "nothing is kept of what passes through" in caplog.text
+    assert "the cache of proxy-keep cannot be opened" in caplog.text
 
 
 def test_what_killed_workers_have_half_written_goes_when_they_are_replaced(
