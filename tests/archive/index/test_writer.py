@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from dcm4py_leading.archive.index import database, writer
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.storing import StoreOutcome
+from dcm4py_leading.archive.index.storing import NewObject, StoreOutcome
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -72,7 +73,7 @@ def traced(index: Index) -> Iterator[Traced]:
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The first store that writes waits; set when it does."""
-    real = writer.store
+    real = store
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*args: object) -> StoreOutcome:
@@ -133,9 +134,9 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
 
 
 def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = writer.store
+    real = store
 
-    def fails_for_one(connection: Connection, new: writer.NewObject, *args: object) -> StoreOutcome:
+    def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:
         outcome = real(connection, new, *args)  # type: ignore[arg-type]
         if new.sop_instance_uid == "1.3.1.1":
             raise RuntimeError
@@ -156,7 +157,7 @@ def test_database_that_fails_fails_all_that_wait_and_serves_those_after(
     engine = index._database._engine
     real = writer.Writer._write_together
 
-    def fails(self: writer.Writer, jobs: list[writer._Job]) -> None:
+    def fails(self: writer.Writer, jobs: list[writer._Job[Any]]) -> None:
         event.listen(engine, "commit", fail)
         try:
             real(self, jobs)
