@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydicom import DataElement, Dataset
 
-from dcm4py_leading.archive.index.query import (
+from dcm4py_leading.archive.index.querying.query import (
     Condition,
     NameGroup,
     Query,
