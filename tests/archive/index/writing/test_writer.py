@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 
 from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.writing import writer
+from dcm4py_leading.archive.index.writing import storing, writer
 from dcm4py_leading.archive.index.writing.storing import NewObject, StoreOutcome
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
@@ -74,7 +74,7 @@ def traced(index: Index) -> Iterator[Traced]:
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The first store that writes waits; set when it does."""
-    real = store
+    real = storing.store
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*args: object) -> StoreOutcome:
@@ -135,7 +135,7 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
 
 
 def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = store
+    real = storing.store
 
     def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:
         outcome = real(connection, new, *args)  # type: ignore[arg-type]
