@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,14 +74,14 @@ def traced(index: Index) -> Iterator[Traced]:
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The first store that writes waits; set when it does."""
-    real = storing.store
+    real: Callable[..., StoreOutcome] = vars(writer)["store"]
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*args: object) -> StoreOutcome:
         if not begun.is_set():
             begun.set()
             assert go_on.wait(60)
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args)
 
     monkeypatch.setattr(writer, "store", slow)
     yield begun
