@@ -102,7 +102,7 @@ def test_ignored_duplicate_leaves_one_file(archive: Archive) -> None:
     archive.index.close()
 
 
-def test_truncated_object_leaves_neither_file_nor_entry(archive: Archive) -> None:
+def test_truncated_object_leaves_no_file_and_no_entry(archive: Archive) -> None:
     with pytest.raises(InvalidObject):
         archive.put(sample_path("MR_truncated.dcm"))
     assert archive.files() == []

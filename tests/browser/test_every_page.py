@@ -165,7 +165,7 @@ def test_pages_do_all_they_can_under_their_policy(reader: Reader, open_window: O
     expect(page).to_have_url(re.compile(r"\?q=pending$"))
 
 
-def test_what_is_under_way_renews_itself(reader: Reader, open_window: OpenWindow) -> None:
+def test_list_of_what_is_under_way_renews_itself(reader: Reader, open_window: OpenWindow) -> None:
     page = open_window().page
     page.goto(address(reader, "/ui/control"))
     reader.service.opens(99, remote="LATE")

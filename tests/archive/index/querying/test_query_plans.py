@@ -90,7 +90,7 @@ def test_queries_go_by_an_index(connection: Connection, level: str, keys: dict[s
         ("IMAGE", {"StudyDate": "20240101-20240107"}),
     ],
 )
-def test_the_first_page_needs_neither_a_sort_nor_the_rows_behind_it(
+def test_first_page_needs_no_sort_and_no_rows_behind_it(
     connection: Connection, level: str, keys: dict[str, str]
 ) -> None:
     query = parse_query(make_identifier(level, **keys), InformationModel.PATIENT_ROOT, relational=True)
