@@ -14,7 +14,7 @@ from dcm4py_leading.archive.index.writing.storing import StoreOutcome
 from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
-from tests.fixtures.archive import find, make_descriptor, make_identifier, store
+from tests.fixtures.archive import empty_index, find, make_descriptor, make_identifier, store
 from tests.fixtures.datasets import (
     CHARACTER_SETS,
     COMPRESSED,
@@ -35,6 +35,7 @@ class Archive:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        (directory / "index.sqlite").write_bytes(empty_index())
         self.index = Index.open(f"sqlite:///{directory / 'index.sqlite'}")
         self.storage = FileStorage(make_descriptor(directory / "fs1"))
 
