@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class Passing:
-    """One worker's end; implements `service.proxy.forwarded_retrieves.PeerWorkers`."""
+    """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
 
     def __init__(self, directory: Path, slot: int, running: Slots) -> None:
         """``running`` has for each worker how many retrieves wait there."""
@@ -91,16 +91,16 @@ class Passing:
     # -- of ours, to others -------------------------------------------------------------------------------------
 
     def report(self, running: int) -> None:
-        """Report how many retrieves run here (see `PeerWorkers`)."""
+        """Report how many retrieves run here (see `Elsewhere`)."""
         self._running.set(self._slot, running)
 
     @property
     def are_running(self) -> bool:
-        """True if retrieves run at other workers (see `PeerWorkers`)."""
+        """True if retrieves run at other workers (see `Elsewhere`)."""
         return self._running.others(self._slot) > 0
 
     def waiting(self, scp: str, study_instance_uid: str) -> list[Waiting]:
-        """Retrieves of other workers that wait for a study (see `PeerWorkers`)."""
+        """Retrieves of other workers that wait for a study (see `Elsewhere`)."""
         found: list[Waiting] = []
         for slot in range(len(self._running)):
             if slot != self._slot and self._running.of(slot):
@@ -109,7 +109,7 @@ class Passing:
         return found
 
     def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
-        """Offer an object to the worker that waits for it (see `PeerWorkers`)."""
+        """Offer an object to the worker that waits for it (see `Elsewhere`)."""
         if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
             return None
         content = {
@@ -130,7 +130,7 @@ class Passing:
         return taken
 
     def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
-        """Tell the worker that waits that an object could not be taken (see `PeerWorkers`)."""
+        """Tell the worker that waits that an object could not be taken (see `Elsewhere`)."""
         if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
             return
         content = {
