@@ -12,13 +12,14 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.data_sets import declare_default, read
+from dcm4py_leading.dataset.object_bytes import MemoryBytes
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import CoercionFailed, SubOperationFailed
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
 from dcm4py_leading.service.proxy.upstream import Arriving
-from dcm4py_leading.service.retrieve.bytewise_coercion import NotBytewise
+from dcm4py_leading.service.retrieve.bytewise_coercion import NeedsDecoding
 from dcm4py_leading.service.retrieve.encode import (
     ObjectErrors,
     PreparedObject,
@@ -71,7 +72,7 @@ class ForwardedObject:
                 return self._as_it_is()
             encoding = encoding_of(arrived.transfer_syntax_uid)
             if encoding is not None and arrived.is_in_order:
-                with suppress(NotBytewise):
+                with suppress(NeedsDecoding):
                     return self._cut_out(memoryview(arrived.data), encoding)
         return self._whole(accepted, target)
 
@@ -88,7 +89,7 @@ class ForwardedObject:
         with ObjectErrors("cannot be coerced"):
             selection = self._selections.of(view, encoding, self.sop_class_uid)
             kept = None if self._instance is None else self._instance.encoded_attributes
-            cut = self._common.bytewise.reworked(view, 0, len(view), encoding, kept, selection)
+            cut = self._common.bytewise.reworked(MemoryBytes(view), encoding, kept, selection)
         self._common.runtime.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
@@ -125,13 +126,13 @@ class Selections:
         self._tags = frozenset({SPECIFIC_CHARACTER_SET, *self._coercer.reads})
 
     def of(self, view: memoryview, encoding: Encoding, sop_class_uid: str) -> Selection:
-        """The rules that apply to the object. Raises NotBytewise, CoercionFailed where it cannot be told which do."""
+        """The rules that apply to the object. Raises NeedsDecoding, CoercionFailed where it cannot be told which do."""
         cut = b""
         if self._coercer.needs_attributes:
             try:
                 spans, _ = scan(view, encoding, stop_before=max(self._tags) + 1)
             except Unscannable as err:
-                raise NotBytewise from err
+                raise NeedsDecoding from err
             cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in sorted(self._tags) if tag in spans])
         key = (sop_class_uid, encoding, cut)
         selection = self._known.get(key)

@@ -26,15 +26,14 @@ from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
 from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.retrieve.bytewise_coercion import BeyondView, BytewiseCoercion, Kept, NotBytewise, Reworked
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, Kept, NeedsDecoding, Reworked
 from dcm4py_leading.service.retrieve.encode import (
     UNCOMPRESSED,
     ObjectErrors,
     PreparedObject,
     choose_transfer_syntax,
 )
-from dcm4py_leading.service.retrieve.splice_plans import Cut
-from dcm4py_leading.service.retrieve.stored_bytes import Buffers, StoredBytes, read_stored
+from dcm4py_leading.service.retrieve.file_bytes import Buffers, FileBytes, read_stored
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 from dcm4py_leading.service.runtime import Runtime
 
@@ -202,14 +201,12 @@ class StoredInstance:
     def _cut_out(self, descriptor: int, encoding: Encoding) -> PreparedObject | None:
         """Only the elements that change are made anew; None where that does not do. Raises CoercionFailed."""
         instance, common = self.instance, self._common
-        stored = StoredBytes(descriptor, instance.location.size, common.buffers)
+        stored = FileBytes(descriptor, instance.location.size, common.buffers)
         try:
-            # In the fragments of encapsulated pixel data the next one is found by the one before.
-            if len(stored.view) < stored.size and is_encapsulated(instance.transfer_syntax_uid):
-                stored.look_at_all()
+            kept = common.that_count(instance.encoded_attributes)
             with _COERCING:
-                cut = self._cut(stored, encoding)
-        except NotBytewise:
+                cut = common.bytewise.reworked(stored, encoding, kept, self.selection)
+        except NeedsDecoding:
             stored.close()
             return None
         except BaseException:  # cleans up and raises on, whatever it was
@@ -222,18 +219,9 @@ class StoredInstance:
             transfer_syntax_uid=instance.transfer_syntax_uid,
             length=cut.length,
             source=stored.batches(cut.pieces, cut.rest),
-            mapped=None if stored.is_in_memory else partial(stored.batches_mapped, cut.pieces, cut.rest),
+            mapped=None if stored.is_in_memory else partial(stored.batches_for_system, cut.pieces, cut.rest),
             release=stored.close,
         )
-
-    def _cut(self, stored: StoredBytes, encoding: Encoding) -> Cut:
-        kept = self._common.that_count(self.instance.encoded_attributes)
-        rework = self._common.bytewise.reworked
-        try:
-            return rework(stored.view, stored.start, stored.size, encoding, kept, self.selection)
-        except BeyondView:
-            stored.look_at_all()
-            return rework(stored.view, stored.start, stored.size, encoding, kept, self.selection)
 
     def _require_length(self, size: int) -> None:
         """A file that has lost its end since it was stored must not pass for the object."""

@@ -29,7 +29,7 @@ from dcm4py_leading.errors import StatusError, SubOperationFailed
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
-from dcm4py_leading.service.retrieve import stored_bytes
+from dcm4py_leading.service.retrieve import file_bytes
 from tests.dataset.test_scan import BROKEN
 from tests.fixtures.encoded import ENCODINGS, encoded
 from tests.fixtures.outgoing import (
@@ -194,7 +194,7 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     tells, are_copies = data.draw(st.booleans()), data.draw(st.booleans())
     policies = {entity: data.draw(st.sampled_from(UpdatePolicy)) for entity in Entity}
     applied, answer = data.draw(rules()), data.draw(answers())
-    head, for_system = data.draw(st.sampled_from([stored_bytes.HEAD, 600])), data.draw(st.booleans())
+    head, for_system = data.draw(st.sampled_from([file_bytes.HEAD, 600])), data.draw(st.booleans())
     with TemporaryDirectory() as name:
         path = write_object(Path(name) / "object", content, syntax)
         instance = indexed(path, syntax, [(edited, tags) for tags in LEVELS])
@@ -211,7 +211,7 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 are_copies=are_copies,
             )
             stored = retrieve.instance(instance)
-            with path.open("rb") as file, patch.object(stored_bytes, "HEAD", head):
+            with path.open("rb") as file, patch.object(file_bytes, "HEAD", head):
                 try:
                     if not is_bytewise:
                         prepared = stored._whole(file, [syntax], syntax)

@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dcm4py_leading.dataset.object_bytes import BATCH
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.bounds import MAPPED_BYTES
-from dcm4py_leading.service.retrieve.stored_bytes import BUFFER, HEAD, Buffers, StoredBytes
+from dcm4py_leading.service.retrieve.file_bytes import HEAD, Buffers, FileBytes
 from tests.fixtures.outgoing import write_object
 
 MIB = 1 << 20
 
 
-Batches = Callable[[StoredBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
-WAYS = pytest.mark.parametrize("batches", [StoredBytes.batches, StoredBytes.batches_mapped])
+Batches = Callable[[FileBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
+WAYS = pytest.mark.parametrize("batches", [FileBytes.batches, FileBytes.batches_for_system])
 
 
-def opened(path: Path, buffers: Buffers | None = None) -> StoredBytes:
-    return StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
+def opened(path: Path, buffers: Buffers | None = None) -> FileBytes:
+    return FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
 
 
 def sparse(path: Path, size: int) -> Path:
@@ -44,7 +45,7 @@ def resident() -> int:
 @WAYS
 @pytest.mark.parametrize("all_of_it", [False, True])
 @pytest.mark.parametrize(
-    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
+    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BATCH - 1000, BATCH, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
 )
 def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
     tmp_path: Path, size: int, all_of_it: bool, batches: Batches
@@ -52,8 +53,10 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
     data = bytes(range(251)) * (size // 251 + 1)
     stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
     if all_of_it:
-        stored.look_at_all()
+        while stored.look_further():
+            pass
         assert bytes(stored.view[stored.start :]) == data[:size]
+        assert stored.is_in_memory
     else:
         assert bytes(stored.view[stored.start :]) == data[:size][: HEAD - stored.start]
     skipped = min(size, 10)
@@ -66,7 +69,7 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
 def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) -> None:
     stored = opened(sparse(tmp_path / "object", 3 * MAPPED_BYTES))
     sizes = [sum(map(len, batch)) for batch in batches(stored, (), stored.start)]
-    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is StoredBytes.batches_mapped else BUFFER)
+    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is FileBytes.batches_for_system else BATCH)
     assert sum(sizes) == stored.size - stored.start
 
 
@@ -104,7 +107,7 @@ def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: P
     coming = batches(stored, (), stored.start)
     next(coming)
     with path.open("r+b") as file:
-        file.truncate(2 * BUFFER)
+        file.truncate(2 * BATCH)
     with pytest.raises(StorageUnavailable):
         list(coming)
 
@@ -114,7 +117,7 @@ def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: P
 def test_a_file_that_is_not_as_long_as_it_was_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
     path = write_object(tmp_path / "object", bytes(size), ExplicitVRLittleEndian)
     with pytest.raises(StorageUnavailable):
-        StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
+        FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
