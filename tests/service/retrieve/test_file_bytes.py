@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.object_bytes import BATCH
-from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.model.bounds import MAPPED_BYTES
+from dcm4py_leading.model.bounds import LOOKED_AT_BYTES, MAPPED_BYTES
 from dcm4py_leading.service.retrieve.file_bytes import HEAD, Buffers, FileBytes
 from tests.fixtures.outgoing import write_object
 
@@ -133,3 +134,65 @@ def test_a_file_that_ends_within_its_meta_information_is_storage_unavailable(tmp
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(StorageUnavailable):
         opened(path)
+
+
+def fragments_of(*lengths: int) -> bytes:
+    """Encapsulated Pixel Data of fragments of these lengths."""
+    items = b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, length) + bytes(length) for length in (0, *lengths))
+    return b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + items + b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        fragments_of(*[1000] * 300),
+        fragments_of(3 * MIB),
+        fragments_of(70_000, 2, 2, 100_000, 4094, 2),
+        b"\xe0\x7f\x10\x00OB\0\0" + struct.pack("<L", 200_000) + bytes(200_000) + b"\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0",
+    ],
+    ids=["small", "large", "mixed", "native"],
+)
+def test_headers_beyond_the_head_are_read_where_they_are(tmp_path: Path, content: bytes) -> None:
+    stored = opened(write_object(tmp_path / "object", content, ExplicitVRLittleEndian))
+    expected = scan(content, EXPLICIT_LITTLE)
+    spans, end = scan(stored, EXPLICIT_LITTLE, start=stored.start, end=stored.size)
+    moved = {tag: tuple(at - stored.start for at in span) for tag, span in spans.items()}
+    assert (moved, end - stored.start) == expected
+    assert len(stored.view) == HEAD
+    with pytest.raises(Unscannable, match="ends"):
+        scan(stored, EXPLICIT_LITTLE, start=stored.start, end=stored.size - 2)
+
+
+def test_a_file_that_is_cut_off_while_its_fragments_are_looked_at_is_storage_unavailable(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", fragments_of(*[MIB] * 3), ExplicitVRLittleEndian)
+    stored = opened(path)
+    os.truncate(path, 2 * MIB)
+    with pytest.raises(StorageUnavailable):
+        scan(stored, EXPLICIT_LITTLE, start=stored.start, end=stored.size)
+    with pytest.raises(StorageUnavailable):
+        while stored.look_further():
+            pass
+    with pytest.raises(StorageUnavailable):
+        stored.all()
+
+
+def test_no_more_is_looked_at_than_the_bound(tmp_path: Path) -> None:
+    stored = opened(sparse(tmp_path / "object", LOOKED_AT_BYTES + MIB))
+    while stored.look_further():
+        pass
+    assert len(stored.view) == LOOKED_AT_BYTES
+    assert not stored.is_in_memory
+
+
+def test_a_part_of_a_file_leaves_as_that_part(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 2000
+    path = tmp_path / "study"
+    path.write_bytes(b"before!" + content + b"behind")
+    for batches in (FileBytes.batches, FileBytes.batches_for_system):
+        part = FileBytes(os.open(path, os.O_RDONLY), len(content), Buffers(), origin=7, file_size=path.stat().st_size)
+        out = b"".join(bytes(b) for batch in batches(part, [], 10) for b in batch)
+        assert out == content[10:]
+        assert bytes(part.all()) == content
+        part.close()
+    with pytest.raises(StorageUnavailable):
+        FileBytes(os.open(path, os.O_RDONLY), 10, Buffers(), origin=7, file_size=1)
