@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import JPEGBaseline8Bit, generate_uid
+from pydicom.uid import JPEGBaseline8Bit
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
@@ -20,7 +20,7 @@ from tests.fixtures.scu import STUDY_GET, associated, identifier, store
 from tests.fixtures.service import Seed
 from tests.fixtures.workers import Serve, Served, echoes, until
 
-STUDY = generate_uid()
+STUDY = "1.2.826.0.1.3680043.8.498.95"
 FRAGMENT = 1 << 20
 OBJECTS = 2
 
@@ -44,15 +44,15 @@ def with_a_long_header(number: int) -> Dataset:
 
 def open_objects(served: Served, seed: Seed) -> set[Path]:
     """Files of objects that the service has open."""
-    folder = str(seed.data_dir / "storage")
+    folder = seed.data_dir / "storage"
     found = set()
     for descriptor in Path(f"/proc/{served.process.pid}/fd").iterdir():
         try:
-            target = os.readlink(descriptor)
+            target = descriptor.readlink()
         except FileNotFoundError:  # closed meanwhile
             continue
-        if target.startswith(folder):
-            found.add(Path(target))
+        if target.is_relative_to(folder):
+            found.add(target)
     return found
 
 
