@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dcm4py_leading.dataset.scan import Buffer, Encoding, Scanned, Span, scan
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
+from dcm4py_leading.dataset.scan import Buffer, Encoding, EndsEarly, Scanned, Span, Unscannable, scan
 
 _MAX_KNOWN = 8
 _MAX_KEYS = 256
@@ -60,6 +61,31 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Encoding, int, int, bool], tuple[_Layout, ...]] = {}
+
+    def scan_object(
+        self, source: ObjectBytes, encoding: Encoding, *, stop_before: int, is_rest_checked: bool = False
+    ) -> tuple[dict[int, Span], int]:
+        """As `scan`, of an object of which all that is returned is in view then.
+
+        Raises StorageUnavailable, and Unscannable also where that is more than should be in memory.
+        """
+        while True:
+            try:
+                spans, scanned_to = self.scan(
+                    source.view,
+                    encoding,
+                    start=source.start,
+                    end=source.size,
+                    stop_before=stop_before,
+                    is_rest_checked=is_rest_checked,
+                    whole=source,
+                )
+                if scanned_to <= len(source.view):
+                    return spans, scanned_to
+            except EndsEarly:
+                pass
+            if not source.look_further():
+                raise Unscannable("more than is looked at before the pixel data")
 
     def scan(
         self,

@@ -31,7 +31,7 @@ from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, EndsEarly, Span, Unscannable, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
@@ -121,30 +121,18 @@ class BytewiseCoercion:
             if own:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         concern = self._concern(plan, upper, tuple(own_spans))
-        view, start, size = source.view, source.start, source.size
-        while True:
-            try:
-                # Nothing of what is edited may stand in the rest once more.
-                spans, scanned_to = self._layouts.scan(
-                    view,
-                    encoding,
-                    start=start,
-                    end=size,
-                    stop_before=concern.stop_before,
-                    is_rest_checked=True,
-                    whole=source,
-                )
-                if scanned_to <= len(view):
-                    break
-            except EndsEarly:
-                pass
-            except Unscannable as err:
-                raise NeedsDecoding from err
-            view = _further(source)
+        try:
+            # Nothing of what is edited may stand in the rest once more.
+            spans, scanned_to = self._layouts.scan_object(
+                source, encoding, stop_before=concern.stop_before, is_rest_checked=True
+            )
+        except Unscannable as err:
+            raise NeedsDecoding from err
+        view = source.view
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
-            return recipe.cut(view, size)
+            return recipe.cut(view, source.size)
         try:
             return self._looked_at(source, encoding, kept, plan, concern, spans, scanned_to, own_spans)
         except UNREADABLE as err:

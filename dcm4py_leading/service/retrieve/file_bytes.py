@@ -21,7 +21,7 @@ from dcm4py_leading.model.bounds import LOOKED_AT_BYTES, MAPPED_BYTES
 HEAD = 1 << 16
 """Octets that are read of a file. To hand the rest to the system as a map costs less than to read it, above this
 size."""
-_FURTHER = 16
+_FURTHER = 4
 """Times as many octets are read when the head does not do."""
 _WINDOW = 4096
 """Octets that are read for a header beyond the head: the next one may be near."""
@@ -216,6 +216,15 @@ class FileBytes:
         if self._buffer is not None:
             self._buffers.give_back(self._buffer)
             self._buffer = None
+
+
+class SharedFileBytes(FileBytes):
+    """A data set in a file with others, which may never be asked for: it closes itself, too."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _memory(size: int) -> memoryview:
