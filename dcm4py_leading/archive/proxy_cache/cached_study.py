@@ -57,11 +57,6 @@ class KeptStudy:
         self._file = file
         self._offsets = tuple(accumulate((one.length for one in objects), initial=0))
 
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return self._offsets[-1]
-
     def part(self, number: int) -> FilePart:
         """The data set of one of `objects`, as it came; its descriptor is the caller's. Raises StorageUnavailable."""
         try:

@@ -181,9 +181,10 @@ class FromCache:
 
     def _opened(self, number: int) -> ObjectBytes:
         part = self._study.part(number)
-        return SharedFileBytes(
-            part.descriptor, part.length, self._buffers, origin=part.offset, file_size=self._study.size
-        )
+        try:
+            return SharedFileBytes(part.descriptor, part.length, self._buffers, origin=part.offset)
+        except StorageUnavailable as err:
+            raise StorageUnavailable("a kept object cannot be read") from err
 
     def remaining(self, ended: int) -> int:
         """Number of objects still to be sent (see `sub_operations.Stream`)."""

@@ -55,7 +55,7 @@ class FileBytes:
         "_buffer",
         "_buffers",
         "_descriptor",
-        "_file_size",
+        "_is_part",
         "_origin",
         "_window",
         "_window_at",
@@ -64,25 +64,23 @@ class FileBytes:
         "view",
     )
 
-    def __init__(
-        self, descriptor: int, size: int, buffers: Buffers, *, origin: int = 0, file_size: int | None = None
-    ) -> None:
+    def __init__(self, descriptor: int, size: int, buffers: Buffers, *, origin: int | None = None) -> None:
         """``descriptor`` is closed with this object. Raises StorageUnavailable where the file is not what it should be.
 
-        The file is of ``size`` octets, written by this service (`dataset.part10`). Or where ``file_size`` is given, it
-        is so long, and the data set begins at ``origin`` and is of ``size`` octets.
+        The file is of ``size`` octets, written by this service (`dataset.part10`). Or where ``origin`` is given, the
+        data set is of ``size`` octets, and begins there.
         """
         self.size = size
         self.start = 0
         self._buffers = buffers
         self._descriptor: int | None = descriptor
         self._buffer: memoryview | None = buffers.take()
-        self._origin = origin
-        self._file_size = size if file_size is None else file_size
+        self._origin = origin or 0
+        self._is_part = origin is not None
         self._window = b""
         self._window_at = 0
         try:
-            if size <= HEAD and file_size is None:
+            if size <= HEAD and origin is None:
                 self.view = self._buffer[:size]
                 # One call where the file is as long as it was; of a longer one it reads more.
                 if os.preadv(descriptor, [self._buffer], 0) != size:
@@ -92,7 +90,7 @@ class FileBytes:
                 self._require_size()
                 self.view = self._buffer[: min(size, HEAD)]
                 self._read(self.view, 0)
-            if file_size is None:
+            if origin is None:
                 self.start = start_of_data_set(self.view)
         except OSError as err:
             self.close()
@@ -205,7 +203,8 @@ class FileBytes:
     def _require_size(self) -> None:
         """A file that has lost its end since it was stored must not pass for the object."""
         assert self._descriptor is not None
-        if os.fstat(self._descriptor).st_size != self._file_size:
+        length, end = os.fstat(self._descriptor).st_size, self._origin + self.size
+        if length < end or (length > end and not self._is_part):
             raise StorageUnavailable("a stored object is not as long as it was when it was stored")
 
     def close(self) -> None:

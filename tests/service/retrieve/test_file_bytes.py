@@ -190,10 +190,10 @@ def test_a_part_of_a_file_leaves_as_that_part(tmp_path: Path) -> None:
     path = tmp_path / "study"
     path.write_bytes(b"before!" + content + b"behind")
     for batches in (FileBytes.batches, FileBytes.batches_for_system):
-        part = FileBytes(os.open(path, os.O_RDONLY), len(content), Buffers(), origin=7, file_size=path.stat().st_size)
+        part = FileBytes(os.open(path, os.O_RDONLY), len(content), Buffers(), origin=7)
         out = b"".join(bytes(b) for batch in batches(part, [], 10) for b in batch)
         assert out == content[10:]
         assert bytes(part.all()) == content
         part.close()
     with pytest.raises(StorageUnavailable):
-        FileBytes(os.open(path, os.O_RDONLY), 10, Buffers(), origin=7, file_size=1)
+        FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size, Buffers(), origin=7)
