@@ -57,16 +57,19 @@ class Traced:
 @contextmanager
 def traced(index: Index) -> Iterator[Traced]:
     trace = Traced()
-    engine = index._database._engine
 
-    def began(connection: Connection) -> None:
-        connection.connection.driver_connection.set_trace_callback(trace.statements.append)  # type: ignore[union-attr]
+    def opened(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_trace_callback(trace.statements.append)
 
-    event.listen(engine, "begin", began)
+    with index._database.writing() as connection:
+        opened(connection.connection.driver_connection)  # type: ignore[arg-type]
+    trace.statements.clear()
+    pool = index._database._engine.pool
+    event.listen(pool, "checkout", opened)
     try:
         yield trace
     finally:
-        event.remove(engine, "begin", began)
+        event.remove(pool, "checkout", opened)
 
 
 @contextmanager
@@ -190,7 +193,7 @@ def test_further_object_of_a_series_costs_three_statements(index: Index) -> None
     with traced(index) as trace:
         store(index, make_header(sop="1.2.1.1.2"))
     asked = [statement.split()[0] for statement in trace.statements]
-    assert asked == ["SELECT", "SELECT", "INSERT", "COMMIT"]
+    assert asked == ["BEGIN", "SELECT", "SELECT", "INSERT", "COMMIT"]
 
 
 def test_further_object_that_says_something_else_updates_the_study(index: Index) -> None:
