@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, scan
+from dcm4py_leading.model.bounds import REMEMBERED_LAYOUT_ELEMENTS
 
-_MAX_KNOWN = 8
+_MAX_KNOWN = 32
 _MAX_KEYS = 256
 _TAG = 4
 
@@ -48,9 +49,13 @@ class _Layout:
     is_rest_scanned: bool
     """True if what follows is to be scanned each time: it has no length."""
 
-    def is_of(self, view: memoryview, size: int) -> bool:
+    def is_of(self, view: Buffer, size: int) -> bool:
         """True if the data set, which ends at ``size``, is laid out so."""
-        if len(view) < self.headers.end or (self.end is not None and size != self.end):
+        end = self.headers.end
+        if len(view) < end or (self.end is not None and size != self.end):
+            return False
+        # Where a value before is longer or shorter, something else stands there: mostly that is all that is compared.
+        if view[end - _TAG : end] != self.content[-_TAG:]:
             return False
         return self.headers.of(view) == self.content
 
@@ -60,10 +65,11 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Encoding, int, int, bool], tuple[_Layout, ...]] = {}
+        self._elements = 0
 
     def scan(
         self,
-        view: memoryview,
+        view: Buffer,
         encoding: Encoding,
         *,
         start: int,
@@ -102,12 +108,15 @@ class Layouts:
             layout = _Layout(
                 headers, headers.of(view), ends_at, spans, scanned_to, is_rest_checked and not is_rest_known
             )
-            if len(self._known) >= _MAX_KEYS:
+            if len(self._known) >= _MAX_KEYS or self._elements + len(cuts) > REMEMBERED_LAYOUT_ELEMENTS:
                 self._known.clear()
-            self._known[key] = (layout, *known[: _MAX_KNOWN - 1])
+                self._elements, known = 0, ()
+            self._elements += len(cuts)  # those of layouts that have given way count on: it is only cleared earlier
+            if len(cuts) <= REMEMBERED_LAYOUT_ELEMENTS:
+                self._known[key] = (layout, *known[: _MAX_KNOWN - 1])
         return spans, scanned_to
 
 
-def _have_length(view: memoryview, spans: Mapping[int, Span]) -> bool:
+def _have_length(view: Buffer, spans: Mapping[int, Span]) -> bool:
     """True if none of these elements is of undefined length."""
     return not any(bytes(view[at:value])[-4:] == b"\xff\xff\xff\xff" for at, value, _ in spans.values())

@@ -16,7 +16,7 @@ from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage.storage import Incoming, Location
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
-from dcm4py_leading.dataset.integrity import plain_spans
+from dcm4py_leading.dataset.integrity import PIXELS, plain_spans
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
@@ -31,7 +31,6 @@ from dcm4py_leading.service.runtime import Runtime
 LOG = logging.getLogger(__name__)
 
 _STUDY_INSTANCE_UID = 0x0020000D
-_PIXELS = 0x7FE00000
 _COPIED_BYTES = 1 << 16
 
 
@@ -137,10 +136,12 @@ def _cut(
     Raises ObjectMismatch.
     """
     encoding = encoding_of(received.transfer_syntax_uid)
-    if not isinstance(data, bytes) and (end := _end_of_header(spans)) <= _COPIED_BYTES:
+    if encoding is None or any(tag >= PIXELS for tag in path_attributes):
+        return None
+    if not isinstance(data, bytes) and (end := next(reversed(spans.values()))[2]) <= _COPIED_BYTES:
         data = bytes(data[:end])  # faster to cut from
-    levels = keeper.cut(data, spans, encoding) if encoding is not None else None
-    if encoding is None or levels is None:
+    levels = keeper.cut(data, spans, encoding)
+    if levels is None:
         return None
     image = levels[Level.IMAGE].columns
     _require_same("SOPClassUID", image["sop_class_uid"], received.sop_class_uid)
@@ -161,16 +162,6 @@ def _whole(incoming: Incoming, start: int, received: ReceivedObject) -> WholeObj
     if (name := whole.ambiguous()) is not None:
         raise InvalidObject(f"{name} is there twice, with different values")
     return whole
-
-
-def _end_of_header(spans: Mapping[int, Span]) -> int:
-    """Where the elements before the pixel data end: those that an index may keep."""
-    end = 0
-    for tag, (_, _, following) in spans.items():
-        if tag >= _PIXELS:
-            break
-        end = following
-    return end
 
 
 def _file_header(received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> bytes:

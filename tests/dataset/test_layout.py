@@ -83,3 +83,12 @@ def test_the_rest_is_checked_each_time_where_that_is_asked_for(is_encapsulated: 
         else:
             with pytest.raises(Unscannable):
                 layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=0x00200000, is_rest_checked=True)
+
+
+def test_layouts_are_forgotten_beyond_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "REMEMBERED_LAYOUT_ELEMENTS", 7)
+    layouts = Layouts()
+    for values in (["AB"], ["ABCD"], ["AB", "CD", "EF", "GH"], ["AB"] * 4):
+        layouts.scan(data_set(*values), EXPLICIT_LITTLE, start=0, stop_before=STOP)
+        held = [one for known in layouts._known.values() for one in known]
+        assert 1 <= sum(len(one.spans) for one in held) <= 7

@@ -31,6 +31,7 @@ from dcm4py_leading.archive.index.keys import (
     normal,
 )
 from dcm4py_leading.dataset.data_sets import read
+from dcm4py_leading.dataset.integrity import PIXELS
 from dcm4py_leading.dataset.plain import compared_text, is_plain
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -40,7 +41,6 @@ from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import Level
 
 _PIXEL_REPRESENTATION = 0x00280103
-_PIXELS = 0x7FE00008  # where pydicom stops
 _UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 _MAX_REMEMBERED = 512
 _MAX_REMEMBERED_BYTES = 128
@@ -68,7 +68,7 @@ class Keeper:
         self.tags: Mapping[Level, frozenset[int]] = {level: _tags(filters, level) for level in LEVELS}
         self._levels = tuple(_Level(level, self.tags[level]) for level in LEVELS)
         self._present: dict[tuple[int, ...], Sequence[tuple[_Level, Sequence[int]]]] = {}
-        self._can_cut = not any(tag >> 16 & 1 or tag >= _PIXELS for tags in self.tags.values() for tag in tags)
+        self._can_cut = not any(tag >> 16 & 1 or tag >= PIXELS for tags in self.tags.values() for tag in tags)
 
     def update_policy(self, level: Level) -> UpdatePolicy:
         """Policy by which a further object updates the attributes of a level."""
