@@ -35,6 +35,10 @@ class Ranges:
         """Their octets in ``data``, which must go at least as far as the last one."""
         return b"".join(self._cut(data))
 
+    def each_of(self, data: Buffer) -> tuple[bytes, ...]:
+        """The same, not joined."""
+        return self._cut(data)
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
