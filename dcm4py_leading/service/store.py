@@ -14,6 +14,7 @@ from dcm4py_leading.archive.index.attributes import read_elements
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage.storage import Incoming, Location
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.integrity import PIXELS, plain_spans
@@ -119,7 +120,7 @@ def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> I
 class _Found:
     """Content of an object's header."""
 
-    path_attributes: Dataset
+    path_attributes: Attributes
     """At least those that dcmStoragePathFormat looks at."""
     levels: Levels
 

@@ -13,12 +13,11 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pydicom import Dataset
-
 from dcm4py_leading.archive.storage import file_system, in_flight
 from dcm4py_leading.archive.storage.path_format import random_digits
 from dcm4py_leading.archive.storage.settings import INCOMING, digest_name_of, path_format_of, root_of
 from dcm4py_leading.archive.storage.storage import Location
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.dataset.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
@@ -260,7 +259,7 @@ class IncomingFile:
         with mapping, memoryview(mapping) as view:
             yield view
 
-    def finish(self, attributes: Dataset) -> Location:
+    def finish(self, attributes: Attributes) -> Location:
         """Give the file its place (see `storage.Incoming.finish`)."""
         storage = self._storage
         path = storage._format.path(attributes, storage._now())
