@@ -139,7 +139,8 @@ def _cut(
     encoding = encoding_of(received.transfer_syntax_uid)
     if encoding is None or any(tag >= PIXELS for tag in path_attributes):
         return None
-    if not isinstance(data, bytes) and (end := next(reversed(spans.values()))[2]) <= _COPIED_BYTES:
+    *_, (_, _, end) = spans.values()
+    if not isinstance(data, bytes) and end <= _COPIED_BYTES:
         data = bytes(data[:end])  # faster to cut from
     levels = keeper.cut(data, spans, encoding)
     if levels is None:
