@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -67,7 +67,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     keeper = runtime.keeper
     coercer = _coercer(runtime, ae, received)
     file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
-    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+    with storage.receive() as incoming, _NamingStudy(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for chunk in received.data:
             incoming.write(chunk)
@@ -93,7 +93,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     assert coerced is not None
     pieces = coerced.encoded(received.transfer_syntax_uid)
     file_header = _file_header(received, coerced.text(SOP_CLASS_UID), coerced.text(SOP_INSTANCE_UID))
-    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+    with storage.receive() as incoming, _NamingStudy(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for piece in pieces:
             incoming.write(piece)
@@ -101,19 +101,25 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
         return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
 
 
-@contextmanager
-def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> Iterator[None]:
-    """Give a refusal the study of the object, where its head tells it."""
-    try:
-        yield
-    except StatusError as err:
-        encoding = encoding_of(transfer_syntax_uid)
-        if encoding is not None and not err.study_instance_uid:
-            with suppress(StorageUnavailable, Unscannable), incoming.mapped() as data:
-                spans, _ = scan(data, encoding, start=start, stop_before=_STUDY_INSTANCE_UID + 1)
+class _NamingStudy:
+    """Gives a refusal in the block the study of the object, where its head tells it."""
+
+    def __init__(self, incoming: Incoming, start: int, transfer_syntax_uid: str) -> None:
+        self._incoming = incoming
+        self._start = start
+        self._transfer_syntax_uid = transfer_syntax_uid
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, err: BaseException | None, traceback: object) -> None:
+        if not isinstance(err, StatusError) or err.study_instance_uid:
+            return
+        encoding = encoding_of(self._transfer_syntax_uid)
+        if encoding is not None:
+            with suppress(StorageUnavailable, Unscannable), self._incoming.mapped() as data:
+                spans, _ = scan(data, encoding, start=self._start, stop_before=_STUDY_INSTANCE_UID + 1)
                 _, value, end = spans.get(_STUDY_INSTANCE_UID, (0, 0, 0))
                 err.study_instance_uid = bytes(data[value:end]).decode("ascii", "replace").rstrip("\0 ")
-        raise
 
 
 @dataclass(frozen=True, slots=True)

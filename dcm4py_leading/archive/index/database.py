@@ -41,7 +41,7 @@ class Database:
     @classmethod
     def open(cls, url: str, *, may_upgrade: bool = True) -> Database:
         """Connect to a SQLAlchemy URL and bring the tables up to date, if that ``may`` be. Raises IndexUnavailable."""
-        with _errors():
+        with _ERRORS:
             engine = _engine(url, may_be_made=may_upgrade)
         database = cls(engine)
         try:
@@ -70,7 +70,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database, and keeps nobody from writing. Raises IndexUnavailable."""
-        with _errors(), self._reading_engine.connect() as connection, connection.begin():
+        with _ERRORS, self._reading_engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -79,7 +79,7 @@ class Database:
 
         Raises IndexUnavailable, Conflict.
         """
-        with _errors():
+        with _ERRORS:
             connection = self._writer
             self._writer = None
             if connection is None:
@@ -165,11 +165,16 @@ def _begin_sqlite(connection: Connection) -> None:
         driver.execute("BEGIN")
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError, sqlite3.Error) as err:
-        # Its text may quote statements with their values: patient data.
-        cause = getattr(err, "orig", None) or err
-        raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err
+class _Errors:
+    """Errors of the database in the block become IndexUnavailable."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, err: BaseException | None, traceback: object) -> None:
+        if isinstance(err, SQLAlchemyError | ArgumentError | NoSuchModuleError | OSError | sqlite3.Error):
+            # Its text may quote statements with their values: patient data.
+            cause = getattr(err, "orig", None) or err
+            raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err
+
+
+_ERRORS = _Errors()
