@@ -107,7 +107,9 @@ class Keeper:
             return None
         for tag in _UIDS:
             span = spans.get(tag)
-            if span is None or not _is_uid(data, span, is_implicit_vr=encoding.is_implicit_vr):
+            element = b"" if span is None else bytes(data[span[0] : span[2]])
+            is_uid = _is_uid if len(element) <= _MAX_REMEMBERED_BYTES else _is_uid.__wrapped__
+            if not is_uid(element, encoding.is_implicit_vr):
                 return None
         try:
             return {
@@ -276,13 +278,9 @@ def _bytes_of(data: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
     return bytes(data[span[0] : span[2]]) if span is not None else b""
 
 
-def _is_uid(data: Buffer, span: Span, *, is_implicit_vr: bool) -> bool:
-    at, value, following = span
-    return (
-        (is_implicit_vr or data[at + 4 : at + 6] == b"UI")
-        and following > value
-        and is_plain(b"UI", bytes(data[value:following]))
-    )
+@lru_cache(maxsize=1024)
+def _is_uid(element: bytes, is_implicit_vr: bool) -> bool:
+    return len(element) > 8 and (is_implicit_vr or element[4:6] == b"UI") and is_plain(b"UI", element[8:])
 
 
 def _kept(header: Dataset, level: Level, tags: frozenset[int]) -> Kept:
