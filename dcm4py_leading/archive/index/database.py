@@ -84,7 +84,7 @@ class Database:
             self._writer = None
             if connection is None:
                 connection = self._engine.connect()
-            driver = connection.connection.dbapi_connection
+            driver: object = connection.connection.dbapi_connection
             try:
                 if isinstance(driver, sqlite3.Connection):
                     # Without SQLAlchemy, which costs more than a store, as long as nobody executes by it. IMMEDIATE: a

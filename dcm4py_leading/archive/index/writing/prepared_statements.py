@@ -25,7 +25,7 @@ class Prepared:
 
         With SQLite, values go to the driver as they are; for other databases SQLAlchemy converts them.
         """
-        driver = connection.connection.dbapi_connection
+        driver: object = connection.connection.dbapi_connection
         if not isinstance(driver, sqlite3.Connection):
             result = connection.execute(self._statement, values)
             return result.all() if result.returns_rows else ()
