@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, func, select
@@ -16,10 +17,9 @@ from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.index.tables import instance
-from dcm4py_leading.archive.index.writing import writer
+from dcm4py_leading.archive.index.writing import storing, writer
 from dcm4py_leading.archive.index.writing.entities import KnownSeries
-from dcm4py_leading.archive.index.writing.storing import Policies, StoreOutcome, new_object
-from dcm4py_leading.archive.index.writing.storing import store as store_in
+from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, new_object
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -81,14 +81,14 @@ def traced(index: Index) -> Iterator[Traced]:
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The first store that writes waits; set when it does."""
-    real = writer.store
+    real: Callable[..., StoreOutcome] = vars(writer)["store"]
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*args: object) -> StoreOutcome:
         if not begun.is_set():
             begun.set()
             assert go_on.wait(60)
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args)
 
     monkeypatch.setattr(writer, "store", slow)
     yield begun
@@ -142,9 +142,9 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
 
 
 def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = writer.store
+    real = storing.store
 
-    def fails_for_one(connection: Connection, new: writer.NewObject, *args: object) -> StoreOutcome:
+    def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:
         outcome = real(connection, new, *args)  # type: ignore[arg-type]
         if new.sop_instance_uid == "1.3.1.1":
             raise RuntimeError
@@ -165,7 +165,7 @@ def test_database_that_fails_fails_all_that_wait_and_serves_those_after(
     engine = index._database._engine
     real = writer.Writer._write_together
 
-    def fails(self: writer.Writer, jobs: list[writer._Job]) -> None:
+    def fails(self: writer.Writer, jobs: list[writer._Job[Any]]) -> None:
         event.listen(engine, "commit", fail)
         try:
             real(self, jobs)
@@ -196,7 +196,7 @@ def test_commit_that_fails_without_sqlalchemy_leaves_nothing(index: Index) -> No
 
 def test_what_goes_through_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
     def work(connection: Connection) -> None:
-        store_in(connection, new, policies, KnownSeries())
+        storing.store(connection, new, policies, KnownSeries())
         assert connection.scalar(select(func.count()).select_from(instance)) == 1
         raise RuntimeError
 
