@@ -171,7 +171,7 @@ class _Level:
         self._known: dict[tuple[bool, bytes], Kept] = {}
 
     def cut(self, looked_at: Mapping[int, bytes], *, is_implicit_vr: bool) -> Kept:
-        """What is kept of an object in which the elements `looks_at` are ``looked_at``."""
+        """Content of an object in which the elements of `looks_at` are ``looked_at``."""
         if not self._remembers:
             return self._made(self._parts(looked_at, is_implicit_vr))
         key = (is_implicit_vr, b"".join(looked_at.values()))
