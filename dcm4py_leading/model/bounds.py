@@ -346,6 +346,11 @@ MAPPED_BYTES: Final = 8 * 1024 * 1024
 
 Beyond: the next ones are mapped when these are sent."""
 
+LOOKED_AT_BYTES: Final = 64 * 1024 * 1024
+"""Octets at the beginning of a stored object that are read to find and change its attributes.
+
+Beyond: the object is decoded as a whole, in memory."""
+
 REMEMBERED_CONTEXT_BYTES: Final = 1024
 """Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
 

@@ -261,7 +261,7 @@ class _Explaining:
         return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
-        """Put what counts of the index's attributes into the object, as `stored_instance` does; what that replaced."""
+        """Put what counts of the index's attributes into the object, as `RetrieveCoercion` does; what that replaced."""
         ds = self._ds
         previous: dict[int, DataElement | None] = {}
         changed: set[int] = set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
-from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
+from dcm4py_leading.archive.proxy_cache.study_file import FilePart, StudyFile
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
@@ -57,10 +57,10 @@ class KeptStudy:
         self._file = file
         self._offsets = tuple(accumulate((one.length for one in objects), initial=0))
 
-    def read(self, number: int) -> Buffer:
-        """The data set of one of `objects`, as it came. Raises StorageUnavailable."""
+    def part(self, number: int) -> FilePart:
+        """The data set of one of `objects`, as it came; its descriptor is the caller's. Raises StorageUnavailable."""
         try:
-            return self._file.read(self._offsets[number], self.objects[number].length)
+            return self._file.part(self._offsets[number], self.objects[number].length)
         except OSError as err:
             raise StorageUnavailable("a kept object cannot be read") from err
 

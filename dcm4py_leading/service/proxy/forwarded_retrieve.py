@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import REFUSED_OBJECTS
@@ -27,13 +28,18 @@ class Arrived:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data: Buffer
+    data: Buffer | ObjectBytes
     """Its data set, whole."""
     study_instance_uid: str
     series_instance_uid: str = ""
     patient_id: str = ""
     is_in_order: bool = False
     """True if each element stands in it once and in its place; else it is not cut out by tags."""
+
+    @property
+    def octets(self) -> Buffer:
+        """Its data set, in memory. Raises StorageUnavailable."""
+        return self.data if isinstance(self.data, (memoryview, bytes, bytearray)) else self.data.all()
 
 
 @dataclass(frozen=True, slots=True)

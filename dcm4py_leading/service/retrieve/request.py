@@ -21,7 +21,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import (
     Spanning,
     Wanted,
 )
-from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.runtime import Runtime
 
 

@@ -12,16 +12,11 @@ from functools import partial
 from itertools import chain
 from typing import Protocol
 
-from pydicom import Dataset
-
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.normal import first_text
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
-from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
@@ -29,7 +24,9 @@ from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
 from dcm4py_leading.service.retrieve.leading_first import instances_of_patient, led_keys
-from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion, StoredInstance, UnjudgedInstance
+from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
+from dcm4py_leading.service.retrieve.selections import Selections
+from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UnjudgedInstance
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
 from dcm4py_leading.service.runtime import Runtime
 
@@ -101,11 +98,13 @@ class Embedded:
         """These instances; those whose files are gone are fetched back, where another archive has them."""
         if not instances:
             return None
-        coercer, selections = common.coercer, _Selections(common.coercer)
+        coercer, selections = common.coercer, Selections(common.coercer)
         missing = gone(self._runtime, common.local_ae, instances)
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
-        stored = _asked([self._going_out(common, instance, selections.of(instance)) for instance in here], coercer)
+        stored = _asked(
+            [self._going_out(common, instance, selections.of_instance(instance)) for instance in here], coercer
+        )
         contexts = _store_contexts(instances)
         studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
         if not missing:
@@ -221,43 +220,3 @@ def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coerce
     }
     coercer.prefetch([(selection, uid) for (_, uid), selection in wanted.items()])
     yield from objects
-
-
-class _Selections:
-    """Which rules apply to which instances: worked out once for all that the rules cannot tell apart."""
-
-    def __init__(self, coercer: Coercer) -> None:
-        self._coercer = coercer
-        self._known: dict[object, Selection | CoercionFailed] = {}
-        self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
-
-    def of(self, instance: IndexedInstance) -> Selection | CoercionFailed:
-        """The rules that apply to the instance, or why that cannot be told: which concerns it alone."""
-        key: object = instance.sop_class_uid
-        if self._coercer.needs_attributes:
-            key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
-        selection = self._known.get(key)
-        if selection is None:
-            attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
-            try:
-                selection = self._coercer.select(attributes, instance.sop_class_uid)
-            except CoercionFailed as err:
-                selection = err
-            self._known[key] = selection
-        return selection
-
-    def _cut(self, number: int, attributes: bytes) -> bytes:
-        """Part of the attributes of a level that the rules look at, mostly the same as that of the last instance."""
-        known, cut = self._last[number]
-        if known != attributes:
-            cut = _cut(attributes, self._coercer.reads)
-            self._last[number] = (attributes, cut)
-        return cut
-
-
-def _cut(attributes: bytes, tags: Collection[int]) -> bytes:
-    """The elements of these tags, and the character set that they are in."""
-    spans, _ = scan(attributes, EXPLICIT_LITTLE)
-    return b"".join(
-        attributes[start:end] for tag, (start, _, end) in spans.items() if tag in tags or tag == SPECIFIC_CHARACTER_SET
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,8 +69,12 @@ def test_objects_of_any_syntax_are_kept_by_their_series(cache: ProxyCache, synta
     keep(cache, one)
     study = kept(cache)
     assert study is not None
-    assert study.objects == (KeptObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.data)),)
-    assert study.read(0) == one.data
+    assert study.objects == (
+        KeptObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.octets)),
+    )
+    part = study.part(0)
+    assert os.pread(part.descriptor, part.length, part.offset) == one.octets
+    os.close(part.descriptor)
     study.close()
 
 
@@ -222,7 +227,7 @@ def test_a_kept_object_that_cannot_be_read_is_missing_and_the_study_is_kept_no_l
     first, second = arriving
     assert isinstance(first, Arrived) and first.sop_instance_uid == f"{STUDY}.1.1"
     assert second == Missing(f"{STUDY}.1.2", "a kept object cannot be read")
-    assert offsets[1] == len(first.data)
+    assert offsets[1] == len(first.octets)
     arriving.close()
     assert kept(cache) is None
 
