@@ -128,7 +128,7 @@ class Embedded:
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
 
-class SpanningQueryArchive:
+class Spanning:
     """Several archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
 
     One is asked after the other. When any fails, what the others have is answered nevertheless, and the first failure

@@ -19,7 +19,7 @@ from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
-from dcm4py_leading.service.query_archive import Embedded, QueryArchive, SpanningQueryArchive
+from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 
 
 def archive_of(
@@ -27,7 +27,7 @@ def archive_of(
 ) -> QueryArchive:
     """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
-    return SpanningQueryArchive(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
+    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
 def behind(

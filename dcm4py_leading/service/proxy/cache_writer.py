@@ -35,7 +35,7 @@ class CachedInPassing:
     def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:
         self.studies = forward.studies
         self._forward = forward
-        self._keeping = CacheWriter(cache, study_instance_uid, forward.scp, state)
+        self._keeping = Keeping(cache, study_instance_uid, forward.scp, state)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
         for one in self._forward:
@@ -73,7 +73,7 @@ class CachedInPassing:
         self._keeping.close()
 
 
-class CacheWriter:
+class Keeping:
     """One study that is being kept. Who delivers the objects puts them in; a thread writes them."""
 
     def __init__(

@@ -18,7 +18,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import (
     Embedded,
     Retrieval,
     RetrieveArchive,
-    SpanningRetrieveArchive,
+    Spanning,
     UpstreamArchive,
 )
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
@@ -78,6 +78,4 @@ def _archive_of(runtime: Runtime, ae: ApplicationEntity) -> RetrieveArchive:
     """The archive that the AE is to its clients."""
     own = Embedded(runtime)
     upstream = runtime.upstreams.get(ae.ae_title)
-    return (
-        own if upstream is None else SpanningRetrieveArchive(own, UpstreamArchive(runtime, upstream), runtime.storages)
-    )
+    return own if upstream is None else Spanning(own, UpstreamArchive(runtime, upstream), runtime.storages)

@@ -170,7 +170,7 @@ class UpstreamArchive:
         return expected is None or expected <= len(here)
 
 
-class SpanningRetrieveArchive:
+class Spanning:
     """Both: what is here, if that is all, else what the other one sends.
 
     When the other one fails, what is here is sent nevertheless.

@@ -16,7 +16,7 @@ from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
 from dcm4py_leading.dicom.upstream import arriving
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, CacheWriter
+from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, Keeping
 from dcm4py_leading.service.proxy.caching_upstream import FromCache
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
 from dcm4py_leading.service.retrieve.encode import encoded
@@ -47,7 +47,7 @@ def await_writers() -> None:
 
 
 def keep(cache: ProxyCache, *objects: Arrived) -> None:
-    keeping = CacheWriter(cache, STUDY, PACS)
+    keeping = Keeping(cache, STUDY, PACS)
     for one in objects:
         keeping.take(one)
     keeping.complete()
@@ -117,7 +117,7 @@ def test_where_the_disk_is_too_slow_the_delivery_goes_on(
         append(file, data)
 
     monkeypatch.setattr(StudyFile, "append", hangs)
-    keeping = CacheWriter(cache, STUDY, PACS, patience=0.01)
+    keeping = Keeping(cache, STUDY, PACS, patience=0.01)
     for number in range(1, 20):
         keeping.take(arrived(number))
     keeping.complete()
@@ -132,7 +132,7 @@ def test_a_cache_that_is_closed_meanwhile_costs_the_study_and_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = ProxyCache(tmp_path / "kept", most_bytes=1 << 20)
-    keeping = CacheWriter(cache, STUDY, PACS)
+    keeping = Keeping(cache, STUDY, PACS)
     keeping.take(arrived(1))
     with keeping._changed:
         assert keeping._changed.wait_for(lambda: not keeping._waiting, 20)
@@ -207,7 +207,7 @@ def test_state_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
         def said(state: StudyState | None = state) -> StudyState | None:
             return state
 
-        keeping = CacheWriter(cache, STUDY, PACS, said)
+        keeping = Keeping(cache, STUDY, PACS, said)
         keeping.take(arrived(1))
         keeping.complete()
         keeping.close()
