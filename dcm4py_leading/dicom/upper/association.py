@@ -154,7 +154,7 @@ class Association:
         """Messages that came before they were wanted. The data set of the last one may still be due."""
         self._held: memoryview | None = None
         """Data set of the message that was received last, where it came before that was wanted."""
-        self._most_waiting = window.invoked + window.performed - 1
+        self._max_waiting = window.invoked + window.performed - 1
         # Else a peer that waits until its responses are read would wait for us, and we for it.
         self._reads_while_sending = window.invoked > 1
         self._store_responses = dimse.StoreResponses()
@@ -259,7 +259,7 @@ class Association:
 
     def _take_in(self) -> None:
         """Look at what has come without waiting for more, but for the rest of a message that has begun."""
-        while self._end is None and len(self._waiting) < self._most_waiting and not self._is_data_due:
+        while self._end is None and len(self._waiting) < self._max_waiting and not self._is_data_due:
             # What the last PDU holds besides lies in the buffer that the link would read into.
             if not self._fragments and not self.link.has_input():
                 return

@@ -184,7 +184,7 @@ class StoreResponses:
             f"<{id_ends - 2}sH{status_ends - id_ends - 2}sH{uid_starts - status_ends}s{len(data) - uid_starts}x"
         )
         before, _, between, _, after = form.unpack(data)
-        if len(self._known) >= _MOST_LENGTHS:
+        if len(self._known) >= _MAX_LENGTHS:
             self._known.clear()
         self._known[len(data)] = form.unpack, before, between, after
 
