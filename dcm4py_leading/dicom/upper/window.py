@@ -37,7 +37,7 @@ def proposal(own: Connection, peer: Connection) -> Stated:
 
 
 def granted(proposed: Stated, answer: Stated) -> Window:
-    """What the acceptor granted us; one that raises a number grants no more than was proposed."""
+    """Window that the acceptor granted us; one that raises a number grants no more than was proposed."""
     if proposed is None or answer is None:
         return ONE_AT_A_TIME
     return Window(*(_bounded(_least(ours, theirs)) for ours, theirs in zip(proposed, answer, strict=True)))
@@ -52,7 +52,7 @@ def answer(own: Connection, proposed: Stated) -> Stated:
 
 
 def answered(answer: Stated) -> Window:
-    """What our answer grants, seen from our side: what the requestor may invoke, we perform."""
+    """Window that our answer grants, seen from our side: the requestor invokes, we perform."""
     return ONE_AT_A_TIME if answer is None else Window(invoked=answer[1], performed=answer[0])
 
 
