@@ -154,7 +154,7 @@ class Association:
         """Messages that came before they were wanted. The data set of the last one may still be due."""
         self._held: memoryview | None = None
         """Data set of the message that was received last, where it came before that was wanted."""
-        self._max_waiting = window.invoked + window.performed - 1
+        self._max_waiting = 1 if window == ONE_AT_A_TIME else window.invoked + window.performed
         # Else a peer that waits until its responses are read would wait for us, and we for it.
         self._reads_while_sending = window.invoked > 1
         self._store_responses = dimse.StoreResponses()
