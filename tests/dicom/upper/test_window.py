@@ -117,7 +117,12 @@ def test_a_peer_that_closes_while_we_send_is_noticed(narrow: tuple[Association, 
     association, peer = narrow
     association.link.set_send_timeout(20)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    thread = in_thread(lambda: (read_pdu(peer), peer.shutdown(socket.SHUT_RDWR), peer.close()))
+
+    def close_early() -> None:
+        read_pdu(peer)
+        peer.close()
+
+    thread = in_thread(close_early)
     with pytest.raises(AssociationFailed, match="connection lost"):
         association.begin_store(prepared(bytes(1 << 22)), 1, None)
     assert ended(thread)
@@ -134,7 +139,7 @@ def test_identifiers_that_wait_are_bounded() -> None:
     acceptor.receive(20)
     assert b"".join(acceptor.data(20)) == b"ab"
     half = bytes(WAITING_REQUESTS_BYTES // 2)
-    thread = in_thread(lambda: [requestor.send([(1, {**command, dimse.MESSAGE_ID: n}, half)]) for n in (2, 3)])
+    thread = in_thread(lambda: requestor.send([(1, {**command, dimse.MESSAGE_ID: n}, half) for n in (2, 3)]))
     until(lambda: acceptor.is_lost or len(acceptor._waiting) == 2)
     assert not acceptor.is_lost
     assert ended(thread)
