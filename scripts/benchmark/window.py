@@ -38,21 +38,23 @@ _DEVICE = "dicomDeviceName=dcm4chee-arc,cn=Devices,cn=DICOM Configuration,dc=dcm
 _ONE = "cn=dicom,dicomDeviceName=bench-one,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
 
 
-def measure_window(directory: Path, *, rounds: int, say: Callable[[str], None]) -> Mapping[str, list[float]]:
+def measure_window(
+    directory: Path, *, rounds: int, say: Callable[[str], None], objects: int = OBJECTS
+) -> Mapping[str, list[float]]:
     """Seconds of each C-MOVE of the study, by AE title, one round after the other.
 
     Raises BenchmarkError where something was not delivered as it must be.
     """
-    say(f"window: {OBJECTS} objects over {DELAY_MILLISECONDS} ms each way, {WINDOW} under way, or one at a time")
+    say(f"window: {objects} objects over {DELAY_MILLISECONDS} ms each way, {WINDOW} under way, or one at a time")
     taken: dict[str, list[float]] = {WINDOWED: [], ONE_AT_A_TIME: []}
-    with _served(directory) as (port, sink):
+    with _served(directory, objects) as (port, sink):
         for _ in range(rounds):
             for title in taken:
                 sink.talks.clear()
                 began = time.perf_counter()
                 final = move(port, identifier("STUDY", StudyInstanceUID=_STUDY), title)[-1][0]
                 taken[title].append(time.perf_counter() - began)
-                if final.get("NumberOfCompletedSuboperations") != OBJECTS or len(sink.talks) != 1:
+                if final.get("NumberOfCompletedSuboperations") != objects or len(sink.talks) != 1:
                     raise BenchmarkError(
                         f"C-MOVE to {title} ended with {final.Status:#06x} after {len(sink.talks)} associations"
                     )
@@ -66,7 +68,7 @@ def _take(talk: Talk) -> None:
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[tuple[int, WindowedSink]]:
+def _served(directory: Path, objects: int) -> Iterator[tuple[int, WindowedSink]]:
     """One of ours with the study, and a sink behind a relay, as two AEs of the directory."""
     archive_port, relay_port, sink_port = free_ports(3)
     tree = (OUR_LDIF / "quickstart.ldif").read_text().replace("dicomPort: 11112\n", f"dicomPort: {archive_port}\n")
@@ -94,9 +96,7 @@ def _served(directory: Path) -> Iterator[tuple[int, WindowedSink]]:
         ):
             server = Server(command, log=directory / f"{name}.log", serves=serves, cwd=ROOT)
             running.callback(server.stop, grace_seconds=30)
-        files = make_study(
-            directory / "s", patient_id="P", patient_name="A^B", study_uid=_STUDY, instances=OBJECTS // 4, series=4
-        )
+        files = make_study(directory / "s", patient_id="P", patient_name="A^B", study_uid=_STUDY, instances=objects)
         if set(store(archive_port, files)) != {0x0000}:
             raise BenchmarkError("the study could not be stored")
         yield archive_port, sink
