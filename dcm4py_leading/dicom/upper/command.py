@@ -37,6 +37,7 @@ _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
 _MAX_LENGTHS, _MAX_PER_LENGTH = 256, 4
+_MAX_STORE_LENGTHS = 32
 _LONGEST_TEXT = 64
 """Characters of a UID, the longest of the texts that come again and again."""
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
@@ -184,7 +185,7 @@ class StoreResponses:
             f"<{id_ends - 2}sH{status_ends - id_ends - 2}sH{uid_starts - status_ends}s{len(data) - uid_starts}x"
         )
         before, _, between, _, after = form.unpack(data)
-        if len(self._known) >= _MAX_LENGTHS:
+        if len(self._known) >= _MAX_STORE_LENGTHS:
             self._known.clear()
         self._known[len(data)] = form.unpack, before, between, after
 

@@ -265,4 +265,4 @@ def test_layouts_of_responses_are_bounded() -> None:
         uids = {dimse.AFFECTED_SOP_CLASS_UID: "1" * length, dimse.AFFECTED_SOP_INSTANCE_UID: "1.2"}
         numbers = {dimse.MESSAGE_ID_BEING_RESPONDED_TO: 1, dimse.STATUS: 0, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET}
         responses.learn(dimse.encode({dimse.COMMAND_FIELD: 0x8001, **uids, **numbers}))
-    assert 0 < len(responses._known) <= dimse._MAX_LENGTHS
+    assert 0 < len(responses._known) <= dimse._MAX_STORE_LENGTHS
