@@ -16,6 +16,7 @@ from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOrigin
 from dcm4py_leading.dicom.upper.link import LinkTimeout
 from dcm4py_leading.errors import (
     DestinationUnavailable,
+    StatusError,
     SubOperationFailed,
 )
 from dcm4py_leading.log import foreign, word
@@ -77,10 +78,12 @@ class StoreSCU:
             if isinstance(err.__cause__, LinkTimeout):
                 self._timeouts += 1
             failure = SubOperationFailed(f"the destination {err}")
-            while self._under_way.due and self._under_way.take(assoc.store_response(waits=False)):
-                pass  # what it has answered before counts
-            self._lost(failure)
+            self._end_early(assoc, failure)
             raise failure from err
+        except StatusError as err:
+            if not assoc.is_open:  # in the middle of an object there was nothing left but to abort
+                self._end_early(assoc, SubOperationFailed(f"{self._name}: aborted, as another object failed: {err}"))
+            raise
         self._under_way.due.add(message_id)
 
     def end_store(self) -> Ending:
@@ -100,6 +103,12 @@ class StoreSCU:
             lost_by = current.lost_by
             LOG.warning("%s, C-STORE: %s: association dropped", self._name, lost_by or "no response in time")
             self._lost(SubOperationFailed(f"{self._name}: {lost_by}") if lost_by else None)
+
+    def _end_early(self, assoc: RequestedAssociation, failure: SubOperationFailed) -> None:
+        """The association is of no use any more; what was answered on it before counts."""
+        while self._under_way.due and self._under_way.take(assoc.store_response(waits=False)):
+            pass
+        self._lost(failure)
 
     def _lost(self, failure: SubOperationFailed | None) -> None:
         self._association.drop()
