@@ -11,7 +11,7 @@ the whole object goes through pydicom.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -22,6 +22,7 @@ from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.question import Answer, Question
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
@@ -31,9 +32,10 @@ from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
-from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.service.counts import keys_of
+from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
 from dcm4py_leading.service.retrieve.differing import differing
 from dcm4py_leading.service.retrieve.splice_plans import Concern, Cut, Recipe, Shape, recipe_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
@@ -59,6 +61,8 @@ class Reworked:
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
     executed: tuple[Executed, ...]
+    asked: Asked
+    """Questions to others, and the answers."""
 
 
 Kept = tuple[bytes, ...]
@@ -71,28 +75,38 @@ The data set beside what the index has are those of its attributes that count.
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    edits: Edits
-    executed: tuple[Executed, ...]
-    changes_character_set: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Plan:
     """Plan for the rules of one selection."""
 
     selection: Selection
     touched: frozenset[int]
     is_repeatable: bool
+    identity: Hashable
+    """Stands for rules and peers, in other retrieves too; None where the outcome must not be remembered for them."""
     retrieve_as_received: bool
 
 
 class BytewiseCoercion:
     """The coercion of the objects of one retrieve. Remembers outcomes, and may be used by several threads."""
 
-    def __init__(self, rework: Rework, *, tells_original_attributes: bool) -> None:
-        """``rework`` is what is done to a decoded data set."""
+    def __init__(
+        self,
+        rework: Rework,
+        *,
+        tells_original_attributes: bool,
+        memo: OutcomeMemo | None,
+        whose: Hashable,
+        answer: Callable[[Question], Answer],
+    ) -> None:
+        """``rework`` is what is done to a decoded data set.
+
+        ``memo`` has outcomes of other retrieves, by ``whose`` they are: for all that is the same in a configuration.
+        ``answer`` answers what was asked for them.
+        """
         self._rework = rework
+        self._memo = memo
+        self._whose = whose
+        self._answer = answer
         self._always = {SPECIFIC_CHARACTER_SET}
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
@@ -101,7 +115,7 @@ class BytewiseCoercion:
         self._shapes: dict[tuple[int, int, int], Shape] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
-        self._outcomes: dict[object, _Outcome] = {}
+        self._outcomes: dict[object, CoercedElements] = {}
         self.decoded = 0
         """Number of times that pydicom was needed."""
 
@@ -164,9 +178,9 @@ class BytewiseCoercion:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
             again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, plan.selection, outcome)
-            recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
+            recipe = recipe_of(again.edits, again.counted, all_spans, start, end)
             return recipe.cut(source.view, source.size)
-        recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
+        recipe = recipe_of(outcome.edits, outcome.counted, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
         return recipe.cut(view, source.size)
@@ -220,7 +234,7 @@ class BytewiseCoercion:
 
     def _outcome_of(
         self, cut: bytes, encoding: Encoding, kept: Kept | None, kept_out: Collection[int], plan: _Plan
-    ) -> _Outcome:
+    ) -> CoercedElements:
         """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
         concerned = plan.touched | self._always | {_PIXEL_REPRESENTATION}
         part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
@@ -228,23 +242,43 @@ class BytewiseCoercion:
             key = (id(plan), *part)
             outcome = self._outcomes.get(key)
             if outcome is None:
-                outcome = self._work_out(part[0], encoding, kept, read(part[1], EXPLICIT_LITTLE), plan.selection)
+                outcome = self._once_for_all(part[0], part[1], encoding, kept, plan)
                 if plan.is_repeatable:
                     self._remember(key, outcome)
             if not outcome.changes_character_set:  # which concerns what is not in that part
                 return outcome
-        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)
+        elif kept is None:
+            return self._once_for_all(cut, None, encoding, None, plan)
+        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)[0]
+
+    def _once_for_all(
+        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: Kept | None, plan: _Plan
+    ) -> CoercedElements:
+        """As `_work_out`, by an earlier retrieve if that was asked the same, and has got the same answers.
+
+        ``cut`` and ``attributes`` are all that counts.
+        """
+        if self._memo is None or plan.identity is None:
+            return self._work_out(cut, encoding, kept, _decoded(attributes), plan.selection)[0]
+        key = (plan.identity, self._whose, encoding, cut, attributes)
+        known = self._memo.get(key)
+        if known is not None and all(self._answer(question) is answer for question, answer in known[1]):
+            return known[0]
+        outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), plan.selection)
+        self._memo.remember(key, len(cut) + len(attributes or b""), outcome, asked)
+        return outcome
 
     def _work_out(
         self, cut: bytes, encoding: Encoding, kept: Kept | None, attributes: Dataset | None, selection: Selection
-    ) -> _Outcome:
-        """Decode the elements in ``cut``, do to them what is to be done, and compare."""
+    ) -> tuple[CoercedElements, Asked]:
+        """Decode the elements in ``cut``, do to them what is to be done, and compare; what was asked for that."""
         self.decoded += 1
         ds = read(cut, encoding)
         local = character_set(ds)
         reworked = self._rework(ds, kept, attributes, selection)
+        counted = keys_of(reworked.executed)
         if not reworked.changes:
-            return _Outcome((), reworked.executed, False)
+            return CoercedElements((), counted, False), reworked.asked
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
         try:
             old, _ = scan(cut, encoding)
@@ -257,7 +291,7 @@ class BytewiseCoercion:
             after = None if element is None else encoded_element(element, encoding, {})
             if after != before:
                 edits.append((tag, after))
-        return _Outcome(tuple(edits), reworked.executed, recodes)
+        return CoercedElements(tuple(edits), counted, recodes), reworked.asked
 
     def _recoded(
         self,
@@ -267,8 +301,8 @@ class BytewiseCoercion:
         own: Iterable[int],
         tags: tuple[int, ...],
         selection: Selection,
-        outcome: _Outcome,
-    ) -> tuple[_Outcome, Mapping[int, Span], int]:
+        outcome: CoercedElements,
+    ) -> tuple[CoercedElements, Mapping[int, Span], int]:
         """As `reworked`, where the object gets another character set: all of its text has to be in that."""
         try:
             spans, scanned_to = scan(source, encoding, start=source.start, end=source.size)
@@ -296,12 +330,16 @@ class BytewiseCoercion:
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
         attributes = _attributes(kept, set(own) - set(all_tags))
-        return self._work_out(cut, encoding, kept, attributes, selection), spans, scanned_to
+        return self._work_out(cut, encoding, kept, attributes, selection)[0], spans, scanned_to
 
-    def _remember(self, key: object, outcome: _Outcome) -> None:
+    def _remember(self, key: object, outcome: CoercedElements) -> None:
         if len(self._outcomes) >= _MAX_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
+
+
+def _decoded(attributes: bytes | None) -> Dataset | None:
+    return None if attributes is None else read(attributes, EXPLICIT_LITTLE)
 
 
 def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
@@ -356,15 +394,19 @@ def _unequal(
 
 def _plan_of(selection: Selection) -> _Plan:
     touched: set[int] = set()
-    repeats = True
-    for rule in selection.applied:
+    repeats = timeless = True
+    applied = selection.applied
+    for rule in applied:
         for step in rule.steps:
             reads, writes = step.reads, step.writes
             if isinstance(reads, All) or isinstance(writes, All):
                 raise NeedsDecoding
             touched |= reads | writes
             repeats = repeats and step.traits.is_repeatable
-    return _Plan(selection, frozenset(touched), repeats, selection.retrieve_as_received)
+            timeless = timeless and step.traits.is_timeless
+    # The rules live as long as their configuration, and so does what is remembered by them.
+    identity = (selection.context, tuple(map(id, applied))) if timeless else None
+    return _Plan(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
 
 
 def _has_several_vrs(tag: int) -> bool:

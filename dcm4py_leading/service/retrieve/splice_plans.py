@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
-from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.dataset.layout import Ranges
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.service.counts import Key, keys_of
+from dcm4py_leading.service.counts import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +103,14 @@ class Shape:
         return concerned + self._own_set.of(own) if self._has_own else concerned
 
 
-def recipe_of(
-    edits: Edits, executed: tuple[Executed, ...], spans: Mapping[int, Span], start: int, scanned_to: int
-) -> Recipe:
+def recipe_of(edits: Edits, counted: tuple[Key, ...], spans: Mapping[int, Span], start: int, scanned_to: int) -> Recipe:
     """Recipe that the edits make for data sets of this layout (see `splice.pieces_of`)."""
     pieces, rest = pieces_of(spans, edits, start, scanned_to)
     return Recipe(
         pieces=tuple(pieces),
         pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
         rest=rest,
-        counted=keys_of(executed),
+        counted=counted,
         sop_class_uid=_edited_uid(edits, SOP_CLASS_UID),
         sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID),
     )
