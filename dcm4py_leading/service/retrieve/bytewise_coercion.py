@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
@@ -409,6 +410,7 @@ def _plan_of(selection: Selection) -> _Plan:
     return _Plan(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
 
 
+@lru_cache(maxsize=4096)
 def _has_several_vrs(tag: int) -> bool:
     try:
         return len(dictionary_VR(tag)) > 2
