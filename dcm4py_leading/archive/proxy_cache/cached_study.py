@@ -25,7 +25,7 @@ class KeptObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """State of a study as the other archive tells it."""
+    """State of a study in the other archive, as it tells it."""
 
     instances: int
     """Number of its instances."""
@@ -34,7 +34,7 @@ class StudyState:
 
 
 class KeptStudy:
-    """Not removed until it is closed, or nobody has it any more. Reading is safe under threads."""
+    """A study in the cache, not removed before it is closed or unreferenced. Reading is safe under threads."""
 
     def __init__(
         self,
@@ -65,19 +65,19 @@ class KeptStudy:
             raise StorageUnavailable("a kept object cannot be read") from err
 
     def close(self) -> None:
-        """Let go of it. May be called again."""
+        """Release the study. May be called again."""
         self._file.close()
 
 
 class Room(Protocol):
-    """Where studies are kept, as a writer sees it. All methods raise StorageUnavailable."""
+    """The cache, as a writer uses it. All methods raise StorageUnavailable."""
 
     def more_room(self, pk: int, least: int) -> int:
-        """Let it have ``least`` bytes more; how many it got."""
+        """Reserve at least ``least`` more bytes, and return how many were granted."""
         ...
 
     def complete(self, writer: StudyWriter) -> None:
-        """It is written, and on the disk: from now on it is found."""
+        """Publish the study, which is on disk: from now on it is found."""
         ...
 
     def abandon(self, pk: int) -> None:
@@ -86,7 +86,7 @@ class Room(Protocol):
 
 
 class StudyWriter:
-    """A study on its way into the cache, for one thread at a time. What is not completed is removed when it closes."""
+    """Writer of a study to the cache, for one thread at a time. An incomplete study is removed on close."""
 
     def __init__(self, room: Room, pk: int, scp: str, study_instance_uid: str, file: StudyFile) -> None:
         self.pk = pk

@@ -27,7 +27,7 @@ class FilePart(NamedTuple):
 
 
 class StudyFile:
-    """An open and locked file, to its `close` or until nobody has it any more. Reading is safe under threads."""
+    """An open and locked file, until `close` or until it is unreferenced. Reading is safe under threads."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -84,7 +84,7 @@ class StudyFile:
         return FilePart(os.dup(self._descriptor), offset, length)
 
     def close(self) -> None:
-        """Let go of it. May be called again."""
+        """Release the file. May be called again."""
         self._close()
         self._descriptor = -1  # another file may get its number
 

@@ -29,7 +29,7 @@ StateOfStudy = Callable[[], StudyState | None]
 """Asks the archive what it has of the study; None where that cannot be told."""
 
 
-class KeptInPassing:
+class CachedInPassing:
     """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
 
     def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:

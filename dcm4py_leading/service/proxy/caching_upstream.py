@@ -19,7 +19,7 @@ from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, ObjectMisma
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.cache_writer import KeptInPassing
+from dcm4py_leading.service.proxy.cache_writer import CachedInPassing
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
 from dcm4py_leading.service.proxy.upstream import Arriving
 from dcm4py_leading.service.retrieve.file_bytes import Buffers, SharedFileBytes
@@ -51,7 +51,7 @@ class OneUpstream(Protocol):
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
 
 
-class KeptUpstream:
+class CachingUpstream:
     """The archive, and what is kept of it. Safe under threads."""
 
     def __init__(self, upstream: OneUpstream, cache: ProxyCache) -> None:
@@ -73,7 +73,7 @@ class KeptUpstream:
         forward = self._upstream.fetch(local_ae, keys)
         if keys.level is not Level.STUDY:
             return forward
-        return KeptInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
+        return CachedInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
 
     def _state(self, local_ae: ApplicationEntity, uid: str) -> StudyState | None:
         try:

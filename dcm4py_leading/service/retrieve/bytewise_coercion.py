@@ -38,7 +38,7 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
 from dcm4py_leading.service.retrieve.differing import differing
-from dcm4py_leading.service.retrieve.splice_plans import Concern, Cut, Recipe, Shape, recipe_of
+from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, Recipe, RelevantTags, recipe_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
 _PIXEL_RELATED = 0x7FE00000
@@ -112,8 +112,8 @@ class BytewiseCoercion:
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
         self._plans: dict[int, _Plan] = {}
-        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], Concern] = {}
-        self._shapes: dict[tuple[int, int, int], Shape] = {}
+        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
+        self._shapes: dict[tuple[int, int, int], LayoutPlans] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
         self._outcomes: dict[object, CoercedElements] = {}
@@ -158,7 +158,7 @@ class BytewiseCoercion:
         encoding: Encoding,
         kept: Kept | None,
         plan: _Plan,
-        concern: Concern,
+        concern: RelevantTags,
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
@@ -190,7 +190,7 @@ class BytewiseCoercion:
         self,
         spans: Mapping[int, Span],
         own_spans: Mapping[int, Span],
-        concern: Concern,
+        concern: RelevantTags,
         cut: bytes,
         own: bytes,
         recipe: Recipe,
@@ -201,7 +201,7 @@ class BytewiseCoercion:
             if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             # It keeps alive what its key names.
-            shape = self._shapes[key] = Shape(spans, own_spans, concern)
+            shape = self._shapes[key] = LayoutPlans(spans, own_spans, concern)
         if len(shape.recipes) < _MAX_REMEMBERED:
             shape.recipes[shape.key(cut, own)] = recipe
 
@@ -211,7 +211,7 @@ class BytewiseCoercion:
         plan = self._plans[id(selection)] = _plan_of(selection)
         return plan
 
-    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> Concern:
+    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
         key = (id(plan), upper, own)
         known = self._concerns.get(key)
         if known is None:
@@ -226,7 +226,7 @@ class BytewiseCoercion:
                 raise NeedsDecoding
             if len(self._concerns) >= _MAX_REMEMBERED:
                 self._concerns.clear()
-            known = self._concerns[key] = Concern(
+            known = self._concerns[key] = RelevantTags(
                 tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
             )
         return known

@@ -36,7 +36,7 @@ _STUDY_DATE = 0x00080020
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ArchiveRetrieve:
     """Request of what is to be retrieved, and of what becomes of the objects."""
 
     keys: RetrieveKeys
@@ -74,7 +74,7 @@ class Retrieval:
 class RetrieveArchive(Protocol):
     """An archive from which objects can be retrieved."""
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval of what there is; None if known to be nothing. Raises IndexUnavailable, ArchiveUnavailable."""
         ...
 
@@ -85,12 +85,12 @@ class Embedded:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def instances(self, wanted: Wanted) -> Sequence[IndexedInstance]:
+    def instances(self, wanted: ArchiveRetrieve) -> Sequence[IndexedInstance]:
         """Those that are here. Raises IndexUnavailable."""
         found = self._runtime.index.instances(wanted.keys)
         return instances_of_patient(self._runtime, wanted.common.coercer, wanted.keys, wanted.named, found)
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from the index and its storages (see `RetrieveArchive`)."""
         return self.of(self.instances(wanted), wanted.common)
 
@@ -132,18 +132,18 @@ class Embedded:
         return StoredInstance(common, instance, selected, self._runtime.storage)
 
 
-class Behind:
+class UpstreamArchive:
     """The archive behind this one, or several (dcmFallbackCMoveSCP): what it sends passes through here."""
 
     def __init__(self, runtime: Runtime, upstream: Upstream) -> None:
         self._runtime = runtime
         self._upstream = upstream
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from the other archive (see `RetrieveArchive`)."""
         return self.rest(wanted, ())
 
-    def rest(self, wanted: Wanted, here: Sequence[IndexedInstance]) -> Retrieval | None:
+    def rest(self, wanted: ArchiveRetrieve, here: Sequence[IndexedInstance]) -> Retrieval | None:
         """All that there is, unless the instances ``here`` are all: then None. Raises ArchiveUnavailable."""
         common = wanted.common
         held = partial(self._upstream.held, common.local_ae)
@@ -156,7 +156,7 @@ class Behind:
         objects = forwarded(common, arriving)
         return Retrieval(expected=0, contexts=(), objects=objects, coercer=common.coercer, stream=arriving)
 
-    def _are_all(self, here: Sequence[IndexedInstance], wanted: Wanted, keys: RetrieveKeys) -> bool:
+    def _are_all(self, here: Sequence[IndexedInstance], wanted: ArchiveRetrieve, keys: RetrieveKeys) -> bool:
         """Not so where nothing is here, where dcmFallbackCMoveSCPLeadingCFindSCP knows more instances of the studies,
         and for studies from before dcmFallbackCMoveSCPStudyOlderThan."""
         if not here:
@@ -176,13 +176,13 @@ class Spanning:
     When the other one fails, what is here is sent nevertheless.
     """
 
-    def __init__(self, own: Embedded, other: Behind, storages: Collection[str]) -> None:
+    def __init__(self, own: Embedded, other: UpstreamArchive, storages: Collection[str]) -> None:
         """``storages`` are those of this device, by dcmStorageID."""
         self._own = own
         self._storages = storages
         self._other = other
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from both archives (see `RetrieveArchive`)."""
         indexed = self._own.instances(wanted)
         # What lies in a storage that this device has not is not here: the other one may have it.

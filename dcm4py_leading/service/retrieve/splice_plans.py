@@ -66,7 +66,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
+class RelevantTags:
     """Tags that concern an object."""
 
     tags: tuple[int, ...]
@@ -77,10 +77,10 @@ class Concern:
     """The first tag that need not be looked at."""
 
 
-class Shape:
+class LayoutPlans:
     """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
 
-    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
+    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: RelevantTags) -> None:
         self.kept_alive = (spans, own_spans, concern)
         self._concerned = Ranges(merged_ranges(spans, concern.tags))
         # An element that is the same to the header needs no closer look.
