@@ -1,12 +1,38 @@
 """The coercion of the objects of a retrieve on their bytes.
 
-What index and rules do to an object depends on a few of its elements only: those that the steps say they read or write,
-and those that the index keeps. They are cut out of the file, and their bytes are the key of what became of them. The
-objects of a series have the same, so that the first one alone is decoded, coerced and encoded; of the others the
-changed elements are replaced where they lie.
+Two rules hold throughout:
 
-Where that does not do (a step that reads everything, an object out of order) `BytewiseCoercion.reworked` gives up, and
-the whole object goes through pydicom.
+1. What leaves is what would leave if the whole object were decoded, coerced and encoded. Where that is not certain,
+   `NeedsDecoding` is raised, and the whole object is (`whole`).
+2. What is remembered has all that decides about it in its key, octet by octet. Nothing is ever looked up by what an
+   object is said to be, such as its series.
+
+How it works. What index and rules do to an object depends on a few of its elements only: those that the steps of the
+rules say they read or write, and those that the index keeps (`RelevantTags`). They are cut out of the object, and their
+octets are the key of what becomes of them: edits, each a tag and the octets of its new element (`CoercedElements`).
+
+    rules of the object, levels of the index  ->  relevant tags
+    layout of the object (`dataset.layout`)   ->  where these elements are
+    their octets                              ->  edits
+    edits and layout                          ->  splice plan: which octets are new, and which stay where they are
+
+The objects of a series are laid out alike, and have the same octets there. So the first one alone is decoded, coerced
+and encoded; for each other the plan is found by two comparisons of octets. What the index keeps for the instance alone,
+such as its number, is different in each object. It is no part of the key where it is in the object as it is in the
+index, for then it changes nothing.
+
+Outcomes are looked for in four places, each of them cheaper than the next:
+
+- a plan, for the same layout and octets (`splice_plans`);
+- an outcome, for the same octets in another layout;
+- an outcome for the same octets without those that are the same in object and index (`differing`): so the series of a
+  study mostly have one;
+- that of an earlier retrieve, if the very same answers were given to the same questions (`service.outcome_memo`).
+
+The traps. Octets mean something in their character set only, so that of the object and that of the index belong to each
+key. Where an edit changes the character set, all other text of the object has to be recoded with it. A tag that stands
+in an object twice must not be edited once, so the object is scanned up to its end. An element whose VR depends on
+others is cut out together with them.
 """
 
 from __future__ import annotations
@@ -38,13 +64,13 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
 from dcm4py_leading.service.retrieve.differing import differing
-from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, Recipe, RelevantTags, recipe_of
+from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, RelevantTags, SplicePlan, splice_plan_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
 _MAX_REMEMBERED = 2048
-_MAX_SHAPES = 256
+_MAX_LAYOUTS = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
@@ -66,9 +92,9 @@ class Reworked:
     """Questions to others, and the answers."""
 
 
-Kept = tuple[bytes, ...]
+IndexedLevels = tuple[bytes, ...]
 """Attributes of patient, study, series and instance in the index, encoded; those of a level that do not count: none."""
-Rework = Callable[[Dataset, Kept | None, Dataset | None, Selection], Reworked]
+Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], Reworked]
 """Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
 
 The data set beside what the index has are those of its attributes that count.
@@ -76,7 +102,7 @@ The data set beside what the index has are those of its attributes that count.
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _AppliedRules:
     """Plan for the rules of one selection."""
 
     selection: Selection
@@ -111,44 +137,46 @@ class BytewiseCoercion:
         self._always = {SPECIFIC_CHARACTER_SET}
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
-        self._plans: dict[int, _Plan] = {}
-        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
-        self._shapes: dict[tuple[int, int, int], LayoutPlans] = {}
+        self._rules_of: dict[int, _AppliedRules] = {}
+        self._relevant_tags: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
+        self._layout_plans: dict[tuple[int, int, int], LayoutPlans] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
         self._outcomes: dict[object, CoercedElements] = {}
         self.decoded = 0
         """Number of times that pydicom was needed."""
 
-    def reworked(self, source: ObjectBytes, encoding: Encoding, kept: Kept | None, selection: Selection) -> Cut:
+    def reworked(
+        self, source: ObjectBytes, encoding: Encoding, kept: IndexedLevels | None, selection: Selection
+    ) -> Cut:
         """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
         ``kept`` is what the index has of the object, None where it is not here.
         """
-        plan = self._plans.get(id(selection)) or self._plan(selection)
+        rules = self._rules_of.get(id(selection)) or self._rules(selection)
         upper: tuple[bytes, ...] = ()
         own, own_spans = b"", _NO_SPANS
-        if plan.retrieve_as_received:
+        if rules.retrieve_as_received:
             kept = None
         if kept is not None:
             upper, own = kept[:-1], kept[-1]
             if own:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
-        concern = self._concern(plan, upper, tuple(own_spans))
+        relevant = self._relevant(rules, upper, tuple(own_spans))
         try:
             # Nothing of what is edited may stand in the rest once more.
             spans, scanned_to = self._layouts.scan_object(
-                source, encoding, stop_before=concern.stop_before, is_rest_checked=True
+                source, encoding, stop_before=relevant.stop_before, is_rest_checked=True
             )
         except Unscannable as err:
             raise NeedsDecoding from err
         view = source.view
-        shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
-        recipe = None if shape is None else shape.find(view, own)
-        if recipe is not None:
-            return recipe.cut(view, source.size)
+        of_layout = self._layout_plans.get((id(spans), id(own_spans), id(relevant)))
+        plan = None if of_layout is None else of_layout.find(view, own)
+        if plan is not None:
+            return plan.cut(view, source.size)
         try:
-            return self._looked_at(source, encoding, kept, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(source, encoding, kept, rules, relevant, spans, scanned_to, own_spans)
         except UNREADABLE as err:
             raise NeedsDecoding from err  # odd within a sequence, which is read leniently where the whole object is
 
@@ -156,9 +184,9 @@ class BytewiseCoercion:
         self,
         source: ObjectBytes,
         encoding: Encoding,
-        kept: Kept | None,
-        plan: _Plan,
-        concern: RelevantTags,
+        kept: IndexedLevels | None,
+        rules: _AppliedRules,
+        relevant: RelevantTags,
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
@@ -166,67 +194,67 @@ class BytewiseCoercion:
         """As `reworked`, for an object of which not everything is known."""
         view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
-        tags = concern.tags
-        unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
+        tags = relevant.tags
+        unequal = _unequal(view, encoding, spans, own, own_spans, relevant.own)
         if unequal:
             tags = tuple(sorted({*tags, *unequal}))
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
-        key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
+        key = (id(rules), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), plan)
-            if plan.is_repeatable:
+            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), rules)
+            if rules.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, plan.selection, outcome)
-            recipe = recipe_of(again.edits, again.counted, all_spans, start, end)
-            return recipe.cut(source.view, source.size)
-        recipe = recipe_of(outcome.edits, outcome.counted, spans, start, scanned_to)
-        if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
-            self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
-        return recipe.cut(view, source.size)
+            again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, rules.selection, outcome)
+            plan = splice_plan_of(again.edits, again.counted, all_spans, start, end)
+            return plan.cut(source.view, source.size)
+        plan = splice_plan_of(outcome.edits, outcome.counted, spans, start, scanned_to)
+        if rules.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
+            self._remember_plan(spans, own_spans, relevant, cut, own, plan)
+        return plan.cut(view, source.size)
 
-    def _remember_recipe(
+    def _remember_plan(
         self,
         spans: Mapping[int, Span],
         own_spans: Mapping[int, Span],
-        concern: RelevantTags,
+        relevant: RelevantTags,
         cut: bytes,
         own: bytes,
-        recipe: Recipe,
+        plan: SplicePlan,
     ) -> None:
-        key = (id(spans), id(own_spans), id(concern))
-        shape = self._shapes.get(key)
-        if shape is None:
-            if len(self._shapes) >= _MAX_SHAPES:
-                self._shapes.clear()
+        key = (id(spans), id(own_spans), id(relevant))
+        of_layout = self._layout_plans.get(key)
+        if of_layout is None:
+            if len(self._layout_plans) >= _MAX_LAYOUTS:
+                self._layout_plans.clear()
             # It keeps alive what its key names.
-            shape = self._shapes[key] = LayoutPlans(spans, own_spans, concern)
-        if len(shape.recipes) < _MAX_REMEMBERED:
-            shape.recipes[shape.key(cut, own)] = recipe
+            of_layout = self._layout_plans[key] = LayoutPlans(spans, own_spans, relevant)
+        if len(of_layout.plans) < _MAX_REMEMBERED:
+            of_layout.plans[of_layout.key(cut, own)] = plan
 
     # -- what concerns whom -------------------------------------------------------------------------------------
 
-    def _plan(self, selection: Selection) -> _Plan:
-        plan = self._plans[id(selection)] = _plan_of(selection)
-        return plan
+    def _rules(self, selection: Selection) -> _AppliedRules:
+        rules = self._rules_of[id(selection)] = _applied_rules(selection)
+        return rules
 
-    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
-        key = (id(plan), upper, own)
-        known = self._concerns.get(key)
+    def _relevant(self, rules: _AppliedRules, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
+        key = (id(rules), upper, own)
+        known = self._relevant_tags.get(key)
         if known is None:
             above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
             grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
             edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
-            touched = plan.touched | self._always | above | grouped | edited
+            touched = rules.touched | self._always | above | grouped | edited
             if any(_has_several_vrs(tag) for tag in touched.union(own)):
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))
             if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
                 raise NeedsDecoding
-            if len(self._concerns) >= _MAX_REMEMBERED:
-                self._concerns.clear()
-            known = self._concerns[key] = RelevantTags(
+            if len(self._relevant_tags) >= _MAX_REMEMBERED:
+                self._relevant_tags.clear()
+            known = self._relevant_tags[key] = RelevantTags(
                 tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
             )
         return known
@@ -234,43 +262,53 @@ class BytewiseCoercion:
     # -- what becomes of it -------------------------------------------------------------------------------------
 
     def _outcome_of(
-        self, cut: bytes, encoding: Encoding, kept: Kept | None, kept_out: Collection[int], plan: _Plan
+        self,
+        cut: bytes,
+        encoding: Encoding,
+        kept: IndexedLevels | None,
+        kept_out: Collection[int],
+        rules: _AppliedRules,
     ) -> CoercedElements:
         """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
-        concerned = plan.touched | self._always | {_PIXEL_REPRESENTATION}
+        concerned = rules.touched | self._always | {_PIXEL_REPRESENTATION}
         part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
         if part is not None:
-            key = (id(plan), *part)
+            key = (id(rules), *part)
             outcome = self._outcomes.get(key)
             if outcome is None:
-                outcome = self._once_for_all(part[0], part[1], encoding, kept, plan)
-                if plan.is_repeatable:
+                outcome = self._once_for_all(part[0], part[1], encoding, kept, rules)
+                if rules.is_repeatable:
                     self._remember(key, outcome)
             if not outcome.changes_character_set:  # which concerns what is not in that part
                 return outcome
         elif kept is None:
-            return self._once_for_all(cut, None, encoding, None, plan)
-        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)[0]
+            return self._once_for_all(cut, None, encoding, None, rules)
+        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), rules.selection)[0]
 
     def _once_for_all(
-        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: Kept | None, plan: _Plan
+        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: _AppliedRules
     ) -> CoercedElements:
         """As `_work_out`, by an earlier retrieve if that was asked the same, and has got the same answers.
 
         ``cut`` and ``attributes`` are all that counts.
         """
-        if self._memo is None or plan.identity is None:
-            return self._work_out(cut, encoding, kept, _decoded(attributes), plan.selection)[0]
-        key = (plan.identity, self._whose, encoding, cut, attributes)
+        if self._memo is None or rules.identity is None:
+            return self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)[0]
+        key = (rules.identity, self._whose, encoding, cut, attributes)
         known = self._memo.get(key)
         if known is not None and all(self._answer(question) is answer for question, answer in known[1]):
             return known[0]
-        outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), plan.selection)
+        outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
         self._memo.remember(key, len(cut) + len(attributes or b""), outcome, asked)
         return outcome
 
     def _work_out(
-        self, cut: bytes, encoding: Encoding, kept: Kept | None, attributes: Dataset | None, selection: Selection
+        self,
+        cut: bytes,
+        encoding: Encoding,
+        kept: IndexedLevels | None,
+        attributes: Dataset | None,
+        selection: Selection,
     ) -> tuple[CoercedElements, Asked]:
         """Decode the elements in ``cut``, do to them what is to be done, and compare; what was asked for that."""
         self.decoded += 1
@@ -298,7 +336,7 @@ class BytewiseCoercion:
         self,
         source: ObjectBytes,
         encoding: Encoding,
-        kept: Kept | None,
+        kept: IndexedLevels | None,
         own: Iterable[int],
         tags: tuple[int, ...],
         selection: Selection,
@@ -343,7 +381,7 @@ def _decoded(attributes: bytes | None) -> Dataset | None:
     return None if attributes is None else read(attributes, EXPLICIT_LITTLE)
 
 
-def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
+def _attributes(kept: IndexedLevels | None, kept_out: Iterable[int]) -> Dataset | None:
     if kept is None:
         return None
     attributes = merged(kept)
@@ -393,7 +431,7 @@ def _unequal(
     return tuple(unequal)
 
 
-def _plan_of(selection: Selection) -> _Plan:
+def _applied_rules(selection: Selection) -> _AppliedRules:
     touched: set[int] = set()
     repeats = timeless = True
     applied = selection.applied
@@ -407,7 +445,7 @@ def _plan_of(selection: Selection) -> _Plan:
             timeless = timeless and step.traits.is_timeless
     # The rules live as long as their configuration, and so does what is remembered by them.
     identity = (selection.context, tuple(map(id, applied))) if timeless else None
-    return _Plan(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
+    return _AppliedRules(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
 from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, Kept, Reworked
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, IndexedLevels, Reworked
 from dcm4py_leading.service.retrieve.file_bytes import Buffers
 
 
@@ -60,11 +60,13 @@ class RetrieveCoercion:
         tells = self._tells_original_attributes
         return RetrieveCoercion(self.coercer, self._keeper, tells_original_attributes=tells, are_copies=True)
 
-    def that_count(self, attributes: Kept) -> Kept:
+    def that_count(self, attributes: IndexedLevels) -> IndexedLevels:
         """Of the index's attributes of an instance those that may change its object."""
         return attributes if self._are_copies else self._kept.that_count(attributes)
 
-    def rework(self, ds: Dataset, kept: Kept | None, attributes: Dataset | None, selection: Selection) -> Reworked:
+    def rework(
+        self, ds: Dataset, kept: IndexedLevels | None, attributes: Dataset | None, selection: Selection
+    ) -> Reworked:
         """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
 
         The steps are counted when they fail, else by who sends the object: it may take several attempts.

@@ -1,4 +1,4 @@
-"""Recipes for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
+"""Plans for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def uncut(source: ObjectBytes) -> Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Recipe for the bytes of an outcome, for data sets of one layout."""
+class SplicePlan:
+    """Pieces that the outcome of an object is put together of; good for all data sets of one layout."""
 
     pieces: tuple[Piece, ...]
     pieces_length: int
@@ -78,7 +78,7 @@ class RelevantTags:
 
 
 class LayoutPlans:
-    """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+    """Knowledge of objects whose data sets are laid out alike: their plans, by the bytes that concern rules."""
 
     def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: RelevantTags) -> None:
         self.kept_alive = (spans, own_spans, concern)
@@ -90,23 +90,25 @@ class LayoutPlans:
         # The same bytes are the same text in the same character set only.
         self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
         self._has_own = bool(own_spans)
-        self.recipes: dict[bytes, Recipe] = {}
+        self.plans: dict[bytes, SplicePlan] = {}
 
-    def find(self, view: memoryview, own: bytes) -> Recipe | None:
-        """The recipe for an object, if what the index has of it alone is what it has itself."""
+    def find(self, view: memoryview, own: bytes) -> SplicePlan | None:
+        """The plan for an object, if what the index has of it alone is what it has itself."""
         if self._has_own and (not self._is_comparable or self._compared.of(view) != self._compared_with.of(own)):
             return None
-        return self.recipes.get(self.key(self._concerned.of(view), own))
+        return self.plans.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
-        """Key of a recipe: the bytes that concern rules, and the character set of the index's attributes."""
+        """Key of a plan: the bytes that concern rules, and the character set of the index's attributes."""
         return concerned + self._own_set.of(own) if self._has_own else concerned
 
 
-def recipe_of(edits: Edits, counted: tuple[Key, ...], spans: Mapping[int, Span], start: int, scanned_to: int) -> Recipe:
-    """Recipe that the edits make for data sets of this layout (see `splice.pieces_of`)."""
+def splice_plan_of(
+    edits: Edits, counted: tuple[Key, ...], spans: Mapping[int, Span], start: int, scanned_to: int
+) -> SplicePlan:
+    """Plan that the edits make for data sets of this layout (see `splice.pieces_of`)."""
     pieces, rest = pieces_of(spans, edits, start, scanned_to)
-    return Recipe(
+    return SplicePlan(
         pieces=tuple(pieces),
         pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
         rest=rest,
