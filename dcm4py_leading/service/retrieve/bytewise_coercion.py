@@ -39,46 +39,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pydicom import Dataset
-from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.attributes import merged
-from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import Answer, Question
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
 from dcm4py_leading.service.retrieve.differing import differing
-from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, RelevantTags, SplicePlan, splice_plan_of
+from dcm4py_leading.service.retrieve.relevant_tags import (
+    PIXEL_REPRESENTATION,
+    AppliedRules,
+    NeedsDecoding,
+    RelevantTags,
+    applied_rules,
+    relevant_tags,
+)
+from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, SplicePlan, splice_plan_of
+from dcm4py_leading.service.retrieve.text_elements import is_concerned, is_text, unequal_tags, value_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
-_PIXEL_RELATED = 0x7FE00000
-_PIXEL_REPRESENTATION = 0x00280103
 _MAX_REMEMBERED = 2048
 _MAX_LAYOUTS = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
-_TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
-"""VRs of what a change of the character set may concern, and of what may hold it (PS3.5 6.1.2.2)."""
-
-
-class NeedsDecoding(Exception):
-    """This object has to be decoded as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,18 +95,6 @@ Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], Re
 
 The data set beside what the index has are those of its attributes that count.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _AppliedRules:
-    """Plan for the rules of one selection."""
-
-    selection: Selection
-    touched: frozenset[int]
-    is_repeatable: bool
-    identity: Hashable
-    """Stands for rules and peers, in other retrieves too; None where the outcome must not be remembered for them."""
-    retrieve_as_received: bool
 
 
 class BytewiseCoercion:
@@ -137,7 +121,7 @@ class BytewiseCoercion:
         self._always = {SPECIFIC_CHARACTER_SET}
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
-        self._rules_of: dict[int, _AppliedRules] = {}
+        self._rules_of: dict[int, AppliedRules] = {}
         self._relevant_tags: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
         self._layout_plans: dict[tuple[int, int, int], LayoutPlans] = {}
         self._layouts = Layouts()
@@ -185,7 +169,7 @@ class BytewiseCoercion:
         source: ObjectBytes,
         encoding: Encoding,
         kept: IndexedLevels | None,
-        rules: _AppliedRules,
+        rules: AppliedRules,
         relevant: RelevantTags,
         spans: dict[int, Span],
         scanned_to: int,
@@ -195,7 +179,7 @@ class BytewiseCoercion:
         view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
         tags = relevant.tags
-        unequal = _unequal(view, encoding, spans, own, own_spans, relevant.own)
+        unequal = unequal_tags(view, encoding, spans, own, own_spans, relevant.own)
         if unequal:
             tags = tuple(sorted({*tags, *unequal}))
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
@@ -235,28 +219,17 @@ class BytewiseCoercion:
 
     # -- what concerns whom -------------------------------------------------------------------------------------
 
-    def _rules(self, selection: Selection) -> _AppliedRules:
-        rules = self._rules_of[id(selection)] = _applied_rules(selection)
+    def _rules(self, selection: Selection) -> AppliedRules:
+        rules = self._rules_of[id(selection)] = applied_rules(selection)
         return rules
 
-    def _relevant(self, rules: _AppliedRules, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
+    def _relevant(self, rules: AppliedRules, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
         key = (id(rules), upper, own)
         known = self._relevant_tags.get(key)
         if known is None:
-            above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
-            grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
-            edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
-            touched = rules.touched | self._always | above | grouped | edited
-            if any(_has_several_vrs(tag) for tag in touched.union(own)):
-                touched |= {_PIXEL_REPRESENTATION}
-            last = max(touched.union(own))
-            if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
-                raise NeedsDecoding
             if len(self._relevant_tags) >= _MAX_REMEMBERED:
                 self._relevant_tags.clear()
-            known = self._relevant_tags[key] = RelevantTags(
-                tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
-            )
+            known = self._relevant_tags[key] = relevant_tags(rules, self._always, upper, own)
         return known
 
     # -- what becomes of it -------------------------------------------------------------------------------------
@@ -267,10 +240,10 @@ class BytewiseCoercion:
         encoding: Encoding,
         kept: IndexedLevels | None,
         kept_out: Collection[int],
-        rules: _AppliedRules,
+        rules: AppliedRules,
     ) -> CoercedElements:
         """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
-        concerned = rules.touched | self._always | {_PIXEL_REPRESENTATION}
+        concerned = rules.touched | self._always | {PIXEL_REPRESENTATION}
         part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
         if part is not None:
             key = (id(rules), *part)
@@ -286,7 +259,7 @@ class BytewiseCoercion:
         return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), rules.selection)[0]
 
     def _once_for_all(
-        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: _AppliedRules
+        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: AppliedRules
     ) -> CoercedElements:
         """As `_work_out`, by an earlier retrieve if that was asked the same, and has got the same answers.
 
@@ -349,18 +322,18 @@ class BytewiseCoercion:
             raise NeedsDecoding from err
         view = source.view
         foreign: set[int] = set()
-        sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
+        sets = [value_of(view, spans, SPECIFIC_CHARACTER_SET)]
         sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
         for tag, span in spans.items():
             while span[1] > len(view):
                 # Its header has to be in view, to tell whether it is text.
                 view = _further(source)
-            if tag in tags or not _is_text(view, tag, span, encoding):
+            if tag in tags or not is_text(view, tag, span, encoding):
                 continue
             while span[2] > len(view):
                 view = _further(source)
-            if _is_concerned(view, span, is_ascii_the_same):
+            if is_concerned(view, span, is_ascii_the_same):
                 foreign.add(tag)
         if not foreign:
             return outcome, spans, scanned_to
@@ -395,89 +368,3 @@ def _further(source: ObjectBytes) -> memoryview:
     if not source.look_further():
         raise NeedsDecoding
     return source.view
-
-
-def _unequal(
-    view: memoryview,
-    encoding: Encoding,
-    spans: Mapping[int, Span],
-    own: bytes,
-    own_spans: Mapping[int, Span],
-    compared: Iterable[int],
-) -> tuple[int, ...]:
-    """Of the attributes that the index keeps for the instance alone, those that the object may have otherwise.
-
-    They are different for each object, and mostly what the object has itself: then they change nothing.
-    """
-    if not compared:
-        return ()
-    unequal = []
-    codes = _value(view, spans, SPECIFIC_CHARACTER_SET)
-    own_codes = _value(own, own_spans, SPECIFIC_CHARACTER_SET)
-    same_set = codes == own_codes
-    is_ascii_the_same = b"IR 13" not in codes and b"IR 13" not in own_codes
-    for tag in compared:
-        start, value, end = own_spans[tag]
-        span = spans.get(tag)
-        expected = own[value:end]
-        if (
-            span is None
-            or view[span[1] : span[2]] != expected
-            or not (same_set or (is_ascii_the_same and expected.isascii()))
-            or not encoding.is_little_endian
-            or own[start + 4 : start + 6] == b"SQ"
-        ):
-            unequal.append(tag)
-    return tuple(unequal)
-
-
-def _applied_rules(selection: Selection) -> _AppliedRules:
-    touched: set[int] = set()
-    repeats = timeless = True
-    applied = selection.applied
-    for rule in applied:
-        for step in rule.steps:
-            reads, writes = step.reads, step.writes
-            if isinstance(reads, All) or isinstance(writes, All):
-                raise NeedsDecoding
-            touched |= reads | writes
-            repeats = repeats and step.traits.is_repeatable
-            timeless = timeless and step.traits.is_timeless
-    # The rules live as long as their configuration, and so does what is remembered by them.
-    identity = (selection.context, tuple(map(id, applied))) if timeless else None
-    return _AppliedRules(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
-
-
-@lru_cache(maxsize=4096)
-def _has_several_vrs(tag: int) -> bool:
-    try:
-        return len(dictionary_VR(tag)) > 2
-    except KeyError:
-        return False
-
-
-def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
-    span = spans.get(tag)
-    return b"" if span is None else bytes(view[span[1] : span[2]])
-
-
-def _is_text(view: memoryview, tag: int, span: Span, encoding: Encoding) -> bool:
-    """True if the element may hold text."""
-    start = span[0]
-    if encoding.is_implicit_vr:
-        try:
-            vr = dictionary_VR(tag).encode()
-        except KeyError:
-            return False  # read as UN, which is left alone
-    else:
-        vr = bytes(view[start + 4 : start + 6])
-    return vr in _TEXT_VRS and not (vr == b"UN" and tag >> 16 & 1)
-
-
-def _is_concerned(view: memoryview, span: Span, is_ascii_the_same: bool) -> bool:
-    """True if a change of the character set may change what the text of the element says."""
-    _, value, end = span
-    if not is_ascii_the_same:
-        return value != end
-    data = bytes(view[value:end])
-    return not data.isascii() or b"\x1b" in data

@@ -19,7 +19,7 @@ from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Encoding, encoding_of, is_encapsulated
-from dcm4py_leading.service.retrieve.bytewise_coercion import IndexedLevels, NeedsDecoding
+from dcm4py_leading.service.retrieve.bytewise_coercion import IndexedLevels
 from dcm4py_leading.service.retrieve.encode import (
     UNCOMPRESSED,
     ObjectErrors,
@@ -27,6 +27,7 @@ from dcm4py_leading.service.retrieve.encode import (
     choose_transfer_syntax,
 )
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
+from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.splice_plans import uncut
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing

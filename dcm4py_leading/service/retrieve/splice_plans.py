@@ -12,6 +12,7 @@ from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.service.counts import Key
+from dcm4py_leading.service.retrieve.relevant_tags import RelevantTags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +64,6 @@ class SplicePlan:
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RelevantTags:
-    """Tags that concern an object."""
-
-    tags: tuple[int, ...]
-    """Tags that belong into the key."""
-    own: tuple[int, ...]
-    """Tags that the index keeps for the instance alone, where no step asks for them: to be compared."""
-    stop_before: int
-    """The first tag that need not be looked at."""
 
 
 class LayoutPlans:

@@ -30,7 +30,7 @@ from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.retrieve import file_bytes
-from dcm4py_leading.service.retrieve.bytewise_coercion import NeedsDecoding
+from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from tests.dataset.test_scan import BROKEN
 from tests.fixtures.encoded import ENCODINGS, encoded
 from tests.fixtures.outgoing import (
