@@ -18,12 +18,12 @@ from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES, COERCED_OBJECTS
 from dcm4py_leading.service.counts import Key
 
 Asked = tuple[tuple[Question, Answer], ...]
-"""What was asked, and the answers; kept, so that no other object has their identity."""
+"""Questions that were asked, and the answers; kept, so that no other object has their identity."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoercedElements:
-    """What becomes of the elements that concern index and rules."""
+    """Elements of an object that concern index and rules, as they become."""
 
     edits: Edits
     counted: tuple[Key, ...]
