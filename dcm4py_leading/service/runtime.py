@@ -13,8 +13,8 @@ from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery

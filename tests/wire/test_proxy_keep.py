@@ -486,7 +486,7 @@ def test_what_is_kept_is_not_among_what_is_stored(scene: Scene) -> None:
     scene.start()
     scene.move()
     assert scene.seed.objects == []
-    index = scene.seed.service._node._index
+    index = scene.seed.service._process._index
     assert index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(STUDY,))) == ()
 
 
