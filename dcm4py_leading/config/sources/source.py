@@ -81,5 +81,5 @@ class ConfigSource(ABC):
         return self.read_device(device_name)
 
     def put_in_force(self, recording: Recording) -> None:
-        """What was read is in force now: keep it for when the directory is down."""
+        """Keep what was read for when the directory is down: it is in force now."""
         return
