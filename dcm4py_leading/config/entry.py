@@ -1,4 +1,4 @@
-"""A directory entry, and what several sources find out of entries that they have at hand."""
+"""Directory entry, and what several sources find out of entries that they have at hand."""
 
 from __future__ import annotations
 
