@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from dcm4py_leading.config.dn import dn_key
-from dcm4py_leading.config.ldap.session import reported
+from dcm4py_leading.config.ldap.session import Session, reported
 from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
-from dcm4py_leading.config.sources.hints import Author, DirectoryHints, Listening, OpenSession
+from dcm4py_leading.config.sources.hints import Author, DirectoryHints, Listening
 from dcm4py_leading.config.sources.recording import Recording
 
 _SYNC = ("1.3.6.1.4.1.4203.1.9.1.1", bytes.fromhex("30 03 0a 01 03"))
@@ -48,7 +48,7 @@ class LdapHints(DirectoryHints):
             lambda directory: tuple(found for dn in dns if (found := _author(directory, dn)) is not None)
         )
 
-    def listen(self, device_name: str, heard: Callable[[], None], opened: Callable[[OpenSession], None]) -> Listening:
+    def listen(self, device_name: str, heard: Callable[[], None], opened: Callable[[Session], None]) -> Listening:
         """Let the directory tell of changes of the device until the connection ends; ``heard`` is called for each.
 
         ``opened`` is given the session, which another thread may abandon. Raises ConfigUnavailable, ConfigInvalid.
