@@ -24,6 +24,7 @@ from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.remembered import Remembered
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.leading.rules import asking_rules
+from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.query_archive import Embedded
 from dcm4py_leading.service.runtime import Runtime
@@ -62,6 +63,7 @@ def build_runtime(
             deadline=settings.deadline,
             compat_5_35=site.options.compat_5_35,
         ),
+        leading_first=LeadingFirstRules(device, checked.rules, site.options),
         index=index,
         archives={
             ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)

@@ -27,6 +27,7 @@ from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
+from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.query_archive import QueryArchive
@@ -39,6 +40,8 @@ class Runtime:
     snapshot: Snapshot
     coercions: Coercions
     """The compiled rules of each AE, and whom they ask."""
+    leading_first: LeadingFirstRules
+    """Rules by which a leading archive is asked before the archives are."""
     index: Index
     archives: Mapping[AETitle, QueryArchive]
     """Archives that answer the queries to each AE."""

@@ -19,16 +19,9 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
-from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.find.leading_first import (
-    leading_cfind_scp,
-    leading_rule,
-    matches_as_led,
-    named_studies,
-    tell,
-)
+from dcm4py_leading.service.leading_first import matches_as_led, named_studies, tell
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -39,8 +32,8 @@ def studies_of_patient(
 ) -> Sequence[str] | None:
     """The studies of the patient that a retrieve names, by the leading archive; None where it is not to be asked, or
     gives no answer."""
-    scp = leading_cfind_scp(runtime, message, None) if keys.patient_id is not None else None
-    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
+    scp = runtime.leading_first.leading_cfind_scp(message, None) if keys.patient_id is not None else None
+    if scp is None or PATIENT_ID not in runtime.leading_first.return_keys(scp):
         return None
     asked_for = Dataset()
     for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
@@ -95,7 +88,7 @@ def led_keys(
     that Patient ID, which ``held`` tells, as long as they have it still when they are sent. A query finds the same.
     Where ``held`` raises ArchiveUnavailable, the named ones have to do; where there are none, it is raised.
     """
-    led = leading_rule(runtime, message, None)
+    led = runtime.leading_first.rule(message, None)
     if named is None or led is None:
         return keys
     try:
