@@ -14,11 +14,12 @@ from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
-from dcm4py_leading.dicom.upstream.other_archives import archive_of, behind, count_of, externals_of, upstream_of
+from dcm4py_leading.dicom.upstream.other_archives import behind, count_of, externals_of, query_archive_of, upstream_of
 from dcm4py_leading.leading.contacts import Contacts, Line, Part
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup
+from dcm4py_leading.service import query_archive
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.remembered import Remembered
@@ -26,7 +27,7 @@ from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.leading.rules import asking_rules
 from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
-from dcm4py_leading.service.query_archive import Embedded
+from dcm4py_leading.service.retrieve import retrieve_archive
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -52,6 +53,14 @@ def build_runtime(
         device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
     )
     leading_keys = GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts)
+    externals = externals_of(device, resolver.resolve, forwards, contacts)
+    upstreams = {
+        ae.ae_title: upstream_of(
+            ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
+        )
+        for ae in device.application_entities
+        if ae.settings.fallback_cmove_scps
+    }
     return Runtime(
         snapshot=checked.snapshot,
         coercions=Coercions(
@@ -66,18 +75,18 @@ def build_runtime(
         leading_first=LeadingFirstRules(device, checked.rules, site.options),
         index=index,
         archives={
-            ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)
+            ae.ae_title: query_archive_of(ae, query_archive.Embedded(index), resolver.resolve, own_find, contacts)
             for ae in device.application_entities
         },
         behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
-        upstreams={
-            ae.ae_title: upstream_of(
-                ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
+        retrieve_archives={
+            ae.ae_title: retrieve_archive.archive_of(
+                retrieve_archive.Embedded(index, storages, externals.get(ae.ae_title, {})),
+                upstreams.get(ae.ae_title),
+                storages,
             )
             for ae in device.application_entities
-            if ae.settings.fallback_cmove_scps
         },
-        externals=externals_of(device, resolver.resolve, forwards, contacts),
         forwards=forwards,
         storages=storages,
         leading=leading,

@@ -76,13 +76,16 @@ class LeadingFirstRules:
     def leading_cfind_scp(self, message: Message, sop_class_uid: str | None) -> AETitle | None:
         """The archive that `rule` asks; None: there is none to ask."""
         led = self.rule(message, sop_class_uid)
-        if led is None:
-            return None
-        return next(step.leading_cfind_scp for step in led[1].steps if isinstance(step, LeadingStep))
+        return None if led is None else leading_cfind_scp_of(led[1])
 
     def return_keys(self, leading_cfind_scp: AETitle) -> frozenset[Tag]:
         """The attributes that this archive is asked for."""
         return return_keys(self.device, leading_cfind_scp)
+
+
+def leading_cfind_scp_of(rule: CompiledRule) -> AETitle:
+    """The archive that a rule asks, one of those that `LeadingFirstRules.rule` gives."""
+    return next(step.leading_cfind_scp for step in rule.steps if isinstance(step, LeadingStep))
 
 
 def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:

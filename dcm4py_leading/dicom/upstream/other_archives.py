@@ -22,7 +22,7 @@ from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 
 
-def archive_of(
+def query_archive_of(
     ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> QueryArchive:
     """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
