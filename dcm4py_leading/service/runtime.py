@@ -26,7 +26,7 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
+from dcm4py_leading.service.find.memo import AnswerMemo, CoercionMemo, answer_memo, coercion_memo
 from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.query_archive import QueryArchive
@@ -69,8 +69,8 @@ class Runtime:
     """Lets remote AEs be looked up anew, by title."""
     forget_study: Callable[[str], bool] = lambda _: True
     """Forgets what this process remembers of other archives about a study; False where that cannot be done now."""
-    coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
-    answers: RememberedAnswers = field(default_factory=RememberedAnswers)
+    coerced_matches: CoercionMemo = field(default_factory=coercion_memo)
+    answers: AnswerMemo = field(default_factory=answer_memo)
     """Answers that this configuration made of the matches of queries."""
 
     @property
