@@ -14,7 +14,8 @@ from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Ran
 from dcm4py_leading.composition.check import Checked
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.remote import RemoteAEResolver
-from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve
+from dcm4py_leading.dicom.scu.leading import FindSCU
+from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
