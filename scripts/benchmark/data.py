@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
+from scripts.benchmark.raw.messages import CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN, element
+
 SEED = "dcm4py-leading benchmark 1"
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME_BYTE = "1.2.840.10008.5.1.4.1.1.7.2"
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 LEADING_KEYWORDS = (
     "PatientName",
     "PatientID",
@@ -32,7 +32,6 @@ LEADING_KEYWORDS = (
 MANY = "C-*"
 """Patient ID that the studies C match, and no other."""
 
-_LONG = frozenset({"OB", "OW", "SQ", "UN", "UT"})
 _FRAME_SIDE = 512
 
 
@@ -106,20 +105,6 @@ def generate(directory: Path, *, scale: float = 1.0, large_bytes: int) -> Data:
         path = data.leading_directory / f"{study.label}{study.number:05}.dcm"
         path.write_bytes(_part10(CT_IMAGE, uid) + head + element(0x7FE00010, "OW", bytes(8)))
     return data
-
-
-def element(tag: int, vr: str, value: str | bytes | int) -> bytes:
-    """One element in explicit VR little endian, padded to even length (PS3.5 6.2 and 7.1.2)."""
-    if isinstance(value, int):
-        value = struct.pack("<H" if vr == "US" else "<L", value)
-    elif isinstance(value, str):
-        value = value.encode("ascii")
-    if len(value) % 2:
-        value += b"\0" if vr in ("UI", "OB") else b" "
-    group_element = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode("ascii")
-    if vr in _LONG:
-        return group_element + struct.pack("<HL", 0, len(value)) + value
-    return group_element + struct.pack("<H", len(value)) + value
 
 
 def _study(directory: Path, label: str, number: int, *, objects: int, series: int, side: int) -> Study:

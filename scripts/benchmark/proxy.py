@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Proxy:
         for path, seed_port, port in ((quickstart, 11113, leading.port), (proxy, 11114, self.port)):
             tree = (ROOT / "ldif" / path.name).read_text()
             path.write_text(tree.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n"))
-        systems = (*destinations, *in_front.values())
+        systems: tuple[Destination | Peer, ...] = (*destinations, *in_front.values())
         changed = [
             "version: 1",
             records.pdu_lengths(_DEVICE),
@@ -52,7 +53,7 @@ class Proxy:
         ]
         changes.write_text("\n\n".join(changed) + "\n")
         command = serve_command((quickstart, proxy, changes), data_directory, http_port=free_port(), workers=workers)
-        self._command = (*command, "--device", "dcm4py-leading")
+        self._command = (sys.executable, "-m", "dcm4py_leading", *command, "--device", "dcm4py-leading")
         self._log = directory / "service.log"
         self._server: Server
 
