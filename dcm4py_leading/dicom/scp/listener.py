@@ -189,7 +189,10 @@ class Listeners:
             try:
                 thread.start()
             except RuntimeError:  # the system has no thread left
-                LOG.error("connection from %s: no thread can be started", remote_address)
+                LOG.error(
+                    "connection from %s is closed: no thread can be started, raise the limit of tasks",
+                    remote_address,
+                )
                 self._forget(association)
                 sock.close()
 
@@ -269,7 +272,9 @@ class Listeners:
             if not running and not self.opened.has_threads:
                 return
             if not running and time.monotonic() > deadline + _ABORTED_SECONDS:
-                LOG.warning("something that was asked over HTTP has not ended; it is not waited for any longer")
+                LOG.warning(
+                    "a job or an export by HTTP has not ended: the service stops without waiting for it any longer"
+                )
                 return
             is_late = time.monotonic() > deadline
             for association in running:
