@@ -164,7 +164,7 @@ def test_a_run_is_refused_while_the_machine_has_other_work() -> None:
 
 
 def test_a_run_begins_once_the_load_has_fallen() -> None:
-    loads, said = [1.5, 1.0], []
+    loads, said = [1.5, 1.0], list[str]()
     await_rest(0.01, said.append, load=lambda: loads.pop(0))
     assert loads == []
     assert "the load is 1.50: waiting up to 0 s" in said[0]

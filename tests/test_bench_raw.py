@@ -9,14 +9,13 @@ import threading
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
-from pynetdicom.sop_class import CTImageStorage, Verification
 
 from scripts.benchmark.raw import messages, sink
 from scripts.benchmark.raw.messages import COMMAND, CT_IMAGE, LAST, command_fields, fragment, response
 from scripts.benchmark.raw.stream import StoreResponses, Stream, WireError
-from tests.fixtures.links import tcp_pair
+from tests.fixtures.links import VERIFICATION, tcp_pair
 
 
 def store_rq(message_id: int, uid: bytes, *, originator: bytes = b"") -> bytes:
@@ -106,7 +105,7 @@ def test_the_sink_takes_what_pynetdicom_sends() -> None:
         thread.start()
         ae = AE("BENCH")
         ae.add_requested_context(CTImageStorage, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
-        ae.add_requested_context(Verification, ImplicitVRLittleEndian)
+        ae.add_requested_context(VERIFICATION, ImplicitVRLittleEndian)
         assoc = ae.associate("127.0.0.1", listening.getsockname()[1])
         assert {one.transfer_syntax[0] for one in assoc.accepted_contexts} == {
             ExplicitVRLittleEndian,

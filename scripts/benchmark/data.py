@@ -89,10 +89,11 @@ def generate(directory: Path, *, scale: float = 1.0, large_bytes: int) -> Data:
         return max(2, round(full * scale))
 
     data = Data(
-        a=_study(directory / "A", "A", 1, objects=count(500), series=10, side=512),
-        b=_study(directory / "B", "B", 1, objects=count(2000), series=4, side=78),
+        a=make_study(directory / "A", "A", 1, objects=count(500), series=10, side=512),
+        b=make_study(directory / "B", "B", 1, objects=count(2000), series=4, side=78),
         many=tuple(
-            _study(directory / "C", "C", number, objects=1, series=1, side=64) for number in range(1, count(1000) + 1)
+            make_study(directory / "C", "C", number, objects=1, series=1, side=64)
+            for number in range(1, count(1000) + 1)
         ),
         large=_large(directory / "L", large_bytes),
         leading_directory=directory / "leading",
@@ -107,7 +108,8 @@ def generate(directory: Path, *, scale: float = 1.0, large_bytes: int) -> Data:
     return data
 
 
-def _study(directory: Path, label: str, number: int, *, objects: int, series: int, side: int) -> Study:
+def make_study(directory: Path, label: str, number: int, *, objects: int, series: int, side: int) -> Study:
+    """Write a study of CT images of ``side`` pixels in height and width."""
     directory.mkdir(exist_ok=True)
     series = min(series, objects)
     study_uid = _uid(label, number)
