@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, scan
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
+from dcm4py_leading.dataset.scan import Buffer, Encoding, EndsEarly, Scanned, Span, Unscannable, scan
 
 _MAX_KNOWN = 8
 _MAX_KEYS = 256
@@ -61,6 +62,31 @@ class Layouts:
     def __init__(self) -> None:
         self._known: dict[tuple[Encoding, int, int, bool], tuple[_Layout, ...]] = {}
 
+    def scan_object(
+        self, source: ObjectBytes, encoding: Encoding, *, stop_before: int, is_rest_checked: bool = False
+    ) -> tuple[dict[int, Span], int]:
+        """As `scan`, of an object of which all that is returned is in view then.
+
+        Raises StorageUnavailable, and Unscannable also where that is more than should be in memory.
+        """
+        while True:
+            try:
+                spans, scanned_to = self.scan(
+                    source.view,
+                    encoding,
+                    start=source.start,
+                    end=source.size,
+                    stop_before=stop_before,
+                    is_rest_checked=is_rest_checked,
+                    whole=source,
+                )
+                if scanned_to <= len(source.view):
+                    return spans, scanned_to
+            except EndsEarly:
+                pass
+            if not source.look_further():
+                raise Unscannable("more than is looked at before the pixel data")
+
     def scan(
         self,
         view: memoryview,
@@ -70,10 +96,12 @@ class Layouts:
         stop_before: int,
         end: int | None = None,
         is_rest_checked: bool = False,
+        whole: Scanned | None = None,
     ) -> tuple[dict[int, Span], int]:
         """As `scan.scan`; what it returns must not be changed. Raises Unscannable.
 
-        Where ``is_rest_checked``, also when what it does not return cannot be scanned, up to the end.
+        Where ``is_rest_checked``, also when what it does not return cannot be scanned, up to the end: in ``whole``
+        where ``view`` is its beginning only.
         """
         size = len(view) if end is None else end
         key = (encoding, start, stop_before, is_rest_checked)
@@ -83,13 +111,17 @@ class Layouts:
                 if layout is not known[0]:  # the next one is most likely laid out like this one
                     self._known[key] = (layout, *(other for other in known if other is not layout))
                 if layout.is_rest_scanned:
-                    scan(view, encoding, start=layout.scanned_to, end=size)
+                    scan(view if whole is None else whole, encoding, start=layout.scanned_to, end=size)
                 return layout.spans, layout.scanned_to
         spans, scanned_to = scan(view, encoding, start=start, end=size, stop_before=stop_before)
-        rest = scan(view, encoding, start=scanned_to, end=size)[0] if is_rest_checked else {}
+        if scanned_to > len(view):
+            return spans, scanned_to
+        rest: Mapping[int, Span] = {}
+        if is_rest_checked:
+            rest, _ = scan(view if whole is None else whole, encoding, start=scanned_to, end=size)
         if not _have_length(view, spans):
             return spans, scanned_to
-        is_rest_known = is_rest_checked and _have_length(view, rest)
+        is_rest_known = is_rest_checked and _are_in_view(view, rest) and _have_length(view, rest)
         is_to_the_end = is_rest_known or scanned_to == size
         cuts = [(at, value) for at, value, _ in spans.values()]
         if is_rest_known:
@@ -106,6 +138,11 @@ class Layouts:
                 self._known.clear()
             self._known[key] = (layout, *known[: _MAX_KNOWN - 1])
         return spans, scanned_to
+
+
+def _are_in_view(view: memoryview, spans: Mapping[int, Span]) -> bool:
+    """True if the headers of these elements are."""
+    return all(value <= len(view) for _, value, _ in spans.values())
 
 
 def _have_length(view: memoryview, spans: Mapping[int, Span]) -> bool:

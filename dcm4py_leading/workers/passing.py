@@ -123,9 +123,9 @@ class Passing:
             "series": arrived.series_instance_uid,
             "patient": arrived.patient_id,
             "isInOrder": arrived.is_in_order,
-            "size": len(arrived.data),
+            "size": len(arrived.octets),
         }
-        answer = self._ask(waiting.slot, content, arrived.data)
+        answer = self._ask(waiting.slot, content, arrived.octets)
         taken: bool | None = None if answer is None else answer["taken"]
         return taken
 

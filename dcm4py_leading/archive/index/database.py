@@ -77,7 +77,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block has ended; for one thread at a time.
+        """A transaction that is durable once the block has ended; for one thread at a time.
 
         Raises IndexUnavailable, Conflict.
         """

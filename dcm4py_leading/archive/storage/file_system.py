@@ -10,7 +10,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def type_of(directory: Path) -> str | None:
-    """As in ``mount -t``; None where it cannot be told."""
+    """Type as in ``mount -t``; None if unknown."""
     try:
         device = directory.stat().st_dev
         wanted = f"{os.major(device)}:{os.minor(device)}"
@@ -24,7 +24,7 @@ def type_of(directory: Path) -> str | None:
 
 
 def start_sync(file: int, offset: int, count: int) -> None:
-    """Let the system begin to write so many bytes of a file to the disk, without waiting for it.
+    """Let the system start writing a number of bytes of a file to disk, without waiting.
 
     It promises nothing; it only leaves less to a later fsync. Does nothing where the system has no such call.
     """

@@ -31,7 +31,7 @@ class Waiting(NamedTuple):
     message_id: int
 
 
-class Elsewhere(Protocol):
+class PeerWorkers(Protocol):
     """The other workers of this service; implemented by ``workers/passing.py``."""
 
     def report(self, running: int) -> None:
@@ -56,7 +56,7 @@ class Elsewhere(Protocol):
         ...
 
 
-class Nowhere:
+class NoPeerWorkers:
     """There are no other workers."""
 
     are_running = False
@@ -86,7 +86,7 @@ class Forwards:
         self,
         *,
         slot: int = 0,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: PeerWorkers | None = None,
         start: int = 0,
         spool: Spool,
         clock: Callable[[], float] = time.monotonic,
@@ -98,7 +98,7 @@ class Forwards:
         """
         self.spool = spool
         self._slot = slot
-        self._elsewhere = elsewhere or Nowhere()
+        self._elsewhere = elsewhere or NoPeerWorkers()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
         self._clock = clock

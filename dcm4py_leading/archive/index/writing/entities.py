@@ -29,7 +29,7 @@ _UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
-    """Entities that an object says it belongs to."""
+    """Entities that an object belongs to by its own attributes."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -251,7 +251,7 @@ def _identity(columns: Mapping[str, str | None]) -> tuple[str | None, str | None
 
 
 def remove_if_empty(connection: Connection, series_pk: int) -> None:
-    """Remove a series that has lost its last instance, and what that leaves empty above."""
+    """Delete a series that has lost its last instance, and entities above it that become empty."""
     pk = series_pk
     for lower, upper in ((instance, series), (series, study), (study, patient)):
         foreign_key = lower.c[f"{upper.name}_fk"]
