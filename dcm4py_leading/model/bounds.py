@@ -422,6 +422,12 @@ DATA_SET_ELEMENTS: Final = 65_536
 
 Beyond: C000."""
 
+REMEMBERED_LAYOUT_ELEMENTS: Final = 65_536
+"""Elements in the layouts of data sets that are remembered: of those that are stored, of those that come from another
+archive, and of those that are sent.
+
+Beyond: they are forgotten, and learned again."""
+
 DATA_SET_NESTED_ELEMENTS: Final = 1_000_000
 """Elements, items and fragments of a data set in all, those in its sequences included.
 

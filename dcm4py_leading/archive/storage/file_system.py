@@ -29,11 +29,13 @@ def start_sync(file: int, offset: int, count: int) -> None:
     It promises nothing; it only leaves less to a later fsync. Does nothing where the system has no such call.
     """
     if _sync_file_range is not None:
-        _sync_file_range(file, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
+        _sync_file_range(file, offset, count, _SYNC_FILE_RANGE_WRITE)
 
 
 _SYNC_FILE_RANGE_WRITE = 2  # sync_file_range(2)
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def sync(directory: Path) -> None:

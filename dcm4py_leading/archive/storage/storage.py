@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
-from pydicom import Dataset
-
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model.archive import StorageDescriptor
 
@@ -42,7 +41,7 @@ class Incoming(Protocol):
         """A file over what was written so far; the caller closes it. Raises StorageUnavailable."""
         ...
 
-    def finish(self, attributes: Dataset) -> Location:
+    def finish(self, attributes: Attributes) -> Location:
         """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
 
         Of the attributes, those of `Storage.path_attributes` count.
