@@ -523,6 +523,16 @@ COERCED_MATCH_BYTES: Final = 16_384
 
 Beyond: it is not remembered."""
 
+COERCED_OBJECTS: Final = 512
+"""Outcomes of the coercion of objects that are remembered for the next retrieve.
+
+Beyond: the one not used for longest is forgotten, and worked out again."""
+
+COERCED_OBJECT_BYTES: Final = 16_384
+"""Length of the elements that such an outcome is made of, before and after.
+
+Beyond: it is not remembered."""
+
 # -- Pages
 
 HTTP_FORM_FIELDS: Final = 10_000
