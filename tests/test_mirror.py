@@ -55,6 +55,7 @@ TESTED_BY = {
     "dicom/scp/store.py": ("wire/test_store.py",),
     "dicom/scu/export.py": ("interop/test_exported.py",),
     "dicom/scu/storage_association.py": ("wire/test_move_and_get.py",),
+    "dicom/scu/stores_under_way.py": ("wire/test_window.py",),
     "dicom/scu/store.py": ("wire/test_move_and_get.py",),
     "dicom/upper/foreign.py": ("wire/test_floods.py", "wire/test_upper_layer.py"),
     "dicom/upstream/": ("wire/test_proxy_retrieve.py", "wire/test_proxy_get.py", "wire/test_proxy_find.py"),
