@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dcm4py_leading.workers.number import default_workers
 from scripts.benchmark import tools
 from scripts.benchmark.archives import Peer
 from scripts.benchmark.checks import check_stored, find_many, find_study
@@ -123,7 +124,7 @@ def _all_but_uncoerced(scene: Scene) -> Sequence[str]:
 def warm(scene: Scene) -> None:
     """Let every worker of ours ask the leading archive for every study, as far as chance allows."""
     for contender in set(COERCED).intersection(scene.contenders):
-        for _ in range(4 * (scene.workers or 1)):
+        for _ in range(4 * (scene.workers or default_workers())):
             find_many(scene, contender)
             for study in (scene.data.a, scene.data.b):
                 find_study(scene, contender, study.study_uid)
