@@ -51,6 +51,7 @@ from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import Connection, Device, TransferCapability
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.delete import delete_files
 from dcm4py_leading.service.deleting.remembered import Remembered
@@ -187,9 +188,18 @@ def build_runtime(
     leading = LeadingLookup(
         device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
     )
+    leading_keys = GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts)
     return Runtime(
         snapshot=checked.snapshot,
-        rules=checked.rules,
+        coercions=Coercions(
+            rules=checked.rules,
+            leading=leading,
+            leading_keys=leading_keys,
+            worklist=WorklistSCU(resolver.resolve, coerce=own_find),
+            counts=counts,
+            deadline=settings.deadline,
+            compat_5_35=site.options.compat_5_35,
+        ),
         index=index,
         archives={
             ae.ae_title: archive_of(ae, Embedded(index), resolver.resolve, own_find, contacts)
@@ -209,8 +219,7 @@ def build_runtime(
         leading=leading,
         leading_settings=settings,
         counts=counts,
-        leading_keys=GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts),
-        worklist=WorklistSCU(resolver.resolve, coerce=own_find),
+        leading_keys=leading_keys,
         options=site.options,
         resolve=resolver.resolve,
         release=find_scu.close,

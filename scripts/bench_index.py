@@ -26,7 +26,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_query, parse_retrieve
+from dcm4py_leading.archive.index.querying.query import parse_query, parse_retrieve
 from dcm4py_leading.model.values import InformationModel
 from scripts.index_data import (
     DAYS,

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.values import InformationModel
 from scripts import bench_index
 from scripts.bench_index import KINDS, WrongAnswer, main, measure

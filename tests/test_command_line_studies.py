@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.archive.data_directory import open_index
-from dcm4py_leading.archive.index.editing import EditNote
+from dcm4py_leading.archive.index.writing.editing import EditNote
 from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.web.app import create_app

@@ -10,7 +10,7 @@ from datetime import datetime
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import has_index, open_index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
-from dcm4py_leading.archive.index.query import Condition, Query, Range
+from dcm4py_leading.archive.index.querying.query import Condition, Query, Range
 from dcm4py_leading.compose import Checked, Site, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
@@ -25,19 +26,55 @@ from dcm4py_leading.coercion.chain import (
 )
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
+from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
 from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
-from dcm4py_leading.leading.outcome import LookupOutcome, asked_by_keys
+from dcm4py_leading.leading.keys_query import LeadingKeysQuery
+from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked_by_keys
 from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
-from dcm4py_leading.service.counts import keys_of
-from dcm4py_leading.service.runtime import Runtime
+from dcm4py_leading.service.counts import ServiceCounts, keys_of
 
 LOG = logging.getLogger(__name__)
+
+
+class LeadingAnswers(Protocol):
+    """Answers of leading archives; implemented by `leading.lookup.LeadingLookup`."""
+
+    def look_up(
+        self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta
+    ) -> Mapping[LeadingQuestion, Looked]:
+        """The answer to each question and how it came about, within ``deadline``."""
+        ...
+
+
+class WorklistQuery(Protocol):
+    """Asks a modality worklist SCP; implemented by ``dicom/scu/worklist.py``."""
+
+    def find_items(self, question: WorklistQuestion, local_ae: ApplicationEntity) -> tuple[Dataset, ...]:
+        """The worklist items that match. Raises WorklistUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coercions:
+    """The rules of a configuration, whom they ask, and where they are counted: the same for all requests."""
+
+    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
+    """The compiled rules of each AE, in the order in which they are looked at."""
+    leading: LeadingAnswers
+    leading_keys: LeadingKeysQuery
+    """Asks a leading archive which studies match; for leading-first matching."""
+    worklist: WorklistQuery
+    counts: ServiceCounts
+    deadline: timedelta
+    """Time for which one request waits for leading archives."""
+    compat_5_35: bool = False
+    """Judge conditions as dcm4chee 5.35 does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +96,15 @@ class Coercer:
     down is asked once, however small the cache. Used by one thread.
     """
 
-    def __init__(self, runtime: Runtime, message: Message) -> None:
-        self._runtime = runtime
+    def __init__(self, coercions: Coercions, message: Message) -> None:
+        self._coercions = coercions
         self._message = message
+        self.local_ae = message.local_ae
+        self.counts = coercions.counts
+        """Where the steps are counted, for those who know the keys of what they have repeated."""
         self._rules = tuple(
             rule
-            for rule in runtime.rules[message.local_ae.ae_title]
+            for rule in coercions.rules[message.local_ae.ae_title]
             if (rule.rule.dimse, rule.rule.transfer_role) == (message.dimse, message.transfer_role)
         )
         self.reads = frozenset().union(*(c.reads for rule in self._rules for c in rule.conditions))
@@ -74,7 +114,7 @@ class Coercer:
         self._key_outcomes: Counter[LookupOutcome] = Counter()
         self._unjudged: list[CoercionFailed] = []
         """Why it could not be told which rules apply, for each time."""
-        self._patience = runtime.leading_settings.deadline.total_seconds()
+        self._patience = coercions.deadline.total_seconds()
         """Seconds that this request may still wait for leading archives."""
 
     @property
@@ -111,7 +151,7 @@ class Coercer:
             receiving=self._message.receiving,
         )
         try:
-            return select_rules(self._rules, context, ds, compat_5_35=self._runtime.options.compat_5_35)
+            return select_rules(self._rules, context, ds, compat_5_35=self._coercions.compat_5_35)
         except CoercionFailed as err:
             self._unjudged.append(err)
             raise
@@ -134,7 +174,7 @@ class Coercer:
 
     def count(self, executed: Iterable[Executed]) -> None:
         """Count steps that were carried out, for the metrics."""
-        self._runtime.counts.count(keys_of(executed))
+        self.counts.count(keys_of(executed))
 
     def find_by_keys(
         self, leading_cfind_scp: AETitle, keys: Dataset, return_keys: frozenset[Tag], *, limit: int
@@ -145,8 +185,8 @@ class Coercer:
         """
         began = time.monotonic()
         try:
-            found = self._runtime.leading_keys.find_by_keys(
-                leading_cfind_scp, self._message.local_ae, keys, return_keys, limit=limit, timeout=self._remaining()
+            found = self._coercions.leading_keys.find_by_keys(
+                leading_cfind_scp, self.local_ae, keys, return_keys, limit=limit, timeout=self._remaining()
             )
         except LeadingUnavailable as err:
             self._key_outcomes[asked_by_keys(err)] += 1
@@ -170,7 +210,7 @@ class Coercer:
         leading = [q for q in wanted if isinstance(q, LeadingQuestion) and q not in self._answers]
         if leading:
             began = time.monotonic()
-            looked = self._runtime.leading.look_up(leading, self._message.local_ae, deadline=self._remaining())
+            looked = self._coercions.leading.look_up(leading, self.local_ae, deadline=self._remaining())
             self._patience -= time.monotonic() - began
             for asked, found in looked.items():
                 self._answers[asked] = found.answer
@@ -178,7 +218,7 @@ class Coercer:
         for question in wanted:
             if question not in self._answers and isinstance(question, WorklistQuestion):
                 try:
-                    self._answers[question] = self._runtime.worklist.find_items(question, self._message.local_ae)
+                    self._answers[question] = self._coercions.worklist.find_items(question, self.local_ae)
                 except WorklistUnavailable as err:
                     LOG.warning("worklist: %s", err)
                     self._answers[question] = err

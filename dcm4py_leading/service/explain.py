@@ -41,10 +41,10 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
-from dcm4py_leading.service.coerce import add_original_attributes
+from dcm4py_leading.service.coerce import WorklistQuery, add_original_attributes
 from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
-from dcm4py_leading.service.runtime import Runtime, WorklistQuery
+from dcm4py_leading.service.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ def basis_of(runtime: Runtime, *, is_asking: bool) -> Basis:
         options=runtime.options,
         resolve=runtime.resolve,
         leading=runtime.leading if is_asking else None,
-        worklist=runtime.worklist if is_asking else None,
+        worklist=runtime.coercions.worklist if is_asking else None,
     )
 
 

@@ -17,9 +17,9 @@ from pydicom.datadict import dictionary_VR
 from dcm4py_leading.archive.index.identity import EachPersonOnce
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.matching import limited_to_studies, without
-from dcm4py_leading.archive.index.query import Query
+from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies, without
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.leading.settings import Lull

@@ -6,15 +6,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from pydicom import Dataset
 
 from dcm4py_leading.archive.index.identity import Identification
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.storage.storage import Storage
-from dcm4py_leading.coercion.question import WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.config.recorded import Recording
@@ -28,6 +24,7 @@ from dcm4py_leading.log import word
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
@@ -35,21 +32,13 @@ from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.query_archive import QueryArchive
 
 
-class WorklistQuery(Protocol):
-    """Asks a modality worklist SCP; implemented by ``dicom/scu/worklist.py``."""
-
-    def find_items(self, question: WorklistQuestion, local_ae: ApplicationEntity) -> tuple[Dataset, ...]:
-        """The worklist items that match. Raises WorklistUnavailable."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """One configuration at work. An association holds one from its beginning to its end."""
 
     snapshot: Snapshot
-    rules: Mapping[AETitle, tuple[CompiledRule, ...]]
-    """The compiled rules of each AE, in the order in which they are looked at."""
+    coercions: Coercions
+    """The compiled rules of each AE, and whom they ask."""
     index: Index
     archives: Mapping[AETitle, QueryArchive]
     """Archives that answer the queries to each AE."""
@@ -63,8 +52,6 @@ class Runtime:
     storages: Mapping[str, Storage]
     leading: LeadingLookup
     leading_keys: GuardedKeysQuery
-    """Asks a leading archive which studies match; for leading-first matching."""
-    worklist: WorklistQuery
     options: Options
     leading_settings: LeadingSettings
     counts: ServiceCounts
@@ -89,6 +76,11 @@ class Runtime:
     def device(self) -> Device:
         """The configured device."""
         return self.snapshot.device
+
+    @property
+    def rules(self) -> Mapping[AETitle, tuple[CompiledRule, ...]]:
+        """The compiled rules of each AE, in the order in which they are looked at."""
+        return self.coercions.rules
 
     @property
     def keeper(self) -> Keeper:

@@ -190,7 +190,7 @@ def _coercer(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) 
         sending=received.sending,
         receiving=received.receiving,
     )
-    return Coercer(runtime, message)
+    return Coercer(runtime.coercions, message)
 
 
 def _is_coerced(

@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_retrieve
-from dcm4py_leading.archive.index.storing import StoreOutcome
+from dcm4py_leading.archive.index.querying.query import parse_retrieve
+from dcm4py_leading.archive.index.writing.storing import StoreOutcome
 from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
@@ -113,7 +113,7 @@ def test_failure_between_file_and_index_leaves_neither(archive: Archive, monkeyp
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.index.writer.store", fail)
+    monkeypatch.setattr("dcm4py_leading.archive.index.writing.writer.store", fail)
     with pytest.raises(RuntimeError):
         archive.put(sample_path("CT_small.dcm"))
     monkeypatch.undo()

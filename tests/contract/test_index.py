@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 from dcm4py_leading.archive.index import index as module
 from dcm4py_leading.archive.index.identity import Identification
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_query, parse_retrieve
+from dcm4py_leading.archive.index.querying.query import parse_query, parse_retrieve
 from dcm4py_leading.archive.index.tables import instance as instance_table
 from dcm4py_leading.errors import ObjectMismatch, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
@@ -460,7 +460,7 @@ def test_failure_inside_of_a_store_leaves_the_index_as_it_was(index: Index, monk
         def rows(self, *args: object) -> None:
             raise RuntimeError
 
-    monkeypatch.setattr("dcm4py_leading.archive.index.storing._INSERT_INSTANCE", Fails())
+    monkeypatch.setattr("dcm4py_leading.archive.index.writing.storing._INSERT_INSTANCE", Fails())
     overwrite = {Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=UpdatePolicy.OVERWRITE)}
     with pytest.raises(RuntimeError):
         store(index, make_header(StudyDescription="second"), filters=overwrite, overwrite=ALWAYS)

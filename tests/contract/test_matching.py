@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_header, make_identifier, store
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pytest
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import parse_retrieve
+from dcm4py_leading.archive.index.querying.query import parse_retrieve
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.compose import Checked, Site, check, open_storages
 from dcm4py_leading.model.values import InformationModel

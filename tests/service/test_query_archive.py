@@ -9,8 +9,8 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.errors import ArchiveUnavailable, IndexUnavailable
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.values import InformationModel

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
 from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.dicom.upper.link import Link

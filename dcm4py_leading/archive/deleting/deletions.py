@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from dcm4py_leading.archive.index.database import Database
-from dcm4py_leading.archive.index.storing import is_stored
 from dcm4py_leading.archive.index.tables import deleted_file, deletion, instance, patient, series, study
-from dcm4py_leading.archive.index.writer import Writer
+from dcm4py_leading.archive.index.writing.storing import is_stored
+from dcm4py_leading.archive.index.writing.writer import Writer
 from dcm4py_leading.archive.storage.storage import Location, Storage
 
 _FILES_AT_ONCE = 100

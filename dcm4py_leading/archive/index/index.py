@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 from pydicom import Dataset
 
 from dcm4py_leading.archive.deleting.deletions import Deletions
-from dcm4py_leading.archive.index import prepared_queries as forms
-from dcm4py_leading.archive.index import statements
 from dcm4py_leading.archive.index.attributes import merged
 from dcm4py_leading.archive.index.database import Database
-from dcm4py_leading.archive.index.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
 from dcm4py_leading.archive.index.identity import BY_ID, Identification
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
-from dcm4py_leading.archive.index.match import Match, matches_of
-from dcm4py_leading.archive.index.newest import Position, newest
-from dcm4py_leading.archive.index.query import Query, RetrieveKeys
-from dcm4py_leading.archive.index.storing import Policies, StoreOutcome, is_stored, new_object
-from dcm4py_leading.archive.index.writer import Writer
+from dcm4py_leading.archive.index.querying import prepared_queries as forms
+from dcm4py_leading.archive.index.querying import statements
+from dcm4py_leading.archive.index.querying.match import Match, matches_of
+from dcm4py_leading.archive.index.querying.newest import Position, newest
+from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys
+from dcm4py_leading.archive.index.writing.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
+from dcm4py_leading.archive.index.writing.storing import Policies, StoreOutcome, is_stored, new_object
+from dcm4py_leading.archive.index.writing.writer import Writer
 from dcm4py_leading.archive.storage.storage import Location
 from dcm4py_leading.model.archive import AttributeFilter, Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.bounds import FIND_SNAPSHOT_SECONDS

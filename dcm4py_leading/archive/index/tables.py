@@ -116,3 +116,8 @@ TABLES: Mapping[Level, Table] = {
     Level.SERIES: series,
     Level.IMAGE: instance,
 }
+
+
+def split_titles(text: str) -> list[str]:
+    """The AE titles in a `retrieve_ae_titles` column."""
+    return [title for title in text.split("\\") if title]

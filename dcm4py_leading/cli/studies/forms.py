@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.cli.studies.reading import LastEdit, Series, text
 
 _COLUMNS = (

@@ -14,8 +14,8 @@ from pydicom.multival import MultiValue
 from dcm4py_leading.archive.data_directory import has_index, open_index
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import Index, IndexedInstance
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import Query, RetrieveKeys, parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys, parse_query
 from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.model.values import InformationModel, Level

@@ -13,7 +13,7 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from dcm4py_leading.archive.index.query import parse_retrieve
+from dcm4py_leading.archive.index.querying.query import parse_retrieve
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.identifier import decode_identifier, encode_identifier
 from dcm4py_leading.dicom.message import Request

@@ -13,7 +13,7 @@ from typing import Self
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.dataset.normal import values_text
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.scu.answers import read_answer

@@ -10,8 +10,8 @@ from operator import attrgetter
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import matched_hierarchically
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import matched_hierarchically
 from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET

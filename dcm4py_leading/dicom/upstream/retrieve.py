@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.archive.proxy_cache.cached_study import StudyState
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu.leading import Resolve

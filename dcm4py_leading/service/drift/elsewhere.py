@@ -11,7 +11,7 @@ from pydicom import Dataset, config
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.archive.index.query import Query
+from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.dataset.normal import first_text, normal_date, normal_time
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.settings import Lull

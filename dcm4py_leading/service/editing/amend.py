@@ -12,10 +12,10 @@ from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 
 from dcm4py_leading.archive.index.attributes import decode
-from dcm4py_leading.archive.index.editing import EditNote
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
+from dcm4py_leading.archive.index.writing.editing import EditNote
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.dataset.normal import element_of as readable_element_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.keys import LEVELS
-from dcm4py_leading.archive.index.query import Query
+from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.find.response import QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE

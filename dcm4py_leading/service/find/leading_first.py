@@ -25,8 +25,8 @@ from dcm4py_leading.archive.index.keys import (
     STUDY_INSTANCE_UID,
     keys_of,
 )
-from dcm4py_leading.archive.index.matching import matches
-from dcm4py_leading.archive.index.query import Query
+from dcm4py_leading.archive.index.querying.data_set_matching import matches
+from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.coercion.chain import Coerced
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import Context

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default_if_needed
@@ -76,7 +76,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     keys = _coerced_keys(runtime, request)
     query = parse_query(keys, request.model, relational=request.relational)
     message = _message(request, Dimse.C_FIND_RSP)
-    coercer = Coercer(runtime, message)
+    coercer = Coercer(runtime.coercions, message)
     if runtime.hides_everything(ae):
         return Found(pages=_nothing(), coercer=coercer)
     asked = Asked(
@@ -143,7 +143,7 @@ def _message(request: FindRequest, dimse: Dimse) -> Message:
 
 
 def _coerced_keys(runtime: Runtime, request: FindRequest) -> Dataset:
-    coercer = Coercer(runtime, _message(request, Dimse.C_FIND_RQ))
+    coercer = Coercer(runtime.coercions, _message(request, Dimse.C_FIND_RQ))
     if not coercer.has_rules:
         return request.identifier
     keys = deepcopy(request.identifier)

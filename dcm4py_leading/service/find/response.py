@@ -15,7 +15,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Span, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE

@@ -19,7 +19,7 @@ from typing import Any
 from pydicom.uid import UID
 
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.bounds import PICTURE_BYTES, PICTURE_SECONDS
 from dcm4py_leading.model.values import Level

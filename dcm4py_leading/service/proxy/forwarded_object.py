@@ -89,7 +89,7 @@ class ForwardedObject:
             selection = self._selections.of(view, encoding, self.sop_class_uid)
             kept = None if self._instance is None else self._instance.encoded_attributes
             cut = self._common.bytewise.reworked(view, 0, len(view), encoding, kept, selection)
-        self._common.runtime.counts.count(cut.counted)
+        self._common.coercer.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or self.sop_class_uid,
             sop_instance_uid=cut.sop_instance_uid or self.sop_instance_uid,

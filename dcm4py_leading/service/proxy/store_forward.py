@@ -18,6 +18,7 @@ from dcm4py_leading.model.values import AETitle, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject, Selections
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
@@ -75,24 +76,26 @@ def pass_on(
         sending=sending,
         receiving=receiving,
     )
-    coercer = Coercer(runtime, own)
+    coercer = Coercer(runtime.coercions, own)
     if coercer.has_rules:
-        arrived = _coerced(RetrieveCoercion(runtime, ae, coercer, source=sending.ae_title or ""), arrived)
+        common = RetrieveCoercion(coercer, runtime.keeper, source=sending.ae_title or "")
+        arrived = _coerced(common, arrived, runtime.forwards.spool)
     message = replace(own, transfer_role=TransferRole.SCP, sending=receiving, receiving=behind)
-    common = RetrieveCoercion(runtime, ae, Coercer(runtime, message))
+    tells = runtime.options.of(ae.ae_title).original_attributes_on_retrieve
+    common = RetrieveCoercion(Coercer(runtime.coercions, message), runtime.keeper, tells_original_attributes=tells)
     answer = to.store(ForwardedObject(common, Selections(common, ()), arrived))
     runtime.counts.count_transcoded(int(answer.is_transcoded))
     return answer, common.coercer
 
 
-def _coerced(common: RetrieveCoercion, arrived: Arrived) -> Arrived:
+def _coerced(common: RetrieveCoercion, arrived: Arrived, spool: Spool) -> Arrived:
     """The object as it would be stored here."""
     prepared = ForwardedObject(common, Selections(common, ()), arrived).prepare([arrived.transfer_syntax_uid])
     return replace(
         arrived,
         sop_class_uid=prepared.sop_class_uid,
         sop_instance_uid=prepared.sop_instance_uid,
-        data=common.runtime.forwards.spool.collect(_pieces(prepared)),
+        data=spool.collect(_pieces(prepared)),
     )
 
 

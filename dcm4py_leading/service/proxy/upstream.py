@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing

@@ -13,8 +13,8 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID
-from dcm4py_leading.archive.index.matching import matches
-from dcm4py_leading.archive.index.query import Condition, Query, RetrieveKeys, Value
+from dcm4py_leading.archive.index.querying.data_set_matching import matches
+from dcm4py_leading.archive.index.querying.query import Condition, Query, RetrieveKeys, Value
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps.step import LeadingStep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.errors import MoveDestinationNotAllowed, MoveDestinationUnknown
 from dcm4py_leading.log import word
@@ -57,14 +57,18 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
         sending=request.sending,
         receiving=request.receiving,
     )
-    coercer = Coercer(runtime, message)
+    coercer = Coercer(runtime.coercions, message)
     nothing = Retrieval(expected=0, contexts=(), objects=iter(()), coercer=coercer)
     if runtime.hides_everything(request.local_ae):
         return nothing
     wanted = Wanted(
         keys=request.keys,
         message=message,
-        common=RetrieveCoercion(runtime, request.local_ae, coercer),
+        common=RetrieveCoercion(
+            coercer,
+            runtime.keeper,
+            tells_original_attributes=runtime.options.of(request.local_ae.ae_title).original_attributes_on_retrieve,
+        ),
         named=studies_of_patient(runtime, message, coercer, request.keys),
     )
     return _archive_of(runtime, request.local_ae).retrieve(wanted) or nothing

@@ -17,7 +17,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.keys import LEVELS
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
@@ -105,7 +105,7 @@ class Embedded:
         missing = gone(self._runtime, common.local_ae, instances)
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
-        stored = _asked([_retrieved(common, instance, selections.of(instance)) for instance in here], coercer)
+        stored = _asked([self._going_out(common, instance, selections.of(instance)) for instance in here], coercer)
         contexts = _store_contexts(instances)
         studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
         if not missing:
@@ -124,6 +124,13 @@ class Embedded:
             stream=back,
             study_instance_uids=studies,
         )
+
+    def _going_out(
+        self, common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
+    ) -> StoredInstance | UnjudgedInstance:
+        if isinstance(selected, CoercionFailed):
+            return UnjudgedInstance(instance, selected)
+        return StoredInstance(common, instance, selected, self._runtime.storage)
 
 
 class Behind:
@@ -203,14 +210,6 @@ def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext,
         for syntaxes in proposed_transfer_syntaxes(transfer_syntax_uid)
     }
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
-
-
-def _retrieved(
-    common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
-) -> StoredInstance | UnjudgedInstance:
-    if isinstance(selected, CoercionFailed):
-        return UnjudgedInstance(instance, selected)
-    return StoredInstance(common, instance, selected)
 
 
 def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:

@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable, Collection
 from copy import deepcopy
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.attributes import merged
 from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
+from dcm4py_leading.archive.storage.storage import Location
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
@@ -23,7 +25,6 @@ from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.dataset.scan import Encoding, encoding_of, is_encapsulated
 from dcm4py_leading.errors import CoercionFailed, StorageUnavailable
 from dcm4py_leading.model.coercion import UpdatePolicy
-from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
 from dcm4py_leading.service.kept_attributes import KeptAttributes
 from dcm4py_leading.service.retrieve.bytewise_coercion import BeyondView, BytewiseCoercion, Kept, NotBytewise, Reworked
@@ -36,7 +37,18 @@ from dcm4py_leading.service.retrieve.encode import (
 from dcm4py_leading.service.retrieve.splice_plans import Cut
 from dcm4py_leading.service.retrieve.stored_bytes import Buffers, StoredBytes, read_stored
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
-from dcm4py_leading.service.runtime import Runtime
+
+
+class StoredFiles(Protocol):
+    """Files of a storage; implemented by `archive.storage.storage.Storage`."""
+
+    def open(self, location: Location) -> BinaryIO:
+        """A stored file for reading. Raises StorageUnavailable."""
+        ...
+
+    def open_descriptor(self, location: Location) -> int:
+        """The same as a descriptor, which the caller closes. Raises StorageUnavailable."""
+        ...
 
 
 class RetrieveCoercion:
@@ -44,23 +56,24 @@ class RetrieveCoercion:
 
     def __init__(
         self,
-        runtime: Runtime,
-        local_ae: ApplicationEntity,
         coercer: Coercer,
+        keeper: Keeper,
         *,
+        tells_original_attributes: bool = False,
         source: str | None = None,
         are_copies: bool = False,
     ) -> None:
-        """``source`` is who sent the objects, where they are coerced as received: then what they had is told.
+        """``tells_original_attributes``: an object tells what it had before it was changed.
 
+        ``source`` is who sent the objects, where they are coerced as received: then they tell it in any case.
         ``are_copies``: the objects are not those that are stored, but what another archive has of them.
         """
-        self.runtime = runtime
-        self.local_ae = local_ae
         self.coercer = coercer
-        tells = source is not None or runtime.options.of(local_ae.ae_title).original_attributes_on_retrieve
+        self.local_ae = coercer.local_ae
+        tells = source is not None or tells_original_attributes
         self._source = source or ""
-        self._kept = KeptAttributes(runtime.keeper)
+        self._keeper = keeper
+        self._kept = KeptAttributes(keeper)
         self._are_copies = are_copies
         self._tells_original_attributes = tells
         self.buffers = Buffers()
@@ -68,7 +81,8 @@ class RetrieveCoercion:
 
     def for_copies(self) -> RetrieveCoercion:
         """The same for objects that come from another archive in place of those that are stored here."""
-        return RetrieveCoercion(self.runtime, self.local_ae, self.coercer, are_copies=True)
+        tells = self._tells_original_attributes
+        return RetrieveCoercion(self.coercer, self._keeper, tells_original_attributes=tells, are_copies=True)
 
     def that_count(self, attributes: Kept) -> Kept:
         """Of the index's attributes of an instance those that may change its object."""
@@ -167,10 +181,18 @@ _COERCING = ObjectErrors("cannot be coerced")
 class StoredInstance:
     """A stored instance on its way out; see `sub_operations.RetrievedObject`."""
 
-    __slots__ = ("_common", "instance", "selection")
+    __slots__ = ("_common", "_storage_of", "instance", "selection")
 
-    def __init__(self, common: RetrieveCoercion, instance: IndexedInstance, selection: Selection) -> None:
+    def __init__(
+        self,
+        common: RetrieveCoercion,
+        instance: IndexedInstance,
+        selection: Selection,
+        storage_of: Callable[[str], StoredFiles],
+    ) -> None:
+        """``storage_of`` gives the storage of a dcmStorageID; it raises StorageUnavailable."""
         self._common = common
+        self._storage_of = storage_of
         self.instance = instance
         self.selection = selection
 
@@ -189,7 +211,7 @@ class StoredInstance:
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
         location = self.instance.location
         target = choose_transfer_syntax(self.instance.transfer_syntax_uid, accepted)
-        storage = self._common.runtime.storage(location.storage_id)
+        storage = self._storage_of(location.storage_id)
         if target == self.instance.transfer_syntax_uid:
             encoding = encoding_of(target)
             if encoding is not None:
@@ -215,7 +237,7 @@ class StoredInstance:
         except BaseException:  # cleans up and raises on, whatever it was
             stored.close()
             raise
-        common.runtime.counts.count(cut.counted)
+        common.coercer.counts.count(cut.counted)
         return PreparedObject(
             sop_class_uid=cut.sop_class_uid or instance.sop_class_uid,
             sop_instance_uid=cut.sop_instance_uid or instance.sop_instance_uid,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import EditRefused, MoveDestinationNotAllowed, MoveDestinationUnknown, Refusal
 from dcm4py_leading.log import word
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE

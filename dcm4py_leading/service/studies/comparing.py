@@ -13,7 +13,7 @@ from pydicom.datadict import keyword_for_tag
 
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.edits import edits_of
-from dcm4py_leading.archive.index.query import RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, Trace
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE

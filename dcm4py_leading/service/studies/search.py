@@ -16,10 +16,10 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.edits import edited_tags
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.matching import limited_to_studies
-from dcm4py_leading.archive.index.newest import Position
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.newest import Position
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.dataset.json_model import Json
 from dcm4py_leading.errors import IdentifierMismatch
 from dcm4py_leading.leading.settings import Lull

@@ -11,8 +11,8 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import merged
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import RetrieveKeys, parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys, parse_query
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
 from dcm4py_leading.dataset.reading import read_data_set

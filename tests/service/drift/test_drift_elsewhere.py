@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
-from dcm4py_leading.archive.index.match import Match
+from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.errors import ArchiveUnavailable, DriftEnded
 from dcm4py_leading.leading.settings import Lull
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS

@@ -6,7 +6,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.values import InformationModel, Level
 from dcm4py_leading.service.find.key_support import are_supported
 

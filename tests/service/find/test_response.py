@@ -13,8 +13,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.match import Match
-from dcm4py_leading.archive.index.query import parse_query
+from dcm4py_leading.archive.index.querying.match import Match
+from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.find.response import Elements, NotCut, encode, reduced, template

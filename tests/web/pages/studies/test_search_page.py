@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.archive.index import newest
+from dcm4py_leading.archive.index.querying import newest
 from dcm4py_leading.web.pages.studies import search_form
 from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import storescu

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.dialects import sqlite
 
-from dcm4py_leading.archive.index import newest
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import KEY_OF
-from dcm4py_leading.archive.index.newest import Candidates, Position
-from dcm4py_leading.archive.index.query import Query, parse_query
+from dcm4py_leading.archive.index.querying import newest
+from dcm4py_leading.archive.index.querying.newest import Candidates, Position
+from dcm4py_leading.archive.index.querying.query import Query, parse_query
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import make_header, make_identifier, store
 

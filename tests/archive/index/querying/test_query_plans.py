@@ -12,10 +12,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.dialects import sqlite
 
-from dcm4py_leading.archive.index import database, statements
+from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import MODALITIES_IN_STUDY
-from dcm4py_leading.archive.index.query import parse_query, parse_retrieve
+from dcm4py_leading.archive.index.querying import statements
+from dcm4py_leading.archive.index.querying.query import parse_query, parse_retrieve
 from dcm4py_leading.model.values import InformationModel, Level
 from tests.fixtures.archive import make_identifier
 

@@ -30,7 +30,7 @@ from dcm4py_leading.archive.index.keys import (
     SOP_CLASSES_IN_STUDY,
     UNIQUE_KEYS,
 )
-from dcm4py_leading.archive.index.query import (
+from dcm4py_leading.archive.index.querying.query import (
     Condition,
     Matching,
     NameGroup,

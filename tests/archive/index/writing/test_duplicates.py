@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.archive.index.duplicates import StoredObject, Verdict, judge, matters
+from dcm4py_leading.archive.index.writing.duplicates import StoredObject, Verdict, judge, matters
 from dcm4py_leading.errors import ObjectRefused
 from dcm4py_leading.model.archive import OverwritePolicy, RelationalMismatchPolicy
 from tests.fixtures.archive import make_location

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydicom import DataElement, Dataset
 
-from dcm4py_leading.archive.index.query import (
+from dcm4py_leading.archive.index.querying.query import (
     Condition,
     NameGroup,
     Query,

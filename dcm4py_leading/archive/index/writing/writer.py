@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dcm4py_leading.archive.index.database import Conflict, Database
-from dcm4py_leading.archive.index.entities import KnownSeries
-from dcm4py_leading.archive.index.storing import NewObject, Policies, StoreOutcome, store
+from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, store
 from dcm4py_leading.errors import IndexUnavailable
 
 T = TypeVar("T")

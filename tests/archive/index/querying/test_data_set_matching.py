@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.matching import limited_to_studies, matches, without
-from dcm4py_leading.archive.index.query import Query, parse_query
+from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies, matches, without
+from dcm4py_leading.archive.index.querying.query import Query, parse_query
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import make_header, make_identifier, store
 

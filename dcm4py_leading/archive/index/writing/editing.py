@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy import update as update_row
 
 from dcm4py_leading.archive.index.attributes import decode, encode, selected
-from dcm4py_leading.archive.index.entities import columns_of
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept
 from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, column_values
 from dcm4py_leading.archive.index.tables import TABLES, patient, study
+from dcm4py_leading.archive.index.writing.entities import columns_of
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE, original_attributes
 from dcm4py_leading.coercion.update import is_empty

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event
 
-from dcm4py_leading.archive.index import database, writer
+from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.storing import StoreOutcome
+from dcm4py_leading.archive.index.writing import writer
+from dcm4py_leading.archive.index.writing.storing import StoreOutcome
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy

@@ -9,13 +9,13 @@ from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from sqlalchemy import Connection
 
-from dcm4py_leading.archive.index import prepared_queries as forms
-from dcm4py_leading.archive.index import statements
 from dcm4py_leading.archive.index.attributes import merged
-from dcm4py_leading.archive.index.entities import split_titles
 from dcm4py_leading.archive.index.keys import COUNTS
-from dcm4py_leading.archive.index.prepared_queries import Rows
-from dcm4py_leading.archive.index.query import Query
+from dcm4py_leading.archive.index.querying import prepared_queries as forms
+from dcm4py_leading.archive.index.querying import statements
+from dcm4py_leading.archive.index.querying.prepared_queries import Rows
+from dcm4py_leading.archive.index.querying.query import Query
+from dcm4py_leading.archive.index.tables import split_titles
 from dcm4py_leading.model.values import Level
 
 _RETRIEVE_AE_TITLE = 0x00080054

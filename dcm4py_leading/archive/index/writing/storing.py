@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from dcm4py_leading.archive.index.duplicates import StoredObject, Verdict, judge, matters
-from dcm4py_leading.archive.index.entities import Belonging, KnownSeries, remove_if_empty
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept, Levels
-from dcm4py_leading.archive.index.prepared_statements import Prepared
 from dcm4py_leading.archive.index.tables import instance, series, study
+from dcm4py_leading.archive.index.writing.duplicates import StoredObject, Verdict, judge, matters
+from dcm4py_leading.archive.index.writing.entities import Belonging, KnownSeries, remove_if_empty
+from dcm4py_leading.archive.index.writing.prepared_statements import Prepared
 from dcm4py_leading.archive.storage.storage import Location
 from dcm4py_leading.errors import ObjectMismatch
 from dcm4py_leading.model.archive import OverwritePolicy, RelationalMismatchPolicy

@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index.keys import (
     STUDY_INSTANCE_UID,
     compared_values,
 )
-from dcm4py_leading.archive.index.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
+from dcm4py_leading.archive.index.querying.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
 from dcm4py_leading.dataset.normal import values_text
 
 _COLLECTED = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})

@@ -14,8 +14,8 @@ from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.archive.index.identity import likeness
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept, Levels
 from dcm4py_leading.archive.index.keys import column_values
-from dcm4py_leading.archive.index.prepared_statements import Prepared
-from dcm4py_leading.archive.index.tables import TABLES, instance, patient, series, study
+from dcm4py_leading.archive.index.tables import TABLES, instance, patient, series, split_titles, study
+from dcm4py_leading.archive.index.writing.prepared_statements import Prepared
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.log import ref
@@ -233,11 +233,6 @@ class _Entities:
             self._connection.execute(
                 update_row(table).where(table.c.pk == pk).values(attributes=kept.encoded, **columns_of(kept, level))
             )
-
-
-def split_titles(text: str) -> list[str]:
-    """The AE titles of a column."""
-    return [title for title in text.split("\\") if title]
 
 
 def columns_of(kept: Kept, level: Level) -> dict[str, str | None]:

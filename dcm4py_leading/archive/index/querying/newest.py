@@ -15,8 +15,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
 from dcm4py_leading.archive.index.keys import KEY_OF, PATIENT_ID, STUDY_INSTANCE_UID
-from dcm4py_leading.archive.index.query import Condition, Query
-from dcm4py_leading.archive.index.statements import alternatives, fulfils
+from dcm4py_leading.archive.index.querying.query import Condition, Query
+from dcm4py_leading.archive.index.querying.statements import alternatives, fulfils
 from dcm4py_leading.archive.index.tables import TABLES, patient, study
 from dcm4py_leading.model.values import Level
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from dcm4py_leading.archive.index import prepared_queries as forms
-from dcm4py_leading.archive.index import statements
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.query import Query, RetrieveKeys, parse_query
+from dcm4py_leading.archive.index.querying import prepared_queries as forms
+from dcm4py_leading.archive.index.querying import statements
+from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys, parse_query
 from dcm4py_leading.model.values import InformationModel, Level
 from tests.fixtures.archive import make_header, make_identifier, store
 

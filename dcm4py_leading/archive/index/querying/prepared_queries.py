@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from dcm4py_leading.archive.index import statements
-from dcm4py_leading.archive.index.query import (
+from dcm4py_leading.archive.index.querying import statements
+from dcm4py_leading.archive.index.querying.query import (
     Condition,
     Matching,
     NameGroup,

@@ -1,0 +1,1 @@
+"""Queries of the index: from an identifier to conditions, SQL and matches."""

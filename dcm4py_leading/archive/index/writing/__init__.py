@@ -1,0 +1,1 @@
+"""Writing to the index: stores, and edits of patients and studies."""
