@@ -15,7 +15,7 @@ MOST_BY_DEFAULT = 4
 PROCESS_MIB = 108
 """Anonymous memory of a process at work, supervisor or worker; docs/performance.md has the figures."""
 _RESERVED_MIB = 150
-"""What a process must find room for before it is started by default: the same with a third more."""
+"""Memory for each process without which there are fewer of them by default: the same with a third more."""
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
