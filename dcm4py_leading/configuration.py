@@ -32,7 +32,7 @@ from dcm4py_leading.web.own.running import FailedReload, PendingReload, RunningC
 LOG = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
-_MOST_AUTHORS = 10
+_MAX_AUTHORS = 10
 """Of so many entries the log tells who changed them."""
 T = TypeVar("T", RemoteAE, DeviceDescription)
 
@@ -288,7 +288,7 @@ class Configuration:
     def _tell_authors(self, directory: LdapHints, dns: Sequence[str]) -> None:
         """Tell in the log who changed these entries, and when; an entry that is gone tells nothing."""
         try:
-            authors = directory.authors(dns[:_MOST_AUTHORS])
+            authors = directory.authors(dns[:_MAX_AUTHORS])
         except ConfigError as err:
             LOG.debug("the directory does not tell who changed it: %s", err)
             return

@@ -16,7 +16,7 @@ from dcm4py_leading.model.values import AETitle, parse_duration
 E = TypeVar("E", bound=enum.Enum)
 
 _INTEGER = re.compile(r"-?[0-9]+")
-_MOST_STORE_ASSOCIATIONS = 64
+_MAX_STORE_ASSOCIATIONS = 64
 
 
 def text(value: str) -> str:
@@ -131,8 +131,8 @@ def store_associations(value: str) -> str:
     """dcmMultipleStoreAssociations: a number of associations, for one AE if its title and a colon stand before it."""
     title, colon, count = value.strip().rpartition(":")
     count = count.strip()
-    if not count.isdecimal() or not 1 <= int(count) <= _MOST_STORE_ASSOCIATIONS:
-        raise ValueError(f"expected N or AET:N, with N from 1 to {_MOST_STORE_ASSOCIATIONS}")
+    if not count.isdecimal() or not 1 <= int(count) <= _MAX_STORE_ASSOCIATIONS:
+        raise ValueError(f"expected N or AET:N, with N from 1 to {_MAX_STORE_ASSOCIATIONS}")
     return f"{AETitle(title)}:{int(count)}" if colon else str(int(count))
 
 

@@ -20,7 +20,7 @@ from dcm4py_leading.errors import ConfigUnavailable
 from dcm4py_leading.model.bounds import FOLLOWED_AES, REMOTE_AE_TITLES
 from dcm4py_leading.model.device import RemoteAE
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=30)
 """Time for which a known answer serves unasked once the directory was found down: each attempt costs a timeout."""
@@ -101,7 +101,7 @@ class RemoteAEResolver:
         except ConfigUnavailable as err:
             if known is None:
                 raise
-            _log.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
+            LOG.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
             fresh_until = self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds())
             return _Answer(known.ae, fresh_until, known.entries)
         return _Answer(ae, self._clock() + self._fresh_seconds, entries)

@@ -24,7 +24,7 @@ Check = Callable[[Device], Iterable[Problem]]
 """Check of a device by another layer."""
 
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +87,9 @@ def _devices_of(source: ConfigSource) -> str:
         names = source.device_names()
     except ConfigError:
         return ""
-    more = len(names) - _MOST_NAMED
+    more = len(names) - _MAX_NAMED
     others = f" and {more} others" if more > 0 else ""
-    return f", but {', '.join(names[:_MOST_NAMED])}{others}: choose one with --device" if names else ""
+    return f", but {', '.join(names[:_MAX_NAMED])}{others}: choose one with --device" if names else ""
 
 
 def fingerprint(value: object) -> str:

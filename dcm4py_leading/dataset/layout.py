@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, scan
 
-_MOST_KNOWN = 8
-_MOST_KEYS = 256
+_MAX_KNOWN = 8
+_MAX_KEYS = 256
 _TAG = 4
 
 
@@ -102,9 +102,9 @@ class Layouts:
             layout = _Layout(
                 headers, headers.of(view), ends_at, spans, scanned_to, is_rest_checked and not is_rest_known
             )
-            if len(self._known) >= _MOST_KEYS:
+            if len(self._known) >= _MAX_KEYS:
                 self._known.clear()
-            self._known[key] = (layout, *known[: _MOST_KNOWN - 1])
+            self._known[key] = (layout, *known[: _MAX_KNOWN - 1])
         return spans, scanned_to
 
 

@@ -18,7 +18,7 @@ PADDING = " \0"
 _FORMS_OF_I = "ıİ"
 _CAPITAL_SHARP_S = "ẞ"
 _SHARP_S = "ß"
-_MOST_SHARP_S = 3
+_MAX_SHARP_S = 3
 _TIME = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?")
 
 
@@ -119,7 +119,7 @@ def spellings(folded: str) -> list[str]:
     Of more than a few of them, it is all or none.
     """
     parts = re.split("(ß|ss)", folded)
-    if len(parts) > 2 * _MOST_SHARP_S + 1:
+    if len(parts) > 2 * _MAX_SHARP_S + 1:
         return list(dict.fromkeys([folded, folded.replace("ß", "ss"), folded.replace("ss", "ß")]))
     other = {"ß": "ss", "ss": "ß"}
     return list(map("".join, product(*[(part, other[part]) if at % 2 else (part,) for at, part in enumerate(parts)])))

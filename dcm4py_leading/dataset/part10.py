@@ -13,7 +13,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.75081376102063671794799070006276009994"
 IMPLEMENTATION_VERSION_NAME = f"DCM4PY_{__version__}"[:16]
 DICOMDIR = "1.2.840.10008.1.3.10"
 """Media Storage Directory Storage (PS3.4 B.5)."""
-_MOST_HEADER_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
 
 _META_INFORMATION_VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
@@ -77,7 +77,7 @@ def read_file_meta(file: BinaryIO) -> FileMeta | None:
     data = file.read(start)
     if data[128:] != b"DICM":
         return None
-    data += file.read(_MOST_HEADER_BYTES)
+    data += file.read(_MAX_HEADER_BYTES)
     try:
         spans, end = scan(data, EXPLICIT_LITTLE, start=start, stop_before=0x00020001)
         if 0x00020000 in spans:  # in another transfer syntax, what follows the header may look like a part of it

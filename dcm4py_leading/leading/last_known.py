@@ -29,7 +29,7 @@ T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
 FILE_NAME = "leading-last-known.sqlite"
-_MOST_PARAMETERS = 500
+_MAX_PARAMETERS = 500
 """SQLite takes at least 999 in a statement."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS last_known (
@@ -116,8 +116,8 @@ class LastKnown:
 
         def work(db: sqlite3.Connection) -> list[tuple[str, str | None, bytes]]:
             rows: list[tuple[str, str | None, bytes]] = []
-            for start in range(0, len(wanted), _MOST_PARAMETERS):
-                page = wanted[start : start + _MOST_PARAMETERS]
+            for start in range(0, len(wanted), _MAX_PARAMETERS):
+                page = wanted[start : start + _MAX_PARAMETERS]
                 marks = ", ".join("?" * len(page))
                 rows += db.execute(
                     "SELECT study_instance_uid, character_set, attributes FROM last_known WHERE leading_cfind_scp = ?"

@@ -16,7 +16,7 @@ _FOR_OURSELVES = 40
 """Listeners, log, index, control of workers."""
 _EACH = 4
 """Of an association at work: connection, object, two for the index."""
-_MOST_ASKED_FOR = 65_536
+_MAX_ASKED_FOR = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class Shares:
 def shares() -> Shares:
     """Those of this process, by RLIMIT_NOFILE."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Shares.of(_MOST_ASKED_FOR if limit == resource.RLIM_INFINITY else limit)
+    return Shares.of(_MAX_ASKED_FOR if limit == resource.RLIM_INFINITY else limit)
 
 
 def ask_for_more() -> None:
     """Let this process and its children have as many descriptors as the system allows without asking a person."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_ASKED_FOR if hard == resource.RLIM_INFINITY else min(hard, _MOST_ASKED_FOR)
+    wanted = _MAX_ASKED_FOR if hard == resource.RLIM_INFINITY else min(hard, _MAX_ASKED_FOR)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

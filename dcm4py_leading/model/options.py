@@ -89,13 +89,13 @@ def _count(text: str) -> int:
 
 def _size(text: str) -> int:
     number, factor = (text[:-1], _FACTORS[text[-1:]]) if text[-1:] in _FACTORS else (text, 1)
-    if not (number.isascii() and number.isdecimal()) or int(number) * factor > _MOST_BYTES:
+    if not (number.isascii() and number.isdecimal()) or int(number) * factor > _MAX_BYTES:
         raise ValueError("expected a number of bytes, or one with K, M, G or T for powers of 1024, such as 20G")
     return int(number) * factor
 
 
 _FACTORS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_MOST_BYTES = 1 << 60
+_MAX_BYTES = 1 << 60
 
 _AE_OPTIONS: Mapping[str, Callable[[str], object]] = {
     "leading-first": _boolean,

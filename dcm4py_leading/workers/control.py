@@ -22,7 +22,7 @@ from dcm4py_leading.errors import Dcm4pyError
 
 _LENGTH = struct.Struct(">I")
 _TIMEVAL = struct.Struct("ll")
-_MOST_DESCRIPTORS = 250
+_MAX_DESCRIPTORS = 250
 """Linux passes at most 253 with one message."""
 Json = Any
 """A JSON value; who takes one knows its shape."""
@@ -96,8 +96,8 @@ class Channel:
 
     def send(self, content: Mapping[str, Json], descriptors: Sequence[int] = ()) -> None:
         """Send one message. Raises OSError, and then the channel is of no use any more."""
-        if len(descriptors) > _MOST_DESCRIPTORS:
-            raise OSError(f"at most {_MOST_DESCRIPTORS} sockets can be handed over at once")
+        if len(descriptors) > _MAX_DESCRIPTORS:
+            raise OSError(f"at most {_MAX_DESCRIPTORS} sockets can be handed over at once")
         payload = json.dumps(content).encode()
         with self._writing:
             try:
@@ -112,7 +112,7 @@ class Channel:
     def receive(self) -> Frame | None:
         """The next message; None when the other end is closed."""
         try:
-            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MOST_DESCRIPTORS)
+            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MAX_DESCRIPTORS)
             while head and len(head) < _LENGTH.size:
                 head += self._read(_LENGTH.size - len(head))
             if not head:

@@ -28,7 +28,7 @@ _END_SECONDS = 5.0
 """From the end of the control channel to that of the process."""
 _SEND_SECONDS, _FIRST_SEND_SECONDS = 5.0, 60.0
 """Time for which a worker may not read what it is sent; at first it has to start, on a machine that may be busy."""
-_MOST_MISSES = 3
+_MAX_MISSES = 3
 _LONG_ENOUGH = 60.0
 """Seconds after which a worker counts as one that ran: the next start waits the first pause again."""
 
@@ -112,8 +112,8 @@ class WorkerProcess:
             except TimeoutError as err:
                 asker.forget(future)
                 self._misses += 1
-                if self._misses == _MOST_MISSES:
-                    LOG.error("worker %d has not answered %d times: it is replaced", self._slot, _MOST_MISSES)
+                if self._misses == _MAX_MISSES:
+                    LOG.error("worker %d has not answered %d times: it is replaced", self._slot, _MAX_MISSES)
                     self.kill()
                 raise WorkerSilent(f"worker {self._slot} does not answer {kind.value}") from err
             self._misses = 0

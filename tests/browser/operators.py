@@ -6,7 +6,7 @@ from typing import Protocol
 
 from playwright.sync_api import Locator, Page
 
-_MOST_STEPS = 1500
+_MAX_STEPS = 1500
 """Presses of Tab from one element of a page to any other."""
 
 
@@ -91,7 +91,7 @@ class Keyboard:
 
     def _reach(self, wanted: Locator) -> None:
         wanted.wait_for()
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             if wanted.evaluate("element => element === document.activeElement"):
                 assert wanted.evaluate("element => element.matches(':focus-visible')"), "the focus is not seen"
                 return

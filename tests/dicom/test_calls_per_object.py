@@ -22,7 +22,7 @@ from tests.service.retrieve.test_bytewise_coercion import ANSWER, LEADING_RULE, 
 SYNTAX = str(ExplicitVRLittleEndian)
 CONTEXTS = [Context(1, CT, SYNTAX, as_scu=True, as_scp=True)]
 FIRST, COUNTED = 10, 50
-MOST_CALLS = 230
+MAX_CALLS = 230
 """A tenth more than there are; above it, look at what was added for each object."""
 
 
@@ -77,4 +77,4 @@ def test_an_object_that_is_like_the_one_before_takes_few_calls(
     assert ended(thread)
     assert delivery.tally.completed == FIRST + COUNTED
     calls = to.calls / COUNTED
-    assert 50 < calls < MOST_CALLS, f"{calls:.0f} calls for each object"
+    assert 50 < calls < MAX_CALLS, f"{calls:.0f} calls for each object"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 STUDIES = 100_000
 PAGE = 100
-_MOST_KILOBYTES = 12_000
+_MAX_KILOBYTES = 12_000
 """Growth from a tenth of the studies to all of them; one study kept would be more than one kilobyte."""
 
 
@@ -65,4 +65,4 @@ def test_it_is_killed_and_goes_on_and_its_outcome_is_that_of_a_naive_comparison(
 
     assert told["least"] >= 1 / RATE
     assert told["seconds"] >= DOWN_SECONDS + (STUDIES - at) / PAGE / RATE
-    assert max(told["kilobytes"]) - told["kilobytes"][0] < _MOST_KILOBYTES
+    assert max(told["kilobytes"]) - told["kilobytes"][0] < _MAX_KILOBYTES

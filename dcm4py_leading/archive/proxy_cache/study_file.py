@@ -17,7 +17,7 @@ from typing import Self
 
 from dcm4py_leading.dataset.scan import Buffer
 
-_MOST_IN_MEMORY = 16 << 20
+_MAX_IN_MEMORY = 16 << 20
 """Bytes; a larger data set is mapped."""
 
 
@@ -76,7 +76,7 @@ class StudyFile:
 
     def read(self, offset: int, length: int) -> Buffer:
         """So many bytes from ``offset`` on; good also when the file is closed. Raises OSError."""
-        if length > _MOST_IN_MEMORY:
+        if length > _MAX_IN_MEMORY:
             before = offset % mmap.ALLOCATIONGRANULARITY
             mapping = mmap.mmap(self._descriptor, before + length, access=mmap.ACCESS_READ, offset=offset - before)
             return memoryview(mapping)[before:]

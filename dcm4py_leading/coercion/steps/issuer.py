@@ -27,7 +27,7 @@ LOCAL_NAMESPACE_ENTITY_ID = 0x00400031
 UNIVERSAL_ENTITY_ID = 0x00400032
 UNIVERSAL_ENTITY_ID_TYPE = 0x00400033
 
-_MOST_CHARACTERS = 64
+_MAX_CHARACTERS = 64
 """PS3.5 6.2, VR LO."""
 
 
@@ -114,7 +114,7 @@ class SupplementIssuerStep:
             return None
         present = next(values_of(ds.get(ISSUER_OF_PATIENT_ID)), "")
         issuer = f"{present}-{text}" if present else text
-        if len(issuer) > _MOST_CHARACTERS or "\\" in issuer or not issuer.isprintable():
+        if len(issuer) > _MAX_CHARACTERS or "\\" in issuer or not issuer.isprintable():
             raise CoercionFailed("what dcmIssuerOfPatientIDFormat gives is no value for IssuerOfPatientID")
         return with_character_set(ds, [set_to(DataElement(ISSUER_OF_PATIENT_ID, "LO", issuer))])
 

@@ -81,7 +81,7 @@ def shown_value(told: Field, value: str, entry: Entry, links: Links) -> Json:
     match told.syntax:
         case Syntax.BOOLEAN if value.strip().upper() in ("TRUE", "FALSE"):
             return value.strip().upper() == "TRUE"
-        case Syntax.INTEGER if Syntax.INTEGER.fault(value) is None and len(value) <= _MOST_DIGITS:
+        case Syntax.INTEGER if Syntax.INTEGER.fault(value) is None and len(value) <= _MAX_DIGITS:
             return int(value)
     if "=" not in value and "://" not in value:  # most of them
         return value
@@ -125,7 +125,7 @@ def named_value(entry: Entry, attribute: str) -> str | None:
     return None
 
 
-_MOST_DIGITS = 19
+_MAX_DIGITS = 19
 """Of a number; a 64-bit integer has no more."""
 
 

@@ -38,7 +38,7 @@ _FEW = 3
 _ABSENT: Value = Value(None, None)
 _LONGEST = 160
 """Characters of a value that are told; the directory has the rest."""
-_MOST_LOOKED_AT = 4096
+_MAX_LOOKED_AT = 4096
 """Characters in which secrets are looked for, more than are told: a password may be long."""
 
 _SECRET = r"\w*(?:pin|password|passphrase|secret|credential|token)\b"
@@ -204,7 +204,7 @@ def _text(attribute: str, value: Value) -> str:
 def _joined(attribute: str, texts: Sequence[str]) -> str:
     if is_secret(attribute):
         return "***"
-    text = ", ".join(texts)[:_MOST_LOOKED_AT]
+    text = ", ".join(texts)[:_MAX_LOOKED_AT]
     text = _URI_PASSWORD.sub(r"\1***@", _SECRET_PAIR.sub(r"\1***", text))
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -17,7 +17,7 @@ from dcm4py_leading.errors import ConfigError, ConfigUnavailable
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _ASK_AGAIN_SECONDS = 30.0
 """Time for which kept AEs serve unasked once the directory was found down: each attempt costs a timeout."""
@@ -143,7 +143,7 @@ class SurvivingSource:
             if entries is None:
                 raise
             self._has_fallen_back = True
-            _log.warning(
+            LOG.warning(
                 "THE DIRECTORY IS DOWN: starting with the last good configuration, kept at %s, until it is back: %s",
                 self._last_good.kept_at(),
                 err,
@@ -162,7 +162,7 @@ class SurvivingSource:
             kept = self._last_good.ae(ae_title)
             if kept is None:
                 raise
-            _log.warning("AE %s: using what is kept of it, because the directory cannot be asked: %s", ae_title, err)
+            LOG.warning("AE %s: using what is kept of it, because the directory cannot be asked: %s", ae_title, err)
             return kept
         self._last_good.keep_ae(ae_title, entries)
         return entries
@@ -218,6 +218,6 @@ class SurvivingSource:
             read_at = now if failure is None else self._state.last_read_at
             self._state = replace(self._state, asked_at=now, last_read_at=read_at, failure=failure)
         if failure is None and not was_reachable:
-            _log.info("the directory can be read again")
+            LOG.info("the directory can be read again")
         elif failure is not None and was_reachable:
-            _log.warning("the directory cannot be read: %s", failure)
+            LOG.warning("the directory cannot be read: %s", failure)

@@ -15,7 +15,7 @@ from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as err:  # noqa: BLE001 - a bug in one beat must not make it the last one
-                _log.error("asking for the directory failed: %s", trace(err))
+                LOG.error("asking for the directory failed: %s", trace(err))
 
     def _is_well(self) -> bool:
         state = self._source.state

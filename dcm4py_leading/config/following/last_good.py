@@ -23,7 +23,7 @@ from dcm4py_leading.config.ldif.text import to_ldif
 from dcm4py_leading.config.secret_values import without_secrets
 from dcm4py_leading.errors import ConfigError
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 FOLDER = "last-good-configuration"
 Entries = tuple[Entry, ...]
@@ -92,13 +92,13 @@ class LastGood:
             if header is None:
                 return None
             if not self._is_ours(header):
-                _log.warning("%s was kept of another device or directory, and is not used", path)
+                LOG.warning("%s was kept of another device or directory, and is not used", path)
                 return None
             _verify(path, header)
             source = self._device_source if path == self._device_file else LdifSource([path])
             source.entries()
         except (OSError, ValueError, ConfigError) as err:
-            _log.error("%s cannot be used: %s", path, err)
+            LOG.error("%s cannot be used: %s", path, err)
             return None
         return source
 
@@ -123,13 +123,13 @@ class LastGood:
                 replace_file(path, f"# {json.dumps(header)}\n{text}".encode())
         except (OSError, ValueError) as err:  # ValueError: a DN that nobody can read
             reason = getattr(err, "strerror", None) or err
-            _log.error("%s cannot be written, what is kept there is not up to date: %s", path, reason)
+            LOG.error("%s cannot be written, what is kept there is not up to date: %s", path, reason)
 
     def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as err:
-            _log.error("%s cannot be removed, and is out of date: %s", path, err.strerror or err)
+            LOG.error("%s cannot be removed, and is out of date: %s", path, err.strerror or err)
 
 
 def _header(path: Path) -> dict[str, object] | None:

@@ -18,7 +18,7 @@ from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
 from dcm4py_leading.config.ldap.url import LdapUrl
 from dcm4py_leading.errors import BindRefused, ConfigUnavailable
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 USERS_RDN = "ou=users"
 """Where dcm4chee's tree has its users and their groups, below the base DN."""
@@ -137,7 +137,7 @@ class LdapLogin:
         if users is None:
             raise ConfigUnavailable(f"{directory.url}: users are looked for below {base}, which is not to be seen")
         if len(users) > 1:
-            _log.warning("%s: several entries below %s match the user filter of a log-in", directory.url, base)
+            LOG.warning("%s: several entries below %s match the user filter of a log-in", directory.url, base)
         dn = users[0].dn if len(users) == 1 else None
         return _Found(directory.url, dn, self._memberships(directory, dn or self._nobody(directory.url)))
 

@@ -31,7 +31,7 @@ Scope = Literal["BASE", "LEVEL", "SUBTREE"]
 Modification = tuple[str, Literal["add", "delete", "replace"], Sequence[bytes]]
 """Attribute, operation and values of one step of a modify request; to delete without values takes all away."""
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _SUCCESS = 0
 _ENTRY = 4

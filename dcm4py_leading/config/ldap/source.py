@@ -28,7 +28,7 @@ from dcm4py_leading.model.bounds import DIRECTORY_ENTRIES, LISTED_AES
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 _PAGE_SIZE = 250
@@ -95,7 +95,7 @@ class LdapSource:
         self._clock = clock
         self._failover = Failover(self._urls, clock=clock)
         for url in self.unprotected if bind_dn else ():
-            _log.warning("the bind password goes to %s without TLS: use ldaps: or StartTLS", url)
+            LOG.warning("the bind password goes to %s without TLS: use ldaps: or StartTLS", url)
 
     def __repr__(self) -> str:
         return f"LdapSource({self.describe()!r})"
@@ -214,7 +214,7 @@ class Turn:
         except ConfigUnavailable as err:
             self._failover.failed(self.url)
             if self._failover.has_others:
-                _log.warning("%s", err)
+                LOG.warning("%s", err)
             raise
         self._failover.answered(self.url)
         return answer

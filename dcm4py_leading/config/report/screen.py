@@ -14,7 +14,7 @@ from dcm4py_leading.model.coercion import AnyRule
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
 from dcm4py_leading.model.values import AETitle
 
-_MOST_LISTED = 8
+_MAX_LISTED = 8
 Ruled = tuple[AnyRule, Sequence[str]]
 """A rule, and the names of its steps."""
 
@@ -70,8 +70,8 @@ def _about(ae: ApplicationEntity, device: Device) -> Iterator[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_LISTED
+    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _rules(rules: Mapping[AETitle, Sequence[Ruled]]) -> Iterator[str]:

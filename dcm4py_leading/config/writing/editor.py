@@ -19,7 +19,7 @@ from dcm4py_leading.config.writing.state import etag
 from dcm4py_leading.config.writing.tree import Tree
 from dcm4py_leading.errors import Problem, ReadOnlyDirectory, WriteConflict, WriteRefused
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
@@ -165,7 +165,7 @@ class Editor:
             self._writer.write(changes)
         by = f" by {author}" if author else ""
         for change in changes:
-            _log.info("directory changed%s: %s %s", by, change.kind.value, change.dn)
+            LOG.info("directory changed%s: %s %s", by, change.kind.value, change.dn)
 
 
 def _refuse_others(changes: Iterable[EntryChange], device_dn: str) -> None:

@@ -29,7 +29,7 @@ from dcm4py_leading.errors import (
     WriteRefused,
 )
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _SUCCESS, _REFERRAL, _INAPPROPRIATE_MATCHING, _NO_SUCH_OBJECT, _HAS_CHILDREN = 0, 10, 18, 32, 66
 _DENIED = (8, 13, 48, 50)
@@ -153,7 +153,7 @@ class _Writing:
             except ConfigError as err:
                 refusal = err
             if refusal is not None:
-                _log.warning("the change of %s cannot be taken back: %s", change.dn, refusal)
+                LOG.warning("the change of %s cannot be taken back: %s", change.dn, refusal)
                 return
             self._done.pop()
 

@@ -30,7 +30,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
 from dcm4py_leading.service.retrieve.sub_operations import Delivery, deliver
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
-_MOST_REFERENCES = 5
+_MAX_REFERENCES = 5
 _ENDED = {True: "has asked to release", False: "ended"}
 
 
@@ -101,8 +101,8 @@ def _references(studies: Sequence[str]) -> Mapping[str, str]:
     """The studies as the log refers to them, the first few of many."""
     if not studies:
         return {}
-    more = [f"+{len(studies) - _MOST_REFERENCES}"] if len(studies) > _MOST_REFERENCES else []
-    return {"study": ",".join([*map(ref, studies[:_MOST_REFERENCES]), *more])}
+    more = [f"+{len(studies) - _MAX_REFERENCES}"] if len(studies) > _MAX_REFERENCES else []
+    return {"study": ",".join([*map(ref, studies[:_MAX_REFERENCES]), *more])}
 
 
 def _finish(

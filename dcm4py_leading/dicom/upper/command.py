@@ -33,7 +33,7 @@ _HEADER = struct.Struct("<HHL")
 _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
-_MOST_LENGTHS, _MOST_OF_A_LENGTH = 256, 4
+_MAX_LENGTHS, _MAX_PER_LENGTH = 256, 4
 _LONGEST_TEXT = 64
 """Characters of a UID, the longest of the texts that come again and again."""
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
@@ -117,9 +117,9 @@ def decode(data: bytes | bytearray | memoryview) -> Received:
     else:
         command, headers, numbers = _read(data)
         if len(data) <= bounds.REMEMBERED_COMMAND_BYTES:
-            if len(_layouts) >= _MOST_LENGTHS:
+            if len(_layouts) >= _MAX_LENGTHS:
                 _layouts.clear()
-            _layouts[len(data)] = (_Layout(headers, numbers), *known[: _MOST_OF_A_LENGTH - 1])
+            _layouts[len(data)] = (_Layout(headers, numbers), *known[: _MAX_PER_LENGTH - 1])
     if not isinstance(command.get(COMMAND_FIELD), int):
         raise MalformedCommand("the command set has no Command Field")
     return command

@@ -28,7 +28,7 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
 _QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
-_MOST_STUDIES = 20
+_MAX_STUDIES = 20
 _Wanted = str | Sequence[str] | None
 
 
@@ -81,7 +81,7 @@ def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collectio
     each archive has to tell (PS3.4 C.6.2.1.3), as far as ``local_ae`` takes what they make.
     """
     content, taken = Content(), storage_taken(local_ae)
-    if len(studies) > _MOST_STUDIES:
+    if len(studies) > _MAX_STUDIES:
         return content
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:

@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 REASONS = ("CORRECT", "COERCE")
 """Reason for the Attribute Modification (0400,0565), as far as an edit may have it."""
 _ESCAPED = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
-_MOST_OF_SOURCE = 64
+_MAX_SOURCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,8 @@ def make_edit(runtime: Runtime, edit: Edit, *, now: datetime) -> None:
     ae = holding_ae(runtime, edit.ae_title)
     if edit.reason not in REASONS:
         raise EditRefused(Refusal.WRONG, f"reasonForModification: expected {' or '.join(REASONS)}")
-    if len(edit.source_of_previous_values) > _MOST_OF_SOURCE or "\\" in edit.source_of_previous_values:
-        raise EditRefused(Refusal.WRONG, f"sourceOfPreviousValues: expected at most {_MOST_OF_SOURCE} characters (LO)")
+    if len(edit.source_of_previous_values) > _MAX_SOURCE or "\\" in edit.source_of_previous_values:
+        raise EditRefused(Refusal.WRONG, f"sourceOfPreviousValues: expected at most {_MAX_SOURCE} characters (LO)")
     wanted = data_set_of(edit.attributes)
     note = EditNote(
         modifying_system=ae.ae_title,

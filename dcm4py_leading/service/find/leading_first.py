@@ -45,7 +45,7 @@ from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 
-MOST_STUDIES = 500
+MAX_STUDIES = 500
 """Most studies of a leading archive that one query takes."""
 
 _KEYS_OF_STUDIES = frozenset(
@@ -190,7 +190,7 @@ def leading_rule(runtime: Runtime, message: Message, sop_class_uid: str | None) 
 
 def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:
     """The studies that match in the leading archive. Raises LeadingUnavailable, LeadingTooManyMatches of it."""
-    answers = coercer.find_by_keys(scp, keys, frozenset({Tag(STUDY_INSTANCE_UID)}), limit=MOST_STUDIES)
+    answers = coercer.find_by_keys(scp, keys, frozenset({Tag(STUDY_INSTANCE_UID)}), limit=MAX_STUDIES)
     uids = (first_text(answer, STUDY_INSTANCE_UID) for answer in answers)
     return list(dict.fromkeys(uid for uid in uids if uid is not None))
 

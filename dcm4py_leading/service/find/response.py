@@ -36,7 +36,7 @@ _NESTED = frozenset({b"SQ", b"UN"})
 _HEADER = struct.Struct("<HH2sH")
 _LONG_HEADER = struct.Struct("<HH2sxxL")
 _MAX_SHORT = 0xFFFF
-_MOST_REMEMBERED_KEYS = 100
+_MAX_REMEMBERED_KEYS = 100
 
 
 def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -> Dataset:
@@ -214,7 +214,7 @@ class Template:
 def template(identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> Template:
     """The form of the answers to ``identifier``, the same object for all that ask for the same. Raises NotCut."""
     asked = tuple((int(tag), identifier[tag].VR) for tag in identifier.keys())
-    made = _template if len(asked) <= _MOST_REMEMBERED_KEYS else _template.__wrapped__
+    made = _template if len(asked) <= _MAX_REMEMBERED_KEYS else _template.__wrapped__
     return made(asked, str(identifier.QueryRetrieveLevel), str(transfer_syntax_uid), tuple(retrieve_aets))
 
 

@@ -29,7 +29,7 @@ from dcm4py_leading.service.studies.search import own_ae
 _PNG = b"\x89PNG"
 _KEPT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 """Variables of the environment that the child gets; the others may hold secrets."""
-_MOST_KINDS = 3
+_MAX_KINDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def _is_image(sop_class_uid: str) -> bool:
 
 def _kinds(stored: Sequence[IndexedInstance]) -> str:
     names = list(dict.fromkeys(UID(one.sop_class_uid).name for one in stored))
-    return ", ".join(names[:_MOST_KINDS]) + (" and others" if len(names) > _MOST_KINDS else "")
+    return ", ".join(names[:_MAX_KINDS]) + (" and others" if len(names) > _MAX_KINDS else "")
 
 
 def decoded(descriptor: int, *, seconds: float = PICTURE_SECONDS) -> Picture:

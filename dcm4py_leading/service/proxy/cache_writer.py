@@ -20,7 +20,7 @@ from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Mi
 
 LOG = logging.getLogger(__name__)
 
-_MOST_WAITING = 4
+_MAX_WAITING = 4
 """Objects that are not written yet, for each retrieve."""
 _PATIENCE = 5.0
 """Seconds that a delivery waits for the disk before the study is not kept."""
@@ -110,7 +110,7 @@ class Keeping:
                     target=context.run, args=(self._write_all,), name="keeping a study", daemon=True
                 ).start()
             has_room = self._changed.wait_for(
-                lambda: len(self._waiting) < _MOST_WAITING or self._is_given_up, self._patience
+                lambda: len(self._waiting) < _MAX_WAITING or self._is_given_up, self._patience
             )
             if not has_room:
                 self._give_up("the disk is too slow")

@@ -14,7 +14,7 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import REFUSED_OBJECTS
 from dcm4py_leading.model.values import AETitle
 
-_MOST_WAITING = 4
+_MAX_WAITING = 4
 """Objects that have come and are not sent yet, for each retrieve: then the other archive waits."""
 _LOOK = 0.25
 """Seconds between looks whether anybody still waits for objects that do not come."""
@@ -160,7 +160,7 @@ class Forward:
                 self._came += 1
                 return not self._is_closed
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._is_closed)
+            self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._is_closed)
             if self._is_closed or self._has_ended:
                 self._seen.discard(arrived.sop_instance_uid)
                 return False

@@ -15,9 +15,9 @@ from tempfile import TemporaryFile
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
-_MOST_IN_MEMORY = 16 << 20
+_MAX_IN_MEMORY = 16 << 20
 _LEAST = 1 << 17
-_MOST_KEPT = 32 << 20
+_MAX_KEPT = 32 << 20
 """Bytes; of memory that is kept to be used again."""
 
 
@@ -27,7 +27,7 @@ class Spool:
     Safe under threads.
     """
 
-    def __init__(self, directory: Path, *, most_in_memory: int = _MOST_IN_MEMORY) -> None:
+    def __init__(self, directory: Path, *, most_in_memory: int = _MAX_IN_MEMORY) -> None:
         """``directory`` should not be in memory itself; objects up to ``most_in_memory`` bytes are."""
         self._directory = directory
         self._most_in_memory = most_in_memory
@@ -64,7 +64,7 @@ class Spool:
 
     def _keep(self, buffer: bytearray) -> None:
         with self._lock:
-            if sum(map(len, self._kept)) + len(buffer) <= _MOST_KEPT:
+            if sum(map(len, self._kept)) + len(buffer) <= _MAX_KEPT:
                 self._kept.append(buffer)
 
     def _on_disk(self, begun: list[bytes], rest: Iterable[Buffer]) -> memoryview:

@@ -40,8 +40,8 @@ from dcm4py_leading.service.retrieve.whole import changed_tags
 
 _PIXEL_RELATED = 0x7FE00000
 _PIXEL_REPRESENTATION = 0x00280103
-_MOST_REMEMBERED = 2048
-_MOST_SHAPES = 256
+_MAX_REMEMBERED = 2048
+_MAX_SHAPES = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
 _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
@@ -194,11 +194,11 @@ class BytewiseCoercion:
         key = (id(spans), id(own_spans), id(concern))
         shape = self._shapes.get(key)
         if shape is None:
-            if len(self._shapes) >= _MOST_SHAPES:
+            if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             # It keeps alive what its key names.
             shape = self._shapes[key] = Shape(spans, own_spans, concern)
-        if len(shape.recipes) < _MOST_REMEMBERED:
+        if len(shape.recipes) < _MAX_REMEMBERED:
             shape.recipes[shape.key(cut, own)] = recipe
 
     # -- what concerns whom -------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class BytewiseCoercion:
             last = max(touched.union(own))
             if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
                 raise NotBytewise
-            if len(self._concerns) >= _MOST_REMEMBERED:
+            if len(self._concerns) >= _MAX_REMEMBERED:
                 self._concerns.clear()
             known = self._concerns[key] = Concern(
                 tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
@@ -305,7 +305,7 @@ class BytewiseCoercion:
         return self._work_out(cut, encoding, kept, attributes, selection), spans, scanned_to
 
     def _remember(self, key: object, outcome: _Outcome) -> None:
-        if len(self._outcomes) >= _MOST_REMEMBERED:
+        if len(self._outcomes) >= _MAX_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
 

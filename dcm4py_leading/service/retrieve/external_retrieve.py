@@ -19,7 +19,7 @@ from dcm4py_leading.service.runtime import Runtime
 LOG = logging.getLogger(__name__)
 K = TypeVar("K")
 
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 """Objects that one request names: a UID has up to 64 characters, and a value of Explicit VR 64 KiB (PS3.5 7.1.2)."""
 
 
@@ -136,12 +136,12 @@ def _requests(instances: Sequence[IndexedInstance]) -> Iterator[RetrieveKeys]:
     by_series = _grouped(instances, lambda one: (one.study_instance_uid, one.series_instance_uid))
     for (study, series), of_series in by_series.items():
         uids = [str(instance.sop_instance_uid) for instance in of_series]
-        for at in range(0, len(uids), MOST_AT_ONCE):
+        for at in range(0, len(uids), MAX_AT_ONCE):
             yield RetrieveKeys(
                 level=Level.IMAGE,
                 study_instance_uids=(study,),
                 series_instance_uids=(series,),
-                sop_instance_uids=tuple(uids[at : at + MOST_AT_ONCE]),
+                sop_instance_uids=tuple(uids[at : at + MAX_AT_ONCE]),
             )
 
 

@@ -20,7 +20,7 @@ from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper, address_of
 from dcm4py_leading.web.pages.render import render
 
 _HOME = "/ui/devices"
-_MOST_FIELDS = 8
+_MAX_FIELDS = 8
 
 
 class _TooLong(Exception):
@@ -125,7 +125,7 @@ async def _form(request: Request) -> Mapping[str, str]:
         if len(body) > LOGIN_FORM_BYTES:
             raise _TooLong
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="replace")
     except ValueError:
         return {}
     return {name: values[0] for name, values in fields.items()}

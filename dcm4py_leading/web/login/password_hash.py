@@ -12,7 +12,7 @@ from typing import Self
 
 _N, _R, _P = 2**15, 8, 1
 """32 MiB and about a tenth of a second for each try."""
-_MOST_N, _MOST_R, _MOST_P = 2**17, 16, 4
+_MAX_N, _MAX_R, _MAX_P = 2**17, 16, 4
 SALT_BYTES = 16
 _HASH_BYTES = 32
 
@@ -42,8 +42,8 @@ class PasswordHash:
                 except (ValueError, binascii.Error):
                     raise ValueError("expected scrypt$N$R$P$SALT$HASH") from None
                 is_power = found.n > 1 and found.n & (found.n - 1) == 0
-                if not (is_power and found.n <= _MOST_N and 0 < found.r <= _MOST_R and 0 < found.p <= _MOST_P):
-                    raise ValueError(f"expected at most N={_MOST_N}, a power of two, R={_MOST_R} and P={_MOST_P}")
+                if not (is_power and found.n <= _MAX_N and 0 < found.r <= _MAX_R and 0 < found.p <= _MAX_P):
+                    raise ValueError(f"expected at most N={_MAX_N}, a power of two, R={_MAX_R} and P={_MAX_P}")
                 if len(found.digest) != _HASH_BYTES or not found.salt:
                     raise ValueError(f"expected a salt, and a hash of {_HASH_BYTES} bytes")
                 return found

@@ -20,7 +20,7 @@ from dcm4py_leading.web.pages.texts import translate
 from dcm4py_leading.web.rest.associations import Associations
 from dcm4py_leading.web.rest.control import Controlled
 
-_MOST_DIGITS = 20
+_MAX_DIGITS = 20
 
 
 class Watched(Controlled, Running, Associations, Protocol):
@@ -66,7 +66,7 @@ class ControlPage:
     def abort(self, request: Request, form: Form) -> Response:
         """One association is aborted."""
         number = one_of(form, "serial")
-        is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        is_number = number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS
         if not (is_number and self._service.abort_association(int(number))):
             return self._failed(request, translate(language_of(request), "control.gone"))
         log_wish(request, f"association {number} is aborted")

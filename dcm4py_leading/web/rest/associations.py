@@ -17,7 +17,7 @@ from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import BOOLEAN, TEXT, JsonSchema, Operation
 
-_MOST_DIGITS = 20
+_MAX_DIGITS = 20
 
 
 class Associations(Protocol):
@@ -66,9 +66,9 @@ def monitor_operations(service: Associations, *, now: Callable[[], datetime]) ->
 
     def abort(request: Request) -> Response:
         text: str = request.path_params["serialNo"]
-        is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         if not is_number or not service.abort_association(int(text)):
-            return error(HTTPStatus.NOT_FOUND, f"there is no association with serial number {text:.{_MOST_DIGITS}}")
+            return error(HTTPStatus.NOT_FOUND, f"there is no association with serial number {text:.{_MAX_DIGITS}}")
         log_wish(request, f"association {text} is aborted")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -90,7 +90,7 @@ def test_what_was_kept_is_found_as_it_came(opened: Open) -> None:
 
 
 def test_an_object_too_large_for_the_memory_is_read_in_place(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_file, "_MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(study_file, "_MAX_IN_MEMORY", 100)
     cache = opened(1 << 20)
     keep(cache, "1.1", 5000, 6000, 101)
     study = cache.find(PACS, "1.1")

@@ -24,9 +24,9 @@ from dcm4py_leading.archive.index.querying.query import (
 )
 
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
-_MOST_VALUES = 32
+_MAX_VALUES = 32
 _MARK = "\0"
-_PLACES = tuple(f"{_MARK}{number}" for number in range(_MOST_VALUES))
+_PLACES = tuple(f"{_MARK}{number}" for number in range(_MAX_VALUES))
 """Texts that stand for the values of a query in its form. No wild card is among them."""
 
 Rows = Sequence[Sequence[Any]]
@@ -92,7 +92,7 @@ def rows_below(connection: Connection, statement: Select[*tuple[Any, ...]], pks:
 def instances(connection: Connection, keys: RetrieveKeys) -> Rows:
     """The rows of `statements.instances`. Raises SQLAlchemyError, sqlite3.Error."""
     uids = (*keys.study_instance_uids, *keys.series_instance_uids, *keys.sop_instance_uids)
-    if connection.dialect.name != "sqlite" or len(uids) > _MOST_VALUES // 4:
+    if connection.dialect.name != "sqlite" or len(uids) > _MAX_VALUES // 4:
         return connection.execute(statements.instances(keys)).all()
     values: list[str] = []
 
@@ -145,7 +145,7 @@ def _parameter(value: object) -> tuple[int | None, object]:
 
 def _form(query: Query) -> tuple[Query, list[str]] | None:
     """``query`` with a mark for each value, and the values as SQL compares them; None where there are many."""
-    if sum(len(condition.any_of) for condition in query.conditions) > _MOST_VALUES // 4:
+    if sum(len(condition.any_of) for condition in query.conditions) > _MAX_VALUES // 4:
         return None
     values: list[str] = []
 

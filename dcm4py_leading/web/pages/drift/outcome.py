@@ -12,9 +12,9 @@ from dcm4py_leading.service.drift.comparison import Outcome
 from dcm4py_leading.service.drift.summary import NO_MONTH, Summary
 from dcm4py_leading.web.pages.fields.words import tag_in_words
 
-_MOST_MONTHS = 360
+_MAX_MONTHS = 360
 """Of a plot: a date that is far off would make all others a line."""
-_MOST_LINES = 4
+_MAX_LINES = 4
 TAGS: Mapping[Outcome, str] = {
     Outcome.CURRENT: "good",
     Outcome.STALE: "warn",
@@ -55,7 +55,7 @@ def stale_attributes(summary: Summary) -> Sequence[StaleAttribute]:
 def plotted(summary: Summary) -> dict[str, Any]:
     """Columns of the plot: months one after the other, stale studies, and the most frequent attributes of them."""
     months = list(_months(sorted(summary.stale_by_month.keys() - {NO_MONTH})))
-    frequent = [(one.keyword, one.name) for one in stale_attributes(summary)[:_MOST_LINES]]
+    frequent = [(one.keyword, one.name) for one in stale_attributes(summary)[:_MAX_LINES]]
     return {
         "months": months,
         "stale": [summary.stale_by_month[month] for month in months],
@@ -71,5 +71,5 @@ def _months(found: Sequence[str]) -> Iterator[str]:
     if not found:
         return
     numbers = [int(month[:4]) * 12 + int(month[5:]) - 1 for month in found]
-    for number in range(max(numbers[0], numbers[-1] - _MOST_MONTHS + 1), numbers[-1] + 1):
+    for number in range(max(numbers[0], numbers[-1] - _MAX_MONTHS + 1), numbers[-1] + 1):
         yield f"{number // 12:04}-{number % 12 + 1:02}"

@@ -28,7 +28,7 @@ from dcm4py_leading.web.pages.render import render
 ALL = "all"
 """Sent in place of a UID to drop all answers."""
 _UID_CHARACTERS = frozenset("0123456789.")
-_MOST_CHARACTERS = 64
+_MAX_CHARACTERS = 64
 """Of a UID (PS3.5 9.1)."""
 
 
@@ -65,7 +65,7 @@ class AnswersPage:
         """The answers in whose Study Instance UID ``q`` stands; ``from`` and ``known`` tell where the lists begin."""
         query = request.query_params
         wanted = query.get("q", "").strip()
-        is_uid = len(wanted) <= _MOST_CHARACTERS and _UID_CHARACTERS.issuperset(wanted)
+        is_uid = len(wanted) <= _MAX_CHARACTERS and _UID_CHARACTERS.issuperset(wanted)
         context = {
             "q": wanted if is_uid else "",
             "is_uid": is_uid,

@@ -28,7 +28,7 @@ REGISTER = Parameter(
     meaning="false: AE titles are neither entered in nor removed from the Unique AE Titles Registry.",
     schema=BOOLEAN,
 )
-_MOST_SKIPPED = 20
+_MAX_SKIPPED = 20
 """Members that are named in the log."""
 _skipped = Repeated(LOG)
 
@@ -91,6 +91,6 @@ def _difference_json(difference: Difference) -> dict[str, str]:
 
 def _tell_skipped(paths: Sequence[str]) -> None:
     if paths:
-        shown = ", ".join(ascii(path[:120]) for path in paths[:_MOST_SKIPPED])
-        more = f" and {len(paths) - _MOST_SKIPPED} more" if len(paths) > _MOST_SKIPPED else ""
+        shown = ", ".join(ascii(path[:120]) for path in paths[:_MAX_SKIPPED])
+        more = f" and {len(paths) - _MAX_SKIPPED} more" if len(paths) > _MAX_SKIPPED else ""
         _skipped.warning("HTTP: members of a document that mean nothing here were skipped: %s%s", shown, more)

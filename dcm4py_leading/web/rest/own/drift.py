@@ -27,9 +27,9 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 PATH = "/dcm4py-leading/drift"
-LEAST_RATE, MOST_RATE = 0.001, 1000.0
+LEAST_RATE, MAX_RATE = 0.001, 1000.0
 _TAG = "drift"
-_RATE: JsonSchema = {"type": "number", "minimum": LEAST_RATE, "maximum": MOST_RATE}
+_RATE: JsonSchema = {"type": "number", "minimum": LEAST_RATE, "maximum": MAX_RATE}
 _LATEST: JsonSchema = {
     "type": "object",
     "properties": {
@@ -100,9 +100,9 @@ def order_of(ae_title: str, said: Mapping[str, str]) -> Order:
         ae_title=ae_title,
         leading=said.get("leading") or None,
         since=_read("since", said, date.fromisoformat, "a date, such as 2025-01-31", None),
-        rate=_read("rate", said, _rate, f"a number from {LEAST_RATE:g} to {MOST_RATE:g}", RATE),
+        rate=_read("rate", said, _rate, f"a number from {LEAST_RATE:g} to {MAX_RATE:g}", RATE),
         elsewhere_rate=_read(
-            "archiveRate", said, _rate, f"a number from {LEAST_RATE:g} to {MOST_RATE:g}", ELSEWHERE_RATE
+            "archiveRate", said, _rate, f"a number from {LEAST_RATE:g} to {MAX_RATE:g}", ELSEWHERE_RATE
         ),
         has_values=said.get("values", "false") in ("", "true"),
     )
@@ -257,7 +257,7 @@ def _read(name: str, said: Mapping[str, str], read: Callable[[str], T], expected
 
 def _rate(text: str) -> float:
     rate = float(text)
-    if not LEAST_RATE <= rate <= MOST_RATE:
+    if not LEAST_RATE <= rate <= MAX_RATE:
         raise ValueError(text)
     return rate
 
