@@ -39,7 +39,14 @@ from dcm4py_leading.dicom.negotiation import is_asked, is_served
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
-from dcm4py_leading.dicom.upstream.other_archives import archive_of, behind, count_of, externals_of, upstream_of
+from dcm4py_leading.dicom.upstream.other_archives import (
+    archive_of,
+    behind,
+    count_of,
+    externals_of,
+    store_archive_opener,
+    upstream_of,
+)
 from dcm4py_leading.errors import ConfigInvalid, IndexUnavailable, Problem, StorageUnavailable
 from dcm4py_leading.leading.contacts import Contacts, Line, Part
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -214,6 +221,7 @@ def build_runtime(
             if ae.settings.fallback_cmove_scps
         },
         externals=externals_of(device, resolver.resolve, forwards, contacts),
+        open_store_archive=store_archive_opener(resolver.resolve),
         forwards=forwards,
         storages=storages,
         leading=leading,

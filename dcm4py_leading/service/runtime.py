@@ -28,6 +28,7 @@ from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.query_archive import QueryArchive
 
@@ -48,6 +49,8 @@ class Runtime:
     """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
     externals: Mapping[AETitle, Mapping[str, Upstream]]
     """From where an AE gets objects whose files are gone, by dcmStorageID; those that have dcmExternalRetrieveAET."""
+    open_store_archive: OpenStoreArchive
+    """Opens the archive to which what is stored to an AE goes on."""
     forwards: Forwards
     storages: Mapping[str, Storage]
     leading: LeadingLookup

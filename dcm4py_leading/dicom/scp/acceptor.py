@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
+from typing import Protocol, TypeVar, cast
 
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
@@ -40,7 +41,6 @@ from dcm4py_leading.dicom.upper.pdu import (
     remember,
 )
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed
-from dcm4py_leading.dicom.upstream.store import UpstreamStore
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection
@@ -57,6 +57,21 @@ Outcome = tuple[int, Mapping[str, object]]
 
 _BETWEEN_LOOKS = 0.002
 """Seconds."""
+
+
+class Companion(Protocol):
+    """What a service keeps from one request of an association to the next; it ends with the association."""
+
+    def interrupt(self) -> None:
+        """Break off what it is doing, as the association is aborted; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """The association has ended."""
+        ...
+
+
+C = TypeVar("C", bound=Companion)
 
 
 class AcceptedAssociation:
@@ -102,8 +117,7 @@ class AcceptedAssociation:
         """True if a request is being served."""
         self.study: str | None = None
         """The study of the last request, or the first few of many, as the log refers to them."""
-        self.onward: UpstreamStore | None = None
-        """Where its objects are sent on to, once one was."""
+        self._companions: dict[Callable[[AcceptedAssociation], Companion], Companion] = {}
 
     @property
     def remote_peer(self) -> Peer:
@@ -151,8 +165,8 @@ class AcceptedAssociation:
                 if has_answer:
                     link.linger(seconds(connection.aa_timeout) or 1.0)
                 link.close()
-                if self.onward is not None:
-                    self.onward.close()
+                for companion in self._companions.values():
+                    companion.close()
 
     def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
@@ -231,8 +245,8 @@ class AcceptedAssociation:
         """Abort it: nothing sensible can follow on it."""
         if self._link is not None:
             self._link.abort()
-        if self.onward is not None:
-            self.onward.interrupt()
+        for companion in tuple(self._companions.values()):
+            companion.interrupt()
 
     def give_way(self) -> None:
         """End a connection that has no association; see `unadmitted.Connection`."""
@@ -256,6 +270,15 @@ class AcceptedAssociation:
             invoked=invoked(self._association),
             study=self.study,
         )
+
+    def companion(self, begin: Callable[[AcceptedAssociation], C]) -> C:
+        """The companion that ``begin`` makes, for the first request that needs it."""
+        known = self._companions.get(begin)
+        if known is None:
+            known = self._companions[begin] = begin(self)
+            if self._aborted_by:  # meanwhile
+                known.interrupt()
+        return cast(C, known)  # the same function has made it
 
     def is_relational(self, sop_class_uid: str) -> bool:
         """True if relational queries or retrieval were negotiated for this SOP class."""
