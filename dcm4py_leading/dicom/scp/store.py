@@ -19,8 +19,7 @@ from dcm4py_leading.service.proxy.arriving import arrived as arrived_object
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
 from dcm4py_leading.service.proxy.store_archive import StoreArchive
 from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
-from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.store import ReceivedObject, store
 
 LOG = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.proxy.store_archive import Answer
-from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import PreparedObject, StoreContext
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 
 LOG = logging.getLogger(__name__)

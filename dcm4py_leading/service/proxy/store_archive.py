@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import StoreContext
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 
 

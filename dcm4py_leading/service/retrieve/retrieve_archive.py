@@ -26,7 +26,7 @@ from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
-from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
+from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
 from dcm4py_leading.service.retrieve.leading_first import instances_of_patient, led_keys
 from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion, StoredInstance, UnjudgedInstance
@@ -48,14 +48,6 @@ class Wanted:
     common: RetrieveCoercion
     named: Sequence[str] | None
     """The studies of the patient by the leading archive; None where it does not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreContext:
-    """A presentation context to propose to a move destination."""
-
-    sop_class_uid: str
-    transfer_syntax_uids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
