@@ -31,7 +31,7 @@ from dcm4py_leading.node import Node
 from dcm4py_leading.service.explain import (
     AssumedAnswer,
     Basis,
-    Wanted,
+    ExplainedMessage,
     WrongQuestion,
     explain,
     read_file,
@@ -46,7 +46,7 @@ from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, 
 LOG = logging.getLogger(__name__)
 
 
-def explain_file(site: Site, file: Path, wanted: Wanted, leading: str) -> Explanation:
+def explain_file(site: Site, file: Path, wanted: ExplainedMessage, leading: str) -> Explanation:
     """Explain what becomes of a file; ``leading`` is ``ask``, ``none``, or a file that supplies the answer.
 
     Raises ConfigError, WrongQuestion, SubOperationFailed.

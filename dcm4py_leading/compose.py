@@ -306,11 +306,11 @@ def open_proxy_cache(site: Site) -> ProxyCache | None:
             return None
         cache = ProxyCache(directory, most_bytes=site.options.proxy_keep)
     except StorageUnavailable as err:
-        LOG.warning("nothing is kept of what passes through: %s", err)
+        LOG.warning("the cache of proxy-keep cannot be opened, nothing is kept: %s", err)
         return None
     counts = cache.counts()
     most = site.options.proxy_keep
-    LOG.info("kept of other archives: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
+    LOG.info("cache of proxy-keep: %d studies, %d of at most %d bytes", counts.studies, counts.size, most)
     return cache
 
 

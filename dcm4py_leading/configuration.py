@@ -139,7 +139,7 @@ class Configuration:
             except ConfigError as err:
                 self._fail(err)
                 if failure is None or failure.error != str(err):
-                    LOG.error("a change in the directory is not taken: %s", err)
+                    LOG.error("a change in the directory is not taken over: %s", err)
                     LOG.error("the configuration of %s stays", self.loaded_at)
                 raise
             for problem in new.snapshot.problems:
@@ -156,7 +156,7 @@ class Configuration:
                 self.in_force = _with_problems_of(old, new)
 
     def _renew(self, old: Recording, new: Recording) -> None:
-        """AEs that were looked up are otherwise now: tell, and let them be looked up anew."""
+        """AEs that were looked up have changed: log it, and have them looked up again."""
         self._forget(new.aes)
         found = list(_remote_differences(old, new, self._site))
         for difference in found:

@@ -1,4 +1,4 @@
-"""Composition of the editor: which directory is written how, and what changes of it would do."""
+"""Composition of the editor: how a directory is written, and how the effect of a change is foretold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forecast of an import: the configuration with LDIF files applied in memory, held against the one that is there."""
+"""Forecast of an import: the configuration with LDIF files applied in memory, compared with the present one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switch that says if the service accepts associations: from its start until an administrator stops it, and again."""
+"""Switch for DICOM: administrators stop and start the listening."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of what takes long, on a terminal; where stderr is none, such as in a pipe or a log, nothing is shown."""
+"""Progress of long work, shown on a terminal only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs of a secret: its name, or where it stands in a text: passwords, PINs, private keys.
+"""Recognition of secrets, by name or by place in a text: passwords, PINs, private keys.
 
 By pattern, not by list: a tree may hold attributes of any schema.
 """

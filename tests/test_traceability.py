@@ -251,7 +251,7 @@ def test_every_row_is_found_in_the_source():
 
 def printed(attribute):
     command = [sys.executable, str(ROOT / "scripts" / "trace_attribute.py"), attribute]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_trace_leads_from_schema_to_docs():

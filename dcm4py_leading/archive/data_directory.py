@@ -1,4 +1,4 @@
-"""The data directory as services share it: who uses it, who may bring its index up to date, that the index is there.
+"""Sharing of the data directory: the lock of each service, who may upgrade the index, and that there is an index.
 
 Each service, not each of its workers, holds a lock (flock) on the file ``service.lock``: alone while it starts, where
 it can, and shared from then on. So who gets it alone knows that nobody else works with the index.
@@ -67,7 +67,7 @@ class DataDirectory:
             time.sleep(_LOOK_SECONDS)
 
     def open_index(self, storages: Iterable[StorageDescriptor], *, may_be_new: bool) -> Index:
-        """The index, made or brought up to date where that hurts nobody.
+        """The index, created or upgraded where no other service is disturbed.
 
         Raises IndexUnavailable: when it would have to be brought up to date while another service uses it; and where
         there is none although one of ``storages`` has files, unless it ``may_be_new``.

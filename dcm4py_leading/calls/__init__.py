@@ -1,1 +1,1 @@
-"""Calls: questions that the process which speaks HTTP puts to a process that has the archive, itself or a worker."""
+"""Calls: requests of the process that serves HTTP to a process that has the archive, be it itself or a worker."""

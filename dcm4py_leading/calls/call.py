@@ -1,4 +1,4 @@
-"""One kind of question: who answers it, and the forms in which question and answer pass between processes.
+"""Kind of call: who answers it, and how request and answer are encoded between processes.
 
 A call is defined once, in a module of this package, and is in the table of `calls.table`. Node and workers answer any
 of them; the service in one process and the supervisor put them.

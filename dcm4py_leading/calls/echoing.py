@@ -18,7 +18,7 @@ _GRACE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class EchoRequest:
     """An AE of ours and its peer."""
 
     ae_title: str
@@ -27,26 +27,26 @@ class Asked:
     """Host and port; None: those of the directory."""
 
 
-def _echo(here: Here, asked: Asked) -> EchoOutcome:
+def _echo(here: Here, request: EchoRequest) -> EchoOutcome:
     runtime = here.runtime
-    local = runtime.device.application_entity(asked.ae_title)
+    local = runtime.device.application_entity(request.ae_title)
     if local is None or not local.installed:
-        raise UnknownAE(f"AE {asked.ae_title} is none of device {runtime.device.device_name}")
+        raise UnknownAE(f"AE {request.ae_title} is none of device {runtime.device.device_name}")
     try:
-        remote = _remote_ae(runtime, asked)
+        remote = _remote_ae(runtime, request)
     except ConfigInvalid as err:
         return EchoOutcome(result=EchoResult.INCOMPATIBLE, error=str(err))
     return echo(local, remote)
 
 
-def _remote_ae(runtime: Runtime, asked: Asked) -> RemoteAE:
+def _remote_ae(runtime: Runtime, request: EchoRequest) -> RemoteAE:
     """The AE as the directory has it, or as it is to be called. Raises UnknownAE, ConfigError."""
     try:
-        ae_title = AETitle(asked.remote_ae_title)
+        ae_title = AETitle(request.remote_ae_title)
     except ValueError as err:
         raise UnknownAE(f"AE title of the peer: {err}") from err
-    if asked.address is not None:
-        host, port = asked.address
+    if request.address is not None:
+        host, port = request.address
         return RemoteAE(
             dn="", ae_title=ae_title, device_name="", connections=(Connection(dn="", hostname=host, port=port),)
         )
@@ -56,13 +56,13 @@ def _remote_ae(runtime: Runtime, asked: Asked) -> RemoteAE:
     return remote
 
 
-def _asked_to_json(asked: Asked) -> Json:
-    return {"aet": asked.ae_title, "remote": asked.remote_ae_title, "address": asked.address}
+def _request_to_json(request: EchoRequest) -> Json:
+    return {"aet": request.ae_title, "remote": request.remote_ae_title, "address": request.address}
 
 
-def _asked_from_json(value: Json) -> Asked:
+def _request_from_json(value: Json) -> EchoRequest:
     address = value["address"]
-    return Asked(
+    return EchoRequest(
         ae_title=value["aet"],
         remote_ae_title=value["remote"],
         address=None if address is None else (address[0], address[1]),
@@ -85,10 +85,10 @@ def _outcome_from_json(value: Json) -> EchoOutcome:
     )
 
 
-ECHO: Call[Asked, EchoOutcome] = Call(
+ECHO: Call[EchoRequest, EchoOutcome] = Call(
     name="echo",
     do=_echo,
-    question=Form(to_json=_asked_to_json, from_json=_asked_from_json),
+    question=Form(to_json=_request_to_json, from_json=_request_from_json),
     answer=Form(to_json=_outcome_to_json, from_json=_outcome_from_json),
     seconds=ECHO_SECONDS + _GRACE_SECONDS,
 )
@@ -99,4 +99,4 @@ class Echoes(Caller):
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
         """Send a C-ECHO."""
-        return self.call(ECHO, Asked(ae_title=ae_title, remote_ae_title=remote_ae_title, address=address))
+        return self.call(ECHO, EchoRequest(ae_title=ae_title, remote_ae_title=remote_ae_title, address=address))

@@ -1,4 +1,4 @@
-"""Edits of patients and studies: as a whole, or of some attributes as a form has them."""
+"""Edits of patients and studies: all attributes, or some of them as a form has them."""
 
 from __future__ import annotations
 

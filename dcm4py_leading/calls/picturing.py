@@ -11,21 +11,21 @@ from dcm4py_leading.service.picture.picture import Picture, picture
 _GRACE_SECONDS = 20.0
 
 
-class Asked(NamedTuple):
+class PictureRequest(NamedTuple):
     """A study, as an AE of ours has it."""
 
     ae_title: str
     study_instance_uid: str
 
 
-def _picture(here: Here, asked: Asked) -> Picture:
-    return picture(here.runtime, asked.ae_title, asked.study_instance_uid)
+def _picture(here: Here, request: PictureRequest) -> Picture:
+    return picture(here.runtime, request.ae_title, request.study_instance_uid)
 
 
-PICTURE: Call[Asked, Picture] = Call(
+PICTURE: Call[PictureRequest, Picture] = Call(
     name="picture",
     do=_picture,
-    question=Form(to_json=list, from_json=lambda value: Asked(*value)),
+    question=Form(to_json=list, from_json=lambda value: PictureRequest(*value)),
     answer=Form(to_json=Picture.to_json, from_json=lambda value: Picture(**value)),
     seconds=PICTURE_SECONDS + _GRACE_SECONDS,
 )
@@ -36,4 +36,4 @@ class Pictures(Caller):
 
     def picture(self, ae_title: str, study_instance_uid: str) -> Picture:
         """A picture of a study, or why there is none."""
-        return self.call(PICTURE, Asked(ae_title, study_instance_uid))
+        return self.call(PICTURE, PictureRequest(ae_title, study_instance_uid))

@@ -1,4 +1,4 @@
-"""Sending of stored objects: at once, or with an ID by which any process can ask how far it is, and cancel it."""
+"""Sending of stored objects: at once, or with an ID by which any process can follow and cancel it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUICK_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class SendRequest:
     """An export, and the ID by which it is asked for."""
 
     sending_id: str
@@ -31,9 +31,9 @@ def _export(here: Here, wanted: Export) -> ExportOutcome:
         return ExportOutcome(failed=1, error=str(err))
 
 
-def _send(here: Here, asked: Asked) -> ExportOutcome:
-    with here.sendings.begin(asked.sending_id) as sending:
-        return export(here.runtime, asked.wanted, sending, seconds=SENDING_SECONDS)
+def _send(here: Here, request: SendRequest) -> ExportOutcome:
+    with here.sendings.begin(request.sending_id) as sending:
+        return export(here.runtime, request.wanted, sending, seconds=SENDING_SECONDS)
 
 
 def _check(here: Here, wanted: Export) -> None:
@@ -52,12 +52,12 @@ def _cancel(here: Here, sending_id: str) -> bool:
     return sending is not None
 
 
-def _asked_to_json(asked: Asked) -> Json:
-    return {"id": asked.sending_id, "wanted": asked.wanted.to_json()}
+def _request_to_json(request: SendRequest) -> Json:
+    return {"id": request.sending_id, "wanted": request.wanted.to_json()}
 
 
-def _asked_from_json(value: Json) -> Asked:
-    return Asked(sending_id=value["id"], wanted=Export.from_json(value["wanted"]))
+def _request_from_json(value: Json) -> SendRequest:
+    return SendRequest(sending_id=value["id"], wanted=Export.from_json(value["wanted"]))
 
 
 _EXPORT: Form[Export] = Form(to_json=Export.to_json, from_json=Export.from_json)
@@ -69,10 +69,10 @@ EXPORT: Call[Export, ExportOutcome] = Call(
 CHECK_EXPORT: Call[Export, None] = Call(
     name="check-export", do=_check, question=_EXPORT, answer=as_it_is(), seconds=_CHECK_SECONDS
 )
-SEND: Call[Asked, ExportOutcome] = Call(
+SEND: Call[SendRequest, ExportOutcome] = Call(
     name="send",
     do=_send,
-    question=Form(to_json=_asked_to_json, from_json=_asked_from_json),
+    question=Form(to_json=_request_to_json, from_json=_request_from_json),
     answer=_OUTCOME,
     seconds=SENDING_SECONDS + _GRACE_SECONDS,
     is_repeatable=False,
@@ -105,7 +105,7 @@ class Exports(Caller):
 
     def send(self, sending_id: str, wanted: Export) -> ExportOutcome:
         """Send stored objects, under an ID."""
-        return self.call(SEND, Asked(sending_id=sending_id, wanted=wanted))
+        return self.call(SEND, SendRequest(sending_id=sending_id, wanted=wanted))
 
     def reached(self, sending_id: str) -> Reached | None:
         """Point that the export of that ID has reached; None where it is not under way."""

@@ -1,4 +1,4 @@
-"""Searches for studies, and looks at one."""
+"""Search for studies, and the view of one."""
 
 from __future__ import annotations
 

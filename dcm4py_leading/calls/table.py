@@ -1,4 +1,4 @@
-"""All calls: by name, as a worker finds them, and as methods of the service."""
+"""Table of all calls: by name for workers, and as methods of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a study in the archive, in the leading archive, and as an AE gets them."""
+"""Values of a study side by side: in the archive, in the leading archive, and as an AE gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``check`` and ``show``: problems of a configuration, and what is in it."""
+"""``check`` and ``show``: problems of a configuration, and its contents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dcm4py_leading.web.http.answers import problem_json
 )
 @source_options
 @click.option("--attributes", is_flag=True, help="Every attribute in the tree instead: acted on yes, partial or no.")
-@click.option("--full", is_flag=True, help="All names of what is not acted on, in place of the first few.")
+@click.option("--full", is_flag=True, help="Name all attributes that are not acted on, not only the first few.")
 @click.option("--json", "as_json", is_flag=True, help="Problems, or attributes, as JSON.")
 def check_command(site: Site, attributes: bool, full: bool, as_json: bool) -> None:
     """Print every problem of the configuration with DN, attribute, value and reason, and what is not acted on."""

@@ -1,4 +1,4 @@
-"""Commands: help that is complete, exit codes, options that are environment variables too."""
+"""Base of the commands: complete help, exit codes, and options from environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All commands, in the order in which ``--help`` lists them."""
+"""All commands, in the order of ``--help``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dcm4py-leading drift``: how much of what is archived is not as the leading archive says."""
+"""``dcm4py-leading drift``: differences between the archive and the leading archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcm4py_leading.cli.source_options import source_options
 from dcm4py_leading.compose import Site, check
 from dcm4py_leading.drifting.run import Around, compare
 from dcm4py_leading.errors import ArchiveUnavailable, DriftRefused, LeadingUnavailable
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE, Wanted, ae_of, leading_of
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE, DriftOrder, ae_of, leading_of
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _RATE = click.FloatRange(min=0.001, max=1000)
@@ -81,7 +81,7 @@ def add_drift_command(main: click.Group) -> None:
             title, policy = leading_of(checked.rules[local_ae.ae_title], leading, ae)
         except DriftRefused as err:
             raise click.UsageError(str(err)) from err
-        wanted = Wanted(
+        wanted = DriftOrder(
             local_ae=local_ae,
             leading=title,
             policy=policy,

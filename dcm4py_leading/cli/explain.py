@@ -1,4 +1,4 @@
-"""``dcm4py-leading explain``: what the rules do to a file, or to a study of the running service."""
+"""``dcm4py-leading explain``: effect of the rules on a file, or on a study of the running service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dcm4py_leading.coercion.explain import to_json, to_text
 from dcm4py_leading.compose import Site
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
-from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
+from dcm4py_leading.service.explain import WrongQuestion, parse_message
 from dcm4py_leading.web.rest.own.explain import FAILED_HEADER
 
 
@@ -51,7 +51,7 @@ def add_explain_command(main: click.Group) -> None:
         default="ask",
         show_default=True,
         metavar="ask|none|FILE",
-        help="Ask the leading archive; tell only whom to ask; or take the answer from a DICOM file.",
+        help="Ask the leading archive; only name the archive to ask; or take the answer from a DICOM file.",
     )
     @service_options
     @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -71,7 +71,7 @@ def add_explain_command(main: click.Group) -> None:
         """
         parameters = {name.replace("_", "-"): value for name, value in said.items() if value is not None}
         try:
-            wanted = parse_wanted(parameters)
+            wanted = parse_message(parameters)
             if file is not None and study is None and site is not None:
                 explanation = explain_file(site, file, wanted, leading)
                 as_text = json.dumps(to_json(explanation), indent=2, ensure_ascii=False) if as_json else None

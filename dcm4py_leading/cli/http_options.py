@@ -1,4 +1,4 @@
-"""The options of ``serve`` that say where HTTP listens, and who stands before it."""
+"""Options of ``serve`` about HTTP: addresses, TLS, proxies."""
 
 from __future__ import annotations
 

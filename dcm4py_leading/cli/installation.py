@@ -1,4 +1,4 @@
-"""The commands for whoever installs the program: files, man."""
+"""Commands for installing: files, man."""
 
 from __future__ import annotations
 

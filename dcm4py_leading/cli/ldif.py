@@ -1,4 +1,4 @@
-"""``dcm4py-leading ldif``: LDIF that is about to be imported, checked, mended, and compared to what is there."""
+"""``dcm4py-leading ldif``: lint, fix and compare LDIF before it is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of ``serve`` that say who may log in over HTTP, and how users are looked up."""
+"""Options of ``serve`` about the log-in: who may log in, and how users are looked up."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def login_options(command: Callable[..., None]) -> Any:
         default=GROUP_FILTER,
         show_default=True,
         metavar="FILTER",
-        help="How the groups of a user are found; {} is his DN.",
+        help="Filter that finds the groups of a user; {} stands for the user's DN.",
     )
     @_group_option(Role.VIEWER, "Its members may look.")
     @_group_option(Role.ADMINISTRATOR, "Its members may do everything.")

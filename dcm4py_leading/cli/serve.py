@@ -1,4 +1,4 @@
-"""``serve``: the service, until it is told to stop."""
+"""``serve``: run the service until it is stopped."""
 
 from __future__ import annotations
 

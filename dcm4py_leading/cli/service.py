@@ -1,4 +1,4 @@
-"""The commands about the running service: reload, status, cache, log-reference."""
+"""Commands about the running service: reload, status, cache, log-reference."""
 
 from __future__ import annotations
 

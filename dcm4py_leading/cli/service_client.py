@@ -1,4 +1,4 @@
-"""Client of commands that ask the running service over HTTP: where it is, as whom, and what became of it."""
+"""HTTP client of the running service, for commands: its address, the user, and the answer."""
 
 from __future__ import annotations
 

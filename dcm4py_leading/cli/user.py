@@ -1,4 +1,4 @@
-"""``dcm4py-leading user``: the password file by which people log in where there is no directory of users."""
+"""``dcm4py-leading user``: password file for a log-in without a directory of users."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Coercion rules: which apply, and what they change. Pure."""
+"""Coercion rules: selection, and the changes that they make. Pure."""

@@ -1,4 +1,4 @@
-"""Coercing one data set: the rules one after the other, pure but for questions that the caller answers."""
+"""Coercion of one data set by its rules, one by one. Pure: it yields questions, and the caller answers them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.question import Answer, LeadingAnswer, LeadingQuestion, Question, WorklistQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
 from dcm4py_leading.coercion.steps.step import AnyStep, AskingStep, LeadingStep
 from dcm4py_leading.errors import CoercionFailed, DependencyError
 from dcm4py_leading.model.coercion import OnFailure
@@ -109,7 +108,7 @@ def coercion(
 def _execute(
     rule: CompiledRule, step: AnyStep, ds: Dataset, selection: Selection
 ) -> Generator[Question, Answer, tuple[Executed, OnFailure | None]]:
-    """One step; its changes are not made yet. The second value says what a failure means, None that there is none."""
+    """Run one step without making its changes. The second value tells what its failure means; None: no failure."""
     context = selection.context
 
     def ended(outcome: Outcome, remark: str | None = None) -> Executed:
@@ -130,8 +129,7 @@ def _execute(
         else:
             changes, unknown = step.changes(ds, context), None
     except CoercionFailed as err:
-        # dcm4chee sends what could not be de-identified where the rule says CONTINUE.
-        failure = OnFailure.RETHROW if isinstance(step, DeidentifyStep) else rule.on_failure
+        failure = OnFailure.RETHROW if step.traits.is_failure_final else rule.on_failure
         return ended(Outcome.FAILED, str(err)), failure
     if changes is None:
         return ended(Outcome.NOT_APPLIED, unknown), None

@@ -1,4 +1,4 @@
-"""Changes to a data set as data, and the one function that applies them."""
+"""Changes of a data set as data, and the function that applies them."""
 
 from __future__ import annotations
 

@@ -18,19 +18,19 @@ from datetime import datetime
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.attribute_path import is_attribute, items_of, parse_tag, values_of, vr_of
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.java_regex import compile_java_regex
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 
-_PEERS: dict[str, Callable[[Context], str | None]] = {
+_PEERS: dict[str, Callable[[CoercionContext], str | None]] = {
     "SendingHostname": lambda context: context.sending.host,
     "SendingApplicationEntityTitle": lambda context: context.sending.ae_title,
     "ReceivingHostname": lambda context: context.receiving.host,
     "ReceivingApplicationEntityTitle": lambda context: context.receiving.ae_title,
 }
 
-Test = Callable[[str, Context, float], bool]
+Test = Callable[[str, CoercionContext, float], bool]
 """True if one value is what the condition wants; the last argument is how many seconds that may take.
 
 Raises CoercionFailed when it takes longer.
@@ -44,7 +44,7 @@ class Condition:
     text: str
     """As it stands in the directory."""
     negated: bool
-    peer: Callable[[Context], str | None] | None = None
+    peer: Callable[[CoercionContext], str | None] | None = None
     path: tuple[int, ...] = ()
     value_number: int | None = None
     test: Test | None = None
@@ -62,7 +62,7 @@ class Condition:
         """True if it is on SendingHostname or ReceivingHostname."""
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
-    def holds(self, context: Context, ds: Dataset) -> bool:
+    def holds(self, context: CoercionContext, ds: Dataset) -> bool:
         """True if the condition is true for this message and data set.
 
         Raises CoercionFailed, with the condition, when that cannot be told in the time that it may take.
@@ -80,7 +80,7 @@ class Condition:
                 found = self._any_matches([value for value in values if value], context, self.test)
         return found is not self.negated
 
-    def found_in(self, context: Context, ds: Dataset) -> str:
+    def found_in(self, context: CoercionContext, ds: Dataset) -> str:
         """Value that the condition was held against, for an explanation."""
         if self.peer is not None:
             return self.peer(context) or "unknown"
@@ -88,7 +88,7 @@ class Condition:
             return f"{sum(len(items_of(item, self.path[-1])) for item in _items_at(ds, self.path[:-1]))} items"
         return "\\".join(self._values(ds)) or "absent"
 
-    def _any_matches(self, values: Sequence[str], context: Context, test: Test) -> bool:
+    def _any_matches(self, values: Sequence[str], context: CoercionContext, test: Test) -> bool:
         ends_at = time.monotonic() + CONDITION_MATCH_SECONDS  # of all of them: there may be thousands
         return any(test(value, context, ends_at - time.monotonic()) for value in values)
 
@@ -181,7 +181,7 @@ def compile_condition(text: str) -> Condition:
 
 
 def _meant_peer(key: str) -> str | None:
-    """The key of a peer that was probably meant by one that is no attribute either: ReceivingAETitle, CalledAET."""
+    """The peer key probably meant by an unknown key, such as ReceivingAETitle or CalledAET."""
     if is_attribute(key.partition(".")[0]):
         return None
     whole = re.sub(r"AE(T(itle)?)?$", "ApplicationEntityTitle", key, flags=re.IGNORECASE)
@@ -212,7 +212,7 @@ def _compile_test(wanted: str) -> Test:
         return _PREDICATES[wanted]
     pattern = compile_java_regex(wanted)
 
-    def matches(value: str, _: Context, seconds: float) -> bool:
+    def matches(value: str, _: CoercionContext, seconds: float) -> bool:
         try:
             if seconds > 0:
                 return pattern.fullmatch(value, timeout=seconds) is not None
@@ -223,7 +223,7 @@ def _compile_test(wanted: str) -> Test:
     return matches
 
 
-def _is_estonian_personal_code(value: str, _: Context, __: float) -> bool:
+def _is_estonian_personal_code(value: str, _: CoercionContext, __: float) -> bool:
     """Isikukood: century and sex, date of birth, serial number, check digit of EVS 585."""
     if not re.fullmatch(r"[1-6][0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{4}", value, re.ASCII):
         return False
@@ -235,7 +235,7 @@ def _is_estonian_personal_code(value: str, _: Context, __: float) -> bool:
     return digits[10] == 0
 
 
-def _is_current_date(value: str, context: Context, _: float) -> bool:
+def _is_current_date(value: str, context: CoercionContext, _: float) -> bool:
     return value == _date(context.now())
 
 

@@ -19,7 +19,7 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class CoercionContext:
     """Which message is coerced. On a retrieve the archive is sending and the destination receiving."""
 
     dimse: Dimse

@@ -1,4 +1,4 @@
-"""The explanation of a coercion: which rules matched and why others did not, the steps run, before and after.
+"""Explanation of a coercion: rules that matched, why others did not, steps that ran, values before and after.
 
 Made from what the coercion itself leaves behind, so that it cannot tell another story than what happens.
 """
@@ -14,7 +14,7 @@ from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.coercion.chain import Executed, Outcome, Question
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.differences import Difference, Shown, differences
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -94,7 +94,7 @@ class Explanation:
 
     ae_title: AETitle
     """Our AE, whose rules these are."""
-    context: Context
+    context: CoercionContext
     rules: tuple[ExplainedRule, ...]
     """In the order in which they are looked at."""
     steps: tuple[ExplainedStep, ...]
@@ -130,7 +130,7 @@ def explained_rules(selection: Selection, ds: Dataset | None = None) -> tuple[Ex
     )
 
 
-def _found(verdict: Verdict, context: Context, ds: Dataset | None) -> str | None:
+def _found(verdict: Verdict, context: CoercionContext, ds: Dataset | None) -> str | None:
     if verdict.decided_by is None or ds is None:
         return None
     if verdict.decided_by.startswith("dcmSOPClass="):
@@ -168,7 +168,7 @@ def explained_steps(
 
 
 def _ran(
-    start: Dataset, executed: Sequence[Executed], context: Context, withheld: Collection[Question]
+    start: Dataset, executed: Sequence[Executed], context: CoercionContext, withheld: Collection[Question]
 ) -> Iterator[ExplainedStep]:
     at = deepcopy(start)
     for done in executed:
@@ -187,7 +187,7 @@ def _ran(
         apply(at, done.changes)
 
 
-def _question(step: AnyStep, ds: Dataset, context: Context) -> Question | None:
+def _question(step: AnyStep, ds: Dataset, context: CoercionContext) -> Question | None:
     if not isinstance(step, AskingStep):
         return None
     try:

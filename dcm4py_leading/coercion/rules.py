@@ -1,4 +1,4 @@
-"""Compiling coercion rules when a configuration is loaded, so that nothing of them can fail at a request."""
+"""Compilation of coercion rules when a configuration is loaded, so that errors show then and not at a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.schemes import (
     MESSAGES,
     SCHEMES,
     Environment,
-    Message,
+    MessageKind,
     WrongValues,
     is_offered,
 )
@@ -24,7 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule that is known to be right, with everything about it worked out."""
+    """A rule that has been checked and compiled."""
 
     rule: AnyRule
     conditions: tuple[Condition, ...] = ()
@@ -67,7 +67,7 @@ def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -
 
 
 def compile_rules(rules: Sequence[AnyRule], environment: Environment) -> tuple[CompiledRule, ...]:
-    """Compile rules in the given order. Raises ConfigInvalid with everything that is wrong in all of them.
+    """Compile rules in the given order. Raises ConfigInvalid with all their errors.
 
     Rules for messages that this service does not handle are checked as far as their conditions go, and left without
     steps.
@@ -104,7 +104,7 @@ class _Compilation:
     def __init__(self, rule: AnyRule, environment: Environment) -> None:
         self._rule = rule
         self._environment = environment
-        self._message = Message(rule.dimse, rule.transfer_role)
+        self._message = MessageKind(rule.dimse, rule.transfer_role)
         self.problems: list[Problem] = []
 
     def result(self) -> CompiledRule:

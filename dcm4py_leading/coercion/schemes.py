@@ -1,4 +1,4 @@
-"""Schemes of rules, legacy attributes and version 2, for which messages they stand, and the step that does each."""
+"""Schemes of rules, legacy and version 2: the messages that each is for, and the step that carries it out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import compile_format
 from dcm4py_leading.coercion.steps.calling_ae_title import compile_use_calling_ae_title
 from dcm4py_leading.coercion.steps.change_charset import compile_change_charset
@@ -47,7 +47,7 @@ class Environment:
 
 
 class WrongValues(ValueError):
-    """Which values of which attribute are wrong, and why."""
+    """Wrong values of an attribute, each with the reason."""
 
     def __init__(self, attribute: str, wrong: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(reason for _, reason in wrong))
@@ -55,7 +55,7 @@ class WrongValues(ValueError):
         self.wrong = tuple(wrong)
 
 
-class Message(NamedTuple):
+class MessageKind(NamedTuple):
     """Message that a rule is about, and the role of the other system."""
 
     dimse: Dimse
@@ -67,20 +67,22 @@ class Message(NamedTuple):
         return f"{self.dimse.value} {self.transfer_role.value}"
 
 
-Messages = frozenset[Message]
+MessageKinds = frozenset[MessageKind]
 
-_RETRIEVED = Message(Dimse.C_STORE_RQ, TransferRole.SCP)
-_RECEIVED = Message(Dimse.C_STORE_RQ, TransferRole.SCU)
-_QUERY = Message(Dimse.C_FIND_RQ, TransferRole.SCU)
-_RESPONSE = Message(Dimse.C_FIND_RSP, TransferRole.SCU)
-_OWN_QUERY = Message(Dimse.C_FIND_RQ, TransferRole.SCP)
-_OWN_RESPONSE = Message(Dimse.C_FIND_RSP, TransferRole.SCP)
-_PERFORMED = frozenset({Message(Dimse.N_CREATE_RQ, TransferRole.SCU), Message(Dimse.N_SET_RQ, TransferRole.SCU)})
+_RETRIEVED = MessageKind(Dimse.C_STORE_RQ, TransferRole.SCP)
+_RECEIVED = MessageKind(Dimse.C_STORE_RQ, TransferRole.SCU)
+_QUERY = MessageKind(Dimse.C_FIND_RQ, TransferRole.SCU)
+_RESPONSE = MessageKind(Dimse.C_FIND_RSP, TransferRole.SCU)
+_OWN_QUERY = MessageKind(Dimse.C_FIND_RQ, TransferRole.SCP)
+_OWN_RESPONSE = MessageKind(Dimse.C_FIND_RSP, TransferRole.SCP)
+_PERFORMED = frozenset(
+    {MessageKind(Dimse.N_CREATE_RQ, TransferRole.SCU), MessageKind(Dimse.N_SET_RQ, TransferRole.SCU)}
+)
 
 _OBJECTS = frozenset({_RETRIEVED, _RECEIVED})
 _FIND = frozenset({_QUERY, _RESPONSE, _OWN_QUERY, _OWN_RESPONSE})
 
-MESSAGES: Messages = _OBJECTS | _FIND | _PERFORMED
+MESSAGES: MessageKinds = _OBJECTS | _FIND | _PERFORMED
 """Every message that a rule can be about."""
 
 # The leading archive is asked by C-FIND: on our own C-FIND it would ask for ever, on keys it would change the query.
@@ -151,7 +153,7 @@ def _worklist_template(uri: str | None, environment: Environment, *, no_keywords
         raise ValueError("expected the URI of a style sheet")
     sheet = compile_style_sheet(uri, folders=environment.style_sheet_folders, expand=environment.expand)
 
-    def transform(item: Dataset, context: Context) -> Dataset:
+    def transform(item: Dataset, context: CoercionContext) -> Dataset:
         try:
             result = sheet.transform(to_native(item, keywords=not no_keywords), {})
             return from_native(result) if result is not None else Dataset()
@@ -182,7 +184,7 @@ class LegacyAction:
     attribute: str
     value: Callable[[CoercionRule], str | None]
     """The attribute's value for messages; None: the rule does not demand it."""
-    messages: Messages
+    messages: MessageKinds
     build: Callable[[CoercionRule, Environment], AnyStep]
 
 
@@ -282,7 +284,7 @@ LEGACY_ACTIONS: tuple[LegacyAction, ...] = (
 class Scheme:
     """One thing that dcmURI of dcmArchiveAttributeCoercion2 can demand."""
 
-    messages: Messages = MESSAGES
+    messages: MessageKinds = MESSAGES
     build: Callable[[CoercionRule2, str, Environment], AnyStep]
     """Is given what stands after the colon."""
 

@@ -1,4 +1,4 @@
-"""Which rules apply to a message, and for each other rule what decided against it."""
+"""Selection of the rules that apply to a message, and for each other rule the reason why it does not."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps.step import RetrieveAsReceived
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 
-__all__ = ["Context", "Peer", "Selection", "Verdict", "select_rules"]
+__all__ = ["CoercionContext", "Peer", "Selection", "Verdict", "select_rules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,7 @@ class Verdict:
 class Selection:
     """The outcome for one message: verdicts on all rules, in the order in which they were looked at."""
 
-    context: Context
+    context: CoercionContext
     verdicts: tuple[Verdict, ...] = ()
 
     @property
@@ -46,11 +45,11 @@ class Selection:
     @property
     def retrieve_as_received(self) -> bool:
         """True if the attributes of the index stay out of the object."""
-        return any(isinstance(step, RetrieveAsReceived) for rule in self.applied for step in rule.steps)
+        return any(step.traits.omits_indexed for rule in self.applied for step in rule.steps)
 
 
 def select_rules(
-    rules: Sequence[CompiledRule], context: Context, ds: Dataset, *, compat_5_35: bool = False
+    rules: Sequence[CompiledRule], context: CoercionContext, ds: Dataset, *, compat_5_35: bool = False
 ) -> Selection:
     """The rules that apply to a message with ``ds``, out of ``rules`` in their order (`rules.rules_for`).
 
@@ -84,7 +83,7 @@ def _without_hidden(verdicts: Sequence[Verdict]) -> list[Verdict]:
     ]
 
 
-def _decided_by(compiled: CompiledRule, context: Context, ds: Dataset) -> str | None:
+def _decided_by(compiled: CompiledRule, context: CoercionContext, ds: Dataset) -> str | None:
     rule = compiled.rule
     if rule.dimse is not context.dimse:
         return f"dcmDIMSE={rule.dimse.value}"

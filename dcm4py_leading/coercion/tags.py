@@ -1,4 +1,4 @@
-"""Which attributes a step may read or write."""
+"""Sets of tags that a step may read or write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updating a data set with attributes from elsewhere (dcmAttributeUpdatePolicy)."""
+"""Update of a data set with attributes from elsewhere (dcmAttributeUpdatePolicy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attribute filters that keep what they should not: what each instance has of its own, or what is for edits."""
+"""Check of attribute filters for attributes that they should not keep, as those of single instances."""
 
 from __future__ import annotations
 

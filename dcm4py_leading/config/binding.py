@@ -1,4 +1,4 @@
-"""From one LDAP attribute to one field of the model: the whole mechanism."""
+"""Binding of LDAP attributes to fields of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converters of the text of an attribute to a value of the model. Each raises ValueError with what was expected."""
+"""Converters of attribute text to values of the model. Each raises ValueError with what was expected."""
 
 from __future__ import annotations
 

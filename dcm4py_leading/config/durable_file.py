@@ -1,4 +1,4 @@
-"""A file that is replaced as a whole: whoever reads it sees the old text or the new one, also after a power failure."""
+"""Replacement of a file as a whole: readers see the old text or the new one, even after a power failure."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def throw_away(temporary: Path) -> None:
-    """Remove a file that is not needed after all."""
+    """Remove a file that turned out not to be needed."""
     with suppress(OSError):
         temporary.unlink()

@@ -1,4 +1,4 @@
-"""A directory entry, and the port through which the loader reads them."""
+"""Directory entry, and the port through which the loader reads entries."""
 
 from __future__ import annotations
 

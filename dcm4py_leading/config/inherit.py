@@ -1,4 +1,4 @@
-"""AE over device: each setting is the AE's, else the device's, else the model's default."""
+"""Inheritance: each setting is the AE's, else the device's, else the model's default."""
 
 from __future__ import annotations
 

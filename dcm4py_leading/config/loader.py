@@ -1,4 +1,4 @@
-"""Directory entries to the model. Pure; every problem of a tree is found in one pass."""
+"""Loader: directory entries become the model. Pure; one pass finds every problem of a tree."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class _Loader:
     def _referenced(
         self, entry: Entry, references: Sequence[str], connections: dict[DnKey, Connection | None]
     ) -> tuple[Connection, ...]:
-        """The connections that an AE names. One that is there, but has an error, is no second error here."""
+        """The connections that an AE references. One that exists but is wrong is not reported a second time."""
         found = {}
         for reference in references:
             key = dn_key(reference)

@@ -1,4 +1,4 @@
-"""AE titles that a configuration names, looked up in the directory: is each there, once, and spelt as there?
+"""Check of the AE titles that a configuration names: is each in the directory, once, and spelt the same?
 
 A title that nobody has is most often a slip of the pen, and then a rule does not apply where it should: objects and
 answers go out with old attributes, in silence. It may also be added later, so that is a WARNING. A title that two
@@ -107,7 +107,7 @@ def _own_titles(device: Device, directory: _Titles) -> Iterator[Problem]:
 
 
 def archives_asked(device: Device) -> Iterator[tuple[str, str, AETitle]]:
-    """DN, attribute and AE title of each archive that is asked on behalf of clients."""
+    """DN, attribute and AE title of each archive that is asked on clients' behalf."""
     for ae in device.application_entities:
         for title in ae.settings.spanning_cfind_scps:
             yield ae.dn, "dcmSpanningCFindSCP", title

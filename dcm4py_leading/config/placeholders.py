@@ -1,4 +1,4 @@
-"""``${name}`` in attribute values, as upstream's LDIF carries them."""
+"""Placeholders ``${name}`` in attribute values, as in upstream's LDIF."""
 
 from __future__ import annotations
 

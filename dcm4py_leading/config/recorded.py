@@ -1,4 +1,4 @@
-"""Record of what was read of a directory: so that another process sees the same, and so that a change is noticed."""
+"""Recording of what was read from a directory, so that another process sees the same, and changes are noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The devices that coercion rules refer to (dcmSupplementFromDeviceReference), read when a configuration is loaded."""
+"""Devices that coercion rules refer to (dcmSupplementFromDeviceReference), read when a configuration is loaded."""
 
 from __future__ import annotations
 

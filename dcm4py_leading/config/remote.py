@@ -1,4 +1,4 @@
-"""Remote AEs, looked up in the directory when they are needed, and remembered for dcmAECacheStaleTimeout."""
+"""Remote AEs, looked up in the directory on demand, and cached for dcmAECacheStaleTimeout."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class RemoteAEResolver:
         except ConfigUnavailable as err:
             if known is None:
                 raise
-            LOG.warning("AE %s: using what the directory said before, because it cannot be asked: %s", ae_title, err)
+            LOG.warning("AE %s: the directory cannot be asked, its previous answer is used: %s", ae_title, err)
             fresh_until = self._clock() + min(self._fresh_seconds, _RETRY_AFTER.total_seconds())
             return _Answer(known.ae, fresh_until, known.entries)
         return _Answer(ae, self._clock() + self._fresh_seconds, entries)

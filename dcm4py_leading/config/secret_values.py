@@ -1,4 +1,4 @@
-"""Secrets of an entry: they must not be written where the directory's own access rules do not reach."""
+"""Secret values of an entry, which must not be written where the access rules of the directory do not reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One configuration as it was read: what a runtime is built from."""
+"""Snapshot of one configuration as it was read, from which a runtime is built."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Bytes and elements of DICOM data sets: found, read, checked, encoded. Knows pydicom, and nothing of who asks."""
+"""Bytes and elements of DICOM data sets: located, read, checked, encoded. Knows pydicom, and none of its callers."""

@@ -1,4 +1,4 @@
-"""pydicom data sets from bytes and back, with text by our own codec.
+"""pydicom data sets read from bytes and written to bytes, with text by our own codec.
 
 pydicom decodes and encodes text in its own way (no reset at delimiters, replaced octets, guesses). So text is decoded
 at once when a data set is read, and what is written of it is octets already: pydicom's codec is never used.
@@ -73,7 +73,7 @@ def read_file(file: BinaryIO | Path, *, stop_before_pixels: bool = False, force:
 
 
 def read_image(file: BinaryIO, *, longest: int | None = None) -> FileDataset:
-    """A DICOM file of which the image matters and no text is looked at.
+    """A DICOM file read for its image; no text is decoded.
 
     Values of more than ``longest`` bytes are read when they are wanted. Raises InvalidDicomError, one of UNREADABLE.
     """

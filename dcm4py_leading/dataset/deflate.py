@@ -1,4 +1,4 @@
-"""Data sets that are deflated as a whole (PS3.5 A.5)."""
+"""Deflated data sets (PS3.5 A.5)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BUDGET = _Budget(INFLATED_AT_ONCE_BYTES)
 
 
 class _Inflated(bytearray):
-    """An inflated data set, of which the octets count as long as anybody has a view of it."""
+    """An inflated data set. Its octets count towards the limit as long as a view of it exists."""
 
     def __init__(self, budget: _Budget) -> None:
         super().__init__()

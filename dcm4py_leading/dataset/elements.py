@@ -1,4 +1,4 @@
-"""Data sets as trees of elements, of which no value is decoded: what is odd about them is read as others read it.
+"""Data sets as trees of elements without decoded values; oddities are read as other toolkits read them.
 
 The elements of a tree are in order, and each is there once. Values are in little endian, whatever they came in, and
 are views of the bytes that were read where nothing had to be swapped.

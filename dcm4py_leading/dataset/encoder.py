@@ -1,4 +1,4 @@
-"""Encoding trees of elements (PS3.5 7): VR and length are converted, the values are not."""
+"""Encoder of element trees (PS3.5 7): VR and length are converted, values are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identity of an encoded object: which object of which study it is, as far as that can be told for certain.
+"""Identity of an encoded object: its SOP class, instance and study, as far as they can be told for certain.
 
 For certain is: the object is there to its last byte, and each of these elements stands in it with one value, wherever.
 An object that was cut, that is in another transfer syntax than it says, or that names two studies, has none.

@@ -1,4 +1,4 @@
-"""Test if a data set is whole and plain: there to its last byte, and encoded as PS3.5 7 wants it.
+"""Test if a data set is complete and plain: present to its last byte, and encoded as PS3.5 7 demands.
 
 pydicom takes a file that ends early for what it has, so a truncated object would be stored without a word. This
 walks over the structure and skips the values. It cannot know of a data set that ends between two elements of the

@@ -1,4 +1,4 @@
-"""Scanning data sets that are laid out like one before, as the objects of a series mostly are.
+"""Scan of a data set that is laid out like one before, as the objects of a series mostly are.
 
 Where the headers of all elements are the same (tag, VR and length), so are their places: to compare them takes a
 fraction of the time that it takes to read them.

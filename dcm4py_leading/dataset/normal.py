@@ -1,4 +1,4 @@
-"""Values as the index compares them: one spelling for what the standard counts as equal (PS3.4 C.2.2.2, PS3.5 6.2)."""
+"""Normal forms of values: one spelling for what the standard counts as equal (PS3.4 C.2.2.2, PS3.5 6.2)."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def first_text(ds: Dataset, tag: int) -> str | None:
 
 
 def normal_number(text: str) -> str | None:
-    """An integer string (VR IS) without leading zeros and sign of plus; None if it is none."""
+    """An integer string (VR IS) without leading zeros and plus sign; None if it is not valid."""
     return str(int(text)) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None
 
 
 def normal_date(text: str) -> str | None:
-    """A date (VR DA, also in the form of ACR-NEMA) as YYYYMMDD; None if it is none."""
+    """A date (VR DA, also in the form of ACR-NEMA) as YYYYMMDD; None if it is not valid."""
     if re.fullmatch(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}", text):
         text = text.replace(".", "")
     return text if re.fullmatch(r"[0-9]{8}", text) else None
 
 
 def normal_time(text: str) -> str | None:
-    """A time (VR TM) as HHMMSSFFFFFF, its earliest moment where it leaves something out; None if it is none."""
+    """A time (VR TM) as HHMMSSFFFFFF, its earliest moment where it leaves something out; None if it is not valid."""
     parts = time_span(text)
     return None if parts is None else parts[0]
 

@@ -1,4 +1,4 @@
-"""DICOM files (PS3.10 7): the header before a received data set, and that of a file that is read."""
+"""DICOM files (PS3.10 7): the header written before a received data set, and the header of a file that is read."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _OUR_IMPLEMENTATION = _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _eleme
 
 
 def media_storage_sop_instance_uid(data: Buffer) -> str | None:
-    """(0002,0003) of a file of ours, of which ``data`` is the beginning; None where it is none."""
+    """(0002,0003) of a file of ours that begins with ``data``; None if it is not one."""
     try:
         spans, _ = scan(data, EXPLICIT_LITTLE, start=len(_PREAMBLE_AND_PREFIX), stop_before=0x00020004)
         _, value, following = spans[0x00020003]
@@ -69,7 +69,7 @@ class FileMeta(NamedTuple):
 
 
 def read_file_meta(file: BinaryIO) -> FileMeta | None:
-    """File Meta Information of a file that is at its beginning; None where it is no DICOM file.
+    """File Meta Information of a file, positioned at its start; None if it is not a DICOM file.
 
     Raises OSError, and InvalidObject where it cannot be read or lacks one of the three.
     """

@@ -1,4 +1,4 @@
-"""Values that pydicom would write as they stand: they are copied as bytes, and compared as ASCII text.
+"""Values that pydicom would write unchanged: copied as bytes, and compared as ASCII text.
 
 A value is plain where reading it and writing it again gives the same bytes, whatever the character set. What is not
 plain may still be right; it is left to pydicom.

@@ -72,7 +72,7 @@ def _raw(element: Element) -> tuple[bytes, int]:
 
 
 def encoded_elements(ds: Dataset, tags: Iterable[int]) -> dict[int, Element | None]:
-    """Those elements of ``ds`` as they have become, None where there is none any more.
+    """These elements of ``ds`` after their change; None for one that was removed.
 
     What nobody has looked at in it is not there: it is as it was. Raises UnreadableElement, UnencodableText.
     """

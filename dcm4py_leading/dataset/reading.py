@@ -1,4 +1,4 @@
-"""Reading encoded data sets leniently, as trees of elements; see `elements`."""
+"""Lenient reader of encoded data sets, to trees of elements (see `elements`)."""
 
 from __future__ import annotations
 

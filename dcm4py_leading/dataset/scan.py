@@ -1,4 +1,4 @@
-"""Where the elements of an encoded data set are (PS3.5 7), without decoding a value.
+"""Positions of the elements of an encoded data set (PS3.5 7), found without decoding a value.
 
 What is sent, indexed or answered in bulk is cut out of its bytes by these positions; pydicom sees only the few
 elements that rules are about.

@@ -1,4 +1,4 @@
-"""The check of an object that was decoded and encoded as a whole: that nothing was damaged on the way."""
+"""Check of an object that was decoded and encoded as a whole: nothing was damaged on the way."""
 
 from __future__ import annotations
 

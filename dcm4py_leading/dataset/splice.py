@@ -1,4 +1,4 @@
-"""Changing an encoded data set where it lies: what does not change is never decoded and never copied. Pure."""
+"""Splicing of new elements into an encoded data set; the rest is neither decoded nor copied. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Value representations (PS3.5 6.2): lengths, byte order, padding, and which one the data dictionary gives a tag."""
+"""Value representations (PS3.5 6.2): lengths, byte order, padding, and the VR of a tag in the data dictionary."""
 
 from __future__ import annotations
 

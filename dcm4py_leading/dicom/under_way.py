@@ -1,4 +1,4 @@
-"""The associations of one process, as it tells them to who watches the service: numbered, counted, abortable."""
+"""Associations of one process for the monitor: numbered, counted, abortable."""
 
 from __future__ import annotations
 

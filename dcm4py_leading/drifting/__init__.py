@@ -1,1 +1,1 @@
-"""Comparisons with a leading archive, composed: one run of it, and those that the running service makes as jobs."""
+"""Comparisons with a leading archive, composed: a single run, and the jobs of the running service."""

@@ -1,4 +1,4 @@
-"""Comparisons that the running service makes: jobs, with one state and one CSV file for each AE, in the data directory.
+"""Comparisons as jobs of the running service, with one state file and one CSV file for each AE in the data directory.
 
 They outlast the process: what has not come to its end can go on.
 """
@@ -17,10 +17,10 @@ from dcm4py_leading.compose import Checked, Site
 from dcm4py_leading.drifting.run import Around, compare, resolver_of
 from dcm4py_leading.errors import DriftNotResumed, DriftRefused
 from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN
+from dcm4py_leading.service.drift.order import DriftOrder, ae_of, leading_archives, leading_of
 from dcm4py_leading.service.drift.patience import Time
 from dcm4py_leading.service.drift.shown import KIND, Choice, Latest, Order, StaleStudy, chunks, lines, stale_studies
 from dcm4py_leading.service.drift.state import State, read
-from dcm4py_leading.service.drift.wanted import Wanted, ae_of, leading_archives, leading_of
 from dcm4py_leading.service.jobs.job import Job, Progress
 from dcm4py_leading.service.jobs.jobs import Handle, Jobs
 
@@ -115,7 +115,7 @@ class Drifts:
         local_ae = ae_of(checked.snapshot.device, order.ae_title)
         leading, policy = leading_of(checked.rules[local_ae.ae_title], order.leading, order.ae_title)
         resolver_of(self._site, leading)  # what is wrong is told at once, and the latest comparison stays
-        wanted = Wanted(
+        wanted = DriftOrder(
             local_ae=local_ae,
             leading=leading,
             policy=policy,
@@ -141,7 +141,7 @@ class Drifts:
         assert job is not None  # it is the latest one
         return job
 
-    def _work(self, checked: Checked, wanted: Wanted, handle: Handle) -> Mapping[str, Any]:
+    def _work(self, checked: Checked, wanted: DriftOrder, handle: Handle) -> Mapping[str, Any]:
         def reached(state: State, expected: int | None) -> None:
             handle.report(Progress(done=state.summary.studies, of=expected))
 

@@ -1,4 +1,4 @@
-"""One comparison from its beginning, or from where it was, to its end: for the command and for a job."""
+"""One comparison from its start, or from where it stopped, to its end: for the command and for a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import has_index, open_index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
-from dcm4py_leading.archive.index.querying.query import Condition, Query, Range
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Range
 from dcm4py_leading.compose import Checked, Site, leading_settings
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve
@@ -20,16 +20,16 @@ from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.bounds import DRIFT_WINDOW_STUDIES
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.drift.asking import Asked, Asker
+from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
 from dcm4py_leading.service.drift.comparison import Measure
 from dcm4py_leading.service.drift.elsewhere import StudiesElsewhere, Walked
+from dcm4py_leading.service.drift.order import DriftOrder
 from dcm4py_leading.service.drift.pages import IndexStudies, Studies
 from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 from dcm4py_leading.service.drift.report import Report
-from dcm4py_leading.service.drift.state import Kept, State, Subject, beginning, load, save
+from dcm4py_leading.service.drift.state import SavedState, State, Subject, beginning, load, save
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
-from dcm4py_leading.service.drift.wanted import Wanted
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.query_archive import QueryArchive
 
@@ -48,7 +48,7 @@ class Around:
     """Told what hinders it, as it goes on."""
 
 
-def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kept:
+def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) -> SavedState:
     """Make the comparison; what came of it, which is in the state file too, if there is to be one.
 
     It is not complete where it was ended before. Raises DriftRefused, DriftNotResumed, LeadingUnavailable,
@@ -70,7 +70,7 @@ def compare(site: Site, checked: Checked, wanted: Wanted, around: Around) -> Kep
     with ExitStack() as running:
         index = running.enter_context(closing(open_index(site.data_dir, may_upgrade=False)))
         scu = running.enter_context(closing(FindSCU(resolve, settings=settings, coerce=own_find)))
-        asked = Asked(
+        asked = LeadingInquiry(
             leading_cfind_scp=wanted.leading,
             local_ae=wanted.local_ae,
             return_keys=keys,
@@ -107,14 +107,14 @@ def resolver_of(site: Site, leading: AETitle) -> Resolve:
     return resolve
 
 
-def _begun(wanted: Wanted, subject: Subject, at: str) -> Kept:
+def _begun(wanted: DriftOrder, subject: Subject, at: str) -> SavedState:
     """A comparison at its beginning; its file tells the rates too, with which it goes on."""
     told = {**subject, "rate": wanted.rate, "elsewhereRate": wanted.elsewhere_rate}
-    return Kept(subject=told, state=beginning(), begun_at=at, saved_at=at, is_complete=False)
+    return SavedState(subject=told, state=beginning(), begun_at=at, saved_at=at, is_complete=False)
 
 
 def _elsewhere(
-    title: AETitle, archive: QueryArchive, measure: Measure, wanted: Wanted, around: Around
+    title: AETitle, archive: QueryArchive, measure: Measure, wanted: DriftOrder, around: Around
 ) -> StudiesElsewhere:
     walked = Walked(
         title=title,
@@ -128,7 +128,7 @@ def _elsewhere(
     return StudiesElsewhere(walked, wanted.elsewhere_rate, around.time, patience, most=DRIFT_WINDOW_STUDIES)
 
 
-def _keep(wanted: Wanted, kept: Kept) -> Kept:
+def _keep(wanted: DriftOrder, kept: SavedState) -> SavedState:
     if wanted.state_file is not None:
         save(wanted.state_file, kept)
     return kept
@@ -139,7 +139,7 @@ def _moment(around: Around) -> str:
 
 
 def _since(date: str | None) -> Query:
-    conditions = () if date is None else (Condition(_STUDY_DATE, (Range(date, None),)),)
+    conditions = () if date is None else (KeyCondition(_STUDY_DATE, (Range(date, None),)),)
     return Query(level=Level.STUDY, conditions=conditions)
 
 

@@ -1,1 +1,1 @@
-"""Needs of an installation besides the program: schema, examples, documents and unit file out of it, a man page."""
+"""Files that an installation needs besides the program: schema, examples, documents, unit file, man page."""

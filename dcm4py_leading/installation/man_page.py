@@ -1,4 +1,4 @@
-"""The man page: what ``--help`` says of all commands, in the macros of man(7)."""
+"""Man page: the ``--help`` of all commands, in the macros of man(7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that come with the program and are no code: schema, LDIF, documents, what it is run with.
+"""Files that come with the program and are not code: schema, LDIF, deploy, documents.
 
 In the source they lie beside the package, and ``share`` leads there by links; an installed package has copies.
 """

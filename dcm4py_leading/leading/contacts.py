@@ -1,4 +1,4 @@
-"""Answering of the archives that we ask: when each last did, when it last did not, and why.
+"""Availability of the archives that are asked: last answer, last failure, and its reason.
 
 Leading archives, and those that stand behind an AE of ours. As long as the last question to a leading archive failed,
 viewers may get old identity; that is what `troubles` says.

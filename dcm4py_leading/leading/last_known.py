@@ -1,4 +1,4 @@
-"""The last thing that a leading archive said of each study, on disk, for the time when it is down."""
+"""Last known answers of leading archives, on disk, for the time when one is down."""
 
 from __future__ import annotations
 

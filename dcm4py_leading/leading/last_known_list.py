@@ -1,4 +1,4 @@
-"""The last known answers as a list: of which studies, and how old; nothing of what they say.
+"""List of the last known answers: studies and ages, nothing of their content.
 
 It is read on a connection of its own, so that nobody who looks at it keeps a lookup waiting.
 """

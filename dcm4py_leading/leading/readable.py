@@ -1,4 +1,4 @@
-"""Readable part of an answer, reduced to what was asked for."""
+"""Readable part of an answer, reduced to the attributes that were asked for."""
 
 from __future__ import annotations
 

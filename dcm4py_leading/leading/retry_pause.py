@@ -1,4 +1,4 @@
-"""When a question that failed may be asked again."""
+"""Pause before a failed question is asked again."""
 
 from __future__ import annotations
 

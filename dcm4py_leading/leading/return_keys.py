@@ -1,4 +1,4 @@
-"""Which attributes a leading archive is asked for (dcmAttributeSet of type LEADING_CFIND_SCP)."""
+"""Attributes that a leading archive is asked for (dcmAttributeSet of type LEADING_CFIND_SCP)."""
 
 from __future__ import annotations
 

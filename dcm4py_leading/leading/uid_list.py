@@ -1,4 +1,4 @@
-"""Asking for many studies at once, and noticing an archive that does not understand it.
+"""Questions about many studies at once, and detection of archives that do not understand them.
 
 List of UID Matching (PS3.4 C.2.2.2.2) is not understood by every archive: some take the first UID, some ignore the
 key and answer with everything, some stop at a limit or refuse.

@@ -1,4 +1,4 @@
-"""Issuers of identifiers and codes, in the forms in which the directory holds them (dcm4che's Issuer and Code)."""
+"""Issuers of identifiers, and codes, in the spelling of the directory (dcm4che's Issuer and Code)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Number of connections that a process may have at once, so that its file descriptors never run out.
+"""Number of connections that a process may have at once, so that it never runs out of file descriptors.
 
 Whoever has an association needs some besides the connection: the file that is written or sent, the index, another
 system. So only a part of what the system allows goes to connections, and those without an association get the least.

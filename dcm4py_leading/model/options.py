@@ -1,4 +1,4 @@
-"""Settings that the dcm4chee schema has no attribute for; given by ``--set`` and ``--compat``."""
+"""Settings without an attribute in the dcm4chee schema, given by ``--set`` and ``--compat``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are parsed once at the border and trusted below it.
+"""Values that are parsed once at the border, and trusted below it.
 
 Every ``parse``/constructor raises ValueError with what was expected; callers add where it stood.
 """

@@ -27,8 +27,7 @@ from dcm4py_leading.coercion.chain import (
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.select import Context, Peer, Selection, select_rules
-from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep
+from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, select_rules
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
@@ -143,7 +142,7 @@ class Coercer:
         """The rules that apply to one message with ``ds``. Raises CoercionFailed where that cannot be told in time."""
         if len(self._unjudged) >= CONDITION_TIMEOUTS:
             raise CoercionFailed(f"no rule is judged any more, after {CONDITION_TIMEOUTS} times: {self._unjudged[0]}")
-        context = Context(
+        context = CoercionContext(
             dimse=self._message.dimse,
             transfer_role=self._message.transfer_role,
             sop_class=sop_class,
@@ -249,7 +248,7 @@ def add_original_attributes(
 
     Not in a data set that was de-identified: what was taken out would stand there.
     """
-    if any(done.step.name == DeidentifyStep.name for done in coerced.executed):
+    if any(done.step.traits.hides_originals for done in coerced.executed):
         return None
     change = original_attributes(
         ds,

@@ -1,4 +1,4 @@
-"""Explain: what the rules would do to an object or a query, with nothing stored or delivered."""
+"""Explain: the effect of the rules on an object or a query, without storing or delivering anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydicom.dataset import FileDataset
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.explain import (
     Answered,
     Explanation,
@@ -30,7 +30,7 @@ from dcm4py_leading.coercion.explain import (
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
+from dcm4py_leading.coercion.schemes import MESSAGES, MessageKind, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.data_sets import declare_default
@@ -61,7 +61,7 @@ class StudyNotStored(Dcm4pyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExplainedMessage:
     """The message that is to be explained, as far as it was told."""
 
     dimse: Dimse
@@ -74,7 +74,7 @@ class Wanted:
     """True if it is about a study whose objects are not known."""
 
 
-def parse_wanted(parameters: Mapping[str, str]) -> Wanted:
+def parse_message(parameters: Mapping[str, str]) -> ExplainedMessage:
     """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion.
 
     ``to=AET`` stands for what we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
@@ -88,9 +88,9 @@ def parse_wanted(parameters: Mapping[str, str]) -> Wanted:
     dimse, role = _parsed(parameters, "dimse", Dimse), _parsed(parameters, "role", TransferRole)
     if dimse is None or role is None:
         raise WrongQuestion("say which message: to, such as STORESCP, or dimse and role")
-    if Message(dimse, role) not in MESSAGES:
+    if MessageKind(dimse, role) not in MESSAGES:
         raise WrongQuestion(f"role {role.value} makes no sense with {dimse.value}")
-    return Wanted(
+    return ExplainedMessage(
         dimse=dimse,
         transfer_role=role,
         sop_class=_parsed(parameters, "sop-class", UID),
@@ -191,7 +191,7 @@ def read_file(path: Path) -> Dataset:
     return ds
 
 
-def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
+def explain(ds: Dataset, wanted: ExplainedMessage, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
     """Coerce ``ds``, which is changed, and tell everything about it.
 
     What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
@@ -203,7 +203,7 @@ def explain(ds: Dataset, wanted: Wanted, basis: Basis, *, indexed: Indexed | Non
 class _Explaining:
     """One coercion under observation, step by step as the services do it."""
 
-    def __init__(self, ds: Dataset, wanted: Wanted, basis: Basis) -> None:
+    def __init__(self, ds: Dataset, wanted: ExplainedMessage, basis: Basis) -> None:
         self._ae, self._notes = local_ae_of(wanted, basis.device)
         declare_default(ds, self._ae.settings.default_character_set)
         if isinstance(ds, FileDataset):
@@ -310,7 +310,7 @@ class _Explaining:
         return ()
 
 
-def local_ae_of(wanted: Wanted, device: Device) -> tuple[ApplicationEntity, list[str]]:
+def local_ae_of(wanted: ExplainedMessage, device: Device) -> tuple[ApplicationEntity, list[str]]:
     """Which of our AEs takes part, with what is to be remarked about that. Raises WrongQuestion."""
     is_sending = wanted.transfer_role is TransferRole.SCP
     title = (wanted.sending if is_sending else wanted.receiving).ae_title
@@ -325,14 +325,14 @@ def local_ae_of(wanted: Wanted, device: Device) -> tuple[ApplicationEntity, list
     return ae, [] if title is None else [f"{title} is no AE of this device; {ae.ae_title} is the {end} one"]
 
 
-def _context(ds: Dataset, wanted: Wanted, ae: ApplicationEntity, basis: Basis) -> Context:
+def _context(ds: Dataset, wanted: ExplainedMessage, ae: ApplicationEntity, basis: Basis) -> CoercionContext:
     is_sending = wanted.transfer_role is TransferRole.SCP
     local, remote = (wanted.sending, wanted.receiving) if is_sending else (wanted.receiving, wanted.sending)
     served = [connection.hostname for connection in ae.connections if connection.is_served]
     local = Peer(host=local.host or next(iter(served), None), ae_title=ae.ae_title)
     remote = Peer(host=remote.host or _host(remote.ae_title, basis), ae_title=remote.ae_title)
     sending, receiving = (local, remote) if is_sending else (remote, local)
-    return Context(
+    return CoercionContext(
         dimse=wanted.dimse,
         transfer_role=wanted.transfer_role,
         sop_class=wanted.sop_class or ("" if wanted.is_of_unknown_class else _sop_class(ds, wanted.dimse)),
@@ -341,7 +341,7 @@ def _context(ds: Dataset, wanted: Wanted, ae: ApplicationEntity, basis: Basis) -
     )
 
 
-def _move_notes(ae: ApplicationEntity, context: Context, basis: Basis) -> list[str]:
+def _move_notes(ae: ApplicationEntity, context: CoercionContext, basis: Basis) -> list[str]:
     """Why a C-MOVE to the receiver would fail before any rule is looked at."""
     title = context.receiving.ae_title
     if context.dimse is not Dimse.C_STORE_RQ or context.transfer_role is not TransferRole.SCP or title is None:

@@ -278,4 +278,4 @@ def _discard(runtime: Runtime, location: Location) -> None:
         if storage is not None:
             storage.delete(location)
     except StorageUnavailable as err:
-        LOG.warning("a replaced object stays on the storage: %s", err)
+        LOG.warning("the file of a replaced object cannot be deleted, and takes up space: %s", err)

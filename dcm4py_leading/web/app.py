@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.gate.access import unguarded
-from dcm4py_leading.web.gate.asking import Asking
+from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
 from dcm4py_leading.web.gate.identity import Doorkeeper, NoDoor
 from dcm4py_leading.web.gate.origin import OwnOrigin
@@ -150,7 +150,7 @@ def guarded_app(
             Middleware(Forwarded, proxies=proxies, public_url=public_url),
             Middleware(Arrival),
             Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
-            Middleware(Asking, doorkeeper=doorkeeper or NoDoor()),
+            Middleware(AuthenticationMiddleware, doorkeeper=doorkeeper or NoDoor()),
         ],
     )
 

@@ -1,1 +1,1 @@
-"""Several processes: supervisor, workers, what passes between them."""
+"""Several processes: supervisor, workers, and the messages between them."""

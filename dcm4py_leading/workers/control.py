@@ -219,7 +219,7 @@ def answer_requests(
         try:
             channel.send(content)
         except OSError:
-            LOG.warning("the supervisor is gone")
+            LOG.warning("the supervisor has ended: its request gets no answer")
 
     while (frame := channel.receive()) is not None:
         threading.Thread(target=reply, args=(frame,), name=frame.content["kind"], daemon=True).start()

@@ -1,4 +1,4 @@
-"""Forms of what passes between supervisor and worker, as JSON values and back."""
+"""JSON forms of what passes between supervisor and worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.errors import (
     ConfigError,
@@ -88,7 +88,7 @@ def measured_from_json(value: Json) -> Measured:
         loaded_at=datetime.fromisoformat(value["loadedAt"]),
         is_last_reload_good=True,
         directory=None if value["directory"] is None else DirectoryState.from_json(value["directory"]),
-        kept=None if value["kept"] is None else CacheCounts(**value["kept"]),
+        kept=None if value["kept"] is None else ProxyCacheCounts(**value["kept"]),
     )
 
 

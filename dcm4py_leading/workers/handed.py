@@ -1,4 +1,4 @@
-"""File descriptors and places that a supervisor hands to a worker process, by the environment."""
+"""File descriptors and slots that a supervisor hands to a worker process, by environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Associations between supervisor and worker, as JSON values and back."""
+"""JSON forms of associations, between supervisor and worker."""
 
 from __future__ import annotations
 

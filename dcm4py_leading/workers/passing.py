@@ -83,7 +83,10 @@ class Passing:
                 taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
                 _send(connection, {"taken": taken})
             except (OSError, EOFError, KeyError, ValueError, StorageUnavailable) as err:
-                LOG.warning("another worker's object was not taken over (%s)", type(err).__name__)
+                LOG.warning(
+                    "an object that another worker handed over could not be read (%s)",
+                    type(err).__name__,
+                )
 
     # -- of ours, to others -------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ from dcm4py_leading.service.studies.three_values import (
     ThreeValues,
 )
 from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
-from dcm4py_leading.web.rest.own.explain import Told
+from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
 AMENDMENT = Amendment(
@@ -76,8 +76,8 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     (
         ECHO,
         [
-            echoing.Asked(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=None),
-            echoing.Asked(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=("pacs.example", 104)),
+            echoing.EchoRequest(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=None),
+            echoing.EchoRequest(ae_title="DCM4CHEE", remote_ae_title="QRSCP", address=("pacs.example", 104)),
         ],
         [
             EchoOutcome(result=result, connection_ms=3, echo_ms=2, release_ms=1, error=error)
@@ -160,8 +160,8 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     ),
     (
         EXPLAIN,
-        [explaining.Asked(study_instance_uid=STUDY, parameters={"to": "STORESCP"}, is_asking=True)],
-        [Told(as_json={"steps": []}, as_text="no step", has_failed=True)],
+        [explaining.ExplainRequest(study_instance_uid=STUDY, parameters={"to": "STORESCP"}, is_asking=True)],
+        [RenderedExplanation(as_json={"steps": []}, as_text="no step", has_failed=True)],
     ),
     (
         EXPORT,
@@ -169,7 +169,7 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
         [ExportOutcome(), SENT],
     ),
     (CHECK_EXPORT, [WANTED], [None]),
-    (SEND, [sending.Asked(sending_id="x1", wanted=WANTED)], [SENT]),
+    (SEND, [sending.SendRequest(sending_id="x1", wanted=WANTED)], [SENT]),
     (REACHED, ["x1"], [None, Reached(), Reached(done=2, of=9, failed=1, failures=("CT 1: refused",))]),
     (CANCEL_SENDING, ["x1"], [True, False]),
     (
@@ -184,7 +184,7 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     ),
     (
         PICTURE,
-        [picturing.Asked("DCM4CHEE", STUDY)],
+        [picturing.PictureRequest("DCM4CHEE", STUDY)],
         [Picture(png="iVBORw0KGgo="), Picture(why_not="there is no codec")],
     ),
     (ONE_STUDY, [{"ae_title": "DCM4CHEE", "study_instance_uid": STUDY}], [None, FOUND]),

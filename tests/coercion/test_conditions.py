@@ -10,7 +10,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion import conditions
 from dcm4py_leading.coercion.conditions import compile_condition, compile_conditions
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
@@ -19,8 +19,8 @@ from tests.fixtures.rules import data_set
 pytestmark = pytest.mark.ldap("dcmProperty")
 
 
-def context(*, receiving: Peer | None = None) -> Context:
-    return Context(
+def context(*, receiving: Peer | None = None) -> CoercionContext:
+    return CoercionContext(
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCP,
         sop_class="1.2.3",

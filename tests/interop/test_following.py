@@ -252,7 +252,7 @@ def test_broken_tree_is_told_once_and_well_again_when_it_is_mended(
     before = scene.service.measure().fingerprint
     scene.edit(modify(DEVICE, "replace: dcmAECacheStaleTimeout", "dcmAECacheStaleTimeout: rubbish"))
     scene.look(30)
-    assert len(told(caplog, "a change in the directory is not taken: ")) == 1
+    assert len(told(caplog, "a change in the directory is not taken over: ")) == 1
     assert "dcmAECacheStaleTimeout: rubbish" in caplog.text
     measured = scene.service.measure()
     assert (measured.fingerprint, measured.is_degraded, measured.is_last_reload_good) == (before, True, False)
@@ -268,10 +268,10 @@ def test_another_fault_is_told_anew_and_the_same_one_is_not(scene: Scene, caplog
     scene.look(2)
     scene.edit(modify(DEVICE, "replace: dicomDescription", "dicomDescription: still broken"))
     scene.look(2)
-    assert len(told(caplog, "a change in the directory is not taken: ")) == 1
+    assert len(told(caplog, "a change in the directory is not taken over: ")) == 1
     scene.edit(modify(DEVICE, "replace: dcmAECacheStaleTimeout", "dcmAECacheStaleTimeout: nonsense"))
     scene.look(2)
-    assert len(told(caplog, "a change in the directory is not taken: ")) == 2
+    assert len(told(caplog, "a change in the directory is not taken over: ")) == 2
 
 
 def test_broken_tree_that_is_put_back_leaves_the_configuration_as_it_was(
@@ -433,6 +433,6 @@ def test_pushed_change_need_not_wait_for_the_next_look(
     server = slapd_factory(content=[seed.directory / "tree.ldif"], syncprov=True)
     service = Service(site(seed, server), pace=Pace(interval_seconds=3600, quiet_seconds=0.1))
     running.callback(service.stop, 0)
-    until(lambda: "the directory tells of changes itself" in caplog.text)
+    until(lambda: "the directory server reports changes" in caplog.text)
     assert server.ldapmodify(modify(DEVICE, "replace: dicomDescription", "dicomDescription: new")).returncode == 0
     until(lambda: service.measure().configuration_changes == 1)

@@ -19,12 +19,12 @@ from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.device import RemoteAE
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.explain import Basis, Indexed, WrongQuestion, explain, parse_wanted
+from dcm4py_leading.service.explain import Basis, Indexed, WrongQuestion, explain, parse_message
 from dcm4py_leading.service.kept_attributes import KeptAttributes
 from tests.fixtures.archive import make_filter
 from tests.fixtures.rules import CT, LEADING, application_entity, data_set, device, legacy_rule, version_2_rule
 
-RETRIEVE = parse_wanted({"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP"})
+RETRIEVE = parse_message({"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "STORESCP"})
 
 
 def unknown(_: AETitle) -> RemoteAE | None:
@@ -119,7 +119,7 @@ def test_text_without_a_character_set_is_read_as_the_ae_says() -> None:
 
 
 def test_the_level_of_a_query_stays() -> None:
-    wanted = parse_wanted({"dimse": "C_FIND_RQ", "role": "SCU"})
+    wanted = parse_message({"dimse": "C_FIND_RQ", "role": "SCU"})
     rule = version_2_rule(
         uri="merge-attrs:",
         merge_attributes=("QueryRetrieveLevel=SERIES",),
@@ -140,7 +140,7 @@ def test_a_directory_that_is_down_leaves_the_host_unknown() -> None:
 def test_an_object_without_sop_class_wants_one() -> None:
     with pytest.raises(WrongQuestion, match="--sop-class"):
         explain(Dataset(), RETRIEVE, basis())
-    told = explain(Dataset(), parse_wanted({"dimse": "C_STORE_RQ", "role": "SCU", "sop-class": CT}), basis())
+    told = explain(Dataset(), parse_message({"dimse": "C_STORE_RQ", "role": "SCU", "sop-class": CT}), basis())
     assert told.context.sop_class == CT
 
 
@@ -148,7 +148,7 @@ def test_rules_for_an_other_ae_title_are_those_of_its_ae() -> None:
     given = basis()
     (ae,) = given.device.application_entities
     alias = replace(given.device, application_entities=(replace(ae, other_ae_titles=(AETitle("ALIAS"),)),))
-    wanted = parse_wanted({"dimse": "C_STORE_RQ", "role": "SCP", "sending-ae": "ALIAS"})
+    wanted = parse_message({"dimse": "C_STORE_RQ", "role": "SCP", "sending-ae": "ALIAS"})
     told = explain(stored(), wanted, replace(given, device=alias))
     assert (told.ae_title, told.context.sending.ae_title, told.notes) == ("DCM4CHEE", "DCM4CHEE", ())
 
@@ -166,7 +166,7 @@ def test_rules_for_an_other_ae_title_are_those_of_its_ae() -> None:
 )
 def test_what_makes_no_sense_is_refused(parameters: dict[str, str]) -> None:
     with pytest.raises(WrongQuestion):
-        parse_wanted(parameters)
+        parse_message(parameters)
 
 
 def test_the_answer_of_nobody_changes_nothing() -> None:

@@ -16,7 +16,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.dicom.message import move_request
 from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.state import Event
@@ -116,7 +116,7 @@ class Scene:
         return len(self.pacs.moves)
 
     @property
-    def counts(self) -> CacheCounts:
+    def counts(self) -> ProxyCacheCounts:
         """What is kept."""
         counts = self.seed.service.measure().kept
         assert counts is not None
@@ -521,7 +521,7 @@ def test_where_nothing_can_be_kept_everything_passes(scene: Scene, caplog: pytes
     (scene.seed.data_dir / "kept").write_text("no directory")
     scene.start()
     assert scene.move() == ALL
-    assert "nothing is kept of what passes through" in caplog.text
+    assert "the cache of proxy-keep cannot be opened" in caplog.text
 
 
 def test_what_killed_workers_have_half_written_goes_when_they_are_replaced(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.config.recorded import Recording
@@ -51,7 +51,7 @@ def measured(state: BreakerState, **counts: int) -> Measured:
         loaded_at=datetime(2026, 1, 2, tzinfo=UTC),
         is_last_reload_good=True,
         directory=DirectoryState(asked_at=datetime(2026, 1, 2, tzinfo=UTC), failure="cannot connect"),
-        kept=CacheCounts(size=5, studies=6, hits=7, misses=8, removed=9),
+        kept=ProxyCacheCounts(size=5, studies=6, hits=7, misses=8, removed=9),
     )
 
 
@@ -76,8 +76,8 @@ def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_
 
 def test_what_is_kept_is_the_same_for_all_workers_and_what_they_did_with_it_is_added() -> None:
     one = measured(BreakerState.CLOSED)
-    other = replace(one, kept=CacheCounts(size=50, studies=60, hits=1, misses=1, removed=1))
-    assert one.plus(other).kept == CacheCounts(size=50, studies=60, hits=8, misses=9, removed=10)
+    other = replace(one, kept=ProxyCacheCounts(size=50, studies=60, hits=1, misses=1, removed=1))
+    assert one.plus(other).kept == ProxyCacheCounts(size=50, studies=60, hits=8, misses=9, removed=10)
     none = replace(one, kept=None)
     assert (none.plus(one).kept, one.plus(none).kept, none.plus(none).kept) == (one.kept, one.kept, None)
 

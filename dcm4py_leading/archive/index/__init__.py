@@ -1,1 +1,1 @@
-"""The index: what is stored, its attributes, queries of it."""
+"""The index: the stored objects, their attributes, and queries of them."""

@@ -1,4 +1,4 @@
-"""The attributes that the index keeps for an entity: taken from an object, written to bytes, read and merged.
+"""Attributes that the index keeps of an entity: taken from an object, encoded, decoded and merged.
 
 The bytes are a data set in Explicit VR Little Endian, in the Specific Character Set that the object had, which it
 names itself; UTF-8 where that cannot hold the text.
@@ -108,7 +108,7 @@ def merged(levels: Sequence[bytes]) -> Dataset:
 
 
 def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
-    """Where text cannot be decoded and the levels name different sets, let all name one that is true for it."""
+    """Declare one character set for all levels, where they name different ones and have text that cannot be decoded."""
     if len({normalized(character_set(ds)) for ds in levels}) == 1:
         return
     declared = [ds for ds in levels if any(not is_decodable(text) for _, text in texts_of(elements_of(ds)))]

@@ -1,4 +1,4 @@
-"""The database below the index: connections, transactions, and its errors as ours."""
+"""The database of the index: connections, transactions, and SQL errors turned into ours."""
 
 from __future__ import annotations
 

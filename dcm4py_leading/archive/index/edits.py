@@ -1,4 +1,4 @@
-"""Traces of an edit of a patient or a study: in the index, and in the objects that leave.
+"""Traces of an edit of a patient or a study, in the index and in the objects that are sent.
 
 An edited entity has an Original Attributes Sequence (0400,0561) among its attributes, with an item for each edit (PS3.3
 C.12.1.1.9). What was edited are the attributes that its items tell.
@@ -26,7 +26,7 @@ _NOTHING: frozenset[int] = frozenset()
 
 
 def edited_tags(encoded: bytes) -> frozenset[int]:
-    """The attributes that were edited, of an entity of which the index keeps that."""
+    """Tags that were edited, of an entity with these attributes in the index."""
     return _told_tags(encoded) if _MARK in encoded else _NOTHING
 
 

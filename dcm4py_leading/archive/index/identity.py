@@ -1,4 +1,4 @@
-"""Test if two data sets are about the same person, beyond a Patient ID and its issuer.
+"""Test if two data sets are about the same person, beyond Patient ID and issuer.
 
 A Patient ID is typed twice, or given again by another system, sooner or later. What two objects say of name, birth date
 and sex tells: where both say something and it is not the same, they are about two people.

@@ -1,4 +1,4 @@
-"""The index: what is stored, and where (PS3.4 C.6). An object is found here as soon as its C-STORE succeeded."""
+"""The index: which objects are stored, and where (PS3.4 C.6). An object is found as soon as its C-STORE succeeded."""
 
 from __future__ import annotations
 

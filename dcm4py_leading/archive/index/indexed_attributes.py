@@ -1,4 +1,4 @@
-"""Content that the index keeps of an object, by level: its attributes as bytes, and the values that are compared.
+"""Content that the index keeps of an object, by level: attributes as bytes, and the values that queries compare.
 
 Both come from the bytes of the object where they can be copied, and else from what pydicom reads; the outcome is the
 same. The levels above the instance are alike in the objects of a series, so they are worked out once.
@@ -76,7 +76,7 @@ class Keeper:
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
 
     def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
-        """True if an object is not about the patient of whom the index keeps that; see `identity`."""
+        """True if an object is about another patient than the one in the index (see `identity`)."""
         by = self.identification
         if by.by_id_and_name and all(name_of(state) != name_of(own) for state in states_of(kept)):
             return True
@@ -224,7 +224,7 @@ class _Parts:
 
 @lru_cache(maxsize=8192)
 def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bytes, bool]:
-    """VR, value and, in Explicit VR, the whole of an element, and whether it is plain; what is not is not so."""
+    """VR, value and, in Explicit VR, the whole of an element, and whether it is plain; an absent element is not."""
     value = element[8:]
     if not is_implicit_vr:
         return element[4:6], value, element, is_plain(element[4:6], value)

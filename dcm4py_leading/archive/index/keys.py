@@ -1,4 +1,4 @@
-"""The attributes that the index matches (PS3.4 C.6.1.1, C.6.2.1), and how each is compared."""
+"""Keys that the index matches (PS3.4 C.6.1.1, C.6.2.1), and how each is compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the index: one for each level, with a column for each matching key (`keys`); deletions under way."""
+"""Tables of the index: one for each level, with a column for each matching key (`keys`), and pending deletions."""
 
 from __future__ import annotations
 

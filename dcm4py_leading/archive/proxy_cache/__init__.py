@@ -1,1 +1,1 @@
-"""Studies of other archives, kept as they came when they passed through."""
+"""Cache of studies of other archives (proxy-keep), kept as they passed through."""

@@ -1,4 +1,4 @@
-"""A study of another archive that is kept: while it is written, and while somebody has it open to send it."""
+"""A cached study of another archive: while it is written, and while it is open to be sent."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class StudyWriter:
         self._is_complete = True
 
     def close(self) -> None:
-        """It is not written any further. Raises StorageUnavailable when what is not complete cannot be removed."""
+        """Stop writing. Raises StorageUnavailable when an incomplete study cannot be removed."""
         self.file.close()
         if not self._is_complete:
             self._room.abandon(self.pk)

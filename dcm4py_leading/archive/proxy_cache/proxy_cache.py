@@ -1,4 +1,4 @@
-"""Studies of other archives, kept as they came when they passed through (``--set proxy-keep``).
+"""Cache of studies of other archives, kept as they passed through (``--set proxy-keep``).
 
 Apart from the index and the storages: what is here is found by no query, has a limit in bytes, and can be thrown away
 at any time. A directory has a file for each study and a SQLite database that counts them, which all processes of the
@@ -64,7 +64,7 @@ class _State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheCounts:
+class ProxyCacheCounts:
     """Counts of what is kept, by all processes, and of what this one has done."""
 
     size: int = 0
@@ -73,9 +73,9 @@ class CacheCounts:
     hits: int = 0
     misses: int = 0
     removed: int = 0
-    """Studies removed to make room, or because the other archive has them otherwise now."""
+    """Studies removed to make room, or because they have changed in the other archive."""
 
-    def plus(self, other: CacheCounts) -> CacheCounts:
+    def plus(self, other: ProxyCacheCounts) -> ProxyCacheCounts:
         """With what another process of the same service has done: what is kept is the same."""
         return replace(
             other,
@@ -161,27 +161,27 @@ class ProxyCache:
         self._misses += 1
 
     def drop(self, study: KeptStudy) -> None:
-        """The other archive has it otherwise now: it is not found any more. The caller lets go of it."""
+        """Make a study that has changed in the other archive unfindable. The caller lets go of it."""
         study.close()
         with self._transaction() as db:
             self._remove(db, study.pk)
             self._removed += 1
 
     def forget(self, study_instance_uid: str) -> None:
-        """Remove a study, whichever archive has sent it; one that is being sent goes after that."""
+        """Remove a study, whichever archive has sent it; one that is being sent is removed afterwards."""
         with self._transaction() as db:
             rows = db.execute("SELECT pk FROM study WHERE study_instance_uid = ?", (study_instance_uid,))
             for (pk,) in rows.fetchall():
                 self._remove(db, pk)
 
-    def counts(self) -> CacheCounts:
+    def counts(self) -> ProxyCacheCounts:
         """Counts of what is kept, and of what was done; without what cannot be told now."""
         size = studies = 0
         with suppress(StorageUnavailable), self._transaction() as db:
             size, studies = db.execute(
                 "SELECT coalesce(sum(size), 0), count(CASE WHEN state = ? THEN 1 END) FROM study", (_State.COMPLETE,)
             ).fetchone()
-        return CacheCounts(size=size, studies=studies, hits=self._hits, misses=self._misses, removed=self._removed)
+        return ProxyCacheCounts(size=size, studies=studies, hits=self._hits, misses=self._misses, removed=self._removed)
 
     # -- keeping ------------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class ProxyCache:
         return StudyWriter(self, pk, scp, study_instance_uid, file)
 
     def more_room(self, pk: int, least: int) -> int:
-        """Let a study that is being written have ``least`` bytes more; how many it got."""
+        """Reserve at least ``least`` more bytes for a study that is being written, and return how many it got."""
         with self._transaction() as db:
             (own,) = db.execute("SELECT coalesce(sum(size), 0) FROM study WHERE pk = ?", (pk,)).fetchone()
             if own + least > self._most_bytes:  # nothing that others may need is removed for it

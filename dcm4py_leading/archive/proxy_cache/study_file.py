@@ -1,4 +1,4 @@
-"""A file that has the data sets of one study, one behind the other.
+"""File with the data sets of one cached study, one after the other.
 
 It is locked by who writes or reads it (flock(2)), which ends with the process at the latest. So one that is in use is
 not removed, and one that a crash left half written is known by its lock: it has none.

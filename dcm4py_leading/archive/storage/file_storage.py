@@ -162,7 +162,10 @@ class FileStorage:
             sop_instance_uid = media_storage_sop_instance_uid(file.read(_HEADER_BYTES))
         if sop_instance_uid is None or not self._is_indexed(sop_instance_uid, self.descriptor.storage_id, path):
             self._remove(final)
-            LOG.warning("storage %s: removed an object that a crash left without entry", self.descriptor.storage_id)
+            LOG.warning(
+                "storage %s: deleted an object that a crash left without an entry in the index",
+                self.descriptor.storage_id,
+            )
 
     def _make_directories(self, directory: Path) -> None:
         """Make the directory and those above it, each durably known to its parent."""
@@ -275,7 +278,7 @@ class IncomingFile:
         )
 
     def _link(self, path: str) -> str:
-        """Give the file its place below the storage, and say which; one that is taken stays with its file."""
+        """Link the file to its place in the storage, and return the path. A path that is taken is left alone."""
         storage = self._storage
         for _ in range(_ATTEMPTS):
             try:
@@ -331,7 +334,11 @@ class IncomingFile:
                 self._storage._remove(self._storage._inside(self._final))
             in_flight.forget(self._temporary)
         except OSError as err:  # the request has its answer already
-            LOG.warning("storage %s: an object not stored stays: %s", self._storage.descriptor.storage_id, err.strerror)
+            LOG.warning(
+                "storage %s: the file of an object that was not stored cannot be deleted until the next start: %s",
+                self._storage.descriptor.storage_id,
+                err.strerror,
+            )
         finally:
             os.close(self._file)
 

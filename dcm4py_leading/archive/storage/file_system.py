@@ -1,4 +1,4 @@
-"""Which kind of file system a directory is in, on which depends what a sync promises; and syncing ahead."""
+"""Kind of file system of a directory, which decides what a sync guarantees; and syncing ahead."""
 
 from __future__ import annotations
 

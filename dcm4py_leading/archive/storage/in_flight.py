@@ -1,4 +1,4 @@
-"""The files of a storage that are in flight: apart from the others, locked by their writer, told from orphans later.
+"""Files of a storage that are being received: kept apart, locked by their writer, and told from orphans after a crash.
 
 A file begins in the directory ``.incoming`` under a token. Before it gets its place, its name there says which that
 will be; it keeps this name until the index knows the object. So what a crash leaves can be judged by these names
@@ -87,7 +87,9 @@ def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
         except (BlockingIOError, FileNotFoundError):
             continue  # another process is receiving it, or done
     if foreign:
-        LOG.warning("%s: %d files or directories that are not in flight are left alone", directory, foreign)
+        LOG.warning(
+            "%s: %d files or directories are not ours, and are left alone: move them elsewhere", directory, foreign
+        )
 
 
 def _place(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""dcmStoragePathFormat: from attributes to the path of a file (see `coercion.formats.attributes_format`)."""
+"""Path of a file from its attributes (dcmStoragePathFormat; see `coercion.formats.attributes_format`)."""
 
 from __future__ import annotations
 

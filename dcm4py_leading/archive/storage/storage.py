@@ -86,7 +86,7 @@ class Storage(Protocol):
         ...
 
     def delete(self, location: Location) -> None:
-        """Remove a stored object; one that is gone already is no error. Raises StorageUnavailable."""
+        """Delete a stored object; one that is already gone is no error. Raises StorageUnavailable."""
         ...
 
     def version(self, location: Location) -> str | None:

@@ -1,1 +1,1 @@
-"""``dcm4py-leading send`` and ``echo``: the running service calls another AE."""
+"""``dcm4py-leading send`` and ``echo``: the running service calls a peer."""

@@ -1,4 +1,4 @@
-"""The AE of the running service that calls another one."""
+"""The AE of the running service that calls a peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dcm4py-leading send``: the running service sends a study, and this program tells how far it is."""
+"""``dcm4py-leading send``: let the running service send a study, and show the progress."""
 
 from __future__ import annotations
 

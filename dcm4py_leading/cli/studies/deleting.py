@@ -1,4 +1,4 @@
-"""``studies delete``: the running service deletes a study."""
+"""``studies delete``: let the running service delete a study."""
 
 from __future__ import annotations
 

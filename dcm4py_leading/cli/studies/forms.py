@@ -1,4 +1,4 @@
-"""Studies as lines of at most 80 columns, and as JSON."""
+"""Output of studies: lines of at most 80 columns, and JSON."""
 
 from __future__ import annotations
 

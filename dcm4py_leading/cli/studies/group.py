@@ -1,4 +1,4 @@
-"""The group ``studies``, and the commands of it that only look: list, show."""
+"""The group ``studies``, and its reading commands: list, show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``studies import``: the files below a directory are stored as a C-STORE to an AE would store them."""
+"""``studies import``: store the files below a directory as a C-STORE to an AE would."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def add_import_command(studies: click.Group) -> None:
         except OSError as err:
             fail(f"{err.filename or directory}: {err.strerror or err}", PROBLEMS)
         named = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
-        click.echo(f"{counts.total()} files: {', '.join(named) or 'there is none'}")
+        click.echo(f"{counts.total()} files: {', '.join(named) or 'none'}")
         if counts[Outcome.FAILED]:
             sys.exit(PROBLEMS)
 

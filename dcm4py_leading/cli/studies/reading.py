@@ -1,4 +1,4 @@
-"""Studies of an index, as the commands read them: beside a running service, and without one."""
+"""Reading of studies from an index, with or without a running service."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Formats that rules are written in, as Java writes them."""
+"""Formats that rules use, as Java defines them."""

@@ -1,1 +1,1 @@
-"""The steps of rules, one module each."""
+"""Steps of rules, one module for each."""

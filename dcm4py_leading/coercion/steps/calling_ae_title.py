@@ -1,4 +1,4 @@
-"""The AE title of who sends as an attribute (dcmUseCallingAETitleAs), so that a query is about its own steps only."""
+"""The sender's AE title as an attribute (dcmUseCallingAETitleAs), so that a modality finds only its own steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, vr_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.errors import CoercionFailed
@@ -47,6 +48,7 @@ class UseCallingAETitleStep:
     """Let an attribute without a value be the sending AE title (dcmUseCallingAETitleAs, ``use-calling-aet-as:``)."""
 
     name: ClassVar[str] = "use-calling-aet-as"
+    traits: ClassVar[Traits] = Traits()
 
     use: CallingAETitleUse
 
@@ -66,7 +68,7 @@ class UseCallingAETitleStep:
             case _:
                 assert_never(self.use)
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The attribute; None when it has a value, or nobody knows who sends."""
         ae_title = context.sending.ae_title
         if ae_title is None:

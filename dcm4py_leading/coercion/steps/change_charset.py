@@ -1,4 +1,4 @@
-"""All text in another character set (``change-charset:``), for receivers that know but one."""
+"""Conversion of all text to another character set (``change-charset:``), for receivers that know only one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import ClassVar
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, STAND_ALONE, CharacterSet
 from dcm4py_leading.dataset.text.charset import (
@@ -28,6 +29,7 @@ class ChangeCharsetStep:
     """Encode all text anew (``change-charset:``). Items that name a set of their own keep it."""
 
     name: ClassVar[str] = "change-charset"
+    traits: ClassVar[Traits] = Traits()
 
     codes: CharacterSet
     """Empty: the default repertoire."""
@@ -42,7 +44,7 @@ class ChangeCharsetStep:
         """All text."""
         return All.ALL
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Specific Character Set, which has all text encoded anew; nothing when it is that already.
 
         Raises CoercionFailed when the set lacks a character of the text, or text is not in the set that it is declared

@@ -25,9 +25,10 @@ from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change, TagPath, emptied, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid, patient_id_hash
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.pydicom_bridge import first_unreadable, name_of
@@ -91,6 +92,8 @@ class DeidentifyStep:
     """De-identify a data set; the Basic Application Level Confidentiality Profile is always part of it."""
 
     name: ClassVar[str] = "deidentify"
+    # dcm4chee sends what could not be de-identified where the rule says CONTINUE.
+    traits: ClassVar[Traits] = Traits(is_failure_final=True, hides_originals=True)
 
     options: frozenset[Option] = frozenset()
     _actions: Mapping[int, _Action] = field(init=False, repr=False, compare=False)
@@ -114,7 +117,7 @@ class DeidentifyStep:
         """Everything."""
         return All.ALL
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that de-identify ``ds``; one is of SOP Instance UID (0008,0018).
 
         Raises CoercionFailed when ``ds`` has annotation burned in, or holds something that cannot be read.

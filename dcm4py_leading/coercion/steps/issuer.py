@@ -1,5 +1,4 @@
-"""The issuer of the Patient ID: taken away (dcmNullifyIssuerOfPatientID), or added by a format
-(dcmIssuerOfPatientIDFormat)."""
+"""Issuer of Patient ID: removed (dcmNullifyIssuerOfPatientID) or added by a format (dcmIssuerOfPatientIDFormat)."""
 
 from __future__ import annotations
 
@@ -13,8 +12,9 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change, emptied, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -44,6 +44,7 @@ class NullifyIssuerStep:
     """Empty the Issuer of Patient ID and its qualifiers (dcmNullifyIssuerOfPatientID, dcmIssuerOfPatientID)."""
 
     name: ClassVar[str] = "nullify-issuer"
+    traits: ClassVar[Traits] = Traits()
 
     when: NullifyIssuer
     issuers: tuple[Issuer, ...] = ()
@@ -58,7 +59,7 @@ class NullifyIssuerStep:
         """The issuer and its qualifiers."""
         return self.reads
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Both emptied, where they have a value; None when there is no issuer, or it is to stay."""
         issuer = issuer_of_patient_id(ds)
         if issuer is None or not self._is_unwanted(issuer):
@@ -97,6 +98,11 @@ class SupplementIssuerStep:
     format: AttributesFormat
 
     @property
+    def traits(self) -> Traits:
+        """Not repeatable if the format gives something else each time."""
+        return Traits(is_repeatable=not self.format.is_random)
+
+    @property
     def reads(self) -> Tags:
         """The issuer, and what the format names."""
         return self.format.reads | {ISSUER_OF_PATIENT_ID}
@@ -106,7 +112,7 @@ class SupplementIssuerStep:
         """The issuer."""
         return frozenset({ISSUER_OF_PATIENT_ID, SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The issuer; None when the format gives nothing. Raises CoercionFailed when it gives no issuer."""
         # dcm4chee leaves a hyphen at the end, or an empty issuer, when the format gives nothing.
         text = self.format.render(ds, context.now()).strip()

@@ -18,8 +18,9 @@ from pydicom.dataelem import DataElement, RawDataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
 from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
@@ -65,7 +66,7 @@ class MergeAttribute:
         """Tags at the top of the data set that it may change."""
         return frozenset({(*self.within, self.tag)[0], SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes in ``ds``. Raises CoercionFailed when the text is no value for the attribute."""
         text = self.format.render(ds, context.now()) if self.format is not None else ""
         if self.tag == SPECIFIC_CHARACTER_SET:
@@ -130,6 +131,13 @@ class MergeAttributesStep:
     merges: tuple[MergeAttribute, ...]
 
     @property
+    def traits(self) -> Traits:
+        """Not repeatable if a format gives something else each time."""
+        return Traits(
+            is_repeatable=not any(merge.format is not None and merge.format.is_random for merge in self.merges)
+        )
+
+    @property
     def reads(self) -> Tags:
         """Tags that decide what is changed."""
         tags: set[int] = set()
@@ -145,7 +153,7 @@ class MergeAttributesStep:
         """Tags that may be changed."""
         return frozenset[int]().union(*(merge.writes for merge in self.merges))
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes in ``ds``; each merge sees what those before it have changed. Raises CoercionFailed."""
         if len(self.merges) == 1:
             return self.merges[0].changes(ds, context)
@@ -194,7 +202,7 @@ def _parse_path(path: str) -> tuple[TagPath, int]:
 
 
 def _check_value(tag: int, form: AttributesFormat) -> None:
-    """Refuse what cannot be set, as far as that is known before there is a data set."""
+    """Refuse a value that can never be set, as far as that is known without a data set."""
     vr = vr_of(tag)
     if vr is None:
         raise ValueError("an attribute that the data dictionary does not have cannot be set: its VR is unknown")

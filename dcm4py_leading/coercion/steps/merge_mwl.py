@@ -17,17 +17,18 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
 from dcm4py_leading.coercion.changes import Change
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, WorklistQuestion
 from dcm4py_leading.coercion.steps.calling_ae_title import SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from dcm4py_leading.coercion.steps.issuer import ISSUER_OF_PATIENT_ID, issuer_of_patient_id
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import plan_update_with_identifier_groups
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle
 
-Transform = Callable[[Dataset, Context], Dataset]
+Transform = Callable[[Dataset, CoercionContext], Dataset]
 """Function that transforms one worklist item by a style sheet. Raises CoercionFailed."""
 
 ACCESSION_NUMBER = 0x00080050
@@ -67,6 +68,7 @@ class MergeMWLStep:
     """Overwrite attributes with what a style sheet makes of the matching worklist items."""
 
     name: ClassVar[str] = "merge-mwl"
+    traits: ClassVar[Traits] = Traits()
 
     worklist_scp: AETitle
     match_by: MatchBy
@@ -84,7 +86,7 @@ class MergeMWLStep:
         """Style sheets do not say what they write."""
         return All.ALL
 
-    def question(self, ds: Dataset, context: Context) -> WorklistQuestion | None:
+    def question(self, ds: Dataset, context: CoercionContext) -> WorklistQuestion | None:
         """Which worklist items match? None when the data set has no value to match by."""
         # dcm4chee asks for the whole worklist where there is no key, and leaves wildcards to the worklist.
         keys = tuple(self._keys(ds))
@@ -92,7 +94,7 @@ class MergeMWLStep:
             return None
         return WorklistQuestion(self.worklist_scp, keys)
 
-    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+    def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
         """Changes that the items that match make in ``ds``; None when there are none.
 
         Raises CoercionFailed when they are of more than one patient.

@@ -1,4 +1,4 @@
-"""The Native DICOM Model (PS3.19 Annex A.1): a data set as an XML tree, which is what style sheets work on.
+"""Native DICOM Model (PS3.19 Annex A.1): a data set as the XML tree that style sheets work on.
 
 As dcm4che gives it to style sheets: without a name space, private tags as gggg00ee with their privateCreator, without
 group lengths and Private Creator elements, text as Unicode. Both directions read and make trees only: nothing is

@@ -1,4 +1,4 @@
-"""Pseudonyms for UIDs and Patient IDs in a de-identified object: made from their names, as dcm4che makes them.
+"""Pseudonyms for UIDs and Patient IDs in de-identified objects: name-based, as in dcm4che.
 
 The same name gives the same pseudonym everywhere and always, so that studies de-identified by dcm4chee and by us fit
 together. No secret is in it: who knows an original can find its pseudonym, and who tries all Patient IDs finds the one

@@ -1,4 +1,4 @@
-"""The protocol of steps, and the steps that need nothing but attributes: leading archive, nullify, markers.
+"""Protocol of steps, and the steps that need attributes only: leading archive, nullify, markers.
 
 A step is small, changes nothing itself, and says what it may read and write. Steps that take more have modules of
 their own.
@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, emptied
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
@@ -27,12 +27,32 @@ PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Facts about a step that the chain, and whoever uses its outcome, go by."""
+
+    is_repeatable: bool = True
+    """The same data set is changed alike throughout a request, so that the outcome may be remembered. ``{now}`` counts
+    as the same."""
+    is_failure_final: bool = False
+    """Its failure ends the coercion, whatever dcmCoercionOnFailure says."""
+    hides_originals: bool = False
+    """Its changes must not be told in the Original Attributes Sequence."""
+    omits_indexed: bool = False
+    """The attributes of the index stay out of the object."""
+
+
 class Step(Protocol):
     """Properties that every step has."""
 
     @property
     def name(self) -> str:
         """The scheme of a version-2 rule that means it."""
+        ...
+
+    @property
+    def traits(self) -> Traits:
+        """Facts that decide how it is used."""
         ...
 
     @property
@@ -50,7 +70,7 @@ class Step(Protocol):
 class PureStep(Step, Protocol):
     """A step that needs the data set and the context only."""
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Changes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
@@ -59,11 +79,11 @@ class PureStep(Step, Protocol):
 class AskingStep(Step, Protocol):
     """A step that needs an answer first."""
 
-    def question(self, ds: Dataset, context: Context) -> Question | None:
+    def question(self, ds: Dataset, context: CoercionContext) -> Question | None:
         """Question that has to be answered; None: there is nothing to ask, and the step does not apply."""
         ...
 
-    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+    def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
         """Changes that ``answer`` makes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
         ...
 
@@ -76,6 +96,7 @@ class LeadingStep:
     """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
 
     name: ClassVar[str] = "leading-arc"
+    traits: ClassVar[Traits] = Traits()
 
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
@@ -92,7 +113,7 @@ class LeadingStep:
         """The return keys, Specific Character Set among them."""
         return All.ALL if self.return_keys is None else self.return_keys
 
-    def question(self, ds: Dataset, context: Context) -> LeadingQuestion | None:
+    def question(self, ds: Dataset, context: CoercionContext) -> LeadingQuestion | None:
         """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""
         # dcm4chee goes by the SOP class, and asks for all studies where there is no UID.
         element = ds.get(STUDY_INSTANCE_UID)
@@ -106,7 +127,7 @@ class LeadingStep:
         """The question about one study, to be asked before its objects are read."""
         return LeadingQuestion(self.leading_cfind_scp, study_instance_uid)
 
-    def changes_from(self, ds: Dataset, answer: Answer, context: Context) -> list[Change] | None:
+    def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
         """Changes that ``answer``, the return keys of this study, makes in ``ds``."""
         if not isinstance(answer, Dataset):
             return None
@@ -135,6 +156,7 @@ class NullifyStep:
     """Empty attributes (dcmNullifyTag, ``nullify-pixel-data:``)."""
 
     name: ClassVar[str] = "nullify-pixel-data"
+    traits: ClassVar[Traits] = Traits()
 
     tags: tuple[Tag, ...]
 
@@ -148,7 +170,7 @@ class NullifyStep:
         """The tags it empties."""
         return frozenset(self.tags)
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """An EMPTY for each that has a value."""
         present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
         return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
@@ -159,6 +181,7 @@ class RetrieveAsReceived:
     """A marker: the attributes of the index stay out of the object (dcmRetrieveAsReceived, the scheme of that name)."""
 
     name: ClassVar[str] = "retrieve-as-received"
+    traits: ClassVar[Traits] = Traits(omits_indexed=True)
 
     @property
     def reads(self) -> Tags:
@@ -170,6 +193,6 @@ class RetrieveAsReceived:
         """Nothing."""
         return frozenset()
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Nothing; whoever merges the index asks `select.Selection`."""
         return []

@@ -1,4 +1,4 @@
-"""Supplement of a data set from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
+"""Attributes from the description of a device (dcmSupplementFromDeviceReference, ``sup-from-dev:``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of
 from dcm4py_leading.coercion.changes import Change, TagPath, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.issuer import (
     ISSUER_OF_PATIENT_ID,
     ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE,
@@ -19,6 +19,7 @@ from dcm4py_leading.coercion.steps.issuer import (
     UNIVERSAL_ENTITY_ID,
     UNIVERSAL_ENTITY_ID_TYPE,
 )
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -97,6 +98,7 @@ class SupplementDeviceStep:
     """
 
     name: ClassVar[str] = "sup-from-dev"
+    traits: ClassVar[Traits] = Traits()
 
     device: DeviceDescription
 
@@ -110,7 +112,7 @@ class SupplementDeviceStep:
         """Tags that a device may have a value for."""
         return _ALL_TAGS - {_PATIENT_ID, *(pair.identifier for pair in (*_IDENTIFIERS, *_ORDER_NUMBERS))}
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """A SET for each attribute that has no value and that the device has one for."""
         changes: list[Change] = []
         if context.sop_class not in _NO_OBJECTS:

@@ -1,4 +1,4 @@
-"""A character set that allows code extensions, but has nothing to extend to, becomes the plain one (``trim-ISO2022:``).
+"""Reduction of a character set with code extensions, but nothing to extend to, to the plain one (``trim-ISO2022:``).
 
 Many systems do not know ISO 2022 at all, and modalities name it for text that needs none of it.
 """
@@ -11,7 +11,8 @@ from typing import ClassVar
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change, removed, set_to
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
 from dcm4py_leading.dataset.text.character_sets import CharacterSet, normalized
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set, lost, specific_character_set
@@ -29,6 +30,7 @@ class TrimISO2022Step:
     """Name a single-byte character set without code extensions (dcmTrimISO2022CharacterSet, ``trim-ISO2022:``)."""
 
     name: ClassVar[str] = "trim-ISO2022"
+    traits: ClassVar[Traits] = Traits()
 
     @property
     def reads(self) -> Tags:
@@ -40,7 +42,7 @@ class TrimISO2022Step:
         """Specific Character Set."""
         return frozenset({SPECIFIC_CHARACTER_SET})
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change] | None:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """The plain set in place of a single one of ISO 2022; None when there is none, or text that needs it."""
         codes = normalized(character_set(ds))
         if codes not in _PLAIN or lost(ds, _PLAIN[codes]) is not None:

@@ -20,8 +20,9 @@ from lxml import etree
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.changes import Change
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.native_model import PIXEL_DATA, Tree, from_native, to_native
+from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import All, Tags
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.text.charset import (
@@ -47,6 +48,7 @@ class XsltStep:
     """
 
     name: ClassVar[str] = "xslt"
+    traits: ClassVar[Traits] = Traits()
 
     style_sheet: StyleSheet
     keywords: bool = True
@@ -64,7 +66,7 @@ class XsltStep:
         """Nor what they write."""
         return All.ALL
 
-    def changes(self, ds: Dataset, context: Context) -> list[Change]:
+    def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that the style sheet makes. Raises CoercionFailed when it fails, or gives no Native DICOM Model."""
         try:
             given = to_native(ds, keywords=self.keywords)
@@ -101,8 +103,8 @@ def compile_style_sheet(uri: str, *, folders: Sequence[Path], expand: Callable[[
     return StyleSheet(_path(expand(uri)), folders)
 
 
-def parameters(context: Context, *, legacy: bool) -> dict[str, str]:
-    """The global parameters that a style sheet gets; what is not known is left out."""
+def parameters(context: CoercionContext, *, legacy: bool) -> dict[str, str]:
+    """The global parameters of a style sheet; unknown ones are left out."""
     sending, receiving = context.sending, context.receiving
     if legacy:
         local, remote = (sending, receiving) if context.transfer_role is TransferRole.SCP else (receiving, sending)

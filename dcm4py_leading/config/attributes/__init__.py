@@ -1,4 +1,4 @@
-"""Every LDAP attribute that we read: one Row each, grouped by object class."""
+"""Every LDAP attribute that is read: one Row each, grouped by object class."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ adds in an object under that class's name, and the entries below in arrays under
 """
 
 from dcm4py_leading.config.device_json.document import document, object_of
-from dcm4py_leading.config.device_json.reading import Wanted, new_device, wanted, wanted_object
+from dcm4py_leading.config.device_json.reading import RequestedTree, new_device, requested_tree, wanted_object
 from dcm4py_leading.config.device_json.text import parse
 
-__all__ = ["Wanted", "document", "new_device", "object_of", "parse", "wanted", "wanted_object"]
+__all__ = ["RequestedTree", "document", "new_device", "object_of", "parse", "requested_tree", "wanted_object"]

@@ -1,15 +1,15 @@
-"""A copy of an entry under another name, with all that it has, also what a document does not tell."""
+"""Copy of an entry under another name, with all attributes, those included that a document leaves out."""
 
 from __future__ import annotations
 
-from dcm4py_leading.config.device_json.shapes import Shape
+from dcm4py_leading.config.device_json.shapes import ObjectShape
 from dcm4py_leading.config.dn import escape_rdn_value, parent_dn, rdn_assertions
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif.schema import Syntax, attribute_types
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 
 
-def copy_of(shape: Shape, entry: Entry, attribute: str, name: str) -> Entry:
+def copy_of(shape: ObjectShape, entry: Entry, attribute: str, name: str) -> Entry:
     """The entry beside itself, with another value of one of the attributes that name it. Raises DocumentInvalid."""
     known = attribute_types().get(attribute.lower())
     syntax = Syntax.TEXT if known is None else known.syntax

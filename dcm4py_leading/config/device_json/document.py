@@ -1,10 +1,10 @@
-"""Entries to a document."""
+"""JSON document of entries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dcm4py_leading.config.device_json.shapes import CONNECTION, DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import CONNECTION, DEVICE, ObjectShape
 from dcm4py_leading.config.device_json.tree import Tree
 from dcm4py_leading.config.device_json.values import Absent, Json, Links, shown
 from dcm4py_leading.config.dn import parent_dn
@@ -21,7 +21,7 @@ def document(entries: Iterable[Entry]) -> dict[str, Json]:
     return _object(DEVICE, device, tree, links_of(tree, device))
 
 
-def object_of(shape: Shape, entry: Entry) -> dict[str, Json]:
+def object_of(shape: ObjectShape, entry: Entry) -> dict[str, Json]:
     """One object of a document by itself, such as a rule; ``entry`` stands anywhere below a device."""
     return _object(shape, entry, Tree(()), Links(devices_dn_of(entry.dn)))
 
@@ -43,7 +43,7 @@ def devices_dn_of(dn: str) -> str:
     return ""
 
 
-def is_shown(shape: Shape, entry: Entry, tree: Tree) -> bool:
+def is_shown(shape: ObjectShape, entry: Entry, tree: Tree) -> bool:
     """True if the object of an auxiliary class is in the document: the entry has the class, or what belongs in it."""
     return (
         entry.is_a(shape.object_class)
@@ -52,7 +52,7 @@ def is_shown(shape: Shape, entry: Entry, tree: Tree) -> bool:
     )
 
 
-def _object(shape: Shape, entry: Entry, tree: Tree, links: Links) -> dict[str, Json]:
+def _object(shape: ObjectShape, entry: Entry, tree: Tree, links: Links) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for field in shape.fields:
         value = shown(field, entry, links)

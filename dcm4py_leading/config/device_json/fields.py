@@ -1,4 +1,4 @@
-"""The attributes of each object class as members of a JSON object."""
+"""Attributes of each object class as members of a JSON object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document to entries: those that are there, changed as the document says.
+"""Entries of a document: those that exist, changed as the document asks.
 
 What a document leaves out: an attribute is taken away, unless it would not have been told anyway (a secret, a value
 that is the default, vendor data). An object of an auxiliary class, or an array of entries, stays as it is. What the
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from dcm4py_leading.config.device_json.document import devices_dn_of, is_shown, links_of
 from dcm4py_leading.config.device_json.fields import Field, Kind
-from dcm4py_leading.config.device_json.shapes import CONNECTION, DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import CONNECTION, DEVICE, ObjectShape
 from dcm4py_leading.config.device_json.tree import Tree
 from dcm4py_leading.config.device_json.values import (
     ABSENT,
@@ -36,7 +36,7 @@ _PLACE = re.compile(r"/dicomNetworkConnection/(0|[1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedTree:
     """Tree that a document asks for."""
 
     entries: tuple[Entry, ...]
@@ -45,7 +45,7 @@ class Wanted:
     """Paths of members that mean nothing here."""
 
 
-def wanted(document: Mapping[str, Json], old: tuple[Entry, ...]) -> Wanted:
+def requested_tree(document: Mapping[str, Json], old: tuple[Entry, ...]) -> RequestedTree:
     """The entries of a device, ``old``, as the document wants them. Raises DocumentInvalid with all that is wrong."""
     tree = Tree(old)
     device = tree.device()
@@ -55,14 +55,14 @@ def wanted(document: Mapping[str, Json], old: tuple[Entry, ...]) -> Wanted:
     return reader.outcome()
 
 
-def new_device(document: Mapping[str, Json], devices_dn: str) -> Wanted:
+def new_device(document: Mapping[str, Json], devices_dn: str) -> RequestedTree:
     """The entries of a new device below ``devices_dn``. Raises DocumentInvalid."""
     reader = _Reader(Tree(()), Links(devices_dn))
     reader.new_entry(DEVICE, devices_dn, document, "")
     return reader.outcome()
 
 
-def wanted_object(shape: Shape, document: Mapping[str, Json], old: Entry | None, above: str) -> Wanted:
+def wanted_object(shape: ObjectShape, document: Mapping[str, Json], old: Entry | None, above: str) -> RequestedTree:
     """One entry as an object such as a rule wants it; a new one below the DN ``above`` where ``old`` is None.
 
     Raises DocumentInvalid, also for a name that is not that of ``old``.
@@ -114,7 +114,7 @@ class _Reader:
         self._faults: list[DocumentFault] = []
         self._skipped: list[str] = []
 
-    def outcome(self) -> Wanted:
+    def outcome(self) -> RequestedTree:
         """Tree that has been read. Raises DocumentInvalid."""
         if self._faults:
             raise DocumentInvalid(self._faults)
@@ -123,9 +123,9 @@ class _Reader:
             for key, entry in self._entries.items()
             if not any(key[above:] in self._gone for above in range(len(key)))
         )
-        return Wanted(tuple(entries), tuple(self._skipped))
+        return RequestedTree(tuple(entries), tuple(self._skipped))
 
-    def new_entry(self, shape: Shape, above: str, item: Mapping[str, Json], path: str) -> str:
+    def new_entry(self, shape: ObjectShape, above: str, item: Mapping[str, Json], path: str) -> str:
         """Read an object that no entry is there for; returns its DN, empty if it has no name."""
         for names in shape.naming:
             values = [_name_of(item.get(name)) for name in names]
@@ -136,7 +136,7 @@ class _Reader:
         self._fault(path, shape.naming[0][0], "is required, as it names the entry")
         return ""
 
-    def entry(self, shape: Shape, old: Entry, item: Mapping[str, Json], path: str) -> str:
+    def entry(self, shape: ObjectShape, old: Entry, item: Mapping[str, Json], path: str) -> str:
         """Read an object as the entry ``old``; returns its DN."""
         if not old.attributes and old.key in self._entries:
             self._fault(path, "", "expected another name, as there is an entry of that name already")
@@ -147,8 +147,8 @@ class _Reader:
         self._entries[old.key] = draft.entry()
         return old.dn
 
-    def is_named(self, shape: Shape, old: Entry, item: Mapping[str, Json]) -> bool:
-        """True if the object has the name of ``old``; else that is a fault."""
+    def is_named(self, shape: ObjectShape, old: Entry, item: Mapping[str, Json]) -> bool:
+        """True if the object has the name of ``old``; else a fault is noted."""
         spelt = {told.name.lower(): told.name for told in shape.fields}
         for name, value in rdn_assertions(old.dn):
             told = spelt[name.lower()]
@@ -163,7 +163,7 @@ class _Reader:
 
     # Objects.
 
-    def _object(self, shape: Shape, draft: _Draft, item: Mapping[str, Json], path: str) -> None:
+    def _object(self, shape: ObjectShape, draft: _Draft, item: Mapping[str, Json], path: str) -> None:
         for told in shape.fields:
             draft.set(told.name, self._values(told, draft, item, path))
         for extension in shape.extensions:
@@ -180,7 +180,7 @@ class _Reader:
         known |= {told.name for told in shape.fields}
         self._skipped += [_below(path, name) for name in item if name not in known]
 
-    def _extension(self, shape: Shape, draft: _Draft, item: Mapping[str, Json], path: str) -> None:
+    def _extension(self, shape: ObjectShape, draft: _Draft, item: Mapping[str, Json], path: str) -> None:
         given = item.get(shape.object_class)
         if given is None:
             return
@@ -195,7 +195,7 @@ class _Reader:
             draft.classes.append(shape.object_class)
         self._object(shape, draft, given, _below(path, shape.object_class))
 
-    def _children(self, shape: Shape, above: Entry, item: Mapping[str, Json], path: str) -> list[str]:
+    def _children(self, shape: ObjectShape, above: Entry, item: Mapping[str, Json], path: str) -> list[str]:
         """Read an array of entries; returns their DNs in its order."""
         held = self._tree.below(above.key, shape)
         given = item.get(shape.object_class)
@@ -274,7 +274,7 @@ class _Reader:
 class _Siblings:
     """The entries of one class below one entry, found by what names them; each is taken once."""
 
-    def __init__(self, held: list[Entry], shape: Shape) -> None:
+    def __init__(self, held: list[Entry], shape: ObjectShape) -> None:
         self._left = {entry.key: entry for entry in held}
         self._spelt = {told.name.lower(): told.name for told in shape.fields}
         self._by_name: dict[tuple[tuple[str, str], ...], list[Entry]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Which object stands where in a document, and what names an entry that is made from it."""
+"""Structure of a document: which object stands where, and which attribute names a new entry."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dcm4py_leading.config.entry import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class ObjectShape:
     """An object of a document."""
 
     object_class: str
     naming: tuple[tuple[str, ...], ...] = ()
     """Attributes that may name an entry of this class; of a new one the first for which there are values do."""
-    extensions: tuple[Shape, ...] = ()
+    extensions: tuple[ObjectShape, ...] = ()
     """Objects under the name of an auxiliary class of the same entry."""
-    children: tuple[Shape, ...] = ()
+    children: tuple[ObjectShape, ...] = ()
     """Arrays under the name of the class of entries below."""
 
     @property
@@ -32,45 +32,45 @@ class Shape:
         return entry.is_a(self.object_class) and all(name.lower() in own for name, _ in rdn_assertions(entry.dn))
 
 
-RULE = Shape(object_class="dcmArchiveAttributeCoercion", naming=(("cn",),))
-RULE2 = Shape(object_class="dcmArchiveAttributeCoercion2", naming=(("cn",),))
-ATTRIBUTE_SET = Shape(object_class="dcmAttributeSet", naming=(("dcmAttributeSetID", "dcmAttributeSetType"),))
+RULE = ObjectShape(object_class="dcmArchiveAttributeCoercion", naming=(("cn",),))
+RULE2 = ObjectShape(object_class="dcmArchiveAttributeCoercion2", naming=(("cn",),))
+ATTRIBUTE_SET = ObjectShape(object_class="dcmAttributeSet", naming=(("dcmAttributeSetID", "dcmAttributeSetType"),))
 
-CONNECTION = Shape(
+CONNECTION = ObjectShape(
     object_class="dicomNetworkConnection",
     naming=(("cn",), ("dicomHostname", "dicomPort"), ("dicomHostname",)),
-    extensions=(Shape(object_class="dcmNetworkConnection"),),
+    extensions=(ObjectShape(object_class="dcmNetworkConnection"),),
 )
-_CAPABILITY = Shape(
+_CAPABILITY = ObjectShape(
     object_class="dicomTransferCapability",
     naming=(("cn",), ("dicomSOPClass", "dicomTransferRole")),
-    extensions=(Shape(object_class="dcmTransferCapability"),),
+    extensions=(ObjectShape(object_class="dcmTransferCapability"),),
 )
-_AE = Shape(
+_AE = ObjectShape(
     object_class="dicomNetworkAE",
     naming=(("dicomAETitle",),),
     extensions=(
-        Shape(
+        ObjectShape(
             object_class="dcmNetworkAE",
-            extensions=(Shape(object_class="dcmArchiveNetworkAE", children=(RULE, RULE2)),),
+            extensions=(ObjectShape(object_class="dcmArchiveNetworkAE", children=(RULE, RULE2)),),
         ),
     ),
     children=(_CAPABILITY,),
 )
-_ARCHIVE_DEVICE = Shape(
+_ARCHIVE_DEVICE = ObjectShape(
     object_class="dcmArchiveDevice",
     children=(
-        Shape(object_class="dcmAttributeFilter", naming=(("dcmEntity",),)),
+        ObjectShape(object_class="dcmAttributeFilter", naming=(("dcmEntity",),)),
         ATTRIBUTE_SET,
-        Shape(object_class="dcmStorage", naming=(("dcmStorageID",),)),
-        Shape(object_class="dcmQueryRetrieveView", naming=(("dcmQueryRetrieveViewID",),)),
+        ObjectShape(object_class="dcmStorage", naming=(("dcmStorageID",),)),
+        ObjectShape(object_class="dcmQueryRetrieveView", naming=(("dcmQueryRetrieveViewID",),)),
         RULE,
         RULE2,
     ),
 )
-DEVICE = Shape(
+DEVICE = ObjectShape(
     object_class="dicomDevice",
     naming=(("dicomDeviceName",),),
-    extensions=(Shape(object_class="dcmDevice", extensions=(_ARCHIVE_DEVICE,)),),
+    extensions=(ObjectShape(object_class="dcmDevice", extensions=(_ARCHIVE_DEVICE,)),),
     children=(CONNECTION, _AE),
 )

@@ -1,4 +1,4 @@
-"""The text of a request as JSON, within bounds (RFC 8259)."""
+"""JSON text of a request, within bounds (RFC 8259)."""
 
 from __future__ import annotations
 

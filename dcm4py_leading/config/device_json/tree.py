@@ -1,11 +1,11 @@
-"""The entries of one device by the entry above, and those of a class in the order in which a document tells them."""
+"""Entries of one device by parent, and those of a class in the order of a document."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import DEVICE, ObjectShape
 from dcm4py_leading.config.dn import DnKey
 from dcm4py_leading.config.entry import Entry
 
@@ -26,7 +26,7 @@ class Tree:
             raise ValueError("expected the entries of a dicomDevice")
         return found[0]
 
-    def below(self, key: DnKey, shape: Shape) -> list[Entry]:
+    def below(self, key: DnKey, shape: ObjectShape) -> list[Entry]:
         """The entries of a shape below ``key``: rules in the order in which they are tried, others by DN."""
         return sorted((entry for entry in self._below.get(key, ()) if shape.names(entry)), key=_order)
 

@@ -1,1 +1,1 @@
-"""Following the directory: changes noticed, outages survived."""
+"""Following the directory: changes are noticed, outages survived."""

@@ -1,4 +1,4 @@
-"""Differences between two configurations, as an administrator calls them: which rule, which AE, from what to what.
+"""Differences between two configurations in an administrator's words: which rule, which AE, old and new value.
 
 Objects are matched by their own RDN below the same parent, never by the whole DN, which servers spell differently.
 """
@@ -151,7 +151,7 @@ def _count(kind: Kind, found: Sequence[Outline], place: str) -> Iterator[Differe
 
 
 def _together(found: Iterable[Difference]) -> Iterator[Difference]:
-    """Differences of which those that are the same change of several AEs have become one."""
+    """Differences, with the same change of several AEs as one."""
     alike: dict[Difference, list[str]] = defaultdict(list)
     for difference in found:
         is_shared = difference.object_class == "dicomNetworkAE" and difference.attribute is not None
@@ -168,7 +168,7 @@ def _title(found: Outline) -> str:
 
 
 def _said(found: Outline) -> str:
-    """Content of a new object, but for its name and what it would be anyway."""
+    """Content of a new object, without its name and its defaults."""
     naming = {name for name, _ in found.rdn}
     said = [
         f"{attribute} {_text(attribute, value)}"

@@ -1,4 +1,4 @@
-"""A directory that may be down: what it said last serves meanwhile."""
+"""Source that answers from the last good configuration while the directory is down."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class SurvivingSource:
             kept = self._last_good.ae(ae_title)
             if kept is None:
                 raise
-            LOG.warning("AE %s: using what is kept of it, because the directory cannot be asked: %s", ae_title, err)
+            LOG.warning("AE %s: the directory cannot be asked, its last good entry is used: %s", ae_title, err)
             return kept
         self._last_good.keep_ae(ae_title, entries)
         return entries
@@ -209,7 +209,7 @@ class SurvivingSource:
         return answer
 
     def _saw(self, failure: str | None) -> None:
-        """Note how it went, and tell in the log when that is news."""
+        """Note the outcome, and log it if it is new."""
         now = self._now()
         with self._lock:
             # What has answered is asked again at once, what has not after a while.

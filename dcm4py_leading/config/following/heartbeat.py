@@ -1,4 +1,4 @@
-"""Check that the directory is there, when nobody else asks; and its return to a service that has started without it."""
+"""Heartbeat: checks the directory when nobody else asks it, and reloads when it is back after a start without it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as err:  # noqa: BLE001 - a bug in one beat must not make it the last one
-                LOG.error("asking for the directory failed: %s", trace(err))
+                LOG.error("an error in the service kept it from asking whether the directory is back: %s", trace(err))
 
     def _is_well(self) -> bool:
         state = self._source.state

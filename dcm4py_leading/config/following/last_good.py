@@ -1,4 +1,4 @@
-"""The last good configuration, on disk, for the time when the directory is down.
+"""Last good configuration, kept on disk for the time when the directory is down.
 
 One file with the device and the devices that its rules refer to, and one for each remote AE that was looked up. They
 are LDIF, so that ``--ldif`` reads them too, under mode 0600 and without secrets. Each is replaced as a whole, so that
@@ -61,7 +61,7 @@ class LastGood:
         self._write(self._device_file, entries.values())
 
     def keep_ae(self, ae_title: str, entries: Entries) -> None:
-        """Keep what the directory said of an AE, also that there is none. Those of the device are kept with it."""
+        """Keep the directory's answer about an AE, even that it is unknown. The device's own are kept with it."""
         devices = (entry for entry in entries if entry.is_a("dicomDevice"))
         names = {name.strip().casefold() for device in devices for name in device.values("dicomDeviceName")}
         if entries and self._device_name.casefold() not in names:
@@ -92,13 +92,16 @@ class LastGood:
             if header is None:
                 return None
             if not self._is_ours(header):
-                LOG.warning("%s was kept of another device or directory, and is not used", path)
+                LOG.warning(
+                    "%s is of another device or directory, and is not used: is --data-dir right?",
+                    path,
+                )
                 return None
             _verify(path, header)
             source = self._device_source if path == self._device_file else LdifSource([path])
             source.entries()
         except (OSError, ValueError, ConfigError) as err:
-            LOG.error("%s cannot be used: %s", path, err)
+            LOG.error("last good configuration %s cannot be used: %s", path, err)
             return None
         return source
 
@@ -123,13 +126,17 @@ class LastGood:
                 replace_file(path, f"# {json.dumps(header)}\n{text}".encode())
         except (OSError, ValueError) as err:  # ValueError: a DN that nobody can read
             reason = getattr(err, "strerror", None) or err
-            LOG.error("%s cannot be written, what is kept there is not up to date: %s", path, reason)
+            LOG.error("last good configuration %s cannot be written, and is out of date: %s", path, reason)
 
     def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as err:
-            LOG.error("%s cannot be removed, and is out of date: %s", path, err.strerror or err)
+            LOG.error(
+                "last good configuration %s is out of date and cannot be deleted: %s: delete it",
+                path,
+                err.strerror or err,
+            )
 
 
 def _header(path: Path) -> dict[str, object] | None:

@@ -1,4 +1,4 @@
-"""A directory that tells of its changes itself: it only wakes who looks, and who looks does so anyway now and then."""
+"""Change notifications of the directory server. They only wake the watch, which also looks at intervals."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Push:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more. A connection that is being made ends by itself."""
+        """Stop listening. A connection under way ends by itself."""
         self._stopping.set()
         if self._session is not None:
             self._session.abandon()
@@ -73,11 +73,13 @@ class Push:
         except ConfigError as err:  # whoever reads the directory tells
             LOG.debug("not listening to the directory: %s", err)
         except Exception as err:  # noqa: BLE001 - a bug here must cost the push only
-            LOG.error("listening to the directory failed: %s", trace(err))
+            LOG.error("an error in the service ended its listening to the directory: %s", trace(err))
         else:
             if ended is Listening.NOT_OFFERED:
                 if not self._is_told:
-                    LOG.info("the directory does not tell of changes itself: it is only asked now and then")
+                    LOG.info(
+                        "the directory server does not report changes: it is asked for them at intervals (--watch)"
+                    )
                 self._is_told = True
                 return False
             self._is_told = False
@@ -92,5 +94,5 @@ class Push:
     def _heard(self) -> None:
         if not self.is_listening.is_set():
             self.is_listening.set()
-            LOG.info("the directory tells of changes itself")
+            LOG.info("the directory server reports changes")
         self._wake()

@@ -1,4 +1,4 @@
-"""Following a directory: it is looked at again and again, and a change counts when it has come to rest.
+"""Watch on the directory: it is read at intervals, and a change is taken over once it has settled.
 
 What wakes the follower, a timer or the directory itself, decides nothing: what is read decides.
 """
@@ -114,7 +114,7 @@ class Follower:
         """``is_told``: the source itself tells in the log when it cannot be read, and when it can again.
 
         ``looked_up`` gives the AEs that each process has looked up, such as move destinations; ``renew`` is called
-        with those that are otherwise now: as they were, and as they are.
+        with those that have changed: old and new.
         """
         self._looked_up = looked_up
         self._renew = renew
@@ -145,7 +145,7 @@ class Follower:
         self._woken.set()
 
     def stop(self) -> None:
-        """Look no more. A look that is under way may outlast this, if the directory does not answer."""
+        """Stop looking. A look under way may outlast this, if the directory does not answer."""
         self._stopping.set()
         self._woken.set()
         if self._thread.is_alive():
@@ -157,7 +157,7 @@ class Follower:
             try:
                 pause = self.step()
             except Exception as err:  # noqa: BLE001 - a bug must not end the following of the directory
-                LOG.error("looking at the directory failed: %s", trace(err))
+                LOG.error("an error in the service kept it from looking for changes in the directory: %s", trace(err))
                 pause = self._pace.interval_seconds
             if self._moving is None:
                 # A busy directory wakes often; it is not asked all the time for that.

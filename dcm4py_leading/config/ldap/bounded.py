@@ -1,4 +1,4 @@
-"""An end to what has no time-out of its own, such as the resolution of a host name."""
+"""Time limit for calls that have none, such as the resolution of a host name."""
 
 from __future__ import annotations
 

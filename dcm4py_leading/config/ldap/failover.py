@@ -1,4 +1,4 @@
-"""In which order the servers of one directory are asked: one that has just failed comes last for a while."""
+"""Order in which the servers of a directory are asked: one that has just failed comes last for a while."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Failover(Generic[Server]):
         return len(self._servers) > 1
 
     def order(self) -> list[Server]:
-        """All servers, as they are to be asked now."""
+        """All servers, in the order in which to ask them now."""
         now = self._clock()
         with self._lock:
             ends = {server: pause.until for server, pause in self._pauses.items() if pause.until > now}
         return sorted(self._servers, key=lambda server: ends.get(server, now))
 
     def failed(self, server: Server) -> None:
-        """It gave no answer. Within its pause that is no news: many threads may have asked at the same time."""
+        """Note that a server gave no answer. During its pause this changes nothing: others may have asked too."""
         now = self._clock()
         with self._lock:
             last = self._pauses.get(server)

@@ -1,4 +1,4 @@
-"""Hints of a live directory besides its entries: whether anything changed, when, and by whom."""
+"""Hints of a live directory besides its entries: whether anything changed, when, and who did it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody's groups by two searches with the service's own account, and his password by a bind as himself.
+"""Log-in by LDAP: two searches with the service account for user and groups, and a bind with the user's password.
 
 The bind has a connection of its own (RFC 4513 5.2.1 would let it change who the searches are made as). An unknown user
 costs the same questions as a wrong password: the bind is then tried as an entry that does not exist.
@@ -30,7 +30,7 @@ _SPECIAL = re.compile(r"[\\*()\0]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSearch:
-    """Where users and groups are, and how they are found. Raises ValueError for a filter that is none."""
+    """Bases and filters that find users and groups. Raises ValueError for a filter that is not valid."""
 
     base_dn: str | None = None
     """None: `USERS_RDN` below the base DN of the server."""
@@ -137,7 +137,11 @@ class LdapLogin:
         if users is None:
             raise ConfigUnavailable(f"{directory.url}: users are looked for below {base}, which is not to be seen")
         if len(users) > 1:
-            LOG.warning("%s: several entries below %s match the user filter of a log-in", directory.url, base)
+            LOG.warning(
+                "%s: a log-in fails, since several entries below %s match --login-user-filter: let it tell users apart",
+                directory.url,
+                base,
+            )
         dn = users[0].dn if len(users) == 1 else None
         return _Found(directory.url, dn, self._memberships(directory, dn or self._nobody(directory.url)))
 

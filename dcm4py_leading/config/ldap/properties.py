@@ -1,4 +1,4 @@
-"""dcm4che's ldap.properties: how a dcm4chee installation says where its directory is."""
+"""dcm4che's ldap.properties, by which a dcm4chee installation says where its directory is."""
 
 from __future__ import annotations
 

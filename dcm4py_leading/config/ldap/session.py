@@ -1,4 +1,4 @@
-"""One connection to one directory server, from its host name to the unbind, every step of it with a bound."""
+"""Connection to one directory server, from name resolution to unbind, with a time limit for every step."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Session:
 
     @property
     def step(self) -> str:
-        """Step that is being done, as it reads after "cannot"."""
+        """Step under way, worded to follow "cannot"."""
         return self._step
 
     def at(self, step: str) -> None:
@@ -325,7 +325,7 @@ def _shut(connection: ldap3.Connection) -> None:
 
 
 def _let_values_be_octets(strategy: Any) -> None:
-    """Entries have octets alone, which is all that is read of them: ldap3 would make text of each value, too."""
+    """Keep values as octets, which is all that is read: ldap3 would also decode each to text."""
     decode = strategy.decode_response_fast
 
     def decode_entry(message: Mapping[str, Any]) -> Any:

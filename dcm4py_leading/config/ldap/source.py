@@ -1,4 +1,4 @@
-"""The configuration of a live directory (RFC 4511), read over a short connection for each load.
+"""Configuration in a live directory (RFC 4511), read over a short connection for each load.
 
 A connection that is opened for one read and closed needs no watching; a bind costs milliseconds. ldap3 is told to trust
 nothing by itself: no schema fetched, no referrals chased, no alias followed.
@@ -183,7 +183,7 @@ class LdapSource:
         raise ConfigUnavailable("; ".join(reasons[url] for url in self._urls))
 
     def turns(self) -> Iterator[Turn]:
-        """The servers as they are to be asked now, each with its share of the time that all of them have."""
+        """The servers in the order in which to ask them, each with its share of the total time."""
         end = self._clock() + self._read_timeout_seconds
         order = self._failover.order()
         for number, url in enumerate(order):

@@ -1,4 +1,4 @@
-"""Where a directory is: an LDAP URL (RFC 4516) with the base DN, or a Unix socket on this machine."""
+"""Address of a directory: an LDAP URL (RFC 4516) with the base DN, or a Unix socket on this machine."""
 
 from __future__ import annotations
 

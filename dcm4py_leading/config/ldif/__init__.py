@@ -1,1 +1,1 @@
-"""LDIF files: read, written, checked, mended; the directory in memory."""
+"""LDIF files: read, written, checked and fixed; and a directory in memory."""

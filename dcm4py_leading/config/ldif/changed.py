@@ -1,4 +1,4 @@
-"""A tree with changes applied to it in memory, as a source of its own: what would be, before anybody imports it."""
+"""Source with changes applied in memory: the tree as an import would make it."""
 
 from __future__ import annotations
 

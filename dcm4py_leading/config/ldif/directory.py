@@ -1,4 +1,4 @@
-"""A directory in memory that refuses what a server refuses when change records are applied to it."""
+"""Directory in memory that refuses the change records that a server would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LDIF that ldapmodify accepts, out of LDIF that nearly is; its modify records can be run again.
+"""Fixing of LDIF so that ldapmodify accepts it, and its modify records can be run again.
 
 Comments and the order of everything are kept, folded lines are not. What cannot be mended with certainty becomes a
 comment, a whole record at a time, so that no half of it is carried out.

@@ -1,4 +1,4 @@
-"""The lines of LDIF (RFC 2849): physical lines unfolded to logical ones, these taken apart; what is wrong, by line."""
+"""Lines of LDIF (RFC 2849): unfolded and parsed, with errors by line number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint of LDIF files that are about to be imported: what a server, and then the service, will refuse. Reads only.
+"""Lint of LDIF files before an import: what a server, and then the service, would refuse. Changes nothing.
 
 Told in terms of the fix, by record and line. A server is not needed: what only the tree can tell (whether an entry is
 there) is told when `Directory` holds the tree.
@@ -150,7 +150,7 @@ class _Linter:
                 self._name(record, modification.line, modification.attribute)
 
     def _name(self, record: Record, line: int, name: str) -> bool:
-        """Tell of an attribute that no server takes; whether that is so."""
+        """Report an attribute that no server accepts; True if it is one."""
         if not is_known_attribute(name):
             self._add(line, record.dn, name, unknown_attribute(name))
         elif name.partition(";")[0].lower() in NOT_FOR_USERS:

@@ -1,4 +1,4 @@
-"""Values that the schema takes and the service does not: the service's own converters and compilers, over one entry."""
+"""Lint of values that the schema allows and the service refuses, by the service's own converters and compilers."""
 
 from __future__ import annotations
 

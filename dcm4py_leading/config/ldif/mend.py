@@ -1,4 +1,4 @@
-"""One record of LDIF, mended line by line."""
+"""Fixing of one LDIF record, line by line."""
 
 from __future__ import annotations
 

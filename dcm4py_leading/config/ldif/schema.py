@@ -1,4 +1,4 @@
-"""Refusals of a directory with our schema, told without one: names, syntaxes, what a class requires and allows.
+"""Schema checks without a server: names, syntaxes, required and allowed attributes of a class.
 
 The schema files hold a part of dcm4chee's schema, so three answers are possible: a name is known with all that the
 schema says of it, known by name only (dcm4chee has it, we do not read it; or it is a standard's), or unknown.

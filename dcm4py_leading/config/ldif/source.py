@@ -1,4 +1,4 @@
-"""The embedded directory: the same tree as an LDAP server's, built from LDIF files in memory."""
+"""The embedded directory: the tree of an LDAP server, built in memory from LDIF files."""
 
 from __future__ import annotations
 

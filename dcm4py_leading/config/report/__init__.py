@@ -1,1 +1,1 @@
-"""The configuration as it is shown to people."""
+"""Reports on the configuration, for people."""

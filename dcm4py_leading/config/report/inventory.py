@@ -1,4 +1,4 @@
-"""Inventory of a tree, acted on or not: every attribute and every kind of entry below a device, yes, partial or no."""
+"""Inventory of a tree: for each attribute and kind of entry, whether it is acted on: yes, partial or no."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """An attribute of one kind of entry, or a kind of entry that is passed over as a whole."""
+    """An attribute of one kind of entry, or a kind of entry that is ignored as a whole."""
 
     status: Status
     object_class: str
@@ -74,14 +74,14 @@ _SHOWN = 3
 
 
 def some(names: Sequence[str], *, is_full: bool) -> str:
-    """The names in a line: the first few and how many there are besides, or all where it ``is_full``."""
+    """Names as text: the first few and the number of the others, or all if ``is_full``."""
     if is_full or len(names) <= _SHOWN + 1:
         return ", ".join(names)
     return f"{', '.join(names[:_SHOWN])} and {len(names) - _SHOWN} more"
 
 
 def shortcomings(present: Iterable[Present], *, is_full: bool = False) -> Iterator[str]:
-    """Lines on what is not or not wholly acted on; few, as names of one kind of entry stand together (see `some`)."""
+    """Lines that name the attributes not acted on, or only in part; one line for each kind of entry (see `some`)."""
     attributes: dict[str, list[str]] = {}
     kinds: list[str] = []
     partial: list[str] = []

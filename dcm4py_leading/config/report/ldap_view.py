@@ -1,4 +1,4 @@
-"""The model as a tree of entries under LDAP names, the same for every class of it.
+"""LDAP view of the model: its values as a tree of entries under LDAP names.
 
 A field goes under the name of the attribute whose row fills it, so what is added to the rows is here without new code.
 """

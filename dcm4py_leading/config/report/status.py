@@ -40,6 +40,6 @@ READ_BY_LOADER: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 def shortcoming(object_class: str, attribute: str) -> str | None:
-    """Missing part of an attribute that is read; None where all of it is acted on."""
+    """Part of a read attribute that is not acted on; None: all of it is."""
     missing = PARTIAL.get(object_class, {})
     return missing.get(attribute) or missing.get("*")

@@ -1,1 +1,1 @@
-"""Changes of the directory: what is to be changed, said as LDIF, and carried out on a server or in LDIF files."""
+"""Changes of the directory: planned as LDIF, and carried out on a server or in LDIF files."""

@@ -1,4 +1,4 @@
-"""The least that must change in a directory, so that it holds some entries instead of others."""
+"""Smallest set of changes that turns the entries of a directory into others."""
 
 from __future__ import annotations
 

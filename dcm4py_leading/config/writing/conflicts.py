@@ -1,4 +1,4 @@
-"""Conflicts between a change and an entry that is no longer what the change was made for."""
+"""Conflicts of a change with an entry that has changed since the change was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Editor of the directory: it reads, plans and checks, and then writes, or not at all."""
+"""Editor of the directory: reads, plans and checks a change, then writes all of it or nothing."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Editor:
         return listing.device_dn(self._tree, device_name)
 
     def entries(self, device_name: str) -> tuple[Entry, ...]:
-        """The device and everything below it, fresh from the directory; empty if there is none."""
+        """The device and everything below it, read anew from the directory; empty if it does not exist."""
         return self._tree.subtree(device_name) if device_name else ()  # a server would take such a DN for a wrong one
 
     def plan(

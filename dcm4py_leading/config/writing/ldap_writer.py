@@ -1,4 +1,4 @@
-"""Changes carried out on a directory server (RFC 4511): one operation for each entry, none of which overwrites.
+"""Writer to a directory server (RFC 4511): one operation for each entry, none of which overwrites other changes.
 
 A server changes one entry at a time. So each operation leaves a valid tree, and when one fails, those before it are
 taken back as far as they can be.
@@ -153,7 +153,7 @@ class _Writing:
             except ConfigError as err:
                 refusal = err
             if refusal is not None:
-                LOG.warning("the change of %s cannot be taken back: %s", change.dn, refusal)
+                LOG.warning("the change of %s cannot be undone, undo it by hand: %s", change.dn, refusal)
                 return
             self._done.pop()
 

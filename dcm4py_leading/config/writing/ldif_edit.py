@@ -1,4 +1,4 @@
-"""Changes of entries made in the text of LDIF files, of which every other octet stays as it is.
+"""Edits of entries in the text of LDIF files; every other octet stays as it is.
 
 An entry that one record makes, and no other record speaks of, is changed there. Where others do, a change record is
 put at the end of the last file that does: it comes after all of them.
@@ -144,7 +144,7 @@ class _File:
 
 
 def _ended(lines: list[bytes], end: bytes) -> list[bytes]:
-    """The lines, of which the last has an end."""
+    """The lines, the last one with a line end too."""
     lines = [line for line in lines if line]
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += end

@@ -1,4 +1,4 @@
-"""Changes carried out in LDIF files: each file is replaced as a whole, and only when the result is what was wanted."""
+"""Writer to LDIF files: each is replaced as a whole, and only if it then holds exactly the entries wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change of the directory before it is made, with what it would do."""
+"""Plan of a change of the directory, with its consequences, before it is made."""
 
 from __future__ import annotations
 

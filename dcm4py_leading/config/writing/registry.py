@@ -1,4 +1,4 @@
-"""The Unique AE Titles Registry, kept in step with the AEs that there are (PS3.15 H.1.1.3)."""
+"""Unique AE Titles Registry, kept in step with the AEs of the directory (PS3.15 H.1.1.3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def with_registry(changes: Sequence[EntryChange], tree: Tree) -> tuple[EntryChan
     """The changes, and those of the registry: titles that come are entered before their AEs, titles of which no AE is
     left are removed after them. Nothing where the tree has no registry.
 
-    A title that is entered already stays so: the registry does not tell for whom. Raises ConfigUnavailable.
+    A title that is already registered stays: the registry does not say whose it is. Raises ConfigUnavailable.
     """
     come, gone = set(_titles(changes, Kind.ADD)), set(_titles(changes, Kind.DELETE))
     if not (come or gone):

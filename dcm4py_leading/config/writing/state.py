@@ -1,4 +1,4 @@
-"""The state of entries as one word, for an ETag (RFC 9110 8.8.3)."""
+"""State of entries as one token, for an ETag (RFC 9110 8.8.3)."""
 
 from __future__ import annotations
 

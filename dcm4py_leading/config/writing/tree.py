@@ -1,4 +1,4 @@
-"""The tree as it is right now, for whoever edits it: never what was kept of it, and lists by one search each."""
+"""Current tree of the directory, for editing: never cached, and lists by one search each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CONNECTION_LIST = [
 
 
 class Tree(Protocol):
-    """A directory that is read without anything in between. Raises ConfigUnavailable, ConfigInvalid."""
+    """A directory, read without a cache in between. Raises ConfigUnavailable, ConfigInvalid."""
 
     @property
     def source(self) -> TreeSource:

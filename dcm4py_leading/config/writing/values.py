@@ -1,4 +1,4 @@
-"""Attribute values as they are compared before they are written, and as the octets that are sent."""
+"""Attribute values as compared before writing, and as the octets that are sent."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def identity(attribute: str, value: str) -> str:
 
 
 def spelling(attribute: str, value: str) -> str:
-    """Key that is equal exactly for values of which nobody would replace the one by the other.
+    """Key that is equal exactly for values that nobody would replace by each other.
 
     Case and blanks of a text are seen by people, so another spelling of it is a change; of a DN or a class it is none.
     """

@@ -1,4 +1,4 @@
-"""One frame, from its code stream to native bytes: little endian, colours by pixel (PS3.5 8.1, 8.2).
+"""Decoder of one frame to native bytes: little endian, colours by pixel (PS3.5 8.1, 8.2).
 
 Needs the extra ``codecs``; whoever imports this is prepared for ImportError. What a code stream lacks is never made
 up: see `_decode_huffman` and `_decode_jpeg_ls`.

@@ -1,4 +1,4 @@
-"""Pixel Data from encapsulated to native, all or nothing (PS3.5 8.2, A.4).
+"""Conversion of Pixel Data from encapsulated to native, all or nothing (PS3.5 8.2, A.4).
 
 An image has all its frames, each whole, or it is refused by name. What is beside the image, an icon or what a vendor
 keeps, is left out where it cannot be decoded: in an uncompressed transfer syntax nothing is encapsulated.

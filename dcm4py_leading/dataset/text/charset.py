@@ -1,4 +1,4 @@
-"""Specific Character Set (0008,0005): which one a data set has, and which one it needs (PS3.3 C.12.1.1.2)."""
+"""Specific Character Set (0008,0005) of a data set: the one declared, and the one needed (PS3.3 C.12.1.1.2)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def unwritable(ds: Dataset, codes: CharacterSet) -> list[BaseTag]:
 
 
 def undecodable(ds: Dataset) -> str | None:
-    """The keyword of an attribute, perhaps in an item, with text that is not in the set that is declared."""
+    """Keyword of an attribute, at any depth, with text outside the declared character set."""
     for element in elements_of(ds):
         if element.VR == "SQ":
             for item in element.value or ():

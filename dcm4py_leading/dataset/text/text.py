@@ -1,4 +1,4 @@
-"""Text of DICOM between octets and str, strictly by its Specific Character Set (PS3.5 6.1.2).
+"""Codec of DICOM text, strictly by Specific Character Set (PS3.5 6.1.2).
 
 An octet that cannot be decoded as declared becomes the lone surrogate U+DC00 plus its value. Written in the same set it
 is that octet again, so nothing is lost; nowhere else may it be taken for text. Escape sequences that go with such
@@ -76,7 +76,7 @@ def storable(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """The text of which `storable` made ``text``."""
+    """The original of a text that `storable` has converted."""
     return text if text.isascii() else text.translate(_STORED_BACK)
 
 

@@ -1,4 +1,4 @@
-"""Text in pydicom's data elements: values from octets, and octets from values, by our own codec (see `text`)."""
+"""Text values of pydicom's data elements, decoded and encoded by our own codec (see `text`)."""
 
 from __future__ import annotations
 

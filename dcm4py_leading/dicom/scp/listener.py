@@ -241,7 +241,9 @@ class Listeners:
             if not running and not self.opened.has_threads:
                 return
             if not running and time.monotonic() > deadline + _ABORTED_SECONDS:
-                LOG.warning("something that was asked over HTTP has not ended; it is not waited for any longer")
+                LOG.warning(
+                    "a job or an export by HTTP has not ended: the service stops without waiting for it any longer"
+                )
                 return
             is_late = time.monotonic() > deadline
             for association in running:

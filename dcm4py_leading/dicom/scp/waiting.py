@@ -162,7 +162,11 @@ class WaitingThreads:
             time.sleep(_FAILURE_SECONDS)
             return None
         if not self._is_replaced():
-            self._refused.log(logging.ERROR, "connection from %s: no thread can be started", address[0])
+            self._refused.log(
+                logging.ERROR,
+                "connection from %s is closed: no thread can be started, raise the limit of tasks",
+                address[0],
+            )
             accepted.close()
             time.sleep(_FAILURE_SECONDS)
             return None

@@ -1,4 +1,4 @@
-"""Sending of stored objects because an administrator wants it: as a C-MOVE, but that nobody asked for it by DICOM."""
+"""Sending of stored objects on an administrator's command: as a C-MOVE without a DICOM request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that others send us on associations that we opened, in memory: up to a length."""
+"""Answers that peers send on associations that we opened, in memory, up to a length."""
 
 from __future__ import annotations
 

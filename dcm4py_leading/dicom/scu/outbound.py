@@ -1,4 +1,4 @@
-"""Associations of ours that this process has opened on behalf of its peers, and threads that follow them.
+"""Associations that this process opened on behalf of its peers, and the threads that follow them.
 
 A stop of the service ends all of it, whatever other systems do or fail to do. What is opened finds its owner by the
 context of the thread, so that those who ask other systems need not know of it.

@@ -1,4 +1,4 @@
-"""Open associations that are used again."""
+"""Open associations, kept for reuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers that speak another protocol on a DICOM port: told which one, once and not each time."""
+"""Peers that speak another protocol on a DICOM port: logged once, not each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Least pace of a message: who sends a few octets a minute is given up, whatever time-outs are configured."""
+"""Minimum pace of a message: a peer that sends a few octets a minute is given up, whatever time-outs are configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are remembered by key, no more of them than so many octets."""
+"""Values cached by key, bounded by their size in octets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Archives behind an AE of ours, by DIMSE: asked, retrieved from, stored to."""
+"""Upstream archives, behind an AE of ours: queried, retrieved from, stored to by DIMSE."""

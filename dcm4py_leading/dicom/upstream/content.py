@@ -1,4 +1,4 @@
-"""Content of another archive, of what is to be retrieved from it, asked beforehand by C-FIND.
+"""Content of another archive that a retrieve will bring, asked beforehand by C-FIND.
 
 Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
 do without.

@@ -1,4 +1,4 @@
-"""Another archive, asked by C-FIND on behalf of a client; implements `service.query_archive.QueryArchive`."""
+"""Query archive that forwards to another archive by C-FIND; implements `service.query_archive.QueryArchive`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Number of instances that studies have, asked of dcmFallbackCMoveSCPLeadingCFindSCP."""
+"""Number of instances of studies, asked of dcmFallbackCMoveSCPLeadingCFindSCP."""
 
 from __future__ import annotations
 

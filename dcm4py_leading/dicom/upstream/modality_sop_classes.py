@@ -1,4 +1,4 @@
-"""Which SOP classes the objects of a modality are likely to have (PS3.3 C.7.3.1.1.1, PS3.4 B.5).
+"""SOP classes that the objects of a modality are likely to have (PS3.3 C.7.3.1.1.1, PS3.4 B.5).
 
 For archives that do not tell the SOP classes themselves; what is missing here is asked for by C-MOVE.
 """

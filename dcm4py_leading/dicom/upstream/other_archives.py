@@ -1,4 +1,4 @@
-"""The archives besides this one that an AE works with: which there are, and as what the service sees them."""
+"""Composition of the other archives that an AE works with."""
 
 from __future__ import annotations
 

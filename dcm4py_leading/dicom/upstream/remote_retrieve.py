@@ -247,9 +247,9 @@ class Exchange:
         try:
             self._asking = self._ways.other(before.assoc)
         except AssociationFailed as err:
-            LOG.info("%s; nor can it be asked otherwise: %s", why, err)
+            LOG.info("%s; no other retrieve method is possible: %s", why, err)
             return False
-        LOG.info("%s: asked by %s", why, self._asking.name)
+        LOG.info("%s: asked again by %s", why, self._asking.name)
         if self._asking.assoc is before.assoc:
             least = max(final.least, final.total)
             self._earlier = before, _Final(failed=final.failed, failure=final.failure, least=least)

@@ -1,4 +1,4 @@
-"""Another archive from which an AE of ours gets what is not here; implements `service.proxy.upstream.Upstream`.
+"""Archive from which an AE of ours retrieves what is not here; implements `service.proxy.upstream.Upstream`.
 
 dcm4chee lets the archive send straight to the client where dcmFallbackCMoveSCPDestination is absent, and then nothing
 is coerced. Here it sends to us, always.

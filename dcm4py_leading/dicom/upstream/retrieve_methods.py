@@ -1,4 +1,4 @@
-"""Ways to ask another archive for objects: by C-GET on our own association, or by C-MOVE to an AE of ours.
+"""Retrieve methods for another archive: C-GET on our own association, or C-MOVE to an AE of ours.
 
 For a C-GET it is we who have to know what will come: the presentation contexts in which the archive may send are
 proposed beforehand (PS3.4 C.4.3). So the archive is asked which SOP classes there are, and each is proposed with every

@@ -1,4 +1,4 @@
-"""Another archive, to which what is stored to us is sent on; implements `service.proxy.store_archive.StoreArchive`."""
+"""Archive to which stored objects are forwarded; implements `service.proxy.store_archive.StoreArchive`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of a study in another archive, asked of it by C-FIND: whether that is what has been kept of it."""
+"""State of a study in another archive, asked by C-FIND: is a cached copy still up to date?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def state_of_study(
 ) -> StudyState | None:
     """Number of Study Related Instances (0020,1208), or the instances counted where the archive does not tell it.
 
-    None: it lets itself not be asked. Raises ArchiveUnavailable when it gives no answer.
+    None: it does not support the question. Raises ArchiveUnavailable when it gives no answer.
     """
     try:
         with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:

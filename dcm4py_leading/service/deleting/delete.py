@@ -1,4 +1,4 @@
-"""Deletion of a study that an AE of ours holds: rows, files, and whatever else is kept of it.
+"""Deletion of a study of an AE of ours: rows, files, and everything else that is kept of it.
 
 What a retrieve has open is sent to its end; objects that it has not opened yet are failed sub-operations. An object
 that is being stored is deleted with the study, or, where it gets its row later, is the first of a new one.

@@ -1,4 +1,4 @@
-"""Traces that questions to other archives have left of a study: they are forgotten when it is deleted."""
+"""Traces of a study in what is remembered of other archives, which go when the study is deleted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Drift: how much of what the archive holds is not as the leading archive says. Nothing is changed."""
+"""Drift: comparison of the archive with the leading archive. Changes nothing."""

@@ -1,4 +1,4 @@
-"""The questions to the leading archive: by UID lists, at their pace."""
+"""Questions to the leading archive: UID lists, at a limited rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dcm4py_leading.service.drift.patience import Patience, Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class LeadingInquiry:
     """Archive that is asked, the AE that asks, and what for."""
 
     leading_cfind_scp: AETitle
@@ -30,7 +30,7 @@ class Asked:
 class Asker:
     """Asks one leading archive about studies, a page at a time; for one thread."""
 
-    def __init__(self, query: LeadingQuery, asked: Asked, throttle: Throttle, patience: Patience) -> None:
+    def __init__(self, query: LeadingQuery, asked: LeadingInquiry, throttle: Throttle, patience: Patience) -> None:
         self._query = query
         self._asked = asked
         self._throttle = throttle

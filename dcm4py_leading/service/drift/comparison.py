@@ -1,4 +1,4 @@
-"""Changes that the leading archive would make in one study: what the index keeps, next to its answer. Pure."""
+"""Comparison of one study: the changes that the leading archive's answer would make in the index. Pure."""
 
 from __future__ import annotations
 

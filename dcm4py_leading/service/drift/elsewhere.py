@@ -1,4 +1,4 @@
-"""The studies of another archive, found by C-FIND in windows of Study Date: as few of them as it answers with ease."""
+"""Studies of another archive, found by C-FIND in windows of Study Date small enough for it to answer."""
 
 from __future__ import annotations
 

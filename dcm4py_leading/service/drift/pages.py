@@ -1,4 +1,4 @@
-"""Pages of studies that an archive holds: of which a comparison is made, and between which it may stop and go on."""
+"""Pages of the studies of an archive, after each of which a comparison may stop and be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of questions to other archives: not more a second than are allowed, and again when one is down."""
+"""Pace of the questions to other archives: a limited rate, and retries while one is down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV file of a comparison (RFC 4180): one row a study. Without patient data unless values are wanted."""
+"""CSV file of a comparison (RFC 4180): one row for each study, without patient data unless values are wanted."""
 
 from __future__ import annotations
 

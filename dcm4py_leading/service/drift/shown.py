@@ -1,4 +1,4 @@
-"""Comparisons of the running service as others see them: what may be wanted, the latest one of an AE, its outcome."""
+"""Comparisons of the running service, for display: those possible, the latest of each AE, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from dcm4py_leading.service.drift.comparison import Outcome
-from dcm4py_leading.service.drift.state import Kept
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
+from dcm4py_leading.service.drift.state import SavedState
 from dcm4py_leading.service.drift.summary import Summary
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.jobs.job import Job, State
 
 KIND = "drift"
@@ -49,7 +49,7 @@ class Latest:
     """The latest comparison of an AE: as it is kept, and as a job."""
 
     ae_title: str
-    kept: Kept | None
+    kept: SavedState | None
     """None before its first page."""
     job: Job | None
     """The job that makes it or did so; None after the service was started again."""

@@ -1,4 +1,4 @@
-"""State of a comparison, in a file that is replaced as a whole: a killed one goes on from there."""
+"""State of a comparison, in a file that is replaced as a whole: a comparison that was killed resumes from it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def beginning() -> State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class SavedState:
     """A state with all that its file says."""
 
     subject: Mapping[str, Any]
@@ -53,11 +53,11 @@ class Kept:
     """True if all studies have been compared."""
 
 
-def read(path: Path) -> Kept | None:
+def read(path: Path) -> SavedState | None:
     """The state in a file; None where there is none. Raises DriftNotResumed."""
     try:
         said = json.loads(path.read_bytes())
-        return Kept(
+        return SavedState(
             subject=dict(said["subject"]),
             state=State(
                 at=str(said["at"]),
@@ -78,7 +78,7 @@ def read(path: Path) -> Kept | None:
         raise DriftNotResumed(f"{path}: it is not the state of a comparison") from err
 
 
-def load(path: Path, subject: Subject) -> Kept | None:
+def load(path: Path, subject: Subject) -> SavedState | None:
     """The state of a comparison of this subject; None where it has not begun. Raises DriftNotResumed."""
     kept = read(path)
     for name, value in subject.items():
@@ -88,7 +88,7 @@ def load(path: Path, subject: Subject) -> Kept | None:
     return kept
 
 
-def save(path: Path, kept: Kept) -> None:
+def save(path: Path, kept: SavedState) -> None:
     """Write the state, durably. Raises OSError."""
     said = {
         "subject": kept.subject,

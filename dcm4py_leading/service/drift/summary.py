@@ -1,4 +1,4 @@
-"""The counts of a comparison: by outcome, attribute and month of the study. Of bounded size, without patient data."""
+"""Counts of a comparison by outcome, attribute and month of study. Bounded, and without patient data."""
 
 from __future__ import annotations
 

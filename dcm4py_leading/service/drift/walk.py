@@ -1,4 +1,4 @@
-"""The comparison of all studies of some archives with a leading archive, page by page: of constant memory."""
+"""Comparison of all studies of some archives with a leading archive, page by page, in constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows of Study Date and Study Time, each of as many studies as a query to another archive should find. Pure."""
+"""Windows of Study Date and Study Time, each small enough for one query to another archive. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Edits of what the archive keeps."""
+"""Edits of patients and studies."""

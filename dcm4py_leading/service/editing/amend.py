@@ -1,4 +1,4 @@
-"""Edits of some attributes of a study or of its patient, as a form has them: all others stay as they are."""
+"""Edits of some attributes of a study or its patient, as a form has them; all others stay."""
 
 from __future__ import annotations
 

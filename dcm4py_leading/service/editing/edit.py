@@ -1,4 +1,4 @@
-"""Edits of a patient or a study that an AE of ours holds: the index changes, stored objects stay.
+"""Edits of a patient or a study of an AE of ours: the index changes, stored objects stay.
 
 A retrieve delivers what was edited, unless a rule says otherwise: a leading archive has the last word.
 """

@@ -29,7 +29,7 @@ from dcm4py_leading.archive.index.querying.data_set_matching import matches
 from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.coercion.chain import Coerced
 from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.dataset.normal import first_text
@@ -161,12 +161,14 @@ def leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | N
     return next(step.leading_cfind_scp for step in led[1].steps if isinstance(step, LeadingStep))
 
 
-def leading_rule(runtime: Runtime, message: Message, sop_class_uid: str | None) -> tuple[Context, CompiledRule] | None:
+def leading_rule(
+    runtime: Runtime, message: Message, sop_class_uid: str | None
+) -> tuple[CoercionContext, CompiledRule] | None:
     """The first rule about these messages that asks an archive, going by the peers; None: there is none to ask."""
     local_ae = message.local_ae.ae_title
     if not runtime.options.of(local_ae).leading_first:
         return None
-    context = Context(
+    context = CoercionContext(
         dimse=message.dimse,
         transfer_role=message.transfer_role,
         sop_class=sop_class_uid or "",

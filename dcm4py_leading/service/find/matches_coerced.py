@@ -11,7 +11,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.coercion.chain import coercion, questions, run
 from dcm4py_leading.coercion.question import LeadingQuestion
-from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
@@ -61,7 +60,7 @@ class MatchCoercion:
                 continue
             for step in rule.steps:
                 reads, writes = step.reads, step.writes
-                if isinstance(reads, All) or isinstance(writes, All) or not is_repeatable(step):
+                if isinstance(reads, All) or isinstance(writes, All) or not step.traits.is_repeatable:
                     raise NotCut
                 if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
                     raise NotCut  # then it is not known beforehand what is asked

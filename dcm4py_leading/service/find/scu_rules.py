@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.chain import Question, coercion, run
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.select import Context, Peer, select_rules
+from dcm4py_leading.coercion.select import CoercionContext, Peer, select_rules
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, TransferRole
@@ -38,7 +38,7 @@ class OwnFindRules:
             return ds
         ours = Peer(host=local_ae.connections[0].hostname if local_ae.connections else None, ae_title=local_ae.ae_title)
         theirs = Peer(host=remote.connections[0].hostname if remote.connections else None, ae_title=remote.ae_title)
-        context = Context(
+        context = CoercionContext(
             dimse=dimse,
             transfer_role=TransferRole.SCP,
             sop_class=sop_class_uid,

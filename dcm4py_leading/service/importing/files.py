@@ -1,4 +1,4 @@
-"""Import of the DICOM files below a directory: each is stored as a C-STORE to an AE of ours would store it."""
+"""Import of the DICOM files below a directory: each is stored as by a C-STORE to an AE of ours."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Jobs: long work in the background, with progress, that an administrator may cancel."""
+"""Jobs: long work in the background, with progress, which an administrator can cancel."""

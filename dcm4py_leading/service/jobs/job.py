@@ -1,4 +1,4 @@
-"""One job, as it is seen from outside."""
+"""One job, as seen from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The jobs of the process that speaks HTTP: each in a thread of its own, few at a time, the last ones remembered.
+"""Jobs of the process that serves HTTP: each in its own thread, a limited number at a time, the last ones remembered.
 
 They do not survive the process; a kind of job that can go on later keeps its state itself.
 """

@@ -1,4 +1,4 @@
-"""History of the questions to leading archives: a sample a minute for the last hours, kept in memory alone."""
+"""History of the questions to leading archives: one sample a minute, in memory only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to archives within an interval: differences of counters that may begin anew."""
+"""Questions to archives within an interval: differences of counters that may restart."""
 
 from __future__ import annotations
 

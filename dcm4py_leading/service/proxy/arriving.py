@@ -1,4 +1,4 @@
-"""An object that has come from another archive or for it: taken only where it is certain what it is."""
+"""Check of an object that comes from, or goes to, another archive: taken only if its identity is certain."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class KeptUpstream:
             self._cache.hit(study)
         except StorageUnavailable as err:
             _tell(err)
-        LOG.info("study %s of %s is sent from what is kept: %d objects", ref(uid), study.scp, len(numbers))
+        LOG.info("study %s of %s is sent from the cache of proxy-keep: %d objects", ref(uid), study.scp, len(numbers))
         return FromCache(self._cache, study, numbers)
 
     def _find(self, uid: str) -> KeptStudy | None:
@@ -124,14 +124,14 @@ class KeptUpstream:
         try:
             state = self._upstream.state_of(local_ae, uid)
         except ArchiveUnavailable as err:
-            LOG.warning("study %s is sent from what is kept, though it may not be all any more: %s", ref(uid), err)
+            LOG.warning("study %s is sent from the cache of proxy-keep, and may have changed since: %s", ref(uid), err)
             return True
         if state is None:
             return False
         is_other = study.digest is not None and state.digest != study.digest
         if state.instances != kept or is_other:
             what = "other attributes" if is_other else f"{state.instances} instances and not {kept}"
-            LOG.info("study %s of %s is not kept any longer: it has %s", ref(uid), study.scp, what)
+            LOG.info("study %s of %s leaves the cache of proxy-keep: it has %s", ref(uid), study.scp, what)
             _drop(self._cache, study)
             return False
         expected = self._upstream.instances_of(local_ae, keys)
@@ -224,4 +224,4 @@ def _drop(cache: ProxyCache, study: KeptStudy) -> None:
 
 
 def _tell(err: StorageUnavailable) -> None:
-    LOG.warning("what is kept of other archives cannot be used: %s", err)
+    LOG.warning("the cache of proxy-keep cannot be used: %s", err)

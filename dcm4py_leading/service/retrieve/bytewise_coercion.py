@@ -22,7 +22,6 @@ from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
-from dcm4py_leading.coercion.repeatable import is_repeatable
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
@@ -366,7 +365,7 @@ def _plan_of(selection: Selection) -> _Plan:
             if isinstance(reads, All) or isinstance(writes, All):
                 raise NotBytewise
             touched |= reads | writes
-            repeats = repeats and is_repeatable(step)
+            repeats = repeats and step.traits.is_repeatable
     return _Plan(selection, frozenset(touched), repeats, selection.retrieve_as_received)
 
 

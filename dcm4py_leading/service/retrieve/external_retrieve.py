@@ -76,7 +76,9 @@ class FetchedBack:
                     try:
                         part = upstream.fetch(self._local_ae, keys)
                     except ArchiveUnavailable as err:
-                        LOG.warning("nothing can be fetched back: %s", err)
+                        LOG.warning(
+                            "objects whose files are gone cannot be fetched from dcmExternalRetrieveAET: %s", err
+                        )
                         unavailable = str(err)
                 yield from self._of(part, keys, unavailable or "the archive that had it too does not have it")
                 if self._is_closed or self._is_over():

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID
 from dcm4py_leading.archive.index.querying.data_set_matching import matches
-from dcm4py_leading.archive.index.querying.query import Condition, Query, RetrieveKeys, Value
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, RetrieveKeys, Value
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps.step import LeadingStep
@@ -136,7 +136,7 @@ def _belongs(coercer: Coercer, query: Query, ds: Dataset, selection: Selection) 
 
 def _query_of_patient(keys: RetrieveKeys) -> Query:
     identity = {PATIENT_ID: keys.patient_id, ISSUER_OF_PATIENT_ID: keys.issuer_of_patient_id}
-    conditions = tuple(Condition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
+    conditions = tuple(KeyCondition(tag, (Value(text),)) for tag, text in identity.items() if text is not None)
     return Query(level=Level.PATIENT, conditions=conditions)
 
 

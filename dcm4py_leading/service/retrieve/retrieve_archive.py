@@ -186,7 +186,7 @@ class Spanning:
         except ArchiveUnavailable as err:
             if not here:
                 raise
-            LOG.warning("what is here is sent, though it may not be all: %s", err)
+            LOG.warning("only the objects of this archive are sent, the study may have more: %s", err)
         return retrieval or self._own.of(indexed, wanted.common)
 
 

@@ -18,13 +18,13 @@ from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, Trace
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
-from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, LeadingStep, RetrieveAsReceived
+from dcm4py_leading.coercion.steps.step import QUERY_CONTROL_ATTRIBUTES, LeadingStep
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.drift.comparison import Measure, compare
-from dcm4py_leading.service.explain import WrongQuestion, parse_wanted
+from dcm4py_leading.service.explain import WrongQuestion, parse_message
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.receivers import delivery_rules, leading_steps, led_receivers
 from dcm4py_leading.service.studies.three_values import (
@@ -77,7 +77,7 @@ def three_values(
 def _delivery(
     runtime: Runtime, ae: ApplicationEntity, uid: str, receiver: str, *, is_asking: bool
 ) -> tuple[Explanation, Trace]:
-    wanted = parse_wanted({"to": receiver, "sending-ae": ae.ae_title})
+    wanted = parse_message({"to": receiver, "sending-ae": ae.ae_title})
     told = explain_study(runtime, uid, wanted, is_asking=is_asking)
     assert told.trace is not None
     return told, told.trace
@@ -175,7 +175,7 @@ def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
             return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
     if row.delivered != row.archived:
         for done in trace.executed:
-            if isinstance(done.step, RetrieveAsReceived):
+            if done.step.traits.omits_indexed:
                 return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name)
         return replace(row, decider=Decider.OBJECT)
     return replace(row, decider=Decider.EDIT if row.edited_at else Decider.ARCHIVE)

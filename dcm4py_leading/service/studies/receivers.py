@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.context import Context
+from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.coercion.steps.step import LeadingStep
@@ -71,7 +71,7 @@ def led_receivers(
     sending = runtime.peer_of(ae.ae_title)
     found: dict[tuple[str, str], list[str]] = {}
     for receiver in receivers:
-        context = Context(
+        context = CoercionContext(
             dimse=Dimse.C_STORE_RQ,
             transfer_role=TransferRole.SCP,
             sop_class=first_text(attributes, _SOP_CLASS_UID) or "",

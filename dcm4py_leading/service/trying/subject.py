@@ -25,9 +25,9 @@ from dcm4py_leading.model.values import UID, InformationModel, Level, TransferRo
 from dcm4py_leading.service.explain import (
     STUDY_ROOT_FIND,
     Basis,
+    ExplainedMessage,
     Indexed,
     StudyNotStored,
-    Wanted,
     WrongQuestion,
     basis_of,
     explain,
@@ -50,7 +50,7 @@ class Subject:
     """A data set that is to be coerced, and the message it is in."""
 
     ds: Dataset
-    wanted: Wanted
+    wanted: ExplainedMessage
     indexed: Indexed | None = None
     """Attributes of the index, of which those that count go into it before the rules."""
     notes: tuple[str, ...] = ()
@@ -61,14 +61,16 @@ class Subject:
         return replace(explanation, notes=(*self.notes, *explanation.notes))
 
 
-def explain_study(runtime: Runtime, study_instance_uid: str, wanted: Wanted, *, is_asking: bool) -> Explanation:
+def explain_study(
+    runtime: Runtime, study_instance_uid: str, wanted: ExplainedMessage, *, is_asking: bool
+) -> Explanation:
     """Explanation of what would become of a study by the rules in force. Raises as `stored_subject` does."""
     basis = basis_of(runtime, is_asking=is_asking)
     return stored_subject(runtime, basis, wanted, study_instance_uid).explained(basis)
 
 
 def stored_subject(
-    runtime: Runtime, basis: Basis, wanted: Wanted, study_instance_uid: str, sop_instance_uid: str = ""
+    runtime: Runtime, basis: Basis, wanted: ExplainedMessage, study_instance_uid: str, sop_instance_uid: str = ""
 ) -> Subject:
     """The instance of a study, the first where none is named; of a query, what is answered about either.
 
@@ -105,7 +107,7 @@ def _uid(name: str, text: str) -> UID:
         raise WrongQuestion(f"{name}: {err}") from err
 
 
-def _stored(runtime: Runtime, instance: IndexedInstance, wanted: Wanted, *, is_instance: bool) -> Subject:
+def _stored(runtime: Runtime, instance: IndexedInstance, wanted: ExplainedMessage, *, is_instance: bool) -> Subject:
     if wanted.dimse is Dimse.C_FIND_RSP:
         if is_instance:
             return Subject(ds=instance.attributes, wanted=wanted)
@@ -118,7 +120,7 @@ def _stored(runtime: Runtime, instance: IndexedInstance, wanted: Wanted, *, is_i
     return Subject(ds=ds, wanted=wanted, indexed=Indexed.of(instance, runtime) if is_retrieve else None)
 
 
-def _subject_elsewhere(runtime: Runtime, uid: UID, wanted: Wanted, basis: Basis) -> Subject:
+def _subject_elsewhere(runtime: Runtime, uid: UID, wanted: ExplainedMessage, basis: Basis) -> Subject:
     """A study that is not here: what the archives behind the AE tell of it by C-FIND.
 
     Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.

@@ -21,7 +21,7 @@ from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.bounds import UNCHANGED_ELEMENTS
-from dcm4py_leading.service.explain import AssumedAnswer, Basis, Wanted, WrongQuestion, parse_wanted
+from dcm4py_leading.service.explain import AssumedAnswer, Basis, ExplainedMessage, WrongQuestion, parse_message
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.trying.subject import Subject, stored_subject
@@ -48,7 +48,7 @@ class Trial:
     """One trial, as it is asked for."""
 
     message: Mapping[str, str]
-    """Parameters of `service.explain.parse_wanted`."""
+    """Parameters of `service.explain.parse_message`."""
     study_instance_uid: str = ""
     sop_instance_uid: str = ""
     """Empty: the first instance of the study."""
@@ -77,7 +77,7 @@ def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
 
     Raises WrongQuestion, StudyNotStored, DocumentInvalid, StatusError.
     """
-    wanted = parse_wanted(trial.message)
+    wanted = parse_message(trial.message)
     subject = _subject(runtime, trial, wanted, basis)
     with _answering(subject, trial, basis) as answered:
         explanation = subject.explained(answered)
@@ -88,7 +88,7 @@ def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
     )
 
 
-def _subject(runtime: Runtime, trial: Trial, wanted: Wanted, basis: Basis) -> Subject:
+def _subject(runtime: Runtime, trial: Trial, wanted: ExplainedMessage, basis: Basis) -> Subject:
     if not trial.data_set:
         if not trial.study_instance_uid:
             raise WrongQuestion("say which study, or give a file")

@@ -24,7 +24,7 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody by name, and the roles of his."""
+    """A user by name, with roles."""
 
     name: str
     roles: frozenset[Role]

@@ -39,7 +39,7 @@ class DirectoryUsers:
         self._unavailable = Repeated(LOG)
 
     def authenticate(self, user: str, password: str) -> Identity:
-        """The user, with the roles of his groups. Raises LoginRefused, LoginUnavailable."""
+        """The user, with the roles of the user's groups. Raises LoginRefused, LoginUnavailable."""
         if not are_possible(Credentials(user, password)):
             raise refused()
         with self._told():

@@ -106,7 +106,7 @@ class FileUsers:
             LOG.warning("%s has no users: nobody can log in", path)
 
     def authenticate(self, user: str, password: str) -> Identity:
-        """The user, with his roles. Raises LoginRefused, LoginUnavailable."""
+        """The user, with roles. Raises LoginRefused, LoginUnavailable."""
         if not are_possible(Credentials(user, password)):
             raise refused()
         found = self._user(user)

@@ -55,7 +55,7 @@ class Sessions:
         return session_id
 
     def identity_of(self, session_id: str, *, is_use: bool = True) -> Identity | None:
-        """Whose session that is; None where it is over, or never was. Asking is a use of it, unless told otherwise."""
+        """User of a session; None if it is over or unknown. Asking counts as use, unless ``is_use`` is False."""
         key = _key(session_id)
         with self._lock:
             session = self._sessions.get(key)

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.config.following.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
@@ -67,7 +67,7 @@ class Measured:
     objects: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Objects of retrieves."""
     contacts: ContactCounts = field(default_factory=ContactCounts)
-    kept: CacheCounts | None = None
+    kept: ProxyCacheCounts | None = None
     """Of what passes through from other archives; None where nothing is kept."""
 
     def plus(self, other: Measured) -> Measured:
@@ -93,7 +93,7 @@ def _seen(ours: DirectoryState | None, other: DirectoryState | None) -> Director
     return ours if ours is None or other is None else ours.newer(other)
 
 
-def _kept_together(ours: CacheCounts | None, other: CacheCounts | None) -> CacheCounts | None:
+def _kept_together(ours: ProxyCacheCounts | None, other: ProxyCacheCounts | None) -> ProxyCacheCounts | None:
     return other or ours if ours is None or other is None else ours.plus(other)
 
 
@@ -323,7 +323,7 @@ def _directory(state: DirectoryState) -> Iterator[Metric]:
     )
 
 
-def _kept(counts: CacheCounts) -> Iterator[Metric]:
+def _kept(counts: ProxyCacheCounts) -> Iterator[Metric]:
     yield GaugeMetricFamily("dcm4py_proxy_kept_bytes", "Bytes of studies of other archives that are kept.", counts.size)
     yield GaugeMetricFamily("dcm4py_proxy_kept_studies", "Studies of other archives that are kept.", counts.studies)
     yield CounterMetricFamily("dcm4py_proxy_kept_hits", "Retrieves from what is kept.", value=counts.hits)
@@ -332,6 +332,6 @@ def _kept(counts: CacheCounts) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "dcm4py_proxy_kept_removed",
-        "Kept studies removed to make room, or because the other archive has them otherwise now.",
+        "Studies removed from the cache of proxy-keep, to make room or because they have changed in the other archive.",
         value=counts.removed,
     )

@@ -1,4 +1,4 @@
-"""The page of the running service: its configuration, what a reload would change, what is under way."""
+"""Page of the running service: its configuration, what a reload would change, requests under way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from dcm4py_leading.errors import ConfigError
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.own.running import Running
 from dcm4py_leading.web.pages.changing.attempt import reloaded
 from dcm4py_leading.web.pages.changing.form import Form, one_of
@@ -50,7 +50,7 @@ class ControlPage:
 
     def start(self, request: Request, _: Form) -> Response:
         """Associations are accepted again."""
-        log_wish(request, "DICOM is to be started")
+        log_command(request, "DICOM is to be started")
         try:
             self._service.start_listening()
         except ConfigError as err:
@@ -59,7 +59,7 @@ class ControlPage:
 
     def stop(self, request: Request, _: Form) -> Response:
         """No associations are accepted, and those under way end."""
-        log_wish(request, "DICOM is to be stopped")
+        log_command(request, "DICOM is to be stopped")
         self._service.stop_listening()
         return RedirectResponse(CONTROL, status_code=303)
 
@@ -69,7 +69,7 @@ class ControlPage:
         is_number = number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS
         if not (is_number and self._service.abort_association(int(number))):
             return self._failed(request, translate(language_of(request), "control.gone"))
-        log_wish(request, f"association {number} is aborted")
+        log_command(request, f"association {number} is aborted")
         return RedirectResponse(CONTROL, status_code=303)
 
     def _failed(self, request: Request, failure: str) -> Response:

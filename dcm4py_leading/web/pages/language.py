@@ -1,4 +1,4 @@
-"""In which language a page is: by the reader's choice, else by what the browser accepts (RFC 9110 12.5.4)."""
+"""Language of a page: the reader's choice, else what the browser accepts (RFC 9110 12.5.4)."""
 
 from __future__ import annotations
 

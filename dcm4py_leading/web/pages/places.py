@@ -1,4 +1,4 @@
-"""Where a page stands: its address, and the entry that it is about."""
+"""Place of a page: its address, and its entry."""
 
 from __future__ import annotations
 

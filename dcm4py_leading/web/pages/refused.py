@@ -1,4 +1,4 @@
-"""The page for what is refused before a page of ours is asked: no role, no such page, a failure."""
+"""Page for requests that are refused before a handler runs: no role, no such page, a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates to answers: what every page has in common."""
+"""Rendering of templates: what every page has in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The AE titles of the directory, as pages suggest them and hold conditions against them."""
+"""AE titles of the directory, for suggestions and for checks of conditions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Services at the paths of dcm4chee, and our own beside them: each an operation."""
+"""REST services: dcm4chee's paths, and our own beside them; each is an operation."""

@@ -1,4 +1,4 @@
-"""``/dcm4chee-arc/monitor``: associations under way, the end of one, and what time it is here."""
+"""``/dcm4chee-arc/monitor``: associations under way, abort of one, and the server time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import BOOLEAN, TEXT, JsonSchema, Operation
@@ -69,7 +69,7 @@ def monitor_operations(service: Associations, *, now: Callable[[], datetime]) ->
         is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         if not is_number or not service.abort_association(int(text)):
             return error(HTTPStatus.NOT_FOUND, f"there is no association with serial number {text:.{_MAX_DIGITS}}")
-        log_wish(request, f"association {text} is aborted")
+        log_command(request, f"association {text} is aborted")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def server_time(_: Request) -> Response:

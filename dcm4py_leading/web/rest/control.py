@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dcm4py_leading.errors import ConfigError, ConfigInvalid
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.http.rooms import Handler
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
@@ -68,7 +68,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
     """Start and stop. A stop waits for associations, so they need a room of their own."""
 
     def start(request: Request) -> Response:
-        log_wish(request, "DICOM is to be started")
+        log_command(request, "DICOM is to be started")
         try:
             controlled.start_listening()
         except ConfigError as err:
@@ -76,7 +76,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def stop(request: Request) -> Response:
-        log_wish(request, "DICOM is to be stopped")
+        log_command(request, "DICOM is to be stopped")
         controlled.stop_listening()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -1,4 +1,4 @@
-"""``POST /dcm4chee-arc/aets/{aet}/dimse/{remote}``: whether a peer answers a C-ECHO."""
+"""``POST /dcm4chee-arc/aets/{aet}/dimse/{remote}``: C-ECHO to a peer."""
 
 from __future__ import annotations
 

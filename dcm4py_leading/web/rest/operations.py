@@ -1,4 +1,4 @@
-"""One service of an HTTP resource with all that is said of it: routes and the OpenAPI document are made of these."""
+"""One operation of an HTTP resource; routes and the OpenAPI document are made from these."""
 
 from __future__ import annotations
 

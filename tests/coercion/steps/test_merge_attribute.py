@@ -14,7 +14,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.tag import Tag
 
 from dcm4py_leading.coercion.changes import ChangeKind, apply
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.steps.merge_attribute import MergeAttributesStep, compile_merge_attribute
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import is_empty
@@ -25,7 +25,7 @@ from tests.fixtures.rules import data_set
 
 pytestmark = pytest.mark.ldap("dcmMergeAttribute")
 
-CONTEXT = Context(
+CONTEXT = CoercionContext(
     dimse=Dimse.C_STORE_RQ,
     transfer_role=TransferRole.SCP,
     sop_class="1.2.3",

@@ -16,7 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filewriter import write_dataset
 
 from dcm4py_leading.coercion.changes import ChangeKind, apply
-from dcm4py_leading.coercion.context import Context, Peer
+from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.steps.xslt import XsltStep, compile_xslt, parameters
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed
@@ -73,7 +73,7 @@ def write(path: Path, body: str, *, before: str = "") -> Path:
     return path
 
 
-def transformed(step: XsltStep, ds: Dataset, context: Context = RETRIEVE) -> Dataset:
+def transformed(step: XsltStep, ds: Dataset, context: CoercionContext = RETRIEVE) -> Dataset:
     found = copy.deepcopy(ds)
     apply(found, step.changes(ds, context))
     return found

@@ -6,7 +6,7 @@ import pytest
 
 from dcm4py_leading.config.device_json import document
 from dcm4py_leading.config.device_json.fields import fields_of
-from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import DEVICE, ObjectShape
 from dcm4py_leading.config.device_json.values import Json
 from dcm4py_leading.config.entry import Entry
 from tests.fixtures.trees import AE, DEVICES, ae, connection, device, entry, rule, rule2, storage
@@ -183,11 +183,11 @@ def test_entries_without_a_device_are_no_document() -> None:
 
 
 def test_no_attribute_stands_at_two_places_of_one_entry() -> None:
-    def names(shape: Shape) -> list[str]:
+    def names(shape: ObjectShape) -> list[str]:
         own = [field.name for field in fields_of(shape.object_class)]
         return [*own, *(name for extension in shape.extensions for name in names(extension))]
 
-    def shapes(shape: Shape) -> list[Shape]:
+    def shapes(shape: ObjectShape) -> list[ObjectShape]:
         inner = [*shape.children, *(child for extension in shape.extensions for child in extension.children)]
         deeper = [child for extension in shape.extensions for again in extension.extensions for child in again.children]
         return [shape, *(found for child in (*inner, *deeper) for found in shapes(child))]

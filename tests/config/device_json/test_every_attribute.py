@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.config.device_json import document, wanted
+from dcm4py_leading.config.device_json import document, requested_tree
 from dcm4py_leading.config.device_json.fields import Field, Kind
-from dcm4py_leading.config.device_json.shapes import DEVICE, Shape
+from dcm4py_leading.config.device_json.shapes import DEVICE, ObjectShape
 from dcm4py_leading.config.ldif.schema import Syntax
 from tests.fixtures.every_attribute import every_attribute
 
@@ -18,7 +18,9 @@ TOLD: Any = document(ENTRIES)
 OTHERS = {Syntax.INTEGER: 8, Syntax.OID: "1.2.4", Syntax.DN: "cn=other,dc=example"}
 
 
-def members(shape: Shape, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Field, bool]]:
+def members(
+    shape: ObjectShape, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Field, bool]]:
     """Each member of the document by the path of its object, and whether it names the entry."""
     names = shape.naming[0] if shape.naming else ()
     for field in shape.fields:
@@ -34,7 +36,7 @@ MEMBERS = list(members(DEVICE))
 
 def test_there_is_every_attribute() -> None:
     assert len(MEMBERS) > 600
-    assert wanted(TOLD, ENTRIES).entries == ENTRIES
+    assert requested_tree(TOLD, ENTRIES).entries == ENTRIES
     told = (field.name in at(TOLD, path) for path, field, _ in MEMBERS if field.kind is Kind.VALUE)
     assert all(told)
 
@@ -72,7 +74,7 @@ def differences(path: tuple[str | int, ...], values: dict[str, Any]) -> list[str
     found = at(TOLD, path)
     before = dict(found)
     found.update(values)
-    after = {entry.key: entry for entry in wanted(TOLD, ENTRIES).entries}
+    after = {entry.key: entry for entry in requested_tree(TOLD, ENTRIES).entries}
     found.clear()
     found.update(before)
     return [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.config.device_json import document, new_device, wanted
+from dcm4py_leading.config.device_json import document, new_device, requested_tree
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.errors import DocumentInvalid
 from tests.fixtures.trees import AE, CONNECTION, DEVICE, DEVICES, ae, connection, device, entry, rule, rule2, storage
@@ -106,14 +106,14 @@ def test_an_array_without_an_entry_takes_it_away_and_leaves_entries_of_other_cla
     told = document(TREE)
     _archive(told)["dcmArchiveAttributeCoercion"] = []
     _archive(told)["dcmStorage"] = []
-    left = {found.dn for found in wanted(told, TREE).entries}
+    left = {found.dn for found in requested_tree(told, TREE).entries}
     assert left == {found.dn for found in TREE} - {f"cn=lead,{DEVICE}", f"dcmStorageID=fs1,{DEVICE}"}
 
 
 def test_what_is_below_an_entry_goes_with_it() -> None:
     told = document(TREE)
     told["dicomNetworkAE"] = []
-    left = {found.dn for found in wanted(told, TREE).entries}
+    left = {found.dn for found in requested_tree(told, TREE).entries}
     assert left == {found.dn for found in TREE} - {AE, f"cn=second,{AE}"}
 
 
@@ -135,7 +135,7 @@ def test_a_new_object_becomes_an_entry_named_by_its_class_s_name() -> None:
             "dcmTransferCapability": {},
         }
     ]
-    made = [found for found in wanted(told, TREE).entries if found.key not in {old.key for old in TREE}]
+    made = [found for found in requested_tree(told, TREE).entries if found.key not in {old.key for old in TREE}]
     assert {found.dn: sorted(found.values("objectClass")) for found in made} == {
         f"cn=a\\, b\\+c,{DEVICE}": ["dcmArchiveAttributeCoercion2"],
         f"dcmAttributeSetID=*+dcmAttributeSetType=LEADING_CFIND_SCP,{DEVICE}": ["dcmAttributeSet"],
@@ -150,7 +150,7 @@ def test_an_extension_adds_its_class_where_it_sets_something() -> None:
     )
     told: Any = document((plain,))
     told["dcmDevice"] = {"dcmLimitOpenAssociations": 5}
-    (made,) = wanted(told, (plain,)).entries
+    (made,) = requested_tree(told, (plain,)).entries
     assert made.values("objectClass") == ("dicomDevice", "dcmDevice")
     assert made.values("dcmLimitOpenAssociations") == ("5",)
 
@@ -214,7 +214,7 @@ def test_what_is_wrong_is_refused_with_its_place(edit: Edit, path: str, reason: 
     told: Any = copy.deepcopy(document(TREE))
     edit(told)
     with pytest.raises(DocumentInvalid) as refused:
-        wanted(told, TREE)
+        requested_tree(told, TREE)
     (fault,) = refused.value.faults
     assert fault.path == path
     assert reason in fault.reason
@@ -224,7 +224,7 @@ def test_all_faults_are_told_at_once() -> None:
     told: Any = document(TREE)
     told.update(dicomInstalled="no", dicomDescription=1)
     with pytest.raises(DocumentInvalid) as refused:
-        wanted(told, TREE)
+        requested_tree(told, TREE)
     assert [fault.path for fault in refused.value.faults] == ["/dicomInstalled", "/dicomDescription"]
 
 
@@ -232,7 +232,7 @@ def test_members_without_a_meaning_are_named() -> None:
     told: Any = document(TREE)
     told["a/b"] = 1
     told["dcmDevice"]["dcmAuditLogger"] = []
-    assert sorted(wanted(told, TREE).skipped) == ["/a~1b", "/dcmDevice/dcmAuditLogger"]
+    assert sorted(requested_tree(told, TREE).skipped) == ["/a~1b", "/dcmDevice/dcmAuditLogger"]
 
 
 def test_a_new_device_of_a_document_has_the_same_document() -> None:
@@ -258,7 +258,7 @@ def changed(edit: Edit) -> dict[str, dict[str, tuple[str, ...]]]:
     """The attributes, with their new values, that differ after an edit of the document, by DN."""
     told: Any = copy.deepcopy(document(TREE))
     edit(told)
-    return _differences(TREE, wanted(told, TREE).entries)
+    return _differences(TREE, requested_tree(told, TREE).entries)
 
 
 def _differences(old: Iterable[Entry], new: Iterable[Entry]) -> dict[str, dict[str, tuple[str, ...]]]:

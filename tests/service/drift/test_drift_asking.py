@@ -12,7 +12,7 @@ from dcm4py_leading.errors import LeadingQueryFailed, LeadingUnavailable
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.asking import Asked, Asker
+from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
 from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 
 LOCAL = ApplicationEntity(
@@ -73,7 +73,7 @@ class Archive:
 
 
 def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> Asker:
-    asked = Asked(
+    asked = LeadingInquiry(
         leading_cfind_scp=AETitle("QRSCP"),
         local_ae=LOCAL,
         return_keys=frozenset({Tag(0x0020000D)}),

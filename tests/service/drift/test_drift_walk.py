@@ -18,7 +18,7 @@ from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.drift.comparison import Compared, Measure, Outcome
 from dcm4py_leading.service.drift.pages import IndexStudies
 from dcm4py_leading.service.drift.report import Report
-from dcm4py_leading.service.drift.state import Kept, State, beginning, load, save
+from dcm4py_leading.service.drift.state import SavedState, State, beginning, load, save
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
 from tests.fixtures.archive import make_filter, make_header, store
@@ -93,9 +93,9 @@ def run(
     return walk(archives, leading, MEASURE, state=begun, page_size=PAGE, report=report)
 
 
-def kept(state: State) -> Kept:
+def kept(state: State) -> SavedState:
     """As it is kept in a file."""
-    return Kept(subject=SUBJECT, state=state, begun_at="2026-11-30", saved_at="2026-11-30", is_complete=False)
+    return SavedState(subject=SUBJECT, state=state, begun_at="2026-11-30", saved_at="2026-11-30", is_complete=False)
 
 
 def expected(number: int) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.app import Control, create_app
-from dcm4py_leading.web.rest.own.explain import Told
+from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 from tests.fixtures.http import at_most, served
 
 
@@ -37,9 +37,11 @@ class Service:
         with self.lock:
             self.at_once -= 1
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
+    def explain(
+        self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool
+    ) -> RenderedExplanation:
         self._work()
-        return Told(as_json={}, as_text="", has_failed=False)
+        return RenderedExplanation(as_json={}, as_text="", has_failed=False)
 
     def reload(self) -> None:
         self._work()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from dcm4py_leading.archive.proxy_cache.proxy_cache import CacheCounts
+from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.config.following.watch import Followed
 from dcm4py_leading.leading.breaker import BreakerState
@@ -169,7 +169,7 @@ def test_how_the_directory_is_followed_is_told() -> None:
 def test_what_is_kept_of_other_archives_is_told() -> None:
     names = ("bytes", "studies", "hits_total", "misses_total", "removed_total")
     assert [sample(IDLE, f"proxy_kept_{name}") for name in names] == [None] * 5
-    measured = replace(IDLE, kept=CacheCounts(size=1, studies=2, hits=3, misses=4, removed=5))
+    measured = replace(IDLE, kept=ProxyCacheCounts(size=1, studies=2, hits=3, misses=4, removed=5))
     assert [sample(measured, f"proxy_kept_{name}") for name in names] == [1, 2, 3, 4, 5]
 
 

@@ -1,4 +1,4 @@
-"""A Query applied to one data set, as the SQL of `statements` applies it to the index (PS3.4 C.2.2.2). Pure.
+"""Matching of one data set by a Query, as `statements` matches rows in SQL (PS3.4 C.2.2.2). Pure.
 
 What the coercion made of a match is in no table; whether it still is a match is found out here.
 """
@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index.keys import (
     STUDY_INSTANCE_UID,
     compared_values,
 )
-from dcm4py_leading.archive.index.querying.query import Condition, Matching, NameGroup, Query, Range, Value, Wildcard
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Matching, NameGroup, Query, Range, Value, Wildcard
 from dcm4py_leading.dataset.normal import values_text
 
 _COLLECTED = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})
@@ -29,7 +29,7 @@ def matches(query: Query, ds: Dataset) -> bool:
     return all(fulfils(condition, ds) for condition in query.conditions)
 
 
-def fulfils(condition: Condition, ds: Dataset) -> bool:
+def fulfils(condition: KeyCondition, ds: Dataset) -> bool:
     """True if one attribute of ``ds`` is what the condition wants; of Modalities in Study one value is enough."""
     if condition.tag in _COLLECTED:
         candidates: list[Sequence[str | None]] = [(text,) for text in values_text(ds, condition.tag)]
@@ -45,7 +45,7 @@ def without(query: Query, tags: Collection[int]) -> Query:
 
 def limited_to_studies(query: Query, study_instance_uids: Sequence[str]) -> Query:
     """The query, of these studies only; its level is STUDY or below."""
-    of_studies = Condition(STUDY_INSTANCE_UID, tuple(Value(uid) for uid in study_instance_uids))
+    of_studies = KeyCondition(STUDY_INSTANCE_UID, tuple(Value(uid) for uid in study_instance_uids))
     return replace(query, conditions=(*query.conditions, of_studies))
 
 

@@ -1,4 +1,4 @@
-"""Matches of a query: what the index keeps of an entity, and what is counted or collected for it."""
+"""Matches of a query: the attributes of an entity, and the counts and lists computed for it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def matches_of(connection: Connection, query: Query, page: Rows) -> Iterator[Mat
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """An attribute that is not stored: its values by the primary key of an entity of ``level``."""
+    """A computed attribute: its values by the primary key of an entity of ``level``."""
 
     tag: int
     level: Level

@@ -1,4 +1,4 @@
-"""A page of the studies that match, the newest first: at a cost that hardly grows with the number of studies.
+"""One page of matching studies, newest first, at a cost that hardly grows with the size of the index.
 
 The conditions that an index answers are counted first, none further than `NARROW`. The one that leaves fewest rows, if
 it is no more than that, gives the candidates, which are sorted. Otherwise the index of Study Date is walked from its
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
 from dcm4py_leading.archive.index.keys import KEY_OF, PATIENT_ID, STUDY_INSTANCE_UID
-from dcm4py_leading.archive.index.querying.query import Condition, Query
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Query
 from dcm4py_leading.archive.index.querying.statements import alternatives, fulfils
 from dcm4py_leading.archive.index.tables import TABLES, patient, study
 from dcm4py_leading.model.values import Level
@@ -49,7 +49,7 @@ _BEFORE_UNDATED = Position(None, 2**63 - 1)
 class Candidates:
     """Candidates that a condition leaves: primary keys of patients or of studies, some of them perhaps twice."""
 
-    condition: Condition
+    condition: KeyCondition
     pks: Sequence[int]
 
 
@@ -99,7 +99,7 @@ def candidates(connection: Connection, query: Query) -> Candidates | None:
     return best
 
 
-def narrowing(condition: Condition) -> Select[int]:
+def narrowing(condition: KeyCondition) -> Select[int]:
     """The primary keys of patients or studies that a condition leaves, by indexes alone, up to one more than count."""
     table = TABLES[KEY_OF[condition.tag].level]
     # Not joined by OR, for which SQLite reads the rows.
@@ -150,7 +150,7 @@ def _up_to(date: ColumnElement[str], end: Position | None) -> list[ColumnElement
     return [date >= end.study_date, or_(date > end.study_date, study.c.pk >= end.pk)]
 
 
-def _tested(condition: Condition, *, is_walked: bool) -> ColumnElement[bool]:
+def _tested(condition: KeyCondition, *, is_walked: bool) -> ColumnElement[bool]:
     """The condition on each study; a range of dates limits the walk."""
     key = KEY_OF.get(condition.tag)
     if key is None or (key.tag == _STUDY_DATE and is_walked):
@@ -161,6 +161,6 @@ def _tested(condition: Condition, *, is_walked: bool) -> ColumnElement[bool]:
     return select(patient.c.pk).where(patient.c.pk == study.c.patient_fk, test).correlate(study).exists()
 
 
-def _columns(condition: Condition) -> Sequence[ColumnElement[str]]:
+def _columns(condition: KeyCondition) -> Sequence[ColumnElement[str]]:
     key = KEY_OF[condition.tag]
     return [TABLES[key.level].c[name] for name in key.columns]

@@ -1,4 +1,4 @@
-"""Queries of one form as one text: compiled once, and run by the driver of SQLite with the values of each."""
+"""Queries as prepared SQL text: compiled once for each form, then run by SQLite's driver with new values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.query import (
-    Condition,
+    KeyCondition,
     Matching,
     NameGroup,
     Query,
@@ -34,7 +34,7 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A statement of SQLite; each parameter is the value of that number, or where there is none the constant."""
+    """An SQLite statement. Each parameter is the number of a value, or else a constant."""
 
     sql: str
     parameters: tuple[tuple[int | None, object], ...]
@@ -168,7 +168,7 @@ def _form(query: Query) -> tuple[Query, list[str]] | None:
                 return text_form(matching)
 
     try:
-        conditions = tuple(Condition(one.tag, tuple(map(form, one.any_of))) for one in query.conditions)
+        conditions = tuple(KeyCondition(one.tag, tuple(map(form, one.any_of))) for one in query.conditions)
     except IndexError:
         return None
     return Query(level=query.level, conditions=conditions), values

@@ -1,4 +1,4 @@
-"""From an identifier to what is asked for, as plain data (PS3.4 C.2.2.2, C.4, C.6). Pure.
+"""Identifier of a C-FIND, C-MOVE or C-GET, parsed to plain conditions (PS3.4 C.2.2.2, C.4, C.6). Pure.
 
 A key that matches everything (zero length, ``*``) leaves no condition. A key that the index does not match, or that
 stands below the level, is only returned.
@@ -85,7 +85,7 @@ Matching = Value | Wildcard | Range | NameGroup
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class KeyCondition:
     """An attribute and what it must match, one of several."""
 
     tag: int
@@ -97,7 +97,7 @@ class Query:
     """A C-FIND: the entities of ``level`` that fulfil all ``conditions``."""
 
     level: Level
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[KeyCondition, ...] = ()
     computed: frozenset[int] = frozenset()
     """Return keys that are counted or collected: Modalities in Study, Number of Study Related Series and so on."""
     unmatched: frozenset[int] = frozenset()
@@ -243,7 +243,7 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
 
 
 def _values(identifier: Dataset, tag: int) -> list[str]:
-    """The values of a key. Raises IdentifierMismatch where it has one that is no text: it does not match everything."""
+    """The values of a key. Raises IdentifierMismatch for one that is not text, rather than let it match everything."""
     values = values_text(identifier, tag)
     if not values and not _is_empty(identifier, tag):
         raise IdentifierMismatch(f"{_name(tag)} cannot be read")
@@ -293,7 +293,7 @@ def _is_computed_at(tag: int, level: Level) -> bool:
     return LEVELS.index(of) <= LEVELS.index(level)
 
 
-def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[Condition]:
+def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[KeyCondition]:
     """Conditions of one key, none when it matches everything. Raises IdentifierMismatch on a malformed value."""
     values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
@@ -304,12 +304,12 @@ def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[C
         groups = _name_groups(values[0])
         if any(len(group.alternatives) > bounds.KEY_PATTERNS for group in groups):
             raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} components")
-        return [Condition(tag, (group,)) for group in groups]
+        return [KeyCondition(tag, (group,)) for group in groups]
     matchings = [_matching(value, tag, comparison) for value in values]
     found = tuple(matching for matching in matchings if matching is not None)
     if sum(not isinstance(matching, Value) for matching in found) > bounds.KEY_PATTERNS:
         raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} wild cards or ranges")
-    return [Condition(tag, found)] if len(found) == len(matchings) else []
+    return [KeyCondition(tag, found)] if len(found) == len(matchings) else []
 
 
 def _matching(text: str, tag: int, comparison: Comparison) -> Matching | None:

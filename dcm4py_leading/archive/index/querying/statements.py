@@ -1,4 +1,4 @@
-"""From a Query to SQL, the same for SQLite and PostgreSQL."""
+"""SQL of a Query, the same for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dcm4py_leading.archive.index.keys import (
     UNIQUE_KEYS,
 )
 from dcm4py_leading.archive.index.querying.query import (
-    Condition,
+    KeyCondition,
     Matching,
     NameGroup,
     Query,
@@ -238,7 +238,7 @@ def _levels_needed(query: Query) -> Sequence[Level]:
     return LEVELS[min(map(LEVELS.index, [*tops, query.level])) : LEVELS.index(query.level) + 1]
 
 
-def _where(query: Query, listed: Sequence[Condition] = ()) -> list[ColumnElement[bool]]:
+def _where(query: Query, listed: Sequence[KeyCondition] = ()) -> list[ColumnElement[bool]]:
     pk = TABLES[query.level].c.pk
     return [
         pk.in_(_list_of(condition, query.level)) if condition in listed else fulfils(condition)
@@ -246,7 +246,7 @@ def _where(query: Query, listed: Sequence[Condition] = ()) -> list[ColumnElement
     ]
 
 
-def _listed(query: Query) -> Sequence[Condition]:
+def _listed(query: Query) -> Sequence[KeyCondition]:
     """The conditions that `_list_of` can list, without those that walk much of an index where others do not.
 
     None where another condition leaves only a few rows.
@@ -271,7 +271,7 @@ def _is_open(matching: Matching) -> bool:
             return False
 
 
-def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect[int]:
+def _list_of(condition: KeyCondition, level: Level) -> Select[int] | CompoundSelect[int]:
     """The primary keys of ``level`` that a condition leaves, by indexes alone: no row is read."""
     key = KEY_OF[condition.tag]
     table = TABLES[key.level]
@@ -285,7 +285,7 @@ def _list_of(condition: Condition, level: Level) -> Select[int] | CompoundSelect
     return found
 
 
-def fulfils(condition: Condition) -> ColumnElement[bool]:
+def fulfils(condition: KeyCondition) -> ColumnElement[bool]:
     """The condition on the row of its level, or of the study."""
     match condition.tag:
         case tag if tag == MODALITIES_IN_STUDY:

@@ -1,4 +1,4 @@
-"""Edits of patients and studies in the index: the stored objects stay as they are.
+"""Edits of patients and studies in the index. Stored objects are not changed.
 
 What is wanted replaces all that the attribute filter lets the index keep: what it does not have is taken out.
 """

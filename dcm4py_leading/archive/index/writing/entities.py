@@ -1,4 +1,4 @@
-"""The rows above an instance: its series, study and patient, found and updated, or made, inside of a transaction."""
+"""Rows of series, study and patient above an instance: found and updated, or inserted, in one transaction."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class _Entities:
         return self._insert(Level.PATIENT)
 
     def _is_of_another(self, attributes: bytes) -> bool:
-        """True if the object is about somebody else than the patient of whom the index keeps that."""
+        """True if the object is about another patient than the one with these attributes."""
         own = self._new.levels[Level.PATIENT].encoded
         return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
 
@@ -224,7 +224,9 @@ class _Entities:
         try:
             changes = update(ds, new, self._keeper.update_policy(level), only=only)
         except CoercionFailed as err:
-            LOG.warning("the index keeps what it had of study %s: %s", ref(self._new.study_instance_uid), err)
+            LOG.warning(
+                "the attributes of study %s in the index are not updated: %s", ref(self._new.study_instance_uid), err
+            )
             return
         if changes:
             table = TABLES[level]

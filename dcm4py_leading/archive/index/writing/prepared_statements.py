@@ -1,4 +1,4 @@
-"""Statements of the hot path: compiled once, and run without what SQLAlchemy does for each execution."""
+"""Statements of the hot path: compiled once, and run without SQLAlchemy's work for each execution."""
 
 from __future__ import annotations
 

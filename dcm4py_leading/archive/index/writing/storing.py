@@ -1,4 +1,4 @@
-"""Bringing one object into the index, inside of a transaction."""
+"""Storing of one object in the index, within a transaction."""
 
 from __future__ import annotations
 

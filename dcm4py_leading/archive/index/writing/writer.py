@@ -1,4 +1,4 @@
-"""Stores of all associations, written in common transactions: one sync to the disk serves all that wait for it."""
+"""Writer of the index: stores of all associations share transactions, so that one sync to disk serves many."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From what somebody typed to a change of the directory: read, compared with what stands there, planned, saved."""
+"""Changes by form: input is read, compared with the directory, planned, saved."""

@@ -1,4 +1,4 @@
-"""A change that somebody wants: planned, and saved if it is meant and can be."""
+"""Attempt at a change: planned, and saved if that is asked for and possible."""
 
 from __future__ import annotations
 

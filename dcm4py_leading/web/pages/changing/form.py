@@ -1,4 +1,4 @@
-"""Fields that a form sends (application/x-www-form-urlencoded)."""
+"""Fields of a submitted form (application/x-www-form-urlencoded)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that somebody typed into the fields of an entry, held against those that stood there and that stand there now.
+"""Three-way comparison of typed values: what the page showed, what was typed, what the directory holds now.
 
 Three states decide: ``base`` is what the page showed, ``mine`` what was typed, ``theirs`` what the directory holds now;
 or, where a study is edited, the archive.

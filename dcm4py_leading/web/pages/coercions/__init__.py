@@ -1,1 +1,1 @@
-"""The page of the coercion rules of a device or an AE, and what helps to write their conditions."""
+"""Page of the coercion rules of a device or an AE, with help for their conditions."""

@@ -1,4 +1,4 @@
-"""Which AEs of the directory a condition on an AE title matches, and what is wrong with a condition."""
+"""AEs of the directory that a condition on an AE title matches, and errors in a condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules as entries, in the order in which they are applied, and which of them another one hides."""
+"""Rules in the order in which they are applied, with those that another one hides."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pages of drift: comparisons of the archive with its leading archive, as they are made and what came of them."""
+"""Pages of comparisons of the archive with its leading archive."""

@@ -1,4 +1,4 @@
-"""The outcome of a comparison as the pages show it: counts, attributes in words, months."""
+"""Outcome of a comparison for the pages: counts, attributes in words, months."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.comparison import Outcome
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.drift.shown import Latest
 from dcm4py_leading.service.drift.summary import NO_MONTH
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.drift.outcome import TAGS, attribute_in_words, plotted, stale_attributes
 from dcm4py_leading.web.pages.fields.words import duration_in_words
@@ -54,7 +54,7 @@ class DriftPages:
             self._service.drifts.start(order_of(ae_title, typed), request.state.identity.name)
         except (ValueError, DriftRefused, TooManyJobs, OSError) as err:
             return self._list(request, {**typed, "ae": ae_title}, str(err), HTTPStatus.CONFLICT)
-        log_wish(request, f"drift: {word(ae_title)} is compared with its leading archive")
+        log_command(request, f"drift: {word(ae_title)} is compared with its leading archive")
         return RedirectResponse(drift_address(ae_title), HTTPStatus.SEE_OTHER)
 
     def show(self, request: Request) -> Response:
@@ -77,14 +77,14 @@ class DriftPages:
         except (DriftRefused, TooManyJobs, OSError) as err:
             context = {**self._one(request), "failure": str(err)}
             return render(request, "drift_of.html", context, status_code=HTTPStatus.CONFLICT)
-        log_wish(request, f"drift: the comparison of {word(ae_title)} goes on")
+        log_command(request, f"drift: the comparison of {word(ae_title)} goes on")
         return RedirectResponse(drift_address(ae_title), HTTPStatus.SEE_OTHER)
 
     def cancel(self, request: Request, _: Form) -> Response:
         """The comparison is to end."""
         ae_title = self._latest(request).ae_title
         if self._service.drifts.cancel(ae_title):
-            log_wish(request, f"drift: the comparison of {word(ae_title)} is cancelled")
+            log_command(request, f"drift: the comparison of {word(ae_title)} is cancelled")
         return RedirectResponse(drift_address(ae_title), HTTPStatus.SEE_OTHER)
 
     def plots(self, request: Request) -> Response:

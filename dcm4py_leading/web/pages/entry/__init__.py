@@ -1,1 +1,1 @@
-"""The pages of one entry: a device, and whatever stands below it."""
+"""Pages of one entry: a device, or an entry below it."""

@@ -1,4 +1,4 @@
-"""A form of an entry that is carried to another page, and back, without being saved."""
+"""Form of an entry, carried to another page and back without being saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words about a value while it is typed; a part of a page."""
+"""Remarks on a value while it is typed; a part of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting one entry, with what stands below it."""
+"""Deletion of one entry, with the entries below it."""
 
 from __future__ import annotations
 

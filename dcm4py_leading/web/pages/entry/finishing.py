@@ -1,4 +1,4 @@
-"""The end of a change: what was saved and, if that was wanted, what came of the reload; or the LDIF to take away."""
+"""Result of a change: what was saved, the outcome of the reload, or the LDIF to download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of entries below a device that have pages of their own."""
+"""Kinds of entries below a device that have pages of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that makes a device of another system: one connection and one AE, all that a peer needs."""
+"""Page for a device of another system: one connection and one AE, all that a peer needs."""
 
 from __future__ import annotations
 

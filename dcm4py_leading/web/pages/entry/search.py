@@ -1,4 +1,4 @@
-"""One search over all fields of a device and of what stands below it."""
+"""Search over all fields of a device and the entries below it."""
 
 from __future__ import annotations
 

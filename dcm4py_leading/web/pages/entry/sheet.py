@@ -1,4 +1,4 @@
-"""The form of one entry, one that is there or one that is to be made, with what was typed into it."""
+"""Form of one entry, existing or new, with the values typed into it."""
 
 from __future__ import annotations
 

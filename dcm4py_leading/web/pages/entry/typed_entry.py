@@ -1,4 +1,4 @@
-"""The entry that a form makes of the one that is there, or of nothing."""
+"""Entry that a form makes of an existing one, or from nothing."""
 
 from __future__ import annotations
 

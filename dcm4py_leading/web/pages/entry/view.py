@@ -1,4 +1,4 @@
-"""The fields of an entry as a template shows them."""
+"""Fields of an entry as a template shows them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dcm4py_leading.coercion.schemes import SCHEMES
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.errors import Problem
 from dcm4py_leading.web.pages.entry.widgets import (
-    Condition,
+    ConditionParts,
     Widget,
     condition_of,
     naming_attributes,
     shown_values,
     widget_of,
 )
-from dcm4py_leading.web.pages.fields.field import Field, Shape, label_of
+from dcm4py_leading.web.pages.fields.field import Field, InputType, label_of
 from dcm4py_leading.web.pages.fields.of_entry import by_task, fields_of
 from dcm4py_leading.web.pages.fields.tasks import PROMINENT
 from dcm4py_leading.web.pages.texts import Language
@@ -69,9 +69,9 @@ class FieldView:
         return (*self.values, *[""] * self.more)
 
     @property
-    def conditions(self) -> list[Condition]:
+    def conditions(self) -> list[ConditionParts]:
         """The values as conditions, with empty ones to type into."""
-        return [condition_of(value) if value else Condition("", "=", "") for value in self.rows]
+        return [condition_of(value) if value else ConditionParts("", "=", "") for value in self.rows]
 
     @property
     def scheme(self) -> tuple[str, str]:
@@ -159,8 +159,8 @@ def _choices(field: Field, shown: Iterable[str]) -> tuple[Suggested, ...]:
 
 def _suggestions(field: Field) -> str:
     match field.shape:
-        case Shape.AE_TITLE | Shape.AE_TITLES:
+        case InputType.AE_TITLE | InputType.AE_TITLES:
             return "ae-titles"
-        case Shape.UID:
+        case InputType.UID:
             return "transfer-syntaxes" if field.attribute == "dicomTransferSyntax" else "sop-classes"
     return "ae-titles" if field.attribute.endswith(("AETitle", "AET")) else ""

@@ -1,4 +1,4 @@
-"""Widgets: how a field is shown and typed, and what comes back from the form."""
+"""Widgets: how a field is shown, typed, and read back from the form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.secret_values import masked
 from dcm4py_leading.secret_text import is_secret
 from dcm4py_leading.web.pages.changing.form import Form, one_of
-from dcm4py_leading.web.pages.fields.field import Field, Shape
+from dcm4py_leading.web.pages.fields.field import Field, InputType
 from dcm4py_leading.web.pages.fields.reading import tag_of, uid_of
 
 CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE = ".key", ".operator", ".value"
@@ -37,7 +37,7 @@ class Widget(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ConditionParts:
     """A dcmProperty of a rule in its parts."""
 
     key: str
@@ -50,12 +50,12 @@ class Condition:
         return f"{self.key}{self.operator}{self.value}"
 
 
-def condition_of(text: str) -> Condition:
+def condition_of(text: str) -> ConditionParts:
     """The parts of a dcmProperty; what is no condition is all key."""
     key, equals, value = text.partition("=")
     if not equals:
-        return Condition(text, "", "")
-    return Condition(key.removesuffix("!"), "!=" if key.endswith("!") else "=", value)
+        return ConditionParts(text, "", "")
+    return ConditionParts(key.removesuffix("!"), "!=" if key.endswith("!") else "=", value)
 
 
 def widget_of(field: Field, entry: Entry, *, names: Iterable[str]) -> Widget:
@@ -72,7 +72,7 @@ def widget_of(field: Field, entry: Entry, *, names: Iterable[str]) -> Widget:
         return Widget.INPUT
     if field.attribute == "dicomNetworkConnectionReference":
         return Widget.CHECKS
-    return Widget.ROWS if field.shape in (Shape.AE_TITLE, Shape.UID) else Widget.LINES
+    return Widget.ROWS if field.shape in (InputType.AE_TITLE, InputType.UID) else Widget.LINES
 
 
 def naming_attributes(entry: Entry) -> frozenset[str]:
@@ -114,13 +114,13 @@ def _conditions(name: str, form: Form) -> Iterable[str]:
     parts = (form.get(name + part, ()) for part in (CONDITION_KEY, CONDITION_OPERATOR, CONDITION_VALUE))
     for key, operator, value in zip(*parts, strict=False):
         if key.strip():
-            yield Condition(key.strip(), operator if operator in _OPERATORS else "", value).text
+            yield ConditionParts(key.strip(), operator if operator in _OPERATORS else "", value).text
 
 
 def _meant(field: Field, value: str) -> str:
     match field.shape:
-        case Shape.UID:
+        case InputType.UID:
             return uid_of(value)
-        case Shape.TAG:
+        case InputType.TAG:
             return tag_of(value)
     return value

@@ -1,1 +1,1 @@
-"""Fields of an entry that can be edited, by task: how a value is checked, said in words and explained."""
+"""Editable fields of an entry, by task: checked, put into words, explained."""

@@ -1,4 +1,4 @@
-"""One field of a page: an attribute of an entry, what may be typed, and what that means."""
+"""One field of a page: an attribute, the values that may be typed, and their meaning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dcm4py_leading.web.pages.fields.words import duration_in_words, tag_in_word
 from dcm4py_leading.web.pages.texts import Language, translate
 
 
-class Shape(enum.Enum):
+class InputType(enum.Enum):
     """Form in which a value is typed."""
 
     TEXT = "text"
@@ -33,34 +33,34 @@ class Shape(enum.Enum):
     DN = "dn"
 
 
-_SHAPES: dict[object, Shape] = {
-    parse_duration: Shape.DURATION,
-    interval: Shape.DURATION,
-    milliseconds: Shape.MILLISECONDS,
-    AETitle: Shape.AE_TITLE,
-    ae_titles: Shape.AE_TITLES,
-    UID: Shape.UID,
-    Tag.parse: Shape.TAG,
-    distinguished_name: Shape.DN,
-    boolean: Shape.CHOICE,
-    any_integer: Shape.NUMBER,
+_SHAPES: dict[object, InputType] = {
+    parse_duration: InputType.DURATION,
+    interval: InputType.DURATION,
+    milliseconds: InputType.MILLISECONDS,
+    AETitle: InputType.AE_TITLE,
+    ae_titles: InputType.AE_TITLES,
+    UID: InputType.UID,
+    Tag.parse: InputType.TAG,
+    distinguished_name: InputType.DN,
+    boolean: InputType.CHOICE,
+    any_integer: InputType.NUMBER,
 }
 _OF_SYNTAX = {
-    Syntax.BOOLEAN: Shape.CHOICE,
-    Syntax.INTEGER: Shape.NUMBER,
-    Syntax.OID: Shape.UID,
-    Syntax.DN: Shape.DN,
+    Syntax.BOOLEAN: InputType.CHOICE,
+    Syntax.INTEGER: InputType.NUMBER,
+    Syntax.OID: InputType.UID,
+    Syntax.DN: InputType.DN,
 }
 _ONE_OF = "expected one of "
 _NUMBER = "expected a whole number"
 _EXAMPLES = {
-    Shape.DURATION: "PT5M",
-    Shape.MILLISECONDS: "5000",
-    Shape.AE_TITLE: "ARCHIVE",
-    Shape.AE_TITLES: "PACS1\\PACS2",
-    Shape.UID: "1.2.840.10008.5.1.4.1.1.2",
-    Shape.TAG: "00100010",
-    Shape.NUMBER: "10",
+    InputType.DURATION: "PT5M",
+    InputType.MILLISECONDS: "5000",
+    InputType.AE_TITLE: "ARCHIVE",
+    InputType.AE_TITLES: "PACS1\\PACS2",
+    InputType.UID: "1.2.840.10008.5.1.4.1.1.2",
+    InputType.TAG: "00100010",
+    InputType.NUMBER: "10",
 }
 _PLACEHOLDER = "${"
 
@@ -72,7 +72,7 @@ class Field:
     attribute: str
     object_class: str
     task: str
-    shape: Shape
+    shape: InputType
     single: bool
     required: bool
     choices: tuple[str, ...] = ()
@@ -105,13 +105,13 @@ class Field:
         except ValueError:
             return ""
         match self.shape:
-            case Shape.DURATION | Shape.MILLISECONDS:
+            case InputType.DURATION | InputType.MILLISECONDS:
                 if isinstance(meant, timedelta):
                     return duration_in_words(meant, language)
                 return translate(language, "words.never")
-            case Shape.UID:
+            case InputType.UID:
                 return uid_in_words(value.strip())
-            case Shape.TAG if isinstance(meant, Tag):
+            case InputType.TAG if isinstance(meant, Tag):
                 return tag_in_words(meant)
         return ""
 
@@ -123,7 +123,7 @@ def field_of_row(row: Row, object_class: str, task: str, help_text: Help) -> Fie
         attribute=row.attribute,
         object_class=object_class,
         task=task,
-        shape=Shape.CHOICE if choices else _shape(row.convert),
+        shape=InputType.CHOICE if choices else _shape(row.convert),
         single=row.single,
         required=row.required,
         choices=choices,
@@ -139,7 +139,7 @@ def field_of_type(known: AttributeType, object_class: str, task: str, required: 
         attribute=known.name,
         object_class=object_class,
         task=task,
-        shape=_OF_SYNTAX.get(known.syntax, Shape.TEXT),
+        shape=_OF_SYNTAX.get(known.syntax, InputType.TEXT),
         single=known.single,
         required=required,
         choices=("TRUE", "FALSE") if known.syntax is Syntax.BOOLEAN else (),
@@ -148,10 +148,10 @@ def field_of_type(known: AttributeType, object_class: str, task: str, required: 
     )
 
 
-def _shape(convert: Convert) -> Shape:
+def _shape(convert: Convert) -> InputType:
     if convert in _SHAPES:
         return _SHAPES[convert]
-    return Shape.NUMBER if _refusal(convert).startswith(_NUMBER) else Shape.TEXT
+    return InputType.NUMBER if _refusal(convert).startswith(_NUMBER) else InputType.TEXT
 
 
 def _choices(convert: Callable[[str], object]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Fields by task, so that a page is not 326 fields in a row."""
+"""Fields grouped by task, so that a page is not 326 fields in a row."""
 
 from __future__ import annotations
 

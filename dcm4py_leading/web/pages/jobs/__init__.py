@@ -1,1 +1,1 @@
-"""Pages of jobs: all of them, one with its progress, and the form that begins to send a study."""
+"""Pages of jobs: the list, one job with its progress, and the form that sends a study."""

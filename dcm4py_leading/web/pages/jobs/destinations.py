@@ -1,4 +1,4 @@
-"""AEs of the directory to which objects may be sent, and those to which not, with the reason."""
+"""AEs that objects may be sent to, and those that they may not, with the reason."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from dcm4py_leading.service.jobs.job import Job
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.service.sending.export import Export
 from dcm4py_leading.service.sending.job import start_sending
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.jobs.shown import shown
 from dcm4py_leading.web.pages.language import language_of
@@ -55,7 +55,7 @@ class JobPages:
         """The job is to end."""
         job = self._job(request)
         if self._service.jobs.cancel(job.job_id):
-            log_wish(request, f"job {job.kind} {job.job_id} is cancelled")
+            log_command(request, f"job {job.kind} {job.job_id} is cancelled")
         return RedirectResponse(job_address(job.job_id), HTTPStatus.SEE_OTHER)
 
     def again(self, request: Request, _: Form) -> Response:

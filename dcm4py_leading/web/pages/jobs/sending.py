@@ -1,4 +1,4 @@
-"""The page that sends a study, a series or an instance: what, and where to."""
+"""Page that sends a study, a series or an instance to a destination."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sendable(Sending, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _SendForm:
     """Wishes so far."""
 
     ae_title: str
@@ -86,7 +86,7 @@ class SendPage:
             return self._form(request, asked, str(err))
         return RedirectResponse(job_address(job_id), HTTPStatus.SEE_OTHER)
 
-    def _form(self, request: Request, asked: _Asked, failure: str = "") -> Response:
+    def _form(self, request: Request, asked: _SendForm, failure: str = "") -> Response:
         study = self._service.study(asked.ae_title, asked.study)
         if study is None:
             raise NoSuchPage(f"{asked.ae_title}: study {asked.study}")
@@ -101,7 +101,7 @@ class SendPage:
         }
         return render(request, "send.html", context, status_code=HTTPStatus.CONFLICT if failure else HTTPStatus.OK)
 
-    def _destinations(self, asked: _Asked) -> Destinations:
+    def _destinations(self, asked: _SendForm) -> Destinations:
         own_entries = self._editor.entries(self._own_device)
         return destinations_of(self._editor.aes(), self._own_device, own_entries, asked.ae_title)
 
@@ -109,9 +109,9 @@ class SendPage:
         return takes_objects(self._editor.entries(destination.device_name), destination.ae_title)
 
 
-def _asked(request: Request, series: str, instance: str, destination: str) -> _Asked:
+def _asked(request: Request, series: str, instance: str, destination: str) -> _SendForm:
     path = request.path_params
-    return _Asked(
+    return _SendForm(
         ae_title=path["aet"],
         study=path["study"],
         series=series,

@@ -1,4 +1,4 @@
-"""A job as the pages show it."""
+"""A job, as the pages show it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pages of the leading archives: how they answer, and what is remembered of their answers."""
+"""Pages of the leading archives: how they answer, and which answers are remembered."""

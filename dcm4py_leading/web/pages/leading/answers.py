@@ -1,4 +1,4 @@
-"""The page of what is remembered of the answers of leading archives: UIDs and ages, nothing of a patient."""
+"""Page of remembered answers of leading archives: UIDs and ages, no patient data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import UID
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.fields.words import age_in_words
 from dcm4py_leading.web.pages.language import language_of
@@ -83,7 +83,7 @@ class AnswersPage:
         """Forget the answers about one study, or all. Raises ValueError for what is no UID."""
         study = one_of(form, "study")
         uid = None if study == ALL else UID(study)
-        log_wish(request, f"answers of leading archives are to be dropped, study={ALL if uid is None else ref(uid)}")
+        log_command(request, f"answers of leading archives are to be dropped, study={ALL if uid is None else ref(uid)}")
         query = urlencode({"dropped": self._service.drop_answers(uid)})
         return RedirectResponse(f"{LEADING_ANSWERS}?{query}", status_code=303)
 

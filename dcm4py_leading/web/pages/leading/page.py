@@ -1,4 +1,4 @@
-"""The page of the archives that are asked: state, C-ECHO, and the last hours."""
+"""Page of the leading archives: state, C-ECHO, and the last hours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.fields.words import age_in_words
 from dcm4py_leading.web.pages.language import language_of
-from dcm4py_leading.web.pages.leading.plots import Plot, told
+from dcm4py_leading.web.pages.leading.plots import Plot, archive_plots
 from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import address_of
 from dcm4py_leading.web.pages.render import render
@@ -78,7 +78,7 @@ class LeadingPage:
             "spans": list(STEPS),
             "step": age_in_words(STEPS[hours], language),
             "source": f"{HISTORY}?hours={hours}",
-            "told": list(told(found, intervals, language)),
+            "told": list(archive_plots(found, intervals, language)),
             "lines_json": partial(Plot.lines_json, language=language),
             "has_history": bool(intervals),
         }

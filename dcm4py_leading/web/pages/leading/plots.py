@@ -1,4 +1,4 @@
-"""The last hours of an archive: the lines of its plots, and the same as a table."""
+"""Last hours of an archive, as plots and as a table."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ BEHIND_COLUMNS = ("leading.answered", "leading.failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ArchivePlots:
     """The last hours of one archive."""
 
     kind: str
@@ -136,16 +136,16 @@ class Told:
     which it is known that it was not asked."""
 
 
-def told(found: Overview, intervals: Sequence[Interval], language: Language) -> Iterator[Told]:
+def archive_plots(found: Overview, intervals: Sequence[Interval], language: Language) -> Iterator[ArchivePlots]:
     """The archives that are asked."""
     for title in (AETitle(archive.ae_title) for archive in found.leading):
         is_asked = any(not one.is_known or _traffic(title, one).studies for one in intervals)
         rows = _rows(intervals, partial(_cells, title, language)) if is_asked else ()
-        yield Told(kind="leadingArchives", title=title, plots=PLOTS, columns=COLUMNS, rows=tuple(rows))
+        yield ArchivePlots(kind="leadingArchives", title=title, plots=PLOTS, columns=COLUMNS, rows=tuple(rows))
     for name in (archive.ae_title for archive in found.behind):
         is_asked = any(not one.is_known or _requests(name, one) != Requests() for one in intervals)
         rows = _rows(intervals, partial(_behind_cells, name)) if is_asked else ()
-        yield Told(kind="archives", title=name, plots=BEHIND_PLOTS, columns=BEHIND_COLUMNS, rows=tuple(rows))
+        yield ArchivePlots(kind="archives", title=name, plots=BEHIND_PLOTS, columns=BEHIND_COLUMNS, rows=tuple(rows))
 
 
 def _rows(

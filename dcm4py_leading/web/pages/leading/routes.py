@@ -1,4 +1,4 @@
-"""The routes of the leading archives."""
+"""Routes of the leading archives."""
 
 from __future__ import annotations
 

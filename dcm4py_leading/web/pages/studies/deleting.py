@@ -1,4 +1,4 @@
-"""The page on which an administrator confirms that a study is deleted."""
+"""Page on which an administrator confirms the deletion of a study."""
 
 from __future__ import annotations
 

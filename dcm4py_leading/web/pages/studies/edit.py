@@ -1,4 +1,4 @@
-"""The pages on which a study and its patient are edited: typed, previewed with whom it will not reach, saved."""
+"""Pages that edit a study and its patient: form, preview with the AEs that an edit will not reach, saving."""
 
 from __future__ import annotations
 

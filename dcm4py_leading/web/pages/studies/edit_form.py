@@ -1,4 +1,4 @@
-"""The form in which a study or its patient is edited: fields by VR, what was typed into them, what is wrong with it."""
+"""Form that edits a study or its patient: fields by VR, typed values, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of the pages of values and edits of a study."""
+"""Routes of the pages of values and edits of a study."""
 
 from __future__ import annotations
 

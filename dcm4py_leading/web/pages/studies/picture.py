@@ -1,4 +1,4 @@
-"""The page with a picture of a study; it stands on the page of the study too, once it is decoded."""
+"""Page with a picture of a study; the page of the study includes it once it is decoded."""
 
 from __future__ import annotations
 

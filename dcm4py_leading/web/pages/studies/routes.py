@@ -1,4 +1,4 @@
-"""The routes of the pages of studies."""
+"""Routes of the pages of studies."""
 
 from __future__ import annotations
 

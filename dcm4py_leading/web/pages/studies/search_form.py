@@ -1,4 +1,4 @@
-"""The form of the search: what was typed, and the keys that it means (PS3.4 C.2.2.2)."""
+"""Search form: typed values, and the matching keys that they mean (PS3.4 C.2.2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on which studies are searched for. What is typed goes by POST, and stands in no address and no log."""
+"""Page that searches for studies. Input goes by POST, so it is in no address and no log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of one study: its attributes as the archive has them, its series, and the instances of one of these."""
+"""Page of one study: its attributes in the archive, its series, and the instances of one of them."""
 
 from __future__ import annotations
 

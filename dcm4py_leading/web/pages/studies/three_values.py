@@ -1,4 +1,4 @@
-"""The page of three values: the archive's, the leading archive's, what an AE gets, and which rule decided."""
+"""Page of values side by side: the archive's, the leading archive's, what an AE gets, and the rule that decided."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The page that tries rules: on a stored study or a file, also a rule that is being edited."""
+"""Page that tries rules on a stored study or a file, a rule under edit included."""

@@ -1,4 +1,4 @@
-"""The answer of a leading archive as somebody types it: one attribute a line, ``PatientName=Right^Name``."""
+"""Typed answer of a leading archive: one attribute a line, ``PatientName=Right^Name``."""
 
 from __future__ import annotations
 

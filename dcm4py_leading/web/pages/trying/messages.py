@@ -1,4 +1,4 @@
-"""Messages that rules are about, as people say them: who does what with whom."""
+"""Messages that rules are about, in plain words: who sends what to whom."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MessageKind:
         return self.role is TransferRole.SCP
 
     def parameters(self, *, ours: str, other: str, other_host: str, sop_class: str) -> Mapping[str, str]:
-        """Parameters of `service.explain.parse_wanted`."""
+        """Parameters of `service.explain.parse_message`."""
         our_end, other_end = ("sending", "receiving") if self.is_ours_sending else ("receiving", "sending")
         return {
             "dimse": self.dimse.value,

@@ -1,4 +1,4 @@
-"""The page ``/ui/try``: what the rules make of an object, also a rule that is being edited."""
+"""Page ``/ui/try``: effect of the rules on an object, a rule under edit included."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Previewing(Editing, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class TrialForm:
     """A trial as it was typed."""
 
     study: str = ""
@@ -79,7 +79,7 @@ class Asked:
     answer: str = ""
 
     @classmethod
-    def of(cls, form: Form) -> Asked:
+    def of(cls, form: Form) -> TrialForm:
         """Trial that a form asks for; of the study that was picked from the list where none was typed."""
         typed = {name: one_of(form, name).strip() for name in cls.__dataclass_fields__}
         return cls(**{**typed, "study": typed["study"] or one_of(form, "picked")})
@@ -106,13 +106,13 @@ class TryPage:
     def show(self, request: Request) -> Response:
         """The page, for a study if the address names one."""
         said = {name: (value,) for name, value in request.query_params.items() if name in _IN_ADDRESS}
-        return self._page(request, Asked.of(said))
+        return self._page(request, TrialForm.of(said))
 
     def begin(self, request: Request, carried: Carried, rule: Entry) -> Response:
         """The page for a rule that was typed, with the message that it is about."""
         place = self._own()
         parents = [entry for entry in place.entries if entry.key == rule.key[1:] and entry.is_a("dicomNetworkAE")]
-        asked = Asked(
+        asked = TrialForm(
             message=kind_of_rule(rule).key,
             other=other_ae_of_rule(rule),
             ours=next((title for ae in parents for title in ae.values("dicomAETitle")), ""),
@@ -121,7 +121,7 @@ class TryPage:
 
     def carry_out(self, request: Request, form: Form, file: bytes) -> Response:
         """Try the rules, and show what comes of it."""
-        asked, carried = Asked.of(form), Carried.out_of_hidden(form)
+        asked, carried = TrialForm.of(form), Carried.out_of_hidden(form)
         rule: Entry | None = None
         tried: Tried | None = None
         failed: _Failed | None = None
@@ -141,7 +141,7 @@ class TryPage:
 
     # Parts of a trial.
 
-    def _trial(self, request: Request, asked: Asked, file: bytes) -> Trial:
+    def _trial(self, request: Request, asked: TrialForm, file: bytes) -> Trial:
         """The trial of the rules in force. Raises _Failed, WrongQuestion."""
         if not file and not asked.study:
             raise _Failed(translate(language_of(request), "try.no_object"))
@@ -197,7 +197,7 @@ class TryPage:
     def _page(
         self,
         request: Request,
-        asked: Asked,
+        asked: TrialForm,
         *,
         carried: Carried | None = None,
         rule: Entry | None = None,

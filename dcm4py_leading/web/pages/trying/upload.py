@@ -1,4 +1,4 @@
-"""Forms with a file (multipart/form-data, RFC 7578), held in memory and nowhere else."""
+"""Forms with a file (multipart/form-data, RFC 7578), held in memory only."""
 
 from __future__ import annotations
 

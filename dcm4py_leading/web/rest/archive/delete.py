@@ -1,4 +1,4 @@
-"""``DELETE .../aets/{aet}/rs/studies/{study}``: a study, and all that is kept of it. Status codes as dcm4chee."""
+"""``DELETE .../aets/{aet}/rs/studies/{study}``: deletes a study. Status codes are dcm4chee's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``PUT .../aets/{aet}/rs/patients/{id}`` and ``.../studies/{study}``: what there is of them, replaced.
+"""``PUT .../aets/{aet}/rs/patients/{id}`` and ``.../studies/{study}``: replaces their attributes.
 
 The status codes are dcm4chee's. Original Attributes are always told, also for a study without a reason.
 """
@@ -87,7 +87,7 @@ def edit_operations(service: Editing) -> list[Operation]:
             method="PUT",
             path="/dcm4chee-arc/aets/{aet}/rs/patients/{patient}",
             name="editPatient",
-            summary="Replaces the attributes of a patient, named by ID^^^Issuer; what is not sent is taken out.",
+            summary="Replaces the attributes of a patient, named by ID^^^Issuer; those that are not sent are removed.",
             role=Role.ADMINISTRATOR,
             handler=edit_patient,
             parameters=parameters,
@@ -100,7 +100,7 @@ def edit_operations(service: Editing) -> list[Operation]:
             method="PUT",
             path="/dcm4chee-arc/aets/{aet}/rs/studies/{study}",
             name="editStudy",
-            summary="Replaces the attributes of a study; what is not sent is taken out.",
+            summary="Replaces the attributes of a study; those that are not sent are removed.",
             role=Role.ADMINISTRATOR,
             handler=edit_study,
             parameters=parameters,

@@ -1,4 +1,4 @@
-"""``POST .../studies/{study}[/series/..[/instances/..]]/export/dicom:{destination}``: stored objects are sent.
+"""``POST .../studies/{study}[/series/..[/instances/..]]/export/dicom:{destination}``: sends stored objects.
 
 The answer comes when all is sent. Its status codes and members are dcm4chee's.
 """

@@ -1,4 +1,4 @@
-"""``/dcm4chee-arc/aes``, ``aets`` and ``devicename``: the AEs of the directory, those of this service, and its name."""
+"""``/dcm4chee-arc/aes``, ``aets`` and ``devicename``: AEs of the directory, those of this service, and its name."""
 
 from __future__ import annotations
 

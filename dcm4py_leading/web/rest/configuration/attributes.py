@@ -1,4 +1,4 @@
-"""``/dcm4chee-arc/attribute-set`` and ``attribute-filter``: what of a data set this service asks for, and keeps."""
+"""``/dcm4chee-arc/attribute-set`` and ``attribute-filter``: attributes that this service asks for, and keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change of a device that a request asks for: foretold, or made."""
+"""Change of a device by a request: foretold, or made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dcm4py_leading.config.device_json import Wanted
+from dcm4py_leading.config.device_json import RequestedTree
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.writing.editor import Editor
@@ -45,7 +45,7 @@ def change(
     editor: Editor,
     request: Request,
     device_name: str,
-    wanted: Wanted,
+    wanted: RequestedTree,
     base: Sequence[Entry],
     *,
     registers: bool = False,

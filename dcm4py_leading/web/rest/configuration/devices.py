@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dcm4py_leading.config.device_json import Wanted, document, new_device, parse, wanted
+from dcm4py_leading.config.device_json import RequestedTree, document, new_device, parse, requested_tree
 from dcm4py_leading.config.dn import parent_dn
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.web.gate.identity import Role
@@ -51,7 +51,7 @@ def device_operations(editor: Editor, states: ToldStates) -> list[Operation]:
         told = parse(body_of(request))
         old = device_entries(editor, name)
         states.check(request, old)
-        return change(editor, request, name, wanted(told, old), old, registers=registers)
+        return change(editor, request, name, requested_tree(told, old), old, registers=registers)
 
     def post(request: Request) -> Response:
         name = request.path_params["deviceName"]
@@ -69,7 +69,7 @@ def device_operations(editor: Editor, states: ToldStates) -> list[Operation]:
         registers = asked(request, "register", default=True)
         old = device_entries(editor, name)
         states.check(request, old)
-        return change(editor, request, name, Wanted((), ()), old, registers=registers)
+        return change(editor, request, name, RequestedTree((), ()), old, registers=registers)
 
     written = {200: DRY_RUN_ANSWER, 204: None, 400: OBJECT, 403: OBJECT, 404: OBJECT, 409: OBJECT, 412: OBJECT}
     return [

@@ -1,4 +1,4 @@
-"""Coercion rules and attribute sets as resources of their own: below a device, and rules below its AEs too."""
+"""Coercion rules and attribute sets as resources of their own, below a device; rules also below its AEs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dcm4py_leading.config.device_json import Wanted, object_of, parse, wanted_object
+from dcm4py_leading.config.device_json import RequestedTree, object_of, parse, wanted_object
 from dcm4py_leading.config.device_json.copies import copy_of
-from dcm4py_leading.config.device_json.shapes import ATTRIBUTE_SET, RULE, RULE2, Shape
+from dcm4py_leading.config.device_json.shapes import ATTRIBUTE_SET, RULE, RULE2, ObjectShape
 from dcm4py_leading.config.device_json.tree import priority
 from dcm4py_leading.config.device_json.values import Json
 from dcm4py_leading.config.dn import DnKey
@@ -43,7 +43,7 @@ class _Kind:
     """Of all of them."""
     names: tuple[str, ...]
     """Path parameters that tell which one; each is an attribute of its RDN."""
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ObjectShape, ...]
     what: str
     operation: str
     """Ends operationId."""
@@ -228,7 +228,7 @@ class _Resource:
         made = wanted_object(self._shape(told, old), told, old, found.above.dn)
         kept = tuple(entry for entry in found.entries if entry.key != old.key)
         return change(
-            self._editor, request, found.device_name, Wanted((*kept, *made.entries), made.skipped), found.entries
+            self._editor, request, found.device_name, RequestedTree((*kept, *made.entries), made.skipped), found.entries
         )
 
     def _delete(self, request: Request) -> Response:
@@ -237,7 +237,7 @@ class _Resource:
         self._states.check(request, [old])
         length = len(old.key)
         kept = tuple(entry for entry in found.entries if entry.key[-length:] != old.key)
-        return change(self._editor, request, found.device_name, Wanted(kept, ()), found.entries)
+        return change(self._editor, request, found.device_name, RequestedTree(kept, ()), found.entries)
 
     def _copy(self, request: Request) -> Response:
         name = request.query_params.get("to", "").strip()
@@ -246,9 +246,9 @@ class _Resource:
         found = self._find(request)
         old = self._one(found, request)
         shape = next(shape for shape in self._kind.shapes if shape.names(old))
-        return self._add(request, found, Wanted((copy_of(shape, old, self._kind.names[-1], name),), ()))
+        return self._add(request, found, RequestedTree((copy_of(shape, old, self._kind.names[-1], name),), ()))
 
-    def _add(self, request: Request, found: _Found, made: Wanted) -> Response:
+    def _add(self, request: Request, found: _Found, made: RequestedTree) -> Response:
         (entry,) = made.entries
         if any(other.key == entry.key for other in found.entries):
             raise Refusal(409, f"there is an entry {entry.dn} already")
@@ -258,7 +258,7 @@ class _Resource:
             self._editor,
             request,
             found.device_name,
-            Wanted((*found.entries, entry), made.skipped),
+            RequestedTree((*found.entries, entry), made.skipped),
             found.entries,
             done=done,
         )
@@ -296,7 +296,7 @@ class _Resource:
         shape = next(shape for shape in self._kind.shapes if shape.names(entry))
         return {_CLASS: shape.object_class, **object_of(shape, entry)}
 
-    def _shape(self, told: dict[str, Json], old: Entry | None) -> Shape:
+    def _shape(self, told: dict[str, Json], old: Entry | None) -> ObjectShape:
         """The shape that ``objectClass`` of the object names, which is taken out of it. Raises Refusal 400."""
         expected = [shape for shape in self._kind.shapes if old is None or shape.names(old)]
         given = told.pop(_CLASS, None)

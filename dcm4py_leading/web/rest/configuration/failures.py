@@ -1,4 +1,4 @@
-"""Why a request about the configuration cannot be answered as asked, as a status and JSON."""
+"""Failures of requests about the configuration, as a status and JSON."""
 
 from __future__ import annotations
 

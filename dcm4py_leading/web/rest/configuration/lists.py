@@ -1,4 +1,4 @@
-"""Lists of entries with a few members each, filtered by query parameters as dcm4chee filters them."""
+"""Lists of entries with a few members each, filtered by query parameters as in dcm4chee."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All services of the configuration, and what tells them."""
+"""Routes of the configuration services."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The services as OpenAPI 3.1 tells them."""
+"""OpenAPI 3.1 document of the services."""

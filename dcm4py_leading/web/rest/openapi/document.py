@@ -1,4 +1,4 @@
-"""``GET /dcm4chee-arc/openapi.json``: the services, as they are."""
+"""``GET /dcm4chee-arc/openapi.json``: OpenAPI document of the services."""
 
 from __future__ import annotations
 

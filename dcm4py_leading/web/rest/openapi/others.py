@@ -1,4 +1,4 @@
-"""Routes that are no operations, as OpenAPI tells them: method, path, who may, and what for."""
+"""Routes that are not operations, for the OpenAPI document: method, path, roles, purpose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUMMARIES = {
     "/dcm4py-leading/workers": "The processes that take associations.",
     "/explain/{study}": "The same as /dcm4py-leading/explain/{study}.",
     "/health/live": "Whether the process lives.",
-    "/health/ready": "Whether the service can be used, and what is not as it should be.",
+    "/health/ready": "Readiness of the service, and what is wrong with it.",
     "/leading-cache": "The answers of leading archives that are remembered.",
     "/leading-cache/{study}": "Forget the answer about one study.",
     "/log-reference/{uid}": "By which reference the log names a study.",

@@ -1,4 +1,4 @@
-"""JSON Schemas of requests and answers: made of the tables from which documents are read and written."""
+"""JSON Schemas of requests and answers, made from the tables by which documents are read and written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from dcm4py_leading.config.device_json.fields import Field, Kind
 from dcm4py_leading.config.device_json.shapes import ATTRIBUTE_SET as ATTRIBUTE_SET_SHAPE
 from dcm4py_leading.config.device_json.shapes import DEVICE as DEVICE_SHAPE
-from dcm4py_leading.config.device_json.shapes import RULE, RULE2, Shape
+from dcm4py_leading.config.device_json.shapes import RULE, RULE2, ObjectShape
 from dcm4py_leading.config.ldif.schema import Syntax
 from dcm4py_leading.web.rest.operations import JsonSchema
 
@@ -51,7 +51,7 @@ def array_of(schema: JsonSchema) -> JsonSchema:
     return {"type": "array", "items": schema}
 
 
-def schema_of(shape: Shape) -> dict[str, Any]:
+def schema_of(shape: ObjectShape) -> dict[str, Any]:
     """The object of a shape. Members that are not in it are skipped, so others are allowed."""
     members: dict[str, Any] = {field.name: _field(field) for field in shape.fields if field.kind is not Kind.SECRET}
     members |= {field.name: _secret() for field in shape.fields if field.kind is Kind.SECRET}
@@ -80,7 +80,7 @@ def _secret() -> dict[str, Any]:
     return {"type": "string", "writeOnly": True}
 
 
-def _named(shape: Shape) -> dict[str, Any]:
+def _named(shape: ObjectShape) -> dict[str, Any]:
     schema = schema_of(shape)
     schema["properties"]["objectClass"] = {"const": shape.object_class}
     schema["required"] = ["objectClass", *schema["required"]]

@@ -1,1 +1,1 @@
-"""Services that dcm4chee does not have, under a prefix of our own."""
+"""Services that dcm4chee does not have, under our own prefix."""

@@ -1,4 +1,4 @@
-"""``/dcm4py-leading/drift``: comparisons of the archive with a leading archive, begun, looked at, fetched, ended."""
+"""``/dcm4py-leading/drift``: comparisons with a leading archive: start, state, CSV file, cancel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dcm4py_leading.errors import ConfigUnavailable, DriftRefused
 from dcm4py_leading.log import word
+from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.drift.shown import Choice, Latest, Order, StaleStudy
-from dcm4py_leading.service.drift.wanted import ELSEWHERE_RATE, RATE
 from dcm4py_leading.service.jobs.job import Job
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Identity, Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import BOOLEAN, TEXT, JsonSchema, Operation, Parameter, flag
@@ -134,13 +134,13 @@ def drift_operations(service: Drifting) -> list[Operation]:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
         except OSError as err:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, f"nothing can be kept: {err.strerror}")
-        log_wish(request, f"drift: {word(ae_title)} is compared with its leading archive")
+        log_command(request, f"drift: {word(ae_title)} is compared with its leading archive")
         return accepted(job)
 
     def cancel(request: Request) -> Response:
         if not service.drifts.cancel(request.path_params["aet"]):
             return error(HTTPStatus.NOT_FOUND, f"no comparison of {word(request.path_params['aet'])} is running")
-        log_wish(request, f"drift: the comparison of {word(request.path_params['aet'])} is cancelled")
+        log_command(request, f"drift: the comparison of {word(request.path_params['aet'])} is cancelled")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def fetch(request: Request) -> Response:
@@ -218,7 +218,7 @@ def csv_response(request: Request, service: Drifting) -> Response | None:
         return error(HTTPStatus.SERVICE_UNAVAILABLE, f"the CSV file cannot be read: {err.strerror}")
     if found is None:
         return None
-    log_wish(request, f"drift: the CSV file of {word(ae_title)} is fetched")
+    log_command(request, f"drift: the CSV file of {word(ae_title)} is fetched")
     return StreamingResponse(
         found, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="drift.csv"'}
     )

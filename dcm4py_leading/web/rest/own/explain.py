@@ -1,4 +1,4 @@
-"""``GET /dcm4py-leading/explain/{study}``: what the rules would do to a stored study, as JSON or as text."""
+"""``GET /dcm4py-leading/explain/{study}``: effect of the rules on a stored study, as JSON or text."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _PARAMETERS = (
     Parameter(name="receiving-host", meaning="host name, if not as the directory says"),
     Parameter(
         name="leading",
-        meaning="ask the leading archive (default), or tell only whom to ask",
+        meaning="ask the leading archive (default), or only name the archive to ask",
         schema={"enum": ["ask", "none"]},
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RenderedExplanation:
     """An explanation in both forms; another process may have made it."""
 
     as_json: Mapping[str, object]
@@ -61,8 +61,10 @@ class Told:
 class Explainer(Protocol):
     """The service as the route may use it. Called from a worker thread."""
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
-        """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_wanted` takes them.
+    def explain(
+        self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool
+    ) -> RenderedExplanation:
+        """Explain the first instance of a stored study; ``parameters`` as `service.explain.parse_message` takes them.
 
         ``is_asking``: leading archives are asked. Raises WrongQuestion, StudyNotStored, StatusError.
         """

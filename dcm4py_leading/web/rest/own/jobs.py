@@ -1,4 +1,4 @@
-"""``/dcm4py-leading/jobs``: long work in the background, its progress, and its end on command."""
+"""``/dcm4py-leading/jobs``: long work in the background: progress, and cancel."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from dcm4py_leading.log import word
 from dcm4py_leading.service.jobs.job import Job, State
 from dcm4py_leading.service.jobs.jobs import Jobs
+from dcm4py_leading.web.gate.command_log import log_command
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.gate.wishes import log_wish
 from dcm4py_leading.web.http.answers import error
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import TEXT, JsonSchema, Operation, Parameter
@@ -65,7 +65,7 @@ def job_operations(service: Working) -> list[Operation]:
         if job is None:
             return _unknown(request)
         if service.jobs.cancel(job.job_id):
-            log_wish(request, f"job {job.kind} {job.job_id} is cancelled")
+            log_command(request, f"job {job.kind} {job.job_id} is cancelled")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     return [

@@ -1,4 +1,4 @@
-"""``/dcm4py-leading/leading``: the archives that are asked, their last hours, and the answers that are kept on disk."""
+"""``/dcm4py-leading/leading``: leading archives, their last hours, and the answers kept on disk."""
 
 from __future__ import annotations
 

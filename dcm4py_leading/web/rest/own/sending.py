@@ -1,4 +1,4 @@
-"""``POST /dcm4py-leading/aets/{aet}/studies/{study}[/series/..[/instances/..]]/send/{destination}``: a job sends it."""
+"""``POST /dcm4py-leading/aets/{aet}/studies/{study}[/series/..[/instances/..]]/send/{destination}``: sends by a job."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 from pydicom import DataElement, Dataset
 
 from dcm4py_leading.archive.index.querying.query import (
-    Condition,
+    KeyCondition,
     NameGroup,
     Query,
     Range,
@@ -20,7 +20,7 @@ from tests.fixtures.archive import make_identifier
 PATIENT_ROOT, STUDY_ROOT = InformationModel.PATIENT_ROOT, InformationModel.STUDY_ROOT
 
 
-def conditions(level: str = "STUDY", *, relational: bool = False, **keys: object) -> tuple[Condition, ...]:
+def conditions(level: str = "STUDY", *, relational: bool = False, **keys: object) -> tuple[KeyCondition, ...]:
     return parse_query(make_identifier(level, **keys), STUDY_ROOT, relational=relational).conditions
 
 
@@ -86,8 +86,8 @@ def test_patient_root_study_level_has_the_issuer_with_the_patient_id_and_no_othe
     identifier = make_identifier("STUDY", PatientID="P1", IssuerOfPatientID="HOSPITAL", PatientName="DOE")
     query = parse_query(identifier, PATIENT_ROOT, relational=False)
     assert query.conditions == (
-        Condition(0x00100020, (Value("P1"),)),
-        Condition(0x00100021, (Value("HOSPITAL"),)),
+        KeyCondition(0x00100020, (Value("P1"),)),
+        KeyCondition(0x00100021, (Value("HOSPITAL"),)),
     )
 
 
@@ -106,7 +106,7 @@ def test_universal_value_leaves_no_condition(value: str | None) -> None:
 
 
 def test_uid_list_matches_any_of_it() -> None:
-    assert conditions(StudyInstanceUID=["1.2", "1.3"]) == (Condition(0x0020000D, (Value("1.2"), Value("1.3"))),)
+    assert conditions(StudyInstanceUID=["1.2", "1.3"]) == (KeyCondition(0x0020000D, (Value("1.2"), Value("1.3"))),)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dcm4py_leading.config.attributes import OBJECT_CLASSES
-from dcm4py_leading.web.pages.fields.field import Shape, label_of
+from dcm4py_leading.web.pages.fields.field import InputType, label_of
 from dcm4py_leading.web.pages.fields.helping import help_of
 from dcm4py_leading.web.pages.fields.of_entry import fields_of_class
 from dcm4py_leading.web.pages.fields.reading import tag_of, uid_of
@@ -48,17 +48,17 @@ def _field(object_class: str, attribute: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("object_class", "attribute", "shape"),
     [
-        ("dcmArchiveDevice", "dcmLeadingCFindSCPQueryCacheStaleTimeout", Shape.DURATION),
-        ("dcmArchiveDevice", "dcmLeadingCFindSCPQueryCacheSize", Shape.NUMBER),
-        ("dcmNetworkConnection", "dcmTCPConnectTimeout", Shape.MILLISECONDS),
-        ("dcmArchiveAttributeCoercion", "dcmLeadingCFindSCP", Shape.AE_TITLE),
-        ("dcmArchiveAttributeCoercion", "dcmSOPClass", Shape.UID),
-        ("dcmArchiveAttributeCoercion", "dcmDIMSE", Shape.CHOICE),
-        ("dcmAttributeSet", "dcmTag", Shape.TAG),
-        ("dicomDevice", "dicomInstalled", Shape.CHOICE),
+        ("dcmArchiveDevice", "dcmLeadingCFindSCPQueryCacheStaleTimeout", InputType.DURATION),
+        ("dcmArchiveDevice", "dcmLeadingCFindSCPQueryCacheSize", InputType.NUMBER),
+        ("dcmNetworkConnection", "dcmTCPConnectTimeout", InputType.MILLISECONDS),
+        ("dcmArchiveAttributeCoercion", "dcmLeadingCFindSCP", InputType.AE_TITLE),
+        ("dcmArchiveAttributeCoercion", "dcmSOPClass", InputType.UID),
+        ("dcmArchiveAttributeCoercion", "dcmDIMSE", InputType.CHOICE),
+        ("dcmAttributeSet", "dcmTag", InputType.TAG),
+        ("dicomDevice", "dicomInstalled", InputType.CHOICE),
     ],
 )
-def test_fields_are_typed_by_what_their_values_are(object_class: str, attribute: str, shape: Shape) -> None:
+def test_fields_are_typed_by_what_their_values_are(object_class: str, attribute: str, shape: InputType) -> None:
     assert _field(object_class, attribute).shape is shape
 
 

@@ -12,7 +12,15 @@ from dcm4py_leading.leading.contacts import Contact
 from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic
 from dcm4py_leading.service.leading.overview import overview
-from dcm4py_leading.web.pages.leading.plots import ASKED, BEHIND_PLOTS, LAST_KNOWN, NO_ANSWER, PLOTS, REMEMBERED, told
+from dcm4py_leading.web.pages.leading.plots import (
+    ASKED,
+    BEHIND_PLOTS,
+    LAST_KNOWN,
+    NO_ANSWER,
+    PLOTS,
+    REMEMBERED,
+    archive_plots,
+)
 from dcm4py_leading.web.pages.texts import Language, catalogue
 from dcm4py_leading.web.rest.own.leading import history_json
 from tests.fixtures.measured import NOON, QRSCP, Sample, contacts
@@ -47,7 +55,7 @@ def test_a_row_has_a_cell_for_each_column_and_the_latest_is_first() -> None:
     )
     unknown = Interval(ends_at=NOON, seconds=0)
     found = overview(Sample(contacts=contacts(QRSCP=Contact(), behind={"PACS": Contact()})), [])
-    leading, behind = told(found, [known, unknown], Language.GERMAN)
+    leading, behind = archive_plots(found, [known, unknown], Language.GERMAN)
     assert [len(cells) for _, cells in leading.rows] == [0, len(leading.columns)]
     assert leading.rows[1][1] == ("4", "100%", "–", "–", "–", "0", "0", "0,00", "0", "offen")
     assert [cells for _, cells in behind.rows] == [(), ("7", "1")]
@@ -56,4 +64,4 @@ def test_a_row_has_a_cell_for_each_column_and_the_latest_is_first() -> None:
 def test_an_archive_that_was_not_asked_has_no_rows() -> None:
     found = overview(Sample(contacts=contacts(QRSCP=Contact(), behind={"PACS": Contact()})), [])
     interval = Interval(ends_at=NOON, seconds=60, archives={QRSCP: Traffic()})
-    assert [archive.rows for archive in told(found, [interval], Language.ENGLISH)] == [(), ()]
+    assert [archive.rows for archive in archive_plots(found, [interval], Language.ENGLISH)] == [(), ()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.coercion.schemes import MESSAGES, Message, is_offered
+from dcm4py_leading.coercion.schemes import MESSAGES, MessageKind, is_offered
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.service.explain import parse_wanted
+from dcm4py_leading.service.explain import parse_message
 from dcm4py_leading.web.pages.trying.messages import KINDS, kind_of, kind_of_rule, other_ae_of_rule
 
 
@@ -15,12 +15,12 @@ def rule(dimse: str, role: str, *conditions: str) -> Entry:
 
 
 def test_every_message_of_this_service_can_be_chosen() -> None:
-    assert {Message(kind.dimse, kind.role) for kind in KINDS} == {one for one in MESSAGES if is_offered(one.dimse)}
+    assert {MessageKind(kind.dimse, kind.role) for kind in KINDS} == {one for one in MESSAGES if is_offered(one.dimse)}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)
 def test_message_is_understood(kind) -> None:
-    wanted = parse_wanted(kind.parameters(ours="OURS", other="OTHER", other_host="host", sop_class=""))
+    wanted = parse_message(kind.parameters(ours="OURS", other="OTHER", other_host="host", sop_class=""))
     ours, other = (wanted.sending, wanted.receiving) if kind.is_ours_sending else (wanted.receiving, wanted.sending)
     assert (ours.ae_title, other.ae_title, other.host) == ("OURS", "OTHER", "host")
 

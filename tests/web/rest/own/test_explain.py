@@ -18,7 +18,7 @@ from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.web.rest.operations import routes_of
-from dcm4py_leading.web.rest.own.explain import FAILED_HEADER, Told, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.explain import FAILED_HEADER, RenderedExplanation, explain_alias, explain_operation
 from tests.fixtures.rules import RETRIEVE
 
 EXPLANATION = Explanation(ae_title=AETitle("DCM4CHEE"), context=RETRIEVE, rules=(), steps=(), elements=())
@@ -31,11 +31,13 @@ class Service:
         self._answer = answer
         self.asked: list[tuple[str, Mapping[str, str], bool]] = []
 
-    def explain(self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool) -> Told:
+    def explain(
+        self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool
+    ) -> RenderedExplanation:
         self.asked.append((study_instance_uid, parameters, is_asking))
         if isinstance(self._answer, Exception):
             raise self._answer
-        return Told.of(self._answer)
+        return RenderedExplanation.of(self._answer)
 
 
 Client = Callable[[Service], httpx.Client]

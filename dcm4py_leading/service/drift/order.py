@@ -1,4 +1,4 @@
-"""A comparison as it is wanted: of which AE, with whom, since when, at which rates."""
+"""Order for a comparison: AE, leading archive, first date, rates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATE, ELSEWHERE_RATE = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DriftOrder:
     """Order for a comparison: of what, at which rates, and where the outcome goes."""
 
     local_ae: ApplicationEntity

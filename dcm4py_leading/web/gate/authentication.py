@@ -1,4 +1,4 @@
-"""The identity of whoever asks, told to each request."""
+"""Authentication of each request: who asks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ASSETS = "/ui/assets/"
 _LIVE = "/health/live"
 
 
-class Asking:
+class AuthenticationMiddleware:
     """ASGI middleware that sets ``request.state.identity``, and ``login_error`` where credentials do not do.
 
     It refuses nobody; `access.needs` does. Whoever looks whether the process lives is not kept waiting for a directory.

@@ -1,4 +1,4 @@
-"""Log of commands, with the name of whoever gives them."""
+"""Log of administrators' commands, with the name of the user."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from dcm4py_leading.log import word
 LOG = logging.getLogger(__name__)
 
 
-def log_wish(request: Request, what: str) -> None:
+def log_command(request: Request, what: str) -> None:
     """At WARNING, with the name of whoever asks: what changes the service for everybody."""
-    LOG.warning("%s: %s wants it", what, word(request.state.identity.name))
+    LOG.warning("%s: requested by %s", what, word(request.state.identity.name))
