@@ -60,7 +60,7 @@ _BETWEEN_LOOKS = 0.002
 
 
 class Companion(Protocol):
-    """What a service keeps from one request of an association to the next; it ends with the association."""
+    """Something that a service keeps from one request of an association to the next; it ends with the association."""
 
     def interrupt(self) -> None:
         """Break off what it is doing, as the association is aborted; from any thread."""
