@@ -151,7 +151,7 @@ class AcceptedAssociation:
                 link.abort()
             has_answer = False
             try:
-                has_answer = not self._associate(link, on_end) or self._serve(link)
+                has_answer = not self._associate(link, on_end) or self._serve(link, on_end)
             except LinkTimeout as err:
                 LOG.info("association with %s aborted: %s", self.name, err)
                 link.abort()
@@ -168,7 +168,7 @@ class AcceptedAssociation:
                 for companion in self._companions.values():
                     companion.close()
 
-    def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
+    def _associate(self, link: Link, on_end: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
         link.set_send_timeout(patience(self.connection.aarq_timeout))
         request = link.receive(patience(self.connection.aarq_timeout))
@@ -185,7 +185,7 @@ class AcceptedAssociation:
                 "association from %s at %s to %s rejected: %s",
                 *(self.name, self.remote_address, called, verdict.why),
             )
-            on_rejection()  # its place is free for others before it knows
+            on_end()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
         self._numbered = self._is_admitted(self)
@@ -214,7 +214,7 @@ class AcceptedAssociation:
         self._association = Association(self._link, acceptance.contexts, most)
         return acceptance.answer
 
-    def _serve(self, link: Link) -> bool:
+    def _serve(self, link: Link, on_end: Callable[[], None]) -> bool:
         """Request after request until the peer releases; whether there is an answer that it has to be left time for."""
         idle = seconds(self.connection.idle_timeout)
         if idle is None:
@@ -223,6 +223,7 @@ class AcceptedAssociation:
             try:
                 message = self._association.receive(idle)
             except PeerReleases:
+                on_end()  # its place is free for others before it knows
                 link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 LOG.info("association with %s released", self.name)
                 return True

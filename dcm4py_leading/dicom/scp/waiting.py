@@ -31,8 +31,9 @@ Take = Callable[[socket.socket, str], Serve]
 IDLE = "waits for connections"
 """Name of a thread that does."""
 _FIRST_THREADS = 2
-_COURTESY_SECONDS = 0.003
-"""Time that another process gets to be faster: several times what it needs to wake up."""
+_LOOKS, _LOOK_SECONDS = 12, 0.0002
+"""How often it is looked whether another process has taken a connection, and the time between: in all several times
+what that process needs to wake up."""
 _FAILURE_SECONDS = 0.1
 """Pause after a connection that cannot be accepted, or not be served."""
 _JOIN_SECONDS = 1.0
@@ -143,7 +144,7 @@ class WaitingThreads:
     def _accepted(self, door: _Door, thread: threading.Thread) -> Serve | None:
         """Accept a connection, which this thread has to serve then; None if it goes on waiting."""
         if self._lets_others_first():
-            time.sleep(_COURTESY_SECONDS)
+            self._leave_to_others(door)
         with door.lock:
             if not door.is_open:
                 return None
@@ -151,6 +152,15 @@ class WaitingThreads:
                 return self._taken(door, thread)
             finally:
                 self._epoll.modify(door.socket, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def _leave_to_others(self, door: _Door) -> None:
+        """Return when another process has taken the connection, should not have it any more, or is too slow."""
+        looking = select.poll()
+        looking.register(door.socket, select.POLLIN)
+        for _ in range(_LOOKS):
+            time.sleep(_LOOK_SECONDS)
+            if not looking.poll(0) or not self._lets_others_first():
+                return
 
     def _taken(self, door: _Door, thread: threading.Thread) -> Serve | None:
         try:
