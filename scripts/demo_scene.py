@@ -17,6 +17,7 @@ from pathlib import Path
 import pydicom
 from pydicom import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove  # type: ignore[attr-defined]
 
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
@@ -121,6 +122,7 @@ def start_viewer(scene: Scene, step: Steps) -> None:
     ae = AE("STORESCP")
     ae.supported_contexts = AllStoragePresentationContexts
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    assert server is not None
     scene.running.callback(server.shutdown)
     scene.delivered = received.copy
 
@@ -224,7 +226,7 @@ def move(scene: Scene, study_uid: str, *, port: int, called: str = "DCM4CHEE") -
 
 
 @contextmanager
-def associated(ae: AE, port: int, called: str) -> Iterator[evt.Association]:
+def associated(ae: AE, port: int, called: str) -> Iterator[Association]:
     assoc = ae.associate("127.0.0.1", port, ae_title=called)
     if not assoc.is_established:
         raise SystemExit(f"no association with {called}")

@@ -22,6 +22,7 @@ from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.compose import check
 from dcm4py_leading.drifting import run
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.drift.state import save
 from tests.fixtures.archive import make_header, store
 from tests.fixtures.drifted import ANSWERS, EXPECTED, STUDIES, fill, said, uids
 from tests.fixtures.scripted import Answer, LeadingScp, knows
@@ -103,10 +104,10 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     leading = leading_scp(filled.leading_port, knows(*everything))
     path, state = tmp_path / "drift.csv", tmp_path / "state"
     arguments = (*FAST, "--csv", path, "--resume", state, "--set", "leading-page-size=2")
-    real, saved = run.save, []
+    saved: list[tuple[Any, ...]] = []
 
     def save_and_die(*what: Any) -> None:
-        real(*what)
+        save(*what)
         saved.append(what)
         if len(saved) == 2:
             raise KeyboardInterrupt
@@ -114,7 +115,7 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     monkeypatch.setattr(run, "save", save_and_die)
     assert drift(filled, *arguments).exit_code == 1
     assert state.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(run, "save", real)
+    monkeypatch.setattr(run, "save", save)
     result = drift(filled, *arguments)
     assert result.exit_code == 0, result.output
     assert counts(result)["stale"] == STUDIES

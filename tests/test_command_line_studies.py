@@ -12,6 +12,7 @@ import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.archive.data_directory import open_index
@@ -38,7 +39,7 @@ def run(*arguments: str | Path, typed: str = "") -> Result:
 
 def import_files(seed: Seed, folder: Path, *arguments: str) -> Result:
     tree, changes = seed.directory / "tree.ldif", seed.directory / "changes.ldif"
-    source = ["--ldif", tree, "--ldif", changes, "--data-dir", seed.data_dir]
+    source: list[str | Path] = ["--ldif", tree, "--ldif", changes, "--data-dir", seed.data_dir]
     return run("import", folder, *source, "--ae", "DCM4CHEE", *arguments)
 
 
@@ -198,7 +199,7 @@ def test_import_stores_what_is_dicom_and_names_what_is_not(seed: Seed, tmp_path:
     (folder / "empty").touch()
     (folder / "IMAGES" / "to nowhere").symlink_to(tmp_path / "nowhere")
     directory = pydicom.dcmread(next((folder / "IMAGES").glob("*.dcm")))
-    directory.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    directory.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.1.3.10")
     directory.save_as(folder / "DICOMDIR")
     result = import_files(seed, folder)
     assert result.exit_code == 0, result.output
@@ -218,10 +219,10 @@ def test_import_goes_on_after_what_fails_and_ends_with_1(seed: Seed, tmp_path: P
     files = make_study(tmp_path / "study", patient_id="P", patient_name="A^B", study_uid=STUDY)
     files[0].write_bytes(files[0].read_bytes()[:-100])
     other = pydicom.dcmread(files[1])
-    other.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    other.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     other.save_as(tmp_path / "study" / "other.dcm")
     unknown = pydicom.dcmread(files[1])
-    unknown.file_meta.MediaStorageSOPClassUID = unknown.SOPClassUID = "1.2.3.4"
+    unknown.file_meta.MediaStorageSOPClassUID = unknown.SOPClassUID = UID("1.2.3.4")
     unknown.save_as(tmp_path / "study" / "unknown.dcm")
     (tmp_path / "study" / "half.dcm").write_bytes(files[1].read_bytes()[:150])
     result = import_files(seed, tmp_path / "study")

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -33,5 +34,6 @@ def test_command_succeeds(command, monkeypatch):
 @pytest.mark.parametrize("command", ["lint", "fix", "diff"])
 def test_every_command_of_the_group_is_on_the_page(command):
     main.load()
-    assert command in main.commands["ldif"].commands
+    group = main.commands["ldif"]
+    assert isinstance(group, click.Group) and command in group.commands
     assert f"`dcm4py-leading ldif {command} " in PAGE

@@ -42,7 +42,7 @@ class Proxy:
         for path, seed_port, port in ((quickstart, 11113, leading.port), (proxy, 11114, self.port)):
             tree = (ROOT / "ldif" / path.name).read_text()
             path.write_text(tree.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n"))
-        systems = (*destinations, *in_front.values())
+        systems: list[Destination | Peer] = [*destinations, *in_front.values()]
         changed = [
             "version: 1",
             records.pdu_lengths(_DEVICE),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.querying.query import parse_retrieve
@@ -71,7 +72,7 @@ def test_real_object_is_stored_as_received_found_and_retrieved(archive: Archive,
             make_identifier("STUDY", StudyInstanceUID="1.2.3"), InformationModel.STUDY_ROOT, relational=False
         )
     )
-    assert instance.transfer_syntax_uid == header.file_meta.TransferSyntaxUID
+    assert UID(instance.transfer_syntax_uid) == header.file_meta.TransferSyntaxUID
     with archive.storage.open(instance.location) as file:
         assert file.read() == path.read_bytes()
     archive.index.close()

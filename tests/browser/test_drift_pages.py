@@ -193,8 +193,14 @@ def test_what_a_pacs_does_not_tell_is_told(
     pacs = dcmqrscp(ae_title="PACS")
     for number in (3, 5):
         day = {"StudyDate": f"20260{number}01", "StudyTime": "101500"}
-        name = {"patient_id": f"P{number}", "patient_name": "Doe^John", "study_uid": f"1.2.{number}"}
-        files = make_study(tmp_path / str(number), instances=1, attributes=day, **name)
+        files = make_study(
+            tmp_path / str(number),
+            patient_id=f"P{number}",
+            patient_name="Doe^John",
+            study_uid=f"1.2.{number}",
+            instances=1,
+            attributes=day,
+        )
         assert storescu(pacs.port, files, called_ae_title="PACS").returncode == 0
     seed.lead()
     stand_in_front_of(seed, pacs.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -192,7 +192,7 @@ def test_plots_have_the_colours_of_the_page_and_follow_them(scene: Scene, open_w
     canvas = page.locator("#history canvas").first
     canvas.wait_for()
     assert _ACCENT[scheme] in canvas.evaluate(_INKED)
-    other = "dark" if scheme == "light" else "light"
+    other: Literal["light", "dark"] = "dark" if scheme == "light" else "light"
     page.emulate_media(color_scheme=other)
     is_drawn = f"colour => ({_INKED})(document.querySelector('#history canvas')).includes(colour)"
     page.wait_for_function(is_drawn, arg=_ACCENT[other])

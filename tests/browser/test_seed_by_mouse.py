@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -137,7 +138,7 @@ def test_after_the_log_out_the_session_is_over(archive: Archive, open_window: Op
     window = open_window(locale="en-GB")
     page = window.page
     log_in(page, archive)
-    cookies = page.context.cookies()
+    cookies: Any = page.context.cookies()
     page.get_by_role("button", name="Log out").click()
     page.get_by_label("Password").wait_for()
     page.context.add_cookies(cookies)

@@ -11,7 +11,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 def checked(*entries, others=()):
     device, problems = load_device(entries, "dcm4chee-arc")
-    assert problems == []
+    assert problems == [] and device is not None
     return check(device, trees.EntrySource([*entries, *others]))
 
 
@@ -229,6 +229,7 @@ def test_uri_without_a_well_formed_title_is_an_error():
 def test_each_title_is_looked_up_once():
     entries = [*tree(), *(trees.rule(name, dcmLeadingCFindSCP="QRSCP") for name in "abc")]
     device, _ = load_device(entries, "dcm4chee-arc")
+    assert device is not None
     source = trees.EntrySource(entries)
     assert len(check(device, source)) == 3
     assert source.reads == ["QRSCP"]
@@ -237,6 +238,7 @@ def test_each_title_is_looked_up_once():
 def test_directory_that_goes_down_during_the_check_is_unavailable():
     entries = [*tree(), trees.rule(dcmLeadingCFindSCP="QRSCP")]
     device, _ = load_device(entries, "dcm4chee-arc")
+    assert device is not None
     source = trees.EntrySource(entries)
     source.down = ConfigUnavailable("gone")
     with pytest.raises(ConfigUnavailable, match="gone"):
@@ -377,6 +379,7 @@ def test_capabilities_that_are_not_served_are_named():
         ]
     ]
     device, _ = load_device([*tree(), *capabilities], "dcm4chee-arc")
+    assert device is not None
     (ae,) = device.application_entities
     names = unserved_capabilities(ae, lambda capability: capability.sop_class == CT)
     assert set(names) == {"MPPS SCP", "1.2 SCU"}

@@ -264,6 +264,7 @@ def test_misspelt_object_class_is_a_warning():
 
 def test_remote_ae_needs_only_the_classes_of_the_standard():
     ae = load_remote_ae(trees.remote("QRSCP"), "QRSCP")
+    assert ae is not None
     assert (ae.ae_title, ae.device_name) == ("QRSCP", "remote")
     assert [(found.hostname, found.port) for found in ae.connections] == [("localhost", 11113)]
 
@@ -285,6 +286,7 @@ def test_remote_ae_is_called_on_plain_dicom_connections_first():
     ]
     ae = trees.ae(dicomNetworkConnectionReference=[f"cn={name},{DEVICE}" for name in names])
     found = load_remote_ae([trees.device(), *connections, ae], "DCM4CHEE")
+    assert found is not None
     assert [connection.cn for connection in found.connections] == ["b", "a-tls"]
 
 

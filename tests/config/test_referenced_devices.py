@@ -17,7 +17,7 @@ def ct(**attributes):
 def described(*rules, others=()):
     entries = [trees.device(), trees.connection(), trees.ae(), *rules]
     device, problems = load_device(entries, "dcm4chee-arc")
-    assert problems == []
+    assert problems == [] and device is not None
     return describe_references(device, EntrySource([*entries, *others]))
 
 
@@ -76,6 +76,7 @@ def test_a_directory_that_is_down_is_not_a_missing_device():
             raise ConfigUnavailable("no server")
 
     device, _ = load_device([trees.device(), trees.connection(), trees.ae(), rule()], "dcm4chee-arc")
+    assert device is not None
     with pytest.raises(ConfigUnavailable):
         describe_references(device, Down([]))
 
@@ -86,6 +87,7 @@ def test_without_references_nothing_is_read():
             raise AssertionError(device_name)
 
     device, _ = load_device([trees.device(), trees.connection(), trees.ae()], "dcm4chee-arc")
+    assert device is not None
     assert describe_references(device, Unread([])) == ({}, [])
 
 
@@ -97,7 +99,7 @@ def test_values_of_a_description():
         dicomSoftwareVersion=["2.0", "1.0"],
     )
     device, problems = load_device_description([entry], CT)
-    assert problems == []
+    assert problems == [] and device is not None
     assert device.institution_names == ("Clinic", "Annex")
     assert device.institution_codes == (Code(value="A1", scheme="99X", meaning="Clinic"),)
     assert device.issuer_of_accession_number == Issuer.parse("&1.2.3&ISO")

@@ -30,11 +30,13 @@ def source():
 
 def test_ae_is_found_with_the_address_to_call(source, clock):
     ae = RemoteAEResolver(source, None, clock=clock).resolve("QRSCP")
+    assert ae is not None
     assert (ae.ae_title, ae.device_name, ae.connections[0].port) == ("QRSCP", "remote", 11113)
 
 
 def test_ae_of_our_own_device_resolves_too(source, clock):
-    assert RemoteAEResolver(source, None, clock=clock).resolve("DCM4CHEE").connections[0].port == 11112
+    ae = RemoteAEResolver(source, None, clock=clock).resolve("DCM4CHEE")
+    assert ae is not None and ae.connections[0].port == 11112
 
 
 @pytest.mark.ldap("dcmAECacheStaleTimeout")
@@ -89,7 +91,8 @@ def test_directory_is_tried_again_half_a_minute_after_it_was_down(source, clock)
     source.down = None
     source.entries = trees.remote("QRSCP", port="104")
     clock.now += 31
-    assert resolver.resolve("QRSCP").connections[0].port == 104
+    ae = resolver.resolve("QRSCP")
+    assert ae is not None and ae.connections[0].port == 104
 
 
 def test_unknown_ae_while_the_directory_is_down_is_an_error_and_not_remembered(source, clock):

@@ -1,6 +1,7 @@
 """Every row: one text of the attribute, and the value of the field that it becomes."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from dcm4py_leading.config.binding import bind, many, one
 from dcm4py_leading.config.converters import integer
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.placeholders import expander
+from dcm4py_leading.errors import Problem
 from dcm4py_leading.model.archive import (
     AllowDeleteStudy,
     AttributeSetType,
@@ -66,7 +68,7 @@ SETTINGS = {
     "dcmExternalRetrieveAEDestination": ("DCM4CHEE", "DCM4CHEE"),
     "dcmPersonNameComponentOrderInsensitiveMatching": ("TRUE", True),
 }
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, tuple[Sequence[str], object]]] = {
     "dicomDevice": {
         "dicomManufacturer": ("Maker", "Maker"),
         "dicomManufacturerModelName": ("Model", "Model"),
@@ -217,7 +219,7 @@ ROWS = [
 def test_attribute_becomes_the_field(object_class, row):
     given, expected = EXAMPLES[object_class.name][row.attribute]
     values = (given,) if isinstance(given, str) else tuple(given)
-    problems = []
+    problems: list[Problem] = []
     entry = Entry.of("cn=x", {row.attribute.upper(): values})
     fields = bind([row], entry, problems, expander({"host": "archive.example"}, {}))
     assert problems == []
@@ -239,7 +241,7 @@ SIZES = many("size", "sizes", integer(0))
 
 
 def bound(rows, **attributes):
-    problems = []
+    problems: list[Problem] = []
     return bind(rows, Entry.of("cn=x", attributes), problems), problems
 
 
@@ -269,7 +271,7 @@ def test_missing_required_attribute_is_a_problem():
 
 
 def test_unresolved_placeholder_is_a_problem_of_its_attribute():
-    problems = []
+    problems: list[Problem] = []
     bind([SIZE], Entry.of("cn=x", {"size": ["${n}"]}), problems, expander({}, {}))
     assert "${n}" in problems[0].reason
     assert problems[0].attribute == "size"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pydicom.uid import CTImageStorage, MRImageStorage
+from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
 from dcm4py_leading.archive.index import index as module
 from dcm4py_leading.archive.index.identity import Identification
@@ -61,7 +61,7 @@ def test_retrieve_knows_all_that_sending_takes(index: Index) -> None:
     assert instance.study_instance_uid == "1.2.1"
     assert instance.series_instance_uid == "1.2.1.1"
     assert instance.sop_instance_uid == "1.2.1.1.1"
-    assert instance.sop_class_uid == CTImageStorage
+    assert UID(instance.sop_class_uid) == CTImageStorage
     assert instance.transfer_syntax_uid == "1.2.840.10008.1.2.1"
     assert instance.location == location
     assert instance.attributes.StudyDescription == "Head"
@@ -109,7 +109,7 @@ def test_patient_is_an_id_with_its_issuer(index: Index) -> None:
     assert len(find(index, "PATIENT", PatientID="P1", IssuerOfPatientID="B")) == 1
 
 
-def people(index: Index, **keys: object) -> list[tuple[str, int]]:
+def people(index: Index, **keys: Any) -> list[tuple[str, int]]:
     found = find(index, "PATIENT", PatientID="P1", NumberOfPatientRelatedStudies=None, **keys)
     return [(str(ds.get("PatientName", "")), ds.NumberOfPatientRelatedStudies) for ds in found]
 
@@ -345,9 +345,10 @@ def test_what_is_asked_for_is_counted_and_collected(index: Index) -> None:
         "ModalitiesInStudy": ["CT", "MR"],
         "SOPClassesInStudy": [CTImageStorage, MRImageStorage],
     }
-    (series_ds,) = find(index, "SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.2", **dict.fromkeys(asked))
+    empty: dict[str, Any] = dict.fromkeys(asked)
+    (series_ds,) = find(index, "SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.2", **empty)
     assert {keyword: series_ds[keyword].value for keyword in asked} == asked
-    (patient,) = find(index, "PATIENT", PatientID="P1", **dict.fromkeys(asked))
+    (patient,) = find(index, "PATIENT", PatientID="P1", **empty)
     assert patient.NumberOfPatientRelatedInstances == 12
     assert "NumberOfStudyRelatedSeries" not in patient
     assert "ModalitiesInStudy" not in find(index, StudyInstanceUID="1.1")[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,8 @@ from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import find, make_header, make_identifier, store
 
-NAMES = ["Doe^John", "DOE^JANE^^", "doe", "Doe^", "Do_^J%hn", "O'Brien^Ann", "Yamada^Tarou=山田^太郎=やまだ^たろう"]
-NAMES += ["Müller^Ä", "mÜLLER", "A*B\\^C", "Doe^John^M^Dr", "", None]
+NAMES: list[str | None] = ["Doe^John", "DOE^JANE^^", "doe", "Doe^", "Do_^J%hn", "O'Brien^Ann"]
+NAMES += ["Yamada^Tarou=山田^太郎=やまだ^たろう", "Müller^Ä", "mÜLLER", "A*B\\^C", "Doe^John^M^Dr", "", None]
 TEXTS = ["A1", "a1", "A12", "A_1", "A%1", "B?", "Kopf", "", None]
 DATES = ["20191231", "20200101", "20200115", "20200131", "2020.02.01", "", None]
 TIMES = ["00", "0930", "093000", "093015.5", "1015", "235959.999999", "", None]
@@ -88,8 +89,8 @@ def pattern(key: str, flags: int = 0) -> re.Pattern[str]:
     return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in key), flags | re.DOTALL)
 
 
-def matches_text(value: str, keys: object) -> bool:
-    wanted = keys if isinstance(keys, list) else [keys]
+def matches_text(value: str, keys: str | Sequence[str]) -> bool:
+    wanted = [keys] if isinstance(keys, str) else keys
     return any(key in ("", "*") or (value != "" and pattern(key).fullmatch(value) is not None) for key in wanted)
 
 
@@ -147,7 +148,9 @@ def matches_number(value: str, key: str) -> bool:
     return key == "" or (value != "" and int(value) == int(key))
 
 
-STUDY_KEYS = {
+_Key = tuple[Sequence[Any], Callable[[str, Any], bool]]
+"""Values to ask for, and whether a text matches one of them."""
+STUDY_KEYS: dict[str, _Key] = {
     "PatientName": (NAME_KEYS, matches_name),
     "ReferringPhysicianName": (NAME_KEYS, matches_name),
     "AccessionNumber": (TEXT_KEYS, matches_text),
@@ -155,7 +158,7 @@ STUDY_KEYS = {
     "StudyDate": (DATE_KEYS, matches_date),
     "StudyTime": (TIME_KEYS, matches_time),
 }
-SERIES_KEYS = {
+SERIES_KEYS: dict[str, _Key] = {
     "Modality": (MODALITY_KEYS, matches_text),
     "SeriesNumber": (NUMBER_KEYS, matches_number),
     "SeriesDescription": (TEXT_KEYS, matches_text),
@@ -163,21 +166,21 @@ SERIES_KEYS = {
 KEYS = {**STUDY_KEYS, **SERIES_KEYS}
 
 
-def some_of(table: dict[str, tuple[list[object], object]]) -> st.SearchStrategy[dict[str, object]]:
+def some_of(table: dict[str, _Key]) -> st.SearchStrategy[dict[str, Any]]:
     """At most three keys, each with one of its values."""
     return st.lists(st.sampled_from(sorted(table)), max_size=3, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: st.sampled_from(table[name][0]) for name in names})
     )
 
 
-def fulfils(ds: Dataset, keys: dict[str, object]) -> bool:
-    return all(KEYS[keyword][1](text_of(ds, keyword), key) for keyword, key in keys.items())  # type: ignore[operator]
+def fulfils(ds: Dataset, keys: dict[str, Any]) -> bool:
+    return all(KEYS[keyword][1](text_of(ds, keyword), key) for keyword, key in keys.items())
 
 
 @pytest.mark.parametrize("keyword", sorted(KEYS))
 def test_each_value_of_each_key_matches_what_it_should(objects: list[FileDataset], filled: Index, keyword: str) -> None:
     for key in KEYS[keyword][0]:
-        keys = {keyword: key}
+        keys: dict[str, Any] = {keyword: key}
         expected = {str(ds.SeriesInstanceUID) for ds in objects if fulfils(ds, keys)}
         found = [str(ds.SeriesInstanceUID) for ds in find(filled, "SERIES", relational=True, **keys)]
         assert len(found) == len(set(found))

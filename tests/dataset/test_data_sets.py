@@ -125,7 +125,7 @@ def test_where_no_set_is_true_for_both_the_attributes_are_named(declared: str, o
     leading.PatientName = new
     with pytest.raises(CoercionFailed, match=r"PatientName is not in .*InstitutionName") as caught:
         plan_update(ds, leading, UpdatePolicy.OVERWRITE)
-    assert ("dcmDefaultCharacterSet" in str(caught.value)) is not declared
+    assert ("dcmDefaultCharacterSet" in str(caught.value)) == (not declared)
     assert new not in str(caught.value)
 
 

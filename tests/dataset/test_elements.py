@@ -113,7 +113,7 @@ def test_real_files_are_the_same_in_every_syntax(path: Path) -> None:
         syntax = {(True, True): IMPLICIT, (False, True): EXPLICIT, (False, False): BIG}[ds.original_encoding]  # type: ignore[index]
     read = read_data_set(content, syntax, start=start)
     plain = inflated(content[start:]) if syntax == DeflatedExplicitVRLittleEndian else content[start:]
-    original = Encoding(*ds.original_encoding) if syntax != DEFLATED else EXPLICIT_LITTLE  # type: ignore[arg-type]
+    original = Encoding(*ds.original_encoding) if syntax != DEFLATED else EXPLICIT_LITTLE
     if not any(tag & 0xFFFF == 0 for tag in read.elements) and not read.oddities:
         assert written(read, original) == bytes(plain)
     for target in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Item, Items
@@ -12,7 +14,7 @@ IMAGE = {0x00280002: (b"US", b"\1\0"), 0x00280010: (b"US", b"\2\0"), 0x00280011:
 IMAGE |= {0x00280100: (b"US", b"\x08\0"), 0x00280008: (b"IS", b"2 ")}
 
 
-def elements(values: dict[int, tuple[bytes, object]]) -> Elements:
+def elements(values: Mapping[int, tuple[bytes, object]]) -> Elements:
     return {tag: Element(tag, vr, value) for tag, (vr, value) in values.items()}  # type: ignore[arg-type]
 
 

@@ -42,7 +42,8 @@ def imported() -> set[str]:
 def test_every_module_that_is_imported_is_of_a_requirement() -> None:
     required = {canonicalize_name(requirement.name) for requirement in requirements()}
     # Those of pylibjpeg's extras.
-    required |= {f"pylibjpeg-{extra}" for requirement in requirements() for extra in requirement.extras}
+    extras = {extra for requirement in requirements() for extra in requirement.extras}
+    required |= {canonicalize_name(f"pylibjpeg-{extra}") for extra in extras}
     owners = packages_distributions()
     foreign = imported() - sys.stdlib_module_names - {"dcm4py_leading"}
     assert foreign

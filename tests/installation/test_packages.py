@@ -87,8 +87,8 @@ def test_tests_of_the_source_distribution_run(source: Path) -> None:
 
 def test_quickstart_works_from_the_wheel_in_another_folder(program: Path, tmp_path: Path) -> None:
     ran(program, "files", "here", cwd=tmp_path)
-    command = [program, "check", "--ldif", "ldif/quickstart.ldif", "--ldif", "ldif/leading-cfind-scp.ldif"]
-    told = ran(*command, cwd=tmp_path / "here")
+    trees = ("--ldif", "ldif/quickstart.ldif", "--ldif", "ldif/leading-cfind-scp.ldif")
+    told = ran(program, "check", *trees, cwd=tmp_path / "here")
     assert told.endswith("dcm4chee-arc: the configuration can be put in force\n")
     where = ran(program.parent / "python", "-c", "import dcm4py_leading; print(dcm4py_leading.__file__)", cwd=tmp_path)
     assert Path(where).is_relative_to(program.parents[1])

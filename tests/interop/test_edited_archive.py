@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -63,7 +63,7 @@ def moved(seed: Seed, folder: Path, uid: str = STUDY) -> list[Dataset]:
         return viewer.datasets()
 
 
-def found(seed: Seed) -> list[Dataset]:
+def found(seed: Seed) -> Sequence[Dataset]:
     keys = {"StudyInstanceUID": "", "PatientName": "", "PatientID": "", "StudyDescription": "", "AccessionNumber": ""}
     return findscu(seed.archive_port, called_ae_title="DCM4CHEE", level="STUDY", keys=keys).matches
 

@@ -86,7 +86,7 @@ def moved(archive: Seed, patient_id: str) -> int:
         keys={"PatientID": patient_id},
         model="PATIENT",
     )
-    assert outcome.status == 0x0000 and outcome.final is not None
+    assert outcome.status == 0x0000 and outcome.final is not None and outcome.final.completed is not None
     return outcome.final.completed
 
 

@@ -85,7 +85,7 @@ class Scene:
             level="STUDY",
             keys={"StudyInstanceUID": study_uid},
         )
-        assert outcome.status == 0x0000 and outcome.final is not None
+        assert outcome.status == 0x0000 and outcome.final is not None and outcome.final.completed is not None
         return outcome.final.completed
 
     def delivered(self) -> set[tuple[str, str, str]]:

@@ -67,11 +67,13 @@ def test_a_study_is_fetched_once_until_it_grows_and_served_while_the_pacs_is_dow
     port = free_port()
     us = Peer(ae_title="DCM4CHEE", port=seed.archive_port)
     pacs = orthanc(ae_title="PACS", destinations=[us], settings={"DicomPort": port})
-    old = {"patient_id": "OLD", "patient_name": "Old^Name", "study_uid": STUDY}
-    files = make_study(tmp_path / "old", instances=5, series=2, sources=SOURCES, **old)
+    old, new = tmp_path / "old", tmp_path / "new"
+    files = make_study(
+        old, patient_id="OLD", patient_name="Old^Name", study_uid=STUDY, instances=5, series=2, sources=SOURCES
+    )
     pacs.store(files[:8])
     leading = dcmqrscp(port=seed.leading_port)
-    leading.store(make_study(tmp_path / "new", patient_id="NEW", patient_name="New^Name", study_uid=STUDY, instances=1))
+    leading.store(make_study(new, patient_id="NEW", patient_name="New^Name", study_uid=STUDY, instances=1))
     seed.lead()
     seed.options = parse_options(["proxy-keep=20M"])
     stand_in_front_of(seed, port)

@@ -71,7 +71,8 @@ def scene(
         both.reverse()
     stand_in_front_of_several(seed, {pacs.ae_title: pacs.port for pacs in both})
     seed.start()
-    return Scene(seed, *both, tmp_path)
+    first, second = both
+    return Scene(seed, first, second, tmp_path)
 
 
 def test_queries_at_every_level_add_up_what_both_have(scene: Scene) -> None:

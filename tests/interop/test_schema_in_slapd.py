@@ -31,8 +31,8 @@ class Schema:
 
 def published(slapd: Slapd) -> Schema:
     subschema = slapd.entry("cn=subschema", "attributeTypes", "objectClasses")
-    types = AttributeTypeInfo.from_definition(subschema["attributetypes"])  # type: ignore[no-untyped-call]
-    classes = ObjectClassInfo.from_definition(subschema["objectclasses"])  # type: ignore[no-untyped-call]
+    types = AttributeTypeInfo.from_definition(subschema["attributetypes"])
+    classes = ObjectClassInfo.from_definition(subschema["objectclasses"])
     return Schema(
         {name: info for name, info in types.items() if name.startswith(("dicom", "dcm", "hl7"))},
         {name: info for name, info in classes.items() if name.startswith(("dicom", "dcm"))},

@@ -304,5 +304,10 @@ def test_chain_takes_its_answers(respond: Callable[[Sequence[UID]], list[Dataset
     asking = lookup(Archive(respond))
     ds = data_set(StudyInstanceUID=A, PatientName="Ours")
     selection = selected(legacy_rule(leading_cfind_scp=LEADING), ds=ds)
-    run(coercion(ds, selection), lambda question: asking.answers([question], AE)[question])
+
+    def answer(question: object) -> Dataset | LeadingUnavailable | None:
+        assert isinstance(question, LeadingQuestion)
+        return asking.answers([question], AE)[question]
+
+    run(coercion(ds, selection), answer)
     assert ds.PatientName == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -58,12 +58,16 @@ def studies(*numbers: int) -> list[Dataset]:
     return [make_identifier("STUDY", StudyInstanceUID=f"1.2.{number}") for number in numbers]
 
 
+def matches_of(spanning: Spanning, query: Asked) -> Iterator[Match]:
+    """Its matches, as they come; nobody is slow here."""
+    for match in spanning.matches(query, fetch_size=10):
+        assert isinstance(match, Match)
+        yield match
+
+
 def told(spanning: Spanning, query: Asked) -> list[tuple[str, object]]:
     """Study and archive of each match."""
-    return [
-        (match.attributes.StudyInstanceUID, match.computed[0x00080054])
-        for match in spanning.matches(query, fetch_size=10)
-    ]
+    return [(match.attributes.StudyInstanceUID, match.computed[0x00080054]) for match in matches_of(spanning, query)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: Sp
     own, other = Archive("own", *studies(1, 2)), Archive("other", error=ArchiveUnavailable("PACS is down"))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS is down"):
-        for match in Spanning(own, [other], policy).matches(asked(), fetch_size=10):
+        for match in matches_of(Spanning(own, [other], policy), asked()):
             seen.append(match.attributes.StudyInstanceUID)
     assert seen == ["1.2.1", "1.2.2"]
 
@@ -111,7 +115,7 @@ def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before
     third = Archive("third", *studies(3))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS_A is down") as failure:
-        for match in Spanning(Archive("own"), [first, second, third], REPLACE).matches(asked(), fetch_size=10):
+        for match in matches_of(Spanning(Archive("own"), [first, second, third], REPLACE), asked()):
             seen.append(match.attributes.StudyInstanceUID)
     assert seen == ["1.2.1", "1.2.2", "1.2.3"]
     assert failure.value.status == 0xA700
@@ -145,7 +149,7 @@ def test_patients_are_told_apart_by_their_issuer_too() -> None:
     own = Archive("own", patient(IssuerOfPatientID="A"))
     other = Archive("other", patient(IssuerOfPatientID="A"), patient(IssuerOfPatientID="B"))
     query = asked("PATIENT", InformationModel.PATIENT_ROOT)
-    matches = list(Spanning(own, [other], SUPPLEMENT).matches(query, fetch_size=10))
+    matches = list(matches_of(Spanning(own, [other], SUPPLEMENT), query))
     assert [match.computed[0x00080054] for match in matches] == ["own", "other"]
 
 

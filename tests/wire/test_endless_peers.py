@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from typing import Any
 
 import pytest
 
@@ -181,12 +182,19 @@ def test_the_loss_of_a_peer_is_noticed_where_it_may_be_idle_for_ever(
 def test_a_c_store_that_drips_is_ended_and_leaves_nothing(
     seed: Seed, value: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(Association.data.__kwdefaults__, "pace", Pace(0.2, 10_000))
+    defaults: dict[str, Any] | None = Association.data.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "pace", Pace(0.2, 10_000))
     caplog.set_level(logging.INFO)
     pause = threading.Event()
     seed.start()
     association, _ = associate(seed.archive_port, [(CT, [IMPLICIT])])
-    command = {AFFECTED_SOP_CLASS_UID: CT, COMMAND_FIELD: C_STORE_RQ, MESSAGE_ID: 1, DATA_SET_TYPE: 1}
+    command: dict[int, int | str] = {
+        AFFECTED_SOP_CLASS_UID: CT,
+        COMMAND_FIELD: C_STORE_RQ,
+        MESSAGE_ID: 1,
+        DATA_SET_TYPE: 1,
+    }
     encoded = encode({**command, AFFECTED_SOP_INSTANCE_UID: "1.2.3"})
     with closing(association.link):
         association.link.send_data([data_header(1, 3, len(encoded)) + encoded])

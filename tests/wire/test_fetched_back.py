@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment
@@ -193,7 +194,7 @@ def test_they_are_coerced_as_those_that_are_here(scene: Scene, leading_scp: Call
 def test_they_have_the_attributes_that_the_index_has(scene: Scene) -> None:
     scene.start()
     changed = [pydicom.dcmread(file) for file in scene.files[:1]]
-    changed[0].SOPInstanceUID = changed[0].file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.9"
+    changed[0].SOPInstanceUID = changed[0].file_meta.MediaStorageSOPInstanceUID = UID(f"{STUDY}.9")
     changed[0].PatientBirthDate = "19700101"
     assert store(scene.seed.archive_port, changed) == [0x0000]
     scene.delete(1, 3)

@@ -9,6 +9,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.loader import load_device
@@ -43,10 +44,10 @@ class Scene:
             study_uid=f"{STUDY}.{study}",
             instances=len(objects),
         )
-        made = []
+        made: list[Dataset] = []
         for path, attributes in zip(files, objects, strict=True):
             ds = pydicom.dcmread(path)
-            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.9.{self._made}.{len(made)}"
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"{STUDY}.9.{self._made}.{len(made)}")
             for keyword, value in attributes.items():
                 setattr(ds, keyword, value)
             made.append(ds)
@@ -222,6 +223,7 @@ def test_an_instance_gets_what_its_series_has_where_the_policy_says_so(scene: Sc
 def test_the_stock_filters_of_upstream_change_nothing_of_an_instance(scene: Scene, upstream: Upstream) -> None:
     source = LdifSource(upstream.stock_content)
     device, _ = load_device(source.read_device("dcm4chee-arc"), "dcm4chee-arc")
+    assert device is not None
     assert {0x00080022, 0x00080032} <= set(device.archive.attribute_filters[Entity.SERIES].tags)
     for entity, stock in device.archive.attribute_filters.items():
         scene.seed.set(

@@ -86,7 +86,7 @@ class Scene:
         self.script = script or knows(*STUDIES)
         self.scp = LeadingScp(self.port, lambda event: self.script(event))
         self._running.callback(self.scp.stop)
-        self.scp._server.bind(evt.EVT_ESTABLISHED, self._count)
+        self.scp.server.bind(evt.EVT_ESTABLISHED, self._count)
         return self.scp
 
     def _count(self, event: Any) -> None:
@@ -95,7 +95,7 @@ class Scene:
     def behave(self) -> None:
         """Let the leading archive be a good one from now on."""
         assert self.scp is not None
-        self.scp._server.ae.require_calling_aet = []
+        self.scp.server.ae.require_calling_aet = []
         self.script = knows(*STUDIES)
 
     @property
@@ -222,7 +222,7 @@ def test_last_known_answer_is_served_through_a_fault(scene: Scene, fault: Callab
 
 def test_archive_that_rejects_fails_without_a_query(scene: Scene) -> None:
     leading = scene.serve()
-    leading._server.ae.require_calling_aet = ["SOMEBODY"]
+    leading.server.ae.require_calling_aet = ["SOMEBODY"]
     (looked,) = scene.ask(A)
     assert looked.outcome.value == "failed"
     assert "association rejected" in str(looked.answer)
@@ -256,7 +256,7 @@ def test_archive_that_is_down_is_refused_by_the_breaker_and_its_recovery_noticed
 def test_archive_that_restarts_costs_no_question_its_answer(scene: Scene) -> None:
     leading = scene.serve()
     assert scene.outcome(A) == "miss"
-    for association in leading._server.active_associations:
+    for association in leading.server.active_associations:
         association.abort()
     leading.stop()
     scene.serve()
@@ -286,7 +286,7 @@ def test_association_that_the_archive_releases_is_let_go(scene: Scene) -> None:
     leading = scene.serve()
     scene.ask(A)
     released = threading.Event()
-    (theirs,) = leading._server.active_associations
+    (theirs,) = leading.server.active_associations
     theirs.bind(evt.EVT_RELEASED, lambda event: released.set())
     theirs.release()
     assert released.wait(60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -271,7 +271,7 @@ def test_an_answer_that_cannot_be_trusted_is_not_used_and_not_remembered(
     leading_scp: Callable[..., LeadingScp],
     viewer: Callable[..., Viewer],
     caplog: pytest.LogCaptureFixture,
-    script: Callable[[Any], Iterator[tuple[int, Dataset | None]]],
+    script: Callable[[Any], Iterable[tuple[int, Dataset | None]]],
 ) -> None:
     seed.lead()
     seed.start()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 from pynetdicom import build_context
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
@@ -383,7 +384,7 @@ def test_a_compressed_object_goes_out_as_it_is_or_decompressed(
     (received,) = station.received
     assert received.file_meta.TransferSyntaxUID == accepted if hasattr(received, "file_meta") else True
     received.file_meta = pydicom.dataset.FileMetaDataset()
-    received.file_meta.TransferSyntaxUID = accepted
+    received.file_meta.TransferSyntaxUID = UID(accepted)
     assert (received.pixel_array == mr.pixel_array).all()
     transcoded = int(accepted != RLE)
     assert service.measure().transcoded_objects == transcoded

@@ -210,6 +210,7 @@ def test_a_destination_that_takes_only_short_pdus_is_told(archive: Seed, caplog:
     ae.supported_contexts = AllStoragePresentationContexts
     ae.maximum_pdu_size = 512
     server = ae.start_server(("127.0.0.1", archive.viewer_port), block=False)
+    assert server is not None
     try:
         association, _ = associate(archive.archive_port, CONTEXTS)
         assert asked(association, MOVE, dimse.C_MOVE_RQ) == 0xA702

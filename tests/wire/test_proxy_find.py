@@ -117,7 +117,7 @@ def test_an_archive_that_aborts_is_named_after_what_came(scene: Scene) -> None:
 @pytest.mark.ldap("dcmResponseTimeout")
 def test_an_archive_that_is_silent_is_given_up(scene: Scene) -> None:
     scene.seed.set(CONNECTION, dcmResponseTimeout="300")
-    scene.start(lambda received: received.await_cancel() and None)
+    scene.start(Received.await_cancel)
     final, matches = scene.find()
     assert (final.Status, final.ErrorComment, matches) == (0xC000, "PACS: no response in time", [])
 

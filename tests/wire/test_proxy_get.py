@@ -82,7 +82,7 @@ class Scene:
         self.final, self.named = move(self.seed.archive_port, KEYS)[-1]
         await_rest(self.seed)
         counts = (self.final.get(f"NumberOf{name}Suboperations", -1) for name in ("Completed", "Failed"))
-        return self.final.Status, *counts  # type: ignore[return-value]
+        return self.final.Status, *counts
 
     @property
     def asked(self) -> tuple[int, int]:
@@ -184,7 +184,7 @@ def test_what_comes_in_no_way_is_failed_and_named(scene: Scene) -> None:
     scene.start(get=lacking, move=by_move)
     assert scene.move() == (0xB000, 3, 2)
     assert scene.received == uids_of(OBJECTS[:3])
-    assert scene.named.FailedSOPInstanceUIDList == uids_of(OBJECTS[3:])
+    assert scene.named is not None and scene.named.FailedSOPInstanceUIDList == uids_of(OBJECTS[3:])
 
 
 def test_an_object_of_another_study_is_refused_and_the_log_says_so(
@@ -287,7 +287,7 @@ def test_a_slow_viewer_slows_the_archive_down(scene: Scene) -> None:
 def test_a_viewer_that_refuses_all_gets_every_uid_named(scene: Scene) -> None:
     scene.start(get=gives(OBJECTS), viewer=lambda _: 0xA700)
     assert scene.move() == (0xA702, 0, 5)
-    assert scene.named.FailedSOPInstanceUIDList == uids_of(OBJECTS)
+    assert scene.named is not None and scene.named.FailedSOPInstanceUIDList == uids_of(OBJECTS)
 
 
 def test_a_cancelled_move_is_cancelled_there_and_its_counts_add_up(scene: Scene) -> None:

@@ -165,7 +165,12 @@ def test_an_archive_that_aborts_at_once_is_a_failure_that_names_it(scene: Scene)
 
 def test_an_archive_that_is_silent_is_given_up(scene: Scene) -> None:
     scene.seed.set(CONNECTION, dcmRetrieveTimeout="300")
-    scene.start(lambda received: received.await_cancel() and received.respond(0xFE00))
+
+    def silent(received: Received) -> None:
+        if received.await_cancel():
+            received.respond(0xFE00)
+
+    scene.start(silent)
     final, _ = scene.move()
     assert final.Status == 0xC000
     assert final.ErrorComment == "PACS: nothing came in time"

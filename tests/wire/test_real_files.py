@@ -27,7 +27,9 @@ NOT_TAKEN = {"MR_small_bigendian.dcm"}
 """In transfer syntaxes that the quickstart tree does not list."""
 SOURCES = sorted({*CHARACTER_SETS, *COMPRESSED, *MULTI_FRAME, *RADIOTHERAPY, *REPORTS, *UNCOMPRESSED} - NOT_TAKEN)
 EVERYTHING = [
-    build_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES) for context in AllStoragePresentationContexts
+    build_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+    for context in AllStoragePresentationContexts
+    if context.abstract_syntax is not None
 ]
 """Nothing has to be transcoded."""
 

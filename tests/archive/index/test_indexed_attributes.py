@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
 from dcm4py_leading.config.ldif.source import LdifSource
@@ -170,7 +170,7 @@ def test_odd_values_give_what_pydicom_gives(made: tuple[bytes, str], keeper: Kee
 
 def header_of(data: bytes, syntax: str) -> FileDataset:
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = UID(syntax)
     file = DicomBytesIO()
     file.is_little_endian, file.is_implicit_VR = True, False
     write_dataset(file, meta)

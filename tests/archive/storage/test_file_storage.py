@@ -192,7 +192,7 @@ def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_pat
 def test_object_costs_one_sync_where_names_reach_the_disk_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced = []
+    synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     for kind, expected in (("ext4", 1), ("btrfs", 2), (None, 2)):
         monkeypatch.setattr(file_system, "type_of", lambda root, name=kind: name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ def path(text: str, now: datetime = NOW, **attributes: object) -> str:
 @pytest.mark.ldap("dcmStoragePathFormat")
 def test_default_format_has_the_day_and_hashes_of_the_uids() -> None:
     text = "{now,date,yyyy/MM/dd}/{0020000D,hash}/{0020000E,hash}/{00080018,hash}"
-    uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": "1.2.3.4.5"}
+    uids: dict[str, Any] = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": "1.2.3.4.5"}
     assert path(text, **uids) == "2024/03/09/02C82A3A/71668980/B1EA2F47"
 
 
@@ -42,7 +43,7 @@ def test_default_format_has_the_day_and_hashes_of_the_uids() -> None:
 def test_value_is_formatted_as_in_dcm4che(text: str, expected: str) -> None:
     procedure = Dataset()
     procedure.RequestedProcedureID = "P1"
-    attributes = {
+    attributes: dict[str, Any] = {
         "StudyDate": "20111012",
         "StudyTime": "0930",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],

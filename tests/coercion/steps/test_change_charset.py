@@ -20,7 +20,9 @@ def written_and_read(ds):
 
 
 def changed(ds, codes):
-    apply(ds, compile_change_charset(codes).changes(ds, RETRIEVE))
+    changes = compile_change_charset(codes).changes(ds, RETRIEVE)
+    assert changes is not None
+    apply(ds, changes)
     return written_and_read(ds)
 
 

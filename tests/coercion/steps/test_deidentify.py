@@ -122,7 +122,7 @@ def _is_well_known(element: DataElement) -> bool:
 # -- random data sets --
 
 _SECRET_TEXT = "SECRET"
-_SECRET = {
+_SECRET: dict[str, str | int | bytes] = {
     "AS": "077Y",
     "DA": "19480229",
     "DT": "19480229074153",
@@ -147,8 +147,8 @@ def _secret(tag: int, items: list[Dataset]) -> DataElement:
     return DataElement(tag, vr, items if vr == "SQ" else _SECRET.get(vr, _SECRET_TEXT))
 
 
-_items = st.deferred(lambda: st.lists(_secret_data_sets, max_size=2))
-_secret_data_sets = st.deferred(
+_items: st.SearchStrategy[list[Dataset]] = st.deferred(lambda: st.lists(_secret_data_sets, max_size=2))
+_secret_data_sets: st.SearchStrategy[Dataset] = st.deferred(
     lambda: st.dictionaries(st.sampled_from(_KNOWN_TAGS), _items, max_size=4).flatmap(
         lambda chosen: st.booleans().map(lambda with_private: _secret_data_set(chosen, with_private))
     )

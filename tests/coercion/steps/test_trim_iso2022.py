@@ -62,4 +62,4 @@ def test_what_needs_its_extensions_or_has_none_is_not_touched(codes):
 
 
 def test_it_touches_nothing_else():
-    assert TrimISO2022Step().writes == {0x00080005}
+    assert TrimISO2022Step().writes == frozenset({0x00080005})

@@ -231,12 +231,11 @@ def test_parameters_of_a_legacy_rule(dimse: Dimse, role: str, expected: dict[str
 def test_placeholders_of_the_uri_are_expanded(folder: Path) -> None:
     write(folder / "a.xsl", IDENTITY)
     for base in (str(folder), folder.as_uri()):
-        step = compile_xslt(
-            "${dir}/a.xsl",
-            no_keywords=False,
-            folders=[folder],
-            expand=lambda text, base=base: text.replace("${dir}", base),
-        )
+
+        def expand(text: str, base: str = base) -> str:
+            return text.replace("${dir}", base)
+
+        step = compile_xslt("${dir}/a.xsl", no_keywords=False, folders=[folder], expand=expand)
         assert step.style_sheet.path == folder / "a.xsl"
 
 

@@ -202,6 +202,6 @@ def _attributes(found: Entry) -> dict[str, tuple[str, ...]]:
 
 def _at(told: Json, *path: str | int) -> dict[str, Json]:
     for step in path:
-        told = told[step]  # type: ignore[index, call-overload]
+        told = told[step]  # type: ignore[index]
     assert isinstance(told, dict)
     return told

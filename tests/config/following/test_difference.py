@@ -246,6 +246,7 @@ def full() -> Device:
 def with_other(found: Any, model: type, field: str, collected: object) -> Any:
     """The same object, but ``field`` of the first ``model`` in it has another value."""
     if type(found) is model:
+        assert dataclasses.is_dataclass(found) and not isinstance(found, type)
         return dataclasses.replace(found, **{field: another(getattr(found, field), collected)})
     if isinstance(found, tuple):
         return tuple(with_other(member, model, field, collected) for member in found)

@@ -250,7 +250,7 @@ def test_digest_does_not_depend_on_how_a_server_spells_a_tree() -> None:
         entry.dn.replace("dicomAETitle=", "DICOMAETITLE = ").replace(",", ", "),
         {
             name.upper(): [*reversed(values), *(["top"] if name == "objectclass" else [])]
-            for name, values in reversed(entry.attributes.items())
+            for name, values in reversed([*entry.attributes.items()])
         },
     )
     one, another = (Recording(devices={"x": (trees.device(), found)}) for found in (entry, other))

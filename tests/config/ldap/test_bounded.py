@@ -25,9 +25,13 @@ def test_what_takes_too_long_is_left_alone():
 
 
 def test_log_tells_the_association_of_the_one_who_waits(caplog):
-    told = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(log._association.get())
+    told: list[object] = []
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            told.append(log._association.get())
+
+    handler = Told()
     logger = logging.getLogger("tests.bounded")
     logger.addHandler(handler)
     with log.association_id("7"):

@@ -43,18 +43,18 @@ def login(users_directory: DirectoryServer) -> LdapLogin:
         ("prometheus", {WATCHERS}),
     ],
 )
-def test_right_password_tells_the_groups_that_count(login: LdapLogin, user: str, groups: set[Group]) -> None:
+def test_right_password_tells_the_groups_that_count(login: LdapLogin, user: str, groups: frozenset[Group]) -> None:
     assert login.groups_of(user, PASSWORDS[user]) == groups
 
 
 def test_name_and_password_may_be_other_than_ascii(users_slapd: Slapd) -> None:
     login = LdapLogin(source_of(users_slapd), LoginSearch(), [ADMIN, USER])
-    assert login.groups_of(RENE, RENES_PASSWORD) == {USER}
+    assert login.groups_of(RENE, RENES_PASSWORD) == frozenset({USER})
     assert login.groups_of(RENE, "mot de passe a lui") is None
 
 
 def test_case_of_a_name_does_not_count(login: LdapLogin) -> None:
-    assert login.groups_of("ANNA", PASSWORDS["anna"]) == {ADMIN}
+    assert login.groups_of("ANNA", PASSWORDS["anna"]) == frozenset({ADMIN})
 
 
 @pytest.mark.parametrize("password", ["wrong", "Anna's passwor", "ANNA'S PASSWORD", "\u00ad", " ", "\u200b"])
@@ -87,7 +87,7 @@ class TrustingSlapd(Slapd):
 
 
 def test_password_of_which_preparation_leaves_nothing_is_a_wrong_one(tmp_path: Path) -> None:
-    content = [OUR_LDIF / "quickstart.ldif", users_ldif()]
+    content: list[Path | str] = [OUR_LDIF / "quickstart.ldif", users_ldif()]
     with TrustingSlapd(tmp_path, schema=(*PERSON_SCHEMA, *OUR_SCHEMA), content=content) as server:
         login = LdapLogin(source_of(server), LoginSearch(), [ADMIN])
         assert login.groups_of("anna", "\u00ad") is None
@@ -129,19 +129,19 @@ def test_filters_and_base_are_settings(users_directory: DirectoryServer) -> None
     search = LoginSearch(base_dn=BASE_DN, user_filter="(&(objectClass=person)(sn={}))", group_filter="(member={})")
     login = LdapLogin(source_of(users_directory), search, [ADMIN])
     # Below that base there are two of the name, and each counts.
-    assert login.groups_of("otto", PASSWORDS["otto"]) == {ADMIN}
+    assert login.groups_of("otto", PASSWORDS["otto"]) == frozenset({ADMIN})
 
 
 def test_group_by_its_dn_is_that_one_alone(users_directory: DirectoryServer) -> None:
     group = Group(f"CN=admin,{USERS}")
     login = LdapLogin(source_of(users_directory), LoginSearch(base_dn=BASE_DN), [group])
-    assert login.groups_of("anna", PASSWORDS["anna"]) == {group}
-    assert login.groups_of("otto", PASSWORDS["otto"]) == set()
+    assert login.groups_of("anna", PASSWORDS["anna"]) == frozenset({group})
+    assert login.groups_of("otto", PASSWORDS["otto"]) == frozenset()
 
 
 def test_group_that_is_not_there_has_no_members(users_directory: DirectoryServer) -> None:
     login = LdapLogin(source_of(users_directory), LoginSearch(), [Group("nothing"), Group(f"cn=nothing,{USERS}")])
-    assert login.groups_of("anna", PASSWORDS["anna"]) == set()
+    assert login.groups_of("anna", PASSWORDS["anna"]) == frozenset()
 
 
 def test_base_that_is_not_there_is_told(users_directory: DirectoryServer) -> None:
@@ -156,7 +156,7 @@ def test_directory_that_is_down_is_no_wrong_password(users_slapd: Slapd) -> None
     with pytest.raises(ConfigUnavailable, match=str(users_slapd.port)):
         login.groups_of("anna", PASSWORDS["anna"])
     users_slapd.start()
-    assert login.groups_of("anna", PASSWORDS["anna"]) == {ADMIN}
+    assert login.groups_of("anna", PASSWORDS["anna"]) == frozenset({ADMIN})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_users_bind_by_tls(authority: Authority, tls_slapd_factory: TlsSlapdFact
         ca_file=authority.ca_file,
     )
     login = LdapLogin(source, LoginSearch(), [ADMIN])
-    assert login.groups_of("anna", PASSWORDS["anna"]) == {ADMIN}
+    assert login.groups_of("anna", PASSWORDS["anna"]) == frozenset({ADMIN})
     assert login.groups_of("anna", "wrong") is None
 
 

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from dcm4py_leading.config.durable_file import write_beside
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.writing import ldif_writer
@@ -262,7 +263,6 @@ def test_what_an_editor_writes_in_the_same_moment_stays(tmp_path, monkeypatch):
     files = Files(tmp_path, CONTENT)
     changes = files.planned(at=RULE, dcmRulePriority=["7"])
     theirs = CONTENT.replace("dicomInstalled: TRUE", "dicomInstalled: FALSE")
-    write_beside = ldif_writer.write_beside
     saves = iter([theirs])
 
     def beside(path, data, **options):
@@ -279,7 +279,6 @@ def test_what_an_editor_writes_in_the_same_moment_stays(tmp_path, monkeypatch):
 def test_file_that_changes_all_the_time_is_left_to_the_other(tmp_path, monkeypatch):
     files = Files(tmp_path, CONTENT)
     changes = files.planned(at=RULE, dcmRulePriority=["7"])
-    write_beside = ldif_writer.write_beside
 
     def beside(path, data, **options):
         path.write_text(path.read_text() + "# more\n")

@@ -266,7 +266,7 @@ def test_every_frame_comes_whatever_the_offset_table_says(syntax: str, table: st
 def test_every_frame_comes_in_several_fragments(syntax: str, table: str, tmp_path: Path) -> None:
     ds = three_frames(syntax, tmp_path)
     expected = native_of(deepcopy(ds)).PixelData
-    fragments = []
+    fragments: list[bytes] = []
     firsts = []
     for stream in code_streams(ds):
         firsts.append(len(fragments))

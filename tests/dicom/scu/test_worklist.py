@@ -48,7 +48,9 @@ class Worklist:
         ae.supported_contexts = [build_context(sop_class)]
         self._connections = Connections()
         handlers: Any = [(evt.EVT_C_FIND, self._find), (evt.EVT_CONN_OPEN, self._connections.opened)]
-        self._server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        assert server is not None
+        self._server = server
 
     def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         self.identifiers.append(event.identifier)

@@ -427,9 +427,11 @@ def answer(acceptor: Association, *, status: int = 0, message_id: int | None = N
     request = acceptor.receive(20)
     for _ in acceptor.data(20):
         pass
-    response = {
+    number = request.number(dimse.MESSAGE_ID) if message_id is None else message_id
+    assert number is not None
+    response: dict[int, int | str] = {
         dimse.COMMAND_FIELD: dimse.C_STORE_RQ | dimse.RESPONSE,
-        dimse.MESSAGE_ID_BEING_RESPONDED_TO: request.number(dimse.MESSAGE_ID) if message_id is None else message_id,
+        dimse.MESSAGE_ID_BEING_RESPONDED_TO: number,
         dimse.STATUS: status,
     }
     acceptor.send([(request.context.context_id, response, None)])

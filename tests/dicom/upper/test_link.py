@@ -397,7 +397,12 @@ def test_tls_carries_small_and_large_messages(tls_pair: tuple[ssl.SSLSocket, ssl
     requestor.send_data([data_pdu(b"echo")])
     assert value_of(acceptor.receive(20)) == b"echo"
     values = [bytes([number]) * 100_000 for number in range(100)]
-    thread, _ = in_thread(lambda: [requestor.send_data([data_pdu(value)]) for value in values])
+
+    def send() -> None:
+        for value in values:
+            requestor.send_data([data_pdu(value)])
+
+    thread, _ = in_thread(send)
     assert [value_of(acceptor.receive(20)) for _ in values] == values
     assert ended(thread)
 

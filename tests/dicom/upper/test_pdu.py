@@ -158,9 +158,9 @@ def _user(item: Any) -> UserInformation:
                 values["extended"][sub_item.uid] = sub_item.app_info
             case their_items.UserIdentitySubItemRQ():
                 values["identity"] = UserIdentity(
-                    kind=sub_item.user_identity_type,
+                    kind=sub_item.user_identity_type or 0,
                     wants_response=bool(sub_item.positive_response_requested),
-                    primary=sub_item.primary_field,
+                    primary=sub_item.primary_field or b"",
                     secondary=sub_item.secondary_field or b"",
                 )
             case their_items.UserIdentitySubItemAC():
@@ -188,6 +188,7 @@ def test_common_extended_negotiation_is_passed_over(value: AssociateRequest) -> 
     common.related_general_sop_class_identification = ["1.2.840.10008.5.1.4.1.1.88.22"]
     theirs = their_pdu.A_ASSOCIATE_RQ()
     theirs.decode(pdu.encode(value))
+    assert theirs.user_information is not None
     theirs.user_information.user_data.append(common.from_primitive())
     assert b"88.22" in theirs.encode()
     assert decoded(theirs.encode()) == value

@@ -84,7 +84,7 @@ def test_all_is_there_or_all_is_gone_after_a_restart(seed: Seed) -> None:
     site = seed.site
     checked = check(site)
     root = seed.data_dir / "storage" / "fs1"
-    outcomes = []
+    outcomes: list[str] = []
     step = 1
     while not outcomes or outcomes[-1] != "ended":
         with_study = Ingest.of(site, checked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
@@ -59,12 +61,12 @@ def item(**keys: object) -> list[Dataset]:
         (False, {"RequestAttributesSequence": []}),  # of a level below
     ],
 )
-def test_at_study_level(expected: bool, keys: dict[str, object]) -> None:
+def test_at_study_level(expected: bool, keys: dict[str, Any]) -> None:
     assert is_supported("STUDY", **keys) is expected
 
 
 def test_what_is_kept_above_counts_and_is_not_matched_without_a_relational_query() -> None:
-    keys = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "", "PatientName": ""}
+    keys: dict[str, Any] = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "", "PatientName": ""}
     assert is_supported("SERIES", **keys)
     assert not is_supported("SERIES", **{**keys, "PatientName": "A"})
     assert is_supported("SERIES", **{**keys, "PatientName": "A"}, relational=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -41,17 +42,16 @@ def matches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, l
     index = Index.open(f"sqlite:///{tmp_path_factory.mktemp('index') / 'index.sqlite'}")
     code = Dataset()
     code.CodeValue, code.CodeMeaning = "1", "Thorax"
-    for number, values in enumerate(
-        [
-            {},
-            {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Änne", "StudyDescription": "Schädel"},
-            {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Müller^Änne", "StudyDescription": "頭"},
-            {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
-            {"StudyDate": "20240102", "AccessionNumber": "A1", "ProcedureCodeSequence": [code]},
-            {"StudyDescription": "", "StudyDate": None, "TimezoneOffsetFromUTC": "+0100", "PatientBirthDate": ""},
-            {"PatientID": "P1", "SpecificCharacterSet": "ISO_IR 100", "StudyDescription": "Schädel"},
-        ]
-    ):
+    different: list[dict[str, Any]] = [
+        {},
+        {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Änne", "StudyDescription": "Schädel"},
+        {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Müller^Änne", "StudyDescription": "頭"},
+        {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
+        {"StudyDate": "20240102", "AccessionNumber": "A1", "ProcedureCodeSequence": [code]},
+        {"StudyDescription": "", "StudyDate": None, "TimezoneOffsetFromUTC": "+0100", "PatientBirthDate": ""},
+        {"PatientID": "P1", "SpecificCharacterSet": "ISO_IR 100", "StudyDescription": "Schädel"},
+    ]
+    for number, values in enumerate(different):
         own = {"PatientID": f"P{number}", **values}
         store(index, make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", **own), filters=FILTERS)
         store(index, make_header(f"1.{number}", f"1.{number}.2", f"1.{number}.2.1", **own), filters=FILTERS)
@@ -64,7 +64,7 @@ def found(index: Index, identifier: Dataset) -> list[Match]:
 
 
 def decoded(encoded: bytes, syntax: UID) -> Dataset:
-    return read_dataset(DicomBytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
+    return read_dataset(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
 
 
 @settings(max_examples=80)

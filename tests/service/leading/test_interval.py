@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dcm4py_leading.leading.breaker import BreakerState
-from dcm4py_leading.leading.contacts import ContactCounts
+from dcm4py_leading.leading.contacts import Asked, ContactCounts
 from dcm4py_leading.leading.outcome import Latency, LookupOutcome
 from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic, between, in_steps
 from tests.fixtures.measured import NOON, OURS, QRSCP, Sample, lookups
@@ -32,7 +32,7 @@ def test_an_interval_has_what_was_counted_within_it() -> None:
     traffic = found.archives[QRSCP]
     assert traffic.outcomes == {LookupOutcome.HIT: 3, LookupOutcome.MISS: 2}
     assert traffic.hit_rate == 3 / 5
-    assert (traffic.latency.count, traffic.latency.total_seconds) == (2, pytest.approx(0.6))
+    assert traffic.latency.count == 2 and traffic.latency.total_seconds == pytest.approx(0.6)
     assert (traffic.waiting, traffic.breaker) == (2, BreakerState.CLOSED)
     assert found.under_way(QRSCP) == pytest.approx(0.01)
 
@@ -49,7 +49,7 @@ def test_an_interval_without_questions_has_no_rate() -> None:
 
 
 def requests(answered: int, failed: int = 0, service: str = "C-FIND") -> ContactCounts:
-    asked = {(OURS, "PACS", service, "answered"): answered, (OURS, "PACS", service, "failed"): failed}
+    asked: dict[Asked, int] = {(OURS, "PACS", service, "answered"): answered, (OURS, "PACS", service, "failed"): failed}
     return ContactCounts(asked=asked)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import DeflatedExplicitVRLittleEndian, EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from dcm4py_leading.service.picture import picture as making
 from dcm4py_leading.service.picture.picture import Picture, decoded
@@ -86,7 +86,7 @@ def test_what_is_no_image_is_named(name: str, reason: str) -> None:
 
 def test_a_syntax_without_codec_is_named(tmp_path: Path) -> None:
     ds = dcmread(sample_path("JPEG2000.dcm"))
-    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")
     ds.save_as(tmp_path / "video.dcm")
     assert "no codec here for MPEG-4" in picture_of(tmp_path / "video.dcm").why_not
 

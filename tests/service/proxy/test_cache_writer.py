@@ -198,7 +198,11 @@ def test_what_passes_is_not_kept_when_it_is_not_all(
 
 def test_what_the_archive_says_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
     for state, digest in ((StudyState(1, "said"), "said"), (None, None)):
-        keeping = Keeping(cache, STUDY, PACS, lambda state=state: state)
+
+        def said(state: StudyState | None = state) -> StudyState | None:
+            return state
+
+        keeping = Keeping(cache, STUDY, PACS, said)
         keeping.take(arrived(1))
         keeping.complete()
         keeping.close()

@@ -61,6 +61,9 @@ class Archive:
         forward.end(failure=self._failure, failed=self._failed)
         return forward
 
+    def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
+        return len(self._uids)
+
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
         return len(self._uids)
 

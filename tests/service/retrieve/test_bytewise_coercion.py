@@ -198,7 +198,7 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     with TemporaryDirectory() as name:
         path = write_object(Path(name) / "object", content, syntax)
         instance = indexed(path, syntax, [(edited, tags) for tags in LEVELS])
-        results = []
+        results: list[tuple[object, object]] = []
         for is_bytewise in (True, False):
             retrieve = Retrieve(
                 Path(name),

@@ -1,5 +1,6 @@
 """Objects in the transfer syntax that a destination accepts; the pixels stay what they are."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy
@@ -28,7 +29,7 @@ def sample(name: str) -> pydicom.FileDataset:
 
 def decoded(data: bytes, syntax: str) -> Dataset:
     uid = UID(syntax)
-    ds = read_dataset(DicomBytesIO(data), uid.is_implicit_VR, uid.is_little_endian)
+    ds = read_dataset(BytesIO(data), uid.is_implicit_VR, uid.is_little_endian)
     ds.file_meta = pydicom.dataset.FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = uid
     return ds

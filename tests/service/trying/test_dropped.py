@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
 from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
@@ -25,7 +31,7 @@ def octets(tmp_path: Path, **attributes: object) -> bytes:
 def in_syntax(content: bytes, uid: str) -> bytes:
     ds = pydicom.dcmread(BytesIO(content))
     del ds.PixelData
-    ds.file_meta.TransferSyntaxUID = uid
+    ds.file_meta.TransferSyntaxUID = UID(uid)
     written = BytesIO()
     is_implicit, is_little = uid == ImplicitVRLittleEndian, uid != ExplicitVRBigEndian
     pydicom.dcmwrite(written, ds, implicit_vr=is_implicit, little_endian=is_little, enforce_file_format=True)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, request_response
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.errors import LoginError, LoginRefused, LoginThrottled, LoginUnavailable
@@ -117,7 +117,7 @@ def test_what_changes_something_is_not_for_viewers(method: str, route: Route) ->
     [
         Route("/new", secret),
         Mount("/below", routes=[Route("/new", secret)]),
-        Mount("/ui/assets/{name}", app=secret),
+        Mount("/ui/assets/{name}", app=request_response(secret)),
     ],
 )
 def test_an_application_with_a_forgotten_route_is_not_made(route: Route | Mount) -> None:

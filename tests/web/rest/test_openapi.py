@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import schemathesis
@@ -78,7 +78,7 @@ def test_requests_that_are_drawn_are_answered_as_the_document_says(app: Starlett
 
     @given(case=operation.as_strategy(), is_known=booleans())
     @settings(max_examples=EXAMPLES, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    def answered(case: Case, is_known: bool) -> None:
+    def answered(case: Case[Any], is_known: bool) -> None:
         if is_known:
             case.path_parameters |= {name: KNOWN[name] for name in case.path_parameters if name in KNOWN}
         case.call_and_validate(excluded_checks=[positive_data_acceptance])

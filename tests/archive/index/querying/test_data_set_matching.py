@@ -18,8 +18,8 @@ from dcm4py_leading.archive.index.querying.query import Query, parse_query
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import make_header, make_identifier, store
 
-NAMES = ["Doe^John", "DOE^JANE^^", "doe", "Doe^", "Do_^J%hn", "O'Brien^Ann", "Yamada^Tarou=山田^太郎=やまだ^たろう"]
-NAMES += ["Müller^Ä", "mÜLLER", "A*B\\^C", "Doe^John^M^Dr", "", None]
+NAMES: list[str | None] = ["Doe^John", "DOE^JANE^^", "doe", "Doe^", "Do_^J%hn", "O'Brien^Ann"]
+NAMES += ["Yamada^Tarou=山田^太郎=やまだ^たろう", "Müller^Ä", "mÜLLER", "A*B\\^C", "Doe^John^M^Dr", "", None]
 TEXTS = ["A1", "a1", "A12", "A_1", "A%1", "B?", "Kopf", "A\\B", "", None]
 DATES = ["20191231", "20200101", "20200115", "2020.02.01", "nonsense", "", None]
 TIMES = ["00", "0930", "093000", "093015.5", "1015", "235959.999999", "", None]

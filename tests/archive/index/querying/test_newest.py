@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, event
@@ -41,7 +42,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
     index.close()
 
 
-def query_of(**keys: object) -> Query:
+def query_of(**keys: Any) -> Query:
     return parse_query(make_identifier(**keys), InformationModel.STUDY_ROOT, relational=False)
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.writing import writer
-from dcm4py_leading.archive.index.writing.storing import StoreOutcome
+from dcm4py_leading.archive.index.writing import storing, writer
+from dcm4py_leading.archive.index.writing.storing import NewObject, StoreOutcome
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -73,14 +74,14 @@ def traced(index: Index) -> Iterator[Traced]:
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The first store that writes waits; set when it does."""
-    real = writer.store
+    real: Callable[..., StoreOutcome] = vars(writer)["store"]
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*args: object) -> StoreOutcome:
         if not begun.is_set():
             begun.set()
             assert go_on.wait(60)
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args)
 
     monkeypatch.setattr(writer, "store", slow)
     yield begun
@@ -134,9 +135,9 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
 
 
 def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = writer.store
+    real = storing.store
 
-    def fails_for_one(connection: Connection, new: writer.NewObject, *args: object) -> StoreOutcome:
+    def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:
         outcome = real(connection, new, *args)  # type: ignore[arg-type]
         if new.sop_instance_uid == "1.3.1.1":
             raise RuntimeError
@@ -157,7 +158,7 @@ def test_database_that_fails_fails_all_that_wait_and_serves_those_after(
     engine = index._database._engine
     real = writer.Writer._write_together
 
-    def fails(self: writer.Writer, jobs: list[writer._Job]) -> None:
+    def fails(self: writer.Writer, jobs: list[writer._Job[Any]]) -> None:
         event.listen(engine, "commit", fail)
         try:
             real(self, jobs)

@@ -41,7 +41,7 @@ def test_other_attributes_are_labelled_by_their_name() -> None:
     assert label_of("dcmTrustStoreURL", Language.GERMAN) == "Trust Store URL"
 
 
-def _field(object_class: str, attribute: str):  # type: ignore[no-untyped-def]
+def _field(object_class: str, attribute: str):
     return next(field for field in fields_of_class(object_class) if field.attribute == attribute)
 
 

@@ -53,7 +53,7 @@ def get(client: httpx.Client, query: str = "") -> Page:
 
 def listed(page: Page, table: str) -> list[str]:
     """The UIDs of a table, by its caption."""
-    return page.tree.xpath(f"//table[caption='{table}']//tbody//th/code/text()")
+    return list(page.tree.xpath(f"//table[caption='{table}']//tbody//th/code/text()"))
 
 
 CACHED, KNOWN = "In the cache", "Last known answers"
@@ -133,7 +133,7 @@ def test_a_part_of_the_uid_finds_studies_in_both_lists(tmp_path: Path) -> None:
     with visiting(service) as client:
         page = get(client, "?q=0.1.12")
     assert listed(page, CACHED) == listed(page, KNOWN) == [f"{STUDY}.12"]
-    assert page.tree.get_element_by_id("q").value == "0.1.12"
+    assert page.tree.get_element_by_id("q").get("value") == "0.1.12"
 
 
 @pytest.mark.parametrize("text", ["Right^Name", "1.2<script>", "1" * 65, "%00"])
@@ -142,7 +142,7 @@ def test_what_is_no_part_of_a_uid_is_told_and_not_repeated(text: str) -> None:
         page = get(client, f"?q={text}")
     assert page.status == 200
     assert "A part of a UID has digits and dots only." in page.text
-    assert not page.tree.get_element_by_id("q").value
+    assert not page.tree.get_element_by_id("q").get("value")
     assert not page.tree.xpath("//table")
     assert "Right^Name" not in page.html
 

@@ -145,7 +145,7 @@ def test_a_study_that_is_not_there_cannot_be_edited(reader: Reader) -> None:
 def test_no_patient_data_is_in_title_or_address(reader: Reader) -> None:
     for path in (PATIENT, EDIT, VALUES_PAGE):
         page = reader.get(path)
-        assert "Name" not in page.tree.findtext(".//title")
+        assert "Name" not in page.tree.findtext(".//title", "Name")
     saved = reader.get(PATIENT).send("preview", **{ALPHABETIC: "New^Name"}).send("save")
     assert "New" not in str(saved.answer.url)
 

@@ -68,7 +68,7 @@ def table(page: Page, caption: str) -> list[list[str]]:
     """Rows of a table."""
     for found in page.tree.iter("table"):
         if caption in (found.findtext("caption") or ""):
-            rows = found.find("tbody").iter("tr")
+            rows = found.iterfind("tbody//tr")
             return [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
     return []
 
@@ -191,8 +191,8 @@ def test_new_rule_is_tried_and_edited_on_without_loss(client: httpx.Client) -> N
     answer = tried(client, page, study=STUDY)
     assert "Tried" in table(answer, "Rules, in the order")[1][1]
     assert any(row[0].startswith("StudyDescription") and row[2] == "X" for row in table(answer, "Attributes that"))
-    back = next(form for form in answer.tree.forms if form.action.startswith("/ui/devices"))
-    again = client.post(back.action, data={**dict(back.form_values()), "action": "edit"})
+    back = next(form for form in answer.tree.forms if (form.action or "").startswith("/ui/devices"))
+    again = client.post(back.action or "", data={**dict(back.form_values()), "action": "edit"})
     form = Page(client, again).form()
     assert {name: form.fields[name] for name in ("cn", "dcmDIMSE", "dcmURI.scheme")} == {
         name: typed[name] for name in ("cn", "dcmDIMSE", "dcmURI.scheme")

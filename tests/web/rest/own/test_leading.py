@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -94,7 +95,8 @@ def test_an_interval_of_which_nothing_is_known_is_null_in_every_column() -> None
     known, unknown = service.leading.history.intervals()
     assert (known.is_known, unknown.is_known) == (True, False)
     told = history_json(1, [known, unknown])
-    (archive,) = told["leadingArchives"]  # type: ignore[misc]
+    archives: Any = told["leadingArchives"]
+    (archive,) = archives
     assert all(column[1] is None for key, column in archive.items() if key != "aeTitle")
     assert archive["hit"][0] == 1
 
