@@ -32,8 +32,8 @@ IDLE = "waits for connections"
 """Name of a thread that does."""
 _FIRST_THREADS = 2
 _LOOKS, _LOOK_SECONDS = 12, 0.0002
-"""How often it is looked whether another process has taken a connection, and the time between: in all several times
-what that process needs to wake up."""
+"""Looks at whether another process has taken a connection, and the time between two of them: in all several times what
+that process needs to wake up."""
 _FAILURE_SECONDS = 0.1
 """Pause after a connection that cannot be accepted, or not be served."""
 _JOIN_SECONDS = 1.0
