@@ -27,7 +27,7 @@ class Handed:
     serial_numbers: int
     """Of `slots.Slots`: how many associations each slot has had."""
     forwards: int
-    """Of `slots.Slots`: how many retrieves of each worker wait for objects of another archive."""
+    """Of `slots.Slots`: how many retrieves of each worker objects of another archive may come for."""
     slot: int
     """Which of the workers it is."""
     passing: Path

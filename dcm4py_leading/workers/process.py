@@ -44,7 +44,7 @@ class Shared:
     serial_numbers: Slots
     """Number of associations that each slot has had, in whichever process."""
     forwards: Slots
-    """Number of retrieves that wait for objects of another archive."""
+    """Number of retrieves for which objects of another archive may come."""
     passing: Path
     """Where they listen for each other."""
 
