@@ -93,7 +93,7 @@ def test_less_time_is_better_where_a_target_is_of_time() -> None:
     assert not outcome.is_reached
 
 
-def test_what_was_not_measured_has_no_outcome() -> None:
+def test_row_without_a_measurement_has_no_outcome() -> None:
     assert list(outcomes(a_run(sample("move_A", "ours", 1, 1.0), sample("move_B", "orthanc", 1, 1.0)))) == []
 
 

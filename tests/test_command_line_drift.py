@@ -125,7 +125,7 @@ def test_killed_in_the_middle_and_resumed_asks_for_no_study_twice(
     assert not state.exists()
 
 
-def test_after_kill_9_only_the_question_under_way_is_asked_again(
+def test_kill_9_repeats_only_the_question_under_way(
     filled: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp]
 ) -> None:
     everything = [said(number) for number in range(1, STUDIES + 1)]

@@ -123,7 +123,7 @@ def test_rules_on_our_own_query_are_applied_to_the_question(
     assert [query.StudyID for query in leading.queries] == ["OURS"]
 
 
-def test_with_none_nobody_is_asked(seed: Seed, stale: Path, leading_scp: Callable[..., LeadingScp]) -> None:
+def test_leading_none_asks_nobody(seed: Seed, stale: Path, leading_scp: Callable[..., LeadingScp]) -> None:
     seed.lead()
     leading = leading_scp(seed.leading_port, knows(right()))
     told = explained(seed, *RETRIEVE, "--leading", "none", stale)
@@ -275,7 +275,7 @@ dicomAssociationAcceptor: TRUE
 dicomNetworkConnectionReference: cn=dicom,{DEVICE}"""
 
 
-def test_of_several_aes_the_one_that_is_meant_has_to_be_named(seed: Seed, stale: Path) -> None:
+def test_one_of_several_aes_has_to_be_named(seed: Seed, stale: Path) -> None:
     seed.change(second_ae())
     result = explain(seed, *RETRIEVE, stale)
     assert result.exit_code == 2
@@ -408,7 +408,7 @@ def test_a_service_that_cannot_be_reached_is_exit_3() -> None:
     assert run(*RETRIEVE, "--study", STUDY, "--http", f"http://127.0.0.1:{free_port()}").exit_code == 3
 
 
-def test_to_is_short_for_what_we_send_there(seed: Seed, stale: Path) -> None:
+def test_option_to_stands_for_sending_there(seed: Seed, stale: Path) -> None:
     long = explain(seed, *RETRIEVE, "--leading", "none", stale)
     short = explain(seed, "--to", "STORESCP", "--leading", "none", stale)
     assert (short.exit_code, short.stdout) == (long.exit_code, long.stdout)

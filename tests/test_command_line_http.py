@@ -113,7 +113,7 @@ def test_commands_log_in_over_tls(
     assert explained.stderr == "the study is not stored here\n"
 
 
-def test_who_may_not_is_told_why(serve: Serve, seed: Seed, authority: Authority, pair: Pair, users: Path) -> None:
+def test_refused_user_is_told_why(serve: Serve, seed: Seed, authority: Authority, pair: Pair, users: Path) -> None:
     seed.lead()
     served = serving(serve, pair, users, workers=1)
     url = f"https://127.0.0.1:{served.http_port}"

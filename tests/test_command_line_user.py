@@ -69,7 +69,7 @@ def test_user_is_removed(file: Path) -> None:
         (("list", "{}.not"), "No such file"),
     ],
 )
-def test_what_is_refused_is_told_with_exit_1(file: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_refusal_exits_with_1(file: Path, arguments: tuple[str, ...], told: str) -> None:
     result = run("user", *(argument.format(file) for argument in arguments), typed="a password\n")
     assert (result.exit_code, result.stdout) == (1, "")
     assert told in result.stderr

@@ -133,7 +133,7 @@ def test_value_that_was_changed_meanwhile_is_not_overwritten(editor):
         editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["9"]}), base=before)
 
 
-def test_what_others_changed_elsewhere_stays(editor):
+def test_changes_of_others_elsewhere_stay(editor):
     before = editor.entries(NAME)
     plan = editor.plan(NAME, with_values(before, DEVICE, **{SIZE: ["7"]}), base=before)
     editor.save(editor.plan(NAME, with_values(before, DEVICE, dicomStationName=["X-RAY"]), base=before))

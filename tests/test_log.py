@@ -21,7 +21,7 @@ from dcm4py_leading.model.bounds import FOREIGN_TEXT_CHARACTERS, LOG_RECORD_CHAR
         ("A" * 300, '"' + "A" * FOREIGN_TEXT_CHARACTERS + '... (300 characters)"'),
     ],
 )
-def test_what_is_no_word_is_quoted(text: str, logged: str) -> None:
+def test_values_other_than_words_are_quoted(text: str, logged: str) -> None:
     assert word(text) == logged
 
 

@@ -14,7 +14,7 @@ from dcm4py_leading.archive.index.writing.storing import StoreOutcome
 from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.values import InformationModel
-from tests.fixtures.archive import find, make_descriptor, make_identifier, store
+from tests.fixtures.archive import empty_index, find, make_descriptor, make_identifier, store
 from tests.fixtures.datasets import (
     CHARACTER_SETS,
     COMPRESSED,
@@ -35,6 +35,7 @@ class Archive:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        (directory / "index.sqlite").write_bytes(empty_index())
         self.index = Index.open(f"sqlite:///{directory / 'index.sqlite'}")
         self.storage = FileStorage(make_descriptor(directory / "fs1"))
 
@@ -102,7 +103,7 @@ def test_ignored_duplicate_leaves_one_file(archive: Archive) -> None:
     archive.index.close()
 
 
-def test_truncated_object_leaves_neither_file_nor_entry(archive: Archive) -> None:
+def test_truncated_object_leaves_no_file_and_no_entry(archive: Archive) -> None:
     with pytest.raises(InvalidObject):
         archive.put(sample_path("MR_truncated.dcm"))
     assert archive.files() == []

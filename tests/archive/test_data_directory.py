@@ -58,7 +58,7 @@ def revision(directory: Path) -> str:
     return str(found)
 
 
-def test_who_is_alone_is_told_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_sole_service_is_told_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         with DataDirectory(tmp_path, "device a") as directory:
             directory.open_index((), may_be_new=False).close()
@@ -66,9 +66,7 @@ def test_who_is_alone_is_told_nothing(tmp_path: Path, caplog: pytest.LogCaptureF
     assert caplog.text == ""
 
 
-def test_a_second_service_is_told_by_whom_the_directory_is_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_second_service_is_told_which_one_uses_the_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with another_service(tmp_path) as other, DataDirectory(tmp_path, "device a") as directory:
         directory.open_index((), may_be_new=False).close()
         assert f"device other, process {other.pid}" in caplog.text
@@ -84,7 +82,7 @@ def test_an_index_in_use_is_not_brought_up_to_date(tmp_path: Path) -> None:
         assert revision(tmp_path) == "0002"
 
 
-def test_whoever_is_killed_holds_nothing_any_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_killed_process_holds_no_lock(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with another_service(tmp_path, "starting"):
         pass
     with DataDirectory(tmp_path, "device a"):

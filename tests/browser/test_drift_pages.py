@@ -175,7 +175,7 @@ def test_what_cannot_be_is_told_with_what_was_typed(address: str, gate: Gate, op
     expect(page.get_by_label("Study Date from")).to_have_value("2026-02-01")
 
 
-def test_in_front_of_a_pacs_its_queries_have_a_rate_of_their_own(seed: Seed, open_window: OpenWindow) -> None:
+def test_queries_to_a_pacs_have_a_rate_of_their_own(seed: Seed, open_window: OpenWindow) -> None:
     stand_in_front_of(seed, 1)
     service = seed.start()
     with served(app=create_app(service, configured=Configured(editor_of(seed.site), "dcm4chee-arc"))) as http:

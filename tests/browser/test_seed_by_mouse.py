@@ -124,7 +124,7 @@ def test_a_change_made_elsewhere_meanwhile_is_shown_and_not_overwritten(
     assert value_in(archive, DEVICE, "dicomDescription") == ["by ldapmodify"]
 
 
-def test_who_may_only_look_sees_no_way_to_change(archive: Archive, open_window: OpenWindow) -> None:
+def test_viewer_role_sees_no_way_to_change(archive: Archive, open_window: OpenWindow) -> None:
     page = open_window(locale="en-GB").page
     log_in(page, archive, "vera")
     page.goto(f"{archive.http}/ui/devices/dcm4chee-arc")
@@ -134,7 +134,7 @@ def test_who_may_only_look_sees_no_way_to_change(archive: Archive, open_window: 
     expect(page.get_by_role("button", name="Reload now")).to_have_count(0)
 
 
-def test_after_the_log_out_the_session_is_over(archive: Archive, open_window: OpenWindow) -> None:
+def test_log_out_ends_the_session(archive: Archive, open_window: OpenWindow) -> None:
     window = open_window(locale="en-GB")
     page = window.page
     log_in(page, archive)

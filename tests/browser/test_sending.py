@@ -142,7 +142,7 @@ def test_a_job_is_cancelled_after_a_question(
     expect(page.get_by_role("status")).to_contain_text("cancelled")
 
 
-def test_what_failed_is_sent_again(address: str, viewer: Callable[..., Viewer], open_window: OpenWindow) -> None:
+def test_failed_objects_are_sent_again(address: str, viewer: Callable[..., Viewer], open_window: OpenWindow) -> None:
     statuses = iter([0x0000, 0xA700, 0x0000, 0xA700])
     there = viewer(lambda _: next(statuses, 0x0000))
     page = open_window(locale="de-DE").page

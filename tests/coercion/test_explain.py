@@ -108,13 +108,13 @@ def test_a_legacy_rule_that_upstream_would_ignore_is_marked_with_the_rule_that_h
 # Steps
 
 
-def test_a_step_tells_whom_it_asked_and_how_much_it_changed() -> None:
+def test_step_names_the_archive_it_asked_and_counts_its_changes() -> None:
     (step,) = steps(stale(), [legacy_rule("lead", leading_cfind_scp=LEADING)], right())
     assert (step.rule, step.step, step.outcome, step.asked) == ("lead", "leading-arc", "applied", "QRSCP")
     assert step.changes == 1
 
 
-def test_a_question_that_is_withheld_shows_whom_it_would_go_to() -> None:
+def test_withheld_question_names_the_archive_it_would_ask() -> None:
     (step,) = steps(stale(), [legacy_rule("lead", leading_cfind_scp=LEADING)], None, withheld=True)
     assert (step.outcome, step.asked, step.remark) == ("would ask QRSCP", "QRSCP", None)
 
@@ -196,7 +196,7 @@ def test_a_sequence_that_grows_is_shown_with_its_number_of_items_and_the_new_ele
 
 
 @pytest.mark.parametrize("vr", ["UN", "OB", "OW"])
-def test_of_binary_values_only_the_length_is_shown(vr: str) -> None:
+def test_binary_values_are_shown_by_their_length_only(vr: str) -> None:
     before, after = Dataset(), Dataset()
     before.add_new(0x00091001, vr, b"ABCD")
     after.add_new(0x00091001, vr, b"SECRET")

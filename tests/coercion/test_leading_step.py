@@ -43,7 +43,7 @@ def test_what_it_decides_becomes_that_of_the_answer_and_the_rest_stays_where_the
             assert delivered == here[keyword]
 
 
-def test_neither_the_study_nor_the_query_is_decided() -> None:
+def test_query_level_and_character_set_are_not_decided() -> None:
     answer = data_set({"StudyDescription": "A"})
     answer.QueryRetrieveLevel, answer.SpecificCharacterSet = "STUDY", "ISO_IR 192"
     step = LeadingStep(leading_cfind_scp=LEADING, policy=UpdatePolicy.OVERWRITE)

@@ -373,7 +373,7 @@ def test_failed_rule_changes_nothing_and_others_follow_as_it_says(
 
 @pytest.mark.ldap("dcmCoercionOnFailure")
 @pytest.mark.parametrize("on_failure", list(OnFailure))
-def test_on_failure_means_nothing_to_a_rule_that_succeeds(on_failure: OnFailure) -> None:
+def test_on_failure_has_no_effect_on_a_rule_that_succeeds(on_failure: OnFailure) -> None:
     ds = ours()
     coerced(ds, writes("a", coercion_on_failure=on_failure), writes("b"))
     assert ds.PatientComments == "ab"

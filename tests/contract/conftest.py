@@ -11,12 +11,13 @@ from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.model.archive import StorageDescriptor
-from tests.fixtures.archive import make_descriptor
+from tests.fixtures.archive import empty_index, make_descriptor
 
 
 @pytest.fixture(params=["sqlite"])
 def index_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
+    """A database without rows."""
+    (tmp_path / "index.sqlite").write_bytes(empty_index())
     return {"sqlite": f"sqlite:///{tmp_path / 'index.sqlite'}"}[request.param]
 
 

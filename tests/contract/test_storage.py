@@ -32,7 +32,7 @@ def get(storage: Storage, location: Location) -> bytes:
         return file.read()
 
 
-def test_what_was_kept_is_read_back(storage: Storage) -> None:
+def test_stored_bytes_are_read_back(storage: Storage) -> None:
     location = put(storage, b"0123456789")
     assert get(storage, location) == b"0123456789"
     assert location == Location(

@@ -259,7 +259,7 @@ def test_an_item_without_its_delimiter_ends_with_the_sequence() -> None:
     assert read.value(ID) == b"P1"
 
 
-def test_of_an_element_that_comes_twice_the_first_counts_and_the_conflict_is_told() -> None:
+def test_first_of_repeated_elements_counts_and_the_conflict_is_told() -> None:
     read = parse(HEAD + TAIL + explicit(NAME, b"PN", b"ROE^RICH") + explicit(ID, b"LO", b"P1"), EXPLICIT_LITTLE)
     assert read.conflicting.keys() == {NAME}
     assert written(read) == HEAD + TAIL
@@ -383,7 +383,7 @@ def test_group_lengths_go() -> None:
         (HEAD + explicit(0x00081140, b"SQ", item(b"", UNDEFINED), UNDEFINED), EXPLICIT, "no end"),
     ],
 )
-def test_what_cannot_be_understood_is_refused_by_name(data: bytes, syntax: str, reason: str) -> None:
+def test_invalid_data_is_refused_with_its_fault(data: bytes, syntax: str, reason: str) -> None:
     with pytest.raises(InvalidObject, match=reason):
         canonical(data, syntax)
 
@@ -416,7 +416,7 @@ def test_deflated_data_sets_are_inflated(syntax: str, deflate: object) -> None:
     assert canonical(b"head" + deflate(TAIL + HEAD), syntax, start=4) == HEAD + TAIL
 
 
-def test_what_inflates_to_more_than_is_allowed_is_refused() -> None:
+def test_data_that_inflates_beyond_the_bound_is_refused() -> None:
     data = deflated(HEAD + explicit(PIXEL_DATA, b"OW", bytes(1 << 20)))
     assert len(canonical(data, DEFLATED)) > 1 << 20
     with pytest.raises(InvalidObject, match="more than 1000000 octets"):

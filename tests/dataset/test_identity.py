@@ -57,7 +57,7 @@ ELEMENTS = [
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_of_any_syntax(syntax: str) -> None:
+def test_identity_is_read_from_any_transfer_syntax(syntax: str) -> None:
     identity = identity_of(encoded(make_object(), syntax), syntax)
     assert (identity.sop_class_uid, identity.sop_instance_uid) == (CT, "1.2.3.1.1")
     assert (identity.patient_id, identity.study_instance_uid, identity.series_instance_uid) == ("PID", STUDY, "1.2.3.1")
@@ -65,7 +65,7 @@ def test_of_any_syntax(syntax: str) -> None:
 
 
 @given(st.permutations(ELEMENTS))
-def test_in_any_order(elements: list[bytes]) -> None:
+def test_identity_is_read_from_elements_in_any_order(elements: list[bytes]) -> None:
     identity = identity_of(b"".join(elements), ExplicitVRLittleEndian)
     assert (identity.sop_instance_uid, identity.study_instance_uid) == ("1.2.3.1.1", STUDY)
     assert identity.is_in_order == (elements == ELEMENTS)

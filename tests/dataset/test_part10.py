@@ -108,7 +108,7 @@ def test_no_cut_of_a_deflated_data_set_passes(data: st.DataObject) -> None:
     ],
     ids=["empty", "text", "short value", "item", "long item", "no delimiter", "no fragment delimiter", "nested"],
 )
-def test_what_does_not_follow_the_encoding_is_refused(elements: bytes) -> None:
+def test_bytes_that_break_the_encoding_are_refused(elements: bytes) -> None:
     with pytest.raises(InvalidObject):
         verify(file_of(elements).getvalue())
 
@@ -134,7 +134,7 @@ def test_private_transfer_syntax_is_taken_as_explicit_little_endian() -> None:
     verify(file_of(b"\x08\x00\x18\x00UI\x06\x001.2.34", "1.3.6.1.4.1.99.1").getvalue())
 
 
-def test_header_names_what_was_received_and_by_whom_it_was_sent() -> None:
+def test_header_names_the_object_and_its_sender() -> None:
     header = pydicom.dcmread(file_of(b"\x08\x00\x18\x00UI\x06\x001.2.34", sop_instance_uid="1.2.34"))
     assert header.file_meta.MediaStorageSOPInstanceUID == "1.2.34"
     assert header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
@@ -169,7 +169,7 @@ def test_file_meta_information_without_its_length_ends_where_the_data_set_begins
 
 
 @pytest.mark.parametrize("content", [b"", b"DICM", bytes(128), bytes(128) + b"TIFF", b"Thank you" * 100])
-def test_what_is_no_dicom_file_has_no_file_meta_information(content: bytes) -> None:
+def test_file_other_than_dicom_has_no_file_meta_information(content: bytes) -> None:
     assert read_file_meta(BytesIO(content)) is None
 
 

@@ -204,7 +204,7 @@ def test_a_connection_listens_on_its_bind_address_else_on_its_host_name(bind_add
 
 
 @pytest.mark.ldap("dcmTCPBacklog")
-def test_as_many_connections_wait_to_be_taken_as_is_configured() -> None:
+def test_backlog_of_connections_is_as_configured() -> None:
     connection = Connection(dn="cn=dicom", hostname="127.0.0.1", port=0, tcp_backlog=7)
     with bind_listener(connection) as listening:
         # Of a listening socket, tcpi_sacked of Linux is the length of its queue.

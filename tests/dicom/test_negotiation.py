@@ -146,7 +146,7 @@ def test_a_class_that_we_only_send_is_accepted_only_from_a_peer_that_takes_the_s
 
 
 @pytest.mark.ldap("dicomTransferRole")
-def test_of_two_roles_that_a_peer_asks_for_it_gets_those_that_suit() -> None:
+def test_peer_gets_those_of_the_asked_roles_that_suit() -> None:
     both = user(Role(scu=True, scp=True))
     receives = archive_ae(capability(CT, TransferRole.SCP))
     assert negotiate(Capabilities(receives), both, proposed((CT, (IMPLICIT,)))).roles == {CT: Role(scu=True, scp=False)}

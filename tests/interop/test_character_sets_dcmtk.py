@@ -58,7 +58,7 @@ def test_files_are_decoded_alike(name: str, tmp_path: Path) -> None:
         ("ISO 2022 IR 100\\ISO 2022 IR 126\\ISO 2022 IR 144", "Müller Διονυσιος^Иван Jörg"),
     ],
 )
-def test_what_is_encoded_is_what_dcmtk_decodes(codes: str, text: str, tmp_path: Path) -> None:
+def test_dcmtk_decodes_what_was_encoded(codes: str, text: str, tmp_path: Path) -> None:
     octets = encode(text, tuple(codes.split("\\")), "PN")
     file = tmp_path / "made.dcm"
     header = encode_header(

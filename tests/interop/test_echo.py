@@ -67,7 +67,7 @@ def test_aes_that_nobody_knows_are_not_found(http: httpx.Client, local: str, rem
     assert "NOBODY" in answer.json()["errorMessage"]
 
 
-def test_what_is_no_ae_title_is_not_found(http: httpx.Client) -> None:
+def test_invalid_ae_title_is_not_found(http: httpx.Client) -> None:
     answer = http.post(ECHO.format("DCM4CHEE", "A" * 17))
     assert answer.status_code == 404
     assert "16 characters" in answer.json()["errorMessage"]

@@ -253,7 +253,7 @@ def test_one_of_several_workers_edits_and_all_deliver_it(seed: Seed, serve: Serv
         assert {str(ds.PatientName) for ds in moved(seed, tmp_path / f"viewer{number}")} == {"Größe^Änne"}
 
 
-def test_on_the_pages_of_several_workers_a_patient_is_edited_and_the_values_are_side_by_side(
+def test_patient_is_edited_and_values_are_compared_on_the_pages_of_several_workers(
     seed: Seed, serve: Serve, tmp_path: Path
 ) -> None:
     seed.lead()

@@ -49,7 +49,7 @@ def test_a_study_a_series_and_an_instance_are_sent(seed: Seed, http: httpx.Clien
         assert len(viewer.store_requests()) == 7
 
 
-def test_what_is_sent_has_the_values_of_the_leading_archive(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
+def test_sent_objects_have_the_values_of_the_leading_archive(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
     seed.lead()
     seed.service.reload()
     store(seed, tmp_path / "sent")
@@ -81,7 +81,7 @@ def test_a_destination_that_is_down_is_told(seed: Seed, http: httpx.Client, tmp_
     assert "STORESCP" in answer.json()["errorMessage"]
 
 
-def test_what_there_is_not_is_not_found(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
+def test_unknown_study_or_destination_is_not_found(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
     assert http.post(f"{RS}/{SEND}").status_code == 404
     store(seed, tmp_path / "sent")
     assert http.post(f"{RS}/series/1.2.3/{SEND}").status_code == 404

@@ -214,7 +214,7 @@ def test_leading_archive_that_moves_is_a_change(scene: Scene, caplog: pytest.Log
     assert scene.changes == 2
 
 
-def test_what_nobody_acts_on_changes_nothing(scene: Scene) -> None:
+def test_change_of_an_ignored_attribute_has_no_effect(scene: Scene) -> None:
     fingerprint = scene.service.measure().fingerprint
     scene.edit(modify(DEVICE, "add: dicomManufacturer", "dicomManufacturer: we"))
     scene.look(20)

@@ -84,7 +84,7 @@ def test_mark_moves_with_every_kind_of_change_and_only_then(directory: Directory
         assert marks[-1] != marks[-2]
 
 
-def test_who_changed_an_entry_is_told(directory: DirectoryServer, hints: LdapHints) -> None:
+def test_author_of_a_change_is_reported(directory: DirectoryServer, hints: LdapHints) -> None:
     change(directory, describe(AE, "by whom"))
     (author,) = hints.authors([AE, f"cn=nobody,{DEVICE}"])
     # ApacheDS writes the names of attributes as OIDs.

@@ -124,7 +124,7 @@ def test_removal_of_an_attribute_that_is_not_there_is_taken_after_fix(stock: Sla
         f"dn: dicomAETitle=X,cn=none,{REGISTRY}\nchangetype: add\nobjectClass: dicomUniqueAETitle\n",
     ],
 )
-def test_what_lint_calls_an_error_slapd_refuses(stock: Slapd, tmp_path: Path, text: str) -> None:
+def test_slapd_refuses_what_lint_calls_an_error(stock: Slapd, tmp_path: Path, text: str) -> None:
     result = run(stock, "lint", tmp_path, text)
     assert result.exit_code == 1, result.output
     assert stock.ldapmodify(text).returncode != 0
@@ -146,7 +146,7 @@ def test_what_lint_calls_an_error_slapd_refuses(stock: Slapd, tmp_path: Path, te
         + change(f"cn=Leading,{ARCHIVE}", "replace: dcmRulePriority\ndcmRulePriority: 1"),
     ],
 )
-def test_what_lint_lets_pass_slapd_takes(stock: Slapd, tmp_path: Path, text: str) -> None:
+def test_slapd_takes_what_lint_lets_pass(stock: Slapd, tmp_path: Path, text: str) -> None:
     result = run(stock, "lint", tmp_path, text)
     assert result.exit_code == 0, result.output
     taken = stock.ldapmodify(text)

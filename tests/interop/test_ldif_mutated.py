@@ -71,7 +71,7 @@ def quickstart(slapd_factory: SlapdFactory) -> Slapd:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_lint_lets_pass_slapd_takes(quickstart: Slapd, seed: int) -> None:
+def test_slapd_takes_what_lint_lets_pass(quickstart: Slapd, seed: int) -> None:
     source = LdapSource([f"{quickstart.url}/{BASE_DN}"])
     chance = random.Random(seed)
     texts = [path.read_text("utf-8") for path in sorted(OUR_LDIF.rglob("*.ldif")) if path.name != "quickstart.ldif"]

@@ -176,9 +176,7 @@ def test_every_level_is_moved_with_the_leading_values(scene: Scene, storescp: Ca
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_of_a_study_that_it_does_not_have_the_pacs_has_the_last_word(
-    scene: Scene, storescp: Callable[..., StoreScp]
-) -> None:
+def test_pacs_decides_about_a_study_that_is_not_here(scene: Scene, storescp: Callable[..., StoreScp]) -> None:
     storescp(port=scene.seed.viewer_port)
     outcome = scene.move("STUDY", StudyInstanceUID="1.2.3")
     assert outcome.status == (0xC000 if isinstance(scene.pacs, Orthanc) else 0x0000)
@@ -227,7 +225,7 @@ def test_a_cancelled_move_ends_with_fe00_and_counts_that_add_up(
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_what_the_viewer_refuses_is_failed_and_named(scene: Scene) -> None:
+def test_objects_that_the_viewer_refuses_are_failed_and_named(scene: Scene) -> None:
     files = scene.has(STUDY, instances=6, sources=(CT, MR))
     refused = [ds.SOPInstanceUID for ds in map(pydicom.dcmread, files) if ds.Modality == "MR"]
     responses, received = get(scene.seed.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))

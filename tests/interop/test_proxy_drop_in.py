@@ -176,7 +176,7 @@ def test_what_a_modality_stores_goes_to_the_pacs_as_it_is(scene: Scene, tmp_path
 
 
 @pytest.mark.peers
-def test_what_the_pacs_sends_unasked_is_refused(scene: Scene, tmp_path: Path) -> None:
+def test_unasked_object_of_the_pacs_is_refused(scene: Scene, tmp_path: Path) -> None:
     files = make_study(tmp_path / "unasked", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
     refused = storescu(scene.port, files[:1], called_ae_title="LEADING", calling_ae_title="DCM4CHEE")
     assert refused.status == 0xC000
@@ -186,7 +186,7 @@ def test_what_the_pacs_sends_unasked_is_refused(scene: Scene, tmp_path: Path) ->
 
 @pytest.mark.peers
 @pytest.mark.ldap("dcmShareTransferCapabilitiesFromAETitle")
-def test_with_an_archive_of_its_own_it_has_both_and_another_title_has_the_own_studies_alone(
+def test_title_with_an_own_archive_has_both_and_another_title_only_the_own_studies(
     scene: Scene, tmp_path: Path
 ) -> None:
     changed = scene.slapd.ldapmodify(PROXY_ARCHIVE)

@@ -106,7 +106,7 @@ def test_a_study_a_series_and_an_instance_are_sent(seed: Seed, http: httpx.Clien
     assert http.get(JOBS, params={"kind": "drift"}).json() == []
 
 
-def test_what_is_sent_has_the_values_of_the_leading_archive(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
+def test_sent_objects_have_the_values_of_the_leading_archive(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
     seed.lead()
     seed.service.reload()
     store(seed, tmp_path / "sent")
@@ -198,7 +198,7 @@ def test_a_destination_that_is_down_fails_the_job_with_the_reason(
     assert all("STORESCP" in problem for problem in job["problems"])
 
 
-def test_what_cannot_be_sent_at_all_begins_no_job(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
+def test_request_that_cannot_be_sent_begins_no_job(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
     store(seed, tmp_path / "sent")
     for path in (SEND.replace("STORESCP", "NOBODY"), SEND.replace("DCM4CHEE", "NOBODY")):
         answer = http.post(path)

@@ -153,7 +153,7 @@ def test_a_stop_aborts_idle_associations_and_waits_for_a_retrieve(
             assert [answer.status_code for answer in answers] == [204]
 
 
-def test_what_does_not_end_in_time_is_aborted_and_retrieves_work_after_the_start(
+def test_associations_are_aborted_in_time_and_retrieves_work_after_the_start(
     seed: Seed, tmp_path: Path, viewer: Callable[..., Viewer]
 ) -> None:
     going_on = threading.Event()

@@ -41,7 +41,7 @@ def test_it_opens_after_failures_in_a_row_only() -> None:
     assert one.state is BreakerState.OPEN
 
 
-def test_after_the_pause_one_question_is_let_through() -> None:
+def test_one_question_is_let_through_after_the_pause() -> None:
     clock = Clock()
     one = opened(clock)
     clock.seconds = 1.9

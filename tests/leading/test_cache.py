@@ -125,7 +125,7 @@ def test_failure_is_not_remembered() -> None:
     assert answers.counts == CacheCounts(misses=3, failures=2)
 
 
-def test_after_a_page_that_fails_the_next_is_not_asked_for() -> None:
+def test_no_page_is_asked_for_after_one_that_fails() -> None:
     archive, answers = Archive(), cache(max_size=0, page_size=1)
 
     def fail_at_the_second() -> None:

@@ -63,7 +63,7 @@ def test_studies_are_told_with_archive_and_age_the_oldest_first(scene: Scene) ->
     assert (listed.count, listed.oldest, listed.newest) == (2, timedelta(seconds=20), timedelta(seconds=10))
 
 
-def test_a_study_of_which_several_things_were_asked_is_told_once_with_the_newest_age(scene: Scene) -> None:
+def test_study_with_several_answers_is_listed_once_with_the_newest_age(scene: Scene) -> None:
     scene.remember("1.2.3")
     scene.remember("1.2.3", asked=OTHER_KEYS)
     listed = scene.listed()

@@ -57,6 +57,6 @@ def test_what_cannot_be_read_costs_no_other_study() -> None:
     assert isinstance(found[STUDY], Dataset) and isinstance(found[OTHER], LeadingUnavailable)
 
 
-def test_of_what_study_it_is_may_have_to_be_found_out() -> None:
+def test_answer_without_a_study_uid_is_of_a_stranger() -> None:
     both = page(answer(), unreadable(), asked=(STUDY, OTHER))
     assert both.has_stranger  # then each is asked for by itself

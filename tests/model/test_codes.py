@@ -21,7 +21,7 @@ def test_forms_of_an_issuer(text, parts):
 
 
 @pytest.mark.parametrize("text", ["", " ", "&", "A&1.2.3", "A&&ISO", "A&1.2.3&ISO&B"])
-def test_what_is_no_issuer_is_refused(text):
+def test_invalid_issuer_is_refused(text):
     with pytest.raises(ValueError, match="expected"):
         Issuer.parse(text)
 
@@ -64,7 +64,7 @@ def test_forms_of_a_code(text, code):
 
 
 @pytest.mark.parametrize("text", ["121181", '(121181, "Catalog")', "(121181, DCM)", '(1, , "X")', '(1, DCM, "")'])
-def test_what_is_no_code_is_refused(text):
+def test_invalid_code_is_refused(text):
     with pytest.raises(ValueError, match="code"):
         Code.parse(text)
 

@@ -66,7 +66,7 @@ def indexed(policy: UpdatePolicy, **values: object) -> Indexed:
         (UpdatePolicy.PRESERVE, []),
     ],
 )
-def test_on_a_retrieve_what_counts_of_the_index_goes_in_first(policy: UpdatePolicy, delivered: list[str]) -> None:
+def test_indexed_values_that_count_go_into_a_retrieved_object_first(policy: UpdatePolicy, delivered: list[str]) -> None:
     ds, kept = stored(StudyDescription="Stored"), indexed(policy, StudyDescription="Indexed")
     told = explain(ds, RETRIEVE, basis(), indexed=kept)
     assert [element.after.text for element in told.elements if element.after is not None] == delivered

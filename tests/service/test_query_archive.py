@@ -128,7 +128,7 @@ def test_nobody_else_is_asked_when_the_client_waits_no_more() -> None:
     assert not second.asked
 
 
-def test_of_two_failures_the_first_is_told() -> None:
+def test_first_of_two_failures_is_reported() -> None:
     own, other = Archive("own", error=IndexUnavailable("index")), Archive("other", error=ArchiveUnavailable("PACS"))
     with pytest.raises(IndexUnavailable, match="index"):
         told(Spanning(own, [other], SUPPLEMENT), asked())

@@ -62,7 +62,7 @@ def test_pydicom_reads_nothing_of_a_further_object_of_a_series(
     ],
     ids=["empty", "truncated", "another instance", "another class"],
 )
-def test_what_is_refused_leaves_nothing(seed: Seed, ingest: Ingest, data: bytes, error: type[Exception]) -> None:
+def test_refused_object_leaves_nothing(seed: Seed, ingest: Ingest, data: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         ingest.store(received(1, data))
     assert files(seed) == []

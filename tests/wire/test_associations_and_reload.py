@@ -64,7 +64,7 @@ def test_more_associations_than_allowed_are_rejected(seed: Seed) -> None:
 
 
 @pytest.mark.ldap("dicomTransferCapability")
-def test_what_the_capabilities_do_not_list_is_not_negotiated(seed: Seed) -> None:
+def test_sop_classes_without_a_capability_are_not_negotiated(seed: Seed) -> None:
     seed.start()
     worklist = "1.2.840.10008.5.1.4.31"
     with associated(seed.archive_port, [VERIFICATION, worklist]) as assoc:

@@ -81,7 +81,7 @@ def test_matches_carry_the_leading_values(
     assert len(leading.queries) == 1
 
 
-def test_at_patient_level_there_is_no_study_to_ask_about(
+def test_retrieve_at_patient_level_asks_about_no_study(
     seed: Seed, stale: list[Path], leading_scp: Callable[..., LeadingScp]
 ) -> None:
     rule(seed, RESPONSE, "dcmURI: leading-arc:QRSCP")

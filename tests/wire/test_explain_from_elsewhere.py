@@ -76,7 +76,7 @@ def test_where_nobody_can_be_asked_that_is_told(seed: Seed, scripted_pacs: Start
         explained(seed, SENT)
 
 
-def test_in_front_of_a_pacs_it_is_asked_once(seed: Seed, scripted_pacs: StartPacs) -> None:
+def test_pacs_is_asked_once(seed: Seed, scripted_pacs: StartPacs) -> None:
     pacs = scripted_pacs(seed.archive_port, find=has(ROW))
     stand_in_front_of(seed, pacs.port)
     seed.start()

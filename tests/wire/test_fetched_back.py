@@ -104,7 +104,7 @@ def test_objects_whose_files_are_gone_are_fetched_and_only_they(scene: Scene, de
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_what_is_all_here_is_sent_from_here(scene: Scene) -> None:
+def test_study_that_is_complete_here_is_sent_from_here(scene: Scene) -> None:
     scene.start()
     scene.delete(5)
     keys = identifier(
@@ -133,14 +133,14 @@ def test_when_the_other_archive_is_down_what_is_here_is_sent_and_the_rest_named(
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_what_the_other_archive_does_not_have_is_named(scene: Scene) -> None:
+def test_objects_that_the_other_archive_lacks_are_named(scene: Scene) -> None:
     scene.start(move=lambda received: received.respond(0x0000, completed=0, failed=0, warning=0))
     scene.delete(1)
     assert scene.move() == ((0xB000, 5, 1), [scene.uids[1]])
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_what_the_other_archive_sends_besides_or_twice_is_not_sent_on(scene: Scene) -> None:
+def test_surplus_and_repeated_objects_of_the_other_archive_are_not_sent_on(scene: Scene) -> None:
     objects = [pydicom.dcmread(file) for file in scene.files]
 
     def script(received: Received) -> None:

@@ -137,7 +137,7 @@ def test_a_reload_starts_lookups_anew_and_its_failure_is_told(seed: Seed, http: 
 
 
 @pytest.mark.parametrize("path", ["/leading-cache", f"/leading-cache/{STUDY}"])
-def test_after_a_drop_the_next_retrieve_asks_again(
+def test_next_retrieve_asks_again_after_a_drop(
     seed: Seed, http: httpx.Client, leading: LeadingScp, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     retrieve(seed)

@@ -158,7 +158,7 @@ def test_what_is_reserved_in_an_acceptance_is_what_was_received(archive: Seed, c
 @pytest.mark.parametrize(
     "calling", [b" " * 16, bytes(16), b"M\xdcLLER".ljust(16), b"A\nB".ljust(16), b"A\\B".ljust(16)]
 )
-def test_what_is_no_ae_title_is_not_recognized(archive: Seed, caplog: pytest.LogCaptureFixture, calling: bytes) -> None:
+def test_invalid_ae_title_is_not_recognized(archive: Seed, caplog: pytest.LogCaptureFixture, calling: bytes) -> None:
     assert answer_to(archive.archive_port, proposal(calling.ljust(16))) == b"\x03\0\x01\x01\x03"
     (line,) = [message for message in caplog.messages if "rejected" in message]
     assert line.isascii() and line.isprintable()

@@ -96,7 +96,7 @@ def test_objects_that_come_twice_count_once(
 @WAYS
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize(("keys", "count"), [(KEYS, 6), (OF_SERIES, 6), (OF_IMAGES, 5)])
-def test_of_a_viewer_that_is_down_every_object_has_failed(
+def test_every_object_fails_when_the_viewer_is_down(
     seed: Seed, scripted_pacs: Callable[..., ScriptedPacs], way: str, tells: bool, keys: Dataset, count: int
 ) -> None:
     objects = OBJECTS[:count]
@@ -109,7 +109,7 @@ def test_of_a_viewer_that_is_down_every_object_has_failed(
     assert counted(seed, keys) == (0xA702, 0, count)
 
 
-def test_of_a_viewer_that_is_down_those_of_other_archives_have_failed_too(
+def test_objects_of_other_archives_fail_too_when_the_viewer_is_down(
     seed: Seed, scripted_pacs: Callable[..., ScriptedPacs]
 ) -> None:
     other = [make_object(f"{STUDY}.2", number) for number in range(1, 4)]

@@ -269,7 +269,7 @@ def test_what_has_come_is_answered_while_the_archive_goes_on_looking(
     )
 
 
-def test_of_a_fast_archive_nothing_is_asked_but_full_pages(
+def test_fast_archive_is_asked_for_full_pages_only(
     scene: Scene, leading_scp: Callable[..., LeadingScp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find_exchange, "_LOOK", 20.0)  # however slow this machine is

@@ -145,7 +145,7 @@ def test_it_is_asked_by_move_where_a_get_would_not_do(scene: Scene, pacs: dict[s
     assert scene.asked == (0, 1)
 
 
-def test_that_it_does_no_get_is_remembered(scene: Scene) -> None:
+def test_archive_without_c_get_is_remembered(scene: Scene) -> None:
     scene.start()
     assert scene.move() == (0x0000, 5, 0)
     asked = len(scene.pacs.finds)
@@ -157,7 +157,7 @@ def test_that_it_does_no_get_is_remembered(scene: Scene) -> None:
 # -- what does not come by C-GET -------------------------------------------------------------------------------------
 
 
-def test_what_has_not_come_by_get_comes_by_move_and_nothing_twice(scene: Scene) -> None:
+def test_objects_missing_after_get_come_by_move_and_none_twice(scene: Scene) -> None:
     scene.start(get=gives(OBJECTS[:2], failed=OBJECTS[2:]))
     assert scene.move() == (0x0000, 5, 0)
     assert scene.received == uids_of(OBJECTS)

@@ -141,7 +141,7 @@ def test_a_deflated_object_of_another_study_is_not_delivered(scene: Scene) -> No
 
 @WAYS
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_whole_object_is_refused_and_failed(
+def test_incomplete_object_is_refused_and_counted_as_failed(
     scene: Scene, way: str, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.start(way, OBJECT, data)

@@ -139,7 +139,7 @@ def scene(seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, monkeypatch
 ALL = (0x0000, 5, 0)
 
 
-def test_what_has_passed_once_is_not_fetched_again(scene: Scene) -> None:
+def test_study_that_has_passed_is_not_fetched_again(scene: Scene) -> None:
     scene.start()
     assert [scene.move(), scene.move(), scene.move()] == [ALL] * 3
     assert scene.fetched == 1
@@ -225,9 +225,7 @@ def test_a_study_that_was_corrected_is_fetched_anew_and_kept_anew(scene: Scene) 
     assert (scene.fetched, scene.counts.studies) == (2, 1)
 
 
-def test_a_study_of_which_the_archive_sends_less_than_it_has_is_not_kept(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_study_that_comes_incomplete_is_not_kept(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.store.more = 2
     scene.start()
     assert scene.move() == ALL
@@ -330,7 +328,7 @@ def fails_one(objects: Sequence[Dataset]) -> Script:
 
 
 @pytest.mark.parametrize("send", [aborts_after_two, counts_one_more, fails_one])
-def test_what_the_archive_did_not_send_completely_is_not_kept(
+def test_study_that_the_archive_did_not_send_completely_is_not_kept(
     scene: Scene, send: Callable[[Sequence[Dataset]], Script]
 ) -> None:
     scene.store.send = send
@@ -342,7 +340,7 @@ def test_what_the_archive_did_not_send_completely_is_not_kept(
     assert scene.fetched == 2
 
 
-def test_what_the_viewer_refuses_is_kept_nevertheless(scene: Scene, seed: Seed, viewer: StartViewer) -> None:
+def test_objects_that_the_viewer_refuses_are_kept_nevertheless(scene: Scene, seed: Seed, viewer: StartViewer) -> None:
     port = free_port()
     viewer(port, script=lambda event: 0xA700)
     seed.change(remote_device("SECOND", port))
@@ -393,7 +391,7 @@ def test_a_cancelled_retrieve_is_not_kept(scene: Scene) -> None:
     assert scene.move() == ALL
 
 
-def test_of_several_archives_each_has_its_own_and_one_that_is_down_is_served_for(
+def test_each_archive_has_its_own_kept_studies_which_are_served_while_it_is_down(
     scene: Scene, scripted_pacs: StartPacs
 ) -> None:
     second = Store(*(make_object(OTHER, number) for number in range(2)))
@@ -462,7 +460,7 @@ def test_a_study_larger_than_the_limit_passes_and_is_not_kept(scene: Scene, capl
     assert STUDY not in caplog.text
 
 
-def test_what_is_kept_outlives_a_restart(scene: Scene) -> None:
+def test_kept_studies_outlive_a_restart(scene: Scene) -> None:
     scene.start()
     scene.move()
     scene.restart()
@@ -482,7 +480,7 @@ def test_without_the_setting_nothing_is_kept_and_what_was_kept_goes(scene: Scene
     assert scene.seed.service.measure().kept is None
 
 
-def test_what_is_kept_is_not_among_what_is_stored(scene: Scene) -> None:
+def test_kept_studies_are_not_stored_studies(scene: Scene) -> None:
     scene.start()
     scene.move()
     assert scene.seed.objects == []
@@ -501,9 +499,7 @@ def small_file_system(directory: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
-def test_on_a_full_disk_all_is_delivered_and_the_study_is_not_kept(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_full_disk_keeps_no_study_but_all_is_delivered(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     many = [make_object(OTHER, number, size=40_000) for number in range(10)]
     scene.store.objects += many
     with small_file_system(scene.seed.data_dir / "kept", "300k"):
@@ -524,7 +520,7 @@ def test_where_nothing_can_be_kept_everything_passes(scene: Scene, caplog: pytes
     assert "the cache of proxy-keep cannot be opened" in caplog.text
 
 
-def test_what_killed_workers_have_half_written_goes_when_they_are_replaced(
+def test_half_written_files_of_killed_workers_go_when_they_are_replaced(
     seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, serve: Serve
 ) -> None:
     viewer(seed.viewer_port)

@@ -495,7 +495,7 @@ def test_a_c_get_passes_on_what_comes(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("cuts", [[5_000], [20_000], [40_000], [30_000, 30_000], [500, 500, 500]])
-def test_on_a_wire_that_is_cut_nothing_comes_twice_and_nothing_is_said_that_did_not_come(
+def test_cut_connection_neither_repeats_nor_invents_objects(
     scene: Scene, viewer: StartViewer, cutting_relay: Callable[..., CuttingRelay], cuts: list[int]
 ) -> None:
     many = [make_object(STUDY, number, size=4000) for number in range(1, 21)]

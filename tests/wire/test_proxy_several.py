@@ -227,7 +227,7 @@ def test_a_study_comes_from_the_first_that_has_it(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_what_none_has_is_nothing_and_none_is_asked_to_send_it(scene: Scene) -> None:
+def test_study_that_no_archive_has_is_fetched_from_none(scene: Scene) -> None:
     scene.has("PACS_A", study(1))
     scene.has("PACS_B", study(1))
     scene.start()
@@ -247,7 +247,7 @@ def test_one_that_is_down_is_passed_over_with_a_warning(scene: Scene, caplog: py
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
 @pytest.mark.parametrize("down", ["PACS_A", "PACS_B"])
-def test_what_only_one_that_is_down_can_have_is_a_failure_that_names_it(scene: Scene, down: str) -> None:
+def test_study_that_only_a_down_archive_can_have_fails_and_names_it(scene: Scene, down: str) -> None:
     for title in ("PACS_A", "PACS_B"):
         if title == down:
             scene.is_down(title)
@@ -297,7 +297,7 @@ def test_where_one_has_it_and_cannot_send_any_of_it_the_next_that_has_it_is_aske
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_after_the_first_object_no_other_is_asked_for_the_rest(scene: Scene) -> None:
+def test_no_other_archive_is_asked_after_the_first_object(scene: Scene) -> None:
     def script(received: Received) -> None:
         storing = received.pacs.storing(received)
         storing.store(study(1)[0])
@@ -328,7 +328,7 @@ def test_studies_of_a_patient_come_from_each_in_turn_and_each_object_once(scene:
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
 @pytest.mark.parametrize("down", ["PACS_A", "PACS_B"])
-def test_of_a_patient_one_that_is_down_may_have_more_studies(scene: Scene, down: str) -> None:
+def test_archive_that_is_down_may_have_more_studies_of_a_patient(scene: Scene, down: str) -> None:
     for title in ("PACS_A", "PACS_B"):
         if title == down:
             scene.is_down(title)
@@ -343,7 +343,7 @@ def test_of_a_patient_one_that_is_down_may_have_more_studies(scene: Scene, down:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_of_a_patient_of_whom_none_has_anything_nothing_is_sent(scene: Scene) -> None:
+def test_retrieve_of_unknown_patient_sends_nothing(scene: Scene) -> None:
     scene.has("PACS_A", study(1))
     scene.has("PACS_B", study(2))
     scene.start()
@@ -351,7 +351,7 @@ def test_of_a_patient_of_whom_none_has_anything_nothing_is_sent(scene: Scene) ->
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_of_several_studies_each_comes_from_where_it_is(scene: Scene) -> None:
+def test_each_of_several_studies_comes_from_its_archive(scene: Scene) -> None:
     scene.has("PACS_A", study(2))
     scene.has("PACS_B", [*study(1), *study(2), *study(3)])
     scene.start()
@@ -362,7 +362,7 @@ def test_of_several_studies_each_comes_from_where_it_is(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_of_objects_those_that_no_other_has_are_named_when_one_is_down(scene: Scene) -> None:
+def test_objects_that_no_other_archive_has_are_named_when_one_is_down(scene: Scene) -> None:
     scene.has("PACS_A", study(1, 2))
     scene.is_down("PACS_B")
     scene.start()
@@ -408,7 +408,7 @@ def test_a_c_get_passes_on_what_comes_from_each(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_after_a_cancel_the_next_is_not_asked(scene: Scene) -> None:
+def test_no_archive_is_asked_after_a_cancel(scene: Scene) -> None:
     cancelled: list[bool] = []
 
     def script(received: Received) -> None:

@@ -283,7 +283,7 @@ def test_a_wire_that_is_cut_within_an_object_is_a_failure_of_that_object_alone(
     assert relay.connections == 2
 
 
-def test_of_an_object_that_does_not_come_to_its_end_the_archive_hears_nothing(scene: Scene) -> None:
+def test_archive_hears_nothing_of_an_object_that_is_cut_off(scene: Scene) -> None:
     scene.start()
     first, second = objects(2)
     modality = scene.modality()
@@ -460,7 +460,7 @@ def test_an_object_that_cannot_be_coerced_is_a_failure_and_the_archive_hears_not
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_line_tells_to_whom_an_object_was_sent_and_nothing_of_the_patient(
+def test_log_line_names_the_receiver_of_an_object_and_nothing_of_the_patient(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -508,7 +508,7 @@ def test_what_the_archive_or_the_ae_itself_sends_unasked_is_stored_here_not_sent
 
 
 @pytest.mark.parametrize("originator", [None, MoveOriginator("WORKSTATION", 7)])
-def test_what_the_archive_sends_unasked_is_refused_where_there_is_no_storage(
+def test_unasked_object_is_refused_where_there_is_no_storage(
     scene: Scene, originator: MoveOriginator | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.seed.change(NO_STORAGE)
@@ -522,7 +522,7 @@ def test_what_the_archive_sends_unasked_is_refused_where_there_is_no_storage(
     assert scene.pacs.associations == []
 
 
-def test_what_names_a_retrieve_of_ours_that_is_over_is_refused(scene: Scene) -> None:
+def test_object_of_a_retrieve_that_is_over_is_refused(scene: Scene) -> None:
     scene.start()
     (ds,) = objects(1)
     with scene.modality(calling="PACS") as pacs:

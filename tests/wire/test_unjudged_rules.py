@@ -82,7 +82,7 @@ def test_a_retrieve_fails_these_objects_and_delivers_the_others(
     assert len(told) == 2
 
 
-def test_after_many_times_no_rule_is_judged_any_more_in_this_request(
+def test_no_rule_is_judged_in_a_request_after_too_many_failures(
     seed: Seed, files: list[Path], viewer: StartViewer, leading_scp: StartLeading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(coerce, "CONDITION_TIMEOUTS", 1)

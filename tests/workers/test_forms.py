@@ -82,7 +82,7 @@ def test_what_is_kept_is_the_same_for_all_workers_and_what_they_did_with_it_is_a
     assert (none.plus(one).kept, one.plus(none).kept, none.plus(none).kept) == (one.kept, one.kept, None)
 
 
-def test_of_the_directory_is_told_what_was_seen_last() -> None:
+def test_last_seen_state_of_the_directory_is_shown() -> None:
     read_at = datetime(2026, 1, 3, tzinfo=UTC)
     down = measured(BreakerState.CLOSED)
     back = replace(down, directory=DirectoryState(asked_at=read_at, last_read_at=read_at))

@@ -120,9 +120,7 @@ def test_200_simultaneous_associations_all_get_their_answers(seed: Seed, serve: 
 
 
 @pytest.mark.ldap("dcmLimitOpenAssociations")
-def test_of_200_simultaneous_associations_those_above_the_limit_are_rejected_for_now(
-    seed: Seed, serve: Serve, running: ExitStack
-) -> None:
+def test_associations_above_the_limit_are_rejected_for_now(seed: Seed, serve: Serve, running: ExitStack) -> None:
     seed.set(DEVICE, dcmLimitOpenAssociations="50")
     serve(2)
     accepted, rejected = simultaneously(seed.archive_port, 200, running)

@@ -41,7 +41,7 @@ def test_character_set_of_the_object_is_kept(name: str) -> None:
     assert str(read.PatientName) == str(ds.PatientName)
 
 
-def test_what_is_not_asked_for_is_left_out() -> None:
+def test_attributes_that_are_not_asked_for_are_left_out() -> None:
     assert list(selected(header("CT_small.dcm"), [0x00100020, 0x7FFF0010]).keys()) == [Tag(0x00080005), Tag(0x00100020)]
 
 

@@ -42,7 +42,7 @@ def delivered(ds: Dataset, encoded: bytes, *only: int) -> Dataset:
     return ds
 
 
-def test_what_was_never_edited_has_no_edited_tags() -> None:
+def test_unedited_study_has_no_edited_tags() -> None:
     assert edited_tags(encode(data_set(PatientName="A"))) == frozenset()
 
 

@@ -71,7 +71,7 @@ def test_who_is_called_otherwise_is_somebody_else(one: Dataset, other: Dataset, 
 
 
 @pytest.mark.parametrize("policy", UpdatePolicy)
-def test_by_a_policy_that_takes_the_latest_a_new_name_at_the_same_birth_date_is_a_correction(
+def test_new_name_with_the_same_birth_date_is_a_correction_where_the_latest_counts(
     policy: UpdatePolicy,
 ) -> None:
     before, after = person("Smith^Jon", "19700101", "M"), person("Smith^John", "19700101", "M")

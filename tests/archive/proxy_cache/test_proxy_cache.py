@@ -78,7 +78,7 @@ def files(directory: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in directory.glob("*.study")}
 
 
-def test_what_was_kept_is_found_as_it_came(opened: Open) -> None:
+def test_kept_object_is_found_as_it_came(opened: Open) -> None:
     cache = opened()
     keep(cache, "1.1", 10, 0, 20)
     study = cache.find(PACS, "1.1")
@@ -108,7 +108,7 @@ def test_a_study_is_found_only_as_the_archive_that_was_asked_sent_it(opened: Ope
     assert not is_kept(cache, "1.2")
 
 
-def test_a_study_is_not_found_before_it_is_complete_nor_written_twice(opened: Open, directory: Path) -> None:
+def test_study_is_kept_only_when_complete_and_written_by_one_at_a_time(opened: Open, directory: Path) -> None:
     cache, other = opened(), opened()
     writer = begin(cache, "1.1", 10)
     for one in (cache, other):
@@ -139,7 +139,7 @@ def test_a_study_that_is_kept_anew_takes_the_place_of_the_old_one(opened: Open, 
     assert (cache.counts().studies, list(files(directory).values())) == (1, [30])
 
 
-def test_what_was_not_used_for_the_longest_time_goes_first(opened: Open, directory: Path) -> None:
+def test_least_recently_used_study_goes_first(opened: Open, directory: Path) -> None:
     cache = opened(100)
     for study in ("1.1", "1.2", "1.3"):
         keep(cache, study, 30)

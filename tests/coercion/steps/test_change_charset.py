@@ -103,6 +103,6 @@ def test_what_stands_behind_the_scheme(specific, codes):
         ("ISO 2022 IR 6:GB18030", "GB18030 allows no code extensions"),
     ],
 )
-def test_what_is_no_character_set_is_refused(specific, reason):
+def test_invalid_character_set_is_refused(specific, reason):
     with pytest.raises(ValueError, match=reason):
         compile_change_charset(specific)

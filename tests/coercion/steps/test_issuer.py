@@ -119,7 +119,7 @@ def test_an_issuer_in_another_script_changes_the_character_set():
 
 
 @pytest.mark.parametrize("name", ["x" * 65, "a\\b"])
-def test_what_is_no_issuer_fails_without_telling_it(name):
+def test_invalid_issuer_fails_without_being_quoted(name):
     step = SupplementIssuerStep(format=compile_format("{InstitutionalDepartmentName}"))
     ds = patient()
     ds.add_new(0x00081040, "UT", name)

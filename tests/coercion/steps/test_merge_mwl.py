@@ -190,7 +190,7 @@ def test_parameters_of_a_version_2_rule():
     assert compiled == step(filter_by_scu=True)
 
 
-def test_by_default_version_2_matches_by_the_scheduled_step():
+def test_version_2_matches_by_the_scheduled_step_by_default():
     assert compile_merge_mwl({"mwl-scp": "WORKLIST"}, to_request) == step(MatchBy.SCHEDULED_PROCEDURE_STEP_ID)
 
 

@@ -358,7 +358,7 @@ def test_file_meta_information_and_group_lengths_are_passed_over() -> None:
         '<DicomAttribute tag="00100020" vr="LO"><InlineBinary>AAAA</InlineBinary></DicomAttribute>',
     ],
 )
-def test_what_is_no_model_is_refused_without_naming_values(text: str) -> None:
+def test_invalid_model_is_refused_without_naming_values(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         from_native(parsed(text))
     assert "SECRET" not in str(caught.value)

@@ -30,7 +30,7 @@ def test_what_is_no_object_of_plain_values_is_refused(text: str, reason: str) ->
         parse(text.encode())
 
 
-def test_what_is_not_utf8_is_refused() -> None:
+def test_bytes_other_than_utf8_are_refused() -> None:
     with pytest.raises(DocumentInvalid, match="UTF-8; octet 2"):
         parse(b'"\xe4"')
 

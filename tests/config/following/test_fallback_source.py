@@ -207,7 +207,7 @@ def test_state_tells_the_last_answer_and_the_failure_since(in_force, directory, 
     assert told == ["the directory cannot be read: ldap://one: cannot connect", "the directory can be read again"]
 
 
-def test_of_two_processes_the_one_that_asked_later_knows():
+def test_process_that_asked_later_knows_more_than_the_other():
     early = DirectoryState(asked_at=BEGIN, last_read_at=BEGIN, is_last_good=True)
     late = DirectoryState(asked_at=BEGIN + timedelta(seconds=1), failure="cannot connect")
     never = DirectoryState()

@@ -17,7 +17,7 @@ def fail():
     raise TimeoutError("of its own")
 
 
-def test_what_takes_too_long_is_left_alone():
+def test_call_that_takes_too_long_is_left_alone():
     end = threading.Event()
     with pytest.raises(Overrun):
         within(0, end.wait)

@@ -86,7 +86,7 @@ class TrustingSlapd(Slapd):
         return path
 
 
-def test_password_of_which_preparation_leaves_nothing_is_a_wrong_one(tmp_path: Path) -> None:
+def test_password_that_preparation_empties_is_wrong(tmp_path: Path) -> None:
     content: list[Path | str] = [OUR_LDIF / "quickstart.ldif", users_ldif()]
     with TrustingSlapd(tmp_path, schema=(*PERSON_SCHEMA, *OUR_SCHEMA), content=content) as server:
         login = LdapLogin(source_of(server), LoginSearch(), [ADMIN])

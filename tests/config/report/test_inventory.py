@@ -68,7 +68,7 @@ def test_what_the_loader_reads_by_itself_is_acted_on():
     assert listed["dicomNetworkAE", "dcmShareTransferCapabilitiesFromAETitle"] == (Status.YES, 1)
 
 
-def test_of_many_names_the_first_few_are_shown_unless_all_are_wanted():
+def test_long_list_of_names_is_shortened_unless_all_are_wanted():
     many = [f"dcm{number}" for number in range(1, 43)]
     assert some(many, is_full=False) == "dcm1, dcm2, dcm3 and 39 more"
     assert some(many, is_full=True) == ", ".join(many)

@@ -122,7 +122,7 @@ def test_value_that_stands_twice_is_refused():
 
 
 @pytest.mark.parametrize("name", ["cn: x\ndescription", "a b", "", "ä", "-x", "cn;"])
-def test_what_is_no_name_of_an_attribute_is_refused(name):
+def test_unknown_attribute_name_is_refused(name):
     with pytest.raises(WriteRefused, match="no name of an attribute"):
         changes_between([rule()], [rule(**{name: ["x"]})])
 

@@ -215,7 +215,7 @@ def test_entry_whose_parent_is_gone_is_told(server):
     assert conflict.value.dn == OTHER
 
 
-def test_what_the_schema_forbids_is_refused_with_the_entry(server):
+def test_entry_that_the_schema_forbids_is_refused(server):
     with pytest.raises(WriteRefused) as refused:
         write(server, planned(server, at=RULE, dcmRulePriority=["many"]))
     (problem,) = refused.value.problems
@@ -286,12 +286,12 @@ def guarded(tmp_path, slapd_factory):
 AS_EDITOR = {"bind_dn": GuardedSlapd.user, "password": "tulip"}
 
 
-def test_what_we_may_change_is_changed(guarded):
+def test_permitted_changes_are_carried_out(guarded):
     write(guarded, planned(guarded, dicomStationName=["A"]), **AS_EDITOR)
     assert device(guarded).values("dicomStationName") == ("A",)
 
 
-def test_what_we_may_not_change_is_denied_and_the_rest_taken_back(guarded):
+def test_denied_change_takes_back_the_others(guarded):
     changes = planned(guarded, dicomStationName=["A"]) + planned(guarded, at=RULE, dcmRulePriority=["7"])
     with pytest.raises(WriteDenied, match="insufficientAccessRights") as denied:
         write(guarded, changes, **AS_EDITOR)

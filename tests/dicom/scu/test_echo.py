@@ -31,7 +31,7 @@ def peer_at(port: int | None, **settings: object) -> RemoteAE:
 
 
 @pytest.mark.parametrize("host", ["..", ".", f"a.{'b' * 300}", "\ud800"])
-def test_what_is_no_host_name_is_not_connected(host: str) -> None:
+def test_invalid_host_name_is_not_connected(host: str) -> None:
     peer = RemoteAE(
         dn="", ae_title=AETitle("STORESCP"), device_name="", connections=(Connection(dn="", hostname=host, port=104),)
     )

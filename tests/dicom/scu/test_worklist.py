@@ -152,7 +152,7 @@ def test_a_worklist_that_does_not_match_is_no_answer(worklist: Callable[..., Wor
         ask(scp.port)
 
 
-def test_as_many_items_as_are_allowed_are_an_answer(worklist: Callable[..., Worklist]) -> None:
+def test_answer_with_the_largest_allowed_number_of_items_is_taken(worklist: Callable[..., Worklist]) -> None:
     scp = worklist(answering(*(data_set(AccessionNumber=str(number)) for number in range(WORKLIST_ITEMS))))
     assert len(ask(scp.port)) == WORKLIST_ITEMS
 

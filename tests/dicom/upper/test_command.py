@@ -145,7 +145,7 @@ def test_an_element_that_is_not_there_is_no_number_and_no_text() -> None:
     ],
     ids=["nothing", "half a header", "no Command Field", "another group", "too long", "cut"],
 )
-def test_what_is_no_command_set_is_malformed(data: bytes) -> None:
+def test_invalid_command_set_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedCommand):
         dimse.decode(data)
 

@@ -111,7 +111,7 @@ def test_a_pdu_longer_than_the_buffer_and_what_follows_it_come_whole(pair: Pair)
     assert ended(thread)
 
 
-def test_whoever_offers_any_length_takes_more_than_a_megabyte(pair: Pair) -> None:
+def test_peer_with_unlimited_length_gets_more_than_a_megabyte(pair: Pair) -> None:
     ours, peer = pair()
     link = Link(ours, is_requestor=False, maximum_length=0)
     value = b"x" * (3 << 20)

@@ -45,7 +45,7 @@ def test_the_pace_is_looked_at_after_its_time_and_on_average() -> None:
     assert pace.is_missed(1000.0, 63_999)
 
 
-def test_what_slow_modalities_send_keeps_the_pace() -> None:
+def test_objects_of_slow_modalities_keep_the_pace() -> None:
     # A kilobyte a second, as over a telephone line; one PDU of 16 KiB, then four minutes of nothing.
     assert not OF_PEERS.is_missed(3600.0, 3600 * 1024)
     assert not OF_PEERS.is_missed(240.0, 16_384)

@@ -41,7 +41,7 @@ def test_all_is_forgotten_when_it_is_full() -> None:
     assert remembered.get(9) == "value" and remembered.get(0) is None
 
 
-def test_what_is_long_is_not_remembered() -> None:
+def test_long_values_are_not_remembered() -> None:
     remembered: Remembered[int, str] = Remembered(100, 40)
     remembered.put(1, "value", 41)
     assert remembered.get(1) is None
@@ -59,7 +59,7 @@ def test_a_request_leaves_nothing_behind_until_its_sender_is_admitted() -> None:
     assert again.encoded_contexts == ()
 
 
-def test_of_long_contexts_nothing_is_remembered() -> None:
+def test_long_contexts_are_not_remembered() -> None:
     before = len(pdu._contexts)
     request = received(context(700_002, syntaxes=3000))
     pdu.remember(request)

@@ -21,7 +21,7 @@ from dcm4py_leading.service.drift.report import Report
 from dcm4py_leading.service.drift.state import SavedState, State, beginning, load, save
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
-from tests.fixtures.archive import make_filter, make_header, store
+from tests.fixtures.archive import empty_index, make_filter, make_header, store
 
 STUDIES = 23
 PAGE = 5
@@ -34,6 +34,7 @@ SUBJECT = {"ae": "DCM4CHEE", "since": None}
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
     """Studies of three months."""
+    (tmp_path / "index.sqlite").write_bytes(empty_index())
     index = Index.open(f"sqlite:///{tmp_path / 'index.sqlite'}")
     for number in range(1, STUDIES + 1):
         date = f"2026{number % 3 + 1:02}15"

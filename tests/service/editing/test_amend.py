@@ -99,7 +99,7 @@ def test_a_value_that_is_taken_out_is_empty(seed: Seed, service: Service, tmp_pa
     assert fields(service, Level.STUDY)[ACCESSION].lines == ()
 
 
-def test_who_saw_an_older_value_changes_nothing(service: Service) -> None:
+def test_edit_based_on_an_older_value_changes_nothing(service: Service) -> None:
     amend(service, Level.PATIENT, x00100010=("Old^Name", "First"))
     with pytest.raises(EditRefused, match="somebody else"):
         amend(service, Level.PATIENT, x00100010=("Old^Name", "Second"), x00104000=("", "noted"))
@@ -138,7 +138,7 @@ def test_what_is_no_value_or_none_of_the_attributes_is_refused(service: Service)
         service.edit_fields("DCM4CHEE", "1.2.3", Level.STUDY)
 
 
-def test_in_front_of_a_pacs_nothing_is_edited(seed: Seed) -> None:
+def test_nothing_is_edited_in_front_of_a_pacs(seed: Seed) -> None:
     seed.set(AE, dcmSpanningCFindSCP="QRSCP", dcmSpanningCFindSCPPolicy="REPLACE", dcmFallbackCMoveSCP="QRSCP")
     with pytest.raises(EditRefused, match="in front of QRSCP"):
         seed.start().edit_fields("DCM4CHEE", STUDY, Level.PATIENT)

@@ -57,7 +57,7 @@ def test_a_name_with_empty_groups_at_its_end_is_the_same_name() -> None:
         (0x00090010, ("x",), "cannot be typed"),
     ],
 )
-def test_what_is_no_value_of_the_attribute_is_refused_by_its_tag(tag: int, lines: tuple[str, ...], reason: str) -> None:
+def test_invalid_value_is_refused_with_the_tag_of_its_attribute(tag: int, lines: tuple[str, ...], reason: str) -> None:
     with pytest.raises(DocumentInvalid, match=reason) as refused:
         element_of(tag, lines)
     (fault,) = refused.value.faults

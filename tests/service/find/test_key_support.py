@@ -61,7 +61,7 @@ def item(**keys: object) -> list[Dataset]:
         (False, {"RequestAttributesSequence": []}),  # of a level below
     ],
 )
-def test_at_study_level(expected: bool, keys: dict[str, Any]) -> None:
+def test_keys_that_are_supported_at_study_level(expected: bool, keys: dict[str, Any]) -> None:
     assert is_supported("STUDY", **keys) is expected
 
 

@@ -96,7 +96,7 @@ def test_a_stop_does_not_wait_for_the_next_sample() -> None:
     assert not any(thread.name == "history of leading archives" for thread in threading.enumerate())
 
 
-def test_what_was_never_started_can_be_stopped() -> None:
+def test_stop_without_a_start_is_no_error() -> None:
     Service().history().stop()
 
 

@@ -124,7 +124,7 @@ def test_a_step_knows_the_sum_of_what_is_known_and_the_worst_of_what_it_saw() ->
     assert step.seconds == 120
 
 
-def test_a_step_of_which_nothing_is_known_is_unknown() -> None:
+def test_step_without_information_is_unknown() -> None:
     (step,) = in_steps([ending(1, seconds=0), ending(2, seconds=0)], timedelta(minutes=5))
     assert not step.is_known
 

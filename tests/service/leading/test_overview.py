@@ -40,7 +40,7 @@ def test_the_state_is_that_of_the_breaker_and_of_the_last_question(
     assert Asker(ae_title="DCM4CHEE", contact=contact, breaker=breaker).standing is standing
 
 
-def test_rules_of_both_versions_tell_whom_they_ask() -> None:
+def test_rules_of_both_versions_name_the_archive_they_ask() -> None:
     rules = {
         OURS: compile_rules(
             [

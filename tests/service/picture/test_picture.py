@@ -78,7 +78,7 @@ def test_grey_goes_from_dark_to_light_or_the_other_way_round(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("name", "reason"), [("test-SR.dcm", "Comprehensive SR"), ("rtplan.dcm", "RT Plan Storage")])
-def test_what_is_no_image_is_named(name: str, reason: str) -> None:
+def test_object_that_is_no_image_is_named(name: str, reason: str) -> None:
     picture = picture_of(sample_path(name))
     assert picture.png == ""
     assert reason in picture.why_not

@@ -196,7 +196,7 @@ def test_what_passes_is_not_kept_when_it_is_not_all(
     assert (cache.counts().size, cache.counts().studies) == (0, 0)
 
 
-def test_what_the_archive_says_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
+def test_state_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
     for state, digest in ((StudyState(1, "said"), "said"), (None, None)):
 
         def said(state: StudyState | None = state) -> StudyState | None:

@@ -105,7 +105,7 @@ def test_a_failure_before_the_first_object_is_raised() -> None:
         uids(forward)
 
 
-def test_after_a_failure_it_is_never_complete() -> None:
+def test_retrieve_with_a_failure_never_has_all() -> None:
     forward = make_forward()
     forward.offer(arrived(1))
     forward.end(failure=FAILURE)
@@ -219,7 +219,7 @@ def test_a_retrieve_that_is_over_is_not_found(forwards: Forwards) -> None:
     assert not forwards.are_running
 
 
-def test_of_retrieves_of_the_same_each_gets_an_object_that_names_none_once(forwards: Forwards) -> None:
+def test_object_that_names_no_retrieve_goes_once_to_each_of_the_same_keys(forwards: Forwards) -> None:
     both = [make_forward(number) for number in (1, 2)]
     for forward in both:
         forwards.add(forward)
@@ -299,7 +299,7 @@ def test_nothing_is_expected_of_a_retrieve_whose_objects_did_not_come_by_themsel
     assert forwards.take("", None, PACS, arrived(1)) is None
 
 
-def test_of_different_retrieves_none_gets_an_object_that_names_none(forwards: Forwards) -> None:
+def test_object_that_names_no_retrieve_goes_to_none_when_their_keys_differ(forwards: Forwards) -> None:
     forwards.add(make_forward(1, asked="the study"))
     forwards.add(make_forward(2, asked="one series of it"))
     told = forwards.take("", None, PACS, arrived(1))

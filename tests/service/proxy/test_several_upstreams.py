@@ -149,13 +149,13 @@ def test_the_studies_of_a_patient_are_known_before_the_first_object() -> None:
     assert told(arriving) == ["A:1", "A:2", "B:3"]
 
 
-def test_of_what_none_has_nothing_comes() -> None:
+def test_retrieve_of_unknown_objects_brings_nothing() -> None:
     assert SeveralUpstreams([Archive("A", "1"), Archive("B", "2")]).fetch(LOCAL, studies("3")) is None
     assert SeveralUpstreams([Archive("A"), Archive("B")]).fetch(LOCAL, PATIENT) is None
 
 
 @pytest.mark.parametrize("keys", [studies("2"), PATIENT])
-def test_that_none_has_it_is_not_said_while_one_is_down(keys: RetrieveKeys) -> None:
+def test_study_is_not_called_unknown_while_one_archive_is_down(keys: RetrieveKeys) -> None:
     with pytest.raises(ArchiveUnavailable, match="it is down") as failure:
         SeveralUpstreams([Archive("A", is_down=True), Archive("B")]).fetch(LOCAL, keys)
     assert failure.value.status == 0xA700

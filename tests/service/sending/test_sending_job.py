@@ -119,13 +119,13 @@ def test_a_cancel_reaches_the_process_that_sends(jobs: Jobs) -> None:
         (StatusError("no worker answers"), State.FAILED, ("no worker answers",)),
     ],
 )
-def test_a_job_of_which_nothing_arrived_has_failed(
+def test_job_that_delivered_nothing_has_failed(
     jobs: Jobs, outcome: ExportOutcome | StatusError, state: State, problems: tuple[str, ...]
 ) -> None:
     job = sent(jobs, outcome)
     assert (job.state, job.problems) == (state, problems)
 
 
-def test_what_failed_can_be_sent_again_also_where_nothing_arrived(jobs: Jobs) -> None:
+def test_failed_objects_can_be_sent_again_even_if_none_arrived(jobs: Jobs) -> None:
     job = sent(jobs, ExportOutcome(failed=1, error="refused", failed_sop_instance_uids=("1.2.3.4",)))
     assert job.result["failedSOPInstanceUIDs"] == ["1.2.3.4"]

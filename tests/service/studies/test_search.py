@@ -151,7 +151,7 @@ def row(number: int, **attributes: Any) -> Dataset:
     )
 
 
-def test_in_front_of_a_pacs_its_studies_come_with_its_name(seed: Seed, scripted_pacs: StartPacs) -> None:
+def test_studies_of_a_pacs_come_with_its_name(seed: Seed, scripted_pacs: StartPacs) -> None:
     rows = [row(number, StudyDate=f"2024010{number}") for number in range(1, 5)]
     pacs = scripted_pacs(seed.archive_port, find=has(*rows))
     stand_in_front_of(seed, pacs.port)
@@ -168,7 +168,7 @@ def test_in_front_of_a_pacs_its_studies_come_with_its_name(seed: Seed, scripted_
 
 
 @pytest.mark.parametrize("policy", ["SUPPLEMENT", "MERGE"])
-def test_of_two_archives_the_one_that_has_it_is_told(
+def test_study_of_two_archives_is_listed_with_the_one_that_has_it(
     seed: Seed, scripted_pacs: StartPacs, tmp_path: Path, policy: str
 ) -> None:
     pacs = scripted_pacs(seed.archive_port, find=has(row(1), row(2)))

@@ -217,7 +217,7 @@ def test_without_a_receiver_it_is_the_first_for_which_a_leading_archive_decides(
     assert service.three_values("DCM4CHEE", STUDY, "", ["QRSCP"]).receiver == "DCM4CHEE"
 
 
-def test_in_front_of_a_pacs_the_values_are_those_of_the_pacs(seed: Seed, tmp_path: Path) -> None:
+def test_values_in_front_of_a_pacs_are_those_of_the_pacs(seed: Seed, tmp_path: Path) -> None:
     seed.set(AE, dcmSpanningCFindSCP="QRSCP", dcmSpanningCFindSCPPolicy="REPLACE", dcmFallbackCMoveSCP="QRSCP")
     service = seed.start()
     scp = leading(seed, tmp_path)

@@ -32,7 +32,7 @@ def test_addresses_are_read_and_written_back(text: str, host: str, port: int) ->
 
 
 @pytest.mark.parametrize("text", ["8080", ":8080", "localhost:", "localhost:65536", "localhost:-1", "::1:8080", "a:b"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected HOST:PORT"):
         HttpAddress.parse(text)
 
@@ -129,7 +129,7 @@ def test_public_urls_are_written_as_browsers_write_origins(text: str, told: str)
         "https://a:x",
     ],
 )
-def test_what_is_no_public_url_is_refused(text: str) -> None:
+def test_invalid_public_url_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         PublicUrl.parse(text)
 

@@ -162,7 +162,7 @@ def test_a_body_whose_end_two_headers_tell_is_refused(http: httpx.Client) -> Non
     assert told.count(b"HTTP/1.1 ") == 1
 
 
-def test_what_is_no_chunk_behind_an_answer_ends_the_connection(
+def test_invalid_chunk_behind_an_answer_ends_the_connection(
     http: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connected(http) as client:
@@ -182,7 +182,7 @@ def test_a_client_that_leaves_in_the_middle_is_no_failure(http: httpx.Client, ca
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
-def test_what_is_no_request_is_told_once_in_a_while(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_requests_are_logged_once_in_a_while(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(20):
         with connected(http) as client:
             client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")

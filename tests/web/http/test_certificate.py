@@ -117,7 +117,7 @@ def test_old_versions_of_tls_are_not_spoken(authority: Authority, pair: Pair) ->
         old.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_who_does_not_speak_tls_is_left_and_others_are_served(authority: Authority, pair: Pair) -> None:
+def test_peer_without_tls_is_dropped_and_others_are_served(authority: Authority, pair: Pair) -> None:
     with serving(Certificate(*pair)) as port:
         with socket.create_connection(("127.0.0.1", port), 60) as plain:
             plain.sendall(b"GET /scheme HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -87,7 +87,7 @@ def test_a_refusal_is_json_with_its_message(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/missing", 404), ("POST", "/fine", 405)])
-def test_what_is_not_there_is_told_as_json(http: httpx.Client, method: str, path: str, status: int) -> None:
+def test_unknown_address_is_answered_as_json(http: httpx.Client, method: str, path: str, status: int) -> None:
     answer = http.request(method, path)
     assert answer.status_code == status
     assert answer.json()["errorMessage"]

@@ -98,11 +98,11 @@ def test_nobody_else_is_believed(headers: dict[str, str], peer: str) -> None:
         },
     ],
 )
-def test_what_the_client_made_up_before_the_proxy_is_not_believed(headers: dict[str, str]) -> None:
+def test_header_that_the_client_made_up_is_not_believed(headers: dict[str, str]) -> None:
     assert ask(headers).json() == ["192.0.2.7", "https", "other.example"]
 
 
-def test_of_several_trusted_proxies_the_outermost_is_believed() -> None:
+def test_outermost_of_several_trusted_proxies_is_believed() -> None:
     chain = "for=6.6.6.6, for=192.0.2.7;proto=https;host=other.example, for=10.0.0.2;proto=http;host=inner"
     assert ask({"Forwarded": chain}).json() == ["192.0.2.7", "https", "other.example"]
     assert ask({"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.2"}).json()[0] == "192.0.2.7"

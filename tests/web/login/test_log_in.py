@@ -165,7 +165,7 @@ def test_role_lets_in_where_it_is_needed(directory_site: Site, user: str, path: 
         ("", ""),
     ],
 )
-def test_whoever_is_refused_is_not_told_why(directory_site: Site, user: str, password: str) -> None:
+def test_refused_login_is_not_told_why(directory_site: Site, user: str, password: str) -> None:
     client = directory_site.client()
     answer = log_in(client, user, password)
     assert answer.status_code == 403
@@ -336,7 +336,7 @@ def test_session_outlives_a_directory_that_is_down(site: Site, users: SomeUsers)
     assert client.get("/viewer").status_code == 200
 
 
-def test_whoever_leaves_a_group_loses_the_role(users_slapd: Slapd) -> None:
+def test_user_who_leaves_a_group_loses_the_role(users_slapd: Slapd) -> None:
     with ExitStack() as running:
         site = Site(DirectoryUsers(source_of(users_slapd), LoginSearch(), GROUPS), running)
         client = site.client()
@@ -418,7 +418,7 @@ def test_link_from_elsewhere_asks_once_more_for_the_cookie_that_was_not_sent(sit
     assert client.get("/ui/login?next=/ui/control").headers["location"] == "/ui/control"
 
 
-def test_whoever_is_logged_in_is_not_asked_again(site: Site) -> None:
+def test_logged_in_user_is_not_asked_again(site: Site) -> None:
     client = site.client()
     log_in(client, "anna")
     answer = client.get("/ui/login?next=/ui/control")

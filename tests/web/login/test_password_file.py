@@ -60,7 +60,7 @@ def test_composed_and_decomposed_letters_are_one_password(file: Path) -> None:
     assert FileUsers(file).authenticate("rene\u0301", "cafe\u0301 cre\u0300me").name == "rené"
 
 
-def test_whoever_is_removed_cannot_log_in_any_more(file: Path) -> None:
+def test_removed_user_cannot_log_in(file: Path) -> None:
     users = FileUsers(file)
     remove_user(file, "Anna")
     with pytest.raises(LoginRefused):

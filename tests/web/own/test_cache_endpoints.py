@@ -69,7 +69,7 @@ def test_the_answers_for_one_study_are_dropped(service: Service, http: httpx.Cli
 
 
 @pytest.mark.parametrize("study", ["", "all", "1.2.x", "1..2", "1." * 40 + "1", "1.2.3/4", "1.2.3%2F", "%20"])
-def test_what_is_no_uid_is_told_and_drops_nothing(service: Service, http: httpx.Client, study: str) -> None:
+def test_invalid_uid_is_reported_and_drops_nothing(service: Service, http: httpx.Client, study: str) -> None:
     response = http.delete(f"/leading-cache/{study}")
     assert response.status_code == 400
     assert "UID" in response.json()["errorMessage"]

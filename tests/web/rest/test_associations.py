@@ -83,7 +83,7 @@ def test_one_that_is_not_there_is_not_found(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("number", ["all", "-7", "7.0", "7/1"])
-def test_what_is_no_serial_number_aborts_nothing(service: Service, http: httpx.Client, number: str) -> None:
+def test_invalid_serial_number_aborts_nothing(service: Service, http: httpx.Client, number: str) -> None:
     assert http.delete(f"/dcm4chee-arc/monitor/associations/{number}").status_code in (404, 405)
     assert service.aborted == []
 

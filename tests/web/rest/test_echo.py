@@ -96,7 +96,7 @@ def test_a_viewer_may_not_say_where_to_call(service: Service, http: httpx.Client
         {"host": "192.0.2.1", "port": "9" * 5000},
     ],
 )
-def test_what_is_no_address_is_told_and_nobody_is_called(
+def test_invalid_address_is_reported_and_nobody_is_called(
     service: Service, http: httpx.Client, query: dict[str, str]
 ) -> None:
     answer = http.post(PATH, params=query)

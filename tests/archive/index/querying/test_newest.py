@@ -21,10 +21,16 @@ from tests.fixtures.archive import make_header, make_identifier, store
 STUDIES = 60
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    """Studies of 20 patients; every fourth has no date, and the others lie on 10 days in no order."""
-    index = Index.open(f"sqlite:///{tmp_path / 'index.sqlite'}")
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of `index`."""
+    return tmp_path_factory.mktemp("newest") / "index.sqlite"
+
+
+@pytest.fixture(scope="module")
+def index(file: Path) -> Iterator[Index]:
+    """Studies of 20 patients; every fourth has no date, and the others lie on 10 days in no order; nobody writes."""
+    index = Index.open(f"sqlite:///{file}")
     for number in range(STUDIES):
         date = None if number % 4 == 0 else f"202401{1 + number * 7 % 10:02}"
         header = make_header(
@@ -94,7 +100,8 @@ def test_pages_together_are_all_matches_newest_first(
     assert shown == sorted(shown, reverse=True)
 
 
-def test_number_of_statements_does_not_grow_with_the_page(index: Index) -> None:
+@pytest.mark.usefixtures("index")
+def test_number_of_statements_does_not_grow_with_the_page(file: Path) -> None:
     identifier = {"ModalitiesInStudy": "", "NumberOfStudyRelatedSeries": "", "NumberOfStudyRelatedInstances": ""}
     query = query_of(PatientName="S*", PatientID="P1*", **identifier)
     seen: list[str] = []
@@ -102,12 +109,14 @@ def test_number_of_statements_does_not_grow_with_the_page(index: Index) -> None:
     def trace(connection: Connection) -> None:
         connection.connection.driver_connection.set_trace_callback(seen.append)  # type: ignore[union-attr]
 
+    index = Index.open(f"sqlite:///{file}")  # of its own, since it is traced from here on
     event.listen(index._database._reading_engine, "begin", trace)
     counts = []
     for most in (1, 5, 50):
         seen.clear()
         index.newest_studies(query, Position("20240106", 1000), most)
         counts.append(sum(sql.startswith("SELECT") for sql in seen))
+    index.close()
     # Candidates for each of two conditions, the page, perhaps what comes undated, the rows, four computed attributes.
     assert set(counts) == {8, 9}, seen
 
@@ -119,8 +128,8 @@ def plan(connection: Connection, statement: object) -> list[str]:
 
 
 @pytest.fixture
-def connection(tmp_path: Path, index: Index) -> Iterator[Connection]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'index.sqlite'}")
+def connection(file: Path, index: Index) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{file}")
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA case_sensitive_like = ON")
         yield connection

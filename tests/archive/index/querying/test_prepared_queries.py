@@ -12,13 +12,14 @@ from dcm4py_leading.archive.index.querying import prepared_queries as forms
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys, parse_query
 from dcm4py_leading.model.values import InformationModel, Level
-from tests.fixtures.archive import make_header, make_identifier, store
+from tests.fixtures.archive import empty_index, make_header, make_identifier, store
 
 COUNT = 5
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
+    (tmp_path / "index.sqlite").write_bytes(empty_index())
     with closing(Index.open(f"sqlite:///{tmp_path / 'index.sqlite'}")) as index:
         for n in range(COUNT):
             kept = {"PatientID": f"P{n}", "PatientName": f"Doe^J_{n}%", "Modality": "CT"}

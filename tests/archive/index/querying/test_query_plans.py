@@ -13,12 +13,11 @@ from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.dialects import sqlite
 
 from dcm4py_leading.archive.index import database
-from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import MODALITIES_IN_STUDY
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.query import parse_query, parse_retrieve
 from dcm4py_leading.model.values import InformationModel, Level
-from tests.fixtures.archive import make_identifier
+from tests.fixtures.archive import empty_index, make_identifier
 
 MIGRATIONS = Path(database.__file__).parents[1] / "migrations"
 
@@ -27,7 +26,7 @@ MIGRATIONS = Path(database.__file__).parents[1] / "migrations"
 def connection(tmp_path: Path) -> Iterator[Connection]:
     """An empty index."""
     url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    Index.open(url).close()
+    (tmp_path / "index.sqlite").write_bytes(empty_index())
     engine = create_engine(url)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA case_sensitive_like = ON")
@@ -90,7 +89,7 @@ def test_queries_go_by_an_index(connection: Connection, level: str, keys: dict[s
         ("IMAGE", {"StudyDate": "20240101-20240107"}),
     ],
 )
-def test_the_first_page_needs_neither_a_sort_nor_the_rows_behind_it(
+def test_first_page_needs_no_sort_and_no_rows_behind_it(
     connection: Connection, level: str, keys: dict[str, str]
 ) -> None:
     query = parse_query(make_identifier(level, **keys), InformationModel.PATIENT_ROOT, relational=True)

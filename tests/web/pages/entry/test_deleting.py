@@ -41,7 +41,7 @@ def test_preview_and_ldif_delete_nothing(reader: Reader, directory: Slapd) -> No
     assert _is_there(directory)
 
 
-def test_what_was_changed_meanwhile_is_not_deleted(reader: Reader, directory: Slapd) -> None:
+def test_entry_that_changed_meanwhile_is_not_deleted(reader: Reader, directory: Slapd) -> None:
     page = reader.get(ASKED)
     record = f"dn: {RULE_DN}\nchangetype: modify\nreplace: dcmLeadingCFindSCP\ndcmLeadingCFindSCP: OTHER\n"
     assert directory.ldapmodify(record).returncode == 0

@@ -65,7 +65,7 @@ def test_preview_and_ldif_save_nothing(reader: Reader, directory: Slapd) -> None
         ("dicomHostname", " ", "is required, but absent"),
     ],
 )
-def test_what_is_wrong_is_told_at_its_field(
+def test_fault_is_reported_at_its_field(
     reader: Reader, directory: Slapd, attribute: str, value: str, said: str
 ) -> None:
     page = _post(reader, "save", **{attribute: value})

@@ -131,9 +131,7 @@ def test_a_name_that_other_archives_use_is_no_fault(reader: Reader, directory: S
     assert "To rename: copy, then delete" in page.text
 
 
-def test_with_errors_in_the_directory_it_is_not_said_that_a_change_does_nothing(
-    reader: Reader, directory: Slapd
-) -> None:
+def test_preview_claims_nothing_about_a_change_while_the_directory_has_errors(reader: Reader, directory: Slapd) -> None:
     _modified(directory, DEVICE, TIMEOUT, "5 minutes")
     preview = reader.get(RULE).send("preview", dcmRulePriority="1").tree.get_element_by_id("preview").text_content()
     assert "cannot be told: there are errors" in preview
@@ -195,7 +193,7 @@ def test_a_conflict_that_changes_again_is_asked_again(reader: Reader, directory:
     assert directory.entry(DEVICE)[TIMEOUT.lower()] == ["PT8M"]
 
 
-def test_what_others_change_beside_it_stays_and_is_told(reader: Reader, directory: Slapd) -> None:
+def test_changes_of_others_beside_it_stay_and_are_reported(reader: Reader, directory: Slapd) -> None:
     page = reader.get(PAGE)
     _modified(directory, DEVICE, "dicomDescription", "theirs")
     saved = page.send("save", **{TIMEOUT: "PT1M"})
@@ -353,7 +351,7 @@ def test_a_value_is_checked_while_it_is_typed(reader: Reader, value: str, said: 
         f"{PAGE}/aes/NOBODY/coercions",
     ],
 )
-def test_what_there_is_not_is_a_page_that_says_so(reader: Reader, path: str) -> None:
+def test_unknown_address_is_a_page_that_says_so(reader: Reader, path: str) -> None:
     assert reader.get(path).status == 404
 
 

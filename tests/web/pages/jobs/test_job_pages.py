@@ -112,7 +112,7 @@ def test_a_failed_job_says_why_and_lists_what_failed_before(reader: Reader) -> N
     assert "the destination took no object" in reader.get("/ui/jobs").text
 
 
-def test_what_failed_is_sent_again_and_nothing_else(reader: Reader) -> None:
+def test_only_failed_objects_are_sent_again(reader: Reader) -> None:
     reader.service.outcome = ExportOutcome(completed=1, failed=1, failed_sop_instance_uids=("1.2.3",))
     path = ended(reader, lambda _: {"failedSOPInstanceUIDs": ["1.2.3", "1.2.4"]})
     again = reader.post(f"{path}/again")
@@ -181,7 +181,7 @@ def test_sending_begins_a_job_and_shows_it(reader: Reader) -> None:
     assert sent.sop_instance_uids == ("1.2.3",)
 
 
-def test_what_cannot_be_sent_shows_the_form_again_with_the_reason(reader: Reader) -> None:
+def test_form_is_shown_again_with_the_reason_when_nothing_can_be_sent(reader: Reader) -> None:
     for typed, reason in (
         ({}, "Choose a destination"),
         ({"destination": "FORBIDDEN"}, "dcmAcceptedMoveDestination of DCM4CHEE does not list FORBIDDEN"),

@@ -137,7 +137,7 @@ def test_a_part_of_the_uid_finds_studies_in_both_lists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["Right^Name", "1.2<script>", "1" * 65, "%00"])
-def test_what_is_no_part_of_a_uid_is_told_and_not_repeated(text: str) -> None:
+def test_invalid_part_of_a_uid_is_reported_and_not_repeated(text: str) -> None:
     with visiting(cached(3)) as client:
         page = get(client, f"?q={text}")
     assert page.status == 200
@@ -165,7 +165,7 @@ def test_all_answers_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("study", ["", "1.2.x", "ALL", "*"])
-def test_what_is_neither_a_uid_nor_all_drops_nothing(study: str) -> None:
+def test_value_other_than_a_uid_or_all_drops_nothing(study: str) -> None:
     service = cached(3)
     with visiting(service) as client:
         assert client.post(f"{PAGE}/drop", data={"study": study}).status_code == 400

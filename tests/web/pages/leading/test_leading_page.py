@@ -157,7 +157,7 @@ def with_history(*samples: Sample) -> Led:
     return service
 
 
-def test_before_the_first_minute_is_over_the_page_says_when_values_come() -> None:
+def test_page_says_when_values_come_during_the_first_minute() -> None:
     with visiting(with_history(Sample(contacts=contacts(QRSCP=ANSWERED)))) as visitor:
         page = visitor.get()
     assert "The first values come one minute after the start." in page.text

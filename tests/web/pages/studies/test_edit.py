@@ -31,7 +31,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         yield found
 
 
-def test_what_is_typed_is_previewed_and_then_saved(reader: Reader) -> None:
+def test_input_is_previewed_and_then_saved(reader: Reader) -> None:
     page = reader.get(PATIENT)
     assert page.form().fields[ALPHABETIC] == "Old^Name"
     preview = page.send("preview", **{ALPHABETIC: "New^Name", IDEOGRAPHIC: "新"})
@@ -67,7 +67,7 @@ def test_the_order_of_values_counts(reader: Reader) -> None:
     assert reader.service.kept[OTHER_NAMES] == ("Stage^Name", "Birth^Name")
 
 
-def test_what_was_not_previewed_is_not_saved(reader: Reader) -> None:
+def test_change_without_a_preview_is_not_saved(reader: Reader) -> None:
     preview = reader.get(PATIENT).send("preview", **{ALPHABETIC: "New^Name"})
     again = preview.send("save", **{ALPHABETIC: "Newer^Name"})
     assert "What it would change" in again.text
@@ -82,7 +82,7 @@ def test_nothing_typed_is_nothing_to_save(reader: Reader) -> None:
     assert reader.service.amended == []
 
 
-def test_what_is_no_value_is_told_at_its_field_and_what_was_typed_stays(reader: Reader) -> None:
+def test_invalid_value_is_reported_at_its_field_and_input_stays(reader: Reader) -> None:
     page = reader.get(PATIENT).send("save", **{"00100030": "31.1.1970", ALPHABETIC: "New^Name"})
     assert page.status == 422
     (error,) = page.tree.xpath("//*[@id='e-00100030']")
@@ -186,7 +186,7 @@ def test_what_an_ae_without_a_rule_gets_is_said(reader: Reader) -> None:
     assert "VIEWER gets nothing: it would fail" in reader.get(f"{VALUES_PAGE}?to=VIEWER").text
 
 
-def test_in_front_of_a_pacs_no_edit_is_offered(reader: Reader) -> None:
+def test_no_edit_is_offered_in_front_of_a_pacs(reader: Reader) -> None:
     reader.service.values = replace(VALUES, is_stored_here=False)
     page = reader.get(VALUES_PAGE)
     assert "The study is not stored here" in page.text

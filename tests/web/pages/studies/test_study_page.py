@@ -31,7 +31,7 @@ def test_attributes_are_those_of_the_archive(studies: Reader) -> None:
     assert facts["Study Instance UID"] == f"{STUDY}.1"
 
 
-def test_neither_title_nor_addresses_have_patient_data(studies: Reader) -> None:
+def test_title_and_addresses_have_no_patient_data(studies: Reader) -> None:
     page = studies.get(STUDY_PAGE)
     assert page.tree.xpath("string(//title)") == "Study – dcm4py-leading"
     assert not any("Gr" in address for address in page.tree.xpath("//@href"))
@@ -48,7 +48,7 @@ def test_series_unfold_to_their_objects(studies: Reader) -> None:
     assert "CT Image Storage" in series.text
 
 
-def test_what_was_edited_here_is_marked(studies: Reader) -> None:
+def test_values_edited_here_are_marked(studies: Reader) -> None:
     assert "edited here" not in studies.get(STUDY_PAGE).text
     study = {
         "00081030": {"vr": "LO", "Value": ["Hip"]},
@@ -78,7 +78,7 @@ def test_where_there_is_no_picture_the_page_says_why(studies: Reader) -> None:
     assert "There is no picture. No object of the study is stored here." in page.text
 
 
-def test_study_of_a_pacs_tells_where_it_is_and_offers_neither_edit_nor_deletion(
+def test_study_of_a_pacs_names_its_archive_and_cannot_be_edited_or_deleted(
     seed: Seed, scripted_pacs: Callable[..., ScriptedPacs]
 ) -> None:
     row = identifier("STUDY", StudyInstanceUID=f"{STUDY}.1", PatientName="Of^Pacs", PatientID="OLD")

@@ -133,7 +133,7 @@ def test_file_is_tried_and_not_kept(client: httpx.Client, seed: Seed, file: Path
     assert seed.objects == before
 
 
-def test_what_is_no_dicom_file_is_refused(client: httpx.Client, tmp_path: Path) -> None:
+def test_file_other_than_dicom_is_refused(client: httpx.Client, tmp_path: Path) -> None:
     other = tmp_path / "letter.pdf"
     other.write_bytes(b"%PDF-1.7" + bytes(500))
     page = tried(client, file=other)

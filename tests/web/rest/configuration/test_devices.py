@@ -138,7 +138,7 @@ def test_a_trial_of_what_would_be_refused_tells_the_problems(rest: httpx.Client)
 
 
 @pytest.mark.parametrize("parameter", ["dry-run", "register"])
-def test_a_flag_that_is_neither_true_nor_false_is_400(rest: httpx.Client, parameter: str) -> None:
+def test_flag_other_than_true_or_false_is_400(rest: httpx.Client, parameter: str) -> None:
     assert rest.delete(f"{ARC}/devices/storescp", params={parameter: "perhaps"}).status_code == 400
     assert rest.get(f"{ARC}/devices/storescp").status_code == 200
 

@@ -105,7 +105,7 @@ def test_a_rule_that_is_wrong_is_400(rest: httpx.Client, body: dict[str, Any], p
     assert len(rest.get(RULES).json()) == 1
 
 
-def test_neither_name_nor_version_of_a_rule_is_changed_by_a_put(rest: httpx.Client) -> None:
+def test_put_changes_neither_name_nor_version_of_a_rule(rest: httpx.Client) -> None:
     told = rest.get(LEADING).json()
     for edit in ({"cn": "other"}, {"objectClass": SECOND, "dcmURI": "leading-arc:QRSCP"}):
         assert rest.put(LEADING, json={**told, **edit}).status_code == 400
@@ -161,7 +161,7 @@ def test_attribute_sets_are_resources_too(rest: httpx.Client) -> None:
         f"{AE_RULES}/Leading%20DCMQRSCP",
     ],
 )
-def test_what_is_not_there_is_404(rest: httpx.Client, path: str) -> None:
+def test_unknown_address_is_404(rest: httpx.Client, path: str) -> None:
     assert rest.get(path).status_code == 404
 
 

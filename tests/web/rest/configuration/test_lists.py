@@ -150,7 +150,7 @@ def test_many_wildcards_cost_no_time(rest: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), [("devices", "dicomInstalled"), ("aes", "dicomAssociationAcceptor")])
-def test_a_filter_that_is_neither_true_nor_false_is_400(rest: httpx.Client, path: str, name: str) -> None:
+def test_filter_other_than_true_or_false_is_400(rest: httpx.Client, path: str, name: str) -> None:
     assert rest.get(f"{ARC}/{path}", params={name: "maybe"}).status_code == 400
 
 
@@ -214,5 +214,5 @@ def test_the_registry_has_no_dry_run_and_changes_nothing_then(rest: httpx.Client
 
 
 @pytest.mark.parametrize("title", ["SEVENTEEN_LETTERS", "%20", "A%5CB"])
-def test_what_is_no_ae_title_is_not_registered(rest: httpx.Client, title: str) -> None:
+def test_invalid_ae_title_is_not_registered(rest: httpx.Client, title: str) -> None:
     assert rest.post(f"{ARC}/unique/aets/{title}").status_code == 400

@@ -87,7 +87,7 @@ def test_the_history_is_told_in_columns() -> None:
     assert archive["breaker"][0] == "closed"
 
 
-def test_an_interval_of_which_nothing_is_known_is_null_in_every_column() -> None:
+def test_unknown_interval_is_null_in_every_column() -> None:
     service = Led()
     for count, workers in ((1, 1), (2, 1), (9, 2)):
         service.measured = Sample(lookups(HIT=count), workers=workers)
