@@ -17,9 +17,9 @@ from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, reques
 from dcm4py_leading.dicom.negotiation import (
     Rejection,
     admit,
-    served_by,
 )
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
+from dcm4py_leading.dicom.scp.requests import named, require_service
 from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import (
     Association,
@@ -41,8 +41,7 @@ from dcm4py_leading.dicom.upper.pdu import (
     remember,
 )
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed
-from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
-from dcm4py_leading.model import bounds
+from dcm4py_leading.errors import ConfigUnavailable, DependencyError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.retrieve.encode import PreparedObject
@@ -298,16 +297,16 @@ class AcceptedAssociation:
         self.study = None
         self.is_busy = True
         try:
-            self._require_service(message.context, request)
+            require_service(message.context, request, takes_data_sets=self._association.takes_data_sets)
             outcome, details = self._handlers[request.command](self, request)
         except (StatusError, ConfigUnavailable) as err:
             outcome, details = self._refuse(request, err)
         except AssociationFailed as err:
             outcome = status.UNABLE_TO_PROCESS
-            details = {**_which(request), "ended": self.ended_by(request, str(err))}
+            details = {**named(request), "ended": self.ended_by(request, str(err))}
         except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
             self.give_up()
-            outcome, details = status.UNABLE_TO_PROCESS, {**_which(request), "ended": f"aborted: {err}"}
+            outcome, details = status.UNABLE_TO_PROCESS, {**named(request), "ended": f"aborted: {err}"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
@@ -336,38 +335,12 @@ class AcceptedAssociation:
             pass
         self._association.send([(message.context.context_id, told.response, None)])
 
-    def _require_service(self, context: Context, request: Request) -> None:
-        """The request is one for the service of its presentation context. Raises RequestError."""
-        if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
-            raise RequestError(
-                "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
-            )
-        served = served_by(request.abstract_syntax)
-        if served != request.command:
-            raise RequestError(
-                f"the presentation context is for {served}, not {request.command}",
-                status=status.UNRECOGNIZED_OPERATION,
-            )
-        if request.command == "C-ECHO":
-            if request.has_data_set:
-                raise RequestError("a C-ECHO has no data set", status=status.MISTYPED_ARGUMENT)
-        elif request.command == "C-STORE":
-            if not request.sop_instance_uid:
-                raise RequestError("there is no Affected SOP Instance UID", status=status.INVALID_SOP_INSTANCE)
-        elif not request.has_data_set:
-            raise IdentifierMismatch("there is no identifier")
-        elif not self._association.takes_data_sets:
-            raise RequestError(
-                f"a maximum length of less than {bounds.SENT_PDU_LEAST_BYTES} is too short for data sets",
-                status=status.UNABLE_TO_PROCESS,
-            )
-
     def _refuse(self, request: Request, err: Exception) -> Outcome:
         code = status.UNABLE_TO_PROCESS
         if request.command == "C-ECHO" or isinstance(err, ConfigUnavailable):
             code = status.PROCESSING_FAILURE
         comment = "internal error"
-        details = _which(request, err.study_instance_uid if isinstance(err, StatusError) else "")
+        details = named(request, err.study_instance_uid if isinstance(err, StatusError) else "")
         if isinstance(err, StatusError | ConfigUnavailable):
             comment = err.told if isinstance(err, StatusError) else str(err)
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
@@ -467,14 +440,6 @@ class AcceptedAssociation:
     def end_store(self, message_id: int) -> int | None:
         """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
         return self._association.end_store(message_id, patience(self.connection.response_timeout))
-
-
-def _which(request: Request, study_instance_uid: str = "") -> dict[str, object]:
-    """The object of a C-STORE that came to nothing, as the log refers to it."""
-    if request.command != "C-STORE":
-        return {}
-    study = {"study": log.ref(study_instance_uid)} if study_instance_uid else {}
-    return {**study, "instance": log.ref(request.sop_instance_uid)}
 
 
 def _shorter(theirs: int, ours: int) -> int:
