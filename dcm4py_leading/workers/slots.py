@@ -43,10 +43,7 @@ class Slots:
         return self._numbers[slot]
 
     def is_less_elsewhere(self, slot: int) -> bool:
-        """True if the number of another slot is less than this one, or the same and that slot is before this one.
-
-        What is `MOST` is less than nothing.
-        """
+        """True if the number of another slot is less than that of this one, or the same and that slot comes first."""
         numbers = list(self._numbers)
         return min((number, index) for index, number in enumerate(numbers)) < (numbers[slot], slot)
 
