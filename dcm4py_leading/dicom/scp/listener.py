@@ -173,11 +173,13 @@ class Listeners:
         return self.under_way.enter(association)
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
-        self._unadmitted.enter(association)  # until the peer has closed the connection
         with self._lock:
-            self._open.discard(association)
+            if association not in self._unfinished:  # told before
+                return
             self._unfinished.discard(association)
+            self._open.discard(association)
             self._report()
+        self._unadmitted.enter(association)  # until the peer has closed the connection
 
     def _forget(self, association: AcceptedAssociation) -> None:
         self._unadmitted.remove(association)
