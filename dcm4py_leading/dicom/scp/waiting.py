@@ -31,9 +31,9 @@ Take = Callable[[socket.socket, str], Serve]
 IDLE = "waits for connections"
 """Name of a thread that does."""
 _FIRST_THREADS = 2
-_LOOKS, _LOOK_SECONDS = 12, 0.0002
-"""Looks at whether another process has taken a connection, and the time between two of them: in all several times what
-that process needs to wake up."""
+_COURTESY_SECONDS = (0.0002,) * 10 + (0.002,) * 20
+"""Pauses between looks at whether another process has taken a connection: it needs the first few to wake up, on a busy
+machine some more."""
 _FAILURE_SECONDS = 0.1
 """Pause after a connection that cannot be accepted, or not be served."""
 _JOIN_SECONDS = 1.0
@@ -157,8 +157,8 @@ class WaitingThreads:
         """Return when another process has taken the connection, should not have it any more, or is too slow."""
         looking = select.poll()
         looking.register(door.socket, select.POLLIN)
-        for _ in range(_LOOKS):
-            time.sleep(_LOOK_SECONDS)
+        for pause in _COURTESY_SECONDS:
+            time.sleep(pause)
             if not looking.poll(0) or not self._lets_others_first():
                 return
 
