@@ -89,7 +89,7 @@ class DataDirectory:
             self._is_alone = False
 
     def close(self) -> None:
-        """No longer use it; harmless when that was said before."""
+        """Release the directory; may be called again."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)

@@ -42,7 +42,7 @@ class Form(Generic[Q]):
 
 
 def as_it_is() -> Form[Any]:
-    """Form of what is a JSON value itself, and of None."""
+    """Form of values that are JSON already, and of None."""
     return Form(to_json=lambda value: value, from_json=lambda value: value)
 
 
@@ -52,7 +52,7 @@ class Call(Generic[Q, A]):
 
     name: str
     do: Callable[[Here, Q], A]
-    """Answers it. What it raises must be known to `workers.forms.error_to_json`."""
+    """Answers the call. Exceptions must be known to `workers.forms.error_to_json`."""
     question: Form[Q]
     answer: Form[A]
     seconds: float
@@ -66,7 +66,7 @@ class Call(Generic[Q, A]):
 
 
 class Caller(Protocol):
-    """The service, which puts questions to a process that has the archive."""
+    """The side that calls a process with the archive."""
 
     def call(self, call: Call[Q, A], question: Q) -> A:
         """The answer of one process. Raises what ``call.do`` raises; StatusError where no process answers."""

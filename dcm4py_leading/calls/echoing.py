@@ -40,7 +40,7 @@ def _echo(here: Here, request: EchoRequest) -> EchoOutcome:
 
 
 def _remote_ae(runtime: Runtime, request: EchoRequest) -> RemoteAE:
-    """The AE as the directory has it, or as it is to be called. Raises UnknownAE, ConfigError."""
+    """The AE as in the directory, or at the given address. Raises UnknownAE, ConfigError."""
     try:
         ae_title = AETitle(request.remote_ae_title)
     except ValueError as err:

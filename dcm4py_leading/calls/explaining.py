@@ -15,7 +15,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainRequest:
-    """A study, and the message that it would be delivered by."""
+    """A study, and the message to explain."""
 
     study_instance_uid: str
     parameters: Mapping[str, str]

@@ -100,7 +100,7 @@ class Exports(Caller):
         return self.call(EXPORT, wanted)
 
     def check_export(self, wanted: Export) -> None:
-        """Refuse what `export` would refuse before it sends anything. Raises EditRefused, ConfigUnavailable."""
+        """Raise what `export` would raise before it sends anything. Raises EditRefused, ConfigUnavailable."""
         self.call(CHECK_EXPORT, wanted)
 
     def send(self, sending_id: str, wanted: Export) -> ExportOutcome:
@@ -108,9 +108,9 @@ class Exports(Caller):
         return self.call(SEND, SendRequest(sending_id=sending_id, wanted=wanted))
 
     def reached(self, sending_id: str) -> Reached | None:
-        """Point that the export of that ID has reached; None where it is not under way."""
+        """Progress of the export with that ID; None if it is not under way."""
         return next((found for found in self.call_each(REACHED, sending_id) if found is not None), None)
 
     def cancel_sending(self, sending_id: str) -> None:
-        """Let the export of that ID end, if it is under way."""
+        """Cancel the export with that ID, if it is under way."""
         self.call_each(CANCEL_SENDING, sending_id)

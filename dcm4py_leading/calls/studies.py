@@ -101,7 +101,7 @@ class Studies(Caller):
     """Studies, their series and instances (see `web.pages.studies.routes.StudiesService`)."""
 
     def studies_aes(self) -> list[StudiesAE]:
-        """AEs of ours whose studies can be looked at."""
+        """AEs of ours whose studies can be viewed."""
         return self.call(STUDIES_AES, None)
 
     def find_studies(self, wanted: StudySearch) -> StudyPage:

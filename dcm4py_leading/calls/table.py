@@ -54,4 +54,4 @@ class Calls(
     Studies,
     Trials,
 ):
-    """The services that any process with the archive does for the one that speaks HTTP."""
+    """All calls to a process with the archive."""

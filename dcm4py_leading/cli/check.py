@@ -60,7 +60,7 @@ def check_command(site: Site, attributes: bool, full: bool, as_json: bool) -> No
 
 
 def _folded(line: str) -> str:
-    """A line of many names, on as many lines as a terminal needs; those that go on are indented."""
+    """Long line of names, wrapped for a terminal; continuation lines are indented."""
     return textwrap.fill(line, 120, subsequent_indent="     ", break_long_words=False, break_on_hyphens=False)
 
 
@@ -106,6 +106,6 @@ def show(site: Site, as_json: bool) -> None:
 
 
 def add_check_commands(main: click.Group) -> None:
-    """Add the commands to the command line."""
+    """Register the commands."""
     main.add_command(check_command)
     main.add_command(show)

@@ -27,7 +27,7 @@ class Command(click.Command):
         self._examples = examples
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Own options, then those that say where the configuration is."""
+        """Own options, then those of the SOURCE."""
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
@@ -71,7 +71,7 @@ Group.group_class = Group
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A command in the list of all, of which the module is imported when it is wanted."""
+    """A listed command, whose module is imported on demand."""
 
     name: str
     module: str
@@ -81,7 +81,7 @@ class Listed:
 
 
 class LazyGroup(Group):
-    """A group whose help imports none of its commands: ``--help`` and completion are quick."""
+    """A group whose help imports none of its commands, so that ``--help`` and completion are fast."""
 
     def __init__(self, *args: Any, listed: Sequence[Listed] = (), **settings: Any) -> None:
         super().__init__(*args, **settings)

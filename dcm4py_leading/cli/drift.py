@@ -21,7 +21,7 @@ _RATE = click.FloatRange(min=0.001, max=1000)
 
 
 def add_drift_command(main: click.Group) -> None:
-    """Add the command to the command line."""
+    """Register the command."""
 
     @main.command(
         name="drift",
@@ -68,7 +68,7 @@ def add_drift_command(main: click.Group) -> None:
         resume: Path | None,
         as_json: bool,
     ) -> None:
-        """Compare every study of the archive with what the leading archive says. Nothing is changed.
+        """Compare every study of the archive with the leading archive. Nothing is changed.
 
         It may run beside the service, on the same data directory. Counted is what a rule for the leading archive would
         change. Of an AE in front of other archives, their studies are compared too, as they answer by C-FIND.

@@ -24,7 +24,7 @@ from dcm4py_leading.web.rest.own.explain import FAILED_HEADER
 
 
 def add_explain_command(main: click.Group) -> None:
-    """Add the command to the command line."""
+    """Register the command."""
 
     @main.command(
         name="explain",
@@ -64,7 +64,7 @@ def add_explain_command(main: click.Group) -> None:
         as_json: bool,
         **said: str | None,
     ) -> None:
-        """Print which rules match FILE and why others do not, and what becomes of it. Nothing is stored or delivered.
+        """Print which rules match FILE, why others do not, and the result. Nothing is stored or delivered.
 
         FILE is a DICOM object, or the keys of a query. With --study it is a study of the running service: the first
         of its instances, or in front of a PACS what the PACS says of the study by C-FIND.

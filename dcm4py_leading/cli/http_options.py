@@ -27,7 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
-    """Options for how HTTP is to be served."""
+    """Options of the HTTP server."""
 
     addresses: tuple[HttpAddress, ...]
     hosts: tuple[str, ...]
@@ -45,13 +45,13 @@ class Http:
         return Certificate(self.certificate_file, self.key_file or self.certificate_file)
 
     def bind(self, *, has_login: bool) -> list[socket.socket]:
-        """Listening sockets. Raises HttpUnavailable, also where others could listen in or do as they like."""
+        """Listening sockets. Raises HttpUnavailable, also where they would be open to others without TLS or log-in."""
         has_tls = self.certificate_file is not None
         refuse_exposure(self.addresses, has_tls=has_tls, has_login=has_login, is_insecure=self.is_insecure)
         return bind_all(self.addresses)
 
     def urls(self, ports: tuple[int, ...]) -> tuple[str, ...]:
-        """Where it listens, on these ports, and the public URL last."""
+        """URLs of the listeners on these ports, the public one last."""
         scheme = "http" if self.certificate_file is None else "https"
         own = (
             f"{scheme}://{HttpAddress(address.host, port)}" for address, port in zip(self.addresses, ports, strict=True)

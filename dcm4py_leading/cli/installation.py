@@ -13,7 +13,7 @@ from dcm4py_leading.installation.shared import FOLDERS, copy_to
 
 
 def add_installation_commands(main: click.Group) -> None:
-    """Add the commands to the command line."""
+    """Register the commands."""
 
     @main.command(
         short_help="Copy schema, LDIF files, systemd unit and documents to a folder.",
@@ -21,7 +21,7 @@ def add_installation_commands(main: click.Group) -> None:
     )
     @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
     def files(directory: Path) -> None:
-        """Copy what comes with the program to DIRECTORY, a new or empty one.
+        """Copy the files that come with the program to DIRECTORY, a new or empty one.
 
         It gets the folders schema (for slapd, 389 Directory Server and ApacheDS), ldif (a tree to begin with, and
         examples), deploy (systemd, container) and docs. In it the commands of the documents can be typed as they are.

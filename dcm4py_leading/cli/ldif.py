@@ -27,11 +27,11 @@ _STDIN = Path("-")
 
 
 def add_ldif_commands(main: click.Group) -> None:
-    """Add the group to the command line."""
+    """Register the group."""
 
     @main.group(name="ldif", short_help="Check, mend and forecast LDIF before it is imported.")
     def ldif_group() -> None:
-        """LDIF that is to be given to ldapmodify: check it, mend it, see what it would do."""
+        """Check, fix and preview LDIF before ldapmodify."""
 
     @ldif_group.command(
         name="lint",
@@ -46,7 +46,7 @@ def add_ldif_commands(main: click.Group) -> None:
     @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
     @click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
     def lint_command(site: Site | None, files: tuple[Path, ...], as_json: bool) -> None:
-        """Print what a server, or the service after it, will refuse of FILE, by record and line.
+        """Print what a server, or then the service, would refuse in FILE, by record and line.
 
         With a SOURCE also what is wrong for the tree there, such as a second value where one is allowed. FILE may be -
         for standard input.

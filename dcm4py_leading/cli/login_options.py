@@ -22,7 +22,7 @@ from dcm4py_leading.web.login.password_file import FileUsers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Log-in as the command line says."""
+    """Log-in, as configured on the command line."""
 
     by_directory: bool
     file: Path | None
@@ -48,7 +48,7 @@ class Login:
 
 
 class _GroupName(click.ParamType):  # type: ignore[type-arg]
-    """A group. A DN may hold blanks, at which several values of a variable are parted otherwise."""
+    """A group. A DN may contain blanks, which usually separate the values of an environment variable."""
 
     name = "group"
     envvar_list_splitter = ";"
@@ -58,7 +58,7 @@ class _GroupName(click.ParamType):  # type: ignore[type-arg]
 
 
 def login_options(command: Callable[..., None]) -> Any:
-    """Those options, given to the command as one `Login`."""
+    """The options, given to the command as one `Login`."""
 
     @option("--login", is_flag=True, help="Users log in with their password in the directory, by a bind.")
     @option(

@@ -150,7 +150,7 @@ def _started(site: Site, workers: int | None, pace: Pace | None, drain_seconds: 
 
 
 def _renew(certificate: Certificate | None) -> None:
-    """Read the certificate again, which may be another one by now; the old one stays where that cannot be."""
+    """Read the certificate again, which may have been renewed; if that fails, the old one stays."""
     if certificate is not None:
         try:
             certificate.renew()
@@ -159,7 +159,7 @@ def _renew(certificate: Certificate | None) -> None:
 
 
 def _say_ready(message: str) -> None:
-    """Also where the log level lets nothing of it through: whoever starts the service waits for it."""
+    """Print that the service is ready, whatever the log level: whoever starts it waits for this line."""
     if LOG.isEnabledFor(logging.INFO):
         LOG.info(message)
     else:
@@ -167,5 +167,5 @@ def _say_ready(message: str) -> None:
 
 
 def add_serve_command(main: click.Group) -> None:
-    """Add the command to the command line."""
+    """Register the command."""
     main.add_command(serve)

@@ -13,7 +13,7 @@ from dcm4py_leading.cli.service_client import RunningService, service_options
 
 
 def add_service_commands(main: click.Group) -> None:
-    """Add the commands to the command line."""
+    """Register the commands."""
 
     @main.command(
         short_help="Let the running service read its configuration again.",
@@ -24,7 +24,7 @@ def add_service_commands(main: click.Group) -> None:
     )
     @service_options
     def reload(service: RunningService) -> None:
-        """Let the running service read its configuration again; say which one is in force then."""
+        """Let the running service reload its configuration, and print which one is in force."""
         service.exchange("POST", "/dcm4chee-arc/ctrl/reload")
         state = service.state()
         click.echo(f"reloaded: {_configuration(state)}", err=True)
@@ -36,7 +36,7 @@ def add_service_commands(main: click.Group) -> None:
     @service_options
     @click.option("--json", "as_json", is_flag=True, help="All of it as JSON, as /health/ready gives it.")
     def status(service: RunningService, as_json: bool) -> None:
-        """Print how the running service is: its configuration, the directory, the archives that it asks.
+        """Print the state of the running service: its configuration, the directory, the archives that it asks.
 
         Exit code 0 also when it is DEGRADED: it serves.
         """
@@ -63,7 +63,7 @@ def add_service_commands(main: click.Group) -> None:
     @service_options
     @click.option("--json", "as_json", is_flag=True, help="JSON instead of one line a study.")
     def list_cache(service: RunningService, as_json: bool) -> None:
-        """Print which studies are remembered, of which leading archive and since when, the oldest answer first."""
+        """Print the remembered studies with leading archive and age, the oldest answer first."""
         studies = json.loads(service.exchange("GET", "/leading-cache")[0])
         if as_json:
             click.echo(json.dumps(studies, indent=2))
@@ -81,7 +81,7 @@ def add_service_commands(main: click.Group) -> None:
     @click.argument("study", required=False)
     @service_options
     def drop(study: str | None, service: RunningService) -> None:
-        """Forget what leading archives said of STUDY, or of all studies, last known answers included."""
+        """Forget the answers about STUDY, or about all studies, last known answers included."""
         path = "/leading-cache" if study is None else f"/leading-cache/{urllib.parse.quote(study, safe='')}"
         click.echo(f"dropped {json.loads(service.exchange('DELETE', path)[0])['dropped']} answers")
 

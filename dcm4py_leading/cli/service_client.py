@@ -33,7 +33,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """The running service, as the command line names it."""
+    """The running service, as named on the command line."""
 
     url: str
     is_named: bool
@@ -45,7 +45,7 @@ class RunningService:
     def exchange(
         self, method: str, path: str, accept: str = "application/json", *, seconds: float = _SECONDS
     ) -> tuple[str, Mapping[str, str]]:
-        """Body and headers, by name in lower case, of the answer; ends the program where there is none, or an error."""
+        """Body and headers of the answer, names in lower case; ends the program without an answer, or with an error."""
         try:
             with self._opener().open(self._request(method, path, accept), timeout=seconds) as response:
                 return response.read().decode(), _lower(response.headers)
@@ -62,7 +62,7 @@ class RunningService:
             fail(f"{self.url}: {told}: is the service running there?", UNREACHABLE)
 
     def state(self) -> Mapping[str, Any]:
-        """State that ``/health/ready`` tells to those who may know; ends the program where we may not."""
+        """Details of ``/health/ready``; ends the program if the user may not see them."""
         state: Mapping[str, Any] = json.loads(self.exchange("GET", _READY)[0])
         if "configuration" not in state:
             self.exchange("GET", "/dcm4chee-arc/ctrl/status")  # tells why

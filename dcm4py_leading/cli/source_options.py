@@ -173,7 +173,7 @@ def source_options(command: Callable[..., None], *, is_required: bool = True) ->
 
 
 def _chosen(given: Mapping[str, Any]) -> str | None:
-    """Which source is meant; one on the command line goes before one of the environment. Raises UsageError."""
+    """Chosen source; the command line takes precedence over the environment. Raises UsageError."""
     context = click.get_current_context()
     present = [name for name, value in given.items() if value]
     typed = [name for name in present if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
@@ -188,7 +188,7 @@ def _chosen(given: Mapping[str, Any]) -> str | None:
 
 
 def is_source_typed() -> bool:
-    """True if the SOURCE is on the command line, and not in the environment alone."""
+    """True if the SOURCE is on the command line, not only in the environment."""
     context = click.get_current_context()
     return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _SOURCES)
 

@@ -15,11 +15,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def add_user_commands(main: click.Group) -> None:
-    """Add the group to the command line."""
+    """Register the group."""
 
     @main.group(name="user", short_help="Users of a password file, for serve --login-file.")
     def user_group() -> None:
-        """Users of a password FILE, by which people log in where there is no directory of users."""
+        """Users in a password FILE, for a log-in without a directory of users."""
 
     @user_group.command(
         name="add",
@@ -46,7 +46,7 @@ def add_user_commands(main: click.Group) -> None:
     )
     @click.option("--replace", is_flag=True, help="The user may be there: give another password and other roles.")
     def add(file: Path, name: str, roles: tuple[str, ...], password_file: TextIO | None, replace: bool) -> None:
-        """Enter user NAME into FILE, which is made, for its owner alone, where there is none."""
+        """Add user NAME to FILE, which is created, readable by its owner only, if it does not exist."""
         if password_file is None:
             password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         else:
@@ -62,7 +62,7 @@ def add_user_commands(main: click.Group) -> None:
     @click.argument("file", type=_FILE)
     @click.argument("name")
     def remove(file: Path, name: str) -> None:
-        """Take user NAME out of FILE."""
+        """Remove user NAME from FILE."""
         try:
             remove_user(file, name)
         except PasswordFileError as err:

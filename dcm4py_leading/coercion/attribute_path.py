@@ -52,6 +52,6 @@ def values_of(element: DataElement | None) -> Iterator[str]:
 
 
 def items_of(ds: Dataset, tag: int) -> list[Dataset]:
-    """The items of a sequence; none when it is absent or no sequence."""
+    """The items of a sequence; empty if it is absent or not a sequence."""
     element = ds.get(tag)
     return list(element.value) if element is not None and element.VR == "SQ" else []

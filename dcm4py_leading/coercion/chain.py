@@ -44,7 +44,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """One step of one rule, done; what `explain` and the metrics tell."""
+    """One executed step of a rule, for `explain` and the metrics."""
 
     rule: CompiledRule
     step: AnyStep

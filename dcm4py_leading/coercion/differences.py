@@ -67,7 +67,7 @@ def _items(element: DataElement | None) -> list[Dataset] | None:
 
 
 def shown_element(element: DataElement | None) -> Shown | None:
-    """An element to be looked at; None where there is none."""
+    """An element for display; None if absent."""
     if element is None:
         return None
     vr = str(element.VR)

@@ -77,7 +77,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Data sets and steps of a coercion, for those who want more of it than is told."""
+    """Data sets and steps of a coercion, for callers that need more than the explanation."""
 
     archived: Dataset
     """The attributes by which the rules' conditions went: those of the index, where it has any."""
@@ -153,7 +153,7 @@ def explained_steps(
     withheld: Collection[Question] = (),
     has_failed: bool = False,
 ) -> tuple[ExplainedStep, ...]:
-    """The steps that were run on ``start``, which is not changed, and the rules that were not come to.
+    """The steps that were run on ``start``, which is not changed, and the rules that were not reached.
 
     ``withheld`` are questions that were not put to anybody; with ``has_failed`` the last step failed the request.
     """

@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.schemes import (
     MESSAGES,
     SCHEMES,
     Environment,
-    MessageKind,
+    MessageType,
     WrongValues,
     is_offered,
 )
@@ -38,7 +38,7 @@ class CompiledRule:
 
     @property
     def on_failure(self) -> OnFailure:
-        """dcmCoercionOnFailure: what a step that cannot be carried out means. A legacy rule always rethrows."""
+        """dcmCoercionOnFailure: consequence of a step that cannot be carried out. A legacy rule always rethrows."""
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.RETHROW
 
     @property
@@ -58,7 +58,7 @@ class CompiledRule:
 
 
 def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -> tuple[CompiledRule, ...]:
-    """The rules of ``ae``, compiled, in the order in which they are looked at.
+    """The compiled rules of ``ae``, in order of evaluation.
 
     By priority, highest first; where it is the same, those of the AE before those of the device. Raises ConfigInvalid.
     """
@@ -104,7 +104,7 @@ class _Compilation:
     def __init__(self, rule: AnyRule, environment: Environment) -> None:
         self._rule = rule
         self._environment = environment
-        self._message = MessageKind(rule.dimse, rule.transfer_role)
+        self._message = MessageType(rule.dimse, rule.transfer_role)
         self.problems: list[Problem] = []
 
     def result(self) -> CompiledRule:

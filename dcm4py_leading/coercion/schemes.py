@@ -55,7 +55,7 @@ class WrongValues(ValueError):
         self.wrong = tuple(wrong)
 
 
-class MessageKind(NamedTuple):
+class MessageType(NamedTuple):
     """Message that a rule is about, and the role of the other system."""
 
     dimse: Dimse
@@ -67,22 +67,22 @@ class MessageKind(NamedTuple):
         return f"{self.dimse.value} {self.transfer_role.value}"
 
 
-MessageKinds = frozenset[MessageKind]
+MessageTypes = frozenset[MessageType]
 
-_RETRIEVED = MessageKind(Dimse.C_STORE_RQ, TransferRole.SCP)
-_RECEIVED = MessageKind(Dimse.C_STORE_RQ, TransferRole.SCU)
-_QUERY = MessageKind(Dimse.C_FIND_RQ, TransferRole.SCU)
-_RESPONSE = MessageKind(Dimse.C_FIND_RSP, TransferRole.SCU)
-_OWN_QUERY = MessageKind(Dimse.C_FIND_RQ, TransferRole.SCP)
-_OWN_RESPONSE = MessageKind(Dimse.C_FIND_RSP, TransferRole.SCP)
+_RETRIEVED = MessageType(Dimse.C_STORE_RQ, TransferRole.SCP)
+_RECEIVED = MessageType(Dimse.C_STORE_RQ, TransferRole.SCU)
+_QUERY = MessageType(Dimse.C_FIND_RQ, TransferRole.SCU)
+_RESPONSE = MessageType(Dimse.C_FIND_RSP, TransferRole.SCU)
+_OWN_QUERY = MessageType(Dimse.C_FIND_RQ, TransferRole.SCP)
+_OWN_RESPONSE = MessageType(Dimse.C_FIND_RSP, TransferRole.SCP)
 _PERFORMED = frozenset(
-    {MessageKind(Dimse.N_CREATE_RQ, TransferRole.SCU), MessageKind(Dimse.N_SET_RQ, TransferRole.SCU)}
+    {MessageType(Dimse.N_CREATE_RQ, TransferRole.SCU), MessageType(Dimse.N_SET_RQ, TransferRole.SCU)}
 )
 
 _OBJECTS = frozenset({_RETRIEVED, _RECEIVED})
 _FIND = frozenset({_QUERY, _RESPONSE, _OWN_QUERY, _OWN_RESPONSE})
 
-MESSAGES: MessageKinds = _OBJECTS | _FIND | _PERFORMED
+MESSAGES: MessageTypes = _OBJECTS | _FIND | _PERFORMED
 """Every message that a rule can be about."""
 
 # The leading archive is asked by C-FIND: on our own C-FIND it would ask for ever, on keys it would change the query.
@@ -184,7 +184,7 @@ class LegacyAction:
     attribute: str
     value: Callable[[CoercionRule], str | None]
     """The attribute's value for messages; None: the rule does not demand it."""
-    messages: MessageKinds
+    messages: MessageTypes
     build: Callable[[CoercionRule, Environment], AnyStep]
 
 
@@ -284,7 +284,7 @@ LEGACY_ACTIONS: tuple[LegacyAction, ...] = (
 class Scheme:
     """One thing that dcmURI of dcmArchiveAttributeCoercion2 can demand."""
 
-    messages: MessageKinds = MESSAGES
+    messages: MessageTypes = MESSAGES
     build: Callable[[CoercionRule2, str, Environment], AnyStep]
     """Is given what stands after the colon."""
 

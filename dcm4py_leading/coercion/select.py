@@ -31,7 +31,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The outcome for one message: verdicts on all rules, in the order in which they were looked at."""
+    """Rules selected for one message: the verdicts on all rules, in order of evaluation."""
 
     context: CoercionContext
     verdicts: tuple[Verdict, ...] = ()

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from dcm4py_leading.dataset.integrity import values_of_whole
 from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import ObjectMismatch
 
@@ -51,11 +52,15 @@ def identity_of(data: Buffer, transfer_syntax_uid: str) -> Identity:
 
     Raises InvalidObject where it is not whole, ObjectMismatch where one of its UIDs is missing or not certain.
     """
-    view = memoryview(data)
-    values = _values_in_order(view, transfer_syntax_uid)
+    return identity_of_object(MemoryBytes(data), transfer_syntax_uid)
+
+
+def identity_of_object(source: ObjectBytes, transfer_syntax_uid: str) -> Identity:
+    """As `identity_of`, of an object wherever it lies. Raises StorageUnavailable, too."""
+    values = _values_in_order(source, transfer_syntax_uid)
     is_in_order = values is not None
     if values is None:
-        values = values_of_whole(data, transfer_syntax_uid, _NAMES)
+        values = values_of_whole(memoryview(source.all())[source.start :], transfer_syntax_uid, _NAMES)
     of = {tag: _one_of(tag, tuple(values.get(tag, ()))) for tag in _NAMES}
     return Identity(
         sop_class_uid=of[_SOP_CLASS_UID],
@@ -67,14 +72,15 @@ def identity_of(data: Buffer, transfer_syntax_uid: str) -> Identity:
     )
 
 
-def _values_in_order(view: memoryview, transfer_syntax_uid: str) -> Mapping[int, Collection[bytes]] | None:
+def _values_in_order(source: ObjectBytes, transfer_syntax_uid: str) -> Mapping[int, Collection[bytes]] | None:
     """The values where the tags ascend up to the end; None where they do not, or that cannot be told."""
     encoding = encoding_of(transfer_syntax_uid)
     if encoding is None:
         return None
     try:
-        spans, at = _layouts.scan(view, encoding, start=0, stop_before=_PIXELS)
-        pixels, _ = scan(view, encoding, start=at)
+        spans, at = _layouts.scan_object(source, encoding, stop_before=_PIXELS)
+        view = source.view
+        pixels, _ = scan(view if source.is_in_memory else source, encoding, start=at, end=source.size)
     except Unscannable:
         return None
     if not spans or next(reversed(pixels), 0) >= _ITEM:

@@ -11,26 +11,34 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydicom._dicom_dict import DicomDictionary
 
+from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.reading import parse, read_data_set
 from dcm4py_leading.dataset.scan import Buffer, Encoding, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.errors import InvalidObject
 
+PIXELS = 0x7FE00008
+"""The first tag of pixel data: there pydicom stops, too, where it reads headers."""
 _UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
+
+_layouts = Layouts()
 
 
 def plain_spans(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> Mapping[int, Span] | None:
-    """Where the top level elements are of the data set that ``data`` holds from ``start`` on, if it is plain.
+    """Where the top level elements before the pixel data are, if the data set from ``start`` on is plain to its end.
 
-    None where it is deflated, odd, or broken.
+    None where it is deflated, odd, or broken. The same object for data sets that are laid out alike, as those of a
+    series mostly are: it must not be changed.
     """
     encoding = encoding_of(transfer_syntax_uid)
     if encoding is None:
         return None
     try:
-        spans, _ = scan(data, encoding, start=start)
+        spans, scanned_to = _layouts.scan(data, encoding, start=start, stop_before=PIXELS)
+        rest, _ = scan(data, encoding, start=scanned_to)
         # The scan skips what has a length, so this looks into sequences.
         if any(
-            parse(data, encoding, start=at, end=following).oddities for at, following in _nested(data, encoding, spans)
+            parse(data, encoding, start=at, end=following).oddities
+            for at, following in (*_nested(data, encoding, spans), *_nested(data, encoding, rest))
         ):
             return None
     except (Unscannable, InvalidObject):

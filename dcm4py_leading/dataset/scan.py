@@ -7,8 +7,10 @@ elements that rules are about.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 from pydicom.uid import UID
 
@@ -16,6 +18,18 @@ from dcm4py_leading.dataset.vr import HAS_LONG_LENGTH
 from dcm4py_leading.model import bounds
 
 Buffer = bytes | bytearray | memoryview
+
+
+class Windowed(Protocol):
+    """Encoded elements that are not in memory up to their end: the headers are read one by one."""
+
+    def unpacked(self, form: struct.Struct, at: int) -> tuple[Any, ...]:
+        """The numbers at offset ``at``. Raises struct.error where the elements end before."""
+        ...
+
+
+Scanned = Buffer | Windowed
+_UnpackFrom = Callable[[Any, int], tuple[Any, ...]]
 
 Span = tuple[int, int, int]
 """Offsets of an element: of its tag, of its value, and of what follows it."""
@@ -33,7 +47,7 @@ class Unscannable(ValueError):
 
 
 class EndsEarly(Unscannable):
-    """The bytes end within an element."""
+    """The bytes that are in memory end within an element, before the data set does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +90,22 @@ def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
 
 
 def scan(
-    data: Buffer, encoding: Encoding, *, start: int = 0, end: int | None = None, stop_before: int = 1 << 32
+    data: Scanned, encoding: Encoding, *, start: int = 0, end: int | None = None, stop_before: int = 1 << 32
 ) -> tuple[dict[int, Span], int]:
     """The spans of the top level elements of ``data[start:end]`` whose tag is below ``stop_before``, by tag, in order.
 
     The second value is the offset of the first element that was not looked at. Raises Unscannable: an element that
-    ends outside, tags that do not ascend, a VR that is none, an odd length, a delimiter of nothing; EndsEarly, also
-    where ``data`` goes less far than ``end``, and what is looked at does not.
+    ends outside, tags that do not ascend, a VR that is none, an odd length, a delimiter of nothing; EndsEarly where
+    ``data`` goes less far than ``end``, and less far than what is looked at. What is `Windowed` needs an ``end``.
     """
-    size = len(data) if end is None else end
+    size = len(data) if end is None else end  # type: ignore[arg-type]
     try:
         if encoding.is_implicit_vr:
             return _scan_implicit(data, start, size, stop_before)
         return _scan_explicit(data, encoding, start, size, stop_before)
     except struct.error as err:
-        raise EndsEarly("the data set ends within an element") from err
+        goes_on = isinstance(data, (memoryview, bytes, bytearray)) and len(data) < size
+        raise (EndsEarly if goes_on else Unscannable)("the data set ends within an element") from err
 
 
 _HEADERS = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}
@@ -99,10 +114,10 @@ _IMPLICIT_HEADER = struct.Struct("<HHL")
 
 
 def _scan_explicit(
-    data: Buffer, encoding: Encoding, at: int, size: int, stop_before: int
+    data: Scanned, encoding: Encoding, at: int, size: int, stop_before: int
 ) -> tuple[dict[int, Span], int]:
-    header = _HEADERS[encoding.is_little_endian].unpack_from
-    long_length = _LENGTHS[encoding.is_little_endian].unpack_from
+    header = _unpacker(data, _HEADERS[encoding.is_little_endian])
+    long_length = _unpacker(data, _LENGTHS[encoding.is_little_endian])
     is_long = HAS_LONG_LENGTH
     spans: dict[int, Span] = {}
     last = -1
@@ -146,8 +161,8 @@ def _scan_explicit(
     return spans, at
 
 
-def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[dict[int, Span], int]:
-    header = _IMPLICIT_HEADER.unpack_from
+def _scan_implicit(data: Scanned, at: int, size: int, stop_before: int) -> tuple[dict[int, Span], int]:
+    header = _unpacker(data, _IMPLICIT_HEADER)
     spans: dict[int, Span] = {}
     last = -1
     lengths = 0
@@ -181,7 +196,7 @@ def _scan_implicit(data: Buffer, at: int, size: int, stop_before: int) -> tuple[
     return spans, at
 
 
-def _end_of_items(data: Buffer, encoding: Encoding, at: int, size: int, depth: int) -> int:
+def _end_of_items(data: Scanned, encoding: Encoding, at: int, size: int, depth: int) -> int:
     """Where the items end, or the fragments, that begin at ``at`` and end with a Sequence Delimitation Item."""
     if depth > _MAX_DEPTH:
         raise Unscannable(f"sequences nested more than {_MAX_DEPTH} deep")
@@ -197,9 +212,10 @@ def _end_of_items(data: Buffer, encoding: Encoding, at: int, size: int, depth: i
             raise Unscannable("an item ends outside of the data set")
 
 
-def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: int) -> int:
+def _end_of_item(data: Scanned, encoding: Encoding, at: int, size: int, depth: int) -> int:
     """Where an item ends that begins at ``at`` and ends with an Item Delimitation Item."""
-    header = _HEADERS[encoding.is_little_endian].unpack_from
+    header = _unpacker(data, _HEADERS[encoding.is_little_endian])
+    long_length = _unpacker(data, _LENGTHS[encoding.is_little_endian])
     while True:
         group, number, vr, length = header(data, at)
         within = encoding
@@ -215,7 +231,7 @@ def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: in
         else:
             value = at + 8
             if HAS_LONG_LENGTH[vr]:
-                length = _LENGTHS[encoding.is_little_endian].unpack_from(data, value)[0]
+                length = long_length(data, value)[0]
                 value = at + 12
                 within = IMPLICIT_LITTLE if vr == b"UN" else encoding
             elif length == _UNDEFINED:
@@ -230,12 +246,19 @@ def _end_of_item(data: Buffer, encoding: Encoding, at: int, size: int, depth: in
             raise Unscannable("an element ends outside of its item")
 
 
-def _item_header(data: Buffer, encoding: Encoding, at: int) -> tuple[int, int]:
-    if encoding.is_little_endian:
-        group, number, length = _IMPLICIT_HEADER.unpack_from(data, at)
+def _item_header(data: Scanned, encoding: Encoding, at: int) -> tuple[int, int]:
+    form = _IMPLICIT_HEADER if encoding.is_little_endian else _BIG_ITEM_HEADER
+    if isinstance(data, (memoryview, bytes, bytearray)):
+        group, number, length = form.unpack_from(data, at)
     else:
-        group, number, length = _BIG_ITEM_HEADER.unpack_from(data, at)
+        group, number, length = data.unpacked(form, at)
     return group << 16 | number, length
 
 
 _BIG_ITEM_HEADER = struct.Struct(">HHL")
+
+
+def _unpacker(data: Scanned, form: struct.Struct) -> _UnpackFrom:
+    if isinstance(data, (memoryview, bytes, bytearray)):
+        return form.unpack_from
+    return lambda windowed, at: windowed.unpacked(form, at)

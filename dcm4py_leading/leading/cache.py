@@ -24,7 +24,7 @@ _Key = tuple[Hashable, UID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheCounts:
+class LeadingCacheCounts:
     """Counts of how often each happened, in studies."""
 
     hits: int = 0
@@ -73,11 +73,11 @@ class LeadingCache:
         self._clock = clock
         self._page_size = page_size
         self._flights: dict[_Key, Future[LeadingAnswer]] = {}
-        self._counts = CacheCounts()
+        self._counts = LeadingCacheCounts()
         self._lock = threading.Lock()
 
     @property
-    def counts(self) -> CacheCounts:
+    def counts(self) -> LeadingCacheCounts:
         """The counts so far."""
         with self._lock:
             return self._counts

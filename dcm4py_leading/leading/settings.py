@@ -13,13 +13,13 @@ from dcm4py_leading.errors import Dcm4pyError
 T = TypeVar("T")
 
 
-class Lull(enum.Enum):
-    """Stands among rows where the next one is long in coming: whoever waits may have those that have come."""
+class Flush(enum.Enum):
+    """Marker among rows: the next row is slow, so pass on those that have come."""
 
-    LULL = "lull"
+    FLUSH = "flush"
 
 
-LULL = Lull.LULL
+FLUSH = Flush.FLUSH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,8 @@ class LeadingSettings:
     association_idle: timedelta = timedelta(seconds=10)
     """Time for which an association is kept that nobody uses."""
 
-    def pages(self, rows: Iterable[T | Lull]) -> Iterator[tuple[T, ...]]:
-        """``rows`` as they come, in a small first page and full ones after it; a lull ends a page that is not empty.
+    def pages(self, rows: Iterable[T | Flush]) -> Iterator[tuple[T, ...]]:
+        """``rows`` as they come, in a small first page and full ones after it; a `FLUSH` ends a page that is not empty.
 
         What came before an error is a page, before the error is raised.
         """
@@ -61,9 +61,9 @@ class LeadingSettings:
         while failure is None:
             try:
                 for row in source:
-                    if not isinstance(row, Lull):
+                    if not isinstance(row, Flush):
                         page.append(row)
-                    if len(page) == size or (page and isinstance(row, Lull)):
+                    if len(page) == size or (page and isinstance(row, Flush)):
                         break
             except Dcm4pyError as err:
                 failure = err

@@ -147,32 +147,32 @@ LOGIN_FORM_BYTES: Final = 32_768
 Beyond: 413."""
 
 LOGIN_IDLE_SECONDS: Final = 1800.0
-"""A session in which nobody does anything; what a page asks by itself does not count.
+"""A session without activity; a page that refreshes itself does not count.
 
-Beyond: it is over; whoever comes back logs in again."""
+Beyond: it ends, and the user has to log in again."""
 
 LOGIN_SESSION_SECONDS: Final = 43_200.0
 """A session from its log-in.
 
-Beyond: it is over."""
+Beyond: it ends."""
 
 LOGIN_CONFIRMED_SECONDS: Final = 300.0
-"""Time for which the roles of a session's user are taken for what they were, and the user for being there.
+"""Time for which a session's user and roles are taken as unchanged.
 
 Beyond: they are looked up again; the session ends where none is left."""
 
 LOGIN_SESSIONS: Final = 1000
 """Sessions of all users.
 
-Beyond: the one without a request for longest is over."""
+Beyond: the one that was idle for longest ends."""
 
 LOGIN_SESSIONS_OF_A_USER: Final = 16
 """Sessions of one user.
 
-Beyond: his that is without a request for longest is over."""
+Beyond: the user's session that was idle for longest ends."""
 
 LOGIN_REMEMBERED_SECONDS: Final = 60.0
-"""Time for which a name and password that came by HTTP Basic are known to be right.
+"""Time for which a correct name and password of HTTP Basic are remembered.
 
 Beyond: they are checked again."""
 
@@ -199,7 +199,7 @@ ANSWER_BYTES: Final = 16_777_216
 Beyond: the association is aborted; the archive counts as one that does not answer."""
 
 ARRIVING_SECONDS: Final = 60.0
-"""An answer or object of another system, before it is looked at how fast it comes.
+"""Time before the pace of an answer or object of another system is checked.
 
 Beyond: see the next row."""
 
@@ -287,7 +287,7 @@ Beyond: A700; of a retrieve, the sub-operation fails."""
 # -- What waits for a peer
 
 MESSAGE_SECONDS: Final = 60.0
-"""Waiting for the rest of a data set or of a PDU, before it is looked at how fast it comes.
+"""Waiting for the rest of a data set or of a PDU, before its pace is checked.
 
 Beyond: see the next row."""
 
@@ -350,6 +350,11 @@ MAPPED_BYTES: Final = 8 * 1024 * 1024
 """Octets of a stored object that are mapped at a time, on each association that it is sent on.
 
 Beyond: the next ones are mapped when these are sent."""
+
+LOOKED_AT_BYTES: Final = 64 * 1024 * 1024
+"""Octets at the beginning of a stored object that are read to find and change its attributes.
+
+Beyond: the object is decoded as a whole, in memory."""
 
 REMEMBERED_CONTEXT_BYTES: Final = 1024
 """Length of a presentation context in a request of an admitted peer whose decoded form is remembered.
@@ -421,6 +426,12 @@ DATA_SET_ELEMENTS: Final = 65_536
 """Elements of the top level of a data set that is stored.
 
 Beyond: C000."""
+
+REMEMBERED_LAYOUT_ELEMENTS: Final = 65_536
+"""Elements in the layouts of data sets that are remembered: of those that are stored, of those that come from another
+archive, and of those that are sent.
+
+Beyond: they are forgotten, and learned again."""
 
 DATA_SET_NESTED_ELEMENTS: Final = 1_000_000
 """Elements, items and fragments of a data set in all, those in its sequences included.

@@ -78,6 +78,9 @@ class Level(enum.Enum):
     SERIES = "SERIES"
     IMAGE = "IMAGE"
 
+    # Levels are keys wherever an object is looked at; that of Enum hashes the name, in Python.
+    __hash__ = object.__hash__
+
 
 class InformationModel(enum.Enum):
     """Query/Retrieve information model (PS3.4 C.6.1, C.6.2)."""

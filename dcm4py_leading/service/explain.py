@@ -30,7 +30,7 @@ from dcm4py_leading.coercion.explain import (
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.schemes import MESSAGES, MessageKind, is_offered
+from dcm4py_leading.coercion.schemes import MESSAGES, MessageType, is_offered
 from dcm4py_leading.coercion.select import select_rules
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.data_sets import declare_default
@@ -88,7 +88,7 @@ def parse_message(parameters: Mapping[str, str]) -> ExplainedMessage:
     dimse, role = _parsed(parameters, "dimse", Dimse), _parsed(parameters, "role", TransferRole)
     if dimse is None or role is None:
         raise WrongQuestion("say which message: to, such as STORESCP, or dimse and role")
-    if MessageKind(dimse, role) not in MESSAGES:
+    if MessageType(dimse, role) not in MESSAGES:
         raise WrongQuestion(f"role {role.value} makes no sense with {dimse.value}")
     return ExplainedMessage(
         dimse=dimse,
@@ -261,7 +261,7 @@ class _Explaining:
         return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
-        """Put what counts of the index's attributes into the object, as `stored_instance` does; what that replaced."""
+        """Put what counts of the index's attributes into the object, as `RetrieveCoercion` does; what that replaced."""
         ds = self._ds
         previous: dict[int, DataElement | None] = {}
         changed: set[int] = set()

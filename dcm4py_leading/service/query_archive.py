@@ -22,7 +22,7 @@ from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
@@ -103,8 +103,8 @@ class QueryArchive(Protocol):
         """Number of matches, counted up to ``most``; None where only the matches themselves tell."""
         ...
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
-        """The matches, as they come, and lulls among them; to be closed by who wants no more of them.
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+        """The matches as they come, with `FLUSH` among them; to be closed by a caller that wants no more.
 
         Raises StatusError, with what the other archive answered where there is one.
         """
@@ -121,7 +121,7 @@ class Embedded:
         """Number of matches in the index (see `QueryArchive`)."""
         return self._index.count(asked.query, most=most)
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches in the index (see `QueryArchive`)."""
         if not asked.are_supported:
             asked.support.lacks_one()
@@ -149,12 +149,12 @@ class Spanning:
         """None, since only the matches themselves tell (see `QueryArchive`)."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of all archives, each once (see `QueryArchive`)."""
         yield from each_once((archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked)
 
 
-def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Generator[Match | Lull]:
+def each_once(answers: Iterable[Generator[Match | Flush]], asked: Asked) -> Generator[Match | Flush]:
     """Each entity once of the ``answers``, which are asked for in turn until the client waits no more.
 
     The first failure is raised when all of them have been given, further ones are told in the log.
@@ -167,7 +167,7 @@ def each_once(answers: Iterable[Generator[Match | Lull]], asked: Asked) -> Gener
         with closing(answer) as matches:
             try:
                 for match in matches:
-                    if isinstance(match, Lull):
+                    if isinstance(match, Flush):
                         yield match
                         continue
                     if is_new(match):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -14,9 +14,10 @@ from dcm4py_leading.archive.index.attributes import read_elements
 from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage.storage import Incoming, Location
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default
-from dcm4py_leading.dataset.integrity import plain_spans
+from dcm4py_leading.dataset.integrity import PIXELS, plain_spans
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.scan import Buffer, Span, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
@@ -31,7 +32,6 @@ from dcm4py_leading.service.runtime import Runtime
 LOG = logging.getLogger(__name__)
 
 _STUDY_INSTANCE_UID = 0x0020000D
-_PIXELS = 0x7FE00000
 _COPIED_BYTES = 1 << 16
 
 
@@ -67,7 +67,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     keeper = runtime.keeper
     coercer = _coercer(runtime, ae, received)
     file_header = _file_header(received, received.sop_class_uid, received.sop_instance_uid)
-    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+    with storage.receive() as incoming, _NamingStudy(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for chunk in received.data:
             incoming.write(chunk)
@@ -93,7 +93,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
     assert coerced is not None
     pieces = coerced.encoded(received.transfer_syntax_uid)
     file_header = _file_header(received, coerced.text(SOP_CLASS_UID), coerced.text(SOP_INSTANCE_UID))
-    with storage.receive() as incoming, _naming_study(incoming, len(file_header), received.transfer_syntax_uid):
+    with storage.receive() as incoming, _NamingStudy(incoming, len(file_header), received.transfer_syntax_uid):
         incoming.write(file_header)
         for piece in pieces:
             incoming.write(piece)
@@ -101,26 +101,32 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
         return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
 
 
-@contextmanager
-def _naming_study(incoming: Incoming, start: int, transfer_syntax_uid: str) -> Iterator[None]:
-    """Give a refusal the study of the object, where its head tells it."""
-    try:
-        yield
-    except StatusError as err:
-        encoding = encoding_of(transfer_syntax_uid)
-        if encoding is not None and not err.study_instance_uid:
-            with suppress(StorageUnavailable, Unscannable), incoming.mapped() as data:
-                spans, _ = scan(data, encoding, start=start, stop_before=_STUDY_INSTANCE_UID + 1)
+class _NamingStudy:
+    """Gives a refusal in the block the study of the object, where its head tells it."""
+
+    def __init__(self, incoming: Incoming, start: int, transfer_syntax_uid: str) -> None:
+        self._incoming = incoming
+        self._start = start
+        self._transfer_syntax_uid = transfer_syntax_uid
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, err: BaseException | None, traceback: object) -> None:
+        if not isinstance(err, StatusError) or err.study_instance_uid:
+            return
+        encoding = encoding_of(self._transfer_syntax_uid)
+        if encoding is not None:
+            with suppress(StorageUnavailable, Unscannable), self._incoming.mapped() as data:
+                spans, _ = scan(data, encoding, start=self._start, stop_before=_STUDY_INSTANCE_UID + 1)
                 _, value, end = spans.get(_STUDY_INSTANCE_UID, (0, 0, 0))
                 err.study_instance_uid = bytes(data[value:end]).decode("ascii", "replace").rstrip("\0 ")
-        raise
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     """Content of an object's header."""
 
-    path_attributes: Dataset
+    path_attributes: Attributes
     """At least those that dcmStoragePathFormat looks at."""
     levels: Levels
 
@@ -137,10 +143,13 @@ def _cut(
     Raises ObjectMismatch.
     """
     encoding = encoding_of(received.transfer_syntax_uid)
-    if not isinstance(data, bytes) and (end := _end_of_header(spans)) <= _COPIED_BYTES:
+    if encoding is None or any(tag >= PIXELS for tag in path_attributes):
+        return None
+    *_, (_, _, end) = spans.values()
+    if not isinstance(data, bytes) and end <= _COPIED_BYTES:
         data = bytes(data[:end])  # faster to cut from
-    levels = keeper.cut(data, spans, encoding) if encoding is not None else None
-    if encoding is None or levels is None:
+    levels = keeper.cut(data, spans, encoding)
+    if levels is None:
         return None
     image = levels[Level.IMAGE].columns
     _require_same("SOPClassUID", image["sop_class_uid"], received.sop_class_uid)
@@ -161,16 +170,6 @@ def _whole(incoming: Incoming, start: int, received: ReceivedObject) -> WholeObj
     if (name := whole.ambiguous()) is not None:
         raise InvalidObject(f"{name} is there twice, with different values")
     return whole
-
-
-def _end_of_header(spans: Mapping[int, Span]) -> int:
-    """Where the elements before the pixel data end: those that an index may keep."""
-    end = 0
-    for tag, (_, _, following) in spans.items():
-        if tag >= _PIXELS:
-            break
-        end = following
-    return end
 
 
 def _file_header(received: ReceivedObject, sop_class_uid: str, sop_instance_uid: str) -> bytes:

@@ -143,9 +143,9 @@ class Passing:
             "patient": arrived.patient_id,
             "isInOrder": arrived.is_in_order,
             "isClaimed": is_claimed,
-            "size": len(arrived.data),
+            "size": len(arrived.octets),
         }
-        answer = self._ask(waiting.slot, content, arrived.data)
+        answer = self._ask(waiting.slot, content, arrived.octets)
         taken: bool | None = None if answer is None else answer["taken"]
         return taken
 

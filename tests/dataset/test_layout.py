@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcm4py_leading.dataset import layout
-from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.layout import Layouts, Ranges
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 
 STOP = 0x00200000
@@ -83,3 +83,31 @@ def test_the_rest_is_checked_each_time_where_that_is_asked_for(is_encapsulated: 
         else:
             with pytest.raises(Unscannable):
                 layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=0x00200000, is_rest_checked=True)
+
+
+def test_layouts_are_forgotten_beyond_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "REMEMBERED_LAYOUT_ELEMENTS", 7)
+    layouts = Layouts()
+    for values in (["AB"], ["ABCD"], ["AB", "CD", "EF", "GH"], ["AB"] * 4):
+        layouts.scan(data_set(*values), EXPLICIT_LITTLE, start=0, stop_before=STOP)
+        held = [one for known in layouts._known.values() for one in known]
+        assert 1 <= sum(len(one.spans) for one in held) <= 7
+
+
+def test_series_in_which_no_two_are_alike_is_hardly_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[Ranges] = []
+
+    def learn(cuts: list[tuple[int, int]]) -> Ranges:
+        learned.append(Ranges(cuts))
+        return learned[-1]
+
+    monkeypatch.setattr(layout, "Ranges", learn)
+    layouts = Layouts()
+    for number in range(400):
+        layouts.scan(data_set("A" * 2 * number), EXPLICIT_LITTLE, start=0, stop_before=STOP)
+    assert len(learned) < 50
+    for _ in range(40):
+        layouts.scan(data_set("ABCD"), EXPLICIT_LITTLE, start=0, stop_before=STOP)
+    assert len(learned) < 53
+    monkeypatch.setattr(layout, "scan", None)
+    layouts.scan(data_set("EFGH"), EXPLICIT_LITTLE, start=0, stop_before=STOP)

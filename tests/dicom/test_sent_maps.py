@@ -13,7 +13,7 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.stored_bytes import Buffers, StoredBytes
+from dcm4py_leading.service.retrieve.file_bytes import Buffers, FileBytes
 from tests.fixtures.links import CONTEXTS, CT, IMPLICIT, linked, store_object, tcp_pair
 from tests.fixtures.outgoing import write_object
 
@@ -30,12 +30,12 @@ def both() -> Iterator[tuple[Association, Association]]:
         link.close()
 
 
-def stored_object(path: Path) -> StoredBytes:
+def stored_object(path: Path) -> FileBytes:
     write_object(path, bytes(SIZE), ImplicitVRLittleEndian)
-    return StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size, Buffers())
+    return FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size, Buffers())
 
 
-def prepared(stored: StoredBytes, batches: Iterator[Sequence[Buffer]]) -> PreparedObject:
+def prepared(stored: FileBytes, batches: Iterator[Sequence[Buffer]]) -> PreparedObject:
     return PreparedObject(
         sop_class_uid=CT,
         sop_instance_uid="1",
@@ -55,7 +55,7 @@ def test_a_file_that_is_cut_off_while_it_is_sent_fails_its_object_alone(
     stored = stored_object(path)
 
     def cut_off() -> Iterator[Sequence[Buffer]]:
-        for batch in stored.batches_mapped((), stored.start):
+        for batch in stored.batches_for_system((), stored.start):
             os.truncate(path, 1 << 17)
             yield batch
 

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.leading.cache import CacheCounts, LeadingCache
+from dcm4py_leading.leading.cache import LeadingCache, LeadingCacheCounts
 from dcm4py_leading.leading.outcome import Looked, LookupOutcome
 from dcm4py_leading.model.values import UID
 from tests.fixtures.rules import data_set
@@ -55,7 +55,7 @@ class Asking:
         self._join_timeout = join_timeout
 
     @property
-    def counts(self) -> CacheCounts:
+    def counts(self) -> LeadingCacheCounts:
         return self.cache.counts
 
     def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, Looked]:
@@ -84,7 +84,7 @@ def test_second_question_is_answered_from_the_cache() -> None:
     first = answers.get_many("QRSCP", [A, B], archive)
     assert answers.get_many("QRSCP", [B, A], archive) == first
     assert archive.asked == [(A, B)]
-    assert answers.counts == CacheCounts(hits=2, misses=2)
+    assert answers.counts == LeadingCacheCounts(hits=2, misses=2)
 
 
 def test_other_archive_is_another_question() -> None:
@@ -122,7 +122,7 @@ def test_failure_is_not_remembered() -> None:
     archive.failure = None
     assert isinstance(answers.get_many("QRSCP", [A], archive)[A], Dataset)
     assert archive.asked == [(A, B), (A,)]
-    assert answers.counts == CacheCounts(misses=3, failures=2)
+    assert answers.counts == LeadingCacheCounts(misses=3, failures=2)
 
 
 def test_no_page_is_asked_for_after_one_that_fails() -> None:

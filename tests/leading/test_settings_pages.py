@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dcm4py_leading.errors import ArchiveUnavailable
-from dcm4py_leading.leading.settings import LULL, LeadingSettings, Lull
+from dcm4py_leading.leading.settings import FLUSH, Flush, LeadingSettings
 
 SETTINGS = LeadingSettings(first_page_size=2, page_size=3)
 
@@ -16,19 +16,19 @@ SETTINGS = LeadingSettings(first_page_size=2, page_size=3)
     ("rows", "pages"),
     [
         ([], []),
-        ([LULL], []),
+        ([FLUSH], []),
         ([1, 2, 3, 4, 5, 6], [(1, 2), (3, 4, 5), (6,)]),
-        ([1, LULL, 2, 3, 4, 5], [(1,), (2, 3, 4), (5,)]),
-        ([LULL, 1, 2, LULL, LULL, 3, LULL], [(1, 2), (3,)]),
+        ([1, FLUSH, 2, 3, 4, 5], [(1,), (2, 3, 4), (5,)]),
+        ([FLUSH, 1, 2, FLUSH, FLUSH, 3, FLUSH], [(1, 2), (3,)]),
     ],
 )
-def test_a_lull_ends_a_page_that_is_not_empty(rows: list[int | Lull], pages: list[tuple[int, ...]]) -> None:
+def test_a_lull_ends_a_page_that_is_not_empty(rows: list[int | Flush], pages: list[tuple[int, ...]]) -> None:
     assert list(SETTINGS.pages(rows)) == pages
 
 
 def test_what_came_before_an_error_is_a_page() -> None:
-    def rows() -> Iterator[int | Lull]:
-        yield from (1, LULL, 2)
+    def rows() -> Iterator[int | Flush]:
+        yield from (1, FLUSH, 2)
         raise ArchiveUnavailable("down")
 
     pages = SETTINGS.pages(rows())

@@ -21,8 +21,9 @@ from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from dcm4py_leading.errors import ObjectMismatch, SubOperationFailed
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject, Selections
+from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.retrieve.selections import Selections
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 from tests.fixtures.encoded import encoded
@@ -148,7 +149,7 @@ def outgoing(way: str, folder: Path, data: bytes, syntax: str, retrieve: Retriev
         study_instance_uid=identity.study_instance_uid,
         is_in_order=identity.is_in_order,
     )
-    return ForwardedObject(retrieve.common, Selections(retrieve.common, ["1.2.1"]), arrived)
+    return ForwardedObject(retrieve.common, Selections(retrieve.common.coercer, ["1.2.1"]), arrived)
 
 
 def delivered(data: bytes, syntax: str) -> Dataset:

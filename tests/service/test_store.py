@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pydicom
 import pytest
@@ -14,6 +16,9 @@ from dcm4py_leading.service import store as store_module
 from tests.fixtures.archive import find
 from tests.fixtures.ingest import CHUNK, STUDY, Ingest, data_set, received, sop_instance_uid
 from tests.fixtures.service import Seed
+
+MAX_CALLS = 540
+"""A tenth more than there are."""
 
 
 @pytest.fixture
@@ -50,6 +55,26 @@ def test_pydicom_reads_nothing_of_a_further_object_of_a_series(
     monkeypatch.setattr(data_sets, "read_dataset", fail)
     assert ingest.store(received(2)).what == "new"
     assert len(files(seed)) == 2
+
+
+def test_further_object_of_a_series_takes_few_calls(ingest: Ingest) -> None:
+    """Counted, since that is the same on every machine. Above the bound, look at what was added for each object."""
+    objects = [received(number) for number in range(1, 61)]
+    for obj in objects[:10]:
+        ingest.store(obj)
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for obj in objects[10:]:
+            ingest.store(obj)
+    finally:
+        sys.setprofile(None)
+    assert 50 < calls / 50 < MAX_CALLS, f"{calls / 50:.0f} calls for each object"
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,14 @@ class Deletions:
         self._writer = writer
 
     def begin(self, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
-        """Take a study out of the index, and a patient who has no other; note its files. None: there is no such study.
+        """Delete a study, and a patient without another, from the index; note its files. None: no such study.
 
         Raises what ``version_of`` raises, and then nothing is deleted.
         """
         return self._writer.write(lambda connection: _begin(connection, study_instance_uid, version_of))
 
     def pending(self) -> Sequence[PendingDeletion]:
-        """Deletions that have not come to their end, in the order in which they began."""
+        """Unfinished deletions, in the order in which they began."""
         with self._database.reading() as connection:
             rows = connection.execute(select(deletion.c.pk, deletion.c.study_instance_uid).order_by(deletion.c.pk))
             return [PendingDeletion(pk=pk, study_instance_uid=uid) for pk, uid in rows]

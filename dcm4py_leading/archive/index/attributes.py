@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from pydicom import Dataset
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.tag import BaseTag
 
+from dcm4py_leading.coercion.formats.attributes_format import Uids
 from dcm4py_leading.coercion.update import update
 from dcm4py_leading.dataset.data_sets import read, write
 from dcm4py_leading.dataset.normal import element_of
@@ -68,8 +67,8 @@ def decode(data: bytes) -> Dataset:
     return read(data, EXPLICIT_LITTLE)
 
 
-def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset:
-    """A data set of those elements of an encoded one whose tag is in ``tags``, and its character set."""
+def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset | Uids:
+    """Those elements of an encoded data set whose tag is in ``tags``, and its character set where it matters."""
     if not encoding.is_implicit_vr and encoding.is_little_endian:
         uids = _plain_uids(data, spans, tags)
         if uids is not None:
@@ -79,16 +78,15 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
     return read(parts, encoding)
 
 
-def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Dataset | None:
+def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Uids | None:
     """Those elements where they are nothing but UIDs, which need no conversion."""
-    elements: dict[BaseTag, DataElement | RawDataElement] = {}
+    uids = Uids()
     for tag in tags:
         at, value, following = spans.get(tag, (0, 0, 0))
         if data[at + 4 : at + 6] != b"UI" or not is_plain(b"UI", uid := bytes(data[value:following])):
             return None
-        text = uid.decode("ascii").rstrip("\0")
-        elements[BaseTag(tag)] = DataElement(tag, "UI", text, already_converted=True)
-    return Dataset(elements)
+        uids[tag] = uid.decode("ascii").rstrip("\0")
+    return uids
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:

@@ -19,7 +19,6 @@ from dcm4py_leading.errors import IndexUnavailable
 LOG = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_MS = 30_000
-_WRITES = "dcm4py_writes"
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 HEAD = "0008"
 """The newest revision of the tables."""
@@ -34,7 +33,6 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writing_engine = engine.execution_options(**{_WRITES: True})
         # Kept open, as opening takes a tenth of the time of a store.
         self._writer: Connection | None = None
         is_sqlite = engine.dialect.name == "sqlite"
@@ -43,7 +41,7 @@ class Database:
     @classmethod
     def open(cls, url: str, *, may_upgrade: bool = True) -> Database:
         """Connect to a SQLAlchemy URL and bring the tables up to date, if that ``may`` be. Raises IndexUnavailable."""
-        with _errors():
+        with _ERRORS:
             engine = _engine(url, may_be_made=may_upgrade)
         database = cls(engine)
         try:
@@ -72,28 +70,37 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database, and keeps nobody from writing. Raises IndexUnavailable."""
-        with _errors(), self._reading_engine.connect() as connection, connection.begin():
+        with _ERRORS, self._reading_engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block has ended; for one thread at a time.
+        """A transaction that is durable once the block has ended; for one thread at a time.
 
         Raises IndexUnavailable, Conflict.
         """
-        with _errors():
+        with _ERRORS:
             connection = self._writer
             self._writer = None
             if connection is None:
-                connection = self._writing_engine.connect()
+                connection = self._engine.connect()
+            driver: object = connection.connection.dbapi_connection
             try:
-                with connection.begin():
+                if isinstance(driver, sqlite3.Connection):
+                    # Without SQLAlchemy, which costs more than a store, as long as nobody executes by it. IMMEDIATE: a
+                    # transaction that begins to write after it has read fails when another wrote in between.
+                    driver.execute("BEGIN IMMEDIATE")
                     yield connection
-            except IntegrityError as err:
+                    (connection if connection.in_transaction() else driver).commit()
+                else:
+                    with connection.begin():
+                        yield connection
+            except BaseException as err:  # whatever it was: the next one begins with a connection known to be good
+                if isinstance(driver, sqlite3.Connection):
+                    driver.rollback()
                 connection.close()
-                raise Conflict from err
-            except BaseException:  # whatever it was: the next one begins with a connection that is known to be good
-                connection.close()
+                if isinstance(err, IntegrityError | sqlite3.IntegrityError):
+                    raise Conflict from err
                 raise
             self._writer = connection
 
@@ -153,17 +160,21 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins to write after it has read fails at once when another wrote in between.
-    writes = connection.get_execution_options().get(_WRITES, False)
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not driver.in_transaction:  # one that writes has begun: see `Database.writing`
+        driver.execute("BEGIN")
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError, sqlite3.Error) as err:
-        # Its text may quote statements with their values: patient data.
-        cause = getattr(err, "orig", None) or err
-        raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err
+class _Errors:
+    """Errors of the database in the block become IndexUnavailable."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, err: BaseException | None, traceback: object) -> None:
+        if isinstance(err, SQLAlchemyError | ArgumentError | NoSuchModuleError | OSError | sqlite3.Error):
+            # Its text may quote statements with their values: patient data.
+            cause = getattr(err, "orig", None) or err
+            raise IndexUnavailable(f"the index database cannot be used ({type(cause).__name__})") from err
+
+
+_ERRORS = _Errors()

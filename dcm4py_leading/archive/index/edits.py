@@ -66,7 +66,7 @@ def states_of(kept: Dataset) -> Iterator[Dataset]:
 
 
 def carry_edits(ds: Dataset, encoded: bytes, only: Collection[int], apply: Callable[[list[Change]], None]) -> None:
-    """Bring what was edited, as far as it is in ``only``, into an object, and tell in it what that replaced.
+    """Merge edited attributes, as far as they are in ``only``, into an object, and record the values that they replace.
 
     ``apply`` makes the changes. What was taken out becomes empty, since the object may have to have the attribute.
     Raises CoercionFailed.

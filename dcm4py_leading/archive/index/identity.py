@@ -86,7 +86,7 @@ class EachPersonOnce:
 
 
 def likeness(kept: Dataset, own: Dataset) -> int:
-    """Number of name, birth date and sex that are the same; 0 where nothing is but that it is absent."""
+    """Count of those of name, birth date and sex that are present and equal."""
     pairs = ((name_of(kept), name_of(own)), (_birth_date(kept), _birth_date(own)), (_sex(kept), _sex(own)))
     return sum(one == other for one, other in pairs) if any(name_of(kept)) and any(name_of(own)) else 0
 

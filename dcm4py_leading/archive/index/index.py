@@ -34,7 +34,7 @@ _PK = -2
 
 
 class IndexedInstance(NamedTuple):
-    """One stored instance: what it is, where it is, and what the index says about it."""
+    """One stored instance: its identity, its location, and its attributes in the index."""
 
     study_instance_uid: UID
     series_instance_uid: UID
@@ -47,12 +47,12 @@ class IndexedInstance(NamedTuple):
 
     @property
     def attributes(self) -> Dataset:
-        """A new data set of all that the index keeps for it, which a retrieve merges into the object."""
+        """A new data set of all its attributes in the index, which a retrieve merges into the object."""
         return merged(self.encoded_attributes)
 
 
 class IndexedStudy(NamedTuple):
-    """One study, and what the index says about it."""
+    """One study, and its attributes in the index."""
 
     pk: int
     """Grows from study to study, in the order in which they came into the index."""
@@ -250,5 +250,5 @@ def _indexed_instances(rows: Iterable[Sequence[Any]], above: Mapping[int, _Above
 
 
 def _stored_uid(text: str) -> UID:
-    """A UID as some object has it, well-formed or not: what was stored must come out again."""
+    """A UID as an object has it, well-formed or not, since every stored object must be found again."""
     return str.__new__(UID, text)

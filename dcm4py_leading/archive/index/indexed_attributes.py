@@ -20,6 +20,7 @@ from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_two
 from dcm4py_leading.archive.index.keys import (
     ALWAYS_KEPT,
     ENTITIES,
+    KEY_OF,
     LEVELS,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
@@ -31,6 +32,8 @@ from dcm4py_leading.archive.index.keys import (
     normal,
 )
 from dcm4py_leading.dataset.data_sets import read
+from dcm4py_leading.dataset.integrity import PIXELS
+from dcm4py_leading.dataset.layout import Ranges
 from dcm4py_leading.dataset.plain import compared_text, is_plain
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -40,10 +43,10 @@ from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import Level
 
 _PIXEL_REPRESENTATION = 0x00280103
-_PIXELS = 0x7FE00008  # where pydicom stops
 _UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 _MAX_REMEMBERED = 512
 _MAX_REMEMBERED_BYTES = 128
+_MAX_REMEMBERED_LAYOUTS, _MAX_REMEMBERED_ELEMENTS = 64, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,8 @@ class Keeper:
         self.identification = identification
         self.tags: Mapping[Level, frozenset[int]] = {level: _tags(filters, level) for level in LEVELS}
         self._levels = tuple(_Level(level, self.tags[level]) for level in LEVELS)
-        self._present: dict[tuple[int, ...], Sequence[tuple[_Level, Sequence[int]]]] = {}
-        self._can_cut = not any(tag >> 16 & 1 or tag >= _PIXELS for tags in self.tags.values() for tag in tags)
+        self._known_places: dict[int, tuple[Mapping[int, Span], Sequence[tuple[_Level, _Places]]]] = {}
+        self._can_cut = not any(tag >> 16 & 1 or tag >= PIXELS for tags in self.tags.values() for tag in tags)
 
     def update_policy(self, level: Level) -> UpdatePolicy:
         """Policy by which a further object updates the attributes of a level."""
@@ -104,26 +107,51 @@ class Keeper:
             return None
         for tag in _UIDS:
             span = spans.get(tag)
-            if span is None or not _is_uid(data, span, is_implicit_vr=encoding.is_implicit_vr):
+            element = b"" if span is None else bytes(data[span[0] : span[2]])
+            is_uid = _is_uid if len(element) <= _MAX_REMEMBERED_BYTES else _is_uid.__wrapped__
+            if not is_uid(element, encoding.is_implicit_vr):
                 return None
         try:
             return {
-                level.level: level.cut(data, spans, present, is_implicit_vr=encoding.is_implicit_vr)
-                for level, present in self._present_of(spans)
+                level.level: level.cut(places.cut(data), is_implicit_vr=encoding.is_implicit_vr)
+                for level, places in self._places_of(spans)
             }
         except UNREADABLE:
             return None
 
-    def _present_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, Sequence[int]]]:
-        """Tags that each level keeps of such an object; the objects of a series have the same tags."""
-        tags = tuple(spans)
-        present = self._present.get(tags)
-        if present is None:
-            if len(self._present) >= _MAX_REMEMBERED:
-                self._present.clear()
-            present = [(level, [tag for tag in level.tags if tag in spans]) for level in self._levels]
-            self._present[tags] = present
-        return present
+    def _places_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, _Places]]:
+        """Where in such an object the elements are that each level looks at.
+
+        For objects that are laid out alike, ``spans`` are the same object (see `integrity.plain_spans`).
+        """
+        known_spans, places = self._known_places.get(id(spans), (None, ()))
+        if known_spans is not spans:
+            places = [(level, _Places(spans, level.looks_at)) for level in self._levels]
+            if len(spans) <= _MAX_REMEMBERED_ELEMENTS:
+                if len(self._known_places) >= _MAX_REMEMBERED_LAYOUTS:
+                    self._known_places.clear()
+                self._known_places[id(spans)] = spans, places
+        return places
+
+
+class _Places:
+    """Where the elements are that a level looks at, in objects that are laid out alike."""
+
+    def __init__(self, spans: Mapping[int, Span], tags: Sequence[int]) -> None:
+        """``tags`` are in order."""
+        self.tags = tuple(tag for tag in tags if tag in spans)
+        self._spans = spans
+        self._ranges: Ranges | None = None
+        self._is_used = False
+
+    def cut(self, data: Buffer) -> Mapping[int, bytes]:
+        """Those elements, each with its header."""
+        if self._ranges is None:
+            if not self._is_used:  # the next object may be laid out in another way: then it would not be worth while
+                self._is_used = True
+                return {tag: _bytes_of(data, self._spans, tag) for tag in self.tags}
+            self._ranges = Ranges((at, following) for at, _, following in map(self._spans.__getitem__, self.tags))
+        return dict(zip(self.tags, self._ranges.each_of(data), strict=True))
 
 
 class _Level:
@@ -133,33 +161,35 @@ class _Level:
         self.level = level
         self._wanted = tags
         self.tags = tuple(tag for tag in sorted(tags) if tag != SPECIFIC_CHARACTER_SET and tag & 0xFFFF)
-        self._keys = keys_of(level)
-        self._remembers = level is not Level.IMAGE
-        self._known: dict[tuple[bool, bytes, bytes, bytes], Kept] = {}
-
-    def cut(self, data: Buffer, spans: Mapping[int, Span], present: Sequence[int], *, is_implicit_vr: bool) -> Kept:
-        """``present`` are those of `tags` that are in ``spans``."""
-        elements = {}
-        for tag in present:
-            at, _, following = spans[tag]
-            elements[tag] = bytes(data[at:following])
         # Which VR some attributes of items have in Implicit VR depends on Pixel Representation.
-        parts = _Parts(
-            is_implicit_vr,
-            _bytes_of(data, spans, SPECIFIC_CHARACTER_SET),
-            _bytes_of(data, spans, _PIXEL_REPRESENTATION),
-            elements,
-        )
+        self.looks_at = tuple(sorted({*self.tags, SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION}))
+        self._keeps_pixel_representation = _PIXEL_REPRESENTATION in self.tags
+        self._keys = keys_of(level)
+        self._columns = {key.tag: key.columns for key in self._keys}
+        self._no_columns: Mapping[str, str | None] = dict.fromkeys(name for key in self._keys for name in key.columns)
+        self._remembers = level is not Level.IMAGE
+        self._known: dict[tuple[bool, bytes], Kept] = {}
+
+    def cut(self, looked_at: Mapping[int, bytes], *, is_implicit_vr: bool) -> Kept:
+        """Content of an object in which the elements of `looks_at` are ``looked_at``."""
         if not self._remembers:
-            return self._made(parts)
-        key = (is_implicit_vr, parts.character_set, parts.pixel_representation, b"".join(elements.values()))
+            return self._made(self._parts(looked_at, is_implicit_vr))
+        key = (is_implicit_vr, b"".join(looked_at.values()))
         kept = self._known.get(key)
         if kept is None:
-            kept = self._made(parts)
+            kept = self._made(self._parts(looked_at, is_implicit_vr))
             if len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
             self._known[key] = kept
         return kept
+
+    def _parts(self, looked_at: Mapping[int, bytes], is_implicit_vr: bool) -> _Parts:
+        elements = dict(looked_at)
+        character_set = elements.pop(SPECIFIC_CHARACTER_SET, b"")
+        pixel_representation = elements.get(_PIXEL_REPRESENTATION, b"")
+        if pixel_representation and not self._keeps_pixel_representation:
+            del elements[_PIXEL_REPRESENTATION]
+        return _Parts(is_implicit_vr, character_set, pixel_representation, elements)
 
     def _made(self, parts: _Parts) -> Kept:
         return self._copied(parts) or _kept(parts.read(self.tags), self.level, self._wanted)
@@ -171,23 +201,23 @@ class _Level:
         """
         if len(parts.character_set) > _MAX_REMEMBERED_BYTES:
             return None
-        _, character_set_value, character_set, plain = _look(
+        character_set_value, character_set, plain, _ = _look(
             SPECIFIC_CHARACTER_SET, parts.character_set, parts.is_implicit_vr
         )
         if parts.character_set and not plain:
             return None
         has_romaji = b"13" in character_set
         pieces: dict[int, bytes] = {}
-        values: dict[int, tuple[bytes, bytes]] = {}
+        columns = dict(self._no_columns)
         for tag, element in parts.elements.items():
             look = _look if len(element) <= _MAX_REMEMBERED_BYTES else _look.__wrapped__
-            vr, value, piece, plain = look(tag, element, parts.is_implicit_vr)
+            value, piece, plain, compared = look(tag, element, parts.is_implicit_vr)
             if plain and not (has_romaji and (b"~" in value or b"\\" in value)):
                 pieces[tag] = piece
-                values[tag] = (vr, value)
-        odd = parts.elements.keys() - pieces.keys()
-        columns: dict[str, str | None] = {}
-        if odd:
+                if tag in self._columns:
+                    columns.update(zip(self._columns[tag], compared, strict=True))
+        if len(pieces) < len(parts.elements):
+            odd = parts.elements.keys() - pieces.keys()
             ds = selected(parts.read(odd), odd)
             encoded = encode(ds)
             spans, _ = scan(encoded, EXPLICIT_LITTLE)
@@ -197,10 +227,6 @@ class _Level:
             for key in self._keys:
                 if key.tag in odd:
                     columns.update(zip(key.columns, compared_values(ds, key), strict=True))
-        for key in self._keys:
-            if key.tag not in odd:
-                text = compared_text(*values[key.tag]) if key.tag in values else None
-                columns.update(zip(key.columns, normal(text, key.comparison), strict=True))
         return Kept(b"".join([character_set if character_set_value else b"", *pieces.values()]), columns)
 
 
@@ -223,13 +249,15 @@ class _Parts:
 
 
 @lru_cache(maxsize=8192)
-def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bytes, bool]:
-    """VR, value and, in Explicit VR, the whole of an element, and whether it is plain; an absent element is not."""
+def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bool, tuple[str | None, ...]]:
+    """Value and, in Explicit VR, the whole of an element, if it is plain, and then what is compared; else not so."""
     value = element[8:]
-    if not is_implicit_vr:
-        return element[4:6], value, element, is_plain(element[4:6], value)
-    vr = _vr_of(tag)
-    return vr, value, element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value, is_plain(vr, value)
+    vr = _vr_of(tag) if is_implicit_vr else element[4:6]
+    piece = element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value if is_implicit_vr else element
+    if not is_plain(vr, value):
+        return value, piece, False, ()
+    key = KEY_OF.get(tag)
+    return value, piece, True, () if key is None else normal(compared_text(vr, value), key.comparison)
 
 
 _LENGTH = struct.Struct("<H")
@@ -250,13 +278,9 @@ def _bytes_of(data: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
     return bytes(data[span[0] : span[2]]) if span is not None else b""
 
 
-def _is_uid(data: Buffer, span: Span, *, is_implicit_vr: bool) -> bool:
-    at, value, following = span
-    return (
-        (is_implicit_vr or data[at + 4 : at + 6] == b"UI")
-        and following > value
-        and is_plain(b"UI", bytes(data[value:following]))
-    )
+@lru_cache(maxsize=1024)
+def _is_uid(element: bytes, is_implicit_vr: bool) -> bool:
+    return len(element) > 8 and (is_implicit_vr or element[4:6] == b"UI") and is_plain(b"UI", element[8:])
 
 
 def _kept(header: Dataset, level: Level, tags: frozenset[int]) -> Kept:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
-from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
+from dcm4py_leading.archive.proxy_cache.study_file import FilePart, StudyFile
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
@@ -25,7 +25,7 @@ class KeptObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """State of a study as the other archive tells it."""
+    """State of a study in the other archive, as it tells it."""
 
     instances: int
     """Number of its instances."""
@@ -34,7 +34,7 @@ class StudyState:
 
 
 class KeptStudy:
-    """Not removed until it is closed, or nobody has it any more. Reading is safe under threads."""
+    """A study in the cache, not removed before it is closed or unreferenced. Reading is safe under threads."""
 
     def __init__(
         self,
@@ -57,27 +57,27 @@ class KeptStudy:
         self._file = file
         self._offsets = tuple(accumulate((one.length for one in objects), initial=0))
 
-    def read(self, number: int) -> Buffer:
-        """The data set of one of `objects`, as it came. Raises StorageUnavailable."""
+    def part(self, number: int) -> FilePart:
+        """The data set of one of `objects`, as it came; its descriptor is the caller's. Raises StorageUnavailable."""
         try:
-            return self._file.read(self._offsets[number], self.objects[number].length)
+            return self._file.part(self._offsets[number], self.objects[number].length)
         except OSError as err:
             raise StorageUnavailable("a kept object cannot be read") from err
 
     def close(self) -> None:
-        """Let go of it. May be called again."""
+        """Release the study. May be called again."""
         self._file.close()
 
 
 class Room(Protocol):
-    """Where studies are kept, as a writer sees it. All methods raise StorageUnavailable."""
+    """The cache, as a writer uses it. All methods raise StorageUnavailable."""
 
     def more_room(self, pk: int, least: int) -> int:
-        """Let it have ``least`` bytes more; how many it got."""
+        """Reserve at least ``least`` more bytes, and return how many were granted."""
         ...
 
     def complete(self, writer: StudyWriter) -> None:
-        """It is written, and on the disk: from now on it is found."""
+        """Publish the study, which is on disk: from now on it is found."""
         ...
 
     def abandon(self, pk: int) -> None:
@@ -86,7 +86,7 @@ class Room(Protocol):
 
 
 class StudyWriter:
-    """A study on its way into the cache, for one thread at a time. What is not completed is removed when it closes."""
+    """Writer of a study to the cache, for one thread at a time. An incomplete study is removed on close."""
 
     def __init__(self, room: Room, pk: int, scp: str, study_instance_uid: str, file: StudyFile) -> None:
         self.pk = pk

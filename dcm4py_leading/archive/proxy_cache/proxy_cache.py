@@ -76,7 +76,7 @@ class ProxyCacheCounts:
     """Studies removed to make room, or because they have changed in the other archive."""
 
     def plus(self, other: ProxyCacheCounts) -> ProxyCacheCounts:
-        """With what another process of the same service has done: what is kept is the same."""
+        """Sum with the counts of another process; both see the same studies."""
         return replace(
             other,
             hits=self.hits + other.hits,
@@ -114,7 +114,7 @@ class ProxyCache:
             raise
 
     def close(self) -> None:
-        """Close it; studies that are being sent can still be read, those that are being written here are removed."""
+        """Close the cache; studies being sent can still be read, those being written are removed."""
         with suppress(StorageUnavailable), self._transaction() as db:
             for pk in self._writing:
                 self._path(pk).unlink(missing_ok=True)
@@ -125,7 +125,7 @@ class ProxyCache:
     # -- serving ------------------------------------------------------------------------------------------------
 
     def find(self, scp: str, study_instance_uid: str) -> KeptStudy | None:
-        """The study as that archive sent it, all of it; it is not removed while the caller has it."""
+        """The whole study as that archive sent it; it is not removed while the caller holds it."""
         with self._transaction() as db:
             for pk, size, digest in db.execute(
                 "SELECT pk, size, digest FROM study WHERE (scp, study_instance_uid, state) = (?, ?, ?)",
@@ -175,7 +175,7 @@ class ProxyCache:
                 self._remove(db, pk)
 
     def counts(self) -> ProxyCacheCounts:
-        """Counts of what is kept, and of what was done; without what cannot be told now."""
+        """Counts of kept studies and of use; those that cannot be read now are left out."""
         size = studies = 0
         with suppress(StorageUnavailable), self._transaction() as db:
             size, studies = db.execute(
@@ -219,7 +219,7 @@ class ProxyCache:
         return granted
 
     def complete(self, writer: StudyWriter) -> None:
-        """A study is written, and on the disk: from now on it is found, in the place of what was kept of it before."""
+        """Publish a study, which is on disk, in place of its earlier copy."""
         with self._transaction() as db:
             writer.file.share()  # here, as whatever removes files does it in a transaction
             for (pk,) in db.execute(
@@ -262,7 +262,7 @@ class ProxyCache:
         return self._most_bytes - int(used)
 
     def _remove(self, db: sqlite3.Connection, pk: int, *, if_unused: bool = False) -> bool:
-        """Remove a study; False where it is in use: unless ``if_unused``, one that is being sent goes afterwards."""
+        """Remove a study; False if it is in use. Unless ``if_unused``, one that is being sent is removed afterwards."""
         if not remove_unless_used(self._path(pk)):
             if not if_unused:
                 db.execute(
@@ -274,7 +274,7 @@ class ProxyCache:
         return True
 
     def _settle(self, db: sqlite3.Connection) -> None:
-        """Remove what a crash left: rows without their file, files without row, studies that nobody writes."""
+        """Clean up after a crash: rows without file, files without row, abandoned studies."""
         known: set[Path] = set()
         for pk, state, size in db.execute("SELECT pk, state, size FROM study").fetchall():
             path = self._path(pk)

@@ -7,22 +7,27 @@ not removed, and one that a crash left half written is known by its lock: it has
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from dcm4py_leading.dataset.scan import Buffer
 
-_MAX_IN_MEMORY = 16 << 20
-"""Bytes; a larger data set is mapped."""
+
+class FilePart(NamedTuple):
+    """A part of an open file."""
+
+    descriptor: int
+    """Of its own, which the caller closes."""
+    offset: int
+    length: int
 
 
 class StudyFile:
-    """An open and locked file, to its `close` or until nobody has it any more. Reading is safe under threads."""
+    """An open and locked file, until `close` or until it is unreferenced. Reading is safe under threads."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -74,22 +79,12 @@ class StudyFile:
         """Bring it to the disk. Raises OSError."""
         os.fsync(self._descriptor)
 
-    def read(self, offset: int, length: int) -> Buffer:
-        """So many bytes from ``offset`` on; good also when the file is closed. Raises OSError."""
-        if length > _MAX_IN_MEMORY:
-            before = offset % mmap.ALLOCATIONGRANULARITY
-            mapping = mmap.mmap(self._descriptor, before + length, access=mmap.ACCESS_READ, offset=offset - before)
-            return memoryview(mapping)[before:]
-        data = os.pread(self._descriptor, length, offset)
-        while len(data) < length:
-            more = os.pread(self._descriptor, length - len(data), offset + len(data))
-            if not more:
-                raise OSError("the file ends early")
-            data += more
-        return data
+    def part(self, offset: int, length: int) -> FilePart:
+        """So many octets from ``offset`` on, good also when the file is closed. Raises OSError."""
+        return FilePart(os.dup(self._descriptor), offset, length)
 
     def close(self) -> None:
-        """Let go of it. May be called again."""
+        """Release the file. May be called again."""
         self._close()
         self._descriptor = -1  # another file may get its number
 

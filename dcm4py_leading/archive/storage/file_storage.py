@@ -7,18 +7,17 @@ import logging
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
-
-from pydicom import Dataset
+from typing import BinaryIO, Self, cast
 
 from dcm4py_leading.archive.storage import file_system, in_flight
 from dcm4py_leading.archive.storage.path_format import random_digits
 from dcm4py_leading.archive.storage.settings import INCOMING, digest_name_of, path_format_of, root_of
 from dcm4py_leading.archive.storage.storage import Location
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.dataset.part10 import media_storage_sop_instance_uid
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
@@ -74,17 +73,14 @@ class FileStorage:
         """Attributes that a path is made of (see `storage.Storage.path_attributes`)."""
         return self._format.format.reads
 
-    @contextmanager
-    def receive(self) -> Iterator[IncomingFile]:
+    def receive(self) -> IncomingFile:
         """Receive a new object into a file (see `storage.Storage.receive`)."""
         self._require_writable()
-        with self._errors():
-            file, path = in_flight.temporary_file(self._incoming)
-        incoming = IncomingFile(self, file, path)
         try:
-            yield incoming
-        finally:
-            incoming.close()
+            file, path = in_flight.temporary_file(self._incoming)
+        except OSError as err:
+            raise self._unavailable(err) from err
+        return IncomingFile(self, file, path)
 
     def _require_writable(self) -> None:
         if self.descriptor.read_only:
@@ -223,6 +219,12 @@ class IncomingFile:
         self._other: str | None = None
         """Where there was a file already that is taken for this one."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
     def write(self, data: Buffer, /) -> None:
         """Append to the file (see `storage.Incoming.write`)."""
         try:  # not `_errors`, which costs as much as the writing
@@ -247,29 +249,27 @@ class IncomingFile:
         with self._storage._errors():
             return Path(self._temporary).open("rb")
 
-    @contextmanager
-    def mapped(self) -> Iterator[Buffer]:
+    def mapped(self) -> AbstractContextManager[Buffer]:
         """Bytes that were written so far (see `storage.Incoming.mapped`)."""
-        if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
-            with self._storage._errors():
-                data = os.pread(self._file, self._size, 0)
-            yield data
-            return
-        with self._storage._errors():
-            mapping = mmap.mmap(self._file, self._size, prot=mmap.PROT_READ)
-        with mapping, memoryview(mapping) as view:
-            yield view
+        try:
+            if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
+                return nullcontext(os.pread(self._file, self._size, 0))
+            return _view(mmap.mmap(self._file, self._size, prot=mmap.PROT_READ))
+        except OSError as err:
+            raise self._storage._unavailable(err) from err
 
-    def finish(self, attributes: Dataset) -> Location:
+    def finish(self, attributes: Attributes) -> Location:
         """Give the file its place (see `storage.Incoming.finish`)."""
         storage = self._storage
         path = storage._format.path(attributes, storage._now())
-        with storage._errors():
+        try:
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
                 if storage._needs_directory_sync:
                     storage._sync_directory(storage._inside(path).parent)
+        except OSError as err:
+            raise storage._unavailable(err) from err
         return Location(
             storage_id=storage.descriptor.storage_id,
             path=path,
@@ -341,6 +341,12 @@ class IncomingFile:
             )
         finally:
             os.close(self._file)
+
+
+@contextmanager
+def _view(mapping: mmap.mmap) -> Iterator[Buffer]:
+    with mapping, memoryview(mapping) as view:
+        yield view
 
 
 def _version(file: Path) -> str | None:

@@ -10,7 +10,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def type_of(directory: Path) -> str | None:
-    """As in ``mount -t``; None where it cannot be told."""
+    """Type as in ``mount -t``; None if unknown."""
     try:
         device = directory.stat().st_dev
         wanted = f"{os.major(device)}:{os.minor(device)}"
@@ -24,16 +24,18 @@ def type_of(directory: Path) -> str | None:
 
 
 def start_sync(file: int, offset: int, count: int) -> None:
-    """Let the system begin to write so many bytes of a file to the disk, without waiting for it.
+    """Let the system start writing a number of bytes of a file to disk, without waiting.
 
     It promises nothing; it only leaves less to a later fsync. Does nothing where the system has no such call.
     """
     if _sync_file_range is not None:
-        _sync_file_range(file, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
+        _sync_file_range(file, offset, count, _SYNC_FILE_RANGE_WRITE)
 
 
 _SYNC_FILE_RANGE_WRITE = 2  # sync_file_range(2)
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def sync(directory: Path) -> None:

@@ -6,15 +6,20 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydicom import Dataset
-
-from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, random_digits
+from dcm4py_leading.coercion.formats.attributes_format import (
+    Attributes,
+    AttributesFormat,
+    compile_format,
+    random_digits,
+)
 from dcm4py_leading.dataset.text.text import storable
 
 __all__ = ["PathFormat", "compile_path_format", "random_digits"]
 
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 _MAX_ELEMENT_BYTES = 255
+_HARMLESS = re.compile(r"[\w-][\w.-]{0,63}(?:/[\w-][\w.-]{0,63})*", re.ASCII).fullmatch
+"""Matches a path that nothing has to be changed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,14 @@ class PathFormat:
 
     format: AttributesFormat
 
-    def path(self, attributes: Dataset, now: datetime) -> str:
+    def path(self, attributes: Attributes, now: datetime) -> str:
         """The relative path, elements parted by ``/``; none of them is empty or begins with a dot.
 
         What begins with a dot is hidden, leads upwards, or is where a storage has its files in flight.
         """
         whole = self.format.render(attributes, now, clean=_clean)
+        if _HARMLESS(whole) is not None:
+            return whole
         elements = [_element(text) for text in whole.split("/") if text]
         return "/".join(elements) or "_"
 

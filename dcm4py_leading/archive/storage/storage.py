@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
-from pydicom import Dataset
-
+from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model.archive import StorageDescriptor
 
@@ -31,7 +30,7 @@ class Incoming(Protocol):
         ...
 
     def start_sync(self) -> None:
-        """All is written: the disk may begin with it while the object is looked at."""
+        """Start syncing a completely written object to disk while it is being checked."""
         ...
 
     def mapped(self) -> AbstractContextManager[Buffer]:
@@ -42,7 +41,7 @@ class Incoming(Protocol):
         """A file over what was written so far; the caller closes it. Raises StorageUnavailable."""
         ...
 
-    def finish(self, attributes: Dataset) -> Location:
+    def finish(self, attributes: Attributes) -> Location:
         """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
 
         Of the attributes, those of `Storage.path_attributes` count.
@@ -90,14 +89,14 @@ class Storage(Protocol):
         ...
 
     def version(self, location: Location) -> str | None:
-        """Version of a stored object: tells it from another one that gets its place later; None where it is gone.
+        """Version of a stored object, which distinguishes it from a later one at the same place; None if it is gone.
 
         Raises StorageUnavailable where that cannot be told, or where objects cannot be deleted.
         """
         ...
 
     def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
-        """Delete durably what is at these paths, where it still is of the version beside the path.
+        """Delete the files at these paths durably, if they still have the given versions.
 
         Nobody else deletes from these paths meanwhile. Raises StorageUnavailable.
         """

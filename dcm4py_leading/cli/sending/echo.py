@@ -23,7 +23,7 @@ _TOLD = {
 
 
 def add_echo_command(main: click.Group) -> None:
-    """Add the command to the command line."""
+    """Register the command."""
 
     @main.command(
         short_help="Let the running service send a C-ECHO.",

@@ -10,7 +10,7 @@ from dcm4py_leading.cli.service_client import RunningService
 
 
 def our_ae(service: RunningService, ae_title: str | None) -> str:
-    """The title that was given, or else the only one that the service has. Raises UsageError."""
+    """The given AE title, or else the only one of the service. Raises UsageError."""
     if ae_title is not None:
         return ae_title
     titles = [str(ae["dicomAETitle"]) for ae in json.loads(service.exchange("GET", "/dcm4chee-arc/aets")[0])]

@@ -21,7 +21,7 @@ _RUNNING = "running"
 
 
 def add_send_command(main: click.Group) -> None:
-    """Add the command to the command line."""
+    """Register the command."""
 
     @main.command(
         short_help="Let the running service send a study.",
@@ -61,7 +61,7 @@ def add_send_command(main: click.Group) -> None:
 
 
 def _followed(service: RunningService, job: Mapping[str, Any], aet: str) -> Mapping[str, Any]:
-    """The job when it has ended. Its progress is shown; an interrupt cancels it."""
+    """The job, once it has ended. Shows its progress; an interrupt cancels it."""
     path = f"/dcm4py-leading/jobs/{quote(job['id'], safe='')}"
     with progress.bar(0, f"sending to {aet}") as bar:
         while job["state"] == _RUNNING:
@@ -77,7 +77,7 @@ def _followed(service: RunningService, job: Mapping[str, Any], aet: str) -> Mapp
 
 
 def _tell(job: Mapping[str, Any], aet: str, *, as_json: bool) -> None:
-    """Print what came of the job; end the program where anything was not sent."""
+    """Print the outcome of the job; exit with an error if anything was not sent."""
     if as_json:
         click.echo(json.dumps(job, indent=2, ensure_ascii=False))
     for problem in job["problems"]:

@@ -13,7 +13,7 @@ _SECONDS = 600.0
 
 
 def add_delete_command(studies: click.Group) -> None:
-    """Add the command to the group."""
+    """Register the command."""
 
     @studies.command(
         short_help="Delete a study, with its files.",

@@ -42,7 +42,7 @@ def heading() -> str:
 
 
 def lines(found: Match) -> Iterator[str]:
-    """A study in a list: what it is, and below that its UID."""
+    """A study in a list: its description, and its UID below."""
     ds = found.attributes
     cells = [
         _cell(_date(text(ds, keyword)) if keyword == "StudyDate" else text(ds, keyword), width)
@@ -53,7 +53,7 @@ def lines(found: Match) -> Iterator[str]:
 
 
 def study_json(found: Match) -> dict[str, Any]:
-    """A study by keywords; what it has no value for is left out."""
+    """A study by keywords, without empty values."""
     ds = found.attributes
     values = {keyword: text(ds, keyword) for keyword in _KEYWORDS}
     numbers = {keyword: int(value) for keyword, value in values.items() if keyword.startswith("NumberOf")}
@@ -61,7 +61,7 @@ def study_json(found: Match) -> dict[str, Any]:
 
 
 def details(found: Match, series: Sequence[Series], edits: Iterable[LastEdit]) -> Iterator[str]:
-    """All that is told of one study."""
+    """All details of one study."""
     for keyword, value in study_json(found).items():
         yield f"{keyword:<29} {_printable(str(value))}"
     yield f"{'Size':<29} {_size(sum(one.size for one in series))}"
@@ -94,7 +94,7 @@ def details_json(found: Match, series: Iterable[Series], edits: Iterable[LastEdi
 
 
 def _cell(value: str, width: int) -> str:
-    """A value, cut or filled up to so many columns of a terminal."""
+    """A value, cut or padded to a number of terminal columns."""
     value = _printable(value)
     if _width(value) > width:
         while _width(value) > width - 1:
@@ -110,7 +110,7 @@ def _width(value: str) -> int:
 
 
 def _printable(value: str) -> str:
-    """Text of an object for a terminal: it may hold anything, also what moves a cursor."""
+    """Text of an object, made safe for a terminal: it may contain control sequences."""
     return "".join(char if char.isprintable() else "?" for char in value)
 
 

@@ -34,7 +34,7 @@ class _Dates(click.ParamType):  # type: ignore[type-arg]
 
 
 def add_studies_commands(main: click.Group) -> None:
-    """Add the group to the command line."""
+    """Register the group."""
 
     @main.group(short_help="List, show, delete or import stored studies.")
     def studies() -> None:
@@ -72,7 +72,7 @@ def _add_list_command(studies: click.Group) -> None:
         accession: str | None,
         as_json: bool,
     ) -> None:
-        """Print which studies are stored, in the order in which they came: patient data. Two lines a study.
+        """Print the stored studies, oldest first, in two lines each. This is patient data.
 
         It reads the index, also beside the running service.
         """
@@ -110,7 +110,7 @@ def _add_show_command(studies: click.Group) -> None:
     @click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
     @_telling_errors
     def show(study: str, data_dir: Path, as_json: bool) -> None:
-        """Print one study: patient data; the last edits, and of each series how many objects it has, and where."""
+        """Print one study (patient data): attributes, last edits, and for each series its objects and storages."""
         with reading.opened(data_dir) as index:
             found = reading.study(index, study)
             if found is None:
@@ -125,7 +125,7 @@ def _add_show_command(studies: click.Group) -> None:
 
 
 def _telling_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """End the program with what went wrong, in place of a traceback."""
+    """End the program with an error message instead of a traceback."""
 
     def told(**values: Any) -> None:
         try:

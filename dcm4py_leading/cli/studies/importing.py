@@ -38,7 +38,7 @@ _TOLD: Mapping[Outcome, str] = {Outcome.NO_DICOM: "no DICOM file", Outcome.DICOM
 
 
 def add_import_command(studies: click.Group) -> None:
-    """Add the command to the group."""
+    """Register the command."""
 
     @studies.command(
         name="import",
@@ -71,7 +71,7 @@ def add_import_command(studies: click.Group) -> None:
 
 
 def _import(directory: Path, importing: Import) -> Counter[Outcome]:
-    """Store each file; a line for each that is not stored. Ends the program where nothing can be stored any more."""
+    """Store each file, and print a line for each failure. Ends the program when nothing can be stored any more."""
     counts: Counter[Outcome] = Counter()
     with progress.waiting(f"looking at {directory}"):
         total = sum(1 for _ in files_below(directory))

@@ -123,7 +123,7 @@ def _edit(level: Level, item: Dataset) -> LastEdit:
 
 
 def text(ds: Dataset, keyword: str) -> str:
-    """Value of an attribute; several values are parted by backslashes."""
+    """Value of an attribute; several values are separated by backslashes."""
     value = ds.get(keyword)
     if value is None:
         return ""

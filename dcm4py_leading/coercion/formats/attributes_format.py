@@ -50,7 +50,13 @@ _SOURCE = re.compile(r"([^\[\]]+)(?:\[(\d{1,9})\])?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 
-Render = Callable[[Dataset, datetime], str]
+
+class Uids(dict[int, str]):
+    """Attributes that are UIDs of one value each, by tag: for a format, as good as a data set that has nothing else."""
+
+
+Attributes = Dataset | Uids
+Render = Callable[[Attributes, datetime], str]
 Clean = Callable[[str], str]
 
 
@@ -83,7 +89,7 @@ class AttributesFormat:
         """True if it gives something else each time."""
         return any(placeholder.is_random for placeholder in self.placeholders)
 
-    def render(self, ds: Dataset, now: datetime, *, clean: Clean | None = None) -> str:
+    def render(self, ds: Attributes, now: datetime, *, clean: Clean | None = None) -> str:
         """The text for ``ds``. A value that cannot be read counts as absent.
 
         ``now`` without a time zone is in that of this system. ``clean`` is applied to the values of attributes that
@@ -124,8 +130,10 @@ def compile_format(text: str) -> AttributesFormat:
     return AttributesFormat(text=text, literals=tuple(literals), placeholders=tuple(placeholders))
 
 
-def texts_of(ds: Dataset, tag: int) -> list[str]:
+def texts_of(ds: Attributes, tag: int) -> list[str]:
     """The values of an attribute as text; none where it cannot be read as what its VR says."""
+    if isinstance(ds, Uids):
+        return [ds[tag]] if tag in ds else []
     try:
         return list(values_of(ds.get(tag)))
     except UNREADABLE:
@@ -185,21 +193,21 @@ def _compile_attribute(source: str, kind: str, argument: str) -> _Placeholder:
     sequences, tag = _parse_path(match[1])
     index = int(match[2] or 0)
 
-    def value(ds: Dataset) -> str | None:
+    def value(ds: Attributes) -> str | None:
         item = _item(ds, sequences)
         values = texts_of(item, tag) if item is not None else []
         return (values[index] or None) if index < len(values) else None
 
-    def moment(ds: Dataset, now: datetime) -> datetime | None:
+    def moment(ds: Attributes, now: datetime) -> datetime | None:
         item, text = _item(ds, sequences), value(ds)
-        if item is None or text is None:
+        if item is None or text is None or isinstance(item, Uids):
             return None
         zone = next(iter(texts_of(item, _TIMEZONE_OFFSET_FROM_UTC) or texts_of(ds, _TIMEZONE_OFFSET_FROM_UTC)), None)
         return parse_moment(item[tag].VR, text, zone=zone, local=now.tzinfo)
 
     render = _compile_value(value, moment, kind, argument)
 
-    def within(ds: Dataset, now: datetime) -> str:
+    def within(ds: Attributes, now: datetime) -> str:
         return _NULL if _item(ds, sequences) is None else render(ds, now)
 
     is_moment = kind[:4] in ("date", "time")
@@ -212,8 +220,8 @@ def _compile_attribute(source: str, kind: str, argument: str) -> _Placeholder:
 
 
 def _compile_value(
-    value: Callable[[Dataset], str | None],
-    moment: Callable[[Dataset, datetime], datetime | None],
+    value: Callable[[Attributes], str | None],
+    moment: Callable[[Attributes, datetime], datetime | None],
     kind: str,
     argument: str,
 ) -> Render:
@@ -260,12 +268,12 @@ def _compile_slice(argument: str) -> Callable[[str], str]:
     return lambda text: text[start:end]
 
 
-def _compile_moment(moment: Callable[[Dataset, datetime], datetime | None], kind: str, argument: str) -> Render:
+def _compile_moment(moment: Callable[[Attributes, datetime], datetime | None], kind: str, argument: str) -> Render:
     pattern = compile_date_format(argument)
     offset = kind[4:]
     moved = (parse_period if kind.startswith("date") else parse_duration)(offset) if offset else None
 
-    def render(ds: Dataset, now: datetime) -> str:
+    def render(ds: Attributes, now: datetime) -> str:
         at = moment(ds, now)
         try:
             return _NULL if at is None else pattern.format(moved(at) if moved is not None else at)
@@ -291,7 +299,9 @@ def _parse_path(path: str) -> tuple[tuple[int, ...], int]:
     return tuple(sequences), tag
 
 
-def _item(ds: Dataset, sequences: tuple[int, ...]) -> Dataset | None:
+def _item(ds: Attributes, sequences: tuple[int, ...]) -> Attributes | None:
+    if isinstance(ds, Uids):
+        return None if sequences else ds
     item = ds
     for tag in sequences:
         try:

@@ -16,7 +16,7 @@ from dcm4py_leading.secret_text import is_secret
 
 
 class Kind(enum.Enum):
-    """Form in which the values of an attribute are told."""
+    """JSON form of the values of an attribute."""
 
     VALUE = enum.auto()
     """As they are."""

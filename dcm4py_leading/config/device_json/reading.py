@@ -63,7 +63,7 @@ def new_device(document: Mapping[str, Json], devices_dn: str) -> RequestedTree:
 
 
 def wanted_object(shape: ObjectShape, document: Mapping[str, Json], old: Entry | None, above: str) -> RequestedTree:
-    """One entry as an object such as a rule wants it; a new one below the DN ``above`` where ``old`` is None.
+    """One entry, such as a rule, as an object describes it; a new one below ``above`` if ``old`` is None.
 
     Raises DocumentInvalid, also for a name that is not that of ``old``.
     """
@@ -126,7 +126,7 @@ class _Reader:
         return RequestedTree(tuple(entries), tuple(self._skipped))
 
     def new_entry(self, shape: ObjectShape, above: str, item: Mapping[str, Json], path: str) -> str:
-        """Read an object that no entry is there for; returns its DN, empty if it has no name."""
+        """Read an object without an entry; returns the DN, empty if it has no name."""
         for names in shape.naming:
             values = [_name_of(item.get(name)) for name in names]
             if all(values):
@@ -335,7 +335,7 @@ def _is_same(given: Json, before: Json | Absent) -> bool:
 
 
 def _spelt_as(dn: str, old: tuple[str, ...]) -> str:
-    """The DN as it stands in the directory, if it does."""
+    """The DN in the spelling of the directory, if it is there."""
     for value in old:
         if value == dn or (dn_fault(value) is None and dn_key(value) == dn_key(dn)):
             return value

@@ -55,7 +55,7 @@ class Links:
 
 
 def shown(told: Field, entry: Entry, links: Links) -> Json | Absent:
-    """The value of a member: as a PUT of the same takes it, nothing is changed by it."""
+    """The value of a member, such that a PUT of it changes nothing."""
     values = entry.values(told.name)
     if told.kind is Kind.PRESENCE:
         # Of a device in any case, as dcm4chee does.
@@ -73,7 +73,7 @@ def shown(told: Field, entry: Entry, links: Links) -> Json | Absent:
 
 
 def shown_value(told: Field, value: str, entry: Entry, links: Links) -> Json:
-    """One value; what cannot be read as the attribute's syntax says is told as the text that it is."""
+    """One value; as plain text if it cannot be read in the attribute's syntax."""
     if told.kind is Kind.POINTER:
         return links.pointer(value)
     if told.kind is Kind.DEVICE_NAME:

@@ -56,7 +56,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that differs; as text it is one line, and tells no secret."""
+    """One difference; as text it is one line, without secrets."""
 
     kind: Kind
     object_class: str
@@ -135,7 +135,7 @@ def _is_renamed(old: Outline, new: Outline) -> bool:
 
 
 def _whole(kind: Kind, child: Outline, place: str) -> Iterator[Difference]:
-    """An object that came or went; one that came with what it says, and what stands below it."""
+    """An object that was added, with its content and objects below it, or removed."""
     said = _said(child) if kind is Kind.ADDED else ""
     yield Difference(kind=kind, object_class=child.object_class, name=child.name, place=place, detail=said)
     if kind is Kind.ADDED:

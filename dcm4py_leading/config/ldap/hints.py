@@ -90,7 +90,7 @@ class LdapHints:
 
 
 def _control(directory: DirectorySession) -> tuple[str, bytes] | None:
-    """The better of what the server offers: ApacheDS knows both, but tells of no modification by the first."""
+    """The better control that the server offers: ApacheDS knows both, but reports no modifications by the first."""
     offered = directory.values("", "supportedControl")
     return next((control for control in (_PERSISTENT_SEARCH, _SYNC) if control[0] in offered), None)
 

@@ -47,13 +47,13 @@ class LoginSearch:
             dn_key(self.base_dn)
 
     def base(self, url: LdapUrl) -> str:
-        """Where it searches at that server."""
+        """Search base at that server."""
         return f"{USERS_RDN},{url.base_dn}" if self.base_dn is None else self.base_dn
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group that counts: by its cn alone, wherever below the base it is, or by its DN."""
+    """A group that grants a role: by cn, anywhere below the base, or by DN."""
 
     text: str
     """As an administrator writes it: ``admin``, ``cn=admin``, or a whole DN."""
@@ -169,5 +169,5 @@ def _holds(directory: DirectorySession, group_dn: str, member: str) -> bool:
 
 
 def _filled(template: str, value: str) -> str:
-    """A filter with a value in it, whose special characters count as themselves (RFC 4515 3)."""
+    """A filter with a value filled in, its special characters escaped (RFC 4515 3)."""
     return template.replace(_NAME, _SPECIAL.sub(lambda found: f"\\{ord(found[0]):02x}", value))

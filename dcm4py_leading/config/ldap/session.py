@@ -233,7 +233,7 @@ class Session:
                 yield int(_decode(message)["protocolOp"])
 
     def close(self) -> None:
-        """Unbind, which nobody answers, and let go of the socket."""
+        """Unbind, which has no response, and close the socket."""
         self._step = "unbind"
         connection = self._connection
         if connection is not None:
@@ -242,7 +242,7 @@ class Session:
             _shut(connection)
 
     def abandon(self) -> None:
-        """Wake up the thread that waits for the server, and let it come to its end. From another thread."""
+        """End the thread that waits for the server. Called from another thread."""
         self._is_abandoned = True
         connection = self._connection
         if connection is not None and (sock := connection.socket) is not None:
@@ -345,7 +345,7 @@ def _let_values_be_octets(strategy: Any) -> None:
 
 
 class _Metered:
-    """A socket from which no more is received than a directory may tell: ldap3 takes whatever length is announced."""
+    """A socket that limits what a directory may send: ldap3 accepts any announced length."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.plain = sock
@@ -407,7 +407,7 @@ _NO_TLS = "WRONG_VERSION_NUMBER"
 
 
 def _reason(err: BaseException) -> str:
-    """Reason of a failure, in words: ldap3 makes texts of tuples that have such texts in them."""
+    """Reason of a failure, in words, unpacked from ldap3's nested tuples."""
     text = _WRAPPING.sub("", str(err))
     while (match := _TUPLE.fullmatch(text)) is not None:
         text = _WRAPPING.sub("", match["text"])

@@ -41,7 +41,7 @@ def directory_for(files: Iterable[LdifFile], source: TreeSource) -> Directory:
 
 
 def _concerned(files: Iterable[LdifFile]) -> Iterator[tuple[str, bool]]:
-    """DNs, and whether what is below counts too."""
+    """DNs, and whether entries below count too."""
     for file in files:
         for record in file.records:
             takes_all = isinstance(record, DeleteEntry | RenameEntry)

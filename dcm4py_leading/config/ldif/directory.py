@@ -47,7 +47,7 @@ class _Held:
 
 
 class Directory:
-    """Entries, and what becomes of them record by record.
+    """Entries, to which records are applied one by one.
 
     With ``knows_all`` what it does not hold does not exist; without, it is as if it stood over a server that nobody
     has asked: only what contradicts the records before is refused. What stands above the devices carries no

@@ -20,7 +20,7 @@ _BEGINS_NOTHING = frozenset({"-", "add", "delete", "replace", "changetype"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedLdif:
-    """The text, and what became of the old one; line numbers are those of the old text."""
+    """The fixed text, and the changes made; line numbers are those of the old text."""
 
     text: str
     mended: tuple[Fault, ...]
@@ -33,7 +33,7 @@ class FixedLdif:
 
 
 def fix_ldif(text: str) -> FixedLdif:
-    """Mend what can be mended."""
+    """Fix what can be fixed."""
     faults = Faults()
     if text.startswith("\ufeff"):
         faults.add(1, "the file begins with a byte order mark, and ldapmodify skips the record behind it")

@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Why a line cannot be read as it stands, in terms of the remedy."""
+    """Error in a line, with the remedy."""
 
     line: int
     reason: str

@@ -134,7 +134,7 @@ class _Linter:
             self._unknown_entry(record)
 
     def _keywords(self, record: Record) -> None:
-        """Blanks behind what ldapmodify compares to the letter."""
+        """Blanks after keywords that ldapmodify compares literally."""
         for line in record.lines:
             if line.name == "-" and line.value:
                 self._add(line.number, record.dn, None, "a blank behind '-', which ldapmodify cannot read: remove it")
@@ -181,7 +181,7 @@ class _Linter:
         self._add(refusal.line, record.dn, refusal.attribute, refusal.reason, refusal.value)
 
     def _entry(self, record: Record, before: Entry | None, after: Entry) -> None:
-        """Tell what the record makes wrong in the entry as a whole."""
+        """Report errors that the record causes in the entry as a whole."""
         naming = [name for name, _ in after.key[0]]
         old_faults = [] if before is None else entry_faults(before.attributes, naming)
         for attribute, value, reason in entry_faults(after.attributes, naming):
@@ -195,7 +195,7 @@ class _Linter:
                 self._service(record, problem)
 
     def _unknown_entry(self, record: ModifyEntry) -> None:
-        """Tell what the service has against new values, whatever else the entry has."""
+        """Report new values that the service refuses, whatever else the entry has."""
         for modification in record.modifications:
             if modification.operation is Operation.ADD and is_single_valued(modification.attribute):
                 reason = "add: fails where the attribute has a value already; replace: always works, and again"

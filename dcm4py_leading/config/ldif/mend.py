@@ -21,7 +21,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
-    """A record, and what became of it."""
+    """A record, and the changes made to it."""
 
     pieces: tuple[Piece, ...]
     mended: tuple[Fault, ...]
@@ -36,7 +36,7 @@ def keyword(piece: Piece) -> str | None:
 
 
 def mend_record(pieces: Sequence[Piece]) -> Mended:
-    """The lines between two blank ones, mended as far as there is one way to do it."""
+    """The lines between two blank ones, fixed where there is only one way to do it."""
     mending = _Mending()
     mended = tuple(mending.record(list(pieces)))
     return Mended(pieces=mended, mended=tuple(mending.mended.found), unrepeatable=tuple(mending.unrepeatable.found))

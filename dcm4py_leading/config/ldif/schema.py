@@ -68,7 +68,7 @@ class Syntax(enum.Enum):
     OCTETS = "octets"
 
     def fault(self, value: str) -> str | None:
-        """Objection of a server to ``value``; None when it takes it. A trailing blank counts, as it does there."""
+        """Reason why a server refuses ``value``; None if it accepts it. A trailing blank counts, as on the server."""
         match self:
             case Syntax.BOOLEAN if value not in ("TRUE", "FALSE"):
                 return "expected TRUE or FALSE, in capitals and without blanks"
@@ -168,7 +168,7 @@ def spelt(attribute: str) -> str:
 
 
 def unknown_attribute(name: str) -> str:
-    """Why a server refuses the attribute, and what was probably meant."""
+    """Reason why a server refuses the attribute, and the name probably meant."""
     return "no schema has this attribute" + _did_you_mean(_base(name), _spelling())
 
 
@@ -234,7 +234,7 @@ def _not_allowed(name: str, classes: Iterable[SchemaClass]) -> str:
 
 
 def dn_fault(value: str) -> str | None:
-    """Objection of a server to a distinguished name; None when it takes it."""
+    """Reason why a server refuses a distinguished name; None if it accepts it."""
     try:
         key = dn_key(value)
     except ValueError as err:

@@ -49,7 +49,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         except StatusError as err:
             err.study_instance_uid = arrived.study_instance_uid
             raise
-    return _stored(assoc, request, request.data if arrived is None else [arrived.data])
+    return _stored(assoc, request, request.data if arrived is None else [arrived.octets])
 
 
 def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]) -> Outcome:

@@ -20,7 +20,7 @@ from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Context, Message, patience
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.leading.query import UnreadableAnswer
-from dcm4py_leading.leading.settings import LULL, Lull
+from dcm4py_leading.leading.settings import FLUSH, Flush
 from dcm4py_leading.model import bounds
 from dcm4py_leading.service.retrieve.encode import encoded
 
@@ -131,7 +131,7 @@ def awaited_responses(
     identifier: Dataset,
     is_over: Callable[[], bool],
     on_unsupported: Callable[[], None],
-) -> Generator[bytes | Lull]:
+) -> Generator[bytes | Flush]:
     """As `encoded_responses`, for somebody who looks at them as they come: in between it tells of lulls.
 
     Cancelled also when ``is_over``, which is asked while nothing comes, says that nobody waits for them.
@@ -165,7 +165,7 @@ def awaited_responses(
             if silent >= most_silent:
                 raise AssociationFailed(f"{assoc.peer}: no response in time")
             if lulls.begins():
-                yield LULL
+                yield FLUSH
         except GeneratorExit:
             _cancel(assoc, context, message_id)
             raise

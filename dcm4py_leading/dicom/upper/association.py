@@ -371,6 +371,7 @@ class Association:
         buffers = self._command(context.context_id, command)
         left = obj.length
         odd = b""
+        has_begun = False
         try:
             for batch in obj.batches(for_system=not self.link.is_tls):
                 size = sum(map(len, batch))
@@ -383,11 +384,13 @@ class Association:
                 if not size and not buffers:
                     continue  # there must be no fragment after the last one
                 buffers += self._packed(context.context_id, batch, size, left)
+                has_begun = True
                 self._send(buffers)
                 left -= size
                 buffers = []
         except BaseException:  # whatever it was: the peer must not take a part for the whole
-            self.link.abort()
+            if has_begun:
+                self.link.abort()
             raise
 
     def _command(self, context_id: int, encoded: bytes) -> list[Buffer]:

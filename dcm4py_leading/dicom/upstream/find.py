@@ -31,7 +31,7 @@ from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Context
 from dcm4py_leading.errors import ArchiveUnavailable, ConfigError, InvalidObject
 from dcm4py_leading.leading.contacts import Contacts
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -74,12 +74,12 @@ class UpstreamFind:
         """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
         with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
             yield from self._matches(asked)
 
-    def _matches(self, asked: Asked) -> Generator[Match | Lull]:
+    def _matches(self, asked: Asked) -> Generator[Match | Flush]:
         remote = upstream_ae(self._ae_title, self._resolve)
         ae = asked.local_ae
         keys = self._rules(Dimse.C_FIND_RQ, ae, remote, asked.sop_class_uid, asked.identifier())
@@ -103,7 +103,7 @@ class UpstreamFind:
                 ) as responses:
                     try:
                         for response in responses:
-                            if isinstance(response, Lull):
+                            if isinstance(response, Flush):
                                 yield response
                                 continue
                             match = self._match(response, context, asked, remote, wanted)

@@ -16,7 +16,7 @@ from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
-from dcm4py_leading.service.proxy.caching_upstream import KeptUpstream
+from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
@@ -73,7 +73,7 @@ def upstream_of(
         )
         for scp in settings.fallback_cmove_scps
     ]
-    return _as_one(upstreams if cache is None else [KeptUpstream(upstream, cache) for upstream in upstreams])
+    return _as_one(upstreams if cache is None else [CachingUpstream(upstream, cache) for upstream in upstreams])
 
 
 def externals_of(

@@ -54,7 +54,7 @@ class _Final:
     least: int = 0
 
 
-class Exchange:
+class RemoteRetrieve:
     """One retrieve; implements `service.proxy.forwarded_retrieve.Carried`. It belongs to one thread at a time."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Exchange:
         else:
             self._follow_in_background()
 
-    def carry_on(self, wait: float) -> None:
+    def pump(self, wait: float) -> None:
         """Carry on with the exchange (see `Carried`)."""
         try:
             self._step(wait)
@@ -110,10 +110,10 @@ class Exchange:
 
     @property
     def has_input(self) -> bool:
-        """True if `carry_on` would not wait (see `Carried`)."""
+        """True if `pump` would not wait (see `Carried`)."""
         return self._again_at is None and self._asking.assoc.has_input
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Let the rest go on in the background (see `Carried`)."""
         self._follow_in_background()
 
@@ -125,7 +125,7 @@ class Exchange:
         """Receive the responses until the last one, or until nobody waits for it."""
         try:
             while not self._is_over:
-                self.carry_on(_LOOK)
+                self.pump(_LOOK)
             self._asking.assoc.release()
         finally:
             self._forwards.remove(self._forward)

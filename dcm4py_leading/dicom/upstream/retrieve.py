@@ -19,7 +19,7 @@ from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.association import AssociationFailed
 from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream.find import upstream_ae
-from dcm4py_leading.dicom.upstream.remote_retrieve import Exchange
+from dcm4py_leading.dicom.upstream.remote_retrieve import RemoteRetrieve
 from dcm4py_leading.dicom.upstream.retrieve_methods import Ways
 from dcm4py_leading.dicom.upstream.study import count_of, state_of_study
 from dcm4py_leading.errors import ArchiveUnavailable
@@ -113,7 +113,7 @@ class UpstreamRetrieve:
             is_asked_for=partial(_is_asked_for, keys),
             count=partial(self.count, local_ae, keys),
         )
-        exchange = Exchange(
+        exchange = RemoteRetrieve(
             asking,
             ways,
             forward,

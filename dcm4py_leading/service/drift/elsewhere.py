@@ -14,7 +14,7 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.archive.index.querying.query import Query
 from dcm4py_leading.dataset.normal import first_text, normal_date, normal_time
 from dcm4py_leading.errors import ArchiveUnavailable
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.drift.pages import Page, Place
@@ -183,7 +183,7 @@ class StudiesElsewhere:
         others = 0
         with closing(self._walked.archive.matches(self._question(keys), fetch_size=self._most)) as matches:
             for match in matches:
-                if isinstance(match, Lull):
+                if isinstance(match, Flush):
                     continue
                 ds = match.attributes
                 if is_inside(ds):

@@ -36,7 +36,7 @@ from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.return_keys import return_keys
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import AETitle, Level, Tag
 from dcm4py_leading.service.coerce import Coercer, Message
@@ -77,7 +77,7 @@ class LeadingFirst:
         both = archive.count(self.asked.of_studies(self.named))
         return None if by_leading is None or both is None else found + by_leading - both
 
-    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Lull]:
+    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Flush]:
         """Rows that may match once they are coerced: those that match here, then those that the leading archive named.
 
         At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
@@ -87,33 +87,33 @@ class LeadingFirst:
             return
         for row in self._rows(self.asked.at(Level.STUDY), archive, fetch_size):
             wanted = self.patient_attributes | {STUDY_INSTANCE_UID}
-            yield row if isinstance(row, Lull) else _reduced(row, wanted)
+            yield row if isinstance(row, Flush) else _reduced(row, wanted)
 
-    def kept(self, coerced: Iterable[Coerced | Lull]) -> Iterator[Dataset | Lull]:
+    def kept(self, coerced: Iterable[Coerced | Flush]) -> Iterator[Dataset | Flush]:
         """Those that match with the values of the leading archive; at PATIENT level each patient once."""
         query = self.asked.query
         matching = (
-            one if isinstance(one, Lull) else one.dataset
+            one if isinstance(one, Flush) else one.dataset
             for one in coerced
-            if isinstance(one, Lull) or matches_as_led(query, one)
+            if isinstance(one, Flush) or matches_as_led(query, one)
         )
         return matching if query.level is not Level.PATIENT else self._patients(matching)
 
-    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Lull]:
+    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Flush]:
         """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
         questions = (asked, self._by_leading(asked)) if self.named else (asked,)
         answers = (archive.matches(one, fetch_size=fetch_size) for one in questions)
         with closing(each_once(answers, asked)) as found:
             for match in found:
-                yield match if isinstance(match, Lull) else match.attributes
+                yield match if isinstance(match, Flush) else match.attributes
 
     def _by_leading(self, asked: Asked) -> Asked:
         return asked.regardless_of(self.led).of_studies(self.named)
 
-    def _patients(self, rows: Iterable[Dataset | Lull]) -> Iterator[Dataset | Lull]:
+    def _patients(self, rows: Iterable[Dataset | Flush]) -> Iterator[Dataset | Flush]:
         once = EachPersonOnce()
         for row in rows:
-            if isinstance(row, Lull):
+            if isinstance(row, Flush):
                 yield row
             elif once.is_new(row):
                 yield _reduced(row, self.patient_attributes)

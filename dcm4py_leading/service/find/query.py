@@ -16,7 +16,7 @@ from dcm4py_leading.coercion.chain import Coerced, Executed
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.data_sets import declare_default_if_needed
 from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
-from dcm4py_leading.leading.settings import LULL, LeadingSettings, Lull
+from dcm4py_leading.leading.settings import FLUSH, Flush, LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import InformationModel, Level, TransferRole
@@ -103,7 +103,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
         rows = led.rows(archive, fetch_size)
         counted = rows if most is None else _limited(rows, most, ae)
         kept = led.kept(_coerced(counted, coercer, request.sop_class_uid, settings)) if coercer.has_rules else counted
-        encoded = (match if isinstance(match, Lull) else _encoded(match, request) for match in kept)
+        encoded = (match if isinstance(match, Flush) else _encoded(match, request) for match in kept)
         return Found(pages=_pages(encoded, settings, list, rows), coercer=coercer, support=asked.support)
     answering = _Answering(runtime, request, message, coercer)
     matches = archive.matches(asked, fetch_size=fetch_size)
@@ -121,11 +121,11 @@ def _too_many(ae: ApplicationEntity) -> TooManyMatches:
     return TooManyMatches(f"more than {limit} matches (dcmQueryMaxNumberOfResults of {ae.ae_title})")
 
 
-def _limited(rows: Iterable[T | Lull], most: int, ae: ApplicationEntity) -> Iterator[T | Lull]:
+def _limited(rows: Iterable[T | Flush], most: int, ae: ApplicationEntity) -> Iterator[T | Flush]:
     """The rows of an archive that could not count them. Raises TooManyMatches in place of the first one too many."""
     count = 0
     for row in rows:
-        if not isinstance(row, Lull):
+        if not isinstance(row, Flush):
             count += 1
         if count > most:
             raise _too_many(ae)
@@ -158,7 +158,7 @@ def _nothing() -> Generator[Sequence[bytes]]:
 
 
 def _pages(
-    rows: Iterator[T | Lull],
+    rows: Iterator[T | Flush],
     settings: LeadingSettings,
     answers: Callable[[Sequence[T]], Iterable[bytes]],
     source: Generator[object],
@@ -270,12 +270,12 @@ class _Answering:
 
 
 def _coerced(
-    matches: Iterable[Dataset | Lull], coercer: Coercer, sop_class_uid: str, settings: LeadingSettings
-) -> Iterator[Coerced | Lull]:
+    matches: Iterable[Dataset | Flush], coercer: Coercer, sop_class_uid: str, settings: LeadingSettings
+) -> Iterator[Coerced | Flush]:
     """Each page as it is; what is made of it does not wait for the next one."""
     for page in settings.pages(matches):
         yield from _coerced_page(page, coercer, sop_class_uid)
-        yield LULL
+        yield FLUSH
 
 
 def _coerced_page(page: Sequence[Dataset], coercer: Coercer, sop_class_uid: str) -> Iterator[Coerced]:

@@ -29,7 +29,7 @@ StateOfStudy = Callable[[], StudyState | None]
 """Asks the archive what it has of the study; None where that cannot be told."""
 
 
-class KeptInPassing:
+class CachedInPassing:
     """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
 
     def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:
@@ -165,9 +165,9 @@ class Keeping:
                 sop_instance_uid=arrived.sop_instance_uid,
                 sop_class_uid=arrived.sop_class_uid,
                 transfer_syntax_uid=arrived.transfer_syntax_uid,
-                length=len(arrived.data),
+                length=len(arrived.octets),
             )
-            writer.append(one, arrived.data)
+            writer.append(one, arrived.octets)
         if self._is_given_up or not writer.objects:
             return
         state = self._state()

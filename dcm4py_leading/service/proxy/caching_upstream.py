@@ -13,14 +13,16 @@ from typing import Protocol
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.archive.proxy_cache.cached_study import KeptStudy, StudyState
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
-from dcm4py_leading.dataset.identity import identity_of
+from dcm4py_leading.dataset.identity import identity_of_object
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, ObjectMismatch, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.cache_writer import KeptInPassing
+from dcm4py_leading.service.proxy.cache_writer import CachedInPassing
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
 from dcm4py_leading.service.proxy.upstream import Arriving
+from dcm4py_leading.service.retrieve.file_bytes import Buffers, SharedFileBytes
 
 LOG = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class OneUpstream(Protocol):
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None: ...
 
 
-class KeptUpstream:
+class CachingUpstream:
     """The archive, and what is kept of it. Safe under threads."""
 
     def __init__(self, upstream: OneUpstream, cache: ProxyCache) -> None:
@@ -71,7 +73,7 @@ class KeptUpstream:
         forward = self._upstream.fetch(local_ae, keys)
         if keys.level is not Level.STUDY:
             return forward
-        return KeptInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
+        return CachedInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
 
     def _state(self, local_ae: ApplicationEntity, uid: str) -> StudyState | None:
         try:
@@ -150,6 +152,7 @@ class FromCache:
         self._study = study
         self._numbers = numbers
         self._is_broken = False
+        self._buffers = Buffers()
         self._is_over: Callable[[], bool] = lambda: False
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
@@ -158,8 +161,8 @@ class FromCache:
                 return
             kept = self._study.objects[number]
             try:
-                data = self._study.read(number)
-                identity = identity_of(data, kept.transfer_syntax_uid)
+                data = self._opened(number)
+                identity = identity_of_object(data, kept.transfer_syntax_uid)
             except (StorageUnavailable, InvalidObject, ObjectMismatch) as err:
                 self._is_broken = True
                 is_damaged = not isinstance(err, StorageUnavailable)
@@ -175,6 +178,13 @@ class FromCache:
                 patient_id=identity.patient_id,
                 is_in_order=identity.is_in_order,
             )
+
+    def _opened(self, number: int) -> ObjectBytes:
+        part = self._study.part(number)
+        try:
+            return SharedFileBytes(part.descriptor, part.length, self._buffers, origin=part.offset)
+        except StorageUnavailable as err:
+            raise StorageUnavailable("a kept object cannot be read") from err
 
     def remaining(self, ended: int) -> int:
         """Number of objects still to be sent (see `sub_operations.Stream`)."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import REFUSED_OBJECTS
@@ -27,13 +28,18 @@ class Arrived:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data: Buffer
+    data: Buffer | ObjectBytes
     """Its data set, whole."""
     study_instance_uid: str
     series_instance_uid: str = ""
     patient_id: str = ""
     is_in_order: bool = False
     """True if each element stands in it once and in its place; else it is not cut out by tags."""
+
+    @property
+    def octets(self) -> Buffer:
+        """Its data set, in memory. Raises StorageUnavailable."""
+        return self.data if isinstance(self.data, (memoryview, bytes, bytearray)) else self.data.all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,16 @@ class Carried(Protocol):
     Implemented by ``dicom/upstream/remote_retrieve.py``.
     """
 
-    def carry_on(self, wait: float) -> None:
+    def pump(self, wait: float) -> None:
         """Take in the next thing that comes, and hand it over; at the latest after ``wait`` seconds return."""
         ...
 
     @property
     def has_input(self) -> bool:
-        """True if `carry_on` would not wait."""
+        """True if `pump` would not wait."""
         ...
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Nobody carries it on any more: it has to come to its end by itself."""
         ...
 
@@ -276,7 +282,7 @@ class Forward:
                 self._is_given_up = True
                 return None
             if self.carry is not None:
-                self.carry.carry_on(min(left, _LOOK))
+                self.carry.pump(min(left, _LOOK))
 
     def _left(self) -> float:
         """Seconds that the other archive gets still."""
@@ -323,7 +329,7 @@ class Forward:
         while self.carry is not None and not self._waiting and not self._has_ended and self.carry.has_input:
             if self._left() <= 0:
                 break
-            self.carry.carry_on(0)  # it may be no object
+            self.carry.pump(0)  # it may be no object
         return bool(self._waiting) or self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:
@@ -337,4 +343,4 @@ class Forward:
             self._waiting.clear()
             self._changed.notify_all()
         if self.carry is not None:
-            self.carry.let_go()
+            self.carry.detach()

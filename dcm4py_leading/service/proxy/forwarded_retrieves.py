@@ -42,7 +42,7 @@ class Known(NamedTuple):
     """True if one of them was given up lately, and the archive may go on sending for it."""
 
 
-class Elsewhere(Protocol):
+class PeerWorkers(Protocol):
     """The other workers of this service; implemented by ``workers/passing.py``."""
 
     def report(self, expecting: int) -> None:
@@ -71,7 +71,7 @@ class Elsewhere(Protocol):
         ...
 
 
-class Nowhere:
+class NoPeerWorkers:
     """There are no other workers."""
 
     are_expecting = False
@@ -105,7 +105,7 @@ class Forwards:
         self,
         *,
         slot: int = 0,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: PeerWorkers | None = None,
         start: int = 0,
         spool: Spool,
         clock: Callable[[], float] = time.monotonic,
@@ -117,7 +117,7 @@ class Forwards:
         """
         self.spool = spool
         self._slot = slot
-        self._elsewhere = elsewhere or Nowhere()
+        self._elsewhere = elsewhere or NoPeerWorkers()
         self._lock = threading.Lock()
         self._running: list[Forward] = []
         self._clock = clock

@@ -30,7 +30,7 @@ class SeveralUpstreams:
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
         """Fetch from one after the other (see `Upstream`). Raises ArchiveUnavailable if the first does not begin."""
-        arriving = _InTurn(self._upstreams, local_ae, keys)
+        arriving = _SequentialStream(self._upstreams, local_ae, keys)
         return arriving if arriving.begin() else None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
@@ -47,7 +47,7 @@ class SeveralUpstreams:
         return self._upstreams[0].instances_of(local_ae, keys)
 
 
-class _InTurn:
+class _SequentialStream:
     """Objects that one archive sends after the other (see `upstream.Arriving`)."""
 
     def __init__(self, upstreams: Sequence[Upstream], local_ae: ApplicationEntity, keys: RetrieveKeys) -> None:

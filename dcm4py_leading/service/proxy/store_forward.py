@@ -15,12 +15,13 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject, Selections
+from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.proxy.store_archive import Answer, StoreArchive
 from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
+from dcm4py_leading.service.retrieve.selections import Selections
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -64,14 +65,14 @@ def pass_on(
     message = replace(own, transfer_role=TransferRole.SCP, sending=receiving, receiving=behind)
     tells = runtime.options.of(ae.ae_title).original_attributes_on_retrieve
     common = RetrieveCoercion(Coercer(runtime.coercions, message), runtime.keeper, tells_original_attributes=tells)
-    answer = to.store(ForwardedObject(common, Selections(common, ()), arrived))
+    answer = to.store(ForwardedObject(common, Selections(common.coercer), arrived))
     runtime.counts.count_transcoded(int(answer.is_transcoded))
     return answer, common.coercer
 
 
 def _coerced(common: RetrieveCoercion, arrived: Arrived, spool: Spool) -> Arrived:
     """The object as it would be stored here."""
-    prepared = ForwardedObject(common, Selections(common, ()), arrived).prepare([arrived.transfer_syntax_uid])
+    prepared = ForwardedObject(common, Selections(common.coercer), arrived).prepare([arrived.transfer_syntax_uid])
     return replace(
         arrived,
         sop_class_uid=prepared.sop_class_uid,

@@ -28,13 +28,14 @@ from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, EndsEarly, Span, Unscannable, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.service.retrieve.differing import differing
-from dcm4py_leading.service.retrieve.splice_plans import Concern, Cut, Recipe, Shape, recipe_of
+from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, Recipe, RelevantTags, recipe_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
 _PIXEL_RELATED = 0x7FE00000
@@ -47,12 +48,8 @@ _TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b
 """VRs of what a change of the character set may concern, and of what may hold it (PS3.5 6.1.2.2)."""
 
 
-class NotBytewise(Exception):
+class NeedsDecoding(Exception):
     """This object has to be decoded as a whole."""
-
-
-class BeyondView(NotBytewise):
-    """More of this object has to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,21 +97,18 @@ class BytewiseCoercion:
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
         self._plans: dict[int, _Plan] = {}
-        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], Concern] = {}
-        self._shapes: dict[tuple[int, int, int], Shape] = {}
+        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
+        self._shapes: dict[tuple[int, int, int], LayoutPlans] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
         self._outcomes: dict[object, _Outcome] = {}
         self.decoded = 0
         """Number of times that pydicom was needed."""
 
-    def reworked(
-        self, view: memoryview, start: int, size: int, encoding: Encoding, kept: Kept | None, selection: Selection
-    ) -> Cut:
-        """Outcome for the object whose data set is ``view[start:size]``. Raises NotBytewise, CoercionFailed.
+    def reworked(self, source: ObjectBytes, encoding: Encoding, kept: Kept | None, selection: Selection) -> Cut:
+        """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
-        ``view`` may go less far than ``size``; BeyondView says that this does not do. ``kept`` is what the index has of
-        the object, None where it is not here.
+        ``kept`` is what the index has of the object, None where it is not here.
         """
         plan = self._plans.get(id(selection)) or self._plan(selection)
         upper: tuple[bytes, ...] = ()
@@ -128,36 +122,34 @@ class BytewiseCoercion:
         concern = self._concern(plan, upper, tuple(own_spans))
         try:
             # Nothing of what is edited may stand in the rest once more.
-            spans, scanned_to = self._layouts.scan(
-                view, encoding, start=start, end=size, stop_before=concern.stop_before, is_rest_checked=True
+            spans, scanned_to = self._layouts.scan_object(
+                source, encoding, stop_before=concern.stop_before, is_rest_checked=True
             )
         except Unscannable as err:
-            raise _not_bytewise(err, view, size) from err
-        if scanned_to > len(view):
-            raise BeyondView
+            raise NeedsDecoding from err
+        view = source.view
         shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
         recipe = None if shape is None else shape.find(view, own)
         if recipe is not None:
-            return recipe.cut(view, size)
+            return recipe.cut(view, source.size)
         try:
-            return self._looked_at(view, start, size, encoding, kept, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(source, encoding, kept, plan, concern, spans, scanned_to, own_spans)
         except UNREADABLE as err:
-            raise NotBytewise from err  # odd within a sequence, which is read leniently where the whole object is
+            raise NeedsDecoding from err  # odd within a sequence, which is read leniently where the whole object is
 
     def _looked_at(
         self,
-        view: memoryview,
-        start: int,
-        size: int,
+        source: ObjectBytes,
         encoding: Encoding,
         kept: Kept | None,
         plan: _Plan,
-        concern: Concern,
+        concern: RelevantTags,
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
     ) -> Cut:
         """As `reworked`, for an object of which not everything is known."""
+        view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
         tags = concern.tags
         unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
@@ -171,21 +163,19 @@ class BytewiseCoercion:
             if plan.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(
-                view, start, size, encoding, kept, own_spans, tags, plan.selection, outcome
-            )
+            again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, plan.selection, outcome)
             recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
-            return recipe.cut(view, size)
+            return recipe.cut(source.view, source.size)
         recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
         if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
             self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
-        return recipe.cut(view, size)
+        return recipe.cut(view, source.size)
 
     def _remember_recipe(
         self,
         spans: Mapping[int, Span],
         own_spans: Mapping[int, Span],
-        concern: Concern,
+        concern: RelevantTags,
         cut: bytes,
         own: bytes,
         recipe: Recipe,
@@ -196,7 +186,7 @@ class BytewiseCoercion:
             if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             # It keeps alive what its key names.
-            shape = self._shapes[key] = Shape(spans, own_spans, concern)
+            shape = self._shapes[key] = LayoutPlans(spans, own_spans, concern)
         if len(shape.recipes) < _MAX_REMEMBERED:
             shape.recipes[shape.key(cut, own)] = recipe
 
@@ -206,7 +196,7 @@ class BytewiseCoercion:
         plan = self._plans[id(selection)] = _plan_of(selection)
         return plan
 
-    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> Concern:
+    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
         key = (id(plan), upper, own)
         known = self._concerns.get(key)
         if known is None:
@@ -218,10 +208,10 @@ class BytewiseCoercion:
                 touched |= {_PIXEL_REPRESENTATION}
             last = max(touched.union(own))
             if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
-                raise NotBytewise
+                raise NeedsDecoding
             if len(self._concerns) >= _MAX_REMEMBERED:
                 self._concerns.clear()
-            known = self._concerns[key] = Concern(
+            known = self._concerns[key] = RelevantTags(
                 tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
             )
         return known
@@ -259,7 +249,7 @@ class BytewiseCoercion:
         try:
             old, _ = scan(cut, encoding)
         except Unscannable as err:
-            raise NotBytewise from err
+            raise NeedsDecoding from err
         # What was only looked at keeps its bytes, whatever pydicom would make of them.
         edits: list[tuple[int, bytes | None]] = []
         for tag, element in encoded_elements(ds, changed_tags(ds, old, reworked.changes, local)).items():
@@ -271,9 +261,7 @@ class BytewiseCoercion:
 
     def _recoded(
         self,
-        view: memoryview,
-        start: int,
-        size: int,
+        source: ObjectBytes,
         encoding: Encoding,
         kept: Kept | None,
         own: Iterable[int],
@@ -283,21 +271,28 @@ class BytewiseCoercion:
     ) -> tuple[_Outcome, Mapping[int, Span], int]:
         """As `reworked`, where the object gets another character set: all of its text has to be in that."""
         try:
-            spans, scanned_to = scan(view, encoding, start=start, end=size)
+            spans, scanned_to = scan(source, encoding, start=source.start, end=source.size)
         except Unscannable as err:
-            raise _not_bytewise(err, view, size) from err
+            raise NeedsDecoding from err
+        view = source.view
+        foreign: set[int] = set()
         sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
         sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
-        foreign = {
-            tag
-            for tag, span in spans.items()
-            if tag not in tags and _may_hold_text(view, tag, span, encoding, is_ascii_the_same)
-        }
+        for tag, span in spans.items():
+            while span[1] > len(view):
+                # Its header has to be in view, to tell whether it is text.
+                view = _further(source)
+            if tag in tags or not _is_text(view, tag, span, encoding):
+                continue
+            while span[2] > len(view):
+                view = _further(source)
+            if _is_concerned(view, span, is_ascii_the_same):
+                foreign.add(tag)
         if not foreign:
             return outcome, spans, scanned_to
         if any(tag >> 16 & 1 for tag in foreign):
-            raise NotBytewise  # the VR of a private element depends on its creator
+            raise NeedsDecoding  # the VR of a private element depends on its creator
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
         attributes = _attributes(kept, set(own) - set(all_tags))
@@ -318,8 +313,11 @@ def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
     return attributes
 
 
-def _not_bytewise(err: Unscannable, view: memoryview, size: int) -> NotBytewise:
-    return BeyondView() if isinstance(err, EndsEarly) and len(view) < size else NotBytewise()
+def _further(source: ObjectBytes) -> memoryview:
+    """More of the object."""
+    if not source.look_further():
+        raise NeedsDecoding
+    return source.view
 
 
 def _unequal(
@@ -363,7 +361,7 @@ def _plan_of(selection: Selection) -> _Plan:
         for step in rule.steps:
             reads, writes = step.reads, step.writes
             if isinstance(reads, All) or isinstance(writes, All):
-                raise NotBytewise
+                raise NeedsDecoding
             touched |= reads | writes
             repeats = repeats and step.traits.is_repeatable
     return _Plan(selection, frozenset(touched), repeats, selection.retrieve_as_received)
@@ -381,9 +379,9 @@ def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
     return b"" if span is None else bytes(view[span[1] : span[2]])
 
 
-def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, is_ascii_the_same: bool) -> bool:
-    """True if a change of the character set may concern the element."""
-    start, value, end = span
+def _is_text(view: memoryview, tag: int, span: Span, encoding: Encoding) -> bool:
+    """True if the element may hold text."""
+    start = span[0]
     if encoding.is_implicit_vr:
         try:
             vr = dictionary_VR(tag).encode()
@@ -391,10 +389,12 @@ def _may_hold_text(view: memoryview, tag: int, span: Span, encoding: Encoding, i
             return False  # read as UN, which is left alone
     else:
         vr = bytes(view[start + 4 : start + 6])
-    if vr not in _TEXT_VRS or (vr == b"UN" and tag >> 16 & 1):
-        return False
-    if end > len(view):
-        raise BeyondView
+    return vr in _TEXT_VRS and not (vr == b"UN" and tag >> 16 & 1)
+
+
+def _is_concerned(view: memoryview, span: Span, is_ascii_the_same: bool) -> bool:
+    """True if a change of the character set may change what the text of the element says."""
+    _, value, end = span
     if not is_ascii_the_same:
         return value != end
     data = bytes(view[value:end])

@@ -14,14 +14,14 @@ from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.retrieve.leading_first import studies_of_patient
 from dcm4py_leading.service.retrieve.retrieve_archive import (
-    Behind,
+    ArchiveRetrieve,
     Embedded,
     Retrieval,
     RetrieveArchive,
     Spanning,
-    Wanted,
+    UpstreamArchive,
 )
-from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion
+from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -61,7 +61,7 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     nothing = Retrieval(expected=0, contexts=(), objects=iter(()), coercer=coercer)
     if runtime.hides_everything(request.local_ae):
         return nothing
-    wanted = Wanted(
+    wanted = ArchiveRetrieve(
         keys=request.keys,
         message=message,
         common=RetrieveCoercion(
@@ -78,4 +78,4 @@ def _archive_of(runtime: Runtime, ae: ApplicationEntity) -> RetrieveArchive:
     """The archive that the AE is to its clients."""
     own = Embedded(runtime)
     upstream = runtime.upstreams.get(ae.ae_title)
-    return own if upstream is None else Spanning(own, Behind(runtime, upstream), runtime.storages)
+    return own if upstream is None else Spanning(own, UpstreamArchive(runtime, upstream), runtime.storages)

@@ -12,16 +12,11 @@ from functools import partial
 from itertools import chain
 from typing import Protocol
 
-from pydicom import Dataset
-
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.normal import first_text
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
-from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
 from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
@@ -29,7 +24,9 @@ from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
 from dcm4py_leading.service.retrieve.leading_first import instances_of_patient, led_keys
-from dcm4py_leading.service.retrieve.stored_instance import RetrieveCoercion, StoredInstance, UnjudgedInstance
+from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
+from dcm4py_leading.service.retrieve.selections import Selections
+from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UnjudgedInstance
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
 from dcm4py_leading.service.runtime import Runtime
 
@@ -39,7 +36,7 @@ _STUDY_DATE = 0x00080020
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ArchiveRetrieve:
     """Request of what is to be retrieved, and of what becomes of the objects."""
 
     keys: RetrieveKeys
@@ -69,7 +66,7 @@ class Retrieval:
 class RetrieveArchive(Protocol):
     """An archive from which objects can be retrieved."""
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval of what there is; None if known to be nothing. Raises IndexUnavailable, ArchiveUnavailable."""
         ...
 
@@ -80,12 +77,12 @@ class Embedded:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def instances(self, wanted: Wanted) -> Sequence[IndexedInstance]:
+    def instances(self, wanted: ArchiveRetrieve) -> Sequence[IndexedInstance]:
         """Those that are here. Raises IndexUnavailable."""
         found = self._runtime.index.instances(wanted.keys)
         return instances_of_patient(self._runtime, wanted.common.coercer, wanted.keys, wanted.named, found)
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from the index and its storages (see `RetrieveArchive`)."""
         return self.of(self.instances(wanted), wanted.common)
 
@@ -93,11 +90,13 @@ class Embedded:
         """These instances; those whose files are gone are fetched back, where another archive has them."""
         if not instances:
             return None
-        coercer, selections = common.coercer, _Selections(common.coercer)
+        coercer, selections = common.coercer, Selections(common.coercer)
         missing = gone(self._runtime, common.local_ae, instances)
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
-        stored = _asked([self._going_out(common, instance, selections.of(instance)) for instance in here], coercer)
+        stored = _asked(
+            [self._going_out(common, instance, selections.of_instance(instance)) for instance in here], coercer
+        )
         contexts = _store_contexts(instances)
         studies = tuple(dict.fromkeys(instance.study_instance_uid for instance in instances))
         if not missing:
@@ -125,18 +124,18 @@ class Embedded:
         return StoredInstance(common, instance, selected, self._runtime.storage)
 
 
-class Behind:
+class UpstreamArchive:
     """The archive behind this one, or several (dcmFallbackCMoveSCP): what it sends passes through here."""
 
     def __init__(self, runtime: Runtime, upstream: Upstream) -> None:
         self._runtime = runtime
         self._upstream = upstream
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from the other archive (see `RetrieveArchive`)."""
         return self.rest(wanted, ())
 
-    def rest(self, wanted: Wanted, here: Sequence[IndexedInstance]) -> Retrieval | None:
+    def rest(self, wanted: ArchiveRetrieve, here: Sequence[IndexedInstance]) -> Retrieval | None:
         """All that there is, unless the instances ``here`` are all: then None. Raises ArchiveUnavailable."""
         common = wanted.common
         held = partial(self._upstream.held, common.local_ae)
@@ -149,7 +148,7 @@ class Behind:
         objects = forwarded(common, arriving)
         return Retrieval(expected=0, contexts=(), objects=objects, coercer=common.coercer, stream=arriving)
 
-    def _are_all(self, here: Sequence[IndexedInstance], wanted: Wanted, keys: RetrieveKeys) -> bool:
+    def _are_all(self, here: Sequence[IndexedInstance], wanted: ArchiveRetrieve, keys: RetrieveKeys) -> bool:
         """Not so where nothing is here, where dcmFallbackCMoveSCPLeadingCFindSCP knows more instances of the studies,
         and for studies from before dcmFallbackCMoveSCPStudyOlderThan."""
         if not here:
@@ -169,13 +168,13 @@ class Spanning:
     When the other one fails, what is here is sent nevertheless.
     """
 
-    def __init__(self, own: Embedded, other: Behind, storages: Collection[str]) -> None:
+    def __init__(self, own: Embedded, other: UpstreamArchive, storages: Collection[str]) -> None:
         """``storages`` are those of this device, by dcmStorageID."""
         self._own = own
         self._storages = storages
         self._other = other
 
-    def retrieve(self, wanted: Wanted) -> Retrieval | None:
+    def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from both archives (see `RetrieveArchive`)."""
         indexed = self._own.instances(wanted)
         # What lies in a storage that this device has not is not here: the other one may have it.
@@ -213,43 +212,3 @@ def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coerce
     }
     coercer.prefetch([(selection, uid) for (_, uid), selection in wanted.items()])
     yield from objects
-
-
-class _Selections:
-    """Which rules apply to which instances: worked out once for all that the rules cannot tell apart."""
-
-    def __init__(self, coercer: Coercer) -> None:
-        self._coercer = coercer
-        self._known: dict[object, Selection | CoercionFailed] = {}
-        self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
-
-    def of(self, instance: IndexedInstance) -> Selection | CoercionFailed:
-        """The rules that apply to the instance, or why that cannot be told: which concerns it alone."""
-        key: object = instance.sop_class_uid
-        if self._coercer.needs_attributes:
-            key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
-        selection = self._known.get(key)
-        if selection is None:
-            attributes = instance.attributes if self._coercer.needs_attributes else Dataset()
-            try:
-                selection = self._coercer.select(attributes, instance.sop_class_uid)
-            except CoercionFailed as err:
-                selection = err
-            self._known[key] = selection
-        return selection
-
-    def _cut(self, number: int, attributes: bytes) -> bytes:
-        """Part of the attributes of a level that the rules look at, mostly the same as that of the last instance."""
-        known, cut = self._last[number]
-        if known != attributes:
-            cut = _cut(attributes, self._coercer.reads)
-            self._last[number] = (attributes, cut)
-        return cut
-
-
-def _cut(attributes: bytes, tags: Collection[int]) -> bytes:
-    """The elements of these tags, and the character set that they are in."""
-    spans, _ = scan(attributes, EXPLICIT_LITTLE)
-    return b"".join(
-        attributes[start:end] for tag, (start, _, end) in spans.items() if tag in tags or tag == SPECIFIC_CHARACTER_SET
-    )

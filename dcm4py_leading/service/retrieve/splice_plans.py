@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.dataset.layout import Ranges
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -28,6 +29,18 @@ class Cut:
     """Where it changes."""
     sop_instance_uid: str | None
     """Where it changes."""
+
+
+def uncut(source: ObjectBytes) -> Cut:
+    """The data set as it lies there."""
+    return Cut(
+        pieces=[],
+        rest=source.start,
+        length=source.size - source.start,
+        counted=(),
+        sop_class_uid=None,
+        sop_instance_uid=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
+class RelevantTags:
     """Tags that concern an object."""
 
     tags: tuple[int, ...]
@@ -65,10 +78,10 @@ class Concern:
     """The first tag that need not be looked at."""
 
 
-class Shape:
+class LayoutPlans:
     """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
 
-    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: Concern) -> None:
+    def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: RelevantTags) -> None:
         self.kept_alive = (spans, own_spans, concern)
         self._concerned = Ranges(merged_ranges(spans, concern.tags))
         # An element that is the same to the header needs no closer look.

@@ -22,7 +22,7 @@ from dcm4py_leading.archive.index.querying.newest import Position
 from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.dataset.json_model import Json
 from dcm4py_leading.errors import IdentifierMismatch
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.log import word
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.bounds import SEARCH_SECONDS, SHOWN_INSTANCES, SHOWN_SERIES
@@ -183,10 +183,10 @@ def _wish(identifier: Dataset, tags: Collection[int]) -> None:
 
 
 def _matches(archive: QueryArchive, asked: Asked) -> Iterator[Match]:
-    found: Generator[Match | Lull] = archive.matches(asked, fetch_size=100)
+    found: Generator[Match | Flush] = archive.matches(asked, fetch_size=100)
     with closing(found):
         for match in found:
-            if not isinstance(match, Lull):
+            if not isinstance(match, Flush):
                 yield match
 
 

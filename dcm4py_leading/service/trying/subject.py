@@ -36,7 +36,7 @@ from dcm4py_leading.service.explain import (
 from dcm4py_leading.service.find.matches_coerced import study_of
 from dcm4py_leading.service.query_archive import Asked, QueryArchive
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
-from dcm4py_leading.service.retrieve.stored_bytes import read_stored
+from dcm4py_leading.service.retrieve.file_bytes import read_stored
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)

@@ -70,7 +70,7 @@ def unguarded(routes: Iterable[BaseRoute], prefix: str = "") -> list[str]:
 
 
 def _not_logged_in(request: Request, login_error: LoginError | None) -> Response:
-    """``login_error``: why the credentials that came with the request do not do."""
+    """``login_error``: why the credentials of the request were refused."""
     headers: dict[str, Any] = {}
     if isinstance(login_error, LoginThrottled):
         headers = {"Retry-After": str(login_error.retry_after_seconds)}

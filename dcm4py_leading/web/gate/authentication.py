@@ -13,9 +13,9 @@ _LIVE = "/health/live"
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware that sets ``request.state.identity``, and ``login_error`` where credentials do not do.
+    """ASGI middleware that sets ``request.state.identity``, and ``login_error`` if credentials are refused.
 
-    It refuses nobody; `access.needs` does. Whoever looks whether the process lives is not kept waiting for a directory.
+    It refuses nobody; `access.needs` does. A liveness check never waits for a directory.
     """
 
     def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
@@ -23,7 +23,7 @@ class AuthenticationMiddleware:
         self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Find out, and let the application answer."""
+        """Authenticate, and let the application answer."""
         if scope["type"] == "http":
             request = Request(scope, receive)
             request.state.identity, request.state.login_error = ANONYMOUS, None

@@ -12,5 +12,5 @@ LOG = logging.getLogger(__name__)
 
 
 def log_command(request: Request, what: str) -> None:
-    """At WARNING, with the name of whoever asks: what changes the service for everybody."""
+    """Log a command that affects the service for everybody, at WARNING, with the user's name."""
     LOG.warning("%s: requested by %s", what, word(request.state.identity.name))

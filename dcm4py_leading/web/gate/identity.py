@@ -12,7 +12,7 @@ from dcm4py_leading.errors import LoginRefused
 
 
 class Role(enum.StrEnum):
-    """Role: what somebody may do here. An administrator may everything."""
+    """Role of a user. An administrator may do everything."""
 
     VIEWER = "viewer"
     """Reads."""
@@ -30,7 +30,7 @@ class Identity:
     roles: frozenset[Role]
 
     def may(self, role: Role) -> bool:
-        """True if he has the role, or is an administrator."""
+        """True if the user has the role, or is an administrator."""
         return role in self.roles or Role.ADMINISTRATOR in self.roles
 
 
@@ -56,7 +56,7 @@ class Authenticator(Protocol):
 
 
 class Doorkeeper(Protocol):
-    """Recognition of whoever asks, by a request's cookie or its Authorization."""
+    """Recognition of the user by the cookie or the Authorization of a request."""
 
     async def identify(self, request: Request) -> Identity | None:
         """The identity; None for a request without credentials, or whose session is over.

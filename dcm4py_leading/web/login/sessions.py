@@ -71,7 +71,7 @@ class Sessions:
             return session.identity
 
     def is_due(self, session_id: str) -> bool:
-        """True if it is time to look up what its user may do; for the first who asks, so that he alone does."""
+        """True if the user's roles are due to be looked up; only for the first caller."""
         with self._lock:
             session, now = self._sessions.get(_key(session_id)), self._clock()
             if session is None or now - session.confirmed < LOGIN_CONFIRMED_SECONDS:
@@ -80,7 +80,7 @@ class Sessions:
             return True
 
     def confirm(self, session_id: str, identity: Identity | None) -> None:
-        """Set what its user may do now; None ends the session."""
+        """Set the user's present roles; None ends the session."""
         key = _key(session_id)
         with self._lock:
             if identity is None:
@@ -89,12 +89,12 @@ class Sessions:
                 self._sessions[key].identity = identity
 
     def end(self, session_id: str) -> None:
-        """The session is over."""
+        """End the session."""
         with self._lock:
             self._sessions.pop(_key(session_id), None)
 
     def end_all(self, user: str) -> int:
-        """All sessions of a user are over; how many there were."""
+        """End all sessions of a user, and return their number."""
         with self._lock:
             own = self._of(user)
             for key in own:

@@ -48,7 +48,7 @@ class Throttle:
         """Until when a key's pause has been told."""
 
     def begin(self, user: str, address: str) -> Attempt:
-        """An attempt that counts as wrong, until it is `right`, or `void`. Raises LoginThrottled."""
+        """An attempt, which counts as wrong until it is `right` or `void`. Raises LoginThrottled."""
         with self._lock:
             attempt = Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address)))
             self._check(attempt, user)
@@ -65,13 +65,13 @@ class Throttle:
             self._check(Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address))), user)
 
     def right(self, attempt: Attempt) -> None:
-        """Forget it, and the user's wrong ones; those of the address stay, where others may be trying."""
+        """Forget the attempt and the user's wrong ones; those of the address stay: others may be trying from it."""
         with self._lock:
             self._failures.pop(attempt.user, None)
             self._take_back(attempt.address, attempt.began)
 
     def void(self, attempt: Attempt) -> None:
-        """Forget it: nobody could tell whether it was right."""
+        """Forget the attempt: its password could not be checked."""
         with self._lock:
             self._take_back(attempt.user, attempt.began)
             self._take_back(attempt.address, attempt.began)
@@ -102,7 +102,7 @@ class Throttle:
         return max(0.0, times[0] + LOGIN_FAILURES_SECONDS - now)
 
     def _tell(self, key: Key, now: float, seconds: float, user: str) -> None:
-        """Once for each pause."""
+        """Log the refusal, once for each pause."""
         self._told = {told: until for told, until in self._told.items() if until > now}
         if key in self._told or len(self._told) >= LOGIN_FAILURES_REMEMBERED:
             return
@@ -113,7 +113,7 @@ class Throttle:
 
 
 def _network(address: str) -> str:
-    """Whom an address belongs to: one IPv4 address, or the /64 network that a site has of IPv6 at least."""
+    """Network of an address: one IPv4 address, or a /64 of IPv6, which is the least that a site has."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

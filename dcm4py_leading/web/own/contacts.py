@@ -10,7 +10,7 @@ from dcm4py_leading.model.values import AETitle
 
 
 def contacts_json(lookups: LookupCounts, counts: ContactCounts) -> Mapping[str, object]:
-    """Leading archives, and those behind us: when each last answered an AE of ours, when not, and why."""
+    """Leading and upstream archives: last answer to an AE of ours, last failure, and its reason."""
     leading, behind = [], []
     for line, contact in sorted(counts.contacts.items()):
         if line.part == Part.LEADING.value:

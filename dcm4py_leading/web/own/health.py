@@ -14,7 +14,7 @@ from dcm4py_leading.web.http.rooms import Room
 
 
 class Healthy(Protocol):
-    """The service as the routes may use it. Called from a worker thread."""
+    """The service, as the routes use it. Called from a worker thread."""
 
     def is_ready(self) -> bool:
         """True if the configuration is loaded and every listener is bound."""

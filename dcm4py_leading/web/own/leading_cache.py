@@ -30,7 +30,7 @@ class LeadingAnswers(Protocol):
 
 
 def leading_cache_routes(answers: LeadingAnswers, room: Room) -> list[Route]:
-    """The routes. Study Instance UIDs are told as they are: an administrator needs them to drop one."""
+    """The routes. They show Study Instance UIDs, which an administrator needs to drop one."""
 
     def list_studies(_: Request) -> Response:
         studies = [study_json(study) for study in answers.cached_studies()]

@@ -22,7 +22,7 @@ from dcm4py_leading.web.http.rooms import Handler, Room
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedReload:
-    """The last attempt to take another configuration, if it failed."""
+    """The last attempt at another configuration, if it failed."""
 
     at: datetime
     error: str
@@ -59,7 +59,7 @@ class RunningConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReload:
-    """Effect that a reload would have now. Nothing of it is done."""
+    """Effect that a reload would have now. Changes nothing."""
 
     can_be_reloaded: bool
     """False if a reload would be refused, and the configuration in force would stay."""
@@ -95,7 +95,7 @@ class Running(Protocol):
         ...
 
     def pending(self) -> PendingReload:
-        """Effect that a reload would have; costs a read of the directory."""
+        """Effect that a reload would have; reads the directory."""
         ...
 
     def listeners(self) -> Sequence[ListeningPort]:
@@ -108,7 +108,7 @@ class Running(Protocol):
 
 
 def running_routes(service: Running, *, looking: Room, reading: Room) -> list[Route]:
-    """The routes. What reads the directory waits in a room of its own."""
+    """The routes. Those that read the directory have a room of their own."""
 
     def running(_: Request) -> Response:
         return JSONResponse(_running_json(service.running()))

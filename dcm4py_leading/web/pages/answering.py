@@ -30,13 +30,13 @@ FormHandler = Callable[[Request, Form], Response]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """The rooms of the pages: what is looked at waits for no change."""
+    """Thread rooms of the pages, so that reading does not wait for changes."""
 
     looking: Room
     changing: Room
 
     def seen(self, path: str, handler: Handler, role: Role = Role.VIEWER) -> Route:
-        """A page that is looked at."""
+        """A page for reading."""
         return Route(path, needs(role, self.looking.serves(answered(handler))), methods=["GET"])
 
     def asked(self, path: str, handler: FormHandler, role: Role = Role.VIEWER, room: Room | None = None) -> Route:
@@ -47,12 +47,12 @@ class Rooms:
         return Route(path, needs(role, form_in(room or self.looking, handler)), methods=["POST"])
 
     def sent(self, path: str, handler: FormHandler, room: Room | None = None) -> Route:
-        """A form of an administrator that changes something; in a ``room`` of its own where it takes long."""
+        """A form that changes something, for administrators; in a ``room`` of its own if it takes long."""
         return Route(path, needs(Role.ADMINISTRATOR, form_in(room or self.changing, handler)), methods=["POST"])
 
 
 def answered(handler: Handler) -> Handler:
-    """The handler with a page for what cannot be shown."""
+    """The handler, with an error page for failures."""
 
     def answer(request: Request) -> Response:
         try:

@@ -28,28 +28,28 @@ class Watched(Controlled, Running, Associations, Protocol):
 
 
 class ControlPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Watched) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:
-        """The page. It costs one read of the directory."""
+        """The page. It reads the directory once."""
         context = {"running": self._service.running(), "pending": self._service.pending(), "failure": None}
         return render(request, "control.html", {**context, **self._live(request)})
 
     def live(self, request: Request) -> Response:
-        """The part of it that changes by itself."""
+        """The part of the page that refreshes itself."""
         return render(request, "live.html", self._live(request))
 
     def reload(self, request: Request, _: Form) -> Response:
-        """The configuration is read again, and what came of it is shown."""
+        """Reload the configuration, and show the outcome."""
         result = reloaded(self._service)
         context = {"reloaded": result, "running": self._service.running()}
         return render(request, "reloaded.html", context, status_code=409 if result.error else 200)
 
     def start(self, request: Request, _: Form) -> Response:
-        """Associations are accepted again."""
+        """Accept associations again."""
         log_command(request, "DICOM is to be started")
         try:
             self._service.start_listening()
@@ -58,13 +58,13 @@ class ControlPage:
         return RedirectResponse(CONTROL, status_code=303)
 
     def stop(self, request: Request, _: Form) -> Response:
-        """No associations are accepted, and those under way end."""
+        """Accept no associations, and end those under way."""
         log_command(request, "DICOM is to be stopped")
         self._service.stop_listening()
         return RedirectResponse(CONTROL, status_code=303)
 
     def abort(self, request: Request, form: Form) -> Response:
-        """One association is aborted."""
+        """Abort one association."""
         number = one_of(form, "serial")
         is_number = number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS
         if not (is_number and self._service.abort_association(int(number))):

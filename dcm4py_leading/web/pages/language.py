@@ -12,7 +12,7 @@ COOKIE = "dcm4py-lang"
 
 
 def chosen(request: Request) -> Language | None:
-    """The language that the query asks for; it is then remembered."""
+    """The language that the query asks for, which is remembered."""
     return _language(request.query_params.get(PARAMETER, ""))
 
 

@@ -22,7 +22,7 @@ class Listing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """One AE title, and what it is the title of."""
+    """One AE title, and its AE."""
 
     value: str
     text: str
@@ -53,7 +53,7 @@ class Titles:
         return found
 
     def forget(self) -> None:
-        """Ask the directory the next time: something was changed."""
+        """Ask the directory again next time, because something has changed."""
         with self._lock:
             self._read_at = None
 

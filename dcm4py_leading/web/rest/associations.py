@@ -113,7 +113,7 @@ def monitor_operations(service: Associations, *, now: Callable[[], datetime]) ->
 
 
 def _json(association: OpenAssociation) -> dict[str, object]:
-    """An association with dcm4chee's keys, and after them what it does not tell."""
+    """An association with dcm4chee's keys, followed by our own."""
     return {
         "serialNo": association.serial_number,
         "connectTime": association.connected_at.isoformat(timespec="milliseconds"),

@@ -30,7 +30,7 @@ class Controlled(Protocol):
         ...
 
     def start_listening(self) -> None:
-        """Bind the ports of the configuration in force and accept associations; nothing when that is so already.
+        """Bind the ports of the configuration in force and accept associations; no effect if already listening.
 
         Raises ConfigError with every port that cannot be had, and then none is bound.
         """

@@ -19,7 +19,7 @@ _LAST_PORT = 65535
 
 
 class Echoing(Protocol):
-    """The service as pages and routes may use it for C-ECHO. Called from a worker thread."""
+    """The service, as pages and routes use it for C-ECHO. Called from a worker thread."""
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
         """One C-ECHO of an AE of ours to an AE of the directory, or to whoever is at ``address``.
@@ -30,7 +30,7 @@ class Echoing(Protocol):
 
 
 class _WrongQuery(ValueError):
-    """A query parameter that cannot be."""
+    """An invalid query parameter."""
 
 
 _NUMBER: JsonSchema = {"type": "string", "pattern": "^[0-9]+$"}
@@ -38,7 +38,7 @@ _PORT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": _LAST_PORT}
 
 
 def echo_operation(service: Echoing) -> Operation:
-    """The operation. Where to call, ``host`` and ``port``, only administrators may say: it would find any open port."""
+    """The operation. Only administrators may give ``host`` and ``port``, which could be used to scan ports."""
 
     def echo(request: Request) -> Response:
         identity: Identity = request.state.identity

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dcm4py_leading.archive.storage.path_format import compile_path_format
+from dcm4py_leading.coercion.formats.attributes_format import Uids
 
 NOW = datetime(2024, 3, 9, 7, 5, 2)
 
@@ -117,3 +118,28 @@ def test_no_value_adds_an_element_or_leads_out(value: str, text: str) -> None:
     assert len(elements) <= len(text.split("/"))
     assert not [element for element in elements if element[:1] in ("", ".")]
     assert all(len(element.encode()) <= 255 and "\0" not in element for element in elements)
+
+
+UIDS = st.from_regex(r"[0-9.]{0,64}", fullmatch=True)
+KINDS = [
+    "",
+    ",hash",
+    ",md5",
+    ",upper",
+    ",urlencoded",
+    ",slice,2",
+    ",number,000",
+    ",offset,1",
+    ",date,yyyy",
+    ",choice,0#a|1#b",
+]
+
+
+@given(
+    UIDS, UIDS, st.sampled_from(KINDS), st.sampled_from(["0020000D", "00200052", "00400275.0020000D", "0020000D[1]"])
+)
+def test_uids_give_what_a_data_set_of_them_gives(study: str, sop: str, kind: str, source: str) -> None:
+    ds = Dataset()
+    ds.StudyInstanceUID, ds.SOPInstanceUID = study, sop
+    form = compile_path_format(f"{{now,date,yyyy/MM/dd}}/{{{source}{kind}}}/{{00080018,hash}}.{{00080018}}")
+    assert form.path(Uids({0x0020000D: study, 0x00080018: sop}), NOW) == form.path(ds, NOW)

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.attributes import encode
 from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.errors import ArchiveUnavailable, DriftEnded
-from dcm4py_leading.leading.settings import Lull
+from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
@@ -55,7 +55,7 @@ class Pacs:
     def count(self, asked: Asked, *, most: int | None = None) -> int | None:
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Lull]:
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
         keys = asked.identifier()
         self.keys.append((str(keys.StudyDate), str(keys.get("StudyTime") or "")))
         failure = self._fails(len(self.keys), keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy import arriving
-from dcm4py_leading.service.proxy.cache_writer import Keeping, KeptInPassing
+from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, Keeping
 from dcm4py_leading.service.proxy.caching_upstream import FromCache
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
 from dcm4py_leading.service.retrieve.encode import encoded
@@ -68,8 +69,12 @@ def test_objects_of_any_syntax_are_kept_by_their_series(cache: ProxyCache, synta
     keep(cache, one)
     study = kept(cache)
     assert study is not None
-    assert study.objects == (KeptObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.data)),)
-    assert study.read(0) == one.data
+    assert study.objects == (
+        KeptObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.octets)),
+    )
+    part = study.part(0)
+    assert os.pread(part.descriptor, part.length, part.offset) == one.octets
+    os.close(part.descriptor)
     study.close()
 
 
@@ -150,7 +155,7 @@ def forward_of(*objects: Arrived) -> Forward:
 def test_what_passes_is_kept_when_all_of_it_was_taken(cache: ProxyCache) -> None:
     forward = forward_of(arrived(1), arrived(2))
     forward.end(total=2)
-    passing = KeptInPassing(cache, STUDY, forward, lambda: None)
+    passing = CachedInPassing(cache, STUDY, forward, lambda: None)
     assert [one.sop_instance_uid for one in passing] == [f"{STUDY}.1.1", f"{STUDY}.1.2"]
     passing.close()
     await_writers()
@@ -159,36 +164,36 @@ def test_what_passes_is_kept_when_all_of_it_was_taken(cache: ProxyCache) -> None
     study.close()
 
 
-def closed_early(forward: Forward, passing: KeptInPassing) -> None:
+def closed_early(forward: Forward, passing: CachedInPassing) -> None:
     next(iter(passing))
 
 
-def failed_one(forward: Forward, passing: KeptInPassing) -> None:
+def failed_one(forward: Forward, passing: CachedInPassing) -> None:
     forward.end(failed=["1.2.3"], total=3)
     list(passing)
 
 
-def counted_more(forward: Forward, passing: KeptInPassing) -> None:
+def counted_more(forward: Forward, passing: CachedInPassing) -> None:
     forward.end(total=3)
     list(passing)
 
 
-def failed_in_the_end(forward: Forward, passing: KeptInPassing) -> None:
+def failed_in_the_end(forward: Forward, passing: CachedInPassing) -> None:
     forward.end(failure=ArchiveUnavailable("PACS: aborted"), total=2)
     list(passing)
 
 
-def left_by_the_viewer(forward: Forward, passing: KeptInPassing) -> None:
+def left_by_the_viewer(forward: Forward, passing: CachedInPassing) -> None:
     passing.watch(lambda: True)
     list(passing)
 
 
 @pytest.mark.parametrize("ends", [closed_early, failed_one, counted_more, failed_in_the_end, left_by_the_viewer])
 def test_what_passes_is_not_kept_when_it_is_not_all(
-    cache: ProxyCache, ends: Callable[[Forward, KeptInPassing], None]
+    cache: ProxyCache, ends: Callable[[Forward, CachedInPassing], None]
 ) -> None:
     forward = forward_of(arrived(1), arrived(2))
-    passing = KeptInPassing(cache, STUDY, forward, lambda: None)
+    passing = CachedInPassing(cache, STUDY, forward, lambda: None)
     ends(forward, passing)
     passing.close()
     await_writers()
@@ -222,7 +227,7 @@ def test_a_kept_object_that_cannot_be_read_is_missing_and_the_study_is_kept_no_l
     first, second = arriving
     assert isinstance(first, Arrived) and first.sop_instance_uid == f"{STUDY}.1.1"
     assert second == Missing(f"{STUDY}.1.2", "a kept object cannot be read")
-    assert offsets[1] == len(first.data)
+    assert offsets[1] == len(first.octets)
     arriving.close()
     assert kept(cache) is None
 

@@ -29,7 +29,8 @@ from dcm4py_leading.errors import StatusError, SubOperationFailed
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
-from dcm4py_leading.service.retrieve import stored_bytes
+from dcm4py_leading.service.retrieve import file_bytes
+from dcm4py_leading.service.retrieve.bytewise_coercion import NeedsDecoding
 from tests.dataset.test_scan import BROKEN
 from tests.fixtures.encoded import ENCODINGS, encoded
 from tests.fixtures.outgoing import (
@@ -37,6 +38,8 @@ from tests.fixtures.outgoing import (
     INSTANCE,
     LEVELS,
     Retrieve,
+    as_a_whole,
+    bytewise,
     encoding_syntax,
     indexed,
     sent,
@@ -194,7 +197,7 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     tells, are_copies = data.draw(st.booleans()), data.draw(st.booleans())
     policies = {entity: data.draw(st.sampled_from(UpdatePolicy)) for entity in Entity}
     applied, answer = data.draw(rules()), data.draw(answers())
-    head, for_system = data.draw(st.sampled_from([stored_bytes.HEAD, 600])), data.draw(st.booleans())
+    head, for_system = data.draw(st.sampled_from([file_bytes.HEAD, 600])), data.draw(st.booleans())
     with TemporaryDirectory() as name:
         path = write_object(Path(name) / "object", content, syntax)
         instance = indexed(path, syntax, [(edited, tags) for tags in LEVELS])
@@ -211,14 +214,11 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 are_copies=are_copies,
             )
             stored = retrieve.instance(instance)
-            with path.open("rb") as file, patch.object(stored_bytes, "HEAD", head):
+            with patch.object(file_bytes, "HEAD", head):
                 try:
-                    if not is_bytewise:
-                        prepared = stored._whole(file, [syntax], syntax)
-                    elif (cut_out := stored._cut_out(os.dup(file.fileno()), encoding)) is not None:
-                        prepared = cut_out
-                    else:
-                        return
+                    prepared = bytewise(stored, encoding) if is_bytewise else as_a_whole(stored)
+                except NeedsDecoding:
+                    return
                 except StatusError as err:
                     results.append((type(err), None))
                     continue
@@ -273,12 +273,9 @@ def test_a_real_object_that_the_leading_archive_changes_is_what_the_whole_object
     if encoding is None:
         return
     stored = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER).instance(instance)
-    with file.open("rb") as opened, suppress(SubOperationFailed):
-        whole = decoded(sent(stored._whole(opened, [syntax], syntax)), encoding)
-        prepared = stored._cut_out(os.dup(opened.fileno()), encoding)
-        if prepared is None:
-            return
-        cut = decoded(sent(prepared, for_system=True), encoding)
+    with suppress(SubOperationFailed, NeedsDecoding):
+        whole = decoded(sent(as_a_whole(stored)), encoding)
+        cut = decoded(sent(bytewise(stored, encoding), for_system=True), encoding)
         assert cut == whole
         assert "StudyInstanceUID" not in ds or cut[0x00100020][1] == "RIGHT-ID"
 

@@ -134,7 +134,7 @@ def _ordered(date: ColumnElement[str], conditions: Sequence[ColumnElement[bool]]
 
 
 def _later(date: ColumnElement[str], after: Position | None) -> list[ColumnElement[bool]]:
-    """Conditions of what comes after a position; after a dated one, of what is dated too."""
+    """Conditions on studies after a position; after a dated one, only dated studies."""
     if after is None:
         return []
     if after.study_date is None:

@@ -86,7 +86,7 @@ Matching = Value | Wildcard | Range | NameGroup
 
 @dataclass(frozen=True, slots=True)
 class KeyCondition:
-    """An attribute and what it must match, one of several."""
+    """A matching key: an attribute, and alternatives of which one must match."""
 
     tag: int
     any_of: tuple[Matching, ...]
@@ -263,7 +263,7 @@ def _is_empty(identifier: Dataset, tag: int) -> bool:
 
 
 def _unique_values(identifier: Dataset, level: Level) -> tuple[str, ...]:
-    """The values of the level's unique key; wild cards are no values of it."""
+    """The values of the level's unique key, which takes no wild cards."""
     values = _values(identifier, UNIQUE_KEYS[level])
     if any("*" in value or "?" in value for value in values):
         if values == ["*"]:

@@ -69,7 +69,7 @@ def attributes_label(level: Level) -> str:
 
 
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
-    """The rows that match, in the order in which they came into the index.
+    """The rows that match, in the order in which they were added to the index.
 
     Where many may match by the entries of an index, these alone give the primary keys, in their order: the rows are
     then read as they are fetched. SQLite would read and sort all of them before the first.
@@ -185,7 +185,7 @@ def series_of() -> Select[*tuple[Any, ...]]:
 
 @lru_cache(maxsize=64)
 def related_count(tag: int) -> Select[int, int]:
-    """For each of the entities `PKS`, how many of those below it there are (Number of Study Related Series ...)."""
+    """For each of the entities `PKS`, the number of entities below it (Number of Study Related Series ...)."""
     of, counted = COUNTS[tag]
     owner = TABLES[LEVELS[LEVELS.index(of) + 1]].c[f"{of.value.lower()}_fk"]
     below = levels_to(counted)[LEVELS.index(of) + 1 :]
@@ -310,7 +310,7 @@ def _any_of(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -
 
 
 def alternatives(columns: Sequence[ColumnElement[str]], any_of: Sequence[Matching]) -> list[ColumnElement[bool]]:
-    """Conditions on the columns of a key, of which one has to be fulfilled."""
+    """Alternative conditions on the columns of a key."""
     values = [matching.text for matching in any_of if isinstance(matching, Value)]
     found: list[ColumnElement[bool]] = [columns[0].in_(values)] if values else []
     for matching in any_of:

@@ -29,7 +29,7 @@ _UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
-    """Entities that an object says it belongs to."""
+    """Entities that an object belongs to by its own attributes."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -95,6 +95,21 @@ _SAME_ROWS = Prepared(
         *(TABLES[level].c.attributes == bindparam(level.name) for level in _UPPER),
     )
 )
+_SERIES = Prepared(
+    select(series.c.pk, series.c.attributes, series.c.retrieve_ae_titles)
+    .where(series.c.study_fk == bindparam("study_fk"), series.c.series_instance_uid == bindparam("series_instance_uid"))
+    .with_for_update()
+)
+_STUDY = Prepared(
+    select(study.c.pk, study.c.attributes, study.c.patient_fk)
+    .where(study.c.study_instance_uid == bindparam("study_instance_uid"))
+    .with_for_update()
+)
+_OWNER_OF_STUDY = Prepared(
+    select(patient.c.attributes, patient.c.patient_id, patient.c.issuer_of_patient_id)
+    .where(patient.c.pk == bindparam("pk"))
+    .with_for_update()
+)
 
 
 class _Entities:
@@ -125,44 +140,39 @@ class _Entities:
     def series(self) -> int:
         new, connection = self._new, self._connection
         study_pk = self._study()
-        row = connection.execute(
-            select(series.c.pk, series.c.attributes, series.c.retrieve_ae_titles)
-            .where(series.c.study_fk == study_pk, series.c.series_instance_uid == new.series_instance_uid)
-            .with_for_update()
-        ).one_or_none()
-        if row is None:
-            return self._insert(
-                Level.SERIES,
-                study_fk=study_pk,
-                sending_ae_title=new.sending_ae_title,
-                retrieve_ae_titles=new.retrieve_ae_titles,
-            )
-        both = [*split_titles(row.retrieve_ae_titles), *split_titles(new.retrieve_ae_titles)]
-        self._titles = "\\".join(dict.fromkeys(both))
-        if self._titles != row.retrieve_ae_titles:
-            connection.execute(update_row(series).where(series.c.pk == row.pk).values(retrieve_ae_titles=self._titles))
-        self._update(Level.SERIES, row.pk, row.attributes)
-        pk: int = row.pk
-        return pk
+        pk: int
+        for pk, attributes, titles in _SERIES.rows(
+            connection, {"study_fk": study_pk, "series_instance_uid": new.series_instance_uid}
+        ):
+            both = [*split_titles(titles), *split_titles(new.retrieve_ae_titles)]
+            self._titles = "\\".join(dict.fromkeys(both))
+            if self._titles != titles:
+                connection.execute(update_row(series).where(series.c.pk == pk).values(retrieve_ae_titles=self._titles))
+            self._update(Level.SERIES, pk, attributes)
+            return pk
+        return self._insert(
+            Level.SERIES,
+            study_fk=study_pk,
+            sending_ae_title=new.sending_ae_title,
+            retrieve_ae_titles=new.retrieve_ae_titles,
+        )
 
     def _study(self) -> int:
         new, connection = self._new, self._connection
-        row = connection.execute(
-            select(study.c.pk, study.c.attributes, study.c.patient_fk)
-            .where(study.c.study_instance_uid == new.study_instance_uid)
-            .with_for_update()
-        ).one_or_none()
-        if row is None:
-            return self._insert(Level.STUDY, patient_fk=self._patient())
-        self._update(Level.STUDY, row.pk, row.attributes)
-        owner = connection.execute(
-            select(patient.c.pk, patient.c.attributes, patient.c.patient_id, patient.c.issuer_of_patient_id)
-            .where(patient.c.pk == row.patient_fk)
-            .with_for_update()
-        ).one()
-        is_same_id = (owner.patient_id, owner.issuer_of_patient_id) == new.patient_identity
-        if is_same_id and not self._is_of_another(owner.attributes):
-            self._update(Level.PATIENT, owner.pk, owner.attributes)
+        pk: int
+        for pk, attributes, patient_fk in _STUDY.rows(connection, {"study_instance_uid": new.study_instance_uid}):
+            self._update(Level.STUDY, pk, attributes)
+            self._update_owner(patient_fk)
+            return pk
+        return self._insert(Level.STUDY, patient_fk=self._patient())
+
+    def _update_owner(self, pk: int) -> None:
+        """Update the patient of the study, if it is that of the object."""
+        new = self._new
+        ((attributes, patient_id, issuer),) = _OWNER_OF_STUDY.rows(self._connection, {"pk": pk})
+        is_same_id = (patient_id, issuer) == new.patient_identity
+        if is_same_id and not self._is_of_another(attributes):
+            self._update(Level.PATIENT, pk, attributes)
         else:
             # A study has one patient. To let the object rename that one would change all the patient's studies.
             LOG.warning(
@@ -170,8 +180,6 @@ class _Entities:
                 ref(new.study_instance_uid),
                 ", under the same Patient ID" if is_same_id else "",
             )
-        pk: int = row.pk
-        return pk
 
     def _patient(self) -> int:
         patient_id, issuer = self._new.patient_identity
@@ -219,6 +227,8 @@ class _Entities:
     def _update(self, level: Level, pk: int, attributes: bytes) -> None:
         """Update the attributes of an entity with those of a further object, by the policy of its filter."""
         self._attributes[level] = attributes
+        if attributes == self._new.levels[level].encoded:
+            return
         ds, new = decode(attributes), decode(self._new.levels[level].encoded)
         only = self._keeper.tags[level] - edited_tags(attributes)  # what was edited stands
         try:
@@ -251,7 +261,7 @@ def _identity(columns: Mapping[str, str | None]) -> tuple[str | None, str | None
 
 
 def remove_if_empty(connection: Connection, series_pk: int) -> None:
-    """Remove a series that has lost its last instance, and what that leaves empty above."""
+    """Delete a series that has lost its last instance, and entities above it that become empty."""
     pk = series_pk
     for lower, upper in ((instance, series), (series, study), (study, patient)):
         foreign_key = lower.c[f"{upper.name}_fk"]

@@ -25,12 +25,11 @@ class Prepared:
 
         With SQLite, values go to the driver as they are; for other databases SQLAlchemy converts them.
         """
-        if connection.dialect.name != "sqlite":
+        driver: object = connection.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):
             result = connection.execute(self._statement, values)
             return result.all() if result.returns_rows else ()
         text, names = self._sqlite or self._compile(connection)
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
         try:
             return driver.execute(text, [values[name] for name in names]).fetchall()
         except sqlite3.IntegrityError as err:

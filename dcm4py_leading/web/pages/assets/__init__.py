@@ -18,13 +18,13 @@ _SERVED = (".css", ".js")
 
 @cache
 def address(name: str) -> str:
-    """Where the browser gets an asset; another version has another address, so each may be kept for ever."""
+    """Address of an asset; each version has its own, so browsers may cache it for ever."""
     digest = hashlib.sha256(_content(name)).hexdigest()
     return f"{PATH}{name}?v={digest[:12]}"
 
 
 def asset_route() -> Route:
-    """The route that answers everybody with an asset; they are small, and kept in memory."""
+    """The public route of the assets, which are small and kept in memory."""
 
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]

@@ -20,7 +20,7 @@ class Editing(Protocol):
         ...
 
     def device_dn(self, device_name: str) -> str:
-        """Where the device of that name is, or would be."""
+        """DN of the device of that name, existing or not."""
         ...
 
     def devices(self) -> Sequence[Entry]:
@@ -48,7 +48,7 @@ class Editing(Protocol):
         ...
 
     def save(self, plan: Plan, *, author: str = "") -> None:
-        """Carry it out. Raises WriteError, ConfigUnavailable."""
+        """Carry out a plan. Raises WriteError, ConfigUnavailable."""
         ...
 
 
@@ -86,7 +86,7 @@ class Reloaded:
 def attempt(
     editor: Editing, device_name: str, wanted: Iterable[Entry], base: Sequence[Entry], *, saves: bool, author: str
 ) -> Outcome:
-    """Plan that the subtree becomes ``wanted``, of ``base``; with ``saves`` save it, unless the plan has errors."""
+    """Plan the change of the subtree from ``base`` to ``wanted``; save it if it ``saves`` and has no errors."""
     try:
         plan = editor.plan(device_name, wanted, base=base, registers=True)
     except WriteConflict as err:
@@ -107,7 +107,7 @@ def attempt(
 
 
 def reloaded(service: Reloadable) -> Reloaded:
-    """Reload, and what came of it."""
+    """Reload, and return the outcome."""
     try:
         service.reload()
     except ConfigInvalid as err:

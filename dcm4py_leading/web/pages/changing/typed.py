@@ -23,7 +23,7 @@ KEEP = "keep."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """One attribute that two have changed."""
+    """An attribute that two users have changed."""
 
     attribute: str
     base: Values
@@ -33,7 +33,7 @@ class Clash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """Outcome of the comparison: what is to be done."""
+    """Outcome of the comparison: changes to make, and clashes."""
 
     changed: Mapping[str, Values]
     """New values of what was typed anew."""
@@ -77,7 +77,7 @@ def merged(
     *,
     same: Callable[[Values, Values], bool] = alike,
 ) -> Merged:
-    """Part of ``mine`` that is to be done to what there is now, of which ``theirs`` tells the values by attribute."""
+    """Part of ``mine`` to apply to the present values, which ``theirs`` gives by attribute."""
     changed: dict[str, Values] = {}
     clashes: list[Clash] = []
     of_others: list[str] = []

@@ -14,7 +14,7 @@ VERSION_2 = "dcmArchiveAttributeCoercion2"
 
 
 class Hiding(enum.Enum):
-    """Cases in which one rule stands in the way of another."""
+    """Degrees to which one rule hides another."""
 
     ALWAYS = "always"
     """Whenever the later one could apply, the earlier one does."""
@@ -25,7 +25,7 @@ class Hiding(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hidden:
-    """A rule that is not looked at where an earlier one applies."""
+    """A rule that is not evaluated if an earlier one applies."""
 
     by: str
     """cn of the earlier one."""
@@ -34,7 +34,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEntry:
-    """One rule as it stands in the directory, right or wrong."""
+    """One rule as in the directory, valid or not."""
 
     entry: Entry
     is_of_ae: bool
@@ -128,7 +128,7 @@ def hidden_among(rules: Sequence[RuleEntry], beside: Sequence[RuleEntry] = ()) -
 
 
 def _hiding(earlier: RuleEntry, rule: RuleEntry) -> Hiding | None:
-    """None where no message can match both, as far as that can be told without one."""
+    """None if no message can match both rules, as far as can be told."""
     if earlier.message != rule.message or _exclude(earlier, rule):
         return None
     has_all_classes = not earlier.sop_classes or (rule.sop_classes and rule.sop_classes <= earlier.sop_classes)

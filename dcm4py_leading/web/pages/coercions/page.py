@@ -67,7 +67,7 @@ class RuleView:
 
 
 class CoercionPages:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, editor: Editing, titles: Titles, own_device: str) -> None:
         self._editor = editor

@@ -36,7 +36,7 @@ _UNTYPED = {
 
 
 class DriftPages:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Drifting, now: Callable[[], datetime]) -> None:
         self._service = service
@@ -47,7 +47,7 @@ class DriftPages:
         return self._list(request, {}, None, HTTPStatus.OK)
 
     def start(self, request: Request, form: Form) -> Response:
-        """A comparison is begun."""
+        """Start a comparison."""
         ae_title = one_of(form, "ae")
         typed = {name: one_of(form, name) for name in _FIELDS if name in form}
         try:
@@ -62,7 +62,7 @@ class DriftPages:
         return render(request, "drift_of.html", self._one(request))
 
     def live(self, request: Request) -> Response:
-        """The part of it that changes by itself; at the end the whole page is to be loaded again."""
+        """The part of the page that refreshes itself; at the end the whole page is loaded again."""
         context = self._one(request)
         answer = render(request, "drift_live.html", context)
         if not context["latest"].is_running:
@@ -70,7 +70,7 @@ class DriftPages:
         return answer
 
     def go_on(self, request: Request, _: Form) -> Response:
-        """The comparison goes on where it was."""
+        """Resume the comparison."""
         ae_title = self._latest(request).ae_title
         try:
             self._service.drifts.go_on(ae_title, request.state.identity.name)
@@ -81,7 +81,7 @@ class DriftPages:
         return RedirectResponse(drift_address(ae_title), HTTPStatus.SEE_OTHER)
 
     def cancel(self, request: Request, _: Form) -> Response:
-        """The comparison is to end."""
+        """Cancel the comparison."""
         ae_title = self._latest(request).ae_title
         if self._service.drifts.cancel(ae_title):
             log_command(request, f"drift: the comparison of {word(ae_title)} is cancelled")

@@ -23,7 +23,7 @@ DEVICE, AT, KIND, COPY, FIELDS = "rule.device", "rule.at", "rule.kind", "rule.co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """The form of an entry, and where it is from."""
+    """The form of an entry, and its page."""
 
     device_name: str
     at: str
@@ -48,7 +48,7 @@ class Carried:
 
     @classmethod
     def out_of_hidden(cls, form: Form) -> Self | None:
-        """The form out of `hidden`; None where there is none, or what stands there is no form."""
+        """The form from `hidden`; None if there is none, or it is invalid."""
         device_name, at, kind, copied, fields = (one_of(form, name) for name in (DEVICE, AT, KIND, COPY, FIELDS))
         try:
             is_form = bool(parse_form(fields.encode("ascii")))

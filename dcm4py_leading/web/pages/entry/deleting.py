@@ -19,7 +19,7 @@ from dcm4py_leading.web.pages.titles import Titles
 
 
 class Deleting:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
@@ -27,11 +27,11 @@ class Deleting:
         self._titles = titles
 
     def ask(self, request: Request) -> Response:
-        """The question whether it is meant."""
+        """Ask for confirmation."""
         return self._page(request, self._place(request))
 
     def delete(self, request: Request, form: Form) -> Response:
-        """It is meant, or its LDIF is wanted. What was changed since the question was asked is shown again."""
+        """Delete the entry, or return the LDIF. If the entry has changed since the question, ask again."""
         place = self._place(request)
         gone = _subtree(place)
         if one_of(form, "expected") != etag(gone):

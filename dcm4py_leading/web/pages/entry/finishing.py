@@ -39,7 +39,7 @@ def finished(
     entry: Entry | None,
     of_others: Sequence[str] = (),
 ) -> Response | None:
-    """The answer to a change that is done, or that is taken away as LDIF; None where neither is so.
+    """The answer to a change that was saved, or downloaded as LDIF; None if neither.
 
     ``entry`` is what became of the sheet's; None when it is gone.
     """
@@ -83,7 +83,7 @@ def rules_address(place: Place, owner: Entry) -> str:
 
 
 def _links(request: Request, sheet: Sheet, entry: Entry | None) -> list[Link]:
-    """Where to go from here."""
+    """Links to follow from here."""
     place, language = sheet.place, language_of(request)
     links = []
     if entry is not None:

@@ -41,7 +41,7 @@ Errors = Mapping[str, list[str]]
 
 
 class NewDevice:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
@@ -53,7 +53,7 @@ class NewDevice:
         return self._page(request, dict.fromkeys(_FIELDS, ""))
 
     def make(self, request: Request, form: Form) -> Response:
-        """Preview what was typed into it, offer it as LDIF, or save it."""
+        """Preview the device, offer it as LDIF, or save it."""
         typed = {name: one_of(form, name).strip() for name in _FIELDS}
         errors = {name: [REQUIRED] for name, value in typed.items() if not value and name != DESCRIPTION}
         exists = [translate(language_of(request), "entry.exists")]

@@ -52,7 +52,7 @@ _CONFLICT, _REFUSED = 409, 422
 
 
 class EntryPages:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class EntryPages:
         return self._page(request, sheet_of(place), faults=faults)
 
     def change(self, request: Request, form: Form) -> Response:
-        """Preview what was typed into it, offer it as LDIF, try it, or save it."""
+        """Preview the typed values, offer them as LDIF, try them, or save them."""
         typed = changed_entry(self._place(request), form)
         if typed.clashes:
             return _conflict(request, typed.sheet, typed.clashes, form)
@@ -88,7 +88,7 @@ class EntryPages:
         return self._page(request, new_sheet(*self._wanted(request)))
 
     def make(self, request: Request, form: Form) -> Response:
-        """Preview what was typed into that page, offer it as LDIF, try it, or save it."""
+        """Preview the new entry, offer it as LDIF, try it, or save it."""
         exists = translate(language_of(request), "entry.exists")
         return self._answer(request, form, made_entry(*self._wanted(request), form, exists=exists))
 
@@ -99,7 +99,7 @@ class EntryPages:
         return place_of(device_name, self._editor.entries(device_name), request.query_params.get("at", ""))
 
     def _wanted(self, request: Request) -> tuple[Place, Kind, Entry | None]:
-        """Where a new entry is to be, of which kind, and which one it is to be like."""
+        """Place and kind of a new entry, and the entry to copy."""
         place = self._place(request)
         kind = kind_named(request.query_params.get("kind", ""))
         if kind is None or not (kind.below_ae if place.at else kind.below_device):
@@ -143,7 +143,7 @@ class EntryPages:
         )
 
     def _after_conflict(self, request: Request, form: Form, sheet: Sheet, told: str) -> Response:
-        """Somebody was faster after the entries were read: what he has done is read, and shown."""
+        """Show the changes of somebody who was faster, after reading them."""
         outcome = Outcome(failure=told)
         if sheet.is_new:
             return self._page(request, sheet, outcome=outcome, status_code=_CONFLICT)

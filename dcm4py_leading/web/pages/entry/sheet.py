@@ -19,7 +19,7 @@ REQUIRED = "is required, but absent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """Subject of the form."""
+    """Entry that the form is about."""
 
     place: Place
     """Of the entry; of one to be made, that of the entry above."""
@@ -34,7 +34,7 @@ class Sheet:
 
 
 def sheet_of(place: Place, typed: Mapping[str, Values] | None = None) -> Sheet:
-    """The form of an entry that is there."""
+    """The form of an existing entry."""
     entry = place.entry
     return Sheet(
         place=place,

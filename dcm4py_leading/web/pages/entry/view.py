@@ -81,7 +81,7 @@ class FieldView:
 
     @property
     def is_prominent(self) -> bool:
-        """True if it is shown at once; other fields are folded, as nobody has set them."""
+        """True if the field is shown at once; fields that are not set are folded."""
         return bool(self.values or self.errors or self.field.required) or self.name in PROMINENT
 
 
@@ -97,7 +97,7 @@ NO_FAULTS = Faults(errors={}, warnings={})
 
 
 def faults_of(entry: Entry, problems: Iterable[Problem], found: Mapping[str, Sequence[str]]) -> Faults:
-    """Those of ``problems`` that are about an attribute of ``entry``, and what was ``found`` before."""
+    """Those of ``problems`` about an attribute of ``entry``, and those ``found`` before."""
     errors: dict[str, list[str]] = {attribute: list(texts) for attribute, texts in found.items()}
     warnings: dict[str, list[str]] = {}
     for problem in problems:
@@ -150,7 +150,7 @@ def tasks_view(
 
 
 def _choices(field: Field, shown: Iterable[str]) -> tuple[Suggested, ...]:
-    """The values that may be chosen, with those that stand there although they may not."""
+    """The values to choose from, and present values that are not among them."""
     if field.attribute == "dcmURI":
         return tuple(Suggested(value=scheme) for scheme in SCHEMES)
     others = [value for value in shown if value not in field.choices]

@@ -26,7 +26,7 @@ from dcm4py_leading.web.rest.own.sending import Sending
 
 
 class JobPages:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Sending, now: Callable[[], datetime]) -> None:
         self._service = service

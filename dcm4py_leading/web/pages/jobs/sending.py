@@ -48,7 +48,7 @@ class _SendForm:
 
 
 class SendPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, editor: Editing, service: Sendable, own_device: str) -> None:
         self._editor = editor

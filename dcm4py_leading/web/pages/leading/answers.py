@@ -56,7 +56,7 @@ class Listed:
 
 
 class AnswersPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: LeadingArchives) -> None:
         self._service = service

@@ -41,7 +41,7 @@ class Echoed:
 
 
 class LeadingPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: LeadingArchives) -> None:
         self._service = service
@@ -51,7 +51,7 @@ class LeadingPage:
         return self._page(request, None)
 
     def live(self, request: Request) -> Response:
-        """The part of it that changes by itself."""
+        """The part of the page that refreshes itself."""
         return render(request, "leading_live.html", _live(self._service.leading.overview()))
 
     def echo(self, request: Request, form: Form) -> Response:

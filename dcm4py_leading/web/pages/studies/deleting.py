@@ -26,19 +26,19 @@ class Deletable(Looked, Deleting, Protocol):
 
 
 class DeletePage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Deletable) -> None:
         self._service = service
         self._studies = StudyPages(service)
 
     def ask(self, request: Request) -> Response:
-        """The question, with the number of objects, or why it cannot be. Raises NoSuchPage."""
+        """Ask for confirmation, with the number of objects, or say why it cannot be deleted. Raises NoSuchPage."""
         ae, study = self._studies.ae(request), self._studies.study(request)
         return self._page(request, ae, study)
 
     def delete(self, request: Request, _: Form) -> Response:
-        """The study is deleted. Raises NoSuchPage."""
+        """Delete the study. Raises NoSuchPage."""
         ae, study = self._studies.ae(request), self._studies.study(request)
         identity: Identity = request.state.identity
         wanted = Deletion(ae_title=ae.ae_title, study_instance_uid=study.study_instance_uid, author=identity.name)

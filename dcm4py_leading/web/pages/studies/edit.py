@@ -37,7 +37,7 @@ _UNAVAILABLE = 503
 
 
 class Amending(Protocol):
-    """The service as the pages use it. Called from a worker thread."""
+    """The service, as the pages use it. Called from a worker thread."""
 
     def edit_fields(self, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
         """Attributes of a study or its patient that can be edited. Raises EditRefused, StatusError."""
@@ -72,7 +72,7 @@ class EditPage:
         self._level = level
 
     def show(self, request: Request) -> Response:
-        """The form with what the archive has."""
+        """The form with the archive's values."""
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
@@ -80,7 +80,7 @@ class EditPage:
         return self._page(request, fields, shown_values(fields))
 
     def change(self, request: Request, form: Form) -> Response:
-        """Preview what was typed, save what was previewed; where two have changed the same, ask whose value stands."""
+        """Preview the typed values, or save those previewed; on a conflict, ask which value to keep."""
         try:
             fields = self._fields(request)
             typed, there = typed_values(fields, form), shown_values(fields)
@@ -127,7 +127,7 @@ class EditPage:
         return RedirectResponse(address, status_code=303)
 
     def _after_refusal(self, request: Request, form: Form, refusal: Exception) -> Response:
-        """The form with what was typed, and why nothing was done; without the form where there is none."""
+        """The form with the typed values, and why nothing was done; only the reason if there is no form."""
         try:
             fields = self._fields(request)
         except (EditRefused, StatusError) as err:
@@ -204,7 +204,7 @@ def _are_same(one: Values, other: Values) -> bool:
 
 
 def _carried(fields: Sequence[EditField], form: Form) -> list[tuple[str, str]]:
-    """Fields of the form that go on to the next one: of what was not typed anew, what the archive has now."""
+    """Fields carried to the next form; unedited ones take the archive's present values."""
     there, base = shown_values(fields), base_of(form)
     return [
         (name, "\n".join(there[name] if lines == base.get(name) else lines))

@@ -55,7 +55,7 @@ def shown_values(fields: Sequence[EditField]) -> dict[str, Lines]:
 
 
 def typed_values(fields: Sequence[EditField], form: Form) -> dict[str, Lines]:
-    """Values that were typed; those of fields that the form does not have are as they are."""
+    """Typed values; attributes without a field keep theirs."""
     found = {}
     for field in can_be_typed(fields):
         name = key_of(field)
@@ -72,7 +72,7 @@ def typed_values(fields: Sequence[EditField], form: Form) -> dict[str, Lines]:
 
 
 def faults_of(changed: Typed) -> dict[str, tuple[str, ...]]:
-    """Reasons why values cannot be, by name; English in all languages."""
+    """Faults of values, by name; in English, whatever the language."""
     faults = {}
     for name, lines in changed.items():
         try:

@@ -22,7 +22,7 @@ class Edited(Comparing, Amending, Protocol):
 
 
 def edit_routes(service: Edited, rooms: Rooms, titles: Titles) -> list[BaseRoute]:
-    """All of them."""
+    """The routes."""
     routes: list[BaseRoute] = [rooms.seen(f"{STUDY}/values", ThreeValuesPage(service, titles).show)]
     for name, level in _EDITS.items():
         page = EditPage(service, titles, level)

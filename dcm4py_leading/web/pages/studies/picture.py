@@ -21,7 +21,7 @@ class Pictured(Protocol):
 
 
 class PicturePage:
-    """The handler. It runs in a worker thread."""
+    """Handler; it runs in a worker thread."""
 
     def __init__(self, service: Pictured) -> None:
         self._service = service

@@ -23,7 +23,7 @@ class StudiesService(Searched, Deletable, Pictured, Protocol):
 
 
 def studies_routes(service: StudiesService, rooms: Rooms) -> list[BaseRoute]:
-    """All of them."""
+    """The routes."""
     search, studies, deleting = SearchPage(service), StudyPages(service), DeletePage(service)
     # Which bounds how many are decoded at once, and lets no page wait for them.
     decoding = Room("pictures of studies", threads=PICTURES_AT_ONCE, waiting=HTTP_WAITING_REQUESTS)

@@ -20,10 +20,10 @@ from dcm4py_leading.web.pages.studies.values import date_shown, time_shown
 
 
 class Searched(Protocol):
-    """The service as it is searched. Called from a worker thread."""
+    """The service, as the search uses it. Called from a worker thread."""
 
     def studies_aes(self) -> Sequence[StudiesAE]:
-        """AEs of ours whose studies can be looked at."""
+        """AEs of ours whose studies can be viewed."""
         ...
 
     def find_studies(self, wanted: StudySearch) -> StudyPage:
@@ -50,13 +50,13 @@ class StudyRow:
 
 
 class SearchPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Searched) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:
-        """The form alone: nothing is searched yet."""
+        """The form only: nothing is searched yet."""
         context = {"typed": Typed(texts={}), "found": None, "rows": (), "failure": None}
         return render(request, "studies.html", {**context, "aes": self._service.studies_aes()})
 

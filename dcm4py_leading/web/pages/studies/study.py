@@ -21,10 +21,10 @@ from dcm4py_leading.web.pages.studies.values import attributes_shown, date_shown
 
 
 class Looked(Protocol):
-    """The service as a study is looked at. Called from a worker thread. Raises UnknownAE, StatusError."""
+    """The service, as the page of a study uses it. Called from a worker thread. Raises UnknownAE, StatusError."""
 
     def studies_aes(self) -> Sequence[StudiesAE]:
-        """AEs of ours whose studies can be looked at."""
+        """AEs of ours whose studies can be viewed."""
         ...
 
     def study(self, ae_title: str, study_instance_uid: str) -> FoundStudy | None:
@@ -65,7 +65,7 @@ class InstanceRow:
 
 
 class StudyPages:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, service: Looked) -> None:
         self._service = service

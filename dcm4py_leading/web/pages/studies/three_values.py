@@ -21,7 +21,7 @@ from dcm4py_leading.web.pages.titles import Title, Titles
 
 
 class Comparing(Protocol):
-    """The service as the page uses it. Called from a worker thread."""
+    """The service, as the page uses it. Called from a worker thread."""
 
     def three_values(
         self, ae_title: str, study_instance_uid: str, receiver: str, receivers: Sequence[str]
@@ -35,7 +35,7 @@ class Comparing(Protocol):
 
 
 class ThreeValuesPage:
-    """The handler. It runs in a worker thread."""
+    """Handler; it runs in a worker thread."""
 
     def __init__(self, service: Comparing, titles: Titles) -> None:
         self._service = service

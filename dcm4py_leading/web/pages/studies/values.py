@@ -56,12 +56,12 @@ def _item(item: Json) -> str:
 
 
 def date_shown(text: str) -> str:
-    """A date (VR DA) as ISO 8601 has it; what is none as it is."""
+    """A date (VR DA) in ISO 8601; an invalid one as it is."""
     return re.sub(r"^([0-9]{4})([0-9]{2})([0-9]{2})$", r"\1-\2-\3", text)
 
 
 def time_shown(text: str) -> str:
-    """A time (VR TM) to the second; what is none as it is."""
+    """A time (VR TM) to the second; an invalid one as it is."""
     return re.sub(r"^([0-9]{2})([0-9]{2})(?:([0-9]{2})(?:\.[0-9]*)?)?$", _time, text)
 
 

@@ -61,7 +61,7 @@ def kind_of_rule(rule: Entry) -> MessageKind:
 
 
 def other_ae_of_rule(rule: Entry) -> str:
-    """AE title that a condition of a rule asks of the other AE; empty where none asks for a plain one."""
+    """AE title of the other AE that a condition of a rule asks for; empty if none is a plain title."""
     end = "Receiving" if kind_of_rule(rule).is_ours_sending else "Sending"
     for condition in rule.values("dcmProperty"):
         key, _, value = condition.partition("=")

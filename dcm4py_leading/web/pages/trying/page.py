@@ -41,7 +41,7 @@ _IN_ADDRESS = frozenset({"study", "instance", "message", "other", "ours"})
 
 
 class Trying(Protocol):
-    """The service as the page uses it. Called from a worker thread."""
+    """The service, as the page uses it. Called from a worker thread."""
 
     def try_rules(self, trial: Trial) -> Tried:
         """Try rules. Raises WrongQuestion, StudyNotStored, DocumentInvalid, ConfigError, StatusError."""
@@ -52,7 +52,7 @@ class Trying(Protocol):
         ...
 
     def pending(self) -> PendingReload:
-        """Outcome of a reload, if it were done now."""
+        """Outcome that a reload would have now."""
         ...
 
 
@@ -66,7 +66,7 @@ class Previewing(Editing, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialForm:
-    """A trial as it was typed."""
+    """A trial, as typed."""
 
     study: str = ""
     instance: str = ""
@@ -95,7 +95,7 @@ class _Failed(Exception):
 
 
 class TryPage:
-    """The handlers. Each runs in a worker thread."""
+    """Handlers; each runs in a worker thread."""
 
     def __init__(self, editor: Previewing, service: Trying, titles: Titles, own_device: str) -> None:
         self._editor = editor
@@ -120,7 +120,7 @@ class TryPage:
         return self._page(request, asked, carried=carried, rule=rule)
 
     def carry_out(self, request: Request, form: Form, file: bytes) -> Response:
-        """Try the rules, and show what comes of it."""
+        """Try the rules, and show the outcome."""
         asked, carried = TrialForm.of(form), Carried.out_of_hidden(form)
         rule: Entry | None = None
         tried: Tried | None = None

@@ -20,13 +20,13 @@ FileHandler = Callable[[Request, Form, bytes], Response]
 
 
 class _InMemory(MultiPartParser):
-    """Parser that writes no file to the disk: what the route lets in fits."""
+    """Parser that keeps files in memory: the route limits their size."""
 
     spool_max_size = TRIED_FILE_BYTES
 
 
 class Uploads:
-    """Uploads to one page: so many at once are held, others are refused with 503."""
+    """Uploads to one page: a limited number is held at once, others get 503."""
 
     def __init__(self, room: Room) -> None:
         self._room = room

@@ -59,7 +59,7 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A value, or what there is instead."""
+    """A value, or a note in its place."""
 
     kind: str
     """``text``, or the key of a text: ``absent``, ``empty``, ``items``, ``bytes``."""

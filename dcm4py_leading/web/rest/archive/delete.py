@@ -18,7 +18,7 @@ from dcm4py_leading.web.rest.operations import BOOLEAN, Operation, Parameter, fl
 
 
 class Deleting(Protocol):
-    """The service as the routes may use it. Called from a worker thread."""
+    """The service, as the routes use it. Called from a worker thread."""
 
     def delete_study(self, wanted: Deletion) -> None:
         """Delete a study. Raises EditRefused, StatusError."""

@@ -34,7 +34,7 @@ _ANSWER: JsonSchema = {
 
 
 class Exporting(Protocol):
-    """The service as the routes may use it. Called from a worker thread."""
+    """The service, as the routes use it. Called from a worker thread."""
 
     def export(self, wanted: Export) -> ExportOutcome:
         """Send stored objects. Raises EditRefused, ConfigUnavailable, StatusError."""

@@ -93,5 +93,5 @@ def _set(entry: Entry, wanted: str) -> dict[str, str]:
 
 
 def _first(entry: Entry, attribute: str) -> str:
-    """The only value, without the blanks that a directory stores behind it; empty where there is none."""
+    """The only value, without trailing blanks, which a directory stores; empty if there is none."""
     return next(iter(entry.values(attribute)), "").strip()

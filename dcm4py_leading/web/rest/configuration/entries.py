@@ -100,7 +100,7 @@ def entry_operations(editor: Editor, states: ToldStates) -> list[Operation]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Where a request is about."""
+    """Entry that a request is about."""
 
     device_name: str
     entries: tuple[Entry, ...]
@@ -118,7 +118,7 @@ class _Resource:
         self._kind = kind
 
     def operations(self) -> list[Operation]:
-        """All of them."""
+        """The routes."""
         kind = self._kind
         made = {200: DRY_RUN_ANSWER, 201: None, 400: OBJECT, 403: OBJECT, 404: OBJECT, 409: OBJECT, 412: OBJECT}
         changed = {204 if status == 201 else status: schema for status, schema in made.items()}

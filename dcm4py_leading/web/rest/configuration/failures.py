@@ -106,7 +106,7 @@ def _conflict_json(conflict: Conflict) -> Mapping[str, object]:
 
 
 def _shown(attribute: str | None, values: tuple[str, ...]) -> list[str]:
-    """Without secrets. Of what class the entry is, is not known here: a condition of a rule may be masked, too."""
+    """Values without secrets. The class of the entry is not known here, so a condition of a rule may be masked too."""
     if attribute is None or is_secret(attribute):
         return []
     return [masked(attribute, value, ()) for value in values]

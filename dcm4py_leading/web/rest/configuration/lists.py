@@ -74,7 +74,7 @@ def listed(
 
 
 def object_of(entry: Entry, members: Iterable[Member]) -> dict[str, Any]:
-    """The members of an entry that there is something of."""
+    """The members of an entry that have a value."""
     told = {member.name: member.value(entry) for member in members}
     return {name: value for name, value in told.items() if value is not None}
 

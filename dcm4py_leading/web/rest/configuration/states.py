@@ -16,7 +16,7 @@ from dcm4py_leading.web.rest.configuration.failures import Conflict, Preconditio
 
 
 class ToldStates:
-    """States told lately, by ETag: so that whoever comes too late is told both values, not only that he is."""
+    """States sent recently, by ETag, so that a client that comes too late is told both values."""
 
     def __init__(self, most_entries: int = TOLD_ENTRIES) -> None:
         self._most = most_entries
@@ -38,7 +38,7 @@ class ToldStates:
         return f'"{found}"'
 
     def check(self, request: Request, now: Sequence[Entry]) -> None:
-        """Raise PreconditionFailed where If-Match of the request names none of the states that there is ``now``."""
+        """Raise PreconditionFailed if If-Match of the request does not name the present state ``now``."""
         wanted = [tag.strip() for line in request.headers.getlist("if-match") for tag in line.split(",")]
         if not wanted or "*" in wanted or f'"{etag(now)}"' in wanted:
             return

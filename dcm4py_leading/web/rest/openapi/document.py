@@ -26,7 +26,7 @@ directory down."""
 
 
 def openapi_operation(operations: Sequence[Operation], other_routes: Sequence[BaseRoute] = ()) -> Operation:
-    """The operation that tells these, itself, and the other routes of the service."""
+    """The operation that describes these, itself, and the other routes of the service."""
 
     def get(_: Request) -> Response:
         return JSONResponse(openapi([*operations, own], other_routes))

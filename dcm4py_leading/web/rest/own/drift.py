@@ -70,7 +70,7 @@ class Drifts(Protocol):
         ...
 
     def cancel(self, ae_title: str) -> bool:
-        """Let the comparison of an AE end. True if it was running."""
+        """Cancel the comparison of an AE. True if it was running."""
         ...
 
     def csv(self, ae_title: str) -> Iterator[bytes] | None:
@@ -92,7 +92,7 @@ class Drifting(Protocol):
 
 
 def order_of(ae_title: str, said: Mapping[str, str]) -> Order:
-    """The comparison that parameters, or the fields of a form, tell of; empty ones count as absent. Raises ValueError.
+    """The comparison that parameters, or form fields, ask for; empty ones count as absent. Raises ValueError.
 
     The message is for people.
     """

@@ -54,12 +54,12 @@ class RenderedExplanation:
 
     @classmethod
     def of(cls, explanation: Explanation) -> Self:
-        """The explanation, told."""
+        """The explanation, rendered."""
         return cls(as_json=to_json(explanation), as_text=to_text(explanation), has_failed=explanation.has_failed)
 
 
 class Explainer(Protocol):
-    """The service as the route may use it. Called from a worker thread."""
+    """The service, as the route uses it. Called from a worker thread."""
 
     def explain(
         self, study_instance_uid: str, parameters: Mapping[str, str], *, is_asking: bool
@@ -107,5 +107,5 @@ def explain_operation(explainer: Explainer) -> Operation:
 
 
 def explain_alias(explainer: Explainer, room: Room) -> Route:
-    """The same at its address of old, for scripts."""
+    """The same at its former address, for scripts."""
     return Route("/explain/{study}", needs(Role.VIEWER, room.serves(explain_operation(explainer).handler)))

@@ -122,7 +122,7 @@ def job_json(job: Job) -> dict[str, Any]:
 
 
 def accepted(job: Job) -> JSONResponse:
-    """Answer to whoever has begun a job."""
+    """Answer to the client that started a job."""
     return JSONResponse(job_json(job), status_code=HTTPStatus.ACCEPTED, headers={"Location": f"{PATH}/{job.job_id}"})
 
 

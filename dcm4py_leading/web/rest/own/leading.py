@@ -41,7 +41,7 @@ class Leading(Protocol):
 
 
 def leading_operations(service: Leading) -> list[Operation]:
-    """The operations. UIDs and ages are told of answers, and nothing that they say."""
+    """The operations. Of answers they show UIDs and ages, never contents."""
 
     def archives(_: Request) -> Response:
         found = service.leading.overview()
@@ -100,12 +100,12 @@ def leading_operations(service: Leading) -> list[Operation]:
 
 
 def hours_of(text: str) -> int | None:
-    """The hours that the history is to tell; None for a number of which there are no steps."""
+    """Hours of history to return; None for a number without steps."""
     return next((hours for hours in STEPS if text == str(hours)), None)
 
 
 def archive_json(archive: AskedArchive) -> dict[str, object]:
-    """An archive with those who ask it."""
+    """An archive, with the AEs that ask it."""
     return {
         "aeTitle": archive.ae_title,
         "state": archive.standing.value,

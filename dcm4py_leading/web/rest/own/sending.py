@@ -29,10 +29,10 @@ _PATHS = {
 
 
 class Sending(Sender, Working, Protocol):
-    """The service as routes and pages let it send. Called from a worker thread."""
+    """The service, as routes and pages let it send. Called from a worker thread."""
 
     def check_export(self, wanted: Export) -> None:
-        """Refuse what could not be sent. Raises EditRefused, ConfigUnavailable, StatusError."""
+        """Raise what sending would raise. Raises EditRefused, ConfigUnavailable, StatusError."""
         ...
 
 

@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 
 from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.tables import instance
 from dcm4py_leading.archive.index.writing import storing, writer
-from dcm4py_leading.archive.index.writing.storing import NewObject, StoreOutcome
+from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, new_object
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
 from dcm4py_leading.model.coercion import UpdatePolicy
 from tests.fixtures.archive import find, make_filter, make_header, make_location, store
 
 ALWAYS = OverwritePolicy.ALWAYS
+KEEPER = Keeper({})
 OVERWRITE = {Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=UpdatePolicy.OVERWRITE)}
 
 
@@ -59,16 +63,19 @@ class Traced:
 @contextmanager
 def traced(index: Index) -> Iterator[Traced]:
     trace = Traced()
-    engine = index._database._engine
 
-    def began(connection: Connection) -> None:
-        connection.connection.driver_connection.set_trace_callback(trace.statements.append)  # type: ignore[union-attr]
+    def opened(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_trace_callback(trace.statements.append)
 
-    event.listen(engine, "begin", began)
+    with index._database.writing() as connection:
+        opened(connection.connection.driver_connection)  # type: ignore[arg-type]
+    trace.statements.clear()
+    pool = index._database._engine.pool
+    event.listen(pool, "checkout", opened)
     try:
         yield trace
     finally:
-        event.remove(engine, "begin", began)
+        event.remove(pool, "checkout", opened)
 
 
 @contextmanager
@@ -172,6 +179,41 @@ def test_database_that_fails_fails_all_that_wait_and_serves_those_after(
     assert store(index, make_header("1.2", "1.2.1", "1.2.1.1")).stored
 
 
+def test_commit_that_fails_without_sqlalchemy_leaves_nothing(index: Index) -> None:
+    store(index, make_header())
+
+    def lose_series(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute("PRAGMA defer_foreign_keys = ON")
+        driver.execute("UPDATE instance SET series_fk = 999")
+
+    with pytest.raises(IndexUnavailable):
+        index._writer.write(lose_series)
+    assert store(index, make_header(sop="1.2.1.1.2")).stored
+    assert len(find(index, "IMAGE", StudyInstanceUID="1.2.1", SeriesInstanceUID="1.2.1.1")) == 2
+
+
+def test_what_goes_through_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
+    def work(connection: Connection) -> None:
+        storing.store(connection, new, policies, KnownSeries())
+        assert connection.scalar(select(func.count()).select_from(instance)) == 1
+        raise RuntimeError
+
+    new = new_object(
+        KEEPER.take(make_header()),
+        make_location(),
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        sending_ae_title="A",
+        retrieve_aets=("A",),
+    )
+    policies = Policies(keeper=KEEPER, overwrite=ALWAYS, relational_mismatch=RelationalMismatchPolicy.REJECT)
+    with pytest.raises(RuntimeError):
+        index._writer.write(work)
+    assert find(index, "PATIENT") == []
+    assert store(index, make_header()).stored
+
+
 def test_database_that_is_locked_for_long_is_told_and_serves_afterwards(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +234,7 @@ def test_further_object_of_a_series_costs_three_statements(index: Index) -> None
     with traced(index) as trace:
         store(index, make_header(sop="1.2.1.1.2"))
     asked = [statement.split()[0] for statement in trace.statements]
-    assert asked == ["SELECT", "SELECT", "INSERT", "COMMIT"]
+    assert asked == ["BEGIN", "SELECT", "SELECT", "INSERT", "COMMIT"]
 
 
 def test_further_object_that_says_something_else_updates_the_study(index: Index) -> None:
@@ -242,9 +284,9 @@ def test_key_of_a_removed_series_may_be_that_of_another(index: Index, other_proc
 
 def test_processes_that_store_at_once_lose_nothing(index: Index, other_process: Index) -> None:
     def work(number: int) -> None:
-        for instance in range(10):
+        for each_instance in range(10):
             each = (index, other_process)[number % 2]
-            assert store(each, make_header("1.2", "1.2.1", f"1.{number}.{instance}")).stored
+            assert store(each, make_header("1.2", "1.2.1", f"1.{number}.{each_instance}")).stored
 
     with ThreadPoolExecutor(8) as pool:
         for future in [pool.submit(work, number) for number in range(8)]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.coercion.schemes import MESSAGES, MessageKind, is_offered
+from dcm4py_leading.coercion.schemes import MESSAGES, MessageType, is_offered
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.service.explain import parse_message
 from dcm4py_leading.web.pages.trying.messages import KINDS, kind_of, kind_of_rule, other_ae_of_rule
@@ -15,7 +15,7 @@ def rule(dimse: str, role: str, *conditions: str) -> Entry:
 
 
 def test_every_message_of_this_service_can_be_chosen() -> None:
-    assert {MessageKind(kind.dimse, kind.role) for kind in KINDS} == {one for one in MESSAGES if is_offered(one.dimse)}
+    assert {MessageType(kind.dimse, kind.role) for kind in KINDS} == {one for one in MESSAGES if is_offered(one.dimse)}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dataset.object_bytes import BATCH
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Unscannable, scan
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.model.bounds import MAPPED_BYTES
-from dcm4py_leading.service.retrieve.stored_bytes import BUFFER, HEAD, Buffers, StoredBytes
+from dcm4py_leading.model.bounds import LOOKED_AT_BYTES, MAPPED_BYTES
+from dcm4py_leading.service.retrieve.file_bytes import HEAD, Buffers, FileBytes
 from tests.fixtures.outgoing import write_object
 
 MIB = 1 << 20
 
 
-Batches = Callable[[StoredBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
-WAYS = pytest.mark.parametrize("batches", [StoredBytes.batches, StoredBytes.batches_mapped])
+Batches = Callable[[FileBytes, Sequence[Buffer], int], Iterator[Sequence[Buffer]]]
+WAYS = pytest.mark.parametrize("batches", [FileBytes.batches, FileBytes.batches_for_system])
 
 
-def opened(path: Path, buffers: Buffers | None = None) -> StoredBytes:
-    return StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
+def opened(path: Path, buffers: Buffers | None = None) -> FileBytes:
+    return FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size, buffers or Buffers())
 
 
 def sparse(path: Path, size: int) -> Path:
@@ -44,7 +46,7 @@ def resident() -> int:
 @WAYS
 @pytest.mark.parametrize("all_of_it", [False, True])
 @pytest.mark.parametrize(
-    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BUFFER - 1000, BUFFER, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
+    "size", [0, 1, HEAD - 500, HEAD + 1, 200_000, BATCH - 1000, BATCH, MAPPED_BYTES + HEAD, MAPPED_BYTES * 2]
 )
 def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
     tmp_path: Path, size: int, all_of_it: bool, batches: Batches
@@ -52,8 +54,10 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
     data = bytes(range(251)) * (size // 251 + 1)
     stored = opened(write_object(tmp_path / "object", data[:size], ExplicitVRLittleEndian))
     if all_of_it:
-        stored.look_at_all()
+        while stored.look_further():
+            pass
         assert bytes(stored.view[stored.start :]) == data[:size]
+        assert stored.is_in_memory
     else:
         assert bytes(stored.view[stored.start :]) == data[:size][: HEAD - stored.start]
     skipped = min(size, 10)
@@ -66,7 +70,7 @@ def test_pieces_and_the_rest_leave_in_order_whatever_the_size(
 def test_a_large_file_leaves_piece_by_piece(tmp_path: Path, batches: Batches) -> None:
     stored = opened(sparse(tmp_path / "object", 3 * MAPPED_BYTES))
     sizes = [sum(map(len, batch)) for batch in batches(stored, (), stored.start)]
-    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is StoredBytes.batches_mapped else BUFFER)
+    assert max(sizes) <= (HEAD + MAPPED_BYTES if batches is FileBytes.batches_for_system else BATCH)
     assert sum(sizes) == stored.size - stored.start
 
 
@@ -104,7 +108,7 @@ def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: P
     coming = batches(stored, (), stored.start)
     next(coming)
     with path.open("r+b") as file:
-        file.truncate(2 * BUFFER)
+        file.truncate(2 * BATCH)
     with pytest.raises(StorageUnavailable):
         list(coming)
 
@@ -114,7 +118,7 @@ def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: P
 def test_a_file_that_is_not_as_long_as_it_was_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
     path = write_object(tmp_path / "object", bytes(size), ExplicitVRLittleEndian)
     with pytest.raises(StorageUnavailable):
-        StoredBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
+        FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
@@ -130,3 +134,66 @@ def test_a_file_that_ends_within_its_meta_information_is_storage_unavailable(tmp
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(StorageUnavailable):
         opened(path)
+
+
+def fragments_of(*lengths: int) -> bytes:
+    """Encapsulated Pixel Data of fragments of these lengths."""
+    items = b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, length) + bytes(length) for length in (0, *lengths))
+    return b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + items + b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        fragments_of(*[1000] * 300),
+        fragments_of(3 * MIB),
+        fragments_of(70_000, 2, 2, 100_000, 4094, 2),
+        b"\xe0\x7f\x10\x00OB\0\0" + struct.pack("<L", 200_000) + bytes(200_000) + b"\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0",
+    ],
+    ids=["small", "large", "mixed", "native"],
+)
+def test_headers_beyond_the_head_are_read_where_they_are(tmp_path: Path, content: bytes) -> None:
+    stored = opened(write_object(tmp_path / "object", content, ExplicitVRLittleEndian))
+    expected = scan(content, EXPLICIT_LITTLE)
+    spans, end = scan(stored, EXPLICIT_LITTLE, start=stored.start, end=stored.size)
+    moved = {tag: tuple(at - stored.start for at in span) for tag, span in spans.items()}
+    assert (moved, end - stored.start) == expected
+    assert len(stored.view) == HEAD
+    cut = opened(write_object(tmp_path / "cut", content[:-2], ExplicitVRLittleEndian))
+    with pytest.raises(Unscannable, match="ends"):
+        scan(cut, EXPLICIT_LITTLE, start=cut.start, end=cut.size)
+
+
+def test_a_file_that_is_cut_off_while_its_fragments_are_looked_at_is_storage_unavailable(tmp_path: Path) -> None:
+    path = write_object(tmp_path / "object", fragments_of(*[MIB] * 3), ExplicitVRLittleEndian)
+    stored = opened(path)
+    os.truncate(path, 2 * MIB)
+    with pytest.raises(StorageUnavailable):
+        scan(stored, EXPLICIT_LITTLE, start=stored.start, end=stored.size)
+    with pytest.raises(StorageUnavailable):
+        while stored.look_further():
+            pass
+    with pytest.raises(StorageUnavailable):
+        stored.all()
+
+
+def test_no_more_is_looked_at_than_the_bound(tmp_path: Path) -> None:
+    stored = opened(sparse(tmp_path / "object", LOOKED_AT_BYTES + MIB))
+    while stored.look_further():
+        pass
+    assert len(stored.view) == LOOKED_AT_BYTES
+    assert not stored.is_in_memory
+
+
+def test_a_part_of_a_file_leaves_as_that_part(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 2000
+    path = tmp_path / "study"
+    path.write_bytes(b"before!" + content + b"behind")
+    for batches in (FileBytes.batches, FileBytes.batches_for_system):
+        part = FileBytes(os.open(path, os.O_RDONLY), len(content), Buffers(), origin=7)
+        out = b"".join(bytes(b) for batch in batches(part, [], 10) for b in batch)
+        assert out == content[10:]
+        assert bytes(part.all()) == content
+        part.close()
+    with pytest.raises(StorageUnavailable):
+        FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size, Buffers(), origin=7)

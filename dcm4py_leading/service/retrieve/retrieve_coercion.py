@@ -1,0 +1,100 @@
+"""Coercion of the objects of one retrieve: what the index has of them, then the rules."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.changes import Change, apply
+from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.coercion.update import plan_update
+from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.errors import CoercionFailed
+from dcm4py_leading.model.coercion import UpdatePolicy
+from dcm4py_leading.service.coerce import Coercer, add_original_attributes
+from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, Kept, Reworked
+from dcm4py_leading.service.retrieve.file_bytes import Buffers
+
+
+class RetrieveCoercion:
+    """Coercion of the objects of one retrieve. For one thread at a time."""
+
+    def __init__(
+        self,
+        coercer: Coercer,
+        keeper: Keeper,
+        *,
+        tells_original_attributes: bool = False,
+        source: str | None = None,
+        are_copies: bool = False,
+    ) -> None:
+        """``tells_original_attributes``: an object tells what it had before it was changed.
+
+        ``source`` is who sent the objects, where they are coerced as received: then they tell it in any case.
+        ``are_copies``: the objects are not those that are stored, but what another archive has of them.
+        """
+        self.coercer = coercer
+        self.local_ae = coercer.local_ae
+        tells = source is not None or tells_original_attributes
+        self._source = source or ""
+        self._keeper = keeper
+        self._kept = KeptAttributes(keeper)
+        self._are_copies = are_copies
+        self._tells_original_attributes = tells
+        self.buffers = Buffers()
+        self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
+
+    def for_copies(self) -> RetrieveCoercion:
+        """The same for objects that come from another archive in place of those that are stored here."""
+        tells = self._tells_original_attributes
+        return RetrieveCoercion(self.coercer, self._keeper, tells_original_attributes=tells, are_copies=True)
+
+    def that_count(self, attributes: Kept) -> Kept:
+        """Of the index's attributes of an instance those that may change its object."""
+        return attributes if self._are_copies else self._kept.that_count(attributes)
+
+    def rework(self, ds: Dataset, kept: Kept | None, attributes: Dataset | None, selection: Selection) -> Reworked:
+        """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
+
+        The steps are counted when they fail, else by who sends the object: it may take several attempts.
+        """
+        declare_default(ds, self.local_ae.settings.default_character_set)
+        previous: dict[int, DataElement | None] = {}
+        changes: list[Change] = []
+
+        def make(planned: list[Change]) -> None:
+            for change in planned:
+                previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            make_edits(planned)
+
+        def make_edits(planned: list[Change]) -> None:
+            """An edit tells itself what it replaced."""
+            apply(ds, planned)
+            changes.extend(planned)
+
+        if attributes is not None:
+            if kept is not None:
+                self._kept.carry_edits(ds, kept, make_edits)
+            if not self._are_copies:
+                self._kept.update(ds, attributes, make)
+            else:
+                # What was stored here may have been coerced when it came, which the copy of another archive was not.
+                tags = {int(tag) for tag in attributes.keys()} - {ORIGINAL_ATTRIBUTES_SEQUENCE}
+                make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE, only=tags))
+        executed: list[Executed] = []
+        try:
+            coerced = self.coercer.coerce_uncounted(ds, selection, executed)
+        except CoercionFailed:
+            self.coercer.count(executed)
+            raise
+        changes += coerced.changes
+        if changes and self._tells_original_attributes:
+            told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
+            changes += [told] if told is not None else []
+        return Reworked(changes=tuple(changes), executed=coerced.executed)
