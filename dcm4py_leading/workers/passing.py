@@ -169,7 +169,8 @@ class Passing:
                 connection.settimeout(None if data else _ANSWER_SECONDS)
                 connection.connect(str(_path(self._directory, slot)))
                 _send(connection, content)
-                connection.sendall(data)
+                if data:  # else the other end may have answered already, and closed
+                    connection.sendall(data)
                 return _receive(connection)
         except (OSError, EOFError) as err:
             LOG.warning("worker %d cannot be asked for its retrieves: %s", slot, err)
