@@ -11,11 +11,18 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
+from tests.fixtures.datasets import make_study
+from tests.fixtures.scripted import LeadingScp, Viewer, knows
+from tests.fixtures.scu import identifier, move, store
+from tests.fixtures.service import Seed
 from tests.fixtures.slapd import REPOSITORY
+from tests.fixtures.workers import Serve
 
 _NOT_OURS = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "node_modules")
 _BUILD = "import setuptools.build_meta as backend, sys; print(getattr(backend, 'build_' + sys.argv[1])(sys.argv[2]))"
@@ -92,6 +99,29 @@ def test_quickstart_works_from_the_wheel_in_another_folder(program: Path, tmp_pa
     assert told.endswith("dcm4chee-arc: the configuration can be put in force\n")
     where = ran(program.parent / "python", "-c", "import dcm4py_leading; print(dcm4py_leading.__file__)", cwd=tmp_path)
     assert Path(where).is_relative_to(program.parents[1])
+
+
+def test_seed_scenario_runs_from_the_wheel(
+    program: Path,
+    seed: Seed,
+    serve: Serve,
+    leading_scp: Callable[..., LeadingScp],
+    viewer: Callable[..., Viewer],
+    tmp_path: Path,
+) -> None:
+    seed.lead()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    serve(1, program=[str(program)], directory=outside, environment={"PATH": os.defpath, "HOME": str(outside)})
+    stale = make_study(tmp_path / "stale", patient_id="STALE", patient_name="Stale^Name", study_uid="1.2.3")
+    assert set(store(seed.archive_port, stale)) == {0x0000}
+    right = Dataset()
+    right.StudyInstanceUID, right.PatientID, right.PatientName = "1.2.3", "RIGHT", "Right^Name"
+    leading_scp(seed.leading_port, knows(right))
+    station = viewer(seed.viewer_port)
+    final, _ = move(seed.archive_port, identifier("STUDY", StudyInstanceUID="1.2.3"))[-1]
+    assert final.Status == 0x0000
+    assert [str(ds.PatientName) for ds in station.received] == ["Right^Name"] * len(stale)
 
 
 def test_wheel_has_every_file_that_is_no_python_module(program: Path) -> None:
