@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.scripted",
     "tests.fixtures.pacs",
     "tests.fixtures.storing_pacs",
+    "tests.fixtures.windowed_sink",
     "tests.fixtures.cutting",
     "tests.fixtures.service",
     "tests.fixtures.workers",

@@ -304,9 +304,20 @@ is 0. An association without any request under way is kept for ever with a dcmId
 Beyond: as when a time-out of the directory is over."""
 
 DESTINATION_TIMEOUTS: Final = 3
-"""Objects in a row, on each association of a C-MOVE, to which the destination gives no response in time.
+"""Waits in a row, on each association of a C-MOVE, in which the destination gives no response in time to any object.
 
 Beyond: the other objects fail at once."""
+
+OPERATIONS_AT_ONCE: Final = 64
+"""Operations outstanding on one association, of either side, where dcmMaxOpsInvoked or dcmMaxOpsPerformed is 0 or
+greater.
+
+Beyond: of ours, the next C-STORE waits for a response; more requests than were granted end in an abort."""
+
+WAITING_REQUESTS_BYTES: Final = 8_388_608
+"""Identifiers of requests that came on an association while another one is served, where several may be outstanding.
+
+Beyond: the association is aborted."""
 
 FIND_SNAPSHOT_SECONDS: Final = 10.0
 """Time that a client may take to read the matches of one C-FIND in one state of the index, which cannot shrink its
@@ -514,6 +525,16 @@ Beyond: the one not used for longest is forgotten, and coerced again."""
 
 COERCED_MATCH_BYTES: Final = 16_384
 """Length of such a match, before and after.
+
+Beyond: it is not remembered."""
+
+COERCED_OBJECTS: Final = 512
+"""Outcomes of the coercion of objects that are remembered for the next retrieve.
+
+Beyond: the one not used for longest is forgotten, and worked out again."""
+
+COERCED_OBJECT_BYTES: Final = 16_384
+"""Length of the elements that such an outcome is made of, before and after.
 
 Beyond: it is not remembered."""
 

@@ -55,6 +55,13 @@ class Connection:
     idle_timeout: timedelta | None = timedelta(minutes=5)
     send_pdu_length: int = 131072
     receive_pdu_length: int = 131072
+    max_ops_invoked: int = 1
+    """dcmMaxOpsInvoked: operations that we may have outstanding at a peer; 0: any number (PS3.7 D.3.3.3)."""
+    max_ops_performed: int | None = None
+    """dcmMaxOpsPerformed: operations that a peer may have outstanding at it; 0: any number.
+
+    None: one at a time; of a peer, not known before it grants some.
+    """
 
     @property
     def is_tls(self) -> bool:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -37,6 +37,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
 from dcm4py_leading.service.counts import ServiceCounts, keys_of
+from dcm4py_leading.service.outcome_memo import OutcomeMemo
 
 LOG = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class Coercions:
     counts: ServiceCounts
     deadline: timedelta
     """Time for which one request waits for leading archives."""
+    outcomes: OutcomeMemo = field(default_factory=OutcomeMemo)
+    """Outcomes of the coercion of objects, for retrieves that follow."""
     compat_5_35: bool = False
     """Judge conditions as dcm4chee 5.35 does."""
 
@@ -99,6 +102,7 @@ class Coercer:
         self._coercions = coercions
         self._message = message
         self.local_ae = message.local_ae
+        self.outcomes = coercions.outcomes
         self.counts = coercions.counts
         """Where the steps are counted, for those who know the keys of what they have repeated."""
         self._rules = tuple(

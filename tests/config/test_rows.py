@@ -116,6 +116,8 @@ EXAMPLES: dict[str, dict[str, tuple[Sequence[str], object]]] = {
         "dcmIdleTimeout": ("0", None),
         "dcmSendPDULength": ("32768", 32768),
         "dcmReceivePDULength": ("0", 0),
+        "dcmMaxOpsInvoked": ("16", 16),
+        "dcmMaxOpsPerformed": ("0", 0),
     },
     "dicomNetworkAE": {
         "dicomAETitle": (" DCM4CHEE ", "DCM4CHEE"),

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dicom.upper.association import Association, Context
 from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, deliver
+from dcm4py_leading.service.retrieve.sub_operations import Ending, RetrievedObject, deliver
 from tests.dicom.upper.test_association import answer, ended, in_thread
 from tests.fixtures.links import linked, tcp_pair
 from tests.fixtures.outgoing import Retrieve
@@ -31,6 +31,7 @@ class Counting:
 
     def __init__(self, association: Association) -> None:
         self.association = association
+        self.window = association.window.invoked
         self.sent = 0
         self.calls = 0
 
@@ -43,8 +44,10 @@ class Counting:
             sys.setprofile(self._count)
         self.association.begin_store(obj, message_id, None)
 
-    def end_store(self, message_id: int) -> int | None:
-        return self.association.end_store(message_id, 60)
+    def end_store(self) -> Ending:
+        response = self.association.store_response(60)
+        assert response is not None
+        return response
 
     def _count(self, frame: FrameType, event: str, argument: object) -> None:
         self.calls += event in ("call", "c_call")

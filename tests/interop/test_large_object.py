@@ -40,7 +40,7 @@ def test_an_object_of_300_mebibytes_arrives_whole_and_coerced(
     local = replace(application_entity(), connections=(here,))
     with RequestedAssociation(local, remote, [(CT, [SYNTAX])], for_storage=True) as association:
         association.begin_store(prepared, 1, MoveOriginator("VIEWER", 1))
-        assert association.end_store(1) == 0x0000
+        assert association.store_response() == (1, 0x0000)
     (received,) = scp.received()
     with received.open("rb") as file:
         start = file.read(4096)

@@ -17,7 +17,7 @@ from tests.fixtures.archive import find
 from tests.fixtures.ingest import CHUNK, STUDY, Ingest, data_set, received, sop_instance_uid
 from tests.fixtures.service import Seed
 
-MAX_CALLS = 540
+MAX_CALLS = 530
 """A tenth more than there are."""
 
 

@@ -250,7 +250,7 @@ def test_a_destination_that_never_answers_costs_its_time_out_a_few_times_and_the
     assert final[0].NumberOfFailedSuboperations == 4
     assert failed_uids(final) == {ds.SOPInstanceUID for ds in files_of(archive)}
     assert len(station.requests) == DESTINATION_TIMEOUTS
-    assert "no response in time to 3 objects in a row" in caplog.text
+    assert "no response in time, 3 times in a row" in caplog.text
 
 
 def test_an_object_whose_file_is_gone_is_failed_and_the_others_arrive(archive: Seed, viewer: StartViewer) -> None:

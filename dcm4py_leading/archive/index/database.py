@@ -96,9 +96,11 @@ class Database:
                     with connection.begin():
                         yield connection
             except BaseException as err:  # whatever it was: the next one begins with a connection known to be good
-                if isinstance(driver, sqlite3.Connection):
-                    driver.rollback()
-                connection.close()
+                try:
+                    if isinstance(driver, sqlite3.Connection):
+                        driver.rollback()
+                finally:
+                    connection.close()
                 if isinstance(err, IntegrityError | sqlite3.IntegrityError):
                     raise Conflict from err
                 raise

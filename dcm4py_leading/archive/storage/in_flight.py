@@ -12,10 +12,10 @@ import fcntl
 import logging
 import os
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from random import getrandbits
 from urllib.parse import unquote
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _OURS = re.compile(rf"[0-9a-f]{{16}}({_MARK}.*)?", re.DOTALL)
 def temporary_file(directory: str) -> tuple[int, str]:
     """The descriptor and path of a new file that is locked while it is open. Raises OSError."""
     while True:
-        path = f"{directory}/{getrandbits(64):016x}"
+        path = f"{directory}/{secrets.token_hex(8)}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:  # else another process took it for a leftover before it was locked

@@ -48,7 +48,7 @@ class UseCallingAETitleStep:
     """Let an attribute without a value be the sending AE title (dcmUseCallingAETitleAs, ``use-calling-aet-as:``)."""
 
     name: ClassVar[str] = "use-calling-aet-as"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     use: CallingAETitleUse
 

@@ -34,6 +34,8 @@ class Traits:
     is_repeatable: bool = True
     """The same data set is changed alike throughout a request, so that the outcome may be remembered. ``{now}`` counts
     as the same."""
+    is_timeless: bool = False
+    """Elements, peers and answers alone decide what it does, so that another request may have the same outcome."""
     is_failure_final: bool = False
     """Its failure ends the coercion, whatever dcmCoercionOnFailure says."""
     hides_originals: bool = False
@@ -96,7 +98,7 @@ class LeadingStep:
     """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
 
     name: ClassVar[str] = "leading-arc"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     leading_cfind_scp: AETitle
     policy: UpdatePolicy
@@ -156,7 +158,7 @@ class NullifyStep:
     """Empty attributes (dcmNullifyTag, ``nullify-pixel-data:``)."""
 
     name: ClassVar[str] = "nullify-pixel-data"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     tags: tuple[Tag, ...]
 
@@ -181,7 +183,7 @@ class RetrieveAsReceived:
     """A marker: the attributes of the index stay out of the object (dcmRetrieveAsReceived, the scheme of that name)."""
 
     name: ClassVar[str] = "retrieve-as-received"
-    traits: ClassVar[Traits] = Traits(omits_indexed=True)
+    traits: ClassVar[Traits] = Traits(is_timeless=True, omits_indexed=True)
 
     @property
     def reads(self) -> Tags:

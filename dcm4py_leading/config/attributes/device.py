@@ -72,6 +72,8 @@ DCM_NETWORK_CONNECTION: tuple[Row, ...] = (
     one("dcmIdleTimeout", "idle_timeout", milliseconds),
     one("dcmSendPDULength", "send_pdu_length", integer(0, 2**31 - 1)),
     one("dcmReceivePDULength", "receive_pdu_length", integer(0, 2**31 - 1)),
+    one("dcmMaxOpsInvoked", "max_ops_invoked", integer(0, 65535)),
+    one("dcmMaxOpsPerformed", "max_ops_performed", integer(0, 65535)),
 )
 
 AE_TITLE = one("dicomAETitle", "ae_title", AETitle, required=True)

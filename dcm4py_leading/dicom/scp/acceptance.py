@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
+from dcm4py_leading.dicom.upper import window
 from dcm4py_leading.dicom.upper.association import Context
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
 from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.dicom.upper.window import Window
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
 from dcm4py_leading.model.values import AETitle
@@ -23,9 +25,12 @@ class Acceptance:
     extended: Mapping[str, bytes]
     """Answer to SOP Class Extended Negotiation."""
     answer: AssociateAccept
+    window: Window
 
 
-_Known = Remembered[tuple[bytes, AETitle, int], Acceptance]
+_Key = tuple[bytes, AETitle, tuple[int, int, int | None]]
+"""The request, the AE, and what of the connection decides."""
+_Known = Remembered[_Key, Acceptance]
 
 
 class Acceptances:
@@ -43,7 +48,8 @@ class Acceptances:
         if self._known[0] is not device:
             self._known = (device, _nothing())
         remembered = self._known[1]
-        key = (request.encoded, ae.ae_title, connection.receive_pdu_length)
+        decisive = connection.receive_pdu_length, connection.max_ops_invoked, connection.max_ops_performed
+        key = request.encoded, ae.ae_title, decisive
         known = remembered.get(key) if request.encoded else None
         if known is None:
             known = _negotiated(request, self._capabilities.of(device, ae), ae, connection)
@@ -64,6 +70,7 @@ def _negotiated(
     user = request.user
     negotiated = negotiate(capabilities, user, request.contexts)
     extended = relational_queries(ae, user.extended)
+    operations = window.answer(connection, user.asynchronous_operations)
     answer = AssociateAccept(
         called_ae_title=request.called_ae_title,
         calling_ae_title=request.calling_ae_title,
@@ -72,12 +79,11 @@ def _negotiated(
             maximum_length=connection.receive_pdu_length,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            # One operation at a time, which is also what silence would mean (PS3.7 D.3.3.3).
-            asynchronous_operations=None if user.asynchronous_operations is None else (1, 1),
+            asynchronous_operations=operations,
             roles=negotiated.roles,
             extended=extended,
             # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
         ),
         reserved=request.reserved,
     )
-    return Acceptance(negotiated.contexts, extended, answer)
+    return Acceptance(negotiated.contexts, extended, answer, window.answered(operations))

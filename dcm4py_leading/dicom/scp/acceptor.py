@@ -210,7 +210,7 @@ class AcceptedAssociation:
         self._extended = acceptance.extended
         assert self._link is not None
         most = _shorter(request.user.maximum_length, self.connection.send_pdu_length)
-        self._association = Association(self._link, acceptance.contexts, most)
+        self._association = Association(self._link, acceptance.contexts, most, acceptance.window)
         return acceptance.answer
 
     def _serve(self, link: Link, on_end: Callable[[], None]) -> bool:
@@ -437,9 +437,14 @@ class AcceptedAssociation:
         """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, None)
 
-    def end_store(self, message_id: int) -> int | None:
-        """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
-        return self._association.end_store(message_id, patience(self.connection.response_timeout))
+    @property
+    def window(self) -> int:
+        """Number of C-STOREs that may be outstanding at once."""
+        return self._association.window.invoked
+
+    def store_response(self) -> tuple[int, int] | None:
+        """The next response to a C-STORE (see `Association.store_response`); dcmResponseTimeout bounds the wait."""
+        return self._association.store_response(patience(self.connection.response_timeout))
 
 
 def _shorter(theirs: int, ours: int) -> int:

@@ -20,6 +20,7 @@ from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.scu.store import StoreSCU
+from dcm4py_leading.dicom.scu.stores_under_way import StoresUnderWay
 from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOriginator
 from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
 from dcm4py_leading.log import foreign, ref
@@ -27,7 +28,7 @@ from dcm4py_leading.model.values import InformationModel
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.request import RetrieveRequest, destination, retrieve
 from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
-from dcm4py_leading.service.retrieve.sub_operations import Delivery, deliver
+from dcm4py_leading.service.retrieve.sub_operations import Delivery, Ending, deliver
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 _MAX_REFERENCES = 5
@@ -149,11 +150,12 @@ class _SameAssociation:
 
     def __init__(self, assoc: AcceptedAssociation) -> None:
         self._assoc = assoc
-        self._is_response_due = False
+        self._under_way = StoresUnderWay()
+        self.window = assoc.window
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-        # The response that is due will tell if the peer is still there.
-        if (not self._is_response_due or self._assoc.lost_by) and not self._assoc.is_open:
+        # The responses that are due will tell if the peer is still there.
+        if (not self._under_way.due or self._assoc.lost_by) and not self._assoc.is_open:
             raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
         accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
         if not accepted:
@@ -167,17 +169,18 @@ class _SameAssociation:
             self._assoc.begin_store(obj, message_id)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"{self._assoc.name}: {err}") from err
-        self._is_response_due = True
+        self._under_way.due.add(message_id)
 
-    def end_store(self, message_id: int) -> int | None:
-        self._is_response_due = False
-        code = self._assoc.end_store(message_id)
-        if code is None:
-            if not self._assoc.is_open:
-                raise SubOperationFailed(f"{self._assoc.name}: {self._assoc.lost_by}")
-            # A late answer would be taken for the answer to the next object.
-            self._assoc.give_up()
-        return code
+    def end_store(self) -> Ending:
+        if not self._under_way.ended and not self._under_way.take(self._assoc.store_response()):
+            failure = None
+            if self._assoc.is_open:
+                # A late answer would be taken for the answer to another object.
+                self._assoc.give_up()
+            else:
+                failure = SubOperationFailed(f"{self._assoc.name}: {self._assoc.lost_by}")
+            self._under_way.fail(failure)
+        return self._under_way.ended.popleft()
 
 
 class _PendingByTime:

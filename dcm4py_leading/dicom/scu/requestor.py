@@ -39,6 +39,7 @@ from dcm4py_leading.dicom.upper.pdu import (
     numbered,
 )
 from dcm4py_leading.dicom.upper.state import NotAllowed
+from dcm4py_leading.dicom.upper.window import granted, proposal
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
@@ -48,6 +49,8 @@ from dcm4py_leading.service.retrieve.encode import PreparedObject
 __all__ = ["AssociationFailed", "Proposal", "RequestedAssociation"]
 
 _PERMANENT = 1  # PS3.8 9.3.4
+_AT_ONCE = 0.001
+"""Seconds; none at all would be for ever."""
 _RELATIONAL = b"\x01"
 T = TypeVar("T")
 Proposal = tuple[str, Sequence[str]]
@@ -64,6 +67,7 @@ class RequestedAssociation:
         proposals: Sequence[Proposal],
         *,
         for_storage: bool = False,
+        windowed: bool = False,
         timeout: timedelta | None = None,
         calling: AETitle | None = None,
         as_scp: Collection[str] = (),
@@ -73,6 +77,9 @@ class RequestedAssociation:
 
         Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4); for those that are ``relational``, we want
         relational queries or retrieval (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
+
+        Where it is ``windowed``, several C-STOREs may be outstanding at once, if dcmMaxOpsInvoked of our connection,
+        dcmMaxOpsPerformed of theirs and the peer allow it (PS3.7 D.3.3.3).
 
         dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
         bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
@@ -98,6 +105,7 @@ class RequestedAssociation:
             raise AssociationFailed(f"{where}: expected a host name") from err
         register(link)
         self._calling = calling or local_ae.calling_ae_title_for(remote.ae_title)
+        proposed = proposal(local, target) if windowed else None
         request = AssociateRequest(
             called_ae_title=remote.ae_title,
             calling_ae_title=self._calling,
@@ -106,6 +114,7 @@ class RequestedAssociation:
                 maximum_length=local.receive_pdu_length,
                 implementation_class_uid=IMPLEMENTATION_CLASS_UID,
                 implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+                asynchronous_operations=proposed,
                 roles={sop_class: Role(scu=False, scp=True) for sop_class in as_scp},
                 extended=dict.fromkeys(relational, _RELATIONAL),
             ),
@@ -133,7 +142,10 @@ class RequestedAssociation:
         link.set_send_timeout(patience(local.store_timeout if for_storage else local.send_timeout))
         theirs, ours = accepted.user.maximum_length, local.send_pdu_length
         most = min(theirs or ours, ours or theirs)
-        self._association = Association(link, contexts, most)
+        window = granted(proposed, accepted.user.asynchronous_operations)
+        self._association = Association(link, contexts, most, window)
+        self.window = window.invoked
+        """Requests that may be outstanding at once."""
         if not self._association.takes_data_sets:
             self.abort()
             least = bounds.SENT_PDU_LEAST_BYTES
@@ -240,9 +252,12 @@ class RequestedAssociation:
         """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, originator)
 
-    def end_store(self, message_id: int) -> int | None:
-        """Status of the C-STORE response (see `Association.end_store`); dcmResponseTimeout bounds the wait."""
-        return self._association.end_store(message_id, patience(self._local.response_timeout))
+    def store_response(self, *, waits: bool = True) -> tuple[int, int] | None:
+        """The next response to a C-STORE (see `Association.store_response`); dcmResponseTimeout bounds the wait.
+
+        Without waiting, only one that has come counts.
+        """
+        return self._association.store_response(patience(self._local.response_timeout) if waits else _AT_ONCE)
 
     def release(self) -> None:
         """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""

@@ -13,8 +13,16 @@ from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transf
 class StorageAssociation:
     """Opened for the first object, and anew for one that needs contexts which were not proposed, or when it is lost."""
 
-    def __init__(self, local_ae: ApplicationEntity, remote: RemoteAE, contexts: Iterable[StoreContext]) -> None:
-        """``contexts`` are those that will probably be needed."""
+    def __init__(
+        self,
+        local_ae: ApplicationEntity,
+        remote: RemoteAE,
+        contexts: Iterable[StoreContext],
+        *,
+        windowed: bool = False,
+    ) -> None:
+        """``contexts`` are those that will probably be needed; ``windowed`` as `RequestedAssociation` has it."""
+        self._windowed = windowed
         self._local_ae = local_ae
         self._remote = remote
         self._wanted = list(contexts)
@@ -38,7 +46,9 @@ class StorageAssociation:
         proposals: list[Proposal] = [(one.sop_class_uid, one.transfer_syntax_uids) for one in self._wanted]
         del proposals[MAX_CONTEXTS:]
         self._proposed = frozenset((sop_class, syntax) for sop_class, syntaxes in proposals for syntax in syntaxes)
-        self.current = RequestedAssociation(self._local_ae, self._remote, proposals, for_storage=True)
+        self.current = RequestedAssociation(
+            self._local_ae, self._remote, proposals, for_storage=True, windowed=self._windowed
+        )
         return self.current
 
     def drop(self) -> None:

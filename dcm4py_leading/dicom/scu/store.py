@@ -11,16 +11,19 @@ from pydicom.uid import UID as PydicomUID
 
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.storage_association import StorageAssociation
+from dcm4py_leading.dicom.scu.stores_under_way import StoresUnderWay
 from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOriginator
 from dcm4py_leading.dicom.upper.link import LinkTimeout
 from dcm4py_leading.errors import (
     DestinationUnavailable,
+    StatusError,
     SubOperationFailed,
 )
 from dcm4py_leading.log import foreign, word
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.retrieve.encode import PreparedObject, StoreContext
+from dcm4py_leading.service.retrieve.sub_operations import Ending
 
 LOG = logging.getLogger(__name__)
 
@@ -28,8 +31,8 @@ LOG = logging.getLogger(__name__)
 class StoreSCU:
     """C-STORE sub-operations of one C-MOVE; implements `sub_operations.Destination`.
 
-    Opens its association when the first object is to be sent. An association that is lost costs the object in
-    flight; the next object gets a new one, and when that cannot be opened the destination is given up.
+    Opens its association when the first object is to be sent. An association that is lost costs the objects under way;
+    the next object gets a new one, and when that cannot be opened the destination is given up.
     """
 
     def __init__(
@@ -40,27 +43,24 @@ class StoreSCU:
         originator: MoveOriginator | None = None,
     ) -> None:
         """``originator`` is the C-MOVE, where it is one that wants it."""
-        self._association = StorageAssociation(local_ae, remote, contexts)
+        self._association = StorageAssociation(local_ae, remote, contexts, windowed=True)
         self._name = word(remote.ae_title)
         self._originator = originator
-        self._under_way: int | None = None
-        """Message ID of the C-STORE whose response is due."""
-        self._settled: int | SubOperationFailed | None = None
-        """That response, where it had to be taken early: the next object needs another association."""
+        self._under_way = StoresUnderWay()
         self._timeouts = 0
-        """C-STOREs in a row to which no response came in time."""
+        """Waits in a row in which no response came in time."""
+        self.window = 1
+        """Objects that may be under way at once (see `sub_operations.Destination`)."""
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes that the destination accepts for an object (see `sub_operations.Destination`)."""
         current = self._association.current
-        if current is not None and self._under_way is not None:
+        if current is not None and self._under_way.due:
             if self._association.has_proposed(sop_class_uid, transfer_syntax_uid):
-                # The response that is due will tell whether the peer is still there.
+                # The responses that are due will tell whether the peer is still there.
                 return self._accepted(current, sop_class_uid)
-            try:
-                self._settled = self._response(self._under_way)
-            except SubOperationFailed as err:
-                self._settled = err
+            while self._under_way.due:
+                self._await_response()
         return self._accepted(self._opened_for(sop_class_uid, transfer_syntax_uid), sop_class_uid)
 
     def _accepted(self, assoc: RequestedAssociation, sop_class_uid: str) -> tuple[str, ...]:
@@ -76,45 +76,54 @@ class StoreSCU:
         except AssociationFailed as err:
             if isinstance(err.__cause__, LinkTimeout):
                 self._timeouts += 1
-            self._association.drop()
-            raise SubOperationFailed(f"the destination {err}") from err
-        self._under_way = message_id
+            failure = SubOperationFailed(f"the destination {err}")
+            self._end_early(assoc, failure)
+            raise failure from err
+        except StatusError as err:
+            if not assoc.is_open:  # in the middle of an object there was nothing left but to abort
+                self._end_early(assoc, SubOperationFailed(f"{self._name}: aborted, as another object failed: {err}"))
+            raise
+        self._under_way.due.add(message_id)
 
-    def end_store(self, message_id: int) -> int | None:
-        """Status of the response (see `sub_operations.Destination`). Without a response the association is dropped."""
-        if self._under_way is not None:
-            return self._response(message_id)
-        settled, self._settled = self._settled, None
-        if isinstance(settled, SubOperationFailed):
-            raise settled
-        return settled
+    def end_store(self) -> Ending:
+        """The next that ended (see `sub_operations.Destination`). Without a response, the association is dropped."""
+        if not self._under_way.ended:
+            self._await_response()
+        return self._under_way.ended.popleft()
 
-    def _response(self, message_id: int) -> int | None:
-        self._under_way = None
+    def _await_response(self) -> None:
         current = self._association.current
         if current is None:
-            return None
-        code = current.end_store(message_id)
-        if code is not None:
+            self._under_way.fail(None)
+        elif self._under_way.take(current.store_response()):
             self._timeouts = 0
         else:
             self._timeouts += current.is_open  # else it has ended the association, which takes no time
             lost_by = current.lost_by
             LOG.warning("%s, C-STORE: %s: association dropped", self._name, lost_by or "no response in time")
-            self._association.drop()
-            if lost_by:
-                raise SubOperationFailed(f"{self._name}: {lost_by}")
-        return code
+            self._lost(SubOperationFailed(f"{self._name}: {lost_by}") if lost_by else None)
+
+    def _end_early(self, assoc: RequestedAssociation, failure: SubOperationFailed) -> None:
+        """The association is of no use any more; what was answered on it before counts."""
+        while self._under_way.due and self._under_way.take(assoc.store_response(waits=False)):
+            pass
+        self._lost(failure)
+
+    def _lost(self, failure: SubOperationFailed | None) -> None:
+        self._association.drop()
+        self._under_way.fail(failure)
 
     def _opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
         if self._timeouts >= DESTINATION_TIMEOUTS:
             raise DestinationUnavailable(
-                f"move destination {self._name}: no response in time to {self._timeouts} objects in a row"
+                f"move destination {self._name}: no response in time, {self._timeouts} times in a row"
             )
         try:
-            return self._association.opened_for(sop_class_uid, transfer_syntax_uid)
+            opened = self._association.opened_for(sop_class_uid, transfer_syntax_uid)
         except AssociationFailed as err:
             raise DestinationUnavailable(f"move destination {err}") from err
+        self.window = opened.window
+        return opened
 
     def close(self) -> None:
         """Release the association, if there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from dcm4py_leading.dataset.scan import Buffer
@@ -22,15 +22,25 @@ from dcm4py_leading.dicom.upper.pdu import (
     only_fragment,
 )
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
+from dcm4py_leading.dicom.upper.window import ONE_AT_A_TIME, Window
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.model.bounds import COMMAND_BYTES, COMMAND_SECONDS, SENT_PDU_LEAST_BYTES, UNCONFIGURED_WAIT_SECONDS
+from dcm4py_leading.model.bounds import (
+    COMMAND_BYTES,
+    COMMAND_SECONDS,
+    SENT_PDU_LEAST_BYTES,
+    UNCONFIGURED_WAIT_SECONDS,
+    WAITING_REQUESTS_BYTES,
+)
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 
 _COMMAND, _LAST = 1, 2
 """Bits of the message control header (PS3.8 E.2)."""
+_WHOLE_COMMAND = _COMMAND | _LAST
 _LONGEST_SENT = 1 << 17
 """Longest P-DATA-TF to a peer that takes any."""
 _PDV_OVERHEAD = 6
+_C_STORE_RSP = dimse.C_STORE_RQ | dimse.RESPONSE
+_NO_STORE_RESPONSE = "a message came where the response to a C-STORE was due"
 
 
 class AssociationFailed(Exception):
@@ -71,6 +81,13 @@ class Message:
 
     context: Context
     command: Received
+    held: memoryview | None = None
+    """Its data set, where that had to be read before the message was wanted."""
+
+    @property
+    def is_request(self) -> bool:
+        """True if it asks for something; a C-CANCEL does, too."""
+        return not (self.number(dimse.COMMAND_FIELD) or 0) & dimse.RESPONSE
 
     def number(self, element: int) -> int | None:
         """A number of the command set."""
@@ -111,9 +128,13 @@ def _until(ends_at: float, timeout: float | None) -> float:
 class Association:
     """Association with a peer (see the module). One thread receives; `send` may be called by others besides."""
 
-    def __init__(self, link: Link, contexts: Iterable[Context], peer_maximum_length: int) -> None:
+    def __init__(
+        self, link: Link, contexts: Iterable[Context], peer_maximum_length: int, window: Window = ONE_AT_A_TIME
+    ) -> None:
         """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
         self.link = link
+        self.window = window
+        """Operations that may be outstanding at once."""
         self.contexts: Mapping[int, Context] = {context.context_id: context for context in contexts}
         self._contexts_as_scu: dict[str, dict[str, Context]] = {}
         for context in self.contexts.values():
@@ -129,7 +150,14 @@ class Association:
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
         self._data_context_id = 0
-        self._waiting: Message | None = None
+        self._waiting: deque[Message] = deque()
+        """Messages that came before they were wanted. The data set of the last one may still be due."""
+        self._held: memoryview | None = None
+        """Data set of the message that was received last, where it came before that was wanted."""
+        self._max_waiting = 1 if window == ONE_AT_A_TIME else window.invoked + window.performed
+        # Else a peer that waits until its responses are read would wait for us, and we for it.
+        self._reads_while_sending = window.invoked > 1
+        self._store_responses = dimse.StoreResponses()
         self._cancelled: set[int] = set()
         self._end: AssociationFailed | None = None
         self._outbox: list[Buffer] = []
@@ -145,14 +173,14 @@ class Association:
 
         ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases when the peer asks to release.
         """
-        if self._outbox:
-            self._send(())
-        if self._waiting is not None:
-            message, self._waiting = self._waiting, None
-            return message
+        self._flush()
+        self._held = None
+        if self._waiting:
+            return self._next_waiting()
         while True:
             message = self._receive(timeout)
             if message.number(dimse.COMMAND_FIELD) != dimse.C_CANCEL_RQ:
+                self._begins(message)
                 return message
             self._cancel(message)
 
@@ -164,6 +192,14 @@ class Association:
         ``timeout`` in seconds for each; all have to come until ``ends_at`` of the monotonic clock, and at the ``pace``,
         for which only the time counts that is spent in waiting for them. Raises as `receive`.
         """
+        if self._held is not None:
+            held, self._held = self._held, None
+            yield held
+        elif not self._waiting:  # else what is due is the data set of a later message
+            yield from self._data(timeout, ends_at, pace)
+
+    def _data(self, timeout: float | None, ends_at: float | None, pace: Pace) -> Iterator[memoryview]:
+        """The data set of the message that was read last."""
         link, length = self.link, 0
         until_now, looks_after = link.waited, pace.seconds
         while self._is_data_due:
@@ -209,7 +245,7 @@ class Association:
     def has_input(self) -> bool:
         """True if `receive` would return or raise without waiting."""
         self._take_in()
-        return self._waiting is not None or self._end is not None
+        return bool(self._waiting) or self._end is not None
 
     @property
     def is_releasing(self) -> bool:
@@ -217,26 +253,27 @@ class Association:
         return isinstance(self._end, PeerReleases) and self.link.state is State.STA8
 
     def forget_cancelled(self) -> None:
-        """A request ended, and what was to cancel it."""
-        self._cancelled.clear()
+        """A request ended, and what was to cancel it; those that wait may have been cancelled, too."""
+        if self._cancelled:
+            self._cancelled.intersection_update([waiting.number(dimse.MESSAGE_ID) for waiting in self._waiting])
 
     def _take_in(self) -> None:
         """Look at what has come without waiting for more, but for the rest of a message that has begun."""
-        while self._end is None and self._waiting is None and not self._is_data_due:
+        while self._end is None and len(self._waiting) < self._max_waiting and not self._is_data_due:
             # What the last PDU holds besides lies in the buffer that the link would read into.
             if not self._fragments and not self.link.has_input():
                 return
             try:
                 message = self._receive(self.link.patience)
+                if message.number(dimse.COMMAND_FIELD) == dimse.C_CANCEL_RQ:
+                    self._cancel(message)
+                else:
+                    self._put_aside(message)
             except AssociationFailed:
                 return
             except LinkTimeout:
                 self._misbehaves("a message without end")
                 return
-            if message.number(dimse.COMMAND_FIELD) == dimse.C_CANCEL_RQ:
-                self._cancel(message)
-            else:
-                self._waiting = message
         if self.is_releasing:
             self._watch_release()
 
@@ -255,11 +292,48 @@ class Association:
         if cancelled is not None:
             self._cancelled.add(cancelled)
 
+    def _begins(self, message: Message) -> None:
+        """A C-CANCEL that came before a request was for an earlier one of that Message ID."""
+        if self._cancelled and message.is_request:
+            self._cancelled.discard(message.number(dimse.MESSAGE_ID) or 0)
+
+    def _put_aside(self, message: Message) -> None:
+        """Keep a message until it is wanted: with its data set, unless that is an object, or nothing more is read."""
+        if message.is_request:
+            self._begins(message)
+            if self.window.performed > 1:
+                if sum(waiting.is_request for waiting in self._waiting) >= self.window.performed:
+                    raise self._misbehaves(f"more than the {self.window.performed} requests at once that were granted")
+                if message.number(dimse.COMMAND_FIELD) != dimse.C_STORE_RQ:
+                    message = replace(message, held=self._read_ahead())
+        self._waiting.append(message)
+
+    def _read_ahead(self) -> memoryview:
+        """The data set of the message that was read last, in memory."""
+        left = WAITING_REQUESTS_BYTES - sum(len(waiting.held or b"") for waiting in self._waiting)
+        whole = bytearray()
+        for part in self._data(self.link.patience, None, OF_PEERS):
+            whole += part
+            if len(whole) > left:
+                raise self._misbehaves(f"requests that wait have more than {WAITING_REQUESTS_BYTES} bytes")
+        return memoryview(whole)
+
+    def _next_waiting(self) -> Message:
+        message = self._waiting.popleft()
+        if message.is_request and not isinstance(self._end, PeerReleases | None):
+            self._waiting.clear()  # nobody waits for the answers
+            raise self._end
+        self._held = message.held
+        return message
+
     def _receive(self, timeout: float | None) -> Message:
         if self._is_data_due:
-            for _ in self.data(timeout):
+            for _ in self._data(timeout, None, OF_PEERS):
                 pass
-        context_id, control, value = self._fragment(timeout)
+        return self._message(*self._fragment(timeout))
+
+    def _message(self, context_id: int, control: int, value: memoryview) -> Message:
+        """The message that begins with a fragment."""
         if not control & _COMMAND:
             raise self._misbehaves("a data set came where a command was due")
         encoded = value if control & _LAST else self._rest_of_command(value)
@@ -366,8 +440,16 @@ class Association:
         self.sent[command[dimse.COMMAND_FIELD]] += count
         self._send(buffers)
 
+    def _flush(self) -> None:
+        """Send what was to be sent later."""
+        if self._outbox:
+            self._send((), reads=self._reads_while_sending)
+
     def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
-        """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`."""
+        """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`.
+
+        For the thread that receives.
+        """
         buffers = self._command(context.context_id, command)
         left = obj.length
         odd = b""
@@ -385,7 +467,7 @@ class Association:
                     continue  # there must be no fragment after the last one
                 buffers += self._packed(context.context_id, batch, size, left)
                 has_begun = True
-                self._send(buffers)
+                self._send(buffers, reads=self._reads_while_sending)
                 left -= size
                 buffers = []
         except BaseException:  # whatever it was: the peer must not take a part for the whole
@@ -428,12 +510,12 @@ class Association:
                 due -= taken
         return packed
 
-    def _send(self, buffers: Sequence[Buffer]) -> None:
+    def _send(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
         if self._outbox:
             buffers = [*self._outbox, *buffers]
             self._outbox = []
         try:
-            self.link.send_data(buffers)
+            self.link.send_data(buffers, reads=reads)
         except LinkTimeout as err:
             self.link.abort()
             raise AssociationFailed(str(err)) from err
@@ -453,7 +535,7 @@ class Association:
         return self._contexts_as_scu.get(abstract_syntax, {}).get(transfer_syntax)
 
     def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
-        """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; `end_store` has to follow.
+        """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; a `store_response` has to follow.
 
         Raises AssociationFailed, and what reading the object raises.
         """
@@ -468,23 +550,54 @@ class Association:
         finally:
             obj.close()
 
-    def end_store(self, message_id: int, timeout: float | None) -> int | None:
-        """The status of the C-STORE of that ID; None when no response came in ``timeout`` seconds.
+    def store_response(self, timeout: float | None) -> tuple[int, int] | None:
+        """Message ID and status of the next response to a C-STORE; None when none came in ``timeout`` seconds.
 
-        The association is of no use then: a late response would be taken for that to the next object. A C-CANCEL that
+        The association is of no use then: a late response could be taken for that to another object. A C-CANCEL that
         comes meanwhile is remembered.
         """
+        message: Message | None = None
         try:
-            response = self.receive(timeout)
+            self._flush()
+            if not self._waiting and not self._is_data_due:
+                context_id, control, value = self._fragment(timeout)
+                if control == _WHOLE_COMMAND and context_id in self.contexts:
+                    known = self._store_responses.read(value)
+                    if known is not None:
+                        self.received[_C_STORE_RSP] += 1
+                        return known
+                    self._store_responses.learn(value)
+                message = self._message(context_id, control, value)
+            while True:
+                message = message or self._waiting_response() or self._receive(timeout)
+                field = message.number(dimse.COMMAND_FIELD)
+                if field == _C_STORE_RSP:
+                    break
+                if field == dimse.C_CANCEL_RQ:
+                    self._cancel(message)
+                elif message.is_request and self.window.performed > 1:
+                    self._put_aside(message)
+                else:
+                    raise self._misbehaves(_NO_STORE_RESPONSE)
+                message = None
         except (AssociationFailed, LinkTimeout):
             return None
-        command = response.command
-        if command[dimse.COMMAND_FIELD] != dimse.C_STORE_RQ | dimse.RESPONSE:
-            self._misbehaves("a message came where the response to a C-STORE was due")
-            return None
-        if command.get(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id:
-            return None
-        return response.number(dimse.STATUS)
+        message_id, status = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO), message.number(dimse.STATUS)
+        return None if message_id is None or status is None else (message_id, status)
+
+    def _waiting_response(self) -> Message | None:
+        """The first response that came before it was wanted; None where one has to be read."""
+        for at, waiting in enumerate(self._waiting):
+            if not waiting.is_request:
+                del self._waiting[at]
+                return waiting
+        if self._waiting:
+            if self.window.performed == 1:
+                raise self._misbehaves(_NO_STORE_RESPONSE)
+            if self._is_data_due:
+                held = self._read_ahead()
+                self._waiting.append(replace(self._waiting.pop(), held=held))
+        return None
 
     # -- ending -------------------------------------------------------------------------------------------------
 

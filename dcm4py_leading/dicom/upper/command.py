@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import accumulate
+from typing import Any
 
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model import bounds
 
 Command = Mapping[int, int | str]
@@ -34,6 +37,7 @@ _US = struct.Struct("<HHLH")
 _UL = struct.Struct("<HHLL")
 _U16 = struct.Struct("<H")
 _MAX_LENGTHS, _MAX_PER_LENGTH = 256, 4
+_MAX_STORE_LENGTHS = 32
 _LONGEST_TEXT = 64
 """Characters of a UID, the longest of the texts that come again and again."""
 _STORE = struct.Struct("<HHLH HHLH HHLH HHLH")
@@ -139,6 +143,51 @@ class _Layout:
         if parts[::2] != self._headers:
             return None
         return {number: part for number, part in zip(self._numbers, parts[1::2], strict=True) if number is not None}
+
+
+class StoreResponses:
+    """Responses to C-STOREs on one association: all of a length differ in Message ID, status and UID alone."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Callable[[Buffer], tuple[Any, ...]], bytes, bytes, bytes]] = {}
+        """By length: how to take one apart, and what stands before Message ID, before status, and after it."""
+
+    def read(self, data: Buffer) -> tuple[int, int] | None:
+        """Message ID Being Responded To and Status; None where it is not laid out like one that was learned."""
+        known = self._known.get(len(data))
+        if known is None:
+            return None
+        unpack, first, second, third = known
+        before, message_id, between, status, after = unpack(data)
+        if before == first and between == second and after == third:
+            return message_id, status
+        return None
+
+    def learn(self, data: Buffer) -> None:
+        """Remember the layout of a command set, if it is such a response without a data set, as most are."""
+        if len(data) > bounds.REMEMBERED_COMMAND_BYTES:
+            return
+        try:
+            command, headers, _ = _read(data)
+        except MalformedCommand:
+            return
+        ends = list(accumulate(_HEADER.unpack(header)[2] + _HEADER.size for header in headers))
+        places = {_HEADER.unpack(header)[1]: end for header, end in zip(headers, ends, strict=True)}
+        is_response = command.get(COMMAND_FIELD) == C_STORE_RQ | RESPONSE and command.get(DATA_SET_TYPE) == NO_DATA_SET
+        id_ends, status_ends = places.get(MESSAGE_ID_BEING_RESPONDED_TO, 0), places.get(STATUS, 0)
+        has_both = {MESSAGE_ID_BEING_RESPONDED_TO, STATUS} <= command.keys() and id_ends < status_ends
+        uid_starts = len(data)
+        if places.get(AFFECTED_SOP_INSTANCE_UID) == len(data):
+            uid_starts = (ends[-2] if len(ends) > 1 else 0) + _HEADER.size
+        if not is_response or not has_both or uid_starts < status_ends:
+            return
+        form = struct.Struct(
+            f"<{id_ends - 2}sH{status_ends - id_ends - 2}sH{uid_starts - status_ends}s{len(data) - uid_starts}x"
+        )
+        before, _, between, _, after = form.unpack(data)
+        if len(self._known) >= _MAX_STORE_LENGTHS:
+            self._known.clear()
+        self._known[len(data)] = form.unpack, before, between, after
 
 
 _layouts: dict[int, tuple[_Layout, ...]] = {}

@@ -313,21 +313,27 @@ class Link:
         if action.closes:
             self.close()
 
-    def send_data(self, buffers: Sequence[Buffer]) -> None:
-        """Send whole P-DATA-TF PDUs. Raises LinkEnded, LinkTimeout."""
+    def send_data(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
+        """Send whole P-DATA-TF PDUs. Raises LinkEnded, LinkTimeout.
+
+        ``reads``: what comes while the peer does not take them is read, for `receive` to tell. Only for the thread that
+        receives.
+        """
         with self._writing:
             try:
                 self._machine.on(Event.SEND_DATA)
             except NotAllowed as err:
                 raise LinkEnded("the association has ended") from err
-            self._write(buffers)
+            self._write(buffers, reads=reads)
 
-    def _write(self, buffers: Sequence[Buffer]) -> None:
+    def _write(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
         try:
             if self.is_tls:
                 left = memoryview(b"".join(buffers))
                 while left:
                     left = left[self._when_ready(partial(self._socket.send, left), socket.SO_SNDTIMEO) :]
+            elif reads:
+                _send_all(self._socket, buffers, self._read_until_taken)
             else:
                 _send_all(self._socket, buffers)
         except BlockingIOError:
@@ -338,6 +344,42 @@ class Link:
             if err.errno == errno.EFAULT:  # of a map
                 raise BytesGone("a stored object cannot be read") from err
             raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
+
+    def _read_until_taken(self) -> None:
+        """Wait until the peer takes more. Raises BlockingIOError when it does not in time.
+
+        A peer that answers more than we read stops reading itself: both would wait for each other.
+        """
+        timeout = self._timeouts.get(socket.SO_SNDTIMEO)
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        wanted = select.POLLIN | select.POLLOUT
+        while True:
+            poll = select.poll()
+            poll.register(self._socket, wanted)
+            left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+            ready = poll.poll(None if left is None else left * 1000)
+            if not ready:
+                raise BlockingIOError
+            if ready[0][1] & ~select.POLLIN:
+                return
+            if not self._read_ahead():
+                wanted = select.POLLOUT
+
+    def _read_ahead(self) -> bool:
+        """Read what has come, beside what `receive` told last; False where there is nothing, or enough already."""
+        available = self._end - self._start
+        if available >= _READ_AHEAD:
+            return False
+        if self._end == len(self._buffer):
+            larger = memoryview(bytearray(available + _READ_AHEAD))
+            larger[:available] = self._buffer[self._start : self._end]
+            self._buffer, self._start, self._end = larger, 0, available
+        try:
+            count = self._socket.recv_into(self._buffer[self._end :], 0, socket.MSG_DONTWAIT)
+        except OSError:  # the next use of the connection tells
+            return False
+        self._end += count
+        return count > 0
 
     # -- ending -------------------------------------------------------------------------------------------------
 
@@ -410,11 +452,11 @@ class Link:
             self._timeouts.pop(option)
 
 
-def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
+def _send_all(sock: socket.socket, buffers: Sequence[Buffer], wait: Callable[[], None] | None = None) -> None:
     """One system call, unless there are many buffers or the system takes less than all.
 
-    It takes less when the send time-out is over. Raises BlockingIOError when nothing was taken in that time, or little
-    in several.
+    It takes less when the send time-out is over; where there is ``wait``, as soon as it would have to wait. Raises
+    BlockingIOError when nothing was taken in that time, or little in several.
     """
     at, part = 0, None
     slow_since, taken = 0.0, 0
@@ -423,7 +465,13 @@ def _send_all(sock: socket.socket, buffers: Sequence[Buffer]) -> None:
         if part is not None:
             batch = [part, *batch[1:]]
             part = None
-        sent = sock.sendmsg(batch)
+        try:
+            sent = sock.sendmsg(batch) if wait is None else sock.sendmsg(batch, (), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if wait is None:
+                raise
+            wait()
+            sent = 0
         if sent == sum(map(len, batch)):
             at += len(batch)
             continue

@@ -1,55 +1,80 @@
 """The coercion of the objects of a retrieve on their bytes.
 
-What index and rules do to an object depends on a few of its elements only: those that the steps say they read or write,
-and those that the index keeps. They are cut out of the file, and their bytes are the key of what became of them. The
-objects of a series have the same, so that the first one alone is decoded, coerced and encoded; of the others the
-changed elements are replaced where they lie.
+Two rules hold throughout:
 
-Where that does not do (a step that reads everything, an object out of order) `BytewiseCoercion.reworked` gives up, and
-the whole object goes through pydicom.
+1. What leaves is what would leave if the whole object were decoded, coerced and encoded. Where that is not certain,
+   `NeedsDecoding` is raised, and the whole object is (`whole`).
+2. What is remembered has all that decides about it in its key, octet by octet. Nothing is ever looked up by what an
+   object is said to be, such as its series.
+
+How it works. What index and rules do to an object depends on a few of its elements only: those that the steps of the
+rules say they read or write, and those that the index keeps (`RelevantTags`). They are cut out of the object, and their
+octets are the key of what becomes of them: edits, each a tag and the octets of its new element (`CoercedElements`).
+
+    rules of the object, levels of the index  ->  relevant tags
+    layout of the object (`dataset.layout`)   ->  where these elements are
+    their octets                              ->  edits
+    edits and layout                          ->  splice plan: which octets are new, and which stay where they are
+
+The objects of a series are laid out alike, and have the same octets there. So the first one alone is decoded, coerced
+and encoded; for each other the plan is found by two comparisons of octets. What the index keeps for the instance alone,
+such as its number, is different in each object. It is no part of the key where it is in the object as it is in the
+index, for then it changes nothing.
+
+Outcomes are looked for in four places, each of them cheaper than the next:
+
+- a plan, for the same layout and octets (`splice_plans`);
+- an outcome, for the same octets in another layout;
+- an outcome for the same octets without those that are the same in object and index (`differing`): so the series of a
+  study mostly have one;
+- that of an earlier retrieve, if the very same answers were given to the same questions (`service.outcome_memo`).
+
+The traps. Octets mean something in their character set only, so that of the object and that of the index belong to each
+key. Where an edit changes the character set, all other text of the object has to be recoded with it. A tag that stands
+in an object twice must not be edited once, so the object is scanned up to its end. An element whose VR depends on
+others is cut out together with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydicom import Dataset
-from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.attributes import merged
-from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
+from dcm4py_leading.coercion.question import Answer, Question
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.tags import All
-from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.encoder import encoded_element
 from dcm4py_leading.dataset.layout import Layouts
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Buffer, Encoding, Span, Unscannable, scan
-from dcm4py_leading.dataset.splice import Edits
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.service.counts import keys_of
+from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
 from dcm4py_leading.service.retrieve.differing import differing
-from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, Recipe, RelevantTags, recipe_of
+from dcm4py_leading.service.retrieve.relevant_tags import (
+    PIXEL_REPRESENTATION,
+    AppliedRules,
+    NeedsDecoding,
+    RelevantTags,
+    applied_rules,
+    relevant_tags,
+)
+from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, SplicePlan, splice_plan_of
+from dcm4py_leading.service.retrieve.text_elements import is_concerned, is_text, unequal_tags, value_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
-_PIXEL_RELATED = 0x7FE00000
-_PIXEL_REPRESENTATION = 0x00280103
 _MAX_REMEMBERED = 2048
-_MAX_SHAPES = 256
+_MAX_LAYOUTS = 256
 _END = 1 << 32
 _NO_SPANS: Mapping[int, Span] = {}
-_TEXT_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"SQ", b"UN"})
-"""VRs of what a change of the character set may concern, and of what may hold it (PS3.5 6.1.2.2)."""
-
-
-class NeedsDecoding(Exception):
-    """This object has to be decoded as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,81 +84,83 @@ class Reworked:
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
     executed: tuple[Executed, ...]
+    asked: Asked
+    """Questions to others, and the answers."""
 
 
-Kept = tuple[bytes, ...]
+IndexedLevels = tuple[bytes, ...]
 """Attributes of patient, study, series and instance in the index, encoded; those of a level that do not count: none."""
-Rework = Callable[[Dataset, Kept | None, Dataset | None, Selection], Reworked]
+Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], Reworked]
 """Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
 
 The data set beside what the index has are those of its attributes that count.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    edits: Edits
-    executed: tuple[Executed, ...]
-    changes_character_set: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Plan for the rules of one selection."""
-
-    selection: Selection
-    touched: frozenset[int]
-    is_repeatable: bool
-    retrieve_as_received: bool
-
-
 class BytewiseCoercion:
     """The coercion of the objects of one retrieve. Remembers outcomes, and may be used by several threads."""
 
-    def __init__(self, rework: Rework, *, tells_original_attributes: bool) -> None:
-        """``rework`` is what is done to a decoded data set."""
+    def __init__(
+        self,
+        rework: Rework,
+        *,
+        tells_original_attributes: bool,
+        memo: OutcomeMemo | None,
+        whose: Hashable,
+        answer: Callable[[Question], Answer],
+    ) -> None:
+        """``rework`` is what is done to a decoded data set.
+
+        ``memo`` has outcomes of other retrieves, by ``whose`` they are: for all that is the same in a configuration.
+        ``answer`` answers what was asked for them.
+        """
         self._rework = rework
+        self._memo = memo
+        self._whose = whose
+        self._answer = answer
         self._always = {SPECIFIC_CHARACTER_SET}
         if tells_original_attributes:
             self._always.add(ORIGINAL_ATTRIBUTES_SEQUENCE)
-        self._plans: dict[int, _Plan] = {}
-        self._concerns: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
-        self._shapes: dict[tuple[int, int, int], LayoutPlans] = {}
+        self._rules_of: dict[int, AppliedRules] = {}
+        self._relevant_tags: dict[tuple[int, tuple[bytes, ...], tuple[int, ...]], RelevantTags] = {}
+        self._layout_plans: dict[tuple[int, int, int], LayoutPlans] = {}
         self._layouts = Layouts()
         self._own_layouts = Layouts()
-        self._outcomes: dict[object, _Outcome] = {}
+        self._outcomes: dict[object, CoercedElements] = {}
         self.decoded = 0
         """Number of times that pydicom was needed."""
 
-    def reworked(self, source: ObjectBytes, encoding: Encoding, kept: Kept | None, selection: Selection) -> Cut:
+    def reworked(
+        self, source: ObjectBytes, encoding: Encoding, kept: IndexedLevels | None, selection: Selection
+    ) -> Cut:
         """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
         ``kept`` is what the index has of the object, None where it is not here.
         """
-        plan = self._plans.get(id(selection)) or self._plan(selection)
+        rules = self._rules_of.get(id(selection)) or self._rules(selection)
         upper: tuple[bytes, ...] = ()
         own, own_spans = b"", _NO_SPANS
-        if plan.retrieve_as_received:
+        if rules.retrieve_as_received:
             kept = None
         if kept is not None:
             upper, own = kept[:-1], kept[-1]
             if own:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
-        concern = self._concern(plan, upper, tuple(own_spans))
+        relevant = self._relevant(rules, upper, tuple(own_spans))
         try:
             # Nothing of what is edited may stand in the rest once more.
             spans, scanned_to = self._layouts.scan_object(
-                source, encoding, stop_before=concern.stop_before, is_rest_checked=True
+                source, encoding, stop_before=relevant.stop_before, is_rest_checked=True
             )
         except Unscannable as err:
             raise NeedsDecoding from err
         view = source.view
-        shape = self._shapes.get((id(spans), id(own_spans), id(concern)))
-        recipe = None if shape is None else shape.find(view, own)
-        if recipe is not None:
-            return recipe.cut(view, source.size)
+        of_layout = self._layout_plans.get((id(spans), id(own_spans), id(relevant)))
+        plan = None if of_layout is None else of_layout.find(view, own)
+        if plan is not None:
+            return plan.cut(view, source.size)
         try:
-            return self._looked_at(source, encoding, kept, plan, concern, spans, scanned_to, own_spans)
+            return self._looked_at(source, encoding, kept, rules, relevant, spans, scanned_to, own_spans)
         except UNREADABLE as err:
             raise NeedsDecoding from err  # odd within a sequence, which is read leniently where the whole object is
 
@@ -141,9 +168,9 @@ class BytewiseCoercion:
         self,
         source: ObjectBytes,
         encoding: Encoding,
-        kept: Kept | None,
-        plan: _Plan,
-        concern: RelevantTags,
+        kept: IndexedLevels | None,
+        rules: AppliedRules,
+        relevant: RelevantTags,
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
@@ -151,100 +178,119 @@ class BytewiseCoercion:
         """As `reworked`, for an object of which not everything is known."""
         view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
-        tags = concern.tags
-        unequal = _unequal(view, encoding, spans, own, own_spans, concern.own)
+        tags = relevant.tags
+        unequal = unequal_tags(view, encoding, spans, own, own_spans, relevant.own)
         if unequal:
             tags = tuple(sorted({*tags, *unequal}))
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
-        key = (id(plan), encoding, upper, cut, unequal, own if unequal else b"")
+        key = (id(rules), encoding, upper, cut, unequal, own if unequal else b"")
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), plan)
-            if plan.is_repeatable:
+            outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), rules)
+            if rules.is_repeatable:
                 self._remember(key, outcome)
         if outcome.changes_character_set:
-            again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, plan.selection, outcome)
-            recipe = recipe_of(again.edits, again.executed, all_spans, start, end)
-            return recipe.cut(source.view, source.size)
-        recipe = recipe_of(outcome.edits, outcome.executed, spans, start, scanned_to)
-        if plan.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
-            self._remember_recipe(spans, own_spans, concern, cut, own, recipe)
-        return recipe.cut(view, source.size)
+            again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, rules.selection, outcome)
+            plan = splice_plan_of(again.edits, again.counted, all_spans, start, end)
+            return plan.cut(source.view, source.size)
+        plan = splice_plan_of(outcome.edits, outcome.counted, spans, start, scanned_to)
+        if rules.is_repeatable and not unequal and encoding == EXPLICIT_LITTLE:
+            self._remember_plan(spans, own_spans, relevant, cut, own, plan)
+        return plan.cut(view, source.size)
 
-    def _remember_recipe(
+    def _remember_plan(
         self,
         spans: Mapping[int, Span],
         own_spans: Mapping[int, Span],
-        concern: RelevantTags,
+        relevant: RelevantTags,
         cut: bytes,
         own: bytes,
-        recipe: Recipe,
+        plan: SplicePlan,
     ) -> None:
-        key = (id(spans), id(own_spans), id(concern))
-        shape = self._shapes.get(key)
-        if shape is None:
-            if len(self._shapes) >= _MAX_SHAPES:
-                self._shapes.clear()
+        key = (id(spans), id(own_spans), id(relevant))
+        of_layout = self._layout_plans.get(key)
+        if of_layout is None:
+            if len(self._layout_plans) >= _MAX_LAYOUTS:
+                self._layout_plans.clear()
             # It keeps alive what its key names.
-            shape = self._shapes[key] = LayoutPlans(spans, own_spans, concern)
-        if len(shape.recipes) < _MAX_REMEMBERED:
-            shape.recipes[shape.key(cut, own)] = recipe
+            of_layout = self._layout_plans[key] = LayoutPlans(spans, own_spans, relevant)
+        if len(of_layout.plans) < _MAX_REMEMBERED:
+            of_layout.plans[of_layout.key(cut, own)] = plan
 
     # -- what concerns whom -------------------------------------------------------------------------------------
 
-    def _plan(self, selection: Selection) -> _Plan:
-        plan = self._plans[id(selection)] = _plan_of(selection)
-        return plan
+    def _rules(self, selection: Selection) -> AppliedRules:
+        rules = self._rules_of[id(selection)] = applied_rules(selection)
+        return rules
 
-    def _concern(self, plan: _Plan, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
-        key = (id(plan), upper, own)
-        known = self._concerns.get(key)
+    def _relevant(self, rules: AppliedRules, upper: tuple[bytes, ...], own: tuple[int, ...]) -> RelevantTags:
+        key = (id(rules), upper, own)
+        known = self._relevant_tags.get(key)
         if known is None:
-            above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
-            grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
-            edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
-            touched = plan.touched | self._always | above | grouped | edited
-            if any(_has_several_vrs(tag) for tag in touched.union(own)):
-                touched |= {_PIXEL_REPRESENTATION}
-            last = max(touched.union(own))
-            if last >= _PIXEL_RELATED or any(tag >> 16 & 1 for tag in touched.union(own)):
-                raise NeedsDecoding
-            if len(self._concerns) >= _MAX_REMEMBERED:
-                self._concerns.clear()
-            known = self._concerns[key] = RelevantTags(
-                tuple(sorted(touched)), tuple(tag for tag in own if tag not in touched), last + 1
-            )
+            if len(self._relevant_tags) >= _MAX_REMEMBERED:
+                self._relevant_tags.clear()
+            known = self._relevant_tags[key] = relevant_tags(rules, self._always, upper, own)
         return known
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
     def _outcome_of(
-        self, cut: bytes, encoding: Encoding, kept: Kept | None, kept_out: Collection[int], plan: _Plan
-    ) -> _Outcome:
+        self,
+        cut: bytes,
+        encoding: Encoding,
+        kept: IndexedLevels | None,
+        kept_out: Collection[int],
+        rules: AppliedRules,
+    ) -> CoercedElements:
         """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
-        concerned = plan.touched | self._always | {_PIXEL_REPRESENTATION}
+        concerned = rules.touched | self._always | {PIXEL_REPRESENTATION}
         part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
         if part is not None:
-            key = (id(plan), *part)
+            key = (id(rules), *part)
             outcome = self._outcomes.get(key)
             if outcome is None:
-                outcome = self._work_out(part[0], encoding, kept, read(part[1], EXPLICIT_LITTLE), plan.selection)
-                if plan.is_repeatable:
+                outcome = self._once_for_all(part[0], part[1], encoding, kept, rules)
+                if rules.is_repeatable:
                     self._remember(key, outcome)
             if not outcome.changes_character_set:  # which concerns what is not in that part
                 return outcome
-        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), plan.selection)
+        elif kept is None:
+            return self._once_for_all(cut, None, encoding, None, rules)
+        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), rules.selection)[0]
+
+    def _once_for_all(
+        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: AppliedRules
+    ) -> CoercedElements:
+        """As `_work_out`, by an earlier retrieve if that was asked the same, and has got the same answers.
+
+        ``cut`` and ``attributes`` are all that counts.
+        """
+        if self._memo is None or rules.identity is None:
+            return self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)[0]
+        key = (rules.identity, self._whose, encoding, cut, attributes)
+        known = self._memo.get(key)
+        if known is not None and all(self._answer(question) is answer for question, answer in known[1]):
+            return known[0]
+        outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
+        self._memo.remember(key, len(cut) + len(attributes or b""), outcome, asked)
+        return outcome
 
     def _work_out(
-        self, cut: bytes, encoding: Encoding, kept: Kept | None, attributes: Dataset | None, selection: Selection
-    ) -> _Outcome:
-        """Decode the elements in ``cut``, do to them what is to be done, and compare."""
+        self,
+        cut: bytes,
+        encoding: Encoding,
+        kept: IndexedLevels | None,
+        attributes: Dataset | None,
+        selection: Selection,
+    ) -> tuple[CoercedElements, Asked]:
+        """Decode the elements in ``cut``, do to them what is to be done, and compare; what was asked for that."""
         self.decoded += 1
         ds = read(cut, encoding)
         local = character_set(ds)
         reworked = self._rework(ds, kept, attributes, selection)
+        counted = keys_of(reworked.executed)
         if not reworked.changes:
-            return _Outcome((), reworked.executed, False)
+            return CoercedElements((), counted, False), reworked.asked
         recodes = any(change.path == (SPECIFIC_CHARACTER_SET,) for change in reworked.changes)
         try:
             old, _ = scan(cut, encoding)
@@ -257,18 +303,18 @@ class BytewiseCoercion:
             after = None if element is None else encoded_element(element, encoding, {})
             if after != before:
                 edits.append((tag, after))
-        return _Outcome(tuple(edits), reworked.executed, recodes)
+        return CoercedElements(tuple(edits), counted, recodes), reworked.asked
 
     def _recoded(
         self,
         source: ObjectBytes,
         encoding: Encoding,
-        kept: Kept | None,
+        kept: IndexedLevels | None,
         own: Iterable[int],
         tags: tuple[int, ...],
         selection: Selection,
-        outcome: _Outcome,
-    ) -> tuple[_Outcome, Mapping[int, Span], int]:
+        outcome: CoercedElements,
+    ) -> tuple[CoercedElements, Mapping[int, Span], int]:
         """As `reworked`, where the object gets another character set: all of its text has to be in that."""
         try:
             spans, scanned_to = scan(source, encoding, start=source.start, end=source.size)
@@ -276,18 +322,18 @@ class BytewiseCoercion:
             raise NeedsDecoding from err
         view = source.view
         foreign: set[int] = set()
-        sets = [_value(view, spans, SPECIFIC_CHARACTER_SET)]
+        sets = [value_of(view, spans, SPECIFIC_CHARACTER_SET)]
         sets += [new or b"" for tag, new in outcome.edits if tag == SPECIFIC_CHARACTER_SET]
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
         for tag, span in spans.items():
             while span[1] > len(view):
                 # Its header has to be in view, to tell whether it is text.
                 view = _further(source)
-            if tag in tags or not _is_text(view, tag, span, encoding):
+            if tag in tags or not is_text(view, tag, span, encoding):
                 continue
             while span[2] > len(view):
                 view = _further(source)
-            if _is_concerned(view, span, is_ascii_the_same):
+            if is_concerned(view, span, is_ascii_the_same):
                 foreign.add(tag)
         if not foreign:
             return outcome, spans, scanned_to
@@ -296,15 +342,19 @@ class BytewiseCoercion:
         all_tags = sorted({*tags, *foreign})
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
         attributes = _attributes(kept, set(own) - set(all_tags))
-        return self._work_out(cut, encoding, kept, attributes, selection), spans, scanned_to
+        return self._work_out(cut, encoding, kept, attributes, selection)[0], spans, scanned_to
 
-    def _remember(self, key: object, outcome: _Outcome) -> None:
+    def _remember(self, key: object, outcome: CoercedElements) -> None:
         if len(self._outcomes) >= _MAX_REMEMBERED:
             self._outcomes.clear()
         self._outcomes[key] = outcome
 
 
-def _attributes(kept: Kept | None, kept_out: Iterable[int]) -> Dataset | None:
+def _decoded(attributes: bytes | None) -> Dataset | None:
+    return None if attributes is None else read(attributes, EXPLICIT_LITTLE)
+
+
+def _attributes(kept: IndexedLevels | None, kept_out: Iterable[int]) -> Dataset | None:
     if kept is None:
         return None
     attributes = merged(kept)
@@ -318,84 +368,3 @@ def _further(source: ObjectBytes) -> memoryview:
     if not source.look_further():
         raise NeedsDecoding
     return source.view
-
-
-def _unequal(
-    view: memoryview,
-    encoding: Encoding,
-    spans: Mapping[int, Span],
-    own: bytes,
-    own_spans: Mapping[int, Span],
-    compared: Iterable[int],
-) -> tuple[int, ...]:
-    """Of the attributes that the index keeps for the instance alone, those that the object may have otherwise.
-
-    They are different for each object, and mostly what the object has itself: then they change nothing.
-    """
-    if not compared:
-        return ()
-    unequal = []
-    codes = _value(view, spans, SPECIFIC_CHARACTER_SET)
-    own_codes = _value(own, own_spans, SPECIFIC_CHARACTER_SET)
-    same_set = codes == own_codes
-    is_ascii_the_same = b"IR 13" not in codes and b"IR 13" not in own_codes
-    for tag in compared:
-        start, value, end = own_spans[tag]
-        span = spans.get(tag)
-        expected = own[value:end]
-        if (
-            span is None
-            or view[span[1] : span[2]] != expected
-            or not (same_set or (is_ascii_the_same and expected.isascii()))
-            or not encoding.is_little_endian
-            or own[start + 4 : start + 6] == b"SQ"
-        ):
-            unequal.append(tag)
-    return tuple(unequal)
-
-
-def _plan_of(selection: Selection) -> _Plan:
-    touched: set[int] = set()
-    repeats = True
-    for rule in selection.applied:
-        for step in rule.steps:
-            reads, writes = step.reads, step.writes
-            if isinstance(reads, All) or isinstance(writes, All):
-                raise NeedsDecoding
-            touched |= reads | writes
-            repeats = repeats and step.traits.is_repeatable
-    return _Plan(selection, frozenset(touched), repeats, selection.retrieve_as_received)
-
-
-def _has_several_vrs(tag: int) -> bool:
-    try:
-        return len(dictionary_VR(tag)) > 2
-    except KeyError:
-        return False
-
-
-def _value(view: Buffer, spans: Mapping[int, Span], tag: int) -> bytes:
-    span = spans.get(tag)
-    return b"" if span is None else bytes(view[span[1] : span[2]])
-
-
-def _is_text(view: memoryview, tag: int, span: Span, encoding: Encoding) -> bool:
-    """True if the element may hold text."""
-    start = span[0]
-    if encoding.is_implicit_vr:
-        try:
-            vr = dictionary_VR(tag).encode()
-        except KeyError:
-            return False  # read as UN, which is left alone
-    else:
-        vr = bytes(view[start + 4 : start + 6])
-    return vr in _TEXT_VRS and not (vr == b"UN" and tag >> 16 & 1)
-
-
-def _is_concerned(view: memoryview, span: Span, is_ascii_the_same: bool) -> bool:
-    """True if a change of the character set may change what the text of the element says."""
-    _, value, end = span
-    if not is_ascii_the_same:
-        return value != end
-    data = bytes(view[value:end])
-    return not data.isascii() or b"\x1b" in data

@@ -19,7 +19,7 @@ from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Encoding, encoding_of, is_encapsulated
-from dcm4py_leading.service.retrieve.bytewise_coercion import Kept, NeedsDecoding
+from dcm4py_leading.service.retrieve.bytewise_coercion import IndexedLevels
 from dcm4py_leading.service.retrieve.encode import (
     UNCOMPRESSED,
     ObjectErrors,
@@ -27,6 +27,7 @@ from dcm4py_leading.service.retrieve.encode import (
     choose_transfer_syntax,
 )
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
+from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.splice_plans import uncut
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
@@ -125,7 +126,7 @@ class OutgoingObject(ABC):
             whole = WholeObject(content, self.transfer_syntax_uid, start=start)
         with coercing(whole.dataset):
             selection = self._selected_by(whole.dataset)
-            kept: Kept | None = None
+            kept: IndexedLevels | None = None
             if self.instance is not None and not selection.retrieve_as_received:
                 kept = self.instance.encoded_attributes
             reworked = common.rework(whole.dataset, kept, None if kept is None else merged(kept), selection)

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
-from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.select import Selection
@@ -18,7 +18,7 @@ from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
 from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, Kept, Reworked
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, IndexedLevels, Reworked
 from dcm4py_leading.service.retrieve.file_bytes import Buffers
 
 
@@ -48,18 +48,25 @@ class RetrieveCoercion:
         self._are_copies = are_copies
         self._tells_original_attributes = tells
         self.buffers = Buffers()
-        self.bytewise = BytewiseCoercion(self.rework, tells_original_attributes=tells)
+        # Original Attributes tell when they were changed, which is another moment on each retrieve.
+        memo = None if tells else coercer.outcomes
+        whose = (coercer.local_ae.ae_title, are_copies)
+        self.bytewise = BytewiseCoercion(
+            self.rework, tells_original_attributes=tells, memo=memo, whose=whose, answer=coercer.answer
+        )
 
     def for_copies(self) -> RetrieveCoercion:
         """The same for objects that come from another archive in place of those that are stored here."""
         tells = self._tells_original_attributes
         return RetrieveCoercion(self.coercer, self._keeper, tells_original_attributes=tells, are_copies=True)
 
-    def that_count(self, attributes: Kept) -> Kept:
+    def that_count(self, attributes: IndexedLevels) -> IndexedLevels:
         """Of the index's attributes of an instance those that may change its object."""
         return attributes if self._are_copies else self._kept.that_count(attributes)
 
-    def rework(self, ds: Dataset, kept: Kept | None, attributes: Dataset | None, selection: Selection) -> Reworked:
+    def rework(
+        self, ds: Dataset, kept: IndexedLevels | None, attributes: Dataset | None, selection: Selection
+    ) -> Reworked:
         """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
 
         The steps are counted when they fail, else by who sends the object: it may take several attempts.
@@ -67,11 +74,17 @@ class RetrieveCoercion:
         declare_default(ds, self.local_ae.settings.default_character_set)
         previous: dict[int, DataElement | None] = {}
         changes: list[Change] = []
+        asked: list[tuple[Question, Answer]] = []
 
         def make(planned: list[Change]) -> None:
-            for change in planned:
-                previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
+            if self._tells_original_attributes:
+                for change in planned:
+                    previous.setdefault(change.path[0], deepcopy(ds.get(change.path[0])))
             make_edits(planned)
+
+        def answer(question: Question) -> Answer:
+            asked.append((question, self.coercer.answer(question)))
+            return asked[-1][1]
 
         def make_edits(planned: list[Change]) -> None:
             """An edit tells itself what it replaced."""
@@ -89,7 +102,7 @@ class RetrieveCoercion:
                 make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE, only=tags))
         executed: list[Executed] = []
         try:
-            coerced = self.coercer.coerce_uncounted(ds, selection, executed)
+            coerced = run(coercion(ds, selection, executed), answer)
         except CoercionFailed:
             self.coercer.count(executed)
             raise
@@ -97,4 +110,4 @@ class RetrieveCoercion:
         if changes and self._tells_original_attributes:
             told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
             changes += [told] if told is not None else []
-        return Reworked(changes=tuple(changes), executed=coerced.executed)
+        return Reworked(changes=tuple(changes), executed=coerced.executed, asked=tuple(asked))

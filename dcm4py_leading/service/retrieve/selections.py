@@ -17,7 +17,7 @@ from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import Coercer
-from dcm4py_leading.service.retrieve.bytewise_coercion import NeedsDecoding
+from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 
 
 class Selections:

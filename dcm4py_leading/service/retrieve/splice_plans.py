@@ -1,4 +1,4 @@
-"""Recipes for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
+"""Plans for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
-from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.dataset.layout import Ranges
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.service.counts import Key, keys_of
+from dcm4py_leading.service.counts import Key
+from dcm4py_leading.service.retrieve.relevant_tags import RelevantTags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ def uncut(source: ObjectBytes) -> Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Recipe for the bytes of an outcome, for data sets of one layout."""
+class SplicePlan:
+    """Pieces that the outcome of an object is put together of; good for all data sets of one layout."""
 
     pieces: tuple[Piece, ...]
     pieces_length: int
@@ -66,20 +66,8 @@ class Recipe:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RelevantTags:
-    """Tags that concern an object."""
-
-    tags: tuple[int, ...]
-    """Tags that belong into the key."""
-    own: tuple[int, ...]
-    """Tags that the index keeps for the instance alone, where no step asks for them: to be compared."""
-    stop_before: int
-    """The first tag that need not be looked at."""
-
-
 class LayoutPlans:
-    """Knowledge of objects whose data sets are laid out alike: their recipes, by the bytes that concern rules."""
+    """Knowledge of objects whose data sets are laid out alike: their plans, by the bytes that concern rules."""
 
     def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: RelevantTags) -> None:
         self.kept_alive = (spans, own_spans, concern)
@@ -91,29 +79,29 @@ class LayoutPlans:
         # The same bytes are the same text in the same character set only.
         self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
         self._has_own = bool(own_spans)
-        self.recipes: dict[bytes, Recipe] = {}
+        self.plans: dict[bytes, SplicePlan] = {}
 
-    def find(self, view: memoryview, own: bytes) -> Recipe | None:
-        """The recipe for an object, if what the index has of it alone is what it has itself."""
+    def find(self, view: memoryview, own: bytes) -> SplicePlan | None:
+        """The plan for an object, if what the index has of it alone is what it has itself."""
         if self._has_own and (not self._is_comparable or self._compared.of(view) != self._compared_with.of(own)):
             return None
-        return self.recipes.get(self.key(self._concerned.of(view), own))
+        return self.plans.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
-        """Key of a recipe: the bytes that concern rules, and the character set of the index's attributes."""
+        """Key of a plan: the bytes that concern rules, and the character set of the index's attributes."""
         return concerned + self._own_set.of(own) if self._has_own else concerned
 
 
-def recipe_of(
-    edits: Edits, executed: tuple[Executed, ...], spans: Mapping[int, Span], start: int, scanned_to: int
-) -> Recipe:
-    """Recipe that the edits make for data sets of this layout (see `splice.pieces_of`)."""
+def splice_plan_of(
+    edits: Edits, counted: tuple[Key, ...], spans: Mapping[int, Span], start: int, scanned_to: int
+) -> SplicePlan:
+    """Plan that the edits make for data sets of this layout (see `splice.pieces_of`)."""
     pieces, rest = pieces_of(spans, edits, start, scanned_to)
-    return Recipe(
+    return SplicePlan(
         pieces=tuple(pieces),
         pieces_length=sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces),
         rest=rest,
-        counted=keys_of(executed),
+        counted=counted,
         sop_class_uid=_edited_uid(edits, SOP_CLASS_UID),
         sop_instance_uid=_edited_uid(edits, SOP_INSTANCE_UID),
     )

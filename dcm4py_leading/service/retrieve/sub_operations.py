@@ -70,8 +70,17 @@ class Stream(Protocol):
         ...
 
 
+Ending = tuple[int, int | SubOperationFailed | None]
+"""End of a sub-operation: Message ID, and the status of the response, why there was none, or None if nobody knows."""
+
+
 class Destination(Protocol):
     """Where sub-operations go: one association, for one thread."""
+
+    @property
+    def window(self) -> int:
+        """Number of objects that may be under way at once (PS3.7 D.3.3.3), at least 1."""
+        ...
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         """Transfer syntaxes that it takes for a SOP class, of which there is an object in ``transfer_syntax_uid``.
@@ -81,17 +90,14 @@ class Destination(Protocol):
         ...
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """Send the C-STORE request, and close ``obj``; `end_store` has to follow.
+        """Send the C-STORE request, and close ``obj``; an `end_store` has to follow for each.
 
         Raises DestinationUnavailable, SubOperationFailed, and what reading the object raises.
         """
         ...
 
-    def end_store(self, message_id: int) -> int | None:
-        """The status of its response; None when there was none.
-
-        Raises SubOperationFailed where it is known why none can come.
-        """
+    def end_store(self) -> Ending:
+        """The next that ends of those under way, in whatever order the responses come."""
         ...
 
 
@@ -119,8 +125,9 @@ def deliver(
 ) -> Delivery:
     """Send the objects, over several associations at the same time where there are several.
 
-    While the other side stores an object, the next one is prepared. An object that cannot be sent is counted as failed
-    and the others follow; when the destination cannot be reached on any association, all that remain are failed.
+    While the other side stores objects, as many as the destination's window has, the next one is prepared. An object
+    that cannot be sent is counted as failed and the others follow; when the destination cannot be reached on any
+    association, all that remain are failed.
     ``on_failure`` is told of each object that is known and was not sent, with the reason, before it is counted.
     ``stream`` is where the objects come from, if that is elsewhere; else ``expected`` says how many there are. Raises
     StatusError when it fails before the first object.
@@ -208,13 +215,13 @@ class _Delivering:
 
     def _send_to(self, to: Destination) -> bool:
         """Send objects on one association until there are no more, or it is cancelled; whether it is still there."""
-        under_way: tuple[RetrievedObject, int] | None = None
+        under_way: dict[int, RetrievedObject] = {}
         message_id = 0
         is_there = True
         while True:
-            if under_way is not None and self._stream is not None and not self._stream.is_ready:
-                self._ended(*under_way, to)  # what has been sent does not wait for what has not come
-                under_way = None
+            if self._stream is not None:
+                while under_way and not self._stream.is_ready:
+                    self._end_one(under_way, to)  # what has been sent does not wait for what has not come
             obj = self._next()
             if obj is None:
                 break
@@ -227,13 +234,14 @@ class _Delivering:
             except StatusError as err:
                 self._failed(obj, err)
                 continue
-            if under_way is not None:
-                self._ended(*under_way, to)
-                under_way = None
+            while under_way and len(under_way) >= to.window:
+                self._end_one(under_way, to)
             if self._is_over():
                 prepared.close()
                 break
             message_id = message_id % 0xFFFF + 1
+            while message_id in under_way:
+                message_id = message_id % 0xFFFF + 1
             try:
                 to.begin_store(prepared, message_id)
             except DestinationUnavailable as err:
@@ -245,12 +253,12 @@ class _Delivering:
                 continue
             finally:
                 prepared.close()
-            under_way = obj, message_id
+            under_way[message_id] = obj
             if prepared.is_transcoded:
                 with self._lock:
                     self._transcoded += 1
-        if under_way is not None:
-            self._ended(*under_way, to)
+        while under_way:
+            self._end_one(under_way, to)
         return is_there
 
     def fail_the_rest(self) -> None:
@@ -288,11 +296,12 @@ class _Delivering:
         with self._lock:
             return obj.prepare(accepted)
 
-    def _ended(self, obj: RetrievedObject, message_id: int, to: Destination) -> None:
-        try:
-            status = to.end_store(message_id)
-        except SubOperationFailed as err:
-            self._failed(obj, err)
+    def _end_one(self, under_way: dict[int, RetrievedObject], to: Destination) -> None:
+        """Wait until one of the objects under way has ended, and count it."""
+        message_id, status = to.end_store()
+        obj = under_way.pop(message_id)
+        if isinstance(status, SubOperationFailed):
+            self._failed(obj, status)
             return
         outcome = outcome_of(status)
         if outcome is SubOperation.FAILED:

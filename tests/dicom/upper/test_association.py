@@ -171,7 +171,7 @@ class _Sent:
     def __init__(self) -> None:
         self.sent = bytearray()
 
-    def send_data(self, buffers: Sequence[Buffer]) -> None:
+    def send_data(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
         self.sent += b"".join(buffers)
 
     def pdus(self) -> Iterator[memoryview]:
@@ -260,7 +260,7 @@ def test_what_is_not_urgent_leaves_before_anything_is_waited_for(both: Both) -> 
     requestor, acceptor = both
     encoded = dimse.encode({**ECHO, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
     requestor.send_later(1, dimse.C_ECHO_RQ, encoded)
-    assert acceptor.is_open and acceptor._waiting is None
+    assert acceptor.is_open and not acceptor._waiting
     with pytest.raises(LinkTimeout):
         requestor.receive(0.01)
     assert message_ids(acceptor, 1) == [1]

@@ -200,3 +200,69 @@ def test_long_command_sets_and_texts_are_not_remembered() -> None:
         assert dimse.text(dimse.decode(command), dimse.AFFECTED_SOP_INSTANCE_UID).startswith(text)
         assert len(command) not in dimse._layouts
     assert dimse._known_text_element.cache_info().currsize <= before + 1
+
+
+# -- responses to C-STOREs, recognised by their fixed octets ----------------------------------------------------------
+
+STORE_RESPONSES = st.fixed_dictionaries(
+    {
+        dimse.COMMAND_FIELD: st.just(dimse.C_STORE_RQ | dimse.RESPONSE),
+        dimse.DATA_SET_TYPE: st.just(dimse.NO_DATA_SET),
+        dimse.MESSAGE_ID_BEING_RESPONDED_TO: NUMBERS,
+        dimse.STATUS: st.sampled_from([0x0000, 0xB000, 0xA700]) | NUMBERS,
+    },
+    optional={
+        dimse.AFFECTED_SOP_CLASS_UID: st.sampled_from(["1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"]),
+        dimse.AFFECTED_SOP_INSTANCE_UID: st.sampled_from(["1.2.3", "1.2.4", "1.2.3.45"]),
+    },
+)
+
+
+def in_order(command: dict[int, int | str], order: list[int]) -> bytes:
+    """A command set whose elements stand in this order."""
+    parts = {number: dimse.encode({number: value})[12:] for number, value in command.items()}
+    elements = b"".join(parts.pop(number) for number in order if number in parts) + b"".join(parts.values())
+    return struct.pack("<HHLL", 0, 0, 4, len(elements)) + elements
+
+
+@given(
+    st.lists(
+        st.tuples(STORE_RESPONSES | COMMANDS, st.permutations([*range(0x0100, 0x0A00, 0x10), 0x0002, 0x1000])),
+        min_size=1,
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_a_response_to_a_c_store_is_the_same_whichever_way_it_is_read(
+    commands: list[tuple[dict[int, int | str], list[int]]], data: st.DataObject
+) -> None:
+    responses = dimse.StoreResponses()
+    for command, order in commands:
+        encoded = bytearray(in_order(command, order if data.draw(st.booleans()) else sorted(command)))
+        if data.draw(st.booleans()):
+            encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        for _ in range(2):
+            known = responses.read(memoryview(encoded))
+            if known is not None:
+                decoded = dimse.decode(encoded)
+                assert decoded[dimse.COMMAND_FIELD] == dimse.C_STORE_RQ | dimse.RESPONSE
+                assert decoded[dimse.DATA_SET_TYPE] == dimse.NO_DATA_SET
+                assert known == (decoded[dimse.MESSAGE_ID_BEING_RESPONDED_TO], decoded[dimse.STATUS])
+            responses.learn(memoryview(encoded))
+
+
+@given(STORE_RESPONSES, NUMBERS, NUMBERS)
+def test_a_response_like_one_before_is_recognised(command: dict[int, int | str], message_id: int, status: int) -> None:
+    responses = dimse.StoreResponses()
+    responses.learn(dimse.encode(command))
+    other = {**command, dimse.MESSAGE_ID_BEING_RESPONDED_TO: message_id, dimse.STATUS: status}
+    assert responses.read(dimse.encode(other)) == (message_id, status)
+
+
+def test_layouts_of_responses_are_bounded() -> None:
+    responses = dimse.StoreResponses()
+    for length in range(2, 2000, 2):
+        uids = {dimse.AFFECTED_SOP_CLASS_UID: "1" * length, dimse.AFFECTED_SOP_INSTANCE_UID: "1.2"}
+        numbers = {dimse.MESSAGE_ID_BEING_RESPONDED_TO: 1, dimse.STATUS: 0, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET}
+        responses.learn(dimse.encode({dimse.COMMAND_FIELD: 0x8001, **uids, **numbers}))
+    assert 0 < len(responses._known) <= dimse._MAX_STORE_LENGTHS

@@ -30,7 +30,7 @@ from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.retrieve import file_bytes
-from dcm4py_leading.service.retrieve.bytewise_coercion import NeedsDecoding
+from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from tests.dataset.test_scan import BROKEN
 from tests.fixtures.encoded import ENCODINGS, encoded
 from tests.fixtures.outgoing import (
@@ -202,7 +202,8 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
         path = write_object(Path(name) / "object", content, syntax)
         instance = indexed(path, syntax, [(edited, tags) for tags in LEVELS])
         results: list[tuple[object, object]] = []
-        for is_bytewise in (True, False):
+        earlier: Retrieve | None = None
+        for way in ("bytewise", "as remembered", "as a whole"):
             retrieve = Retrieve(
                 Path(name),
                 *applied,
@@ -212,18 +213,20 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 environment=devices,
                 policies=policies,
                 are_copies=are_copies,
+                after=earlier,
             )
+            earlier = retrieve
             stored = retrieve.instance(instance)
             with patch.object(file_bytes, "HEAD", head):
                 try:
-                    prepared = bytewise(stored, encoding) if is_bytewise else as_a_whole(stored)
+                    prepared = as_a_whole(stored) if way == "as a whole" else bytewise(stored, encoding)
                 except NeedsDecoding:
                     return
                 except StatusError as err:
                     results.append((type(err), None))
                     continue
                 results.append((prepared.sop_instance_uid, decoded(sent(prepared, for_system), encoding)))
-    assert results[0] == results[1]
+    assert results[0] == results[1] == results[2]
 
 
 LEADING_RULE = legacy_rule(leading_cfind_scp=AETitle(LEADING), attribute_update_policy=UpdatePolicy.OVERWRITE)
@@ -392,3 +395,58 @@ def test_a_remembered_object_costs_one_reading_of_its_file(tmp_path: Path, monke
         monkeypatch.setattr(os, name, counted)
     prepare_all(retrieve, instances)
     assert calls == {"preadv": 10}
+
+
+def test_the_next_retrieve_decodes_nothing_and_counts_all_the_same(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 2)]
+    first = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+    before = prepare_all(first, instances)
+    second = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, after=first)
+    assert prepare_all(second, instances) == before
+    assert (first.common.bytewise.decoded, second.common.bytewise.decoded) == (1, 0)
+    assert second.counts.read() == {("legacy", "leading-arc", "applied"): 4}
+
+
+def test_another_answer_makes_another_object_of_the_same_bytes(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+    names = []
+    for answer in (ANSWER, data_set(StudyInstanceUID="1.2.1", PatientName="Other^Name"), None, ANSWER):
+        retrieve = Retrieve(tmp_path, LEADING_RULE, answer=answer, after=retrieve)
+        names += [one[0x00100010][1] for one in prepare_all(retrieve, instances)]
+    assert names == ["Right^Name", "Other^Name", "Stale^Name", "Right^Name"]
+
+
+def test_an_answer_that_says_the_same_and_is_another_one_is_worked_out_again(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    first = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+    second = Retrieve(tmp_path, LEADING_RULE, answer=deepcopy(ANSWER), after=first)
+    assert prepare_all(first, instances) == prepare_all(second, instances)
+    assert second.common.bytewise.decoded == 1
+
+
+def test_what_another_destination_gets_is_worked_out_for_it(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    first = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+    second = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, receiving="ELSEWHERE", after=first)
+    assert prepare_all(first, instances) == prepare_all(second, instances)
+    assert second.common.bytewise.decoded == 1
+
+
+def test_original_attributes_tell_the_moment_of_each_retrieve(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, tells_original_attributes=True)
+    for _ in range(2):
+        retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, tells_original_attributes=True, after=retrieve)
+        prepare_all(retrieve, instances)
+        assert retrieve.common.bytewise.decoded == 1
+
+
+def test_a_step_that_a_moment_or_a_worklist_decides_is_carried_out_on_each_retrieve(tmp_path: Path) -> None:
+    rule = version_2_rule("merge-attrs:StudyDescription={now,date,yyyyMMddHHmmssSSS}")
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    retrieve = Retrieve(tmp_path, rule)
+    for _ in range(2):
+        retrieve = Retrieve(tmp_path, rule, after=retrieve)
+        prepare_all(retrieve, instances)
+        assert retrieve.common.bytewise.decoded == 1

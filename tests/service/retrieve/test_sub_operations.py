@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dcm4py_leading.errors import DestinationUnavailable, StatusError, StorageUnavailable, SubOperationFailed
 from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.sub_operations import Delivery, Destination, deliver
+from dcm4py_leading.service.retrieve.sub_operations import Delivery, Destination, Ending, deliver
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -55,20 +55,25 @@ class Instance:
 
 @dataclass
 class Peer:
-    """An association that answers by script: a status or None for each object, or an error when it begins."""
+    """An association that answers by script: a status or None for each object, or an error when it begins.
+
+    It answers to the last one first, where several may be under way.
+    """
 
     event: Callable[[str], None] = lambda _: None
     answers: dict[str, int | StatusError | None] = field(default_factory=dict)
     gone_after: int | None = None
     message_ids: list[int] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
-    under_way: str | None = None
+    window: int = 1
+    under_way: dict[int, str] = field(default_factory=dict)
+    most_under_way: int = 0
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
         return (SYNTAX,)
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        assert self.under_way is None
+        assert len(self.under_way) < self.window and message_id not in self.under_way
         uid = obj.sop_instance_uid
         self.event(f"begin {uid}")
         obj.close()
@@ -77,17 +82,17 @@ class Peer:
         answer = self.answers.get(uid)
         if isinstance(answer, StatusError):
             raise answer
-        self.under_way = uid
+        self.under_way[message_id] = uid
+        self.most_under_way = max(self.most_under_way, len(self.under_way))
         self.message_ids.append(message_id)
 
-    def end_store(self, message_id: int) -> int | None:
-        assert self.under_way is not None and message_id == self.message_ids[-1]
-        uid, self.under_way = self.under_way, None
+    def end_store(self) -> Ending:
+        message_id, uid = self.under_way.popitem()
         self.event(f"end {uid}")
         self.taken.append(uid)
         answer = self.answers.get(uid, 0x0000)
         assert not isinstance(answer, StatusError)
-        return answer
+        return message_id, answer
 
 
 def delivered(
@@ -111,6 +116,33 @@ def test_the_next_object_is_prepared_while_the_last_one_is_under_way() -> None:
     assert events.told == [
         *("prepare 1", "begin 1", "prepare 2", "end 1", "begin 2", "prepare 3", "end 2", "begin 3", "end 3")
     ]
+
+
+def test_as_many_objects_are_under_way_as_the_window_has() -> None:
+    peer = Peer(window=3)
+    delivery = delivered([Instance(uid) for uid in "12345"], peer)
+    assert peer.most_under_way == 3
+    assert peer.taken == ["3", "4", "5", "2", "1"]
+    assert counts(delivery) == (0, 5, 0, 0)
+
+
+def test_of_several_under_way_the_one_that_fails_is_counted_as_failed() -> None:
+    delivery = delivered([Instance(uid) for uid in "12345"], Peer(window=5, answers={"2": 0xA700, "4": 0xB000}))
+    assert counts(delivery) == (0, 3, 1, 1)
+    assert delivery.tally.failed_sop_instance_uids == ("2",)
+
+
+def test_a_cancel_awaits_all_that_are_under_way() -> None:
+    peer = Peer(window=4)
+    delivery = delivered([Instance(str(n)) for n in range(9)], peer, is_cancelled=lambda: len(peer.message_ids) == 6)
+    assert not peer.under_way
+    assert counts(delivery) == (3, 6, 0, 0)
+
+
+def test_a_message_id_is_not_used_again_while_its_object_is_under_way() -> None:
+    peer = Peer(window=2)  # answers to the first one last
+    delivered([Instance("1")] * 65537, peer)
+    assert peer.message_ids == [*range(1, 65536), 2, 3]
 
 
 @pytest.mark.parametrize("problem", [SubOperationFailed("odd object"), StorageUnavailable("no such file")])
@@ -185,9 +217,9 @@ def test_an_object_given_back_last_of_all_is_taken_by_an_association_that_had_no
             assert has_begun.wait(60)
             super().begin_store(obj, message_id)
 
-        def end_store(self, message_id: int) -> int | None:
+        def end_store(self) -> Ending:
             others_are_done.set()
-            return super().end_store(message_id)
+            return super().end_store()
 
     delivery = delivered([Instance("1"), Instance("2")], Quick(), Late())
     assert counts(delivery) == (0, 2, 0, 0)
@@ -213,7 +245,7 @@ def test_a_cancel_ends_and_counts_what_is_under_way_and_leaves_the_rest() -> Non
     peer = Peer()
     delivery = delivered([Instance(uid) for uid in "12345"], peer, is_cancelled=lambda: bool(peer.taken))
     assert delivery.cancelled
-    assert peer.under_way is None
+    assert not peer.under_way
     assert counts(delivery) == (5 - len(peer.taken), len(peer.taken), 0, 0)
 
 
@@ -231,8 +263,8 @@ def test_message_ids_go_from_1_to_65535_and_again_from_1() -> None:
 ANSWERS = st.sampled_from(["prepare", "begin", "gone", None, 0x0000, 0xB000, 0xA700])
 
 
-@given(st.lists(ANSWERS, max_size=12), st.integers(1, 3))
-def test_the_numbers_add_up_whatever_happens(script: list[str | int | None], associations: int) -> None:
+@given(st.lists(ANSWERS, max_size=12), st.integers(1, 3), st.integers(1, 5))
+def test_the_numbers_add_up_whatever_happens(script: list[str | int | None], associations: int, window: int) -> None:
     answers: dict[str, int | StatusError | None] = {}
     objects = []
     for number, answer in enumerate(script):
@@ -245,7 +277,9 @@ def test_the_numbers_add_up_whatever_happens(script: list[str | int | None], ass
         elif not isinstance(answer, str):
             answers[uid] = answer
     progress: list[SubOperationTally] = []
-    delivery = delivered(objects, *(Peer(answers=answers) for _ in range(associations)), progress=progress)
+    delivery = delivered(
+        objects, *(Peer(answers=answers, window=window) for _ in range(associations)), progress=progress
+    )
     remaining, completed, failed, warning = counts(delivery)
     assert remaining == 0
     assert completed + failed + warning == len(script)

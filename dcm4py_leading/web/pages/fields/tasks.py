@@ -26,6 +26,7 @@ TASKS: Mapping[str, str] = {
     "timeouts": """
         dcmTCPConnectTimeout dcmAARQTimeout dcmAAACTimeout dcmARRPTimeout dcmAATimeout dcmIdleTimeout dcmSendTimeout
         dcmStoreTimeout dcmResponseTimeout dcmRetrieveTimeout dcmSendPDULength dcmReceivePDULength dcmTCPBacklog
+        dcmMaxOpsInvoked dcmMaxOpsPerformed
     """,
     "query": """
         dcmQueryMaxNumberOfResults dcmQueryFetchSize dcmQueryRetrieveViewID dcmRelationalQueryNegotiationLenient

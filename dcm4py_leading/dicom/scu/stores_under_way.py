@@ -1,0 +1,31 @@
+"""C-STOREs on one association to which responses are due, in whatever order they come (PS3.7 9.3.1, D.3.3.3)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from dcm4py_leading.errors import SubOperationFailed
+from dcm4py_leading.service.retrieve.sub_operations import Ending
+
+
+class StoresUnderWay:
+    """Message IDs of what has been sent, and how each of it ended."""
+
+    def __init__(self) -> None:
+        self.due: set[int] = set()
+        """Those to which no response has come."""
+        self.ended: deque[Ending] = deque()
+        """Those that have ended, until they are told."""
+
+    def take(self, response: tuple[int, int] | None) -> bool:
+        """False if this is no response to any of them: the association is of no use then."""
+        if response is None or response[0] not in self.due:
+            return False
+        self.due.remove(response[0])
+        self.ended.append(response)
+        return True
+
+    def fail(self, failure: SubOperationFailed | None) -> None:
+        """No response can come to those that are due; None: it is not known why."""
+        self.ended.extend((message_id, failure) for message_id in sorted(self.due))
+        self.due.clear()
