@@ -15,7 +15,10 @@ from pathlib import Path
 from dcm4py_leading.calls.call import A, Call, Q
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.coercion.explain import Explanation
-from dcm4py_leading.compose import Site, check, in_force, leading_settings, listening_connections, use_data_directory
+from dcm4py_leading.composition.announce import announce
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.data import use_data_directory
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.following.watch import Pace
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.configuration import Configuration
@@ -27,7 +30,7 @@ from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.node import Node
+from dcm4py_leading.process import ServingProcess
 from dcm4py_leading.service.explain import (
     AssumedAnswer,
     Basis,
@@ -62,7 +65,7 @@ def explain_file(site: Site, file: Path, wanted: ExplainedMessage, leading: str)
         return explain(ds, wanted, basis)
     query: LeadingQuery
     with contextlib.ExitStack() as open_until_told:
-        settings = leading_settings(site.options)
+        settings = site.leading_settings
         if leading == "ask":
             own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
             query = FindSCU(resolve, settings=settings, coerce=own_find)
@@ -94,21 +97,21 @@ class Service(Calls):
         """
         self.configuration = Configuration(
             site,
-            lambda new: self._node.prepare(new).commit(),
+            lambda new: self._process.prepare(new).commit(),
             now=now,
-            looked_up=lambda: [self._node.looked_up()],
-            forget=lambda titles: self._node.forget_aes(titles),
+            looked_up=lambda: [self._process.looked_up()],
+            forget=lambda titles: self._process.forget_aes(titles),
         )
         new = self.configuration.in_force
         sockets: dict[Address, socket.socket] = {}
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(close_all, sockets)
-            connections = listening_connections(new.snapshot.device)
+            connections = new.snapshot.device.listening_connections
             self._data_directory = use_data_directory(
                 site, new, before_index=lambda: sockets.update(bind_all(connections, {}))
             )
             on_failure.callback(self._data_directory.close)
-            self._node = Node(
+            self._process = ServingProcess(
                 site,
                 new,
                 bind=lambda connection: sockets.pop(connection.listen_address, None) or bind_listener(connection),
@@ -121,12 +124,12 @@ class Service(Calls):
         self._drain_seconds = drain_seconds
         self._listening = Listening(
             self.configuration.changing,
-            open_ports=self._node.start_listening,
+            open_ports=self._process.start_listening,
             close_ports=self._close_ports,
             now=now,
         )
         self._data_directory.share()
-        in_force(self.configuration.in_force, "configuration in force", site)
+        announce(self.configuration.in_force, "configuration in force", site)
         if pace is not None:
             self.configuration.follow(pace)
         self.leading.history.start()
@@ -148,12 +151,12 @@ class Service(Calls):
         self._listening.stop()
 
     def _close_ports(self) -> Callable[[], None]:
-        self._node.stop_listening()
-        return lambda: self._node.drain(self._drain_seconds)
+        self._process.stop_listening()
+        return lambda: self._process.drain(self._drain_seconds)
 
     def state(self) -> Mapping[str, object]:
         """State for the health of the service (see `web.app.Control`)."""
-        measured = self._node.measure()
+        measured = self._process.measure()
         state = self.configuration.state(measured.lookups, measured.contacts, troubles=self._listening.troubles)
         return {**state, "associations": measured.open_associations}
 
@@ -167,37 +170,37 @@ class Service(Calls):
 
     def listeners(self) -> Sequence[ListeningPort]:
         """Ports that are listened on (see `web.own.running.Running`)."""
-        return self._node.listeners()
+        return self._process.listeners()
 
     def workers(self) -> Sequence[WorkerState]:
         """This process alone."""
-        count = self._node.open_associations()
+        count = self._process.open_associations()
         return [WorkerState(pid=os.getpid(), is_serving=True, associations=count, started_at=self._started_at)]
 
     def associations(self) -> Sequence[OpenAssociation]:
         """Open associations (see `web.rest.associations.Associations`)."""
-        return self._node.associations()
+        return self._process.associations()
 
     def abort_association(self, serial_number: int) -> bool:
         """Abort an association (see `web.rest.associations.Associations`)."""
-        return self._node.abort_association(serial_number)
+        return self._process.abort_association(serial_number)
 
     def measure(self) -> Measured:
         """Measurements of this process (see `web.own.metrics.Metered`)."""
-        measured = self.configuration.measured(self._node.measure())
+        measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
     def cached_studies(self) -> Sequence[CachedStudy]:
         """Studies in the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
-        return self._node.cached_studies()
+        return self._process.cached_studies()
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
         """Drop answers from the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
-        return self._node.drop_answers(study_instance_uid)
+        return self._process.drop_answers(study_instance_uid)
 
     def call(self, call: Call[Q, A], question: Q) -> A:
         """The answer of this process (see `calls.call.Caller`)."""
-        return self._node.call(call, question)
+        return self._process.call(call, question)
 
     def call_each(self, call: Call[Q, A], question: Q) -> list[A]:
         """The answer of this process, which is the only one."""
@@ -208,5 +211,5 @@ class Service(Calls):
         self._listening.end()
         self.leading.history.stop()
         self.configuration.stop()
-        self._node.stop(self.jobs.stop(drain_seconds))
+        self._process.stop(self.jobs.stop(drain_seconds))
         self._data_directory.close()

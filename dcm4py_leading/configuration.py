@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TypeVar
 
-from dcm4py_leading.compose import Checked, Site, check, hints, in_force, keep, leading_settings
-from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.following.difference import Difference, Kind, differences
+from dcm4py_leading.composition.announce import announce
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.differences import differences_of, remote_differences
+from dcm4py_leading.composition.site import Site
+from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.following.push import Push
 from dcm4py_leading.config.following.watch import Attempt, Follower, Pace
-from dcm4py_leading.config.ldap.hints import LdapHints
-from dcm4py_leading.config.loader import load_device_description, load_remote_ae
-from dcm4py_leading.config.recorded import Recorder, Recording, Replay
+from dcm4py_leading.config.sources.hints import DirectoryHints
+from dcm4py_leading.config.sources.recorded import Recorder, Replay
+from dcm4py_leading.config.sources.recording import Recording
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.log import foreign
-from dcm4py_leading.model.device import DeviceDescription, RemoteAE
 from dcm4py_leading.service.leading.rules import asking_rules
 from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.own.contacts import contacts_json
@@ -34,7 +35,6 @@ LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 5.0
 _MAX_AUTHORS = 10
 """Of so many entries the log tells who changed them."""
-T = TypeVar("T", RemoteAE, DeviceDescription)
 
 
 class Configuration:
@@ -65,7 +65,7 @@ class Configuration:
         """Held while another configuration takes the place of the one in force."""
         self._attempt = Attempt.of(Recording(), is_good=False)
         self._last_failure: FailedReload | None = None
-        self._hints = hints(site)
+        self._hints = site.source.hints
         self._follower: Follower | None = None
         self._push: Push | None = None
         self._is_stopped = False
@@ -74,7 +74,7 @@ class Configuration:
 
     def follow(self, pace: Pace) -> None:
         """Follow the directory from now on."""
-        device_name, is_told = self._site.device_name, self._site.directory_state is not None
+        device_name, is_told = self._site.device_name, self._site.source.state is not None
         follower = Follower(
             self._site.source,
             device_name,
@@ -112,8 +112,8 @@ class Configuration:
                 self._fail(err)
                 LOG.error("reload failed, the configuration of %s stays: %s", self.loaded_at, err)
                 raise
-            in_force(new, "configuration reloaded", self._site)
-            self._tell_differences(list(_differences(old, new, self._site)), old, new)
+            announce(new, "configuration reloaded", self._site)
+            self._tell_differences(list(differences_of(old, new, self._site)), old, new)
 
     # What a follower needs; see `config.following.watch.Adopter`.
 
@@ -133,7 +133,7 @@ class Configuration:
             old, failure = self.in_force, self._last_failure
             try:
                 new = self._load(Replay(seen, self._site.source.describe(), self._site.source))
-                found = list(_differences(old, new, self._site))
+                found = list(differences_of(old, new, self._site))
                 if found and not self._is_stopped:
                     self._replace(new)
             except ConfigError as err:
@@ -151,14 +151,14 @@ class Configuration:
             elif failure is not None:
                 LOG.info("the directory holds the configuration in force again")
             self._last_failure = None
-            keep(new, self._site)
+            self._site.source.put_in_force(new.read)
             if not found:
                 self.in_force = _with_problems_of(old, new)
 
     def _renew(self, old: Recording, new: Recording) -> None:
         """AEs that were looked up have changed: log it, and have them looked up again."""
         self._forget(new.aes)
-        found = list(_remote_differences(old, new, self._site))
+        found = list(remote_differences(old, new, self._site))
         for difference in found:
             LOG.info("changed: %s", difference)
         if found and self._hints is not None:
@@ -176,7 +176,7 @@ class Configuration:
         return PendingReload(
             can_be_reloaded=True,
             fingerprint=new.snapshot.fingerprint,
-            differences=tuple(_differences(old, new, self._site)),
+            differences=tuple(differences_of(old, new, self._site)),
             problems=new.snapshot.problems,
         )
 
@@ -189,7 +189,7 @@ class Configuration:
 
     def running(self, *, troubles: Sequence[str] = ()) -> RunningConfiguration:
         """Configuration that is in force; ``troubles`` tell why no associations are accepted."""
-        snapshot, directory, failure = self.in_force.snapshot, self._site.directory_state, self._last_failure
+        snapshot, directory, failure = self.in_force.snapshot, self._site.source.state, self._last_failure
         return RunningConfiguration(
             device_name=snapshot.device.device_name,
             fingerprint=snapshot.fingerprint,
@@ -208,7 +208,7 @@ class Configuration:
         self, lookups: LookupCounts, contacts: ContactCounts, *, troubles: Sequence[str] = ()
     ) -> dict[str, object]:
         """For `web.app.Control.state`, with what the processes say of the archives that they ask, and ``troubles``."""
-        snapshot, directory = self.in_force.snapshot, self._site.directory_state
+        snapshot, directory = self.in_force.snapshot, self._site.source.state
         return {
             "device": snapshot.device.device_name,
             "configuration": {"fingerprint": snapshot.fingerprint, "loadedAt": self.loaded_at},
@@ -224,7 +224,7 @@ class Configuration:
             measure,
             rules=lambda: asking_rules(self.in_force.rules),
             data_dir=self._site.data_dir,
-            last_known_max_age=leading_settings(self._site.options).last_known_max_age,
+            last_known_max_age=self._site.leading_settings.last_known_max_age,
         )
 
     def measured(self, process: Measured) -> Measured:
@@ -234,7 +234,7 @@ class Configuration:
             is_last_reload_good=self._last_failure is None,
             is_degraded=bool(self._degraded() or process.contacts.troubles),
             configuration_changes=self._changes,
-            directory=self._site.directory_state,
+            directory=self._site.source.state,
             followed=None if self._follower is None else self._follower.followed,
         )
 
@@ -243,8 +243,8 @@ class Configuration:
         degraded = []
         if self._last_failure is not None or not self._attempt.is_good:
             degraded.append("the last attempt to take another configuration failed")
-        if self._site.directory_state is not None:
-            degraded += self._site.directory_state.degraded
+        if self._site.source.state is not None:
+            degraded += self._site.source.state.degraded
         elif self._follower is not None and not self._follower.followed.is_reachable:
             degraded.append("the directory cannot be read")
         if self._follower is not None and self._follower.followed.is_restless:
@@ -256,13 +256,13 @@ class Configuration:
     def _load(self, source: ConfigSource) -> Checked:
         recorder = Recorder(source)
         try:
-            checked = check(replace(self._site, source=recorder))
+            checked = check(self._site, recorder)
         except ConfigUnavailable:
             raise
         except ConfigError:
             self._attempt = Attempt.of(recorder.recording, is_good=False)
             raise
-        self._attempt = Attempt.of(recorder.recording, is_good=True)
+        self._attempt = Attempt.of(checked.read, is_good=True)
         return checked
 
     def _replace(self, new: Checked) -> None:
@@ -285,7 +285,7 @@ class Configuration:
         if found and self._hints is not None:
             self._tell_authors(self._hints, new.read.changed_since(old.read))
 
-    def _tell_authors(self, directory: LdapHints, dns: Sequence[str]) -> None:
+    def _tell_authors(self, directory: DirectoryHints, dns: Sequence[str]) -> None:
         """Tell in the log who changed these entries, and when; an entry that is gone tells nothing."""
         try:
             authors = directory.authors(dns[:_MAX_AUTHORS])
@@ -303,40 +303,3 @@ class Configuration:
 def _with_problems_of(old: Checked, new: Checked) -> Checked:
     """The same configuration, with what was read, and is to be said, of it now."""
     return replace(old, snapshot=replace(old.snapshot, problems=new.snapshot.problems), read=new.read)
-
-
-def _differences(old: Checked, new: Checked, site: Site) -> Iterator[Difference]:
-    """Differences in the device, and in the AEs and devices that the rules of both name."""
-    yield from differences(old.snapshot.device, new.snapshot.device)
-    yield from _remote_differences(old.read, new.read, site)
-    for name in sorted(old.read.devices.keys() & new.read.devices.keys() - {site.device_name}):
-        yield from _come_or_gone(
-            _description(old.read, name, site), _description(new.read, name, site), "dicomDevice", name
-        )
-
-
-def _remote_differences(old: Recording, new: Recording, site: Site) -> Iterator[Difference]:
-    for title in sorted(old.aes.keys() & new.aes.keys()):
-        yield from _come_or_gone(_remote_ae(old, title, site), _remote_ae(new, title, site), "dicomNetworkAE", title)
-
-
-def _come_or_gone(old: T | None, new: T | None, object_class: str, name: str) -> Iterator[Difference]:
-    if old is not None and new is not None:
-        yield from differences(old, new)
-    elif old is not new:
-        kind = Kind.ADDED if old is None else Kind.REMOVED
-        yield Difference(kind=kind, object_class=object_class, name=name)
-
-
-def _remote_ae(recording: Recording, title: str, site: Site) -> RemoteAE | None:
-    """The AE as it can be called; None also where it cannot, which `config.check` has told."""
-    try:
-        return load_remote_ae(recording.aes[title], title, site.expand)
-    except ConfigInvalid:
-        return None
-
-
-def _description(recording: Recording, name: str, site: Site) -> DeviceDescription | None:
-    devices = (entry for entry in recording.devices[name] if entry.is_a("dicomDevice"))
-    device = next(devices, None)
-    return None if device is None else load_device_description(recording.devices[name], device.dn, site.expand)[0]

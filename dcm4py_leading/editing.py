@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import singledispatch
 from typing import TypeVar
 
-from dcm4py_leading.compose import Site, check
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.following.difference import Difference, Kind, differences
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.following.difference import change_of
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.config.ldif.schema import is_known_attribute, is_known_class
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.loader import load_device
-from dcm4py_leading.config.recorded import Recording, Replay
+from dcm4py_leading.config.sources.recorded import Replay
+from dcm4py_leading.config.sources.recording import Recording
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.config.writing.applied import applied
 from dcm4py_leading.config.writing.changes import EntryChange
 from dcm4py_leading.config.writing.editor import Editor, Writer
@@ -37,15 +40,7 @@ _NAME = "the change"
 
 def editor_of(site: Site) -> Editor:
     """The editor of the directory of ``site``. Raises ConfigUnavailable for a source of another kind."""
-    source = site.source.directory if isinstance(site.source, SurvivingSource) else site.source
-    tree: Tree
-    writer: Writer
-    if isinstance(source, LdapSource):
-        tree, writer = LdapTree(source), LdapWriter(source)
-    elif isinstance(source, LdifSource):
-        tree, writer = LdifTree(source), LdifWriter(source, is_allowed=site.is_ldif_writable)
-    else:
-        raise ConfigUnavailable(f"{source.describe()}: it cannot be edited")
+    tree, writer = _way_to_edit(site.source.itself, site)
     live = replace(site, source=tree.source)
     return Editor(
         tree,
@@ -53,6 +48,22 @@ def editor_of(site: Site) -> Editor:
         preview=lambda device_name, changes: preview(live, device_name, changes),
         recorded=lambda changes: recorded(live, changes),
     )
+
+
+@singledispatch
+def _way_to_edit(source: ConfigSource, site: Site) -> tuple[Tree, Writer]:
+    """The tree of a source, and what writes to it; for each kind that can be edited there is one below."""
+    raise ConfigUnavailable(f"{source.describe()}: it cannot be edited")
+
+
+@_way_to_edit.register
+def _(source: LdapSource, site: Site) -> tuple[Tree, Writer]:
+    return LdapTree(source), LdapWriter(source)
+
+
+@_way_to_edit.register
+def _(source: LdifSource, site: Site) -> tuple[Tree, Writer]:
+    return LdifTree(source), LdifWriter(source, is_allowed=site.is_ldif_writable)
 
 
 def preview(site: Site, device_name: str, changes: Sequence[EntryChange]) -> Preview:
@@ -115,17 +126,11 @@ def _of_other(site: Site, device_name: str, changes: Sequence[EntryChange]) -> P
     before = site.source.read_device(device_name)
     old, old_problems = _loaded(before, device_name, site)
     new, new_problems = _loaded(applied(before, changes), device_name, site)
-    found: tuple[Difference, ...] = ()
-    if old is not None and new is not None:
-        found = differences(old, new)
-    elif old is not None or new is not None:
-        kind = Kind.REMOVED if new is None else Kind.ADDED
-        found = (Difference(kind=kind, object_class="dicomDevice", name=device_name),)
     return Preview(
         problems=tuple(problem for problem in new_problems if problem not in old_problems),
         remaining=tuple(problem for problem in new_problems if problem in old_problems),
         mended=tuple(problem for problem in old_problems if problem not in new_problems),
-        differences=found,
+        differences=tuple(change_of(old, new, "dicomDevice", device_name)),
     )
 
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from dcm4py_leading.coercion.rules import compile_rules, warnings
 from dcm4py_leading.coercion.schemes import Environment
-from dcm4py_leading.compose import Site, check
-from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.following.difference import Difference, Kind, differences
-from dcm4py_leading.config.ldif.changed import ChangedSource, TreeSource, ae_titles, directory_for
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
+from dcm4py_leading.config.following.difference import Difference, change_of, differences
+from dcm4py_leading.config.ldif.changed import ChangedSource, ae_titles, directory_for
 from dcm4py_leading.config.ldif.directory import Directory
 from dcm4py_leading.config.ldif.lint import Finding, lint, locate
 from dcm4py_leading.config.ldif.records import LdifFile
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import expander
-from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
+from dcm4py_leading.config.sources.source import ConfigSource
+from dcm4py_leading.errors import ConfigInvalid, Problem
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule
 from dcm4py_leading.model.device import Device, RemoteAE
 
@@ -56,8 +57,6 @@ def forecast(files: Sequence[LdifFile], site: Site) -> Forecast:
     Raises ConfigUnavailable, and ConfigInvalid when the tree cannot be read at all.
     """
     source = site.source
-    if not isinstance(source, TreeSource):
-        raise ConfigUnavailable(f"{source.describe()}: single entries cannot be read from it")
     directory = directory_for(files, source)
     entries_before = tuple(directory)
     findings = lint(files, directory, check_rule=rule_problems, expand=site.expand)
@@ -104,11 +103,7 @@ def _remote_differences(
 ) -> Iterable[Difference]:
     for title in sorted(titles):
         before, after = _remote(old, title, site), _remote(new, title, site)
-        if before is not None and after is not None:
-            yield from differences(before, after)
-        elif before is not None or after is not None:
-            kind = Kind.REMOVED if after is None else Kind.ADDED
-            yield Difference(kind=kind, object_class="dicomNetworkAE", name=title, detail=_where(after))
+        yield from change_of(before, after, "dicomNetworkAE", title, _where(after))
 
 
 def _remote(source: ConfigSource, title: str, site: Site) -> RemoteAE | None:

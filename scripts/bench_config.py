@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from dcm4py_leading.compose import Site, check
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.remote import RemoteAEResolver
 from tests.fixtures.directory import BASE_DN

@@ -13,7 +13,8 @@ from dcm4py_leading.coercion.schemes import LEGACY_ACTIONS, SCHEMES
 from dcm4py_leading.coercion.steps.deidentification_table import Option
 from dcm4py_leading.coercion.steps.native_model import from_native, to_native
 from dcm4py_leading.coercion.steps.xslt import StyleSheet, compile_xslt
-from dcm4py_leading.compose import Checked, Site, check
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.model.coercion import CoercionRule, CoercionRule2
 from dcm4py_leading.model.options import parse_options

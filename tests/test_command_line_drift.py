@@ -19,7 +19,7 @@ from pydicom import Dataset
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.index.querying.query import Query
-from dcm4py_leading.compose import check
+from dcm4py_leading.composition.check import check
 from dcm4py_leading.drifting import run
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.drift.state import save

@@ -147,7 +147,7 @@ def test_ctrl_c_cancels(seed: Seed, http: str, viewer: Callable[..., Viewer]) ->
     program = OnTerminal(http)
     program.await_shown(b"2/4")
     program.process.send_signal(signal.SIGINT)
-    until(lambda: any(sending.is_cancelled for sending in seed.service._node._sendings._under_way.values()))
+    until(lambda: any(sending.is_cancelled for sending in seed.service._process._sendings._under_way.values()))
     gate.opened.set()
     assert program.end() == (1, b"")
     assert b"cancelled: it ends after the object that is on its way" in program.shown

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.difference import Kind as DifferenceKind
 from dcm4py_leading.config.ldap.source import LdapSource

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.changed import ChangedSource, directory_for
 from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.config.ldif.source import LdifSource

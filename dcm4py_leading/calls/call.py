@@ -1,7 +1,7 @@
 """Kind of call: who answers it, and how request and answer are encoded between processes.
 
-A call is defined once, in a module of this package, and is in the table of `calls.table`. Node and workers answer any
-of them; the service in one process and the supervisor put them.
+A call is defined once, in a module of this package, and is in the table of `calls.table`. The serving
+process or a worker answers any of them; the service in one process and the supervisor put them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.sending.under_way import Sendings
 

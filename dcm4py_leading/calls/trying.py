@@ -6,8 +6,9 @@ import base64
 from dataclasses import asdict, replace
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json
-from dcm4py_leading.compose import check
-from dcm4py_leading.config.recorded import Recording, Replay
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.config.sources.recorded import Replay
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.service.explain import basis_of
 from dcm4py_leading.service.trying.trial import Leading, Trial, Tried, try_rules
 

@@ -11,7 +11,9 @@ import click
 
 from dcm4py_leading.cli.command import PROBLEMS, Command
 from dcm4py_leading.cli.source_options import source_options
-from dcm4py_leading.compose import Site, check, unserved_lines
+from dcm4py_leading.composition.announce import unserved_lines
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.report.inventory import Present, shortcomings
 from dcm4py_leading.config.report.screen import screen
 from dcm4py_leading.config.report.show import describe

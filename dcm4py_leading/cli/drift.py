@@ -11,7 +11,8 @@ import click
 from dcm4py_leading import progress
 from dcm4py_leading.cli.command import PROBLEMS, UNREACHABLE, fail
 from dcm4py_leading.cli.source_options import source_options
-from dcm4py_leading.compose import Site, check
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.drifting.run import Around, compare
 from dcm4py_leading.errors import ArchiveUnavailable, DriftRefused, LeadingUnavailable
 from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE, DriftOrder, ae_of, leading_of

@@ -16,7 +16,7 @@ from dcm4py_leading.cli.command import PROBLEMS, option
 from dcm4py_leading.cli.service_client import RunningService, service_options
 from dcm4py_leading.cli.source_options import is_source_typed, source_options
 from dcm4py_leading.coercion.explain import to_json, to_text
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.explain import WrongQuestion, parse_message

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from dcm4py_leading.cli.source_options import source_options
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.following.difference import Difference
 from dcm4py_leading.config.ldif.fix import fix_ldif
 from dcm4py_leading.config.ldif.lint import Finding

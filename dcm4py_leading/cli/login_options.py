@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import singledispatch, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dcm4py_leading.cli.command import option
-from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.ldap.login import GROUP_FILTER, USER_FILTER, USERS_RDN, LoginSearch
 from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
@@ -39,12 +39,20 @@ class Login:
             return LoginDoorkeeper(FileUsers(self.file))
         if not self.by_directory:
             return None
-        if not isinstance(source, LdapSource):
-            raise click.UsageError("--login needs a directory: with --ldif, give a password file by --login-file")
         try:
-            return LoginDoorkeeper(DirectoryUsers(source, self.search, self.groups))
+            return LoginDoorkeeper(_directory_users(source, self))
         except ValueError as err:
             raise click.UsageError(f"--login: {err}") from err
+
+
+@singledispatch
+def _directory_users(source: ConfigSource, login: Login) -> DirectoryUsers:
+    raise click.UsageError("--login needs a directory: with --ldif, give a password file by --login-file")
+
+
+@_directory_users.register
+def _(source: LdapSource, login: Login) -> DirectoryUsers:
+    return DirectoryUsers(source, login.search, login.groups)
 
 
 class _GroupName(click.ParamType):  # type: ignore[type-arg]

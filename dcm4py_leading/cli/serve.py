@@ -17,7 +17,8 @@ from dcm4py_leading.cli.command import PROBLEMS, Command, fail, option
 from dcm4py_leading.cli.http_options import Http, http_options
 from dcm4py_leading.cli.login_options import Login, login_options
 from dcm4py_leading.cli.source_options import source_options
-from dcm4py_leading.compose import Site, heartbeat, surviving
+from dcm4py_leading.composition.site import Site, surviving
+from dcm4py_leading.config.following.heartbeat import Heartbeat
 from dcm4py_leading.config.following.watch import Pace
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ConfigError
@@ -122,11 +123,12 @@ def serve(
         urls = http.urls(web.ports)
         pages = urls[0] if http.public_url is None else urls[-1]
         _say_ready(f"ready, control on {', '.join(urls)}, pages at {pages}/ui/{who}")
-        with heartbeat(site, service.reload):
-            while wishes.get() is signal.SIGHUP:
-                _renew(certificate)
-                with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
-                    service.reload()
+        if site.source.state is not None:
+            running.enter_context(Heartbeat(site.source, site.device_name, service.reload))
+        while wishes.get() is signal.SIGHUP:
+            _renew(certificate)
+            with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
+                service.reload()
 
 
 def _started(site: Site, workers: int | None, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:

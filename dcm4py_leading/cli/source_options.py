@@ -13,11 +13,11 @@ from click.core import ParameterSource
 
 from dcm4py_leading import log
 from dcm4py_leading.cli.command import IS_ABOUT_SOURCE, PROBLEMS, UNREACHABLE, fail, option
-from dcm4py_leading.compose import Site
-from dcm4py_leading.config.entry import ConfigSource
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldap.properties import LdapArguments, parse_ldap_properties
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.ldif.source import LdifSource
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigUnavailable, Dcm4pyError
 from dcm4py_leading.model.options import SETTINGS, parse_options
 

@@ -9,7 +9,6 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from dcm4py_leading.config.attribute_filters import hindering_edits, kept_once
-from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.named_titles import (
     LEADING_ARC,
     archives_asked,
@@ -19,6 +18,7 @@ from dcm4py_leading.config.named_titles import (
     warning,
 )
 from dcm4py_leading.config.placeholders import Expand, unchanged
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule, CoercionRule2
 from dcm4py_leading.model.device import (

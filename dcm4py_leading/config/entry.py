@@ -1,11 +1,11 @@
-"""Directory entry, and the port through which the loader reads entries."""
+"""Directory entry, and what several sources find out of entries that they have at hand."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Self
 
 from dcm4py_leading.config.dn import DnKey, dn_key
 from dcm4py_leading.model.bounds import LISTED_AES
@@ -64,42 +64,15 @@ def text_of(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
-class ConfigSource(Protocol):
-    """Where entries come from: a live directory, or LDIF files. Both raise ConfigUnavailable or ConfigInvalid."""
-
-    def describe(self) -> str:
-        """Where this is, for messages and the log; without a password."""
-        ...
-
-    def read_device(self, device_name: str) -> tuple[Entry, ...]:
-        """The dicomDevice entry of that name and everything below it; empty if there is none."""
-        ...
-
-    def read_ae(self, ae_title: str) -> tuple[Entry, ...]:
-        """Each dicomDevice that holds a dicomNetworkAE of that title, with the connections and AEs below it; empty if
-        there is none. Found by a subtree search below cn=Devices; the Unique AE Titles Registry only reserves names.
-        There should be one device; of several, the first is the one that is used."""
-        ...
-
-    def ae_dns(self, ae_titles: Collection[str] | None) -> Mapping[str, tuple[str, ...]]:
-        """The DNs of the dicomNetworkAE of these titles; of all AEs where ``ae_titles`` is None, but of none where the
-        directory has more than `model.bounds.LISTED_AES`."""
-        ...
-
-    def device_names(self) -> tuple[str, ...]:
-        """The names of the devices, of at most so many; to say which one was probably meant."""
-        ...
-
-
 def names_of_devices(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Names as `ConfigSource.device_names` says them, out of entries that are at hand."""
+    """Names as `sources.source.ConfigSource.device_names` says them, out of entries that are at hand."""
     return tuple(
         sorted(name for entry in entries if entry.is_a("dicomDevice") for name in entry.values("dicomDeviceName"))
     )
 
 
 def dns_by_title(entries: Iterable[Entry], ae_titles: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-    """DNs as `ConfigSource.ae_dns` says them, out of entries that are at hand."""
+    """DNs as `sources.source.ConfigSource.ae_dns` says them, out of entries that are at hand."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         if entry.is_a("dicomNetworkAE"):

@@ -14,9 +14,10 @@ from functools import cached_property
 
 from dcm4py_leading.coercion.formats.java_regex import compile_java_regex
 from dcm4py_leading.config.dn import parent_dn
-from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title
+from dcm4py_leading.config.entry import Entry, dns_by_title
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem, Severity
 from dcm4py_leading.model.bounds import CONDITION_MATCH_SECONDS
 from dcm4py_leading.model.coercion import AnyRule, CoercionRule

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dcm4py_leading.config.dn import dn_key, rdn_values
-from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.loader import load_device_description
 from dcm4py_leading.config.placeholders import Expand, unchanged
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import Problem
 from dcm4py_leading.model.coercion import AnyRule
 from dcm4py_leading.model.device import Device, DeviceDescription

@@ -12,10 +12,11 @@ from datetime import timedelta
 
 from cachetools import LRUCache
 
-from dcm4py_leading.config.entry import ConfigSource, Entry
+from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.loader import load_remote_ae
 from dcm4py_leading.config.placeholders import Expand, unchanged
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigUnavailable
 from dcm4py_leading.model.bounds import FOLLOWED_AES, REMOTE_AE_TITLES
 from dcm4py_leading.model.device import RemoteAE

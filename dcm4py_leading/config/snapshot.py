@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dcm4py_leading.config.check import check
-from dcm4py_leading.config.entry import ConfigSource
 from dcm4py_leading.config.loader import load_device
 from dcm4py_leading.config.placeholders import data_dir_properties, expander
 from dcm4py_leading.config.report.inventory import Present, inventory
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.device import Device
 

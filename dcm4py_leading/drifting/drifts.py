@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dcm4py_leading.compose import Checked, Site
+from dcm4py_leading.composition.check import Checked
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.drifting.run import Around, compare, resolver_of
 from dcm4py_leading.errors import DriftNotResumed, DriftRefused
 from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN

@@ -11,9 +11,11 @@ from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import has_index, open_index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
 from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Range
-from dcm4py_leading.compose import Checked, Site, leading_settings
+from dcm4py_leading.composition.check import Checked
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.remote import RemoteAEResolver
-from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve
+from dcm4py_leading.dicom.scu.leading import FindSCU
+from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
@@ -54,7 +56,7 @@ def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) ->
     It is not complete where it was ended before. Raises DriftRefused, DriftNotResumed, LeadingUnavailable,
     ArchiveUnavailable, IndexUnavailable, ConfigError, OSError.
     """
-    device, settings = checked.snapshot.device, leading_settings(site.options)
+    device, settings = checked.snapshot.device, site.leading_settings
     resolve = resolver_of(site, wanted.leading)
     if not has_index(site.data_dir):
         raise DriftRefused(f"{site.data_dir}: there is no index: say by --data-dir where that of the service is")

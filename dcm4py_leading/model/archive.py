@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
@@ -210,3 +211,8 @@ class ArchiveDevice:
     query_retrieve_views: Mapping[str, QueryRetrieveView] = field(default_factory=dict)
     coercion_rules: tuple[AnyRule, ...] = ()
     """The rules below the device; those below an AE stand on the AE and come first."""
+
+    @property
+    def file_storages(self) -> tuple[StorageDescriptor, ...]:
+        """The storages that can be served; `config.check` tells about others."""
+        return tuple(s for s in self.storages.values() if urlsplit(s.uri).scheme.lower() == "file")

@@ -157,6 +157,18 @@ class Device:
                 return ae
         return None
 
+    @property
+    def listening_connections(self) -> tuple[Connection, ...]:
+        """Those that are to be listened on: served, and referenced by an AE that accepts associations."""
+        wanted = {
+            connection.listen_address: connection
+            for ae in self.application_entities
+            if ae.installed and ae.association_acceptor
+            for connection in ae.connections
+            if connection.is_served
+        }
+        return tuple(wanted.values())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceDescription:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from dcm4py_leading.archive.index.identity import Identification
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import Keeper
-from dcm4py_leading.archive.storage.storage import Storage
+from dcm4py_leading.archive.storage.storage import Storage, storage_of
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
-from dcm4py_leading.config.recorded import Recording
 from dcm4py_leading.config.snapshot import Snapshot
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import ConfigError, MoveDestinationUnknown, StorageUnavailable
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
@@ -26,11 +26,12 @@ from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.find.memo import RememberedAnswers, RememberedCoercions
+from dcm4py_leading.service.find.memo import AnswerMemo, CoercionMemo, answer_memo, coercion_memo
+from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
-from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.query_archive import QueryArchive
+from dcm4py_leading.service.retrieve.retrieve_archive import RetrieveArchive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +41,15 @@ class Runtime:
     snapshot: Snapshot
     coercions: Coercions
     """The compiled rules of each AE, and whom they ask."""
+    leading_first: LeadingFirstRules
+    """Rules by which a leading archive is asked before the archives are."""
     index: Index
     archives: Mapping[AETitle, QueryArchive]
     """Archives that answer the queries to each AE."""
     behind: Mapping[AETitle, Mapping[AETitle, QueryArchive]]
     """Archives that can be asked about what an AE gets from elsewhere, by the title of the other archive."""
-    upstreams: Mapping[AETitle, Upstream]
-    """From where an AE gets what is not here; those that have dcmFallbackCMoveSCP."""
-    externals: Mapping[AETitle, Mapping[str, Upstream]]
-    """From where an AE gets objects whose files are gone, by dcmStorageID; those that have dcmExternalRetrieveAET."""
+    retrieve_archives: Mapping[AETitle, RetrieveArchive]
+    """Archives that fulfil the retrieves from each AE."""
     open_store_archive: OpenStoreArchive
     """Opens the archive to which what is stored to an AE goes on."""
     forwards: Forwards
@@ -71,8 +72,8 @@ class Runtime:
     """Lets remote AEs be looked up anew, by title."""
     forget_study: Callable[[str], bool] = lambda _: True
     """Forgets what this process remembers of other archives about a study; False where that cannot be done now."""
-    coerced_matches: RememberedCoercions = field(default_factory=RememberedCoercions)
-    answers: RememberedAnswers = field(default_factory=RememberedAnswers)
+    coerced_matches: CoercionMemo = field(default_factory=coercion_memo)
+    answers: AnswerMemo = field(default_factory=answer_memo)
     """Answers that this configuration made of the matches of queries."""
 
     @property
@@ -114,10 +115,7 @@ class Runtime:
 
     def storage(self, storage_id: str) -> Storage:
         """The storage of that dcmStorageID. Raises StorageUnavailable when the configuration no longer has it."""
-        try:
-            return self.storages[storage_id]
-        except KeyError:
-            raise StorageUnavailable(f"there is no dcmStorage {storage_id} to be served") from None
+        return storage_of(self.storages, storage_id)
 
     def storage_for(self, ae: ApplicationEntity) -> Storage:
         """Where ``ae`` stores: the first of dcmObjectStorageID, else the only dcmStorage. Raises StorageUnavailable."""

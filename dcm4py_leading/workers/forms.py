@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
-from dcm4py_leading.config.following.fallback_source import DirectoryState
+from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.errors import (
     ConfigError,
     ConfigInvalid,

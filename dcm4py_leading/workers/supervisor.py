@@ -17,9 +17,12 @@ from typing import Any
 from dcm4py_leading import log
 from dcm4py_leading.calls.call import A, Call, Q
 from dcm4py_leading.calls.table import Calls
-from dcm4py_leading.compose import Checked, Site, in_force, listening_connections, use_data_directory
+from dcm4py_leading.composition.announce import announce
+from dcm4py_leading.composition.check import Checked
+from dcm4py_leading.composition.data import use_data_directory
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.following.watch import Pace
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.scp.listener import Address, bind_all, close_all
 from dcm4py_leading.drifting.drifts import Drifts
@@ -79,7 +82,7 @@ class Supervisor(Calls):
             self._data_directory = use_data_directory(
                 site,
                 self._configuration.in_force,
-                before_index=lambda: self._sockets.update(bind_all(listening_connections(device), {})),
+                before_index=lambda: self._sockets.update(bind_all(device.listening_connections, {})),
             )
         except BaseException:  # cleans up and raises on, whatever it was
             close_all(self._sockets)
@@ -110,7 +113,7 @@ class Supervisor(Calls):
             self.stop(0)
             raise
         self._data_directory.share()
-        in_force(self._configuration.in_force, "configuration in force", site)
+        announce(self._configuration.in_force, "configuration in force", site)
         if pace is not None:
             self._configuration.follow(pace)
         self.leading.history.start()
@@ -127,7 +130,7 @@ class Supervisor(Calls):
 
     def _put(self, new: Checked) -> None:
         """Let every worker, or none, work by ``new``. Raises ConfigError."""
-        connections = listening_connections(new.snapshot.device) if self._listening.is_on else ()
+        connections = new.snapshot.device.listening_connections if self._listening.is_on else ()
         fresh = bind_all(connections, self._sockets)
         workers = self._serving()
         try:
@@ -155,7 +158,7 @@ class Supervisor(Calls):
 
     def _open_ports(self) -> None:
         """Bind the sockets and hand them to every worker; one that does not take them is replaced by one that does."""
-        self._sockets = bind_all(listening_connections(self._configuration.in_force.snapshot.device), {})
+        self._sockets = bind_all(self._configuration.in_force.snapshot.device.listening_connections, {})
         workers = self._serving()
         body, descriptors = {"addresses": list(self._sockets)}, [sock.fileno() for sock in self._sockets.values()]
         for worker, answer in [(worker, _ask(worker, Kind.RESUME, body, descriptors)) for worker in workers]:

@@ -1,4 +1,4 @@
-"""One worker process: a node that does what the supervisor at the other end of the control socket says."""
+"""One worker process: does what the supervisor at the other end of the control socket says."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
 
-from dcm4py_leading.compose import Checked, Site, check
-from dcm4py_leading.config.recorded import Recording, Replay
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.site import Site
+from dcm4py_leading.config.sources.recorded import Replay
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.node import Change, Node
+from dcm4py_leading.process import Change, ServingProcess
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
@@ -74,7 +76,7 @@ class _Worker:
         self._forwards = Forwards(
             slot=handed.slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
-        self._node: Node | None = None
+        self._process: ServingProcess | None = None
         self._change: Change | None = None
         self._sockets: dict[Address, socket.socket] = {}
         """Handed over and not bound yet."""
@@ -113,17 +115,17 @@ class _Worker:
                 assert_never(kind)
 
     @property
-    def _running(self) -> Node:
-        if self._node is None:
+    def _running(self) -> ServingProcess:
+        if self._process is None:
             raise RuntimeError("asked before the first configuration")
-        return self._node
+        return self._process
 
     def _prepare(self, body: Json, descriptors: tuple[int, ...]) -> None:
         with self._changing, self._handed_over(body, descriptors):
             checked = self._check(Recording.from_json(body["entries"]))
-            if self._node is None:
+            if self._process is None:
                 self._passing.serve(self._forwards)
-                self._node = Node(
+                self._process = ServingProcess(
                     self._site,
                     checked,
                     forwards=self._forwards,
@@ -132,7 +134,7 @@ class _Worker:
                     is_listening=body["isListening"],
                 )
             else:
-                self._change = self._node.prepare(checked)
+                self._change = self._process.prepare(checked)
 
     @contextmanager
     def _handed_over(self, body: Json, descriptors: tuple[int, ...]) -> Iterator[None]:
@@ -175,7 +177,7 @@ class _Worker:
     def stop(self, drain_seconds: float) -> None:
         """Let associations end; harmless when stopped already."""
         with self._changing:
-            node, self._node = self._node, None
-            if node is not None:
-                node.stop(drain_seconds)
+            process, self._process = self._process, None
+            if process is not None:
+                process.stop(drain_seconds)
                 self._passing.close()

@@ -12,19 +12,11 @@ from typing import NoReturn
 
 from scripts.benchmark import machine, report, results, tools
 from scripts.benchmark.archives import DCMQRSCP_STUDIES, checked_out
+from scripts.benchmark.calls import measure_calls
 from scripts.benchmark.checks import check_finds, check_large, check_proxied, check_retrieves
-from scripts.benchmark.operations import (
-    APART,
-    GROUPS,
-    NOT_AGAINST,
-    NOT_QUICK,
-    SHARES,
-    Effort,
-    measure,
-    measure_memory,
-    operations,
-    warm,
-)
+from scripts.benchmark.groups import APART, GROUPS, NOT_AGAINST, NOT_QUICK, SHARES, operations, warm
+from scripts.benchmark.memory import measure_memory
+from scripts.benchmark.operations import Effort, measure
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Results
@@ -34,6 +26,9 @@ from scripts.benchmark.web import measure_pages
 from scripts.benchmark.wire import WireError
 
 QUICK_SECONDS = 160.0
+_MOVING = {"move", "fast", "small"}
+_GETTING = {"get", "fast", "several", "small"}
+"""Groups of which C-MOVE and C-GET are checked."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
         found = run(options)
+    except machine.BusyError as err:
+        print(f"scripts/bench: {err}", file=sys.stderr)
+        return 2
     except (BenchmarkError, WireError, OSError) as err:
         print(f"scripts/bench: {err}", file=sys.stderr)
         return 1
@@ -77,8 +75,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="REVISION",
         help=f"ours beside ours of that Git revision, instead of the others; without {' and '.join(NOT_AGAINST)}",
     )
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help=f"for the load to fall to {machine.MOST_LOAD:g}; default 60",
+    )
+    parser.add_argument(
+        "--busy", action="store_true", help="measure though the load is higher; the report is marked, and no comparison"
+    )
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the stores are made, and removed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
+    parser.add_argument(
+        "--profile", type=Path, metavar="FILE", help="write the functions of ours that take most time (group calls)"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the targets as SVG")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the tables; into their place where the file exists"
@@ -95,11 +106,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> Results:
     """Everything but the telling. Raises BenchmarkError, WireError, OSError."""
     began = time.monotonic()
-    deadline = began + QUICK_SECONDS if options.quick else None
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - began:6.1f} s] {text}", file=sys.stderr, flush=True)
 
+    if not options.busy:
+        machine.await_rest(options.wait, say)
+    deadline = time.monotonic() + QUICK_SECONDS if options.quick else None
     large_bytes = (options.large or (256 if options.quick else 2048)) * 2**20
     rounds = options.rounds or (3 if options.quick else 5)
     effort = (
@@ -109,7 +122,7 @@ def run(options: argparse.Namespace) -> Results:
     )
     with tools.temporary_directory(options.dir, "dcm4py-bench-") as directory:
         tools.spread(directory)
-        found = Results(machine=machine.describe(directory), settings={})
+        found = Results(machine=machine.describe(directory), settings={}, is_busy=options.busy and machine.is_busy())
         groups = [group for group in options.only if group not in APART]
         if groups:
             with prepared(
@@ -124,7 +137,9 @@ def run(options: argparse.Namespace) -> Results:
                 found.settings = _settings(scene, options, rounds)
                 say("checking what is found and delivered")
                 found.checks += check_finds(scene)
-                found.checks += check_retrieves(scene, move="move" in groups, get="get" in groups)
+                found.checks += check_retrieves(
+                    scene, move=bool(_MOVING.intersection(groups)), get=bool(_GETTING.intersection(groups))
+                )
                 if "proxy" in groups:
                     found.checks += check_proxied(scene)
                 for check in found.checks:
@@ -156,6 +171,8 @@ def measure_groups(
         if group == "memory":
             measure_memory(scene, found)
             found.checks.append(check_large(scene))
+        elif group == "calls":
+            measure_calls(scene, found)
         else:
             some = list(operations(group, scene, effort, found))
             measure(some, found, rounds=effort.rounds, until=until, say=say)
@@ -166,6 +183,8 @@ def tell(found: Results, options: argparse.Namespace) -> None:
     print(report.as_text(found))
     if options.json is not None:
         options.json.write_text(results.to_json(found), "utf-8")
+    if options.profile is not None:
+        options.profile.write_text(report.profile(found), "utf-8")
     if options.plot is not None:
         options.plot.write_text(svg(list(outcomes(found))), "utf-8")
     if options.markdown is not None:
@@ -198,6 +217,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("expected at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("expected at least 0")
     return number
 
 

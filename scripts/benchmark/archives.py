@@ -15,7 +15,8 @@ from typing import Protocol
 
 from scripts.benchmark import records
 from scripts.benchmark.process import BenchmarkError, Server, program, run
-from scripts.benchmark.wire import MAX_PDU_LENGTH, WireError, echo
+from scripts.benchmark.raw.messages import MAX_PDU_LENGTH
+from scripts.benchmark.wire import WireError, echo
 from tests.fixtures.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,8 +88,8 @@ class Ours:
             changes.append(records.rule(_DEVICE, "Leading objects", "C_STORE_RQ", "SCP"))
             changes.append(records.rule(_DEVICE, "Leading answers", "C_FIND_RSP", "SCU"))
         changes_file.write_text("\n\n".join(["version: 1", *changes]) + "\n")
-        trees = (tree_file, changes_file)
-        self._command = serve_command(trees, self.data_directory, http_port=self._http_port, workers=workers)
+        self._trees = (tree_file, changes_file)
+        self._workers = workers
         self._server: Server
 
     @property
@@ -96,10 +97,17 @@ class Ours:
         return self._server.pid
 
     def start(self) -> None:
+        command = serve_command(self._trees, self.data_directory, http_port=self._http_port, workers=self._workers)
+        self._serve((sys.executable, "-m", "dcm4py_leading", *command))
+
+    def start_counted(self, port: int) -> None:
+        """Start it as one process whose calls of functions are counted (`scripts.benchmark.counted`)."""
+        command = serve_command(self._trees, self.data_directory, http_port=self._http_port, workers=1)
+        self._serve((sys.executable, str(ROOT / "scripts/benchmark/counted.py"), str(port), *command))
+
+    def _serve(self, command: Sequence[str]) -> None:
         log = self._directory / "service.log"
-        self._server = Server(
-            self._command, log=log, serves=lambda: answers(self.port, self.ae_title), cwd=self._source
-        )
+        self._server = Server(command, log=log, serves=lambda: answers(self.port, self.ae_title), cwd=self._source)
 
     def stop(self) -> None:
         self._server.stop(grace_seconds=30)
@@ -229,6 +237,26 @@ class Sink:
         self._server.stop()
 
 
+class FastSink:
+    """A sink of our own (`scripts.benchmark.raw.sink`), so cheap that the archives are what is measured."""
+
+    def __init__(self, destination: Destination, *, log: Path) -> None:
+        self.ae_title, self.port = destination.ae_title, destination.port
+        self._log = log
+        self._command = (sys.executable, "-m", "scripts.benchmark.raw.sink", str(self.port))
+        self._server: Server
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    def start(self) -> None:
+        self._server = Server(self._command, log=self._log, serves=lambda: answers(self.port, self.ae_title), cwd=ROOT)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
 def checked_out(revision: str, directory: Path) -> Path:
     """The project as it was at a Git revision, below ``directory``. Raises BenchmarkError."""
     directory.mkdir()
@@ -244,9 +272,9 @@ def checked_out(revision: str, directory: Path) -> Path:
 def serve_command(
     trees: Sequence[Path], data_directory: Path, *, http_port: int, workers: int | None
 ) -> tuple[str, ...]:
-    """``dcm4py-leading serve`` on these LDIF files."""
+    """The arguments of ``dcm4py-leading`` that serve these LDIF files."""
     return (
-        *(sys.executable, "-m", "dcm4py_leading", "serve"),
+        "serve",
         *(argument for tree in trees for argument in ("--ldif", str(tree))),
         *("--data-dir", str(data_directory), "--http", f"127.0.0.1:{http_port}", "--drain", "5"),
         *(() if workers is None else ("--workers", str(workers))),

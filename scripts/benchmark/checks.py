@@ -15,8 +15,10 @@ import pydicom
 from pydicom import Dataset
 
 from scripts.benchmark import tools
-from scripts.benchmark.data import EXPLICIT_VR_LITTLE_ENDIAN, MANY, Study, digest
+from scripts.benchmark.archives import Peer
+from scripts.benchmark.data import MANY, Study, digest
 from scripts.benchmark.process import BenchmarkError
+from scripts.benchmark.raw.messages import EXPLICIT_VR_LITTLE_ENDIAN
 from scripts.benchmark.results import Check
 from scripts.benchmark.scene import COERCED, OURS, PACS, UNCOERCED, Scene
 from scripts.benchmark.wire import WireError, find
@@ -36,15 +38,13 @@ STUDY_KEYS = {
 """Return keys of the study queries, VR and value by tag."""
 
 
-def find_study(scene: Scene, contender: str, study_uid: str) -> list[bytes]:
+def find_study(archive: Peer, study_uid: str) -> list[bytes]:
     """The answers to a query for one study."""
-    archive = scene.archives[contender]
     return find(archive.port, archive.ae_title, "STUDY", {**STUDY_KEYS, 0x0020000D: ("UI", study_uid)})
 
 
-def find_many(scene: Scene, contender: str) -> list[bytes]:
+def find_many(archive: Peer) -> list[bytes]:
     """The answers to a query for all studies C."""
-    archive = scene.archives[contender]
     return find(archive.port, archive.ae_title, "STUDY", {**STUDY_KEYS, 0x00100020: ("LO", MANY)})
 
 
@@ -116,11 +116,11 @@ def _check(name: str, wrong: Callable[[], str]) -> Check:
 
 
 def _found(scene: Scene, contender: str, studies: Sequence[Study]) -> str:
-    return _wrong_answers(find_many(scene, contender), studies, is_coerced=contender in COERCED)
+    return _wrong_answers(find_many(scene.archives[contender]), studies, is_coerced=contender in COERCED)
 
 
 def _found_one(scene: Scene, contender: str, study: Study) -> str:
-    answers = find_study(scene, contender, study.study_uid)
+    answers = find_study(scene.archives[contender], study.study_uid)
     return _wrong_answers(answers, (study,), is_coerced=contender in COERCED)
 
 

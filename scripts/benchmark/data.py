@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
+from scripts.benchmark.raw.messages import CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN, element
+
 SEED = "dcm4py-leading benchmark 1"
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME_BYTE = "1.2.840.10008.5.1.4.1.1.7.2"
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 LEADING_KEYWORDS = (
     "PatientName",
     "PatientID",
@@ -32,7 +32,6 @@ LEADING_KEYWORDS = (
 MANY = "C-*"
 """Patient ID that the studies C match, and no other."""
 
-_LONG = frozenset({"OB", "OW", "SQ", "UN", "UT"})
 _FRAME_SIDE = 512
 
 
@@ -90,10 +89,11 @@ def generate(directory: Path, *, scale: float = 1.0, large_bytes: int) -> Data:
         return max(2, round(full * scale))
 
     data = Data(
-        a=_study(directory / "A", "A", 1, objects=count(500), series=10, side=512),
-        b=_study(directory / "B", "B", 1, objects=count(2000), series=4, side=78),
+        a=make_study(directory / "A", "A", 1, objects=count(500), series=10, side=512),
+        b=make_study(directory / "B", "B", 1, objects=count(2000), series=4, side=78),
         many=tuple(
-            _study(directory / "C", "C", number, objects=1, series=1, side=64) for number in range(1, count(1000) + 1)
+            make_study(directory / "C", "C", number, objects=1, series=1, side=64)
+            for number in range(1, count(1000) + 1)
         ),
         large=_large(directory / "L", large_bytes),
         leading_directory=directory / "leading",
@@ -108,21 +108,8 @@ def generate(directory: Path, *, scale: float = 1.0, large_bytes: int) -> Data:
     return data
 
 
-def element(tag: int, vr: str, value: str | bytes | int) -> bytes:
-    """One element in explicit VR little endian, padded to even length (PS3.5 6.2 and 7.1.2)."""
-    if isinstance(value, int):
-        value = struct.pack("<H" if vr == "US" else "<L", value)
-    elif isinstance(value, str):
-        value = value.encode("ascii")
-    if len(value) % 2:
-        value += b"\0" if vr in ("UI", "OB") else b" "
-    group_element = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode("ascii")
-    if vr in _LONG:
-        return group_element + struct.pack("<HL", 0, len(value)) + value
-    return group_element + struct.pack("<H", len(value)) + value
-
-
-def _study(directory: Path, label: str, number: int, *, objects: int, series: int, side: int) -> Study:
+def make_study(directory: Path, label: str, number: int, *, objects: int, series: int, side: int) -> Study:
+    """Write a study of CT images of ``side`` pixels in height and width."""
     directory.mkdir(exist_ok=True)
     series = min(series, objects)
     study_uid = _uid(label, number)

@@ -1,4 +1,4 @@
-"""The targets as a bar chart, in SVG written by hand: no library for sixteen bars."""
+"""The targets as a bar chart, in SVG written by hand: no library for a few dozen bars."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _REACHED, _MISSED = "#2f7d5b", "#b5482f"
 
 def svg(outcomes: Sequence[Outcome]) -> str:
     """One bar for each target, on a logarithmic scale: how many times better than wanted; at 1 it is just reached."""
+    outcomes = [outcome for outcome in outcomes if outcome.target.limit is not None]
     height = _TOP + _ROW * len(outcomes) + 34
     middle = _LEFT + _WIDTH / 2
     parts = [
@@ -47,7 +48,9 @@ def svg(outcomes: Sequence[Outcome]) -> str:
 
 
 def _betterness(outcome: Outcome) -> float:
-    return outcome.target.limit / outcome.ratio if outcome.target.is_time else outcome.ratio / outcome.target.limit
+    limit = outcome.target.limit
+    assert limit is not None
+    return limit / outcome.ratio if outcome.target.is_time else outcome.ratio / limit
 
 
 def _position(betterness: float) -> float:

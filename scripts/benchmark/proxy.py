@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Proxy:
         ]
         changes.write_text("\n\n".join(changed) + "\n")
         command = serve_command((quickstart, proxy, changes), data_directory, http_port=free_port(), workers=workers)
-        self._command = (*command, "--device", "dcm4py-leading")
+        self._command = (sys.executable, "-m", "dcm4py_leading", *command, "--device", "dcm4py-leading")
         self._log = directory / "service.log"
         self._server: Server
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.benchmark.wire import MAX_PDU_LENGTH
+from scripts.benchmark.raw.messages import MAX_PDU_LENGTH
 
 DEVICES = "cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
 

@@ -1,10 +1,10 @@
-"""A run as tables: of what was reached, of what was measured, of memory and of checks; as text or as Markdown."""
+"""A run as tables: of what was reached and measured, of memory, calls and checks; as text or as Markdown."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from scripts.benchmark.results import Results, Sample
@@ -21,8 +21,15 @@ _OPERATIONS = {
     "move_L": "C-MOVE large object",
     "get_A": "C-GET A",
     "get_B": "C-GET B",
-    "get_two_B": "C-GET B, two clients at once",
     "get_L": "C-GET large object",
+    "fast_move_A": "C-MOVE A, fast client",
+    "fast_move_B": "C-MOVE B, fast client",
+    "fast_get_A": "C-GET A, fast client",
+    "fast_get_B": "C-GET B, fast client",
+    "get_A_by_2": "C-GET A, two clients",
+    "get_B_by_2": "C-GET B, two clients",
+    "get_A_by_4": "C-GET A, four clients",
+    "get_B_by_4": "C-GET B, four clients",
     "proxy_dcmqrscp_A": "C-MOVE A of dcmqrscp, proxy or direct",
     "proxy_dcmqrscp_B": "C-MOVE B of dcmqrscp, proxy or direct",
     "proxy_orthanc_A": "C-MOVE A of Orthanc, proxy or direct",
@@ -32,6 +39,7 @@ _OPERATIONS = {
     "store_B": "C-STORE B",
     "store_L": "C-STORE large object",
     "get_1": "C-GET, one object",
+    "move_1": "C-MOVE, one object",
     "find_1": "C-FIND, one study",
     "find_many": "C-FIND, all studies C",
     "echo": "C-ECHO",
@@ -42,7 +50,8 @@ _OPERATIONS = {
     "web_rule": "page of a rule",
     "web_control": "control",
 }
-_QUERIES = ("get_1", "find_1", "find_many", "echo")
+_BUSY = " (BUSY MACHINE: not to be compared)"
+_QUERIES = ("get_1", "move_1", "find_1", "find_many", "echo")
 _PAGES = tuple(PAGES)
 
 
@@ -64,8 +73,11 @@ def tables(results: Results) -> Iterator[Table]:
         _queries(results),
         _pages(results),
         _memory(results),
+        _calls(results),
     )
-    yield from (table for table in every if table.rows)
+    for table in every:
+        if table.rows:
+            yield replace(table, title=f"{table.title}{_BUSY}") if results.is_busy else table
 
 
 def as_text(results: Results) -> str:
@@ -111,15 +123,23 @@ def _targets(results: Results) -> Table:
                 _NAMES[outcome.contender],
                 f"{_number(outcome.ratio)} x",
                 f"{_number(outcome.least)} to {_number(outcome.greatest)}",
-                f"{'at most' if target.is_time else 'at least'} {target.limit:g} x",
-                _reached(outcome.is_reached),
+                "" if target.limit is None else f"{'at most' if target.is_time else 'at least'} {target.limit:g} x",
+                "" if target.limit is None else _reached(outcome.is_reached),
             )
         )
     peak = anonymous_peak(results)
     if peak is not None:
         limit = f"under {_mebibytes(MEMORY_LIMIT)}"
         rows.append(
-            ("Peak RssAnon while sending", "MiB", "-", _mebibytes(peak), "", limit, _reached(peak < MEMORY_LIMIT))
+            (
+                "Peak RssAnon of a worker while sending",
+                "MiB",
+                "-",
+                _mebibytes(peak),
+                "",
+                limit,
+                _reached(peak < MEMORY_LIMIT),
+            )
         )
     return Table(
         title="Targets: ours, every object coerced, against the faster peer, or against ours without a rule",
@@ -171,14 +191,24 @@ def _transfers(results: Results) -> Table:
                 f"{min(objects):,.0f} to {max(objects):,.0f}",
                 f"{megabytes:,.0f}",
                 f"{statistics.median(sample.seconds for sample in samples):.3f}",
-                f"{statistics.median(sample.cpu_seconds for sample in samples):.2f}",
+                *_microseconds(samples),
             )
         )
     return Table(
-        title="Transfers: medians of the rounds; wall time of DCMTK's tool; CPU time of the archive",
-        header=("operation", "archive", "objects", "rounds", "objects/s", "in the rounds", "MB/s", "s", "CPU s"),
+        title="Transfers: medians of the rounds; wall time of the client; CPU time of the archive for an object",
+        header=(
+            *("operation", "archive", "objects", "rounds", "objects/s", "in the rounds", "MB/s", "s"),
+            *("user µs", "system µs"),
+        ),
         rows=rows,
     )
+
+
+def _microseconds(samples: Sequence[Sample]) -> tuple[str, str]:
+    """User and system time of an object."""
+    user = statistics.median((sample.cpu_seconds - sample.system_seconds) / sample.objects for sample in samples)
+    system = statistics.median(sample.system_seconds / sample.objects for sample in samples)
+    return _number(max(0.0, user) * 1e6), _number(system * 1e6)
 
 
 def _queries(results: Results) -> Table:
@@ -196,11 +226,12 @@ def _queries(results: Results) -> Table:
                 _number(statistics.median(taken)),
                 f"{_number(min(taken))} to {_number(max(taken))}",
                 _number(statistics.median(sample.cpu_seconds for sample in samples) * 1000),
+                _number(statistics.median(sample.system_seconds for sample in samples) * 1000),
             )
         )
     return Table(
         title="Queries and small retrieves: medians of the rounds, each on a new association, its release included",
-        header=("operation", "archive", "answers", "rounds", "ms", "in the rounds", "CPU ms"),
+        header=("operation", "archive", "answers", "rounds", "ms", "in the rounds", "CPU ms", "of it system"),
         rows=rows,
     )
 
@@ -246,6 +277,29 @@ def _memory(results: Results) -> Table:
         header=("operation", "archive", "RssAnon", "RssFile", "VmHWM since its start"),
         rows=rows,
     )
+
+
+def _calls(results: Results) -> Table:
+    rows = [
+        (_OPERATIONS[calls.operation], _NAMES[calls.contender], f"{calls.objects}", f"{calls.calls:,.0f}")
+        for calls in results.calls
+    ]
+    return Table(
+        title="Calls of functions in ours for one object, or one query, in a pass of its own",
+        header=("operation", "archive", "objects", "calls"),
+        rows=rows,
+    )
+
+
+def profile(results: Results) -> str:
+    """The functions of ours that take most CPU time, operation by operation."""
+    parts = [_lines(results.machine.items())]
+    for calls in results.calls:
+        lines = [f"{_OPERATIONS[calls.operation]}, {_NAMES[calls.contender]}: {calls.calls:,.0f} calls for each of"]
+        lines[0] += f" {calls.objects}; calls, µs in the function itself, function"
+        lines += [f"{number:10.2f} {spent:10.2f}  {name}" for number, spent, name in calls.functions]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
 
 
 def _measured(results: Results) -> Iterator[tuple[str, str, list[Sample]]]:

@@ -1,22 +1,23 @@
-"""Results of a run: raw samples, memory and checks, and the same as JSON."""
+"""Results of a run: raw samples, memory, calls and checks, and the same as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One operation of one contender in one round.
 
-    ``seconds`` is the wall time of a tool of DCMTK, or the median of a round's queries; ``cpu_seconds`` is the
-    archive's, for one query likewise. ``objects`` are those transferred, or the rows of an answer.
+    ``seconds`` is the wall time of the client, or the median of a round's queries; ``cpu_seconds`` is the archive's,
+    for one query likewise, and ``system_seconds`` the kernel's part of it. ``objects`` are those transferred, or the
+    rows of an answer.
     """
 
     operation: str
@@ -24,6 +25,7 @@ class Sample:
     round: int
     seconds: float
     cpu_seconds: float
+    system_seconds: float
     objects: int
     bytes: int = 0
 
@@ -47,6 +49,20 @@ class PeakMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Calls of functions of ours for one object, or one query, and the functions that take most CPU time.
+
+    Of each of these: calls, microseconds in the function itself, its name; all for one object.
+    """
+
+    operation: str
+    contender: str
+    objects: int
+    calls: float
+    functions: Sequence[tuple[float, float, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Something that must be true, or the figures mean nothing."""
 
@@ -63,7 +79,10 @@ class Results:
     settings: Mapping[str, str]
     samples: list[Sample] = field(default_factory=list)
     memory: list[PeakMemory] = field(default_factory=list)
+    calls: list[Calls] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    is_busy: bool = False
+    """The machine had other work when the run began: its figures are not to be compared."""
 
     @property
     def passed(self) -> bool:
@@ -85,7 +104,12 @@ def from_json(text: str) -> Results:
         settings=document["settings"],
         samples=[Sample(**sample) for sample in document["samples"]],
         memory=[PeakMemory(**peak) for peak in document["memory"]],
+        calls=[
+            Calls(**{**calls, "functions": [tuple(function) for function in calls["functions"]]})
+            for calls in document["calls"]
+        ],
         checks=[Check(**check) for check in document["checks"]],
+        is_busy=document["is_busy"],
     )
 
 

@@ -11,7 +11,18 @@ from functools import partial
 from pathlib import Path
 
 from scripts.benchmark import tools
-from scripts.benchmark.archives import DCMQRSCP_STUDIES, ROOT, Archive, DcmQrScp, Destination, Orthanc, Ours, Peer, Sink
+from scripts.benchmark.archives import (
+    DCMQRSCP_STUDIES,
+    ROOT,
+    Archive,
+    DcmQrScp,
+    Destination,
+    FastSink,
+    Orthanc,
+    Ours,
+    Peer,
+    Sink,
+)
 from scripts.benchmark.data import Data, Study, generate
 from scripts.benchmark.proxy import Proxy, proxy_titles
 from tests.fixtures.ports import free_port
@@ -34,6 +45,7 @@ class Scene:
     archives: Mapping[str, Archive]
     sink: Destination
     sink_as_shipped: Destination
+    fast_sink: Destination
     keeper: Destination
     leading: Destination
     workers: int | None
@@ -63,14 +75,17 @@ class Scene:
         return self.proxy.before(self.peer(contender, study))
 
     @contextmanager
-    def fresh(self, contender: str) -> Iterator[Archive]:
-        """One more archive of this kind, running, with nothing in it.
+    def fresh(self, contender: str, *, counted_port: int | None = None) -> Iterator[Archive]:
+        """One more archive of this kind, running, with nothing in it; with ``counted_port``, ours counts its calls.
 
         What it stores is removed with everything else at the end: see `tools.spread`.
         """
         directory = Path(tempfile.mkdtemp(prefix=f"fresh-{contender}-", dir=self.directory))
         archive = self.make(contender, directory / "archive")
-        archive.start()
+        if counted_port is not None and isinstance(archive, Ours):
+            archive.start_counted(counted_port)
+        else:
+            archive.start()
         try:
             yield archive
         finally:
@@ -89,7 +104,7 @@ class Scene:
 
     def make(self, contender: str, directory: Path) -> Archive:
         """An archive of this kind, not yet started."""
-        destinations = (self.sink, self.sink_as_shipped, self.keeper)
+        destinations = (self.sink, self.sink_as_shipped, self.fast_sink, self.keeper)
         if contender == DCMQRSCP:
             return DcmQrScp(directory, destinations=(*destinations, *self.proxies))
         if contender == ORTHANC:
@@ -137,6 +152,7 @@ def prepared(
             archives=archives,
             sink=Destination(ae_title="SINK", port=free_port()),
             sink_as_shipped=Destination(ae_title="SHIPPED", port=free_port()),
+            fast_sink=Destination(ae_title="FAST", port=free_port()),
             keeper=Destination(ae_title="KEEPER", port=free_port()),
             leading=Destination(ae_title=leading.ae_title, port=leading.port),
             workers=workers,
@@ -147,6 +163,7 @@ def prepared(
         start(leading)
         start(Sink(scene.sink, log=directory / "sink.log", is_as_shipped=False))
         start(Sink(scene.sink_as_shipped, log=directory / "shipped.log", is_as_shipped=True))
+        start(FastSink(scene.fast_sink, log=directory / "fast.log"))
         say("loading the leading archive and the others")
         ours = archives[OURS]
         ours.start()

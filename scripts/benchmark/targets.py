@@ -9,21 +9,26 @@ from dataclasses import dataclass
 from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import DCMQRSCP, ORTHANC, OURS, UNCOERCED
 
-MEMORY_LIMIT = 150 * 2**20
+MEMORY_LIMIT = 110 * 2**20
 """Anonymous memory of a worker of ours, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Ours against the best of ``against``: objects/s at least, or time at most, ``limit`` times theirs."""
+    """Ours against the best of ``against``: objects/s at least, or time at most, ``limit`` times theirs.
+
+    Without a limit the ratio is told, and nothing is wanted.
+    """
 
     name: str
     operation: str
     against: Sequence[str]
-    limit: float
+    limit: float | None
     is_time: bool = False
 
     def is_met_by(self, ratio: float) -> bool:
+        if self.limit is None:
+            return True
         return ratio <= self.limit if self.is_time else ratio >= self.limit
 
 
@@ -44,39 +49,46 @@ class Outcome:
 
 
 _PEERS = (DCMQRSCP, ORTHANC)
+
+
+def _rate(name: str, operation: str, limit: float | None, *against: str) -> Target:
+    return Target(name=name, operation=operation, against=against or _PEERS, limit=limit)
+
+
+def _time(name: str, operation: str, limit: float, *against: str) -> Target:
+    return Target(name=name, operation=operation, against=against or (ORTHANC,), limit=limit, is_time=True)
+
+
 TARGETS = (
-    Target(name="C-MOVE, A", operation="move_A", against=_PEERS, limit=1.5),
-    Target(name="C-MOVE, B", operation="move_B", against=_PEERS, limit=1.5),
-    Target(name="C-GET, A", operation="get_A", against=_PEERS, limit=1.5),
-    Target(name="C-GET, B", operation="get_B", against=_PEERS, limit=1.5),
-    Target(name="C-MOVE, A, sink with Nagle on", operation="nagle_A", against=_PEERS, limit=50),
-    Target(name="C-MOVE, A, coerced / uncoerced", operation="move_A", against=(UNCOERCED,), limit=0.9),
-    Target(name="C-MOVE, B, coerced / uncoerced", operation="move_B", against=(UNCOERCED,), limit=0.9),
-    Target(name="C-GET, A, coerced / uncoerced", operation="get_A", against=(UNCOERCED,), limit=0.9),
-    Target(name="C-GET, B, coerced / uncoerced", operation="get_B", against=(UNCOERCED,), limit=0.9),
-    Target(name="C-MOVE, A of dcmqrscp, proxy / direct", operation="proxy_dcmqrscp_A", against=(DCMQRSCP,), limit=0.8),
-    Target(name="C-MOVE, B of dcmqrscp, proxy / direct", operation="proxy_dcmqrscp_B", against=(DCMQRSCP,), limit=0.8),
-    Target(name="C-MOVE, A of Orthanc, proxy / direct", operation="proxy_orthanc_A", against=(ORTHANC,), limit=0.8),
-    Target(name="C-MOVE, B of Orthanc, proxy / direct", operation="proxy_orthanc_B", against=(ORTHANC,), limit=0.8),
-    Target(name="C-STORE, A", operation="store_A", against=(DCMQRSCP,), limit=1.0),
-    Target(name="C-STORE, B", operation="store_B", against=(ORTHANC,), limit=1.5),
-    Target(name="C-FIND, one study", operation="find_1", against=(ORTHANC,), limit=1.0, is_time=True),
-    Target(name="C-FIND, all studies C", operation="find_many", against=(ORTHANC,), limit=1.0, is_time=True),
-    Target(
-        name="C-FIND, one study, coerced / uncoerced",
-        operation="find_1",
-        against=(UNCOERCED,),
-        limit=1.3,
-        is_time=True,
-    ),
-    Target(
-        name="C-FIND, all studies C, coerced / uncoerced",
-        operation="find_many",
-        against=(UNCOERCED,),
-        limit=1.3,
-        is_time=True,
-    ),
-    Target(name="C-ECHO", operation="echo", against=(ORTHANC,), limit=2.0, is_time=True),
+    _rate("C-MOVE, A", "move_A", 1.9),
+    _rate("C-MOVE, B", "move_B", 1.6),
+    _rate("C-GET, A", "get_A", 1.9),
+    _rate("C-GET, B", "get_B", 1.7),
+    _rate("C-MOVE, A, fast client", "fast_move_A", 1.8),
+    _rate("C-MOVE, B, fast client", "fast_move_B", 2.0),
+    _rate("C-GET, A, fast client", "fast_get_A", 1.8),
+    _rate("C-GET, B, fast client", "fast_get_B", 2.0),
+    _rate("C-GET, A, two clients", "get_A_by_2", 1.5),
+    _rate("C-GET, B, two clients", "get_B_by_2", 1.5),
+    _rate("C-GET, A, four clients", "get_A_by_4", 1.5),
+    _rate("C-GET, B, four clients", "get_B_by_4", 1.5),
+    _time("C-GET, one object", "get_1", 1.2),
+    _time("C-MOVE, one object", "move_1", 1.2),
+    _rate("C-MOVE, A, sink with Nagle on", "nagle_A", 90),
+    _rate("C-MOVE, A, coerced / uncoerced", "move_A", 0.95, UNCOERCED),
+    _rate("C-MOVE, B, coerced / uncoerced", "move_B", 0.95, UNCOERCED),
+    _rate("C-GET, A, coerced / uncoerced", "get_A", 0.95, UNCOERCED),
+    _rate("C-GET, B, coerced / uncoerced", "get_B", 0.95, UNCOERCED),
+    _rate("C-MOVE, A of dcmqrscp, proxy / direct", "proxy_dcmqrscp_A", 0.9, DCMQRSCP),
+    _rate("C-MOVE, B of dcmqrscp, proxy / direct", "proxy_dcmqrscp_B", 0.9, DCMQRSCP),
+    _rate("C-MOVE, A of Orthanc, proxy / direct", "proxy_orthanc_A", 0.9, ORTHANC),
+    _rate("C-MOVE, B of Orthanc, proxy / direct", "proxy_orthanc_B", 0.9, ORTHANC),
+    _rate("C-STORE, A", "store_A", 1.8, ORTHANC),
+    _rate("C-STORE, A, beside dcmqrscp: no sync, no digest", "store_A", None, DCMQRSCP),
+    _rate("C-STORE, B", "store_B", 1.5, ORTHANC),
+    _time("C-FIND, one study", "find_1", 0.6),
+    _time("C-FIND, all studies C", "find_many", 0.15),
+    _time("C-ECHO", "echo", 1.6),
 )
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from scripts.benchmark.archives import Destination, Peer
 from scripts.benchmark.process import program, run
-from scripts.benchmark.wire import MAX_PDU_LENGTH, find
+from scripts.benchmark.raw.messages import MAX_PDU_LENGTH
+from scripts.benchmark.wire import find
 
 _DCMTK = "dcmtk"
 _LENGTH = ("-pdu", str(MAX_PDU_LENGTH))

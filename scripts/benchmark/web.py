@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts.benchmark.archives import ROOT
 from scripts.benchmark.operations import Effort
-from scripts.benchmark.proc import cpu_seconds
+from scripts.benchmark.proc import cpu_time
 from scripts.benchmark.process import Server, program
 from scripts.benchmark.results import Check, Results, Sample
 from scripts.benchmark.scene import OURS
@@ -55,18 +55,20 @@ def measure_pages(directory: Path, found: Results, *, effort: Effort, say: Calla
 
 
 def _measured(operation: str, address: str, pid: int, number: int, requests: int) -> tuple[Sample, int]:
-    before, taken, statuses, size = cpu_seconds(pid), [], set(), 0
+    before, taken, statuses, size = cpu_time(pid), [], set(), 0
     for _ in range(requests):
         began = time.perf_counter()
         status, size = _get(address)
         taken.append(time.perf_counter() - began)
         statuses.add(status)
+    cpu = (cpu_time(pid) - before) / requests
     sample = Sample(
         operation=operation,
         contender=OURS,
         round=number,
         seconds=statistics.median(taken),
-        cpu_seconds=(cpu_seconds(pid) - before) / requests,
+        cpu_seconds=cpu.total,
+        system_seconds=cpu.system,
         objects=1,
         bytes=size,
     )

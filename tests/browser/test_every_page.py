@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from tests.fixtures.chromium import PATIENCE_MS, OpenWindow, screenshots

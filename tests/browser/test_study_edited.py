@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from tests.browser.test_every_page import SCREENS, address, violations

@@ -21,7 +21,7 @@ from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.calls.three_values import THREE_VALUES
 from dcm4py_leading.calls.trying import TRY
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.deleting.delete import Deletion
 from dcm4py_leading.service.editing.amend import Amendment, EditField, Fixed

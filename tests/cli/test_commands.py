@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.cli.commands import COMMANDS
 
-HEAVY = ("dcm4py_leading.compose", "ldap3", "pydicom", "pynetdicom", "sqlalchemy", "starlette")
+HEAVY = ("dcm4py_leading.composition", "ldap3", "pydicom", "pynetdicom", "sqlalchemy", "starlette")
 
 
 @pytest.mark.parametrize("listed", COMMANDS, ids=lambda listed: listed.name)

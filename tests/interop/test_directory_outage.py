@@ -15,11 +15,12 @@ from pydicom import Dataset
 
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.app import Service
-from dcm4py_leading.compose import Site, surviving
-from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
+from dcm4py_leading.composition.site import Site, surviving
+from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.following.last_good import FOLDER
 from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.last_known import FILE_NAME as LAST_KNOWN
 from tests.fixtures.datasets import make_study

@@ -16,12 +16,13 @@ from threading import Event
 import pytest
 
 from dcm4py_leading.app import Service
-from dcm4py_leading.compose import Site, surviving
+from dcm4py_leading.composition.site import Site, surviving
 from dcm4py_leading.config.following.push import Push
 from dcm4py_leading.config.following.watch import Follower, Pace
-from dcm4py_leading.config.ldap.hints import LdapHints, Listening
+from dcm4py_leading.config.ldap.hints import LdapHints
 from dcm4py_leading.config.ldap.session import Session
 from dcm4py_leading.config.ldap.source import LdapSource
+from dcm4py_leading.config.sources.hints import Listening
 from tests.fixtures.ports import free_port
 from tests.fixtures.scu import VERIFICATION, associated
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.compose import Site, check
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.model.device import Device
 from scripts.bench_config import ae_title, large_tree, measure, site_of

@@ -169,7 +169,7 @@ def test_a_job_tells_how_far_it_is_and_ends_on_command(
 
 
 def _is_cancelled(seed: Seed) -> bool:
-    return any(sending.is_cancelled for sending in seed.service._node._sendings._under_way.values())
+    return any(sending.is_cancelled for sending in seed.service._process._sendings._under_way.values())
 
 
 def test_a_destination_that_refuses_every_association_fails_the_job_with_the_reason(

@@ -13,7 +13,9 @@ import pytest
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.querying.query import parse_retrieve
 from dcm4py_leading.archive.storage.storage import Storage
-from dcm4py_leading.compose import Checked, Site, check, open_storages
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.data import open_storages
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.model.values import InformationModel
 from tests.fixtures.archive import make_identifier
 from tests.fixtures.ingest import STUDY, Ingest, data_set, open_index, received, sop_instance_uid

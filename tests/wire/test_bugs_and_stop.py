@@ -65,7 +65,7 @@ def test_a_bug_in_the_admission_rejects(seed: Seed, monkeypatch: pytest.MonkeyPa
 
 def test_an_index_that_cannot_be_read_is_a700(seed: Seed) -> None:
     service = seed.start()
-    service._node._index.close()
+    service._process._index.close()
     (seed.data_dir / "index.sqlite").write_bytes(b"this is no database" * 1000)
     assert find(seed.archive_port, identifier("STUDY", StudyInstanceUID=""))[0] == 0xA700
 

@@ -100,7 +100,7 @@ def test_a_match_is_coerced_once_and_the_leading_archive_heard_each_time(
     leading_scp(seed.leading_port, knows(*fill(seed, tmp_path, 4)))
     _, first = find(seed.archive_port, keys())
     assert [str(match.PatientName) for match in first] == ["Right^Näme"] * 4
-    runtime = seed.service._node._holder.current
+    runtime = seed.service._process._holder.current
     before, heard = dict(runtime.counts.read()), asked_for(runtime)
     coercions = counted(monkeypatch, chain, "_execute")
     decodes = counted(monkeypatch, matches_coerced, "decode")
@@ -151,7 +151,7 @@ class CancelledMeanwhile:
 
 def test_a_cancel_is_heeded_within_one_page(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
     seed.start()
-    runtime = seed.service._node._holder.current
+    runtime = seed.service._process._holder.current
     first, page = runtime.leading_settings.first_page_size, runtime.leading_settings.page_size
     for number in range(first + page + 5):
         index(runtime.index, make_header(f"{STUDY}.{number}", f"{STUDY}.{number}.1", f"{STUDY}.{number}.1.1"))

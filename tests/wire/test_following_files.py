@@ -136,7 +136,7 @@ def test_configuration_that_a_bug_keeps_out_of_force_is_degraded_and_tried_again
     scene = Scene(seed)
     seed.set(DEVICE, dicomDescription="new")
     with monkeypatch.context() as bug:
-        bug.setattr("dcm4py_leading.node.build_runtime", lambda *_: 1 // 0)
+        bug.setattr("dcm4py_leading.process.build_runtime", lambda *_: 1 // 0)
         scene.look()
         with pytest.raises(ZeroDivisionError):
             scene.look()
@@ -150,7 +150,7 @@ VIEWER = DEVICE.replace("dcm4chee-arc", "storescp")
 
 def destination(seed: Seed) -> int | None:
     """The port on which a C-MOVE would find the viewer."""
-    remote = seed.service._node._holder.current.resolve(AETitle("STORESCP"))
+    remote = seed.service._process._holder.current.resolve(AETitle("STORESCP"))
     return None if remote is None else remote.connections[0].port
 
 
@@ -176,7 +176,7 @@ def test_move_destination_that_is_renamed_or_added_is_followed_and_told(
     scene = Scene(seed)
     caplog.set_level(logging.INFO)
     assert destination(seed) is not None
-    viewer2 = seed.service._node._holder.current.resolve
+    viewer2 = seed.service._process._holder.current.resolve
     assert viewer2(AETitle("VIEWER2")) is None
     seed.change(
         f"dn: dicomAETitle=STORESCP,{VIEWER}\nchangetype: modrdn\nnewrdn: dicomAETitle=VIEWER2\ndeleteoldrdn: 1"

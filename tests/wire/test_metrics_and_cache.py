@@ -145,7 +145,7 @@ def test_next_retrieve_asks_again_after_a_drop(
     assert (listed["leadingAETitle"], listed["studyInstanceUID"], listed["isFound"]) == ("QRSCP", STUDY, True)
     with caplog.at_level(logging.INFO):
         assert http.delete(path).json() == {"dropped": 1}
-    told = [record.getMessage() for record in caplog.records if record.name == "dcm4py_leading.node"]
+    told = [record.getMessage() for record in caplog.records if record.name == "dcm4py_leading.process"]
     study = "all" if path == "/leading-cache" else ref(STUDY)
     assert told == [f"leading cache: dropped 1 answers, study={study}"]
     assert http.get("/leading-cache").json() == []

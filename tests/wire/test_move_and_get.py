@@ -14,7 +14,7 @@ from pydicom.uid import UID
 from pynetdicom import build_context
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dcm4py_leading.compose import check
+from dcm4py_leading.composition.check import check
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.scripted import Viewer, silent_listener

@@ -117,7 +117,9 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
     scene.start(get=gives(OBJECTS))
     scene.move()
     contexts = [c for c in scene.pacs.proposals[-1].contexts if c.abstract_syntax == CT]
-    (ours,) = [ae for ae in scene.seed.service._node.snapshot.device.application_entities if ae.ae_title == "DCM4CHEE"]
+    (ours,) = [
+        ae for ae in scene.seed.service._process.snapshot.device.application_entities if ae.ae_title == "DCM4CHEE"
+    ]
     taken = storage_taken(ours)[CT]
     assert len(taken) > 3
     proposed = [c.transfer_syntaxes for c in contexts]

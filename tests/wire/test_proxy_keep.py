@@ -484,7 +484,7 @@ def test_kept_studies_are_not_stored_studies(scene: Scene) -> None:
     scene.start()
     scene.move()
     assert scene.seed.objects == []
-    index = scene.seed.service._node._index
+    index = scene.seed.service._process._index
     assert index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(STUDY,))) == ()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dcm4py_leading.compose import check
+from dcm4py_leading.composition.check import check
 from dcm4py_leading.model.options import parse_options
 from dcm4py_leading.model.values import TransferRole
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, uids_of

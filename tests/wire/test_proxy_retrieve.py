@@ -318,7 +318,7 @@ def test_a_slow_viewer_slows_the_archive_down(scene: Scene) -> None:
     def store(event: Any) -> int:
         if not blocked.is_set():
             blocked.set()
-            (forward,) = scene.seed.service._node._forwards._running
+            (forward,) = scene.seed.service._process._forwards._running
             forward._changed.acquire()
             try:
                 forward._changed.wait_for(lambda: len(forward._waiting) == 4, 20)

@@ -70,7 +70,7 @@ class Hanging:
         left = [t.name for t in threading.enumerate() if t not in self._before and t.name.startswith(names)]
         left += [t.name for t in threading.enumerate() if "responses of" in t.name]
         assert left == []
-        assert not self.seed.service._node._forwards.are_running
+        assert not self.seed.service._process._forwards.are_running
 
 
 @pytest.fixture

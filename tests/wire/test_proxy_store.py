@@ -353,7 +353,7 @@ def test_an_archive_that_takes_only_uncompressed_objects_gets_them_decoded(
     (got,) = scene.pacs.stores
     assert got.transfer_syntax_uid == EXPLICIT
     assert decoded(got).PixelData == plain.PixelData
-    assert scene.seed.service._node.measure().transcoded_objects == 1
+    assert scene.seed.service._process.measure().transcoded_objects == 1
 
 
 def test_what_cannot_be_decoded_for_the_archive_is_a_failure_and_it_hears_nothing(scene: Scene) -> None:

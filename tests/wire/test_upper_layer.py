@@ -188,7 +188,7 @@ def everybody_has_left(service: Service) -> bool:
     ends_at = time.monotonic() + 20
     while time.monotonic() < ends_at:
         serving = [thread for thread in threading.enumerate() if thread.name.startswith(("association", "pending"))]
-        if not serving and service._node._listeners.open_associations() == 0:
+        if not serving and service._process._listeners.open_associations() == 0:
             return True
         time.sleep(0.02)  # between two looks
     return False
@@ -272,7 +272,7 @@ def test_200_associations_at_once_are_all_served(seed: Seed) -> None:
     links = [ask(seed.archive_port, [(VERIFICATION, [IMPLICIT])])[0] for _ in range(200)]
     answers = [link.receive(60) for link in links]
     assert all(isinstance(answer, AssociateAccept) for answer in answers)
-    assert service._node._listeners.open_associations() == 200
+    assert service._process._listeners.open_associations() == 200
     context = associate(seed.archive_port, [(VERIFICATION, [IMPLICIT])])
     context[0].release(20)
     associations = [Association(link, context[0].contexts.values(), 0) for link in links]

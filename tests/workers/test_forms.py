@@ -10,8 +10,8 @@ import pytest
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.following.fallback_source import DirectoryState
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.directory_state import DirectoryState
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import (
     ConfigInvalid,
     DocumentFault,

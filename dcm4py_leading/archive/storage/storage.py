@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
 from dcm4py_leading.coercion.formats.attributes_format import Attributes
 from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.archive import StorageDescriptor
 
 
@@ -101,3 +102,11 @@ class Storage(Protocol):
         Nobody else deletes from these paths meanwhile. Raises StorageUnavailable.
         """
         ...
+
+
+def storage_of(storages: Mapping[str, Storage], storage_id: str) -> Storage:
+    """The storage of that dcmStorageID. Raises StorageUnavailable when the configuration no longer has it."""
+    try:
+        return storages[storage_id]
+    except KeyError:
+        raise StorageUnavailable(f"there is no dcmStorage {storage_id} to be served") from None

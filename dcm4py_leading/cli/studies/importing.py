@@ -15,15 +15,10 @@ from dcm4py_leading import log, progress
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.cli.command import PROBLEMS, fail
 from dcm4py_leading.cli.source_options import source_options
-from dcm4py_leading.compose import (
-    Checked,
-    Site,
-    build_runtime,
-    check,
-    leading_settings,
-    open_storages,
-    use_data_directory,
-)
+from dcm4py_leading.composition.build import build_runtime
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.data import open_storages, use_data_directory
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.errors import IndexUnavailable, StorageUnavailable
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.model.device import ApplicationEntity
@@ -101,7 +96,7 @@ def _runtime(site: Site, checked: Checked) -> Iterator[Runtime]:
     log.use_reference_key(site.data_dir)
     with use_data_directory(site, checked) as directory:
         directory.share()
-        most = leading_settings(site.options).last_known_max_rows
+        most = site.leading_settings.last_known_max_rows
         with (
             closing(open_index(site.data_dir, may_upgrade=False)) as index,
             closing(LastKnown(site.data_dir / FILE_NAME, max_rows=most, now=time.time)) as last_known,

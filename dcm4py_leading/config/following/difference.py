@@ -84,6 +84,15 @@ def differences(old: T, new: T) -> tuple[Difference, ...]:
     return () if old == new else tuple(_together(_compare(outline(old), outline(new), "")))
 
 
+def change_of(old: T | None, new: T | None, object_class: str, name: str, detail: str = "") -> Iterator[Difference]:
+    """The same for an object that may be absent: it is then added or removed, of which ``detail`` tells more."""
+    if old is not None and new is not None:
+        yield from differences(old, new)
+    elif old is not new:
+        kind = Kind.ADDED if old is None else Kind.REMOVED
+        yield Difference(kind=kind, object_class=object_class, name=name, detail=detail)
+
+
 def _compare(old: Outline, new: Outline, place: str) -> Iterator[Difference]:
     """Two states of one entry."""
     for attribute, after in new.attributes.items():

@@ -6,13 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self, TypeVar
+from typing import TypeVar
 
-from dcm4py_leading.config.entry import ConfigSource, Entry
+from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.last_good import LastGood
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.directory_state import DirectoryState
+from dcm4py_leading.config.sources.hints import DirectoryHints
+from dcm4py_leading.config.sources.recording import Recording
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable
 
 T = TypeVar("T")
@@ -21,77 +24,9 @@ LOG = logging.getLogger(__name__)
 
 _ASK_AGAIN_SECONDS = 30.0
 """Time for which kept AEs serve unasked once the directory was found down: each attempt costs a timeout."""
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryState:
-    """State of the directory when it was last asked."""
-
-    asked_at: datetime | None = None
-    """None: not asked yet; then it counts as reachable."""
-    last_read_at: datetime | None = None
-    """When it last gave an answer."""
-    failure: str | None = None
-    """Why it gave none when it was last asked."""
-    is_last_good: bool = False
-    """True if the configuration in force is the one that was kept on disk."""
-
-    @property
-    def is_reachable(self) -> bool:
-        """True if it answered when it was last asked."""
-        return self.failure is None
-
-    def newer(self, other: DirectoryState) -> DirectoryState:
-        """With what another process has seen of it later; the configuration in force is ours."""
-        last = max((self, other), key=lambda state: state.asked_at or _LONG_AGO)
-        reads = [read for read in (self.last_read_at, other.last_read_at) if read is not None]
-        return DirectoryState(
-            asked_at=last.asked_at,
-            last_read_at=max(reads, default=None),
-            failure=last.failure,
-            is_last_good=self.is_last_good,
-        )
-
-    def to_json(self) -> dict[str, object]:
-        """As JSON values, for people too."""
-        return {
-            "isReachable": self.is_reachable,
-            "askedAt": None if self.asked_at is None else self.asked_at.isoformat(),
-            "lastReadAt": None if self.last_read_at is None else self.last_read_at.isoformat(),
-            "failure": self.failure,
-            "isLastGood": self.is_last_good,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """State of which `to_json` made these values."""
-        asked_at, last_read_at = value["askedAt"], value["lastReadAt"]
-        return cls(
-            asked_at=None if asked_at is None else datetime.fromisoformat(asked_at),
-            last_read_at=None if last_read_at is None else datetime.fromisoformat(last_read_at),
-            failure=value["failure"],
-            is_last_good=value["isLastGood"],
-        )
-
-    @property
-    def degraded(self) -> list[str]:
-        """Reasons why not all is as it should be, in words; empty when all is well."""
-        reasons = [] if self.failure is None else [f"the directory cannot be read: {self.failure}"]
-        if self.is_last_good:
-            reasons.append("the configuration in force is the last good one, because the directory was down at start")
-        return reasons
-
-
-class Directory(ConfigSource, Protocol):
-    """A live directory."""
-
-    def probe(self) -> None:
-        """Ask whether it can be read. Raises ConfigUnavailable, ConfigInvalid."""
-        ...
-
-
-class SurvivingSource:
+class SurvivingSource(ConfigSource):
     """ConfigSource over a directory, and over what is kept of it for the time when it is down.
 
     Until a configuration is in force, the device is read from what was kept when the directory gives no answer; later
@@ -101,7 +36,7 @@ class SurvivingSource:
 
     def __init__(
         self,
-        directory: Directory,
+        directory: ConfigSource,
         last_good: LastGood,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -123,9 +58,19 @@ class SurvivingSource:
         return self._state
 
     @property
-    def directory(self) -> Directory:
+    def itself(self) -> ConfigSource:
         """The directory itself."""
         return self._directory
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Those of the directory."""
+        return self._directory.servers
+
+    @property
+    def hints(self) -> DirectoryHints | None:
+        """Those of the directory."""
+        return self._directory.hints
 
     def describe(self) -> str:
         """The directory, and whether what is told of it was kept."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
 
@@ -37,7 +37,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        source: SurvivingSource,
+        source: ConfigSource,
         device_name: str,
         reload: Callable[[], None],
         *,
@@ -76,10 +76,14 @@ class Heartbeat:
 
     def _is_well(self) -> bool:
         state = self._source.state
-        return state.is_reachable and not state.is_last_good
+        return state is None or (state.is_reachable and not state.is_last_good)
+
+    def _is_last_good(self) -> bool:
+        state = self._source.state
+        return state is not None and state.is_last_good
 
     def _beat(self) -> None:
-        if self._source.state.is_last_good:
+        if self._is_last_good():
             self._take_what_is_back()
         else:
             with suppress(ConfigError):  # told by the source
@@ -96,7 +100,7 @@ class Heartbeat:
         if seen == self._refused:
             return
         with self._reloading:
-            if self._is_stopped.is_set() or not self._source.state.is_last_good:
+            if self._is_stopped.is_set() or not self._is_last_good():
                 return
             try:
                 self._reload()

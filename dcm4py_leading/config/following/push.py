@@ -6,10 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
-from dcm4py_leading.config.ldap.hints import Listening
-from dcm4py_leading.config.ldap.session import Session
+from dcm4py_leading.config.sources.hints import Listening, OpenSession, Talking
 from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.log import trace
 
@@ -20,14 +18,6 @@ _LONG_ENOUGH = 60.0
 """Seconds after which listening counts as having gone well: the next attempt waits the first pause again."""
 
 
-class Talking(Protocol):
-    """A directory that may tell of changes; see `config.ldap.hints.LdapHints.listen`."""
-
-    def listen(self, device_name: str, heard: Callable[[], None], opened: Callable[[Session], None]) -> Listening:
-        """Listen until the connection ends. Raises ConfigUnavailable, ConfigInvalid."""
-        ...
-
-
 class Push:
     """Listens on a thread of its own, and again after a pause when that ends."""
 
@@ -35,7 +25,7 @@ class Push:
         self._directory = directory
         self._device_name = device_name
         self._wake = wake
-        self._session: Session | None = None
+        self._session: OpenSession | None = None
         self._is_told = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener to the directory", daemon=True)
@@ -86,7 +76,7 @@ class Push:
         self._wake()
         return True
 
-    def _opened(self, session: Session) -> None:
+    def _opened(self, session: OpenSession) -> None:
         self._session = session
         if self._stopping.is_set():
             session.abandon()

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from dcm4py_leading.config.entry import ConfigSource
-from dcm4py_leading.config.recorded import Entries, Recording, record
+from dcm4py_leading.config.sources.hints import Marks
+from dcm4py_leading.config.sources.recorded import record
+from dcm4py_leading.config.sources.recording import Entries, Recording
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.log import trace
 
@@ -71,17 +73,6 @@ class Adopter(Protocol):
 
     def adopt(self, seen: Recording) -> None:
         """Check what was seen, and put it in force where it differs. Raises ConfigError, having told it."""
-        ...
-
-
-class Marks(Protocol):
-    """Marks that tell cheaply whether it is worth while to read a directory again."""
-
-    def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
-        """As long as it is the same, these devices and AEs have hardly changed; None where nothing tells.
-
-        Raises ConfigUnavailable, ConfigInvalid.
-        """
         ...
 
 

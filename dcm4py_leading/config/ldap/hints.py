@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.ldap.session import Session, reported
 from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.hints import Author, DirectoryHints, Listening
+from dcm4py_leading.config.sources.recording import Recording
 
 _SYNC = ("1.3.6.1.4.1.4203.1.9.1.1", bytes.fromhex("30 03 0a 01 03"))
 """Content synchronization (RFC 4533 2.2), refreshAndPersist."""
@@ -23,23 +22,7 @@ _RECENT_SECONDS = 600
 """Capabilities that changed in the last ten or twenty minutes belong to a mark; clocks may differ by so much."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
-    """Author of the last change of an entry (RFC 4512 3.4), as far as the server tells."""
-
-    dn: str
-    name: str
-    at: datetime
-
-
-class Listening(enum.Enum):
-    """Way in which listening ended."""
-
-    NOT_OFFERED = "not offered"
-    ENDED = "ended"
-
-
-class LdapHints:
+class LdapHints(DirectoryHints):
     """Hints of the servers of one `LdapSource`. Safe under threads."""
 
     def __init__(self, source: LdapSource, *, now: Callable[[], float] = time.time) -> None:
@@ -48,7 +31,7 @@ class LdapHints:
         self._now = now
 
     def mark(self, device_names: Iterable[str], ae_titles: Iterable[str]) -> str | None:
-        """Mark of the directory (see `config.following.watch.Marks`).
+        """Mark of the directory (see `Marks`).
 
         The contextCSN of an OpenLDAP server that keeps one, which moves with every change of the database; else a
         digest of what is there. Of transfer capabilities, of which an AE may have hundreds, only those are in it that

@@ -22,6 +22,8 @@ from dcm4py_leading.config.entry import CONFIGURATION_CN, DEVICES_RDN, Entry, dn
 from dcm4py_leading.config.ldap.failover import Failover
 from dcm4py_leading.config.ldap.session import Access, Scope, Session, opened_session, with_session
 from dcm4py_leading.config.ldap.url import LdapUrl, parse_urls
+from dcm4py_leading.config.sources.hints import DirectoryHints
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from dcm4py_leading.log import foreign
 from dcm4py_leading.model.bounds import DIRECTORY_ENTRIES, LISTED_AES
@@ -42,7 +44,7 @@ _SCHEMA = {"dicomConfigurationRoot": "dicom", "dcmDevice": "dcm4che", "dcmArchiv
 _CLASS_NAMES = re.compile(r"\bNAME\s+(?:'([^']*)'|\(([^)]*)\))")
 
 
-class LdapSource:
+class LdapSource(ConfigSource):
     """ConfigSource over one or more servers that hold the same tree, tried in order; one that has just failed comes
     last for a while.
 
@@ -168,9 +170,17 @@ class LdapSource:
         scope: Scope = "SUBTREE" if with_below else "BASE"
         return self.first_answer(lambda directory: directory.search(dn, "(objectClass=*)", scope=scope))
 
-    def holds_root(self) -> bool:
-        """True: what stands above the devices is there too."""
-        return True
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The URLs of the servers."""
+        return tuple(map(str, self._urls))
+
+    @property
+    def hints(self) -> DirectoryHints:
+        """Hints that the servers give."""
+        from dcm4py_leading.config.ldap.hints import LdapHints  # which asks a source
+
+        return LdapHints(self)
 
     def first_answer(self, read: Callable[[DirectorySession], T]) -> T:
         """Result of ``read`` with the first server that answers. Raises ConfigUnavailable, ConfigInvalid."""

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
-from dcm4py_leading.config.entry import ConfigSource, Entry, dns_by_title, names_of_devices
+from dcm4py_leading.config.entry import Entry, dns_by_title, names_of_devices
 from dcm4py_leading.config.ldif.directory import Directory
 from dcm4py_leading.config.ldif.records import AddEntry, DeleteEntry, LdifFile, Record, RenameEntry
 from dcm4py_leading.config.ldif.schema import dn_fault
+from dcm4py_leading.config.sources.source import ConfigSource
 
 
-@runtime_checkable
-class TreeSource(ConfigSource, Protocol):
-    """A source of which any entry can be asked for."""
-
-    def read_entries(self, dn: str, *, with_below: bool) -> tuple[Entry, ...]:
-        """The entry at ``dn``, and what is below it if wanted; empty if there is none."""
-        ...
-
-    def holds_root(self) -> bool:
-        """True if what stands above the devices is there too; LDIF files may leave it out."""
-        ...
-
-
-def directory_for(files: Iterable[LdifFile], source: TreeSource) -> Directory:
+def directory_for(files: Iterable[LdifFile], source: ConfigSource) -> Directory:
     """Part of ``source`` that the records of ``files`` are about: each device whole, else the entry and its parent.
 
     Raises ConfigUnavailable, and ConfigInvalid when the source itself cannot be read.
@@ -70,7 +57,7 @@ def _device_dn(dn: str) -> str | None:
     return found
 
 
-class ChangedSource:
+class ChangedSource(ConfigSource):
     """ConfigSource: another source's tree, in which the devices that ``files`` name are as ``directory`` has them."""
 
     def __init__(self, source: ConfigSource, directory: Directory, files: Sequence[LdifFile]) -> None:

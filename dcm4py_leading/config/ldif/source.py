@@ -9,13 +9,14 @@ from dcm4py_leading.config.dn import DnKey, dn_key, parent_dn, rdn_values
 from dcm4py_leading.config.entry import DEVICES_RDN, Entry, dns_by_title, names_of_devices
 from dcm4py_leading.config.ldif.directory import Directory
 from dcm4py_leading.config.ldif.records import read_ldif
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 
 _DEVICES = dn_key(DEVICES_RDN)[0]
 _AE_CLASSES = ("dicomDevice", "dicomNetworkConnection", "dicomNetworkAE")
 
 
-class LdifSource:
+class LdifSource(ConfigSource):
     """ConfigSource over LDIF files, applied in order; an edited file counts at the next read, as in a directory.
 
     What stands above the devices carries no configuration, so a file may leave it out. Safe under threads: the parsed

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.config.writing import tree as listing
 from dcm4py_leading.config.writing.changes import EntryChange, changes_between
 from dcm4py_leading.config.writing.conflicts import conflict_of

@@ -8,8 +8,8 @@ from typing import Protocol
 from dcm4py_leading.config.dn import dn_key, escape_rdn_value, parent_dn, rdn_values
 from dcm4py_leading.config.entry import DEVICES_RDN, Entry
 from dcm4py_leading.config.ldap.source import DirectorySession, LdapSource
-from dcm4py_leading.config.ldif.changed import TreeSource
 from dcm4py_leading.config.ldif.source import LdifSource
+from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.errors import ConfigInvalid, Problem
 
 REGISTRY_RDN = "cn=Unique AE Titles Registry"
@@ -53,7 +53,7 @@ class Tree(Protocol):
     """A directory, read without a cache in between. Raises ConfigUnavailable, ConfigInvalid."""
 
     @property
-    def source(self) -> TreeSource:
+    def source(self) -> ConfigSource:
         """The same for whoever loads a configuration of it."""
         ...
 

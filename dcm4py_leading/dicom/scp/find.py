@@ -9,7 +9,8 @@ from dcm4py_leading.dicom.identifier import decode_identifier
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
-from dcm4py_leading.service.find.query import FindRequest, find
+from dcm4py_leading.service.find.query import find
+from dcm4py_leading.service.find.request import FindRequest
 
 
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:

@@ -14,10 +14,10 @@ from pydicom.dataelem import DataElement
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused, answers_of
 from dcm4py_leading.dicom.scu.pool import AssociationPool
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
+from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.upper.association import AssociationFailed, seconds
 from dcm4py_leading.errors import (
     CoercionFailed,
-    ConfigError,
     LeadingMismatch,
     LeadingQueryFailed,
     LeadingUnavailable,
@@ -34,7 +34,6 @@ STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
-Resolve = Callable[[AETitle], RemoteAE | None]
 Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
 """Coercion of our own C_FIND_RQ or C_FIND_RSP: local and remote AE, SOP class, data set. Raises CoercionFailed."""
 
@@ -131,13 +130,7 @@ class FindSCU:
         self._pool.close()
 
     def _remote(self, leading_cfind_scp: AETitle) -> RemoteAE:
-        try:
-            remote = self._resolve(leading_cfind_scp)
-        except ConfigError as err:
-            raise LeadingUnavailable(f"{leading_cfind_scp} cannot be looked up: {err}") from err
-        if remote is None:
-            raise LeadingUnavailable(f"{leading_cfind_scp} is not in the directory")
-        return remote
+        return resolved(self._resolve, leading_cfind_scp, LeadingUnavailable)
 
     def _take(
         self, local_ae: ApplicationEntity, remote: RemoteAE, ends_at: float | None, *, fresh: bool

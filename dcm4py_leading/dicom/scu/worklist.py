@@ -21,12 +21,12 @@ from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     Coerce,
-    Resolve,
     as_it_is,
 )
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
+from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.upper.association import AssociationFailed
-from dcm4py_leading.errors import CoercionFailed, ConfigError, UnencodableText, WorklistUnavailable
+from dcm4py_leading.errors import CoercionFailed, UnencodableText, WorklistUnavailable
 from dcm4py_leading.model.bounds import QUESTION_SECONDS, WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
@@ -72,12 +72,7 @@ class WorklistSCU:
         def remaining() -> float:
             return ends_at - self._clock()
 
-        try:
-            remote = self._resolve(scp)
-        except ConfigError as err:
-            raise WorklistUnavailable(f"{scp} cannot be looked up: {err}") from err
-        if remote is None:
-            raise WorklistUnavailable(f"{scp} is not in the directory")
+        remote = resolved(self._resolve, scp, WorklistUnavailable)
         proposal = (MODALITY_WORKLIST_FIND, (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN))
         try:
             keys = self._coerce(

@@ -24,12 +24,12 @@ from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     STUDY_ROOT_FIND,
-    Resolve,
 )
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
+from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Context
-from dcm4py_leading.errors import ArchiveUnavailable, ConfigError, InvalidObject
+from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
@@ -169,13 +169,7 @@ def _wanted(keys: Dataset) -> frozenset[int] | None:
 
 def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
     """The other archive as the directory has it. Raises ArchiveUnavailable."""
-    try:
-        remote = resolve(ae_title)
-    except ConfigError as err:
-        raise ArchiveUnavailable(f"{ae_title} cannot be looked up: {err}") from err
-    if remote is None:
-        raise ArchiveUnavailable(f"{ae_title} is not in the directory")
-    return remote
+    return resolved(resolve, ae_title, ArchiveUnavailable)
 
 
 def _model_for(keys: Dataset, asked: Asked) -> str | None:

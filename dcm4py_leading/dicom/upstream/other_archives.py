@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
-from dcm4py_leading.dicom.scu.leading import FindSCU, Resolve
+from dcm4py_leading.dicom.scu.leading import FindSCU
+from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.upstream.find import UpstreamFind, upstream_ae
 from dcm4py_leading.dicom.upstream.instance_count import AskedCount
 from dcm4py_leading.dicom.upstream.retrieve import UpstreamRetrieve
@@ -24,7 +25,7 @@ from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 
 
-def archive_of(
+def query_archive_of(
     ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> QueryArchive:
     """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""

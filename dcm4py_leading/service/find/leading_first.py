@@ -1,17 +1,11 @@
-"""Leading-first matching (``--set leading-first=true``): queries as if the index held the leading archive's values.
+"""Leading-first matching of queries: a stage between the archive that answers and the answers, see `leading_first`.
 
-The keys that coercion may change are also asked of the leading archive, and the studies that it names are looked up
-here without them. What coercion then makes of a match decides whether it still is one: a query by the new name finds
-the study, one by the old name no longer does. dcm4chee matches its own values only.
-
-Where the leading archive gives no answer, matching is as without it.
+`LedArchive` also looks for what the leading archive has named; `LedAnswers` keeps what matches once it is coerced.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom import Dataset
@@ -25,28 +19,18 @@ from dcm4py_leading.archive.index.keys import (
     STUDY_INSTANCE_UID,
     keys_of,
 )
-from dcm4py_leading.archive.index.querying.data_set_matching import matches
-from dcm4py_leading.archive.index.querying.query import Query
-from dcm4py_leading.coercion.chain import Coerced
-from dcm4py_leading.coercion.changes import apply
-from dcm4py_leading.coercion.context import CoercionContext
-from dcm4py_leading.coercion.rules import CompiledRule
-from dcm4py_leading.coercion.steps.step import LeadingStep
-from dcm4py_leading.dataset.normal import first_text
+from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
-from dcm4py_leading.errors import LeadingTooManyMatches, LeadingUnavailable
-from dcm4py_leading.leading.return_keys import return_keys
+from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.archive import Entity
-from dcm4py_leading.model.values import AETitle, Level, Tag
+from dcm4py_leading.model.device import Device
+from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.find.answers import coerced_page, encoded
+from dcm4py_leading.service.find.request import FindRequest
+from dcm4py_leading.service.leading_first import LeadingFirstRules, matches_as_led, named_studies, tell
 from dcm4py_leading.service.query_archive import Asked, QueryArchive, each_once
-from dcm4py_leading.service.runtime import Runtime
-
-LOG = logging.getLogger(__name__)
-
-MAX_STUDIES = 500
-"""Most studies of a leading archive that one query takes."""
 
 _KEYS_OF_STUDIES = frozenset(
     {key.tag for key in KEYS if key.level in (Level.PATIENT, Level.STUDY)} | {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY}
@@ -55,7 +39,7 @@ _KEYS_OF_STUDIES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingFirst:
-    """A C-FIND that is matched leading-first."""
+    """The stage of one query."""
 
     asked: Asked
     named: tuple[str, ...] = ()
@@ -65,72 +49,84 @@ class LeadingFirst:
     patient_attributes: frozenset[int] = frozenset()
     """Attributes that belong into an answer at PATIENT level."""
 
-    def count(self, archive: QueryArchive) -> int | None:
-        """Number of entities that are matches before coercion; at PATIENT level as without leading-first matching.
+    def before(self, archive: QueryArchive) -> LedArchive:
+        """The archive as it is to be asked."""
+        return LedArchive(archive, self.named, self.led)
 
-        None where only the matches themselves tell.
-        """
-        found = archive.count(self.asked)
-        if found is None or not self.named or self.asked.query.level is Level.PATIENT:
+    def answers(self, request: FindRequest, coercer: Coercer) -> LedAnswers:
+        """Answers from its matches."""
+        return LedAnswers(self, request, coercer)
+
+
+class LedArchive:
+    """An archive whose matches are those that it has, and then those that the leading archive has named.
+
+    At PATIENT level one match for each study of a patient: the leading archive knows patients by their studies.
+    """
+
+    def __init__(self, archive: QueryArchive, named: Sequence[str], led: Collection[int]) -> None:
+        self._archive = archive
+        self._named = named
+        self._led = led
+
+    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+        """Number of matches before coercion; at PATIENT level as without leading-first (see `QueryArchive`)."""
+        found = self._archive.count(asked)
+        if found is None or not self._named or asked.query.level is Level.PATIENT:
             return found
-        by_leading = archive.count(self._by_leading(self.asked))
-        both = archive.count(self.asked.of_studies(self.named))
+        by_leading = self._archive.count(self._by_leading(asked))
+        both = self._archive.count(asked.of_studies(self._named))
         return None if by_leading is None or both is None else found + by_leading - both
 
-    def rows(self, archive: QueryArchive, fetch_size: int) -> Generator[Dataset | Flush]:
-        """Rows that may match once they are coerced: those that match here, then those that the leading archive named.
-
-        At PATIENT level one row for each study of a patient: the leading archive knows patients by their studies.
-        """
-        if self.asked.query.level is not Level.PATIENT:
-            yield from self._rows(self.asked, archive, fetch_size)
-            return
-        for row in self._rows(self.asked.at(Level.STUDY), archive, fetch_size):
-            wanted = self.patient_attributes | {STUDY_INSTANCE_UID}
-            yield row if isinstance(row, Flush) else _reduced(row, wanted)
-
-    def kept(self, coerced: Iterable[Coerced | Flush]) -> Iterator[Dataset | Flush]:
-        """Those that match with the values of the leading archive; at PATIENT level each patient once."""
-        query = self.asked.query
-        matching = (
-            one if isinstance(one, Flush) else one.dataset
-            for one in coerced
-            if isinstance(one, Flush) or matches_as_led(query, one)
-        )
-        return matching if query.level is not Level.PATIENT else self._patients(matching)
-
-    def _rows(self, asked: Asked, archive: QueryArchive, fetch_size: int) -> Iterator[Dataset | Flush]:
-        """Each entity once, though several archives may have it with other values. A failure waits for what follows."""
-        questions = (asked, self._by_leading(asked)) if self.named else (asked,)
-        answers = (archive.matches(one, fetch_size=fetch_size) for one in questions)
-        with closing(each_once(answers, asked)) as found:
-            for match in found:
-                yield match if isinstance(match, Flush) else match.attributes
+    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+        """Each match once, though several archives may have it with other values (see `QueryArchive`)."""
+        if asked.query.level is Level.PATIENT:
+            asked = asked.at(Level.STUDY)
+        questions = (asked, self._by_leading(asked)) if self._named else (asked,)
+        yield from each_once((self._archive.matches(one, fetch_size=fetch_size) for one in questions), asked)
 
     def _by_leading(self, asked: Asked) -> Asked:
-        return asked.regardless_of(self.led).of_studies(self.named)
-
-    def _patients(self, rows: Iterable[Dataset | Flush]) -> Iterator[Dataset | Flush]:
-        once = EachPersonOnce()
-        for row in rows:
-            if isinstance(row, Flush):
-                yield row
-            elif once.is_new(row):
-                yield _reduced(row, self.patient_attributes)
+        return asked.regardless_of(self._led).of_studies(self._named)
 
 
-def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:
-    """Matching of what is asked, leading first; None: as always.
+class LedAnswers:
+    """From matches to encoded answers; only what matches with the values of the leading archive becomes one."""
+
+    def __init__(self, stage: LeadingFirst, request: FindRequest, coercer: Coercer) -> None:
+        self._query = stage.asked.query
+        self._patient_attributes = stage.patient_attributes
+        self._request = request
+        self._coercer = coercer
+        self._persons = EachPersonOnce()
+
+    def page(self, page: Sequence[Match]) -> Iterator[bytes]:
+        """The answers; at PATIENT level each patient once. Raises CoercionFailed."""
+        is_of_patients = self._query.level is Level.PATIENT
+        found = [match.attributes for match in page]
+        if is_of_patients:
+            found = [_reduced(ds, self._patient_attributes | {STUDY_INSTANCE_UID}) for ds in found]
+        for coerced in coerced_page(found, self._coercer, self._request.sop_class_uid):
+            if not matches_as_led(self._query, coerced):
+                continue
+            ds = coerced.dataset
+            if not is_of_patients:
+                yield encoded(ds, self._request)
+            elif self._persons.is_new(ds):
+                yield encoded(_reduced(ds, self._patient_attributes), self._request)
+
+
+def leading_first(rules: LeadingFirstRules, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:
+    """The stage for what is asked; None: matching is as always.
 
     ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
     about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
     """
     keys, query = asked.keys, asked.query
-    scp = leading_cfind_scp(runtime, message, asked.sop_class_uid)
+    scp = rules.leading_cfind_scp(message, asked.sop_class_uid)
     if scp is None:
         return None
     demanded = {condition.tag for condition in query.conditions}
-    led = demanded & _KEYS_OF_STUDIES & return_keys(runtime.device, scp)
+    led = demanded & _KEYS_OF_STUDIES & rules.return_keys(scp)
     if not (led or query.level is Level.PATIENT):
         return None
     named: Sequence[str] = ()
@@ -145,84 +141,18 @@ def leading_first(runtime: Runtime, message: Message, coercer: Coercer, asked: A
         except LeadingUnavailable as err:
             tell(err)
             return None
+    of_patients = _patient_attributes(rules.device)
     return LeadingFirst(
-        asked=replace(asked, wanted=asked.wanted | demanded | _patient_attributes(runtime)),
+        asked=replace(asked, wanted=asked.wanted | demanded | of_patients),
         named=tuple(named),
         led=frozenset(led),
-        patient_attributes=_patient_attributes(runtime) | query.computed,
+        patient_attributes=of_patients | query.computed,
     )
 
 
-def leading_cfind_scp(runtime: Runtime, message: Message, sop_class_uid: str | None) -> AETitle | None:
-    """The archive that `leading_rule` asks; None: there is none to ask."""
-    led = leading_rule(runtime, message, sop_class_uid)
-    if led is None:
-        return None
-    return next(step.leading_cfind_scp for step in led[1].steps if isinstance(step, LeadingStep))
-
-
-def leading_rule(
-    runtime: Runtime, message: Message, sop_class_uid: str | None
-) -> tuple[CoercionContext, CompiledRule] | None:
-    """The first rule about these messages that asks an archive, going by the peers; None: there is none to ask."""
-    local_ae = message.local_ae.ae_title
-    if not runtime.options.of(local_ae).leading_first:
-        return None
-    context = CoercionContext(
-        dimse=message.dimse,
-        transfer_role=message.transfer_role,
-        sop_class=sop_class_uid or "",
-        sending=message.sending,
-        receiving=message.receiving,
-    )
-    nothing = Dataset()
-    for compiled in runtime.rules[local_ae]:
-        rule = compiled.rule
-        if (rule.dimse, rule.transfer_role) != (message.dimse, message.transfer_role):
-            continue
-        if rule.sop_classes and sop_class_uid is not None and sop_class_uid not in rule.sop_classes:
-            continue
-        on_peers = [condition for condition in compiled.conditions if condition.peer is not None]
-        if not all(condition.holds(context, nothing) for condition in on_peers):
-            continue
-        if any(isinstance(step, LeadingStep) for step in compiled.steps):
-            return context, compiled
-    return None
-
-
-def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str]:
-    """The studies that match in the leading archive. Raises LeadingUnavailable, LeadingTooManyMatches of it."""
-    answers = coercer.find_by_keys(scp, keys, frozenset({Tag(STUDY_INSTANCE_UID)}), limit=MAX_STUDIES)
-    uids = (first_text(answer, STUDY_INSTANCE_UID) for answer in answers)
-    return list(dict.fromkeys(uid for uid in uids if uid is not None))
-
-
-def tell(err: LeadingUnavailable) -> None:
-    """Log that matching is as without the leading archive."""
-    too_broad = isinstance(err, LeadingTooManyMatches)
-    LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
-
-
-def matches_as_led(query: Query, coerced: Coerced) -> bool:
-    """True if it matches with what the leading archive says of it.
-
-    What other steps did to it does not count: the keys were coerced in the other direction before they were matched.
-    """
-    tags = {condition.tag for condition in query.conditions}
-    ds = Dataset()
-    for tag in tags:
-        element = coerced.previous[tag] if tag in coerced.previous else coerced.dataset.get(tag)
-        if element is not None:
-            ds[tag] = element
-    for done in coerced.executed:
-        if isinstance(done.step, LeadingStep):
-            apply(ds, [change for change in done.changes if change.path[0] in tags])
-    return matches(query, ds)
-
-
-def _patient_attributes(runtime: Runtime) -> frozenset[int]:
+def _patient_attributes(device: Device) -> frozenset[int]:
     """Attributes that the index keeps of a patient, and those that tell how to read them."""
-    entity_filter = runtime.device.archive.attribute_filters.get(Entity.PATIENT)
+    entity_filter = device.archive.attribute_filters.get(Entity.PATIENT)
     kept = {key.tag for key in keys_of(Level.PATIENT)} if entity_filter is None else set(map(int, entity_filter.tags))
     return frozenset(kept | set(ALWAYS_KEPT[Level.PATIENT]) | {SPECIFIC_CHARACTER_SET, 0x00080056, 0x00080201})
 

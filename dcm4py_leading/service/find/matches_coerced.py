@@ -19,7 +19,7 @@ from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.find.memo import RememberedCoercion, RememberedCoercions
+from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion
 from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
 
 
@@ -43,7 +43,7 @@ class MatchCoercion:
         rules: Sequence[CompiledRule],
         message: Message,
         coercer: Coercer,
-        remembered: RememberedCoercions,
+        remembered: CoercionMemo,
         sop_class_uid: str,
     ) -> None:
         """``rules`` are those of the AE.
@@ -105,7 +105,7 @@ class MatchCoercion:
             executed=coerced.executed,
             edited={tag: edited.get(tag) for tag in self._touched},
         )
-        self._remembered.remember(begun.key, new)
+        self._remembered.remember(begun.key, new, len(begun.key) + new.length)
         return new
 
     def again(self, ds: Dataset, begun: Begun) -> Dataset:

@@ -6,8 +6,6 @@ asked for each page all the same; an answer that is another object makes the coe
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +13,7 @@ from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES, COERCED_MATCHES
+from dcm4py_leading.service.memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,42 +28,16 @@ class RememberedCoercion:
     edited: Mapping[int, bytes | None]
     """Each element that may be touched, as it is afterwards."""
 
+    @property
+    def length(self) -> int:
+        """Octets of the elements."""
+        return sum(len(element) for element in self.edited.values() if element is not None)
+
     def is_by(self, answers: tuple[Answer, ...]) -> bool:
         """True if it came from these very answers."""
         return len(answers) == len(self.answers) and all(
             one is other for one, other in zip(answers, self.answers, strict=True)
         )
-
-
-class RememberedCoercions:
-    """A bounded memory for one configuration; the least recently used outcome goes first. One lock.
-
-    The keys say which coercion it is: of whose messages, and the elements that it may look at or change.
-    """
-
-    def __init__(self, most: int = COERCED_MATCHES) -> None:
-        self._lock = threading.Lock()
-        self._most = most
-        self._known: OrderedDict[bytes, RememberedCoercion] = OrderedDict()
-
-    def get(self, key: bytes) -> RememberedCoercion | None:
-        """The last outcome, if it is still known."""
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-            return known
-
-    def remember(self, key: bytes, coercion: RememberedCoercion) -> None:
-        """Keep the outcome in place of an earlier one."""
-        size = len(key) + sum(len(element) for element in coercion.edited.values() if element is not None)
-        with self._lock:
-            self._known.pop(key, None)
-            if size > COERCED_MATCH_BYTES:
-                return
-            self._known[key] = coercion
-            if len(self._known) > self._most:
-                self._known.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +48,20 @@ class RememberedAnswer:
     encoded: bytes
 
 
-class RememberedAnswers:
-    """Answers by all that they are made of: the form of the answer, whose messages, and the bytes of the match.
+CoercionMemo = Memo[bytes, RememberedCoercion]
+"""By whose messages they are, and the elements that the coercion may look at or change."""
+AnswerMemo = Memo[Hashable, RememberedAnswer]
+"""By all that an answer is made of: its form, whose messages, and the bytes of the match.
 
-    Bounded, for one configuration; the least recently used goes first. One lock.
-    """
+An answer holds while `RememberedCoercion.is_by` does.
+"""
 
-    def __init__(self, most: int = COERCED_MATCHES) -> None:
-        self._lock = threading.Lock()
-        self._most = most
-        self._known: OrderedDict[Hashable, RememberedAnswer] = OrderedDict()
 
-    def get(self, key: Hashable) -> RememberedAnswer | None:
-        """The last answer, if it is still known; it holds while `RememberedCoercion.is_by` does."""
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-            return known
+def coercion_memo() -> CoercionMemo:
+    """An empty memory of coercions."""
+    return Memo(max_entries=COERCED_MATCHES, max_length=COERCED_MATCH_BYTES)
 
-    def remember(self, key: Hashable, answer: RememberedAnswer) -> None:
-        """Keep the answer in place of an earlier one."""
-        with self._lock:
-            self._known.pop(key, None)
-            if len(answer.encoded) > COERCED_MATCH_BYTES:
-                return
-            self._known[key] = answer
-            if len(self._known) > self._most:
-                self._known.popitem(last=False)
+
+def answer_memo() -> AnswerMemo:
+    """An empty memory of answers."""
+    return Memo(max_entries=COERCED_MATCHES, max_length=COERCED_MATCH_BYTES)

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
+from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
 from dcm4py_leading.service.proxy.upstream import Arriving, Upstream
-from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -23,15 +23,14 @@ MAX_AT_ONCE = 500
 """Objects that one request names: a UID has up to 64 characters, and a value of Explicit VR 64 KiB (PS3.5 7.1.2)."""
 
 
-def gone(runtime: Runtime, local_ae: ApplicationEntity, instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
+def gone(storages: Mapping[str, Storage], instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
     """Those whose files are no longer where they were stored, and that another archive has."""
-    externals = runtime.externals.get(local_ae.ae_title)
-    return [instance for instance in instances if _is_gone(runtime, instance)] if externals else []
+    return [instance for instance in instances if _is_gone(storages, instance)]
 
 
-def _is_gone(runtime: Runtime, instance: IndexedInstance) -> bool:
+def _is_gone(storages: Mapping[str, Storage], instance: IndexedInstance) -> bool:
     location = instance.location
-    storage = runtime.storages.get(location.storage_id)
+    storage = storages.get(location.storage_id)
     if storage is None or not storage.descriptor.external_retrieve_aets:
         return False
     try:

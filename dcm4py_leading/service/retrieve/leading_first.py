@@ -19,102 +19,101 @@ from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
-from dcm4py_leading.leading.return_keys import return_keys
-from dcm4py_leading.model.values import UID, Level
+from dcm4py_leading.model.values import UID, AETitle, Level
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.find.leading_first import (
-    leading_cfind_scp,
-    leading_rule,
+from dcm4py_leading.service.leading_first import (
+    LeadingFirstRules,
+    leading_cfind_scp_of,
     matches_as_led,
     named_studies,
     tell,
 )
-from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 
 
-def studies_of_patient(
-    runtime: Runtime, message: Message, coercer: Coercer, keys: RetrieveKeys
-) -> Sequence[str] | None:
-    """The studies of the patient that a retrieve names, by the leading archive; None where it is not to be asked, or
-    gives no answer."""
-    scp = leading_cfind_scp(runtime, message, None) if keys.patient_id is not None else None
-    if scp is None or PATIENT_ID not in return_keys(runtime.device, scp):
-        return None
-    asked_for = Dataset()
-    for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
-        if text is not None:
-            asked_for.add_new(tag, "LO", text)
-    if keys.study_instance_uids:
-        asked_for.StudyInstanceUID = list(keys.study_instance_uids)
-    try:
-        named = named_studies(coercer, scp, asked_for)
-    except LeadingTooManyMatches as err:
-        tell(err)
-        return ()
-    except LeadingUnavailable as err:
-        tell(err)
-        return None
-    return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
+class LeadingFirst:
+    """The stage of one retrieve: which instances here, and which studies elsewhere, are those of the patient.
 
-
-def instances_of_patient(
-    runtime: Runtime,
-    coercer: Coercer,
-    keys: RetrieveKeys,
-    named: Sequence[str] | None,
-    found: Sequence[IndexedInstance],
-) -> Sequence[IndexedInstance]:
-    """The instances of a retrieve that names a patient, who is known by the leading archive's Patient ID.
-
-    ``found`` are those that have it in the index. Studies that the leading archive ``named`` come in, and studies that
-    will not have that Patient ID when they are sent stay out.
+    Matching is as always where the retrieve names no patient, no leading archive is to be asked, or it gives no answer.
     """
-    if named is None:
-        return found
-    if named:
-        anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(named))
-        known = {_identity(instance) for instance in found}
-        found = [*found, *(i for i in runtime.index.instances(anyones) if _identity(i) not in known)]
-    return _of_patient(coercer, _query_of_patient(keys), found)
 
+    def __init__(self, rules: LeadingFirstRules, message: Message, coercer: Coercer, keys: RetrieveKeys) -> None:
+        """Ask the leading archive, if any, which studies the patient of ``keys`` has.
 
-def led_keys(
-    runtime: Runtime,
-    message: Message,
-    coercer: Coercer,
-    keys: RetrieveKeys,
-    named: Sequence[str] | None,
-    held: Callable[[RetrieveKeys], Sequence[str]],
-) -> RetrieveKeys | None:
-    """The keys of a retrieve for another archive, which does not know the leading archive's Patient ID; None: of that
-    patient there is nothing.
+        ``message`` are the C-STOREs that follow, which ``coercer`` coerces.
+        """
+        self._coercer = coercer
+        self._keys = keys
+        self._rule = rules.rule(message, None) if keys.patient_id is not None else None
+        self._named = None if self._rule is None else self._studies(rules, leading_cfind_scp_of(self._rule[1]))
 
-    Studies stand for the patient: those that the leading archive ``named``, and those that the other archive has under
-    that Patient ID, which ``held`` tells, as long as they have it still when they are sent. A query finds the same.
-    Where ``held`` raises ArchiveUnavailable, the named ones have to do; where there are none, it is raised.
-    """
-    led = leading_rule(runtime, message, None)
-    if named is None or led is None:
-        return keys
-    try:
-        own = held(replace(keys, level=Level.PATIENT, series_instance_uids=(), sop_instance_uids=()))
-    except ArchiveUnavailable as err:
-        if not named:
-            raise
-        LOG.warning("only what the leading archive names is retrieved: %s", err)
-        own = ()
-    candidates = {uid: _a_study(keys, uid, uid in own) for uid in dict.fromkeys([*named, *own])}
-    context, rule = led
-    selection = _only_leading(Selection(context=context, verdicts=(Verdict(rule=rule),)))
-    coercer.prefetch([(selection, UID(uid)) for uid in candidates])
-    query = _query_of_patient(keys)
-    studies = tuple(uid for uid, study in candidates.items() if _belongs(coercer, query, study, selection))
-    if not studies:
-        return None
-    level = Level.STUDY if keys.level is Level.PATIENT else keys.level
-    return replace(keys, level=level, patient_id=None, issuer_of_patient_id=None, study_instance_uids=studies)
+    def _studies(self, rules: LeadingFirstRules, scp: AETitle) -> Sequence[str] | None:
+        """The studies of the patient by the leading archive; None where it gives no answer."""
+        keys = self._keys
+        if PATIENT_ID not in rules.return_keys(scp):
+            return None
+        asked_for = Dataset()
+        for tag, text in ((PATIENT_ID, keys.patient_id), (ISSUER_OF_PATIENT_ID, keys.issuer_of_patient_id)):
+            if text is not None:
+                asked_for.add_new(tag, "LO", text)
+        if keys.study_instance_uids:
+            asked_for.StudyInstanceUID = list(keys.study_instance_uids)
+        try:
+            named = named_studies(self._coercer, scp, asked_for)
+        except LeadingTooManyMatches as err:
+            tell(err)
+            return ()
+        except LeadingUnavailable as err:
+            tell(err)
+            return None
+        return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
+
+    def instances(
+        self, found: Sequence[IndexedInstance], look_up: Callable[[RetrieveKeys], Sequence[IndexedInstance]]
+    ) -> Sequence[IndexedInstance]:
+        """The instances of the patient, who is known by the leading archive's Patient ID.
+
+        ``found`` are those that have it in the index, which ``look_up`` asks. Studies that the leading archive named
+        come in, and studies that will not have that Patient ID when they are sent stay out.
+        """
+        if self._named is None:
+            return found
+        keys = self._keys
+        if self._named:
+            anyones = replace(keys, patient_id=None, issuer_of_patient_id=None, study_instance_uids=tuple(self._named))
+            known = {_identity(instance) for instance in found}
+            found = [*found, *(i for i in look_up(anyones) if _identity(i) not in known)]
+        return _of_patient(self._coercer, _query_of_patient(keys), found)
+
+    def upstream_keys(self, held: Callable[[RetrieveKeys], Sequence[str]]) -> RetrieveKeys | None:
+        """The keys for another archive, which does not know the leading archive's Patient ID; None: of that patient
+        there is nothing.
+
+        Studies stand for the patient: those that the leading archive named, and those that the other archive has under
+        that Patient ID, which ``held`` tells, as long as they have it still when they are sent. A query finds the same.
+        Where ``held`` raises ArchiveUnavailable, the named ones have to do; where there are none, it is raised.
+        """
+        keys, named = self._keys, self._named
+        if named is None or self._rule is None:
+            return keys
+        try:
+            own = held(replace(keys, level=Level.PATIENT, series_instance_uids=(), sop_instance_uids=()))
+        except ArchiveUnavailable as err:
+            if not named:
+                raise
+            LOG.warning("only what the leading archive names is retrieved: %s", err)
+            own = ()
+        candidates = {uid: _a_study(keys, uid, uid in own) for uid in dict.fromkeys([*named, *own])}
+        context, rule = self._rule
+        selection = _only_leading(Selection(context=context, verdicts=(Verdict(rule=rule),)))
+        self._coercer.prefetch([(selection, UID(uid)) for uid in candidates])
+        query = _query_of_patient(keys)
+        studies = tuple(uid for uid, study in candidates.items() if _belongs(self._coercer, query, study, selection))
+        if not studies:
+            return None
+        level = Level.STUDY if keys.level is Level.PATIENT else keys.level
+        return replace(keys, level=level, patient_id=None, issuer_of_patient_id=None, study_instance_uids=studies)
 
 
 def _a_study(keys: RetrieveKeys, uid: str, is_own: bool) -> Dataset:

@@ -12,15 +12,8 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.retrieve.leading_first import studies_of_patient
-from dcm4py_leading.service.retrieve.retrieve_archive import (
-    ArchiveRetrieve,
-    Embedded,
-    Retrieval,
-    RetrieveArchive,
-    Spanning,
-    UpstreamArchive,
-)
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
+from dcm4py_leading.service.retrieve.retrieve_archive import ArchiveRetrieve, Retrieval
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.runtime import Runtime
 
@@ -63,19 +56,11 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
         return nothing
     wanted = ArchiveRetrieve(
         keys=request.keys,
-        message=message,
         common=RetrieveCoercion(
             coercer,
             runtime.keeper,
             tells_original_attributes=runtime.options.of(request.local_ae.ae_title).original_attributes_on_retrieve,
         ),
-        named=studies_of_patient(runtime, message, coercer, request.keys),
+        leading_first=LeadingFirst(runtime.leading_first, message, coercer, request.keys),
     )
-    return _archive_of(runtime, request.local_ae).retrieve(wanted) or nothing
-
-
-def _archive_of(runtime: Runtime, ae: ApplicationEntity) -> RetrieveArchive:
-    """The archive that the AE is to its clients."""
-    own = Embedded(runtime)
-    upstream = runtime.upstreams.get(ae.ae_title)
-    return own if upstream is None else Spanning(own, UpstreamArchive(runtime, upstream), runtime.storages)
+    return runtime.retrieve_archives[request.local_ae.ae_title].retrieve(wanted) or nothing

@@ -6,29 +6,29 @@ Nothing above this knows which it is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Protocol
 
 from dcm4py_leading.archive.index.attributes import decode
-from dcm4py_leading.archive.index.index import IndexedInstance
+from dcm4py_leading.archive.index.index import Index, IndexedInstance
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
+from dcm4py_leading.archive.storage.storage import Storage, storage_of
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import Coercer
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
-from dcm4py_leading.service.retrieve.leading_first import instances_of_patient, led_keys
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.selections import Selections
 from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UnjudgedInstance
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
-from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
 
@@ -40,11 +40,9 @@ class ArchiveRetrieve:
     """Request of what is to be retrieved, and of what becomes of the objects."""
 
     keys: RetrieveKeys
-    message: Message
-    """As the rules see the C-STOREs that follow."""
     common: RetrieveCoercion
-    named: Sequence[str] | None
-    """The studies of the patient by the leading archive; None where it does not count."""
+    leading_first: LeadingFirst
+    """Stage that decides what belongs to the patient who is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +72,15 @@ class RetrieveArchive(Protocol):
 class Embedded:
     """The archive of this service."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, index: Index, storages: Mapping[str, Storage], externals: Mapping[str, Upstream]) -> None:
+        """``storages`` and ``externals``, archives that have the objects too, by dcmStorageID."""
+        self._index = index
+        self._storages = storages
+        self._externals = externals
 
     def instances(self, wanted: ArchiveRetrieve) -> Sequence[IndexedInstance]:
         """Those that are here. Raises IndexUnavailable."""
-        found = self._runtime.index.instances(wanted.keys)
-        return instances_of_patient(self._runtime, wanted.common.coercer, wanted.keys, wanted.named, found)
+        return wanted.leading_first.instances(self._index.instances(wanted.keys), self._index.instances)
 
     def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from the index and its storages (see `RetrieveArchive`)."""
@@ -91,7 +91,7 @@ class Embedded:
         if not instances:
             return None
         coercer, selections = common.coercer, Selections(common.coercer)
-        missing = gone(self._runtime, common.local_ae, instances)
+        missing = gone(self._storages, instances) if self._externals else []
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
         stored = _asked(
@@ -103,8 +103,7 @@ class Embedded:
             return Retrieval(
                 expected=len(here), contexts=contexts, objects=stored, coercer=coercer, study_instance_uids=studies
             )
-        externals = self._runtime.externals[common.local_ae.ae_title]
-        back = FetchedBack(externals, common.local_ae, missing, len(here))
+        back = FetchedBack(self._externals, common.local_ae, missing, len(here))
         known = {str(instance.sop_instance_uid): instance for instance in missing}
         objects = chain(stored, forwarded(common.for_copies(), back, known))
         return Retrieval(
@@ -121,14 +120,16 @@ class Embedded:
     ) -> StoredInstance | UnjudgedInstance:
         if isinstance(selected, CoercionFailed):
             return UnjudgedInstance(instance, selected)
-        return StoredInstance(common, instance, selected, self._runtime.storage)
+        return StoredInstance(common, instance, selected, self._storage)
+
+    def _storage(self, storage_id: str) -> Storage:
+        return storage_of(self._storages, storage_id)
 
 
 class UpstreamArchive:
     """The archive behind this one, or several (dcmFallbackCMoveSCP): what it sends passes through here."""
 
-    def __init__(self, runtime: Runtime, upstream: Upstream) -> None:
-        self._runtime = runtime
+    def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
     def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
@@ -138,8 +139,7 @@ class UpstreamArchive:
     def rest(self, wanted: ArchiveRetrieve, here: Sequence[IndexedInstance]) -> Retrieval | None:
         """All that there is, unless the instances ``here`` are all: then None. Raises ArchiveUnavailable."""
         common = wanted.common
-        held = partial(self._upstream.held, common.local_ae)
-        keys = led_keys(self._runtime, wanted.message, common.coercer, wanted.keys, wanted.named, held)
+        keys = wanted.leading_first.upstream_keys(partial(self._upstream.held, common.local_ae))
         if keys is None or self._are_all(here, wanted, keys):
             return None
         arriving = self._upstream.fetch(common.local_ae, keys)
@@ -187,6 +187,11 @@ class Spanning:
                 raise
             LOG.warning("only the objects of this archive are sent, the study may have more: %s", err)
         return retrieval or self._own.of(indexed, wanted.common)
+
+
+def archive_of(own: Embedded, upstream: Upstream | None, storages: Collection[str]) -> RetrieveArchive:
+    """The archive that an AE is to its clients: ``own``, and what is ``upstream`` of it, if anything."""
+    return own if upstream is None else Spanning(own, UpstreamArchive(upstream), storages)
 
 
 def _study_date(instance: IndexedInstance) -> str | None:

@@ -22,8 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
-from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.config.following.watch import Followed
+from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import ContactCounts, Part
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome, sum_of_outcomes

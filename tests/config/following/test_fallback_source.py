@@ -3,9 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dcm4py_leading.config.following.fallback_source import DirectoryState, SurvivingSource
+from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.config.following.last_good import LastGood
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.directory_state import DirectoryState
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from tests.fixtures import trees
 

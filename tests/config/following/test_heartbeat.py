@@ -5,7 +5,7 @@ import pytest
 from dcm4py_leading.config.following.fallback_source import SurvivingSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.following.last_good import LastGood
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from tests.fixtures import trees
 from tests.fixtures.workers import until

@@ -9,7 +9,8 @@ import pytest
 
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.watch import Attempt, Follower, Pace
-from dcm4py_leading.config.recorded import Recording, record
+from dcm4py_leading.config.sources.recorded import record
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable, Problem
 from tests.fixtures import trees
 from tests.fixtures.trees import EntrySource

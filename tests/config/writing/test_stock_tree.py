@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.editing import editor_of

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.archive.storage.file_storage import FileStorage
-from dcm4py_leading.compose import check, use_data_directory
+from dcm4py_leading.composition.check import check
+from dcm4py_leading.composition.data import use_data_directory
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.deleting.delete import Deletion, delete_study, finish_deletions

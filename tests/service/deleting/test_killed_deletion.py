@@ -14,7 +14,8 @@ from types import FrameType
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.compose import Checked, Site, check
+from dcm4py_leading.composition.check import Checked, check
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from dcm4py_leading.service.deleting.delete import Deletion, delete_study, finish_deletions

@@ -17,8 +17,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
-from dcm4py_leading.config.following.fallback_source import DirectoryState
 from dcm4py_leading.config.following.watch import Followed
+from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle

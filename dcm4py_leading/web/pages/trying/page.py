@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.config.writing.plan import Plan
 from dcm4py_leading.errors import ConfigInvalid, DocumentInvalid, Problem, StatusError, WriteConflict, WriteRefused
 from dcm4py_leading.model.bounds import OFFERED_STUDIES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.dn import escape_rdn_value
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.compose import Site
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.service.studies.three_values import Decider, ThreeValues

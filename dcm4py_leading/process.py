@@ -1,4 +1,4 @@
-"""Node of one process: index, storages, runtime and listeners; and the change to another configuration."""
+"""One process at work: index, storages, runtime and listeners; and the change to another configuration."""
 
 from __future__ import annotations
 
@@ -14,17 +14,12 @@ from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.calls.call import A, Call, Here, Json, Q
 from dcm4py_leading.calls.table import CALLS
-from dcm4py_leading.compose import (
-    Checked,
-    Site,
-    build_runtime,
-    leading_settings,
-    listening_connections,
-    open_proxy_cache,
-    open_storages,
-)
-from dcm4py_leading.config.recorded import Recording
+from dcm4py_leading.composition.build import build_runtime
+from dcm4py_leading.composition.check import Checked
+from dcm4py_leading.composition.data import open_proxy_cache, open_storages
+from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.snapshot import Snapshot
+from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.dicom.scp.fellows import Fellows
 from dcm4py_leading.dicom.scp.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
@@ -44,7 +39,7 @@ from dcm4py_leading.web.own.metrics import Measured
 LOG = logging.getLogger(__name__)
 
 
-class Node:
+class ServingProcess:
     """One process at work on one configuration, which it is given. Reads no configuration itself."""
 
     def __init__(
@@ -66,7 +61,7 @@ class Node:
         self._site = site
         device = checked.snapshot.device
         log.use_reference_key(site.data_dir)
-        settings = leading_settings(site.options)
+        settings = site.leading_settings
         self._counts = ServiceCounts()
         self._sendings = Sendings()
         self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
@@ -103,11 +98,11 @@ class Node:
         return Change(self._holder, runtime, rebinding)
 
     def _wanted(self, device: Device) -> Sequence[Connection]:
-        return listening_connections(device) if self._is_listening else ()
+        return device.listening_connections if self._is_listening else ()
 
     def start_listening(self) -> None:
         """Bind and serve every listener. Raises ConfigInvalid with every port that cannot be had."""
-        self._listeners.bind(listening_connections(self.snapshot.device)).commit()
+        self._listeners.bind(self.snapshot.device.listening_connections).commit()
         self._is_listening = True
 
     def stop_listening(self) -> None:
@@ -158,7 +153,7 @@ class Node:
             fingerprint=runtime.snapshot.fingerprint,
             loaded_at=runtime.snapshot.loaded_at,
             is_last_reload_good=True,
-            directory=self._site.directory_state,
+            directory=self._site.source.state,
             kept=None if self._proxy_cache is None else self._proxy_cache.counts(),
         )
 

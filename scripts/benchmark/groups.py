@@ -1,0 +1,74 @@
+"""Groups of measurements, in the order in which they are made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from scripts.benchmark import queries, retrieves, stores
+from scripts.benchmark.checks import find_many, find_study
+from scripts.benchmark.operations import Effort, Operation
+from scripts.benchmark.results import Results
+from scripts.benchmark.scene import COERCED, Scene
+
+SHARES = {
+    "echo": 1,
+    "find": 2,
+    "move": 4,
+    "get": 4,
+    "fast": 6,
+    "several": 8,
+    "small": 2,
+    "proxy": 4,
+    "nagle": 4,
+    "memory": 3,
+    "store": 8,
+    "calls": 2,
+}
+"""Shares of the time that is left, where it is limited."""
+APART = ("web",)
+"""Groups that need neither studies nor the other archives."""
+GROUPS = (*SHARES, *APART)
+NOT_AGAINST = ("proxy", "web")
+"""Groups that are not measured against another revision."""
+NOT_QUICK = ("proxy", "calls", "web")
+"""Groups that ``--quick`` leaves out unless they are named."""
+
+_MOST_WORKERS = 4
+"""Of ours, where their number is not given."""
+
+
+def operations(group: str, scene: Scene, effort: Effort, results: Results) -> Iterator[Operation]:
+    """The timed operations of a group; "memory" and "calls" have none."""
+    match group:
+        case "echo":
+            yield from queries.echoes(scene, effort)
+        case "find":
+            yield from queries.finds(scene, effort)
+        case "move":
+            yield from retrieves.moves(scene)
+        case "get":
+            yield from retrieves.gets(scene)
+        case "fast":
+            yield from retrieves.fast(scene, effort)
+        case "several":
+            yield from retrieves.several(scene, effort)
+        case "small":
+            yield from queries.small_retrieves(scene, effort)
+        case "proxy":
+            yield from retrieves.proxied(scene, effort)
+        case "nagle":
+            yield retrieves.as_shipped(scene)
+        case "store":
+            yield from stores.stores(scene, effort, results)
+
+
+def warm(scene: Scene) -> None:
+    """Let every worker of ours ask the leading archive for every study, as far as chance allows."""
+    workers = scene.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+    for contender in set(COERCED).intersection(scene.contenders):
+        archive = scene.archives[contender]
+        for _ in range(4 * workers):
+            find_many(archive)
+            for study in (scene.data.a, scene.data.b):
+                find_study(archive, study.study_uid)
