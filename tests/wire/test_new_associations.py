@@ -42,7 +42,7 @@ class Served:
 
     def __init__(self, seed: Seed, running: ExitStack) -> None:
         seed.start()
-        self._listeners = seed.service._node._listeners
+        self._listeners = seed.service._process._listeners
         (self._address,) = self._listeners.bound
         self._listening = running.enter_context(socket.create_server(("127.0.0.1", 0)))
 
