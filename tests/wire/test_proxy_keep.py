@@ -259,7 +259,7 @@ def test_while_the_archive_is_down_what_is_kept_is_sent_and_a_warning_says_so(
     assert scene.move() == ALL
     assert scene.take() == uids_of(OBJECTS)
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "though it may not be all any more: PACS at localhost" in warning.getMessage()
+    assert "and may have changed since: PACS at localhost" in warning.getMessage()
     assert STUDY not in caplog.text
     assert scene.move(OTHER)[0] == 0xC000
 
