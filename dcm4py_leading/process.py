@@ -20,6 +20,7 @@ from dcm4py_leading.composition.data import open_proxy_cache, open_storages
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.config.sources.recording import Recording
+from dcm4py_leading.dicom.scp.fellows import Fellows
 from dcm4py_leading.dicom.scp.listener import Listeners, Rebinding, bind_listener
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
@@ -47,16 +48,13 @@ class ServingProcess:
         checked: Checked,
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
-        others: Callable[[], int] = lambda: 0,
-        report: Callable[[int], None] = lambda _: None,
-        next_number: Callable[[], int] | None = None,
+        fellows: Fellows | None = None,
         forwards: Forwards | None = None,
         is_listening: bool = True,
     ) -> None:
         """Open the index, which is there, and the storages, bind and serve every listener if ``is_listening``.
 
-        ``bind``, ``others``, ``report`` and ``next_number`` are those of `Listeners`; ``forwards`` knows those of other
-        workers.
+        ``bind`` and ``fellows`` are those of `Listeners`; ``forwards`` knows those of other workers.
 
         Raises ConfigInvalid, IndexUnavailable, OSError.
         """
@@ -75,7 +73,7 @@ class ServingProcess:
             runtime = self._runtime(checked, storages)
             finish_deletions(runtime)
             self._holder = RuntimeHolder(runtime)
-            self._listeners = Listeners(self._holder, bind=bind, others=others, report=report, next_number=next_number)
+            self._listeners = Listeners(self._holder, bind=bind, fellows=fellows)
             self._is_listening = is_listening
             self._listeners.bind(self._wanted(device)).commit()
         except BaseException:  # cleans up and raises on, whatever it was

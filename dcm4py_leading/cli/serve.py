@@ -29,6 +29,7 @@ from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.certificate import Certificate
 from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.workers.handed import CONTROL_FD, Handed
+from dcm4py_leading.workers.number import MOST_BY_DEFAULT, PROCESS_MIB, default_workers
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
 
@@ -55,13 +56,18 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
     short_help="Run the service.",
     examples=[
         "dcm4py-leading serve --ldif ldif/quickstart.ldif --data-dir ~/dcm4py",
-        "dcm4py-leading serve --ldap-url ldap://ldap.example.org/dc=dcm4che,dc=org --watch --workers 4",
+        "dcm4py-leading serve --ldap-url ldap://ldap.example.org/dc=dcm4che,dc=org --watch --workers 1",
     ],
 )
 @source_options
 @http_options
 @option("--drain", default=DRAIN_SECONDS, show_default=True, help="Seconds that associations get to end at a stop.")
-@option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that take associations.")
+@option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    show_default=f"one for each core that may be used, at most {MOST_BY_DEFAULT}",
+    help=f"Processes that take associations, about {PROCESS_MIB} MiB of memory each; with 1, one does everything.",
+)
 @option(
     "--watch",
     is_flag=False,
@@ -79,7 +85,7 @@ def serve(
     site: Site,
     http: Http,
     drain: float,
-    workers: int,
+    workers: int | None,
     watch: float | None,
     login: Login,
     ldif_writable: bool,
@@ -125,14 +131,20 @@ def serve(
                 service.reload()
 
 
-def _started(site: Site, workers: int, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:
+def _started(site: Site, workers: int | None, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:
     """The running service, in its data directory, which is made where there is none."""
     try:
         is_new = not site.data_dir.exists()
         site.data_dir.mkdir(parents=True, exist_ok=True)
         LOG.info("data directory %s%s", site.data_dir, " (made)" if is_new else "")
+        workers = workers or default_workers()
         if workers == 1:
+            LOG.info("one process does everything: about %d MiB of memory", PROCESS_MIB)
             return Service(site, pace=pace, drain_seconds=drain_seconds)
+        LOG.info(
+            "%d workers take associations, a supervisor leads them: about %d MiB of memory each, %d MiB in all",
+            *(workers, PROCESS_MIB, (workers + 1) * PROCESS_MIB),
+        )
         command_line = sys.argv[1:]
         return Supervisor(site, workers=workers, command_line=command_line, pace=pace, drain_seconds=drain_seconds)
     except OSError as err:

@@ -14,7 +14,14 @@ from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
-from dcm4py_leading.dicom.upstream.other_archives import behind, count_of, externals_of, query_archive_of, upstream_of
+from dcm4py_leading.dicom.upstream.other_archives import (
+    behind,
+    count_of,
+    externals_of,
+    query_archive_of,
+    store_archive_opener,
+    upstream_of,
+)
 from dcm4py_leading.leading.contacts import Contacts, Line, Part
 from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.last_known import LastKnown
@@ -87,6 +94,7 @@ def build_runtime(
             )
             for ae in device.application_entities
         },
+        open_store_archive=store_archive_opener(resolver.resolve),
         forwards=forwards,
         storages=storages,
         leading=leading,

@@ -23,6 +23,11 @@ the others leave, if that is less.
 
 Beyond: rejected, transient, local limit exceeded."""
 
+IDLE_THREADS: Final = 16
+"""Threads that wait for connections to DICOM ports after they have served others.
+
+Beyond: a thread ends with its association, and is started again when it is needed."""
+
 HTTP_CONNECTIONS: Final = 64
 """Connections to the control port; a sixteenth of the file descriptors, if that is less.
 

@@ -29,6 +29,7 @@ from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.find.memo import AnswerMemo, CoercionMemo, answer_memo, coercion_memo
 from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
 from dcm4py_leading.service.query_archive import QueryArchive
 from dcm4py_leading.service.retrieve.retrieve_archive import RetrieveArchive
 
@@ -49,6 +50,8 @@ class Runtime:
     """Archives that can be asked about what an AE gets from elsewhere, by the title of the other archive."""
     retrieve_archives: Mapping[AETitle, RetrieveArchive]
     """Archives that fulfil the retrieves from each AE."""
+    open_store_archive: OpenStoreArchive
+    """Opens the archive to which what is stored to an AE goes on."""
     forwards: Forwards
     storages: Mapping[str, Storage]
     leading: LeadingLookup

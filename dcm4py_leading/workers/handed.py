@@ -9,8 +9,8 @@ from typing import Self
 
 CONTROL_FD = "DCM4PY_WORKER_CONTROL_FD"
 """Where it is set, the process is a worker."""
-_SLOTS_FD, _SERIAL_NUMBERS_FD, _FORWARDS_FD = (
-    f"DCM4PY_WORKER_{what}_FD" for what in ("SLOTS", "SERIAL_NUMBERS", "FORWARDS")
+_ASSOCIATIONS_FD, _CONNECTIONS_FD, _SERIAL_NUMBERS_FD, _FORWARDS_FD = (
+    f"DCM4PY_WORKER_{what}_FD" for what in ("ASSOCIATIONS", "CONNECTIONS", "SERIAL_NUMBERS", "FORWARDS")
 )
 _SLOT, _PASSING_DIR = "DCM4PY_WORKER_SLOT", "DCM4PY_WORKER_PASSING_DIR"
 
@@ -20,12 +20,14 @@ class Handed:
     """Numbers but for the slot are file descriptors."""
 
     control: int
-    slots: int
+    associations: int
     """Of `slots.Slots`: how many associations each worker has open."""
+    connections: int
+    """Of `slots.Slots`: how many connections each worker serves."""
     serial_numbers: int
     """Of `slots.Slots`: how many associations each slot has had."""
     forwards: int
-    """Of `slots.Slots`: how many retrieves of each worker wait for objects of another archive."""
+    """Of `slots.Slots`: how many retrieves of each worker objects of another archive may come for."""
     slot: int
     """Which of the workers it is."""
     passing: Path
@@ -34,14 +36,15 @@ class Handed:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """File descriptors that the process has to inherit."""
-        return (self.control, self.slots, self.serial_numbers, self.forwards)
+        return (self.control, self.associations, self.connections, self.serial_numbers, self.forwards)
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that the process gets besides the supervisor's own environment."""
         return {
             CONTROL_FD: str(self.control),
-            _SLOTS_FD: str(self.slots),
+            _ASSOCIATIONS_FD: str(self.associations),
+            _CONNECTIONS_FD: str(self.connections),
             _SERIAL_NUMBERS_FD: str(self.serial_numbers),
             _FORWARDS_FD: str(self.forwards),
             _SLOT: str(self.slot),
@@ -53,7 +56,8 @@ class Handed:
         """Things that the supervisor has handed over; they do not stay in the environment."""
         return cls(
             control=int(environment.pop(CONTROL_FD)),
-            slots=int(environment.pop(_SLOTS_FD)),
+            associations=int(environment.pop(_ASSOCIATIONS_FD)),
+            connections=int(environment.pop(_CONNECTIONS_FD)),
             serial_numbers=int(environment.pop(_SERIAL_NUMBERS_FD)),
             forwards=int(environment.pop(_FORWARDS_FD)),
             slot=int(environment.pop(_SLOT)),

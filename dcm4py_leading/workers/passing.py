@@ -17,7 +17,7 @@ from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards, Waiting
+from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards, Known, Waiting
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ _ANSWER_SECONDS = 5.0
 class Passing:
     """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
 
-    def __init__(self, directory: Path, slot: int, running: Slots) -> None:
-        """``running`` has for each worker how many retrieves wait there."""
+    def __init__(self, directory: Path, slot: int, expecting: Slots) -> None:
+        """``expecting`` has for each worker how many retrieves objects may come for there."""
         self._directory = directory
         self._slot = slot
-        self._running = running
+        self._expecting = expecting
         self._listener: socket.socket | None = None
 
     def serve(self, forwards: Forwards) -> None:
@@ -61,9 +61,12 @@ class Passing:
         with connection:
             try:
                 asked = _receive(connection)
-                if asked["kind"] == "waiting":
-                    waiting = forwards.waiting_here(asked["scp"], asked["study"])
-                    _send(connection, {"waiting": [[one.originator, one.message_id] for one in waiting]})
+                if asked["kind"] == "known":
+                    _send(connection, forwards.known_here(asked["scp"], asked["study"])._asdict())
+                    return
+                if asked["kind"] == "claim":
+                    claimed = forwards.claim_here(asked["originator"], asked["messageID"], asked["sopInstance"])
+                    _send(connection, {"claimed": claimed})
                     return
                 if asked["kind"] == "refuse":
                     forwards.refuse_here(asked["originator"], asked["messageID"], asked["sopInstance"], asked["reason"])
@@ -80,7 +83,9 @@ class Passing:
                     patient_id=asked["patient"],
                     is_in_order=asked["isInOrder"],
                 )
-                taken = forwards.offer_here(asked["originator"], asked["messageID"], arrived)
+                taken = forwards.offer_here(
+                    asked["originator"], asked["messageID"], arrived, is_claimed=asked["isClaimed"]
+                )
                 _send(connection, {"taken": taken})
             except (OSError, EOFError, KeyError, ValueError, StorageUnavailable) as err:
                 LOG.warning(
@@ -90,27 +95,41 @@ class Passing:
 
     # -- of ours, to others -------------------------------------------------------------------------------------
 
-    def report(self, running: int) -> None:
-        """Report how many retrieves run here (see `Elsewhere`)."""
-        self._running.set(self._slot, running)
+    def report(self, expecting: int) -> None:
+        """Report how many retrieves objects may come for here (see `Elsewhere`)."""
+        self._expecting.set(self._slot, expecting)
 
     @property
-    def are_running(self) -> bool:
-        """True if retrieves run at other workers (see `Elsewhere`)."""
-        return self._running.others(self._slot) > 0
+    def are_expecting(self) -> bool:
+        """True if objects may come for retrieves of other workers (see `Elsewhere`)."""
+        return self._expecting.others(self._slot) > 0
 
-    def waiting(self, scp: str, study_instance_uid: str) -> list[Waiting]:
-        """Retrieves of other workers that wait for a study (see `Elsewhere`)."""
-        found: list[Waiting] = []
-        for slot in range(len(self._running)):
-            if slot != self._slot and self._running.of(slot):
-                answer = self._ask(slot, {"kind": "waiting", "scp": scp, "study": study_instance_uid}, b"")
-                found += [Waiting(slot, originator, number) for originator, number in (answer or {}).get("waiting", ())]
-        return found
+    def known(self, scp: str, study_instance_uid: str) -> Known:
+        """Retrieves of a study at other workers (see `Elsewhere`)."""
+        waiting: list[Waiting] = []
+        was_given_up = False
+        for slot in range(len(self._expecting)):
+            if slot != self._slot and self._expecting.of(slot):
+                answer = self._ask(slot, {"kind": "known", "scp": scp, "study": study_instance_uid}, b"")
+                if answer is not None:
+                    waiting += [Waiting(*one) for one in answer["waiting"]]
+                    was_given_up = was_given_up or answer["was_given_up"]
+        return Known(waiting, was_given_up)
 
-    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+        """Claim an object for a retrieve of another worker (see `Elsewhere`)."""
+        content = {
+            "kind": "claim",
+            "originator": waiting.originator,
+            "messageID": waiting.message_id,
+            "sopInstance": sop_instance_uid,
+        }
+        answer = self._ask(waiting.slot, content, b"")
+        return answer is not None and answer["claimed"] is True
+
+    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
         """Offer an object to the worker that waits for it (see `Elsewhere`)."""
-        if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
+        if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return None
         content = {
             "kind": "offer",
@@ -123,6 +142,7 @@ class Passing:
             "series": arrived.series_instance_uid,
             "patient": arrived.patient_id,
             "isInOrder": arrived.is_in_order,
+            "isClaimed": is_claimed,
             "size": len(arrived.octets),
         }
         answer = self._ask(waiting.slot, content, arrived.octets)
@@ -131,7 +151,7 @@ class Passing:
 
     def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
         """Tell the worker that waits that an object could not be taken (see `Elsewhere`)."""
-        if not 0 <= waiting.slot < len(self._running) or waiting.slot == self._slot:
+        if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return
         content = {
             "kind": "refuse",
@@ -149,7 +169,8 @@ class Passing:
                 connection.settimeout(None if data else _ANSWER_SECONDS)
                 connection.connect(str(_path(self._directory, slot)))
                 _send(connection, content)
-                connection.sendall(data)
+                if data:  # else the other end may have answered already, and closed
+                    connection.sendall(data)
                 return _receive(connection)
         except (OSError, EOFError) as err:
             LOG.warning("worker %d cannot be asked for its retrieves: %s", slot, err)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.handed import Handed
+from dcm4py_leading.workers.shared_counts import NOT_LISTENING
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -38,10 +39,12 @@ class Shared:
 
     associations: Slots
     """Number of open associations."""
+    connections: Slots
+    """Number of connections that are served, or `NOT_LISTENING`."""
     serial_numbers: Slots
     """Number of associations that each slot has had, in whichever process."""
     forwards: Slots
-    """Number of retrieves that wait for objects of another archive."""
+    """Number of retrieves for which objects of another archive may come."""
     passing: Path
     """Where they listen for each other."""
 
@@ -87,6 +90,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it; it serves nothing yet."""
+        self._shared.connections.set(self._slot, NOT_LISTENING)
         self._spawn()
 
     def begin(self) -> None:
@@ -152,7 +156,8 @@ class WorkerProcess:
             shared = self._shared
             handed = Handed(
                 control=theirs.fileno(),
-                slots=shared.associations.descriptor,
+                associations=shared.associations.descriptor,
+                connections=shared.connections.descriptor,
                 serial_numbers=shared.serial_numbers.descriptor,
                 forwards=shared.forwards.descriptor,
                 slot=self._slot,
@@ -174,6 +179,7 @@ class WorkerProcess:
         self.is_serving = False
         self._asker.close()
         self._shared.associations.set(self._slot, 0)
+        self._shared.connections.set(self._slot, NOT_LISTENING)
         self._shared.forwards.set(self._slot, 0)
         return status
 

@@ -7,7 +7,8 @@ import os
 from typing import Self
 
 _SLOT_BYTES = 4
-_MOST = 0xFFFFFFFF
+MOST = 0xFFFFFFFF
+"""Greatest number."""
 
 
 class Slots:
@@ -25,7 +26,7 @@ class Slots:
 
     @classmethod
     def create(cls, count: int) -> Self:
-        """All zero. The descriptor is to be given to the workers."""
+        """Slots that are all zero. The descriptor is to be given to the workers."""
         descriptor = os.memfd_create("dcm4py-slots", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, count * _SLOT_BYTES)
         return cls(descriptor)
@@ -41,12 +42,17 @@ class Slots:
         """One number."""
         return self._numbers[slot]
 
+    def is_less_elsewhere(self, slot: int) -> bool:
+        """True if the number of another slot is less than that of this one, or the same and that slot comes first."""
+        numbers = list(self._numbers)
+        return min((number, index) for index, number in enumerate(numbers)) < (numbers[slot], slot)
+
     def next_serial_number(self, slot: int) -> int:
         """One more, and a number that no worker of another slot gives, nor one before in this slot.
 
         Not safe under threads: the worker's to see to.
         """
-        count = (self._numbers[slot] + 1) & _MOST
+        count = (self._numbers[slot] + 1) & MOST
         self._numbers[slot] = count
         return count * len(self) + slot
 

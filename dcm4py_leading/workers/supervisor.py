@@ -91,6 +91,7 @@ class Supervisor(Calls):
         self._passing = PassingFolder()
         self._shared = Shared(
             associations=self._slots,
+            connections=Slots.create(workers),
             serial_numbers=Slots.create(workers),
             forwards=Slots.create(workers),
             passing=self._passing.path,
@@ -357,6 +358,7 @@ class Supervisor(Calls):
         for worker in self._workers:
             worker.join(drain_seconds + _STOP_SECONDS)
         self._slots.close()
+        self._shared.connections.close()
         self._shared.serial_numbers.close()
         self._shared.forwards.close()
         self._passing.remove()

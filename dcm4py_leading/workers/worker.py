@@ -28,6 +28,7 @@ from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studie
 from dcm4py_leading.workers.handed import Handed
 from dcm4py_leading.workers.monitor_forms import association_to_json
 from dcm4py_leading.workers.passing import Passing
+from dcm4py_leading.workers.shared_counts import SharedCounts
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -65,11 +66,15 @@ def _end_with_the_supervisor() -> None:
 class _Worker:
     def __init__(self, site: Site, handed: Handed) -> None:
         self._site = site
-        self._slots, self._slot = Slots(handed.slots), handed.slot
-        self._serial_numbers, self._numbering = Slots(handed.serial_numbers), threading.Lock()
-        self._passing = Passing(handed.passing, self._slot, Slots(handed.forwards))
+        self._counts = SharedCounts(
+            handed.slot,
+            associations=Slots(handed.associations),
+            connections=Slots(handed.connections),
+            serial_numbers=Slots(handed.serial_numbers),
+        )
+        self._passing = Passing(handed.passing, handed.slot, Slots(handed.forwards))
         self._forwards = Forwards(
-            slot=self._slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
+            slot=handed.slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
         self._process: ServingProcess | None = None
         self._change: Change | None = None
@@ -125,9 +130,7 @@ class _Worker:
                     checked,
                     forwards=self._forwards,
                     bind=self._bind,
-                    others=lambda: self._slots.others(self._slot),
-                    report=lambda count: self._slots.set(self._slot, count),
-                    next_number=self._next_number,
+                    fellows=self._counts,
                     is_listening=body["isListening"],
                 )
             else:
@@ -153,10 +156,6 @@ class _Worker:
     def _resume(self, body: Json, descriptors: tuple[int, ...]) -> None:
         with self._changing, self._handed_over(body, descriptors):
             self._running.start_listening()
-
-    def _next_number(self) -> int:
-        with self._numbering:
-            return self._serial_numbers.next_serial_number(self._slot)
 
     def _check(self, recording: Recording) -> Checked:
         return check(replace(self._site, source=Replay(recording, self._site.source.describe())))

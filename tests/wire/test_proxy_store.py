@@ -32,6 +32,7 @@ from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.scripted import LeadingScp, knows
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 from tests.fixtures.storing_pacs import Script, Stored, StoringPacs, takes_all
+from tests.fixtures.workers import until
 
 STUDY = "1.2.826.0.1.3680043.8.498.91"
 MR, SC = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
@@ -91,10 +92,7 @@ def scene(seed: Seed, storing_pacs: StartPacs) -> Scene:
 
 def await_ends() -> None:
     """Wait until no association with us is left, and so none of ours that belongs to one."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("association from"):
-            thread.join(20)
-            assert not thread.is_alive(), thread.name
+    until(lambda: not any(thread.name.startswith("association from") for thread in threading.enumerate()), seconds=20)
 
 
 def decoded(stored: Stored) -> Dataset:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
+from typing import Protocol, TypeVar, cast
 
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
@@ -16,9 +17,9 @@ from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, reques
 from dcm4py_leading.dicom.negotiation import (
     Rejection,
     admit,
-    served_by,
 )
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
+from dcm4py_leading.dicom.scp.requests import named, require_service
 from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import (
     Association,
@@ -40,9 +41,7 @@ from dcm4py_leading.dicom.upper.pdu import (
     remember,
 )
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed
-from dcm4py_leading.dicom.upstream.store import UpstreamStore
-from dcm4py_leading.errors import ConfigUnavailable, DependencyError, IdentifierMismatch, RequestError, StatusError
-from dcm4py_leading.model import bounds
+from dcm4py_leading.errors import ConfigUnavailable, DependencyError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.retrieve.encode import PreparedObject
@@ -57,6 +56,21 @@ Outcome = tuple[int, Mapping[str, object]]
 
 _BETWEEN_LOOKS = 0.002
 """Seconds."""
+
+
+class Companion(Protocol):
+    """Something that a service keeps from one request of an association to the next; it ends with the association."""
+
+    def interrupt(self) -> None:
+        """Break off what it is doing, as the association is aborted; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """The association has ended."""
+        ...
+
+
+C = TypeVar("C", bound=Companion)
 
 
 class AcceptedAssociation:
@@ -102,8 +116,7 @@ class AcceptedAssociation:
         """True if a request is being served."""
         self.study: str | None = None
         """The study of the last request, or the first few of many, as the log refers to them."""
-        self.onward: UpstreamStore | None = None
-        """Where its objects are sent on to, once one was."""
+        self._companions: dict[Callable[[AcceptedAssociation], Companion], Companion] = {}
 
     @property
     def remote_peer(self) -> Peer:
@@ -137,7 +150,7 @@ class AcceptedAssociation:
                 link.abort()
             has_answer = False
             try:
-                has_answer = not self._associate(link, on_end) or self._serve(link)
+                has_answer = not self._associate(link, on_end) or self._serve(link, on_end)
             except LinkTimeout as err:
                 LOG.info("association with %s aborted: %s", self.name, err)
                 link.abort()
@@ -151,10 +164,10 @@ class AcceptedAssociation:
                 if has_answer:
                     link.linger(seconds(connection.aa_timeout) or 1.0)
                 link.close()
-                if self.onward is not None:
-                    self.onward.close()
+                for companion in self._companions.values():
+                    companion.close()
 
-    def _associate(self, link: Link, on_rejection: Callable[[], None]) -> bool:
+    def _associate(self, link: Link, on_end: Callable[[], None]) -> bool:
         """Admit the peer, or tell it why not; whether the association stands."""
         link.set_send_timeout(patience(self.connection.aarq_timeout))
         request = link.receive(patience(self.connection.aarq_timeout))
@@ -171,7 +184,7 @@ class AcceptedAssociation:
                 "association from %s at %s to %s rejected: %s",
                 *(self.name, self.remote_address, called, verdict.why),
             )
-            on_rejection()  # its place is free for others before it knows
+            on_end()  # its place is free for others before it knows
             link.send(Event.REJECT, verdict.answer)
             return False
         self._numbered = self._is_admitted(self)
@@ -200,7 +213,7 @@ class AcceptedAssociation:
         self._association = Association(self._link, acceptance.contexts, most, acceptance.window)
         return acceptance.answer
 
-    def _serve(self, link: Link) -> bool:
+    def _serve(self, link: Link, on_end: Callable[[], None]) -> bool:
         """Request after request until the peer releases; whether there is an answer that it has to be left time for."""
         idle = seconds(self.connection.idle_timeout)
         if idle is None:
@@ -209,6 +222,7 @@ class AcceptedAssociation:
             try:
                 message = self._association.receive(idle)
             except PeerReleases:
+                on_end()  # its place is free for others before it knows
                 link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 LOG.info("association with %s released", self.name)
                 return True
@@ -231,8 +245,8 @@ class AcceptedAssociation:
         """Abort it: nothing sensible can follow on it."""
         if self._link is not None:
             self._link.abort()
-        if self.onward is not None:
-            self.onward.interrupt()
+        for companion in tuple(self._companions.values()):
+            companion.interrupt()
 
     def give_way(self) -> None:
         """End a connection that has no association; see `unadmitted.Connection`."""
@@ -257,6 +271,15 @@ class AcceptedAssociation:
             study=self.study,
         )
 
+    def companion(self, begin: Callable[[AcceptedAssociation], C]) -> C:
+        """The companion that ``begin`` makes, for the first request that needs it."""
+        known = self._companions.get(begin)
+        if known is None:
+            known = self._companions[begin] = begin(self)
+            if self._aborted_by:  # meanwhile
+                known.interrupt()
+        return cast(C, known)  # the same function has made it
+
     def is_relational(self, sop_class_uid: str) -> bool:
         """True if relational queries or retrieval were negotiated for this SOP class."""
         return self._extended.get(sop_class_uid, b"")[:1] == b"\x01"
@@ -274,16 +297,16 @@ class AcceptedAssociation:
         self.study = None
         self.is_busy = True
         try:
-            self._require_service(message.context, request)
+            require_service(message.context, request, takes_data_sets=self._association.takes_data_sets)
             outcome, details = self._handlers[request.command](self, request)
         except (StatusError, ConfigUnavailable) as err:
             outcome, details = self._refuse(request, err)
         except AssociationFailed as err:
             outcome = status.UNABLE_TO_PROCESS
-            details = {**_which(request), "ended": self.ended_by(request, str(err))}
+            details = {**named(request), "ended": self.ended_by(request, str(err))}
         except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
             self.give_up()
-            outcome, details = status.UNABLE_TO_PROCESS, {**_which(request), "ended": f"aborted: {err}"}
+            outcome, details = status.UNABLE_TO_PROCESS, {**named(request), "ended": f"aborted: {err}"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
             outcome, details = self._refuse(request, err)
@@ -312,38 +335,12 @@ class AcceptedAssociation:
             pass
         self._association.send([(message.context.context_id, told.response, None)])
 
-    def _require_service(self, context: Context, request: Request) -> None:
-        """The request is one for the service of its presentation context. Raises RequestError."""
-        if request.sop_class_uid != request.abstract_syntax or not context.as_scp:
-            raise RequestError(
-                "SOP class is not that of the presentation context", status=status.SOP_CLASS_NOT_SUPPORTED
-            )
-        served = served_by(request.abstract_syntax)
-        if served != request.command:
-            raise RequestError(
-                f"the presentation context is for {served}, not {request.command}",
-                status=status.UNRECOGNIZED_OPERATION,
-            )
-        if request.command == "C-ECHO":
-            if request.has_data_set:
-                raise RequestError("a C-ECHO has no data set", status=status.MISTYPED_ARGUMENT)
-        elif request.command == "C-STORE":
-            if not request.sop_instance_uid:
-                raise RequestError("there is no Affected SOP Instance UID", status=status.INVALID_SOP_INSTANCE)
-        elif not request.has_data_set:
-            raise IdentifierMismatch("there is no identifier")
-        elif not self._association.takes_data_sets:
-            raise RequestError(
-                f"a maximum length of less than {bounds.SENT_PDU_LEAST_BYTES} is too short for data sets",
-                status=status.UNABLE_TO_PROCESS,
-            )
-
     def _refuse(self, request: Request, err: Exception) -> Outcome:
         code = status.UNABLE_TO_PROCESS
         if request.command == "C-ECHO" or isinstance(err, ConfigUnavailable):
             code = status.PROCESSING_FAILURE
         comment = "internal error"
-        details = _which(request, err.study_instance_uid if isinstance(err, StatusError) else "")
+        details = named(request, err.study_instance_uid if isinstance(err, StatusError) else "")
         if isinstance(err, StatusError | ConfigUnavailable):
             comment = err.told if isinstance(err, StatusError) else str(err)
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
@@ -448,14 +445,6 @@ class AcceptedAssociation:
     def store_response(self) -> tuple[int, int] | None:
         """The next response to a C-STORE (see `Association.store_response`); dcmResponseTimeout bounds the wait."""
         return self._association.store_response(patience(self.connection.response_timeout))
-
-
-def _which(request: Request, study_instance_uid: str = "") -> dict[str, object]:
-    """The object of a C-STORE that came to nothing, as the log refers to it."""
-    if request.command != "C-STORE":
-        return {}
-    study = {"study": log.ref(study_instance_uid)} if study_instance_uid else {}
-    return {**study, "instance": log.ref(request.sop_instance_uid)}
 
 
 def _shorter(theirs: int, ours: int) -> int:

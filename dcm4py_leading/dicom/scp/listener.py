@@ -1,31 +1,34 @@
-"""One listener for each Connection; a reload binds new ones before it and closes old ones after it."""
+"""Listening sockets, one for each Connection, and the associations that come in through them.
+
+A reload binds new ones before it, and closes old ones after it.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
-import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 
 from dcm4py_leading.dicom.negotiation import Rejection
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.scp.echo import echo
+from dcm4py_leading.dicom.scp.fellows import Alone, Fellows
 from dcm4py_leading.dicom.scp.find import find_matches
 from dcm4py_leading.dicom.scp.retrieve import get, move
 from dcm4py_leading.dicom.scp.store import store_object
 from dcm4py_leading.dicom.scp.unadmitted import Unadmitted
+from dcm4py_leading.dicom.scp.waiting import WaitingThreads
 from dcm4py_leading.dicom.scu.outbound import Opened
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, serial_numbers
+from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.pdu import AssociateReject
 from dcm4py_leading.errors import ConfigInvalid, Problem
-from dcm4py_leading.log import Repeated
 from dcm4py_leading.model.descriptors import shares
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.service.runtime import RuntimeHolder
@@ -34,6 +37,8 @@ LOG = logging.getLogger(__name__)
 
 _ABORTED_SECONDS = 10.0
 """In which whoever has lost all associations should come to an end."""
+_LOOK_SECONDS = 0.02
+"""Between two looks at what has not ended yet, while the service stops."""
 
 HANDLERS: Mapping[str, Handler] = {
     "C-ECHO": echo,
@@ -89,49 +94,6 @@ def close_all(sockets: Mapping[Address, socket.socket]) -> None:
         sock.close()
 
 
-class _Listener:
-    """One listening socket, and the thread that accepts from it once it is started.
-
-    Other processes may accept from the same socket.
-    """
-
-    def __init__(self, sock: socket.socket, accept: Callable[[socket.socket, str], None]) -> None:
-        sock.setblocking(False)
-        self._failures = Repeated(LOG)
-        self._socket = sock
-        self._accept = accept
-        self._wake, self._woken = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name=f"listener {sock.getsockname()[:2]}", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        poll.register(self._woken, select.POLLIN)
-        while True:
-            if any(descriptor == self._woken.fileno() for descriptor, _ in poll.poll()):
-                return
-            try:
-                accepted, address = self._socket.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                continue  # another process was faster, or the peer is gone again
-            except OSError as err:  # out of descriptors: those who have a connection come first
-                self._failures.log(logging.ERROR, "cannot accept a connection: %s", err.strerror)
-                time.sleep(0.1)
-                continue
-            self._accept(accepted, address[0])
-
-    def close(self) -> None:
-        """Stop accepting, and let go of the socket."""
-        if self._thread.ident is not None:
-            self._wake.send(b"x")
-            self._thread.join()
-        for sock in (self._socket, self._wake, self._woken):
-            sock.close()
-
-
 class Listeners:
     """The listening sockets of the service, by address, and the associations that came in through them."""
 
@@ -140,63 +102,50 @@ class Listeners:
         holder: RuntimeHolder,
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
-        others: Callable[[], int] = lambda: 0,
-        report: Callable[[int], None] = lambda _: None,
-        next_number: Callable[[], int] | None = None,
+        fellows: Fellows | None = None,
     ) -> None:
-        """``bind`` gives a listening socket or raises OSError; ``others`` counts associations of other processes.
-
-        ``report`` is told how many are open here, whenever that changes. ``next_number`` gives serial numbers that are
-        not those of associations of other processes.
-        """
+        """``bind`` gives a listening socket or raises OSError; ``fellows`` are other processes that have the same."""
         self.holder = holder
         self._bind = bind
-        self._others = others
-        self._report = report
+        self._fellows = fellows or Alone()
         self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
-        self._listeners: dict[Address, _Listener] = {}
-        self._associations: dict[AcceptedAssociation, threading.Thread] = {}
+        self._sockets: dict[Address, socket.socket] = {}
+        self._waiting = WaitingThreads(lets_others_first=self._fellows.should_go_first)
+        self._associations: set[AcceptedAssociation] = set()
+        """Connections until they are closed."""
+        self._unfinished: set[AcceptedAssociation] = set()
+        """Those of which it is not over what the peer wants."""
         self._open: set[AcceptedAssociation] = set()
-        self.under_way = AssociationsUnderWay(next_number or serial_numbers())
+        """Those that were admitted, or ask to be."""
+        self.under_way = AssociationsUnderWay(self._fellows.next_serial_number)
         self.opened = Opened(self.under_way)
-        self._lock = threading.Lock()  # of listeners, associations and those that are open
+        self._lock = threading.Lock()  # of sockets and the sets of associations
+        self._one_is_gone = threading.Condition(self._lock)
         self._shares = shares()
         self._unadmitted = Unadmitted(self._shares.unadmitted)
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
         """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
         wanted = {connection.listen_address: connection for connection in connections}
-        sockets = bind_all(wanted.values(), self._listeners, self._bind)
-        fresh = {address: self._listener(address, sock) for address, sock in sockets.items()}
-        return Rebinding(self, fresh, frozenset(self._listeners.keys() - wanted.keys()))
+        fresh = bind_all(wanted.values(), self._sockets, self._bind)
+        return Rebinding(self, fresh, frozenset(self._sockets.keys() - wanted.keys()))
 
-    def _listener(self, address: Address, sock: socket.socket) -> _Listener:
-        def accept(sock: socket.socket, remote_address: str) -> None:
-            association = AcceptedAssociation(
-                *(sock, remote_address, address, self.holder, HANDLERS),
-                takes_a_place=self._takes_a_place,
-                is_admitted=self._is_admitted,
-                acceptances=self._acceptances,
-                foreign=self._foreign,
-            )
-            self._unadmitted.add(association)
-            thread = threading.Thread(
-                target=self._run, args=(association,), name=f"association from {remote_address}", daemon=True
-            )
-            with self._lock:
-                self._associations[association] = thread
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no thread left
-                LOG.error(
-                    "connection from %s is closed: no thread can be started, raise the limit of tasks",
-                    remote_address,
-                )
-                self._forget(association)
-                sock.close()
-
-        return _Listener(sock, accept)
+    def _take(self, address: Address, sock: socket.socket, remote_address: str) -> Callable[[], None]:
+        """Take in a connection to ``address``; the function serves it."""
+        association = AcceptedAssociation(
+            *(sock, remote_address, address, self.holder, HANDLERS),
+            takes_a_place=self._takes_a_place,
+            is_admitted=self._is_admitted,
+            acceptances=self._acceptances,
+            foreign=self._foreign,
+        )
+        with self._lock:
+            self._associations.add(association)
+            self._unfinished.add(association)
+            self._report()
+        self._unadmitted.add(association)
+        return partial(self._run, association)
 
     def _run(self, association: AcceptedAssociation) -> None:
         try:
@@ -205,42 +154,54 @@ class Listeners:
         finally:
             self._forget(association)
 
+    def _report(self) -> None:
+        """Tell the other processes how much there is to do here; with the lock held."""
+        connections = len(self._unfinished) if self._sockets else None
+        self._fellows.report(associations=len(self._open), connections=connections)
+
     def _takes_a_place(self, association: AcceptedAssociation) -> int | Rejection:
         """It asks to be admitted: how many are open in all processes, it included; or why there is no place."""
         with self._lock:
             self._open.add(association)
-            self._report(len(self._open))
+            self._report()
             if len(self._open) > self._shares.admitted:
                 return Rejection(AssociateReject(2, 3, 2), f"there is room for {self._shares.admitted} associations")
-            return len(self._open) + self._others()
+            return len(self._open) + self._fellows.associations
 
     def _is_admitted(self, association: AcceptedAssociation) -> Numbered:
         self._unadmitted.remove(association)
         return self.under_way.enter(association)
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
-        self._unadmitted.enter(association)  # until the peer has closed the connection
         with self._lock:
+            if association not in self._unfinished:  # told before
+                return
+            self._unfinished.discard(association)
             self._open.discard(association)
-            self._report(len(self._open))
+            self._report()
+        self._unadmitted.enter(association)  # until the peer has closed the connection
 
     def _forget(self, association: AcceptedAssociation) -> None:
         self._unadmitted.remove(association)
         with self._lock:
-            self._associations.pop(association, None)
+            self._associations.discard(association)
+            self._unfinished.discard(association)
+            self._one_is_gone.notify_all()
 
-    def _apply(self, fresh: Mapping[Address, _Listener], obsolete: frozenset[Address]) -> None:
-        for address, listener in fresh.items():
+    def _apply(self, fresh: Mapping[Address, socket.socket], obsolete: frozenset[Address]) -> None:
+        for address, sock in fresh.items():
             with self._lock:
-                self._listeners[address] = listener
-            listener.start()
+                self._sockets[address] = sock
+                self._report()
+            self._waiting.watch(sock, partial(self._take, address))
             LOG.info("listening on %s:%d", *address)
         for address in obsolete:
             with self._lock:
-                closed = self._listeners.pop(address, None)
+                closed = self._sockets.pop(address, None)
+                self._report()
             if closed is None:  # the service stops while an administrator stops the listening
                 continue
-            closed.close()
+            self._waiting.leave(closed)
             LOG.info("no longer listening on %s:%d", *address)
 
     def open_associations(self) -> int:
@@ -252,7 +213,7 @@ class Listeners:
     def bound(self) -> frozenset[Address]:
         """Where it listens."""
         with self._lock:
-            return frozenset(self._listeners)
+            return frozenset(self._sockets)
 
     def close(self) -> None:
         """Close the listeners; associations go on."""
@@ -265,10 +226,20 @@ class Listeners:
         an association is not waited for any longer than `_ABORTED_SECONDS` after that.
         """
         self.close()
-        deadline = time.monotonic() + drain_seconds
+        self._drain(drain_seconds)
+        self._waiting.end()
+
+    def pause(self, drain_seconds: float) -> None:
+        """As `stop`, but other listeners may be bound later."""
+        self.close()
+        self._drain(drain_seconds)
+        self.opened.begin_again()
+
+    def _drain(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while True:
             with self._lock:
-                running = dict(self._associations)
+                running = list(self._associations)
             if not running and not self.opened.has_threads:
                 return
             if not running and time.monotonic() > deadline + _ABORTED_SECONDS:
@@ -282,21 +253,17 @@ class Listeners:
                     association.abort()
             if is_late:
                 self.opened.abort()
-            for thread in running.values():
-                with contextlib.suppress(RuntimeError):  # not started yet
-                    thread.join(0.02)
-            self.opened.join(0.02)
-
-    def pause(self, drain_seconds: float) -> None:
-        """As `stop`, but other listeners may be bound later."""
-        self.stop(drain_seconds)
-        self.opened.begin_again()
+            with self._lock:
+                self._one_is_gone.wait_for(lambda: not self._associations, _LOOK_SECONDS)
+            self.opened.join(_LOOK_SECONDS)
 
 
 class Rebinding:
     """New sockets, bound but not served, and the addresses to be left: commit after the swap, or cancel."""
 
-    def __init__(self, listeners: Listeners, fresh: Mapping[Address, _Listener], obsolete: frozenset[Address]) -> None:
+    def __init__(
+        self, listeners: Listeners, fresh: Mapping[Address, socket.socket], obsolete: frozenset[Address]
+    ) -> None:
         self._listeners = listeners
         self._fresh = fresh
         self._obsolete = obsolete
@@ -307,5 +274,4 @@ class Rebinding:
 
     def cancel(self) -> None:
         """Close the new sockets again."""
-        for listener in self._fresh.values():
-            listener.close()
+        close_all(self._fresh)

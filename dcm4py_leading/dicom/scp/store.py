@@ -11,17 +11,15 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
-from dcm4py_leading.dicom.upstream.arriving import arrived as arrived_object
-from dcm4py_leading.dicom.upstream.find import upstream_ae
-from dcm4py_leading.dicom.upstream.store import UpstreamStore
 from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.proxy.arriving import arrived as arrived_object
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.store_archive import StoreArchive
 from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
-from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.store import ReceivedObject, store
 
 LOG = logging.getLogger(__name__)
@@ -70,9 +68,6 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
 
 def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
     with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
-        if assoc.onward is None:
-            remote = upstream_ae(behind, assoc.runtime.resolve)
-            assoc.onward = UpstreamStore(assoc.local_ae, remote, _contexts(assoc))
         answer, coercer = pass_on(
             assoc.runtime,
             assoc.local_ae,
@@ -80,7 +75,7 @@ def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, ar
             sending=assoc.remote_peer,
             receiving=assoc.local_peer,
             behind=assoc.runtime.peer_of(behind),
-            to=assoc.onward,
+            to=assoc.companion(_onward),
         )
     assoc.respond(request, answer.status, error_comment=answer.error_comment)
     return answer.status, {
@@ -89,6 +84,13 @@ def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, ar
         "transcoded": int(answer.is_transcoded),
         "leading": coercer,
     }
+
+
+def _onward(assoc: AcceptedAssociation) -> StoreArchive:
+    """The archive behind the AE, for all objects of the association."""
+    behind = archive_behind(assoc.local_ae)
+    assert behind is not None  # only where there is one, objects are passed on
+    return assoc.runtime.open_store_archive(assoc.local_ae, behind, _contexts(assoc))
 
 
 def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper.pdu import MAX_CONTEXTS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 
 
 class StorageAssociation:

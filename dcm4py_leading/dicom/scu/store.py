@@ -22,8 +22,7 @@ from dcm4py_leading.errors import (
 from dcm4py_leading.log import foreign, word
 from dcm4py_leading.model.bounds import DESTINATION_TIMEOUTS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import PreparedObject, StoreContext
 from dcm4py_leading.service.retrieve.sub_operations import Ending
 
 LOG = logging.getLogger(__name__)

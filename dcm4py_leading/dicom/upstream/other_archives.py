@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.resolve import Resolve
-from dcm4py_leading.dicom.upstream.find import UpstreamFind
+from dcm4py_leading.dicom.upstream.find import UpstreamFind, upstream_ae
 from dcm4py_leading.dicom.upstream.instance_count import AskedCount
 from dcm4py_leading.dicom.upstream.retrieve import UpstreamRetrieve
+from dcm4py_leading.dicom.upstream.store import UpstreamStore
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
@@ -19,6 +20,7 @@ from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
+from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
 from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
 from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
 
@@ -105,3 +107,8 @@ def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings
     """Tells how many instances studies have, where the AE has dcmFallbackCMoveSCPLeadingCFindSCP."""
     scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
     return None if scp is None else AskedCount(scp, find_scu, settings.deadline)
+
+
+def store_archive_opener(resolve: Resolve) -> OpenStoreArchive:
+    """Opener of the archives to which what is stored to an AE goes on."""
+    return lambda ae, title, contexts: UpstreamStore(ae, upstream_ae(title, resolve), contexts)

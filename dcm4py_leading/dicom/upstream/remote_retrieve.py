@@ -23,10 +23,10 @@ from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.scu.outbound import spawn
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
-from dcm4py_leading.dicom.upstream.arriving import arrived
 from dcm4py_leading.dicom.upstream.retrieve_methods import Asking, Ways
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
+from dcm4py_leading.service.proxy.arriving import arrived
 from dcm4py_leading.service.proxy.forwarded_retrieve import Forward
 from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
 from dcm4py_leading.service.retrieve.encode import encoded

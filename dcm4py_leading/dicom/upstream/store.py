@@ -1,4 +1,4 @@
-"""Archive to which stored objects are forwarded; implements `service.proxy.store_forward.StoreArchive`."""
+"""Archive to which stored objects are forwarded; implements `service.proxy.store_archive.StoreArchive`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.service.proxy.store_forward import Answer
-from dcm4py_leading.service.retrieve.encode import PreparedObject
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.proxy.store_archive import Answer
+from dcm4py_leading.service.retrieve.encode import PreparedObject, StoreContext
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 
 LOG = logging.getLogger(__name__)

@@ -96,7 +96,7 @@ class Forward:
         self.originator = originator
         self.message_id = message_id
         self.studies = studies
-        self.asked = asked
+        self._asked = asked
         self.carry: Carried | None = None
         """Means by which who sends gets the objects; None where they come by themselves."""
         self._patience = patience
@@ -124,6 +124,11 @@ class Forward:
         self._last_progress = time.monotonic()
         self._counted = 0
         """Number of sub-operations that have ended, by the other archive's responses."""
+
+    @property
+    def asked_for(self) -> str:
+        """Text that is the same, also in another process, for retrieves of the same objects; empty if not known."""
+        return "" if self._asked is None else repr(self._asked)
 
     def wants(self, arrived: Arrived) -> bool:
         """True if the object is one that was asked for."""

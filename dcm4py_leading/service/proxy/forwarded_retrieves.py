@@ -3,6 +3,7 @@
 It belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives name
 none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for the
 same: then it does not matter which of them gets it, as long as each gets it once.
+Retrieves of the same may wait at different workers.
 """
 
 from __future__ import annotations
@@ -29,25 +30,39 @@ class Waiting(NamedTuple):
     slot: int
     originator: str
     message_id: int
+    asked: str = ""
+    """The same for retrieves of the same objects; empty where that is not known."""
+
+
+class Known(NamedTuple):
+    """Retrieves of one study from one archive, as far as the other workers know them."""
+
+    waiting: Sequence[Waiting] = ()
+    was_given_up: bool = False
+    """True if one of them was given up lately, and the archive may go on sending for it."""
 
 
 class PeerWorkers(Protocol):
     """The other workers of this service; implemented by ``workers/passing.py``."""
 
-    def report(self, running: int) -> None:
-        """Let them know how many retrieves wait here."""
+    def report(self, expecting: int) -> None:
+        """Let them know how many retrieves objects may come for here: those that wait, or were given up lately."""
         ...
 
     @property
-    def are_running(self) -> bool:
-        """True if any waits there."""
+    def are_expecting(self) -> bool:
+        """True if objects may come for any there."""
         ...
 
-    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
-        """Those that wait there for objects of that study from that archive."""
+    def known(self, scp: str, study_instance_uid: str) -> Known:
+        """Retrieves there to which objects of that study from that archive may belong."""
         ...
 
-    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+        """As `Forward.claim`; False where there is no such retrieve."""
+        ...
+
+    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
         """As `Forward.offer`; None where there is no such retrieve."""
         ...
 
@@ -59,16 +74,20 @@ class PeerWorkers(Protocol):
 class NoPeerWorkers:
     """There are no other workers."""
 
-    are_running = False
+    are_expecting = False
 
-    def report(self, running: int) -> None:
+    def report(self, expecting: int) -> None:
         """Nobody to tell."""
 
-    def waiting(self, scp: str, study_instance_uid: str) -> Sequence[Waiting]:
+    def known(self, scp: str, study_instance_uid: str) -> Known:
         """None."""
-        return ()
+        return Known()
 
-    def offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+        """Nobody there."""
+        return False
+
+    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
         """Nobody to offer to."""
         return None
 
@@ -121,7 +140,7 @@ class Forwards:
         """From now on objects find it."""
         with self._lock:
             self._running.append(forward)
-            self._elsewhere.report(len(self._running))
+            self._report()
 
     def remove(self, forward: Forward) -> None:
         """Objects do not find it any more."""
@@ -130,19 +149,24 @@ class Forwards:
             if len(left) < len(self._running) and not forward.is_answered:
                 self._given_up.append((self._clock(), forward))
             self._running = left
-            self._elsewhere.report(len(left))
+            self._report()
+
+    def _report(self) -> None:
+        """Forget those that were given up long ago, and tell the other workers; with the lock held."""
+        self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
+        self._elsewhere.report(len(self._running) + len(self._given_up))
 
     @property
     def are_running(self) -> bool:
-        """True if there are any, here or at other workers."""
-        return bool(self._running) or self._elsewhere.are_running
+        """True if there are any here."""
+        return bool(self._running)
 
     @property
     def are_expected(self) -> bool:
-        """True if objects may come for any that runs, here or at other workers, or was given up here lately."""
+        """True if objects may come for any that runs or was given up lately, here or at other workers."""
         with self._lock:
-            self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
-        return self.are_running or bool(self._given_up)
+            self._report()
+            return bool(self._running or self._given_up) or self._elsewhere.are_expecting
 
     def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str | None:
         """Hand an object over to the retrieve that it belongs to.
@@ -158,26 +182,36 @@ class Forwards:
                 f"{word(originator)} has no retrieve {message_id} of that study under way" if taken is None else taken
             )
         here = [forward for forward in self._fitting(scp, arrived.study_instance_uid) if forward.wants(arrived)]
-        there = self._elsewhere.waiting(scp, arrived.study_instance_uid)
-        if len(here) + len(there) > 1 and (there or not _are_alike(here)):
-            return f"it names no retrieve, and {len(here) + len(there)} wait for that study from {scp}"
+        there, was_given_up = self._elsewhere.known(scp, arrived.study_instance_uid)
+        count = len(here) + len(there)
+        if count > 1 and not _are_alike([*(one.asked_for for one in here), *(one.asked for one in there)]):
+            return f"it names no retrieve, and {count} wait for that study from {scp}"
         for forward in here:
             if forward.claim(arrived.sop_instance_uid):
                 return forward.offer(arrived, is_claimed=True)
+        for waiting in there if count > 1 else ():
+            if self._elsewhere.claim(waiting, arrived.sop_instance_uid):
+                return _taken(self._elsewhere.offer(waiting, arrived, is_claimed=True), scp)
         if here:
             return here[0].offer(arrived)
-        if not there:
-            was_given_up = any(one.fits(scp, arrived.study_instance_uid) for _, one in self._given_up)
-            return f"it names no retrieve, and that of its study from {scp} was given up" if was_given_up else None
-        taken = self._elsewhere.offer(there[0], arrived)
-        return f"it names no retrieve, and that of its study from {scp} has just ended" if taken is None else taken
+        if there:
+            return _taken(self._elsewhere.offer(there[0], arrived), scp)
+        was_given_up = was_given_up or self._was_given_up(scp, arrived.study_instance_uid)
+        return f"it names no retrieve, and that of its study from {scp} was given up" if was_given_up else None
 
     def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
         if waiting.slot == self._slot:
             return self.offer_here(waiting.originator, waiting.message_id, arrived)
         return self._elsewhere.offer(waiting, arrived)
 
-    def offer_here(self, originator: str, message_id: int, arrived: Arrived) -> bool | None:
+    def claim_here(self, originator: str, message_id: int, sop_instance_uid: str) -> bool:
+        """As `Forward.claim`; False where there is no such retrieve in this process."""
+        found = self._named(originator, message_id)
+        return found is not None and found.claim(sop_instance_uid)
+
+    def offer_here(
+        self, originator: str, message_id: int, arrived: Arrived, *, is_claimed: bool = False
+    ) -> bool | None:
         """As `Forward.offer`; None where there is no such retrieve in this process, or it asked for something else."""
         found = self._named(originator, message_id)
         if found is None:
@@ -185,7 +219,7 @@ class Forwards:
         if not found.wants(arrived):
             found.refuse_stranger(arrived.sop_instance_uid)
             return None
-        return found.offer(arrived)
+        return found.offer(arrived, is_claimed=is_claimed)
 
     def refuse(self, originator: str, message_id: int | None, scp: str, sop_instance_uid: str, reason: str) -> None:
         """Refuse what came for a retrieve and cannot be taken, and whose study is not known (see `take`).
@@ -199,7 +233,7 @@ class Forwards:
             else:
                 self._elsewhere.refuse(waiting, sop_instance_uid, reason)
             return
-        here, there = self._fitting(scp, ""), self._elsewhere.waiting(scp, "")
+        here, there = self._fitting(scp, ""), self._elsewhere.known(scp, "").waiting
         if len(here) == 1 and not there:
             here[0].refuse(sop_instance_uid, reason)
         elif len(there) == 1 and not here:
@@ -221,17 +255,29 @@ class Forwards:
         with self._lock:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
-    def waiting_here(self, scp: str, study_instance_uid: str) -> list[Waiting]:
-        """Those that wait in this process for objects of that study from that archive."""
+    def known_here(self, scp: str, study_instance_uid: str) -> Known:
+        """Retrieves of this process to which objects of that study from that archive may belong."""
+        with self._lock:
+            self._report()
         fitting = self._fitting(scp, study_instance_uid)
-        return [Waiting(self._slot, forward.originator, forward.message_id) for forward in fitting]
+        return Known(
+            [Waiting(self._slot, one.originator, one.message_id, one.asked_for) for one in fitting],
+            self._was_given_up(scp, study_instance_uid),
+        )
+
+    def _was_given_up(self, scp: str, study_instance_uid: str) -> bool:
+        return any(forward.fits(scp, study_instance_uid) for _, forward in self._given_up)
 
     def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
         with self._lock:
             return [forward for forward in self._running if forward.fits(scp, study_instance_uid)]
 
 
-def _are_alike(forwards: Sequence[Forward]) -> bool:
+def _are_alike(asked: Sequence[str]) -> bool:
     """True if they all asked for the same."""
-    asked = {forward.asked for forward in forwards}
-    return len(asked) == 1 and None not in asked
+    return len(set(asked)) == 1 and "" not in asked
+
+
+def _taken(answer: bool | None, scp: str) -> bool | str:
+    """Answer of another worker, or why there is none."""
+    return f"it names no retrieve, and that of its study from {scp} has just ended" if answer is None else answer

@@ -7,8 +7,7 @@ the other archive has not taken: its status is the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.scan import Buffer
@@ -19,29 +18,11 @@ from dcm4py_leading.service.coerce import Coercer, Message
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
 from dcm4py_leading.service.proxy.spool import Spool
+from dcm4py_leading.service.proxy.store_archive import Answer, StoreArchive
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.selections import Selections
-from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 from dcm4py_leading.service.runtime import Runtime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Answer of the other archive about an object."""
-
-    status: int
-    error_comment: str = ""
-    is_transcoded: bool = False
-    """True if it got the object in another transfer syntax than it came in."""
-
-
-class StoreArchive(Protocol):
-    """Another archive that takes objects; implemented by ``dicom/upstream/store.py``."""
-
-    def store(self, obj: RetrievedObject) -> Answer:
-        """Send it. Raises ArchiveUnavailable, and what preparing the object raises."""
-        ...
 
 
 def archive_behind(ae: ApplicationEntity) -> AETitle | None:

@@ -23,6 +23,14 @@ UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
 
 
+@dataclass(frozen=True, slots=True)
+class StoreContext:
+    """A presentation context to propose to whoever is sent objects."""
+
+    sop_class_uid: str
+    transfer_syntax_uids: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class PreparedObject:
     """An object as it goes out: what the C-STORE command names, and the data set's bytes in pieces."""

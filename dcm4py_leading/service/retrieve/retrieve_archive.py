@@ -22,7 +22,7 @@ from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed
 from dcm4py_leading.service.coerce import Coercer
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
-from dcm4py_leading.service.retrieve.encode import proposed_transfer_syntaxes
+from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
 from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
@@ -43,14 +43,6 @@ class ArchiveRetrieve:
     common: RetrieveCoercion
     leading_first: LeadingFirst
     """Stage that decides what belongs to the patient who is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreContext:
-    """A presentation context to propose to a move destination."""
-
-    sop_class_uid: str
-    transfer_syntax_uids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

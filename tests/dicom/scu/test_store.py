@@ -12,7 +12,7 @@ from dcm4py_leading.dicom.scu.store import StoreSCU
 from dcm4py_leading.errors import StorageUnavailable, SubOperationFailed
 from dcm4py_leading.model.device import Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.retrieve.retrieve_archive import StoreContext
+from dcm4py_leading.service.retrieve.encode import StoreContext
 from tests.fixtures.links import CT, IMPLICIT, prepared
 from tests.fixtures.ports import free_port
 from tests.fixtures.rules import application_entity

@@ -13,9 +13,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, KeptStudy, StudyState
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
-from dcm4py_leading.dicom.upstream import arriving
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.proxy import arriving
 from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, Keeping
 from dcm4py_leading.service.proxy.caching_upstream import FromCache
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing

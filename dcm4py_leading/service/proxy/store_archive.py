@@ -1,0 +1,45 @@
+"""Port to another archive that takes objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcm4py_leading.model.device import ApplicationEntity
+from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.retrieve.encode import StoreContext
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Answer of the other archive about an object."""
+
+    status: int
+    error_comment: str = ""
+    is_transcoded: bool = False
+    """True if it got the object in another transfer syntax than it came in."""
+
+
+class StoreArchive(Protocol):
+    """Another archive, for the objects of one association with us; implemented by ``dicom/upstream/store.py``."""
+
+    def store(self, obj: RetrievedObject) -> Answer:
+        """Send it. Raises ArchiveUnavailable, and what preparing the object raises."""
+        ...
+
+    def interrupt(self) -> None:
+        """Break off what is under way, and keep nothing open; for any thread."""
+        ...
+
+    def close(self) -> None:
+        """No more objects come."""
+        ...
+
+
+OpenStoreArchive = Callable[[ApplicationEntity, AETitle, Sequence[StoreContext]], StoreArchive]
+"""Makes the archive of that title ready for objects that an AE of ours sends in these contexts.
+
+Raises ArchiveUnavailable where the directory does not have it.
+"""
