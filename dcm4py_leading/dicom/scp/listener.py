@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.scp.retrieve import get, move
 from dcm4py_leading.dicom.scp.store import store_object
 from dcm4py_leading.dicom.scp.unadmitted import Unadmitted
 from dcm4py_leading.dicom.scp.waiting import WaitingThreads
-from dcm4py_leading.dicom.scu.outbound import Opened
+from dcm4py_leading.dicom.scu.outbound import OutboundLinks
 from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.pdu import AssociateReject
@@ -119,7 +119,7 @@ class Listeners:
         self._open: set[AcceptedAssociation] = set()
         """Those that were admitted, or ask to be."""
         self.under_way = AssociationsUnderWay(self._fellows.next_serial_number)
-        self.opened = Opened(self.under_way)
+        self.opened = OutboundLinks(self.under_way)
         self._lock = threading.Lock()  # of sockets and the sets of associations
         self._one_is_gone = threading.Condition(self._lock)
         self._shares = shares()

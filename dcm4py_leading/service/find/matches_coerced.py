@@ -18,7 +18,7 @@ from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
 from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
 
@@ -41,7 +41,7 @@ class MatchCoercion:
     def __init__(
         self,
         rules: Sequence[CompiledRule],
-        message: Message,
+        message: CoercedMessage,
         coercer: Coercer,
         remembered: CoercionMemo,
         sop_class_uid: str,
