@@ -22,7 +22,7 @@ from tests.service.retrieve.test_bytewise_coercion import ANSWER, LEADING_RULE, 
 SYNTAX = str(ExplicitVRLittleEndian)
 CONTEXTS = [PresentationContext(1, CT, SYNTAX, as_scu=True, as_scp=True)]
 FIRST, COUNTED = 10, 50
-MAX_CALLS = 230
+MAX_CALLS = 207
 """A tenth more than there are; above it, look at what was added for each object."""
 
 
