@@ -77,7 +77,8 @@ class MatchAnswers:
         except NotCut:
             # It was counted above; what it does to all elements is the same as to those it touches.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
-        self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
+        if self._coercion.is_timeless:
+            self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
         return cut
 
     def _plain(self, match: Match) -> bytes:
