@@ -30,7 +30,7 @@ from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.delete import finish_deletions
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.sending.under_way import Sendings
@@ -49,7 +49,7 @@ class ServingProcess:
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
         fellows: Fellows | None = None,
-        forwards: Forwards | None = None,
+        forwards: ForwardedRetrieves | None = None,
         is_listening: bool = True,
     ) -> None:
         """Open the index, which is there, and the storages, bind and serve every listener if ``is_listening``.
@@ -64,7 +64,7 @@ class ServingProcess:
         settings = site.leading_settings
         self._counts = ServiceCounts()
         self._sendings = Sendings()
-        self._forwards = forwards or Forwards(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
+        self._forwards = forwards or ForwardedRetrieves(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = open_index(site.data_dir, may_upgrade=False)
         self._proxy_cache = open_proxy_cache(site)

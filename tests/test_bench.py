@@ -115,7 +115,7 @@ def test_results_survive_json() -> None:
 
 
 def test_every_target_is_told_with_its_verdict() -> None:
-    contenders = ("ours", "uncoerced", "dcmqrscp", "orthanc")
+    contenders = ("ours", "uncoerced", "one", "dcmqrscp", "orthanc")
     operations = {target.operation for target in TARGETS}
     found = a_run(*(sample(operation, name, 1, 1.0) for operation in sorted(operations) for name in contenders))
     found.memory.append(PeakMemory(operation="move_A", contender="ours", anonymous=111 * MIB, file=2, high_water=3))
@@ -216,6 +216,7 @@ def test_groups_are_measured_in_their_own_order() -> None:
         ["--scale", "2"],
         ["--rounds", "0"],
         ["--against", "HEAD", "--only", "web"],
+        ["--against", "HEAD", "--only", "window"],
         ["--wait", "-1"],
     ),
 )

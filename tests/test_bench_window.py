@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmark.window import ONE_AT_A_TIME, WINDOWED, measure_window
+from scripts.benchmark.operations import Effort
+from scripts.benchmark.results import Results
+from scripts.benchmark.scene import OURS
+from scripts.benchmark.targets import outcomes
+from scripts.benchmark.window import ONE_AT_A_TIME, measure_window
 from tests.fixtures.ports import free_port
 from tests.fixtures.workers import until
 
@@ -66,5 +70,12 @@ def test_the_relay_passes_everything_on_both_ways_and_the_end(line: tuple[socket
 
 @pytest.mark.slow
 def test_a_study_arrives_whole_with_a_window_and_without(tmp_path: Path) -> None:
-    taken = measure_window(tmp_path, rounds=1, say=lambda _: None, objects=20)
-    assert {title: len(seconds) for title, seconds in taken.items()} == {WINDOWED: 1, ONE_AT_A_TIME: 1}
+    found = Results(machine={}, settings={})
+    effort = Effort(rounds=1, echoes=1, finds=1, listings=1)
+    measure_window(tmp_path, found, effort=effort, say=lambda _: None, objects=20)
+    assert [(one.contender, one.round, one.objects) for one in found.samples] == [
+        (OURS, 1, 20),
+        (ONE_AT_A_TIME, 1, 20),
+    ]
+    assert found.passed
+    assert len([outcome for outcome in outcomes(found) if outcome.contender == ONE_AT_A_TIME]) == 1

@@ -315,6 +315,7 @@ def test_port_in_use_is_told_once_and_nothing_is_made(tmp_path: Path) -> None:
         result = run("serve", "--ldif", str(tree), "--data-dir", str(data_dir), "--http", "127.0.0.1:0")
     assert result.exit_code == 1
     assert result.stderr.count("Address already in use") == 1
+    assert f"ss -ltnp sport = :{port} tells by which program" in result.stderr
     assert "attempting to bind" not in result.stderr
     assert not list(data_dir.glob("index.sqlite*"))
 

@@ -52,7 +52,7 @@ class Call(Generic[Q, A]):
 
     name: str
     do: Callable[[Here, Q], A]
-    """Answers the call. Exceptions must be known to `workers.forms.error_to_json`."""
+    """Answers the call. Exceptions must be known to `workers.wire_json.error_to_json`."""
     question: Form[Q]
     answer: Form[A]
     seconds: float

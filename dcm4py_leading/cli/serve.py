@@ -129,6 +129,8 @@ def serve(
             _renew(certificate)
             with contextlib.suppress(ConfigError):  # told by the service; the old configuration runs on
                 service.reload()
+        LOG.info("stopping: requests under way get up to %g s to end (--drain)", drain)
+    LOG.info("stopped")
 
 
 def _started(site: Site, workers: int | None, pace: Pace | None, drain_seconds: float) -> Service | Supervisor:

@@ -62,6 +62,11 @@ class Condition:
         """True if it is on SendingHostname or ReceivingHostname."""
         return self.peer is not None and "Hostname" in self.text.partition("=")[0]
 
+    @property
+    def is_timeless(self) -> bool:
+        """True if it holds for the same message and data set whenever that is."""
+        return self.test is not _is_current_date
+
     def holds(self, context: CoercionContext, ds: Dataset) -> bool:
         """True if the condition is true for this message and data set.
 

@@ -47,6 +47,13 @@ class CompiledRule:
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.CONTINUE
 
     @property
+    def is_timeless(self) -> bool:
+        """True if message, elements and answers alone decide whether it applies, and what it does."""
+        return all(condition.is_timeless for condition in self.conditions) and all(
+            step.traits.is_timeless for step in self.steps
+        )
+
+    @property
     def needs_attributes(self) -> bool:
         """True if the data set is needed to tell if the rule applies."""
         return any(condition.reads for condition in self.conditions)

@@ -33,7 +33,7 @@ from dcm4py_leading.service.deleting.remembered import Remembered
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.leading.rules import asking_rules
 from dcm4py_leading.service.leading_first import LeadingFirstRules
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.retrieve import retrieve_archive
 from dcm4py_leading.service.runtime import Runtime
 
@@ -45,7 +45,7 @@ def build_runtime(
     storages: Mapping[str, Storage],
     last_known: LastKnown,
     counts: ServiceCounts,
-    forwards: Forwards,
+    forwards: ForwardedRetrieves,
     proxy_cache: ProxyCache | None = None,
 ) -> Runtime:
     """Compose the runtime of a configuration. Its caches are empty: what it knows, it learns itself."""
@@ -82,13 +82,15 @@ def build_runtime(
         leading_first=LeadingFirstRules(device, checked.rules, site.options),
         index=index,
         archives={
-            ae.ae_title: query_archive_of(ae, query_archive.Embedded(index), resolver.resolve, own_find, contacts)
+            ae.ae_title: query_archive_of(
+                ae, query_archive.EmbeddedQueryArchive(index), resolver.resolve, own_find, contacts
+            )
             for ae in device.application_entities
         },
         behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
         retrieve_archives={
             ae.ae_title: retrieve_archive.archive_of(
-                retrieve_archive.Embedded(index, storages, externals.get(ae.ae_title, {})),
+                retrieve_archive.EmbeddedRetrieveArchive(index, storages, externals.get(ae.ae_title, {})),
                 upstreams.get(ae.ae_title),
                 storages,
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.following.fallback_source import FallbackSource
 from dcm4py_leading.config.following.last_good import FOLDER, LastGood
 from dcm4py_leading.config.placeholders import Expand, data_dir_properties, expander
 from dcm4py_leading.config.sources.source import ConfigSource
@@ -51,4 +51,4 @@ def surviving(site: Site) -> Site:
     if not site.source.servers:
         return site
     last_good = LastGood(site.data_dir / FOLDER, directory=site.source.servers, device_name=site.device_name)
-    return replace(site, source=SurvivingSource(site.source, last_good))
+    return replace(site, source=FallbackSource(site.source, last_good))

@@ -13,7 +13,7 @@ from pynetdicom.service_class import (
 )
 from pynetdicom.sop_class import uid_to_service_class
 
-from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.association import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
 from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.model import bounds
@@ -53,7 +53,7 @@ class Rejection:
 class Negotiated:
     """Outcome of a proposal."""
 
-    contexts: tuple[Context, ...]
+    contexts: tuple[PresentationContext, ...]
     """Those that are accepted."""
     results: tuple[ContextResult, ...]
     """The answer to each."""
@@ -130,15 +130,15 @@ class Capabilities:
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
-        self._answers: Remembered[tuple[ProposedContext, bool, bool], tuple[ContextResult, Context | None]] = (
-            Remembered(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
-        )
+        self._answers: Remembered[
+            tuple[ProposedContext, bool, bool], tuple[ContextResult, PresentationContext | None]
+        ] = Remembered(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
         for capability in ae.transfer_capabilities:
             if is_served(capability):
                 key = (str(capability.sop_class), capability.transfer_role)
                 self._syntaxes[key] = self._syntaxes.get(key, _NOTHING) | set(capability.transfer_syntaxes)
 
-    def answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, Context | None]:
+    def answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, PresentationContext | None]:
         """The answer to one presentation context, and that context where it is accepted; see `negotiate`."""
         key = (proposed, wanted.scu, wanted.scp)
         known = self._answers.get(key)
@@ -148,7 +148,7 @@ class Capabilities:
             self._answers.put(key, known, sum(map(len, texts)) + len(texts))
         return known
 
-    def _answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, Context | None]:
+    def _answer(self, proposed: ProposedContext, wanted: Role) -> tuple[ContextResult, PresentationContext | None]:
         abstract_syntax, proposed_syntaxes = proposed.abstract_syntax, proposed.transfer_syntaxes
         as_scp = self._syntaxes.get((abstract_syntax, TransferRole.SCP), _NOTHING) if wanted.scu else _NOTHING
         as_scu = self._syntaxes.get((abstract_syntax, TransferRole.SCU), _NOTHING) if wanted.scp else _NOTHING
@@ -161,7 +161,7 @@ class Capabilities:
             return ContextResult(proposed.context_id, reason, first), None
         return (
             ContextResult(proposed.context_id, 0, syntax),
-            Context(proposed.context_id, abstract_syntax, syntax, as_scu=bool(as_scu), as_scp=bool(as_scp)),
+            PresentationContext(proposed.context_id, abstract_syntax, syntax, as_scu=bool(as_scu), as_scp=bool(as_scp)),
         )
 
 
@@ -189,7 +189,7 @@ def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Seque
     Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
     both know, the peer's first one wins: it knows what its objects are encoded in.
     """
-    contexts: list[Context] = []
+    contexts: list[PresentationContext] = []
     results: list[ContextResult] = []
     roles: dict[str, Role] = {}
     for context in proposed:

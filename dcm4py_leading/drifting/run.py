@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import has_index, open_index
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Range
 from dcm4py_leading.composition.check import Checked
 from dcm4py_leading.composition.site import Site
@@ -62,7 +62,7 @@ def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) ->
         raise DriftRefused(f"{site.data_dir}: there is no index: say by --data-dir where that of the service is")
     log.use_reference_key(site.data_dir)
     keys = return_keys(device, wanted.leading)
-    kept_tags = Keeper(device.archive.attribute_filters).tags
+    kept_tags = AttributeExtractor(device.archive.attribute_filters).tags
     measure = Measure.of(keys, kept_tags[Level.PATIENT] | kept_tags[Level.STUDY], wanted.policy)
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     elsewhere = each_elsewhere(wanted.local_ae, resolve, own_find, Contacts())

@@ -1,4 +1,4 @@
-"""Breaker for a leading archive: it is not asked while it fails one question after the other."""
+"""Breakers for leading archives: one is not asked while it fails one question after the other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import enum
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+
+from dcm4py_leading.errors import LeadingRefused
+from dcm4py_leading.leading.settings import LeadingSettings
+from dcm4py_leading.model.values import AETitle
 
 
 class BreakerState(enum.Enum):
@@ -91,3 +95,34 @@ class Breaker:
             if self._probed and self._retry_at is not None:
                 self._probed = False
                 self._retry_at = min(self._retry_at, self._clock())
+
+
+class Breakers:
+    """The breakers of leading archives, one for each local AE: an archive may reject one and answer another.
+
+    Safe under threads.
+    """
+
+    def __init__(self, settings: LeadingSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
+        self._lock = threading.Lock()
+
+    def admit(self, local_ae_title: AETitle, leading_cfind_scp: AETitle) -> Breaker:
+        """The breaker that lets a question pass, to be told how it ends. Raises LeadingRefused when it does not."""
+        settings = self._settings
+        with self._lock:
+            breaker = self._breakers.get((local_ae_title, leading_cfind_scp))
+            if breaker is None:
+                breaker = Breaker(threshold=settings.breaker_threshold, pause=settings.breaker_pause, clock=self._clock)
+                self._breakers[local_ae_title, leading_cfind_scp] = breaker
+        if not breaker.admit():
+            raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        return breaker
+
+    def states(self) -> dict[tuple[AETitle, AETitle], BreakerState]:
+        """State of each breaker, by local and leading AE title."""
+        with self._lock:
+            breakers = dict(self._breakers)
+        return {key: breaker.state for key, breaker in breakers.items()}

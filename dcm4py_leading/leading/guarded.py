@@ -10,8 +10,8 @@ from functools import partial
 
 from pydicom import Dataset
 
-from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingRefused, LeadingUnavailable
-from dcm4py_leading.leading.breaker import Breaker, BreakerState
+from dcm4py_leading.errors import LeadingMismatch, LeadingQueryFailed, LeadingUnavailable
+from dcm4py_leading.leading.breaker import Breaker, Breakers, BreakerState
 from dcm4py_leading.leading.contacts import Contacts, Part
 from dcm4py_leading.leading.outcome import Tally
 from dcm4py_leading.leading.probe import Spawn, probe
@@ -50,15 +50,12 @@ class GuardedQuery:
         self._clock = clock
         self._in_background = in_background
         self._contacts = contacts
-        self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
-        self._lock = threading.Lock()
+        self._breakers = Breakers(settings, clock)
         self._closed = threading.Event()
 
     def breakers(self) -> dict[tuple[AETitle, AETitle], BreakerState]:
         """The state of each breaker, by local and leading AE title."""
-        with self._lock:
-            breakers = dict(self._breakers)
-        return {key: breaker.state for key, breaker in breakers.items()}
+        return self._breakers.states()
 
     def close(self) -> None:
         """Try archives in the background no more."""
@@ -77,9 +74,7 @@ class GuardedQuery:
         started = self._clock()
         if started >= ends_at:
             raise LeadingUnavailable(f"{leading_cfind_scp} was not asked for all studies before the deadline")
-        breaker = self._breaker(leading_cfind_scp, local_ae)
-        if not breaker.admit():
-            raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        breaker = self._breakers.admit(local_ae.ae_title, leading_cfind_scp)
         self._tally.begin(leading_cfind_scp)
         try:
             responses = self._query.find_studies(
@@ -103,16 +98,6 @@ class GuardedQuery:
         finally:
             breaker.abandoned()  # where nothing was decided
             self._tally.observe(leading_cfind_scp, self._clock() - started)
-
-    def _breaker(self, scp: AETitle, local_ae: ApplicationEntity) -> Breaker:
-        # Of each local AE its own: an archive may reject one calling AE title and answer another.
-        key, settings = (local_ae.ae_title, scp), self._settings
-        with self._lock:
-            if key not in self._breakers:
-                self._breakers[key] = Breaker(
-                    threshold=settings.breaker_threshold, pause=settings.breaker_pause, clock=self._clock
-                )
-            return self._breakers[key]
 
     def _answered(self, breaker: Breaker, scp: AETitle, local_ae: ApplicationEntity) -> None:
         self._contacts.answered(Part.LEADING, local_ae.ae_title, scp)

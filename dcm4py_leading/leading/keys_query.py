@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
 from pydicom import Dataset
 
-from dcm4py_leading.errors import LeadingQueryFailed, LeadingRefused, LeadingTooManyMatches, LeadingUnavailable
-from dcm4py_leading.leading.breaker import Breaker
+from dcm4py_leading.errors import LeadingQueryFailed, LeadingTooManyMatches, LeadingUnavailable
+from dcm4py_leading.leading.breaker import Breakers
 from dcm4py_leading.leading.contacts import Contacts, Part
 from dcm4py_leading.leading.outcome import LookupOutcome, Tally, asked_by_keys
 from dcm4py_leading.leading.settings import LeadingSettings
@@ -56,11 +55,8 @@ class GuardedKeysQuery:
         """``clock`` counts seconds and never goes back; ``contacts`` is told how questions go."""
         self._contacts = contacts or Contacts()
         self._query = query
-        self._settings = settings
-        self._clock = clock
         self._tally = Tally()
-        self._breakers: dict[tuple[AETitle, AETitle], Breaker] = {}
-        self._lock = threading.Lock()
+        self._breakers = Breakers(settings, clock)
 
     def find_by_keys(
         self,
@@ -94,9 +90,7 @@ class GuardedKeysQuery:
         limit: int,
         timeout: timedelta | None,
     ) -> list[Dataset]:
-        breaker = self._breaker(leading_cfind_scp, local_ae)
-        if not breaker.admit():
-            raise LeadingRefused(f"{leading_cfind_scp} is not asked: it failed several times in a row")
+        breaker = self._breakers.admit(local_ae.ae_title, leading_cfind_scp)
         try:
             responses = self._query.find_by_keys(
                 leading_cfind_scp, local_ae, keys, return_keys, limit=limit, timeout=timeout
@@ -114,11 +108,3 @@ class GuardedKeysQuery:
             return responses
         finally:
             breaker.abandoned()  # where nothing was decided
-
-    def _breaker(self, scp: AETitle, local_ae: ApplicationEntity) -> Breaker:
-        settings = self._settings
-        with self._lock:
-            return self._breakers.setdefault(
-                (local_ae.ae_title, scp),
-                Breaker(threshold=settings.breaker_threshold, pause=settings.breaker_pause, clock=self._clock),
-            )

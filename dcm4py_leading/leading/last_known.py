@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS last_known (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerScope:
     """Question and the archive that was asked: answers to something else are never served."""
 
     leading_cfind_scp: AETitle
@@ -76,7 +76,7 @@ class LastKnown:
         self._has_warned = False
         self._lock = threading.Lock()
 
-    def remember(self, asked: Asked, answers: Mapping[UID, StudyAttributes | None]) -> None:
+    def remember(self, asked: AnswerScope, answers: Mapping[UID, StudyAttributes | None]) -> None:
         """Keep these answers; of a study that is unknown there now, nothing is known any more."""
         digest, now = asked.digest, self._now()
         rows = [
@@ -110,7 +110,7 @@ class LastKnown:
             rows -= surplus
         self._rows = rows
 
-    def recall(self, asked: Asked, uids: Iterable[UID], max_age: timedelta) -> dict[UID, StudyAttributes]:
+    def recall(self, asked: AnswerScope, uids: Iterable[UID], max_age: timedelta) -> dict[UID, StudyAttributes]:
         """Answers that are known of these studies and not older than ``max_age``."""
         wanted, oldest = list(uids), self._now() - max_age.total_seconds()
 

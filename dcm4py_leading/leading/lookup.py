@@ -19,7 +19,7 @@ from dcm4py_leading.errors import LeadingRefused, LeadingUnavailable
 from dcm4py_leading.leading.cache import LeadingCache
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.guarded import GuardedQuery, is_about_the_question
-from dcm4py_leading.leading.last_known import Asked, LastKnown
+from dcm4py_leading.leading.last_known import AnswerScope, LastKnown
 from dcm4py_leading.leading.outcome import Looked, LookupCounts, LookupOutcome, Tally, asked
 from dcm4py_leading.leading.probe import Spawn, spawn
 from dcm4py_leading.leading.query import LeadingQuery
@@ -96,7 +96,9 @@ class LeadingLookup:
             breakers=self._query.breakers(),
             cache_size=len(self._cache),
             under_way=self._tally.under_way(),
-            waiting=Counter(source.leading_cfind_scp for source in self._cache.awaited() if isinstance(source, Asked)),
+            waiting=Counter(
+                source.leading_cfind_scp for source in self._cache.awaited() if isinstance(source, AnswerScope)
+            ),
         )
 
     def answers(
@@ -140,7 +142,7 @@ class LeadingLookup:
                 is_found=entry.answer is not None,
             )
             for entry in self._cache.entries()
-            if isinstance(entry.source, Asked)
+            if isinstance(entry.source, AnswerScope)
         ]
 
     def drop(self, study_instance_uid: UID | None) -> int:
@@ -157,7 +159,7 @@ class LeadingLookup:
         self, scp: AETitle, local_ae: ApplicationEntity, uids: Iterable[UID], ends_at: float
     ) -> dict[UID, Looked]:
         # A peer's text without a character set is read as the asking AE says, so answers differ by that too.
-        what = Asked(scp, return_keys(self._device, scp), local_ae.settings.default_character_set)
+        what = AnswerScope(scp, return_keys(self._device, scp), local_ae.settings.default_character_set)
         looked: dict[UID, Looked] = {}
         wanted: list[UID] = []
         for uid in dict.fromkeys(uids):
@@ -174,7 +176,7 @@ class LeadingLookup:
         return looked
 
     def _fetch(
-        self, what: Asked, local_ae: ApplicationEntity, conversation: _Conversation, page: Sequence[UID]
+        self, what: AnswerScope, local_ae: ApplicationEntity, conversation: _Conversation, page: Sequence[UID]
     ) -> dict[UID, LeadingAnswer]:
         try:
             answers = self._lists.fetch(what.leading_cfind_scp, page, conversation.ask)
@@ -190,7 +192,7 @@ class LeadingLookup:
         self._pause.answered(answered)
         return answers
 
-    def _keep(self, what: Asked, looked: dict[UID, Looked]) -> None:
+    def _keep(self, what: AnswerScope, looked: dict[UID, Looked]) -> None:
         fresh = {
             uid: one.answer
             for uid, one in looked.items()
@@ -200,7 +202,7 @@ class LeadingLookup:
         if self._last_known is not None and fresh:
             self._last_known.remember(what, fresh)
 
-    def _with_last_known(self, what: Asked, looked: dict[UID, Looked]) -> dict[UID, Looked]:
+    def _with_last_known(self, what: AnswerScope, looked: dict[UID, Looked]) -> dict[UID, Looked]:
         lost = [uid for uid, one in looked.items() if one.outcome in _NO_ANSWER]
         if self._last_known is None or not lost:
             return looked
@@ -225,7 +227,7 @@ class LeadingLookup:
 class _Conversation:
     """The C-FINDs of one lookup to one archive. After one that is lost the others are not even tried."""
 
-    def __init__(self, query: GuardedQuery, what: Asked, local_ae: ApplicationEntity, ends_at: float) -> None:
+    def __init__(self, query: GuardedQuery, what: AnswerScope, local_ae: ApplicationEntity, ends_at: float) -> None:
         self._query = query
         self._what = what
         self._local_ae = local_ae

@@ -80,7 +80,7 @@ class Coercions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class CoercedMessage:
     """Which messages are coerced: those of one request."""
 
     local_ae: ApplicationEntity
@@ -98,7 +98,7 @@ class Coercer:
     down is asked once, however small the cache. Used by one thread.
     """
 
-    def __init__(self, coercions: Coercions, message: Message) -> None:
+    def __init__(self, coercions: Coercions, message: CoercedMessage) -> None:
         self._coercions = coercions
         self._message = message
         self.local_ae = message.local_ae

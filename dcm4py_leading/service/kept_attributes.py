@@ -18,7 +18,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.edits import carry_edits, edited_tags, states_of
 from dcm4py_leading.archive.index.identity import are_two_people
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
@@ -32,7 +32,7 @@ _NOTHING = b""
 class KeptAttributes:
     """Attributes that a configuration lets the index put into objects."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: AttributeExtractor) -> None:
         self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)
         self._policies = {
             level: policy

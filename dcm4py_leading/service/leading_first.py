@@ -31,7 +31,7 @@ from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle, Tag
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 
 LOG = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class LeadingFirstRules:
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     options: Options
 
-    def rule(self, message: Message, sop_class_uid: str | None) -> tuple[CoercionContext, CompiledRule] | None:
+    def rule(self, message: CoercedMessage, sop_class_uid: str | None) -> tuple[CoercionContext, CompiledRule] | None:
         """The first rule about these messages that asks an archive, going by the peers; None: there is none to ask."""
         local_ae = message.local_ae.ae_title
         if not self.options.of(local_ae).leading_first:
@@ -73,7 +73,7 @@ class LeadingFirstRules:
                 return context, compiled
         return None
 
-    def leading_cfind_scp(self, message: Message, sop_class_uid: str | None) -> AETitle | None:
+    def leading_cfind_scp(self, message: CoercedMessage, sop_class_uid: str | None) -> AETitle | None:
         """The archive that `rule` asks; None: there is none to ask."""
         led = self.rule(message, sop_class_uid)
         return None if led is None else leading_cfind_scp_of(led[1])

@@ -35,7 +35,7 @@ EMPTY_VALUE = '""'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ArchiveQuery:
     """A query, in both forms: as conditions for an index, and as the identifier for an archive that is asked."""
 
     query: Query
@@ -99,11 +99,11 @@ def _vr_of(tag: int) -> str | None:
 class QueryArchive(Protocol):
     """An archive that can be queried; safe under threads."""
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """Number of matches, counted up to ``most``; None where only the matches themselves tell."""
         ...
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """The matches as they come, with `FLUSH` among them; to be closed by a caller that wants no more.
 
         Raises StatusError, with what the other archive answered where there is one.
@@ -111,24 +111,24 @@ class QueryArchive(Protocol):
         ...
 
 
-class Embedded:
+class EmbeddedQueryArchive:
     """The archive of this service."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """Number of matches in the index (see `QueryArchive`)."""
         return self._index.count(asked.query, most=most)
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches in the index (see `QueryArchive`)."""
         if not asked.are_supported:
             asked.support.lacks_one()
         yield from self._index.matches(asked.query, fetch_size=fetch_size)
 
 
-class Spanning:
+class SpanningQueryArchive:
     """Several archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
 
     One is asked after the other. When any fails, what the others have is answered nevertheless, and the first failure
@@ -145,16 +145,16 @@ class Spanning:
             case SpanningPolicy.MERGE:
                 self._archives = (*others, own)
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """None, since only the matches themselves tell (see `QueryArchive`)."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of all archives, each once (see `QueryArchive`)."""
         yield from each_once((archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked)
 
 
-def each_once(answers: Iterable[Generator[Match | Flush]], asked: Asked) -> Generator[Match | Flush]:
+def each_once(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) -> Generator[Match | Flush]:
     """Each entity once of the ``answers``, which are asked for in turn until the client waits no more.
 
     The first failure is raised when all of them have been given, further ones are told in the log.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dcm4py_leading.archive.index.identity import Identification
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.storage.storage import Storage, storage_of
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
@@ -28,7 +28,7 @@ from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.find.memo import AnswerMemo, CoercionMemo, answer_memo, coercion_memo
 from dcm4py_leading.service.leading_first import LeadingFirstRules
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
 from dcm4py_leading.service.query_archive import QueryArchive
 from dcm4py_leading.service.retrieve.retrieve_archive import RetrieveArchive
@@ -52,7 +52,7 @@ class Runtime:
     """Archives that fulfil the retrieves from each AE."""
     open_store_archive: OpenStoreArchive
     """Opens the archive to which what is stored to an AE goes on."""
-    forwards: Forwards
+    forwards: ForwardedRetrieves
     storages: Mapping[str, Storage]
     leading: LeadingLookup
     leading_keys: GuardedKeysQuery
@@ -87,7 +87,7 @@ class Runtime:
         return self.coercions.rules
 
     @property
-    def keeper(self) -> Keeper:
+    def keeper(self) -> AttributeExtractor:
         """Keeper of what the index keeps of objects; knows whose they are."""
         archive = self.device.archive
         identification = Identification(

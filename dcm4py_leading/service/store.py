@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import read_elements
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, Levels
 from dcm4py_leading.archive.index.keys import SOP_CLASS_UID, SOP_INSTANCE_UID
 from dcm4py_leading.archive.storage.storage import Incoming, Location
 from dcm4py_leading.coercion.formats.attributes_format import Attributes
@@ -25,7 +25,7 @@ from dcm4py_leading.errors import InvalidObject, ObjectMismatch, StatusError, St
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
-from dcm4py_leading.service.coerce import Coercer, Message, add_original_attributes
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer, add_original_attributes
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 from dcm4py_leading.service.runtime import Runtime
 
@@ -135,7 +135,7 @@ def _cut(
     data: Buffer,
     spans: Mapping[int, Span],
     received: ReceivedObject,
-    keeper: Keeper,
+    keeper: AttributeExtractor,
     path_attributes: frozenset[int],
 ) -> _Found | None:
     """Content of an object's header, cut from its bytes; None where pydicom has to read it.
@@ -182,7 +182,7 @@ def _file_header(received: ReceivedObject, sop_class_uid: str, sop_instance_uid:
 
 
 def _coercer(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Coercer:
-    message = Message(
+    message = CoercedMessage(
         local_ae=ae,
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCU,
@@ -221,7 +221,7 @@ def _keep(
     ae: ApplicationEntity,
     received: ReceivedObject,
     incoming: Incoming,
-    keeper: Keeper,
+    keeper: AttributeExtractor,
     found: _Found,
 ) -> Stored:
     location = incoming.finish(found.path_attributes)

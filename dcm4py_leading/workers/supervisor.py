@@ -37,11 +37,11 @@ from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.forms import error_from_json, measured_from_json, studies_from_json
-from dcm4py_leading.workers.monitor_forms import association_from_json
-from dcm4py_leading.workers.passing_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import PassingFolder
+from dcm4py_leading.workers.monitor_json import association_from_json
 from dcm4py_leading.workers.process import Shared, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
+from dcm4py_leading.workers.wire_json import error_from_json, measured_from_json, studies_from_json
 
 LOG = logging.getLogger(__name__)
 

@@ -21,15 +21,15 @@ from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.model.device import Connection
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.process import Change, ServingProcess
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
-from dcm4py_leading.workers.forms import error_to_json, measured_to_json, studies_to_json
 from dcm4py_leading.workers.handed import Handed
-from dcm4py_leading.workers.monitor_forms import association_to_json
-from dcm4py_leading.workers.passing import Passing
+from dcm4py_leading.workers.monitor_json import association_to_json
+from dcm4py_leading.workers.object_handover import Passing
 from dcm4py_leading.workers.shared_counts import SharedCounts
 from dcm4py_leading.workers.slots import Slots
+from dcm4py_leading.workers.wire_json import error_to_json, measured_to_json, studies_to_json
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class _Worker:
             serial_numbers=Slots(handed.serial_numbers),
         )
         self._passing = Passing(handed.passing, handed.slot, Slots(handed.forwards))
-        self._forwards = Forwards(
+        self._forwards = ForwardedRetrieves(
             slot=handed.slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
         self._process: ServingProcess | None = None

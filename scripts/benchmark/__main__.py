@@ -23,9 +23,12 @@ from scripts.benchmark.results import Results
 from scripts.benchmark.scene import DCMQRSCP, Scene, prepared
 from scripts.benchmark.targets import outcomes
 from scripts.benchmark.web import measure_pages
+from scripts.benchmark.window import OBJECTS, measure_window
 from scripts.benchmark.wire import WireError
 
 QUICK_SECONDS = 160.0
+_FEWEST_OVER_A_LINE = 20
+"""More than a window has, whatever the scale."""
 _MOVING = {"move", "fast", "small"}
 _GETTING = {"get", "fast", "several", "small"}
 """Groups of which C-MOVE and C-GET are checked."""
@@ -66,14 +69,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only",
         type=_groups,
         metavar="GROUP,...",
-        help=f"of {', '.join(GROUPS)}; default all, with --quick all but {' and '.join(NOT_QUICK)}",
+        help=f"of {', '.join(GROUPS)}; default all, with --quick all but {', '.join(NOT_QUICK)}",
     )
     parser.add_argument("--large", type=_positive, metavar="MIB", help="the large object; default 2048, --quick 256")
     parser.add_argument("--workers", type=_positive, help="worker processes of ours; default as serve has it")
     parser.add_argument(
         "--against",
         metavar="REVISION",
-        help=f"ours beside ours of that Git revision, instead of the others; without {' and '.join(NOT_AGAINST)}",
+        help=f"ours beside ours of that Git revision, instead of the others; without {', '.join(NOT_AGAINST)}",
     )
     parser.add_argument(
         "--wait",
@@ -149,6 +152,9 @@ def run(options: argparse.Namespace) -> Results:
                 measure_groups(scene, groups, effort, found, deadline, say)
         if "web" in options.only:
             measure_pages(directory, found, effort=effort, say=say)
+        if "window" in options.only:
+            objects = max(_FEWEST_OVER_A_LINE, round(OBJECTS * options.scale))
+            measure_window(directory, found, effort=effort, say=say, objects=objects)
     return found
 
 

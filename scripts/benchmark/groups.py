@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
+from dcm4py_leading.workers.number import default_workers
 from scripts.benchmark import queries, retrieves, stores
 from scripts.benchmark.checks import find_many, find_study
 from scripts.benchmark.operations import Effort, Operation
@@ -26,16 +26,13 @@ SHARES = {
     "calls": 2,
 }
 """Shares of the time that is left, where it is limited."""
-APART = ("web",)
+APART = ("web", "window")
 """Groups that need neither studies nor the other archives."""
 GROUPS = (*SHARES, *APART)
-NOT_AGAINST = ("proxy", "web")
+NOT_AGAINST = ("proxy", *APART)
 """Groups that are not measured against another revision."""
-NOT_QUICK = ("proxy", "calls", "web")
+NOT_QUICK = ("proxy", "calls", *APART)
 """Groups that ``--quick`` leaves out unless they are named."""
-
-_MOST_WORKERS = 4
-"""Of ours, where their number is not given."""
 
 
 def operations(group: str, scene: Scene, effort: Effort, results: Results) -> Iterator[Operation]:
@@ -65,7 +62,7 @@ def operations(group: str, scene: Scene, effort: Effort, results: Results) -> It
 
 def warm(scene: Scene) -> None:
     """Let every worker of ours ask the leading archive for every study, as far as chance allows."""
-    workers = scene.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+    workers = scene.workers or default_workers()
     for contender in set(COERCED).intersection(scene.contenders):
         archive = scene.archives[contender]
         for _ in range(4 * workers):

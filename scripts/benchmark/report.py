@@ -11,10 +11,18 @@ from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import BEFORE, CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
 from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
 from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES
+from scripts.benchmark.window import ONE_AT_A_TIME, OPERATION
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
 
-_NAMES = {OURS: "ours", BEFORE: "ours, before", UNCOERCED: "ours, no rule", DCMQRSCP: "dcmqrscp", ORTHANC: "Orthanc"}
+_NAMES = {
+    OURS: "ours",
+    BEFORE: "ours, before",
+    UNCOERCED: "ours, no rule",
+    ONE_AT_A_TIME: "ours, one at a time",
+    DCMQRSCP: "dcmqrscp",
+    ORTHANC: "Orthanc",
+}
 _OPERATIONS = {
     "move_A": "C-MOVE A",
     "move_B": "C-MOVE B",
@@ -35,6 +43,7 @@ _OPERATIONS = {
     "proxy_orthanc_A": "C-MOVE A of Orthanc, proxy or direct",
     "proxy_orthanc_B": "C-MOVE B of Orthanc, proxy or direct",
     "nagle_A": "C-MOVE A, sink with Nagle on",
+    OPERATION: "C-MOVE, a long line",
     "store_A": "C-STORE A",
     "store_B": "C-STORE B",
     "store_L": "C-STORE large object",
@@ -304,7 +313,7 @@ def profile(results: Results) -> str:
 
 def _measured(results: Results) -> Iterator[tuple[str, str, list[Sample]]]:
     for operation in _OPERATIONS:
-        for contender in (*CONTENDERS, BEFORE):
+        for contender in (*CONTENDERS, BEFORE, ONE_AT_A_TIME):
             if samples := of(results.samples, operation, contender):
                 yield operation, contender, samples
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import DCMQRSCP, ORTHANC, OURS, UNCOERCED
+from scripts.benchmark.window import ONE_AT_A_TIME, OPERATION
 
 MEMORY_LIMIT = 110 * 2**20
 """Anonymous memory of a worker of ours, in bytes."""
@@ -83,6 +84,7 @@ TARGETS = (
     _rate("C-MOVE, B of dcmqrscp, proxy / direct", "proxy_dcmqrscp_B", 0.9, DCMQRSCP),
     _rate("C-MOVE, A of Orthanc, proxy / direct", "proxy_orthanc_A", 0.9, ORTHANC),
     _rate("C-MOVE, B of Orthanc, proxy / direct", "proxy_orthanc_B", 0.9, ORTHANC),
+    _rate("C-MOVE, a long line, window / one at a time", OPERATION, 8, ONE_AT_A_TIME),
     _rate("C-STORE, A", "store_A", 1.8, ORTHANC),
     _rate("C-STORE, A, beside dcmqrscp: no sync, no digest", "store_A", None, DCMQRSCP),
     _rate("C-STORE, B", "store_B", 1.5, ORTHANC),

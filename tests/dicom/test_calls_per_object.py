@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.dicom.upper.association import Association, Context
+from dcm4py_leading.dicom.upper.association import Association, PresentationContext
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.sub_operations import Ending, RetrievedObject, deliver
 from tests.dicom.upper.test_association import answer, ended, in_thread
@@ -20,9 +20,9 @@ from tests.fixtures.rules import CT
 from tests.service.retrieve.test_bytewise_coercion import ANSWER, LEADING_RULE, series
 
 SYNTAX = str(ExplicitVRLittleEndian)
-CONTEXTS = [Context(1, CT, SYNTAX, as_scu=True, as_scp=True)]
+CONTEXTS = [PresentationContext(1, CT, SYNTAX, as_scu=True, as_scp=True)]
 FIRST, COUNTED = 10, 50
-MAX_CALLS = 230
+MAX_CALLS = 207
 """A tenth more than there are; above it, look at what was added for each object."""
 
 

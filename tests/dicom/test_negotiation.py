@@ -14,7 +14,7 @@ from dcm4py_leading.dicom.negotiation import (
     negotiate,
     relational_queries,
 )
-from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.association import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import ContextResult, ProposedContext, Role, UserInformation, numbered
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import UID, AETitle, TransferRole
@@ -125,7 +125,7 @@ def test_the_first_syntax_that_the_peer_names_and_the_capability_lists_wins() ->
     ae = archive_ae(capability(CT, TransferRole.SCP, IMPLICIT, EXPLICIT, JPEG))
     negotiated = negotiate(Capabilities(ae), user(), proposed((CT, ("1.2.3", JPEG, EXPLICIT))))
     assert negotiated.results == (ContextResult(1, 0, JPEG),)
-    assert negotiated.contexts == (Context(1, CT, JPEG, as_scu=False, as_scp=True),)
+    assert negotiated.contexts == (PresentationContext(1, CT, JPEG, as_scu=False, as_scp=True),)
 
 
 @pytest.mark.ldap("dicomSOPClass")
@@ -141,7 +141,7 @@ def test_a_class_that_we_only_send_is_accepted_only_from_a_peer_that_takes_the_s
     ae = archive_ae(capability(CT, TransferRole.SCU))
     assert negotiate(Capabilities(ae), user(), proposed((CT, (IMPLICIT,)))).contexts == ()
     negotiated = negotiate(Capabilities(ae), user(Role(scu=False, scp=True)), proposed((CT, (IMPLICIT,))))
-    assert negotiated.contexts == (Context(1, CT, IMPLICIT, as_scu=True, as_scp=False),)
+    assert negotiated.contexts == (PresentationContext(1, CT, IMPLICIT, as_scu=True, as_scp=False),)
     assert negotiated.roles == {CT: Role(scu=False, scp=True)}
 
 

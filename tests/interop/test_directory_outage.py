@@ -16,7 +16,7 @@ from pydicom import Dataset
 from dcm4py_leading.__main__ import main
 from dcm4py_leading.app import Service
 from dcm4py_leading.composition.site import Site, surviving
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.following.fallback_source import FallbackSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.following.last_good import FOLDER
 from dcm4py_leading.config.ldap.source import LdapSource
@@ -70,7 +70,7 @@ def echoes(port: int) -> bool:
 
 
 def beating(where: Site, service: Service) -> Heartbeat:
-    assert isinstance(where.source, SurvivingSource)
+    assert isinstance(where.source, FallbackSource)
     return Heartbeat(where.source, where.device_name, service.reload, pauses=PAUSES)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
+from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from tests.fixtures.rules import LEADING, data_set
 
 A, B, C = UID("1.2.3"), UID("1.2.4"), UID("1.2.5")
-ASKED = Asked(LEADING, frozenset({Tag(0x00100010), Tag(0x0020000D)}), None)
+ASKED = AnswerScope(LEADING, frozenset({Tag(0x00100010), Tag(0x0020000D)}), None)
 DAY = timedelta(hours=24)
 
 
@@ -75,12 +75,12 @@ def test_remembering_leaves_the_answer_as_it_is(path: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Asked(AETitle("OTHER"), ASKED.return_keys, None),
-        Asked(LEADING, frozenset({Tag(0x00100010)}), None),
-        Asked(LEADING, ASKED.return_keys, "ISO_IR 144"),
+        AnswerScope(AETitle("OTHER"), ASKED.return_keys, None),
+        AnswerScope(LEADING, frozenset({Tag(0x00100010)}), None),
+        AnswerScope(LEADING, ASKED.return_keys, "ISO_IR 144"),
     ],
 )
-def test_answer_to_something_else_is_never_served(path: Path, other: Asked) -> None:
+def test_answer_to_something_else_is_never_served(path: Path, other: AnswerScope) -> None:
     kept = store(path)
     kept.remember(ASKED, {A: study(A)})
     assert kept.recall(other, [A], DAY) == {}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.errors import StatusError
-from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
+from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.leading.last_known_list import KnownStudies, known_studies
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from tests.fixtures.rules import LEADING, data_set
 
-ASKED = Asked(LEADING, frozenset({Tag(0x00100010)}), None)
-OTHER_KEYS = Asked(LEADING, frozenset({Tag(0x00100020)}), None)
-OTHER_SCP = Asked(AETitle("OTHER"), frozenset({Tag(0x00100010)}), None)
+ASKED = AnswerScope(LEADING, frozenset({Tag(0x00100010)}), None)
+OTHER_KEYS = AnswerScope(LEADING, frozenset({Tag(0x00100020)}), None)
+OTHER_SCP = AnswerScope(AETitle("OTHER"), frozenset({Tag(0x00100010)}), None)
 
 
 class Scene:
@@ -25,7 +25,7 @@ class Scene:
         self.path = folder / FILE_NAME
         self.known = LastKnown(self.path, max_rows=1000, now=lambda: self.seconds)
 
-    def remember(self, *uids: str, asked: Asked = ASKED) -> None:
+    def remember(self, *uids: str, asked: AnswerScope = ASKED) -> None:
         self.known.remember(asked, {UID(uid): data_set(StudyInstanceUID=uid, PatientName="A^B") for uid in uids})
         self.seconds += 10
 

@@ -15,12 +15,12 @@ from dcm4py_leading.leading.outcome import Looked, asked
 from dcm4py_leading.model.coercion import Dimse, OnFailure
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from tests.fixtures.outgoing import coercions
 from tests.fixtures.rules import CT, LEADING, RETRIEVE, application_entity, data_set, legacy_rule, version_2_rule
 
 LEADING_RULE = legacy_rule(leading_cfind_scp=LEADING)
-MESSAGE = Message(
+MESSAGE = CoercedMessage(
     local_ae=application_entity(),
     dimse=Dimse.C_STORE_RQ,
     transfer_role=TransferRole.SCP,

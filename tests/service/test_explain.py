@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.coercion.explain import to_text
 from dcm4py_leading.coercion.rules import rules_for
 from dcm4py_leading.coercion.schemes import Environment
@@ -54,7 +54,7 @@ def indexed(policy: UpdatePolicy, **values: object) -> Indexed:
         Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=policy),
     }
     encoded = [encode(ds), *(encode(Dataset()) for _ in range(3))]
-    return Indexed(attributes=ds, encoded=encoded, kept=KeptAttributes(Keeper(filters)))
+    return Indexed(attributes=ds, encoded=encoded, kept=KeptAttributes(AttributeExtractor(filters)))
 
 
 @pytest.mark.parametrize(

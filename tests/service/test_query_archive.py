@@ -14,7 +14,7 @@ from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.errors import ArchiveUnavailable, IndexUnavailable
 from dcm4py_leading.model.archive import SpanningPolicy
 from dcm4py_leading.model.values import InformationModel
-from dcm4py_leading.service.query_archive import Asked, Spanning
+from dcm4py_leading.service.query_archive import ArchiveQuery, SpanningQueryArchive
 from tests.fixtures.archive import make_identifier
 from tests.fixtures.rules import application_entity
 
@@ -30,10 +30,10 @@ class Archive:
         self.is_closed = False
         self.asked = 0
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         return len(self._rows)
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match]:
         self.asked += 1
         try:
             yield from self._rows
@@ -43,9 +43,9 @@ class Archive:
             self.is_closed = True
 
 
-def asked(level: str = "STUDY", model: InformationModel = InformationModel.STUDY_ROOT, **keys: object) -> Asked:
+def asked(level: str = "STUDY", model: InformationModel = InformationModel.STUDY_ROOT, **keys: object) -> ArchiveQuery:
     identifier = make_identifier(level, **keys)
-    return Asked(
+    return ArchiveQuery(
         query=parse_query(identifier, model, relational=True),
         keys=identifier,
         sop_class_uid="1.2.840.10008.5.1.4.1.2.2.1",
@@ -58,14 +58,14 @@ def studies(*numbers: int) -> list[Dataset]:
     return [make_identifier("STUDY", StudyInstanceUID=f"1.2.{number}") for number in numbers]
 
 
-def matches_of(spanning: Spanning, query: Asked) -> Iterator[Match]:
+def matches_of(spanning: SpanningQueryArchive, query: ArchiveQuery) -> Iterator[Match]:
     """Its matches, as they come; nobody is slow here."""
     for match in spanning.matches(query, fetch_size=10):
         assert isinstance(match, Match)
         yield match
 
 
-def told(spanning: Spanning, query: Asked) -> list[tuple[str, object]]:
+def told(spanning: SpanningQueryArchive, query: ArchiveQuery) -> list[tuple[str, object]]:
     """Study and archive of each match."""
     return [(match.attributes.StudyInstanceUID, match.computed[0x00080054]) for match in matches_of(spanning, query)]
 
@@ -82,7 +82,7 @@ def test_the_policy_says_who_is_first_and_nothing_is_told_twice(
     policy: SpanningPolicy, expected: Sequence[tuple[str, str]]
 ) -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(2, 3, 2))
-    assert told(Spanning(own, [other], policy), asked()) == expected
+    assert told(SpanningQueryArchive(own, [other], policy), asked()) == expected
     assert own.asked == (policy is not REPLACE)
 
 
@@ -91,7 +91,7 @@ def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: Sp
     own, other = Archive("own", *studies(1, 2)), Archive("other", error=ArchiveUnavailable("PACS is down"))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS is down"):
-        for match in matches_of(Spanning(own, [other], policy), asked()):
+        for match in matches_of(SpanningQueryArchive(own, [other], policy), asked()):
             seen.append(match.attributes.StudyInstanceUID)
     assert seen == ["1.2.1", "1.2.2"]
 
@@ -106,7 +106,7 @@ def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: Sp
 )
 def test_several_others_are_asked_in_their_order(policy: SpanningPolicy, expected: Sequence[tuple[str, str]]) -> None:
     others = [Archive("first", *studies(2, 3)), Archive("second", *studies(3, 4, 2))]
-    assert told(Spanning(Archive("own", *studies(1)), others, policy), asked()) == expected
+    assert told(SpanningQueryArchive(Archive("own", *studies(1)), others, policy), asked()) == expected
 
 
 def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before_the_failure() -> None:
@@ -115,7 +115,7 @@ def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before
     third = Archive("third", *studies(3))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS_A is down") as failure:
-        for match in matches_of(Spanning(Archive("own"), [first, second, third], REPLACE), asked()):
+        for match in matches_of(SpanningQueryArchive(Archive("own"), [first, second, third], REPLACE), asked()):
             seen.append(match.attributes.StudyInstanceUID)
     assert seen == ["1.2.1", "1.2.2", "1.2.3"]
     assert failure.value.status == 0xA700
@@ -124,19 +124,19 @@ def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before
 def test_nobody_else_is_asked_when_the_client_waits_no_more() -> None:
     first, second = Archive("first", *studies(1)), Archive("second", *studies(2))
     query = replace(asked(), is_over=lambda: first.asked > 0)
-    assert told(Spanning(Archive("own"), [first, second], REPLACE), query) == [("1.2.1", "first")]
+    assert told(SpanningQueryArchive(Archive("own"), [first, second], REPLACE), query) == [("1.2.1", "first")]
     assert not second.asked
 
 
 def test_first_of_two_failures_is_reported() -> None:
     own, other = Archive("own", error=IndexUnavailable("index")), Archive("other", error=ArchiveUnavailable("PACS"))
     with pytest.raises(IndexUnavailable, match="index"):
-        told(Spanning(own, [other], SUPPLEMENT), asked())
+        told(SpanningQueryArchive(own, [other], SUPPLEMENT), asked())
 
 
 def test_an_archive_is_let_go_when_nobody_wants_more() -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(3))
-    matches = Spanning(own, [other], SUPPLEMENT).matches(asked(), fetch_size=10)
+    matches = SpanningQueryArchive(own, [other], SUPPLEMENT).matches(asked(), fetch_size=10)
     next(matches)
     matches.close()
     assert own.is_closed and not other.asked
@@ -149,7 +149,7 @@ def test_patients_are_told_apart_by_their_issuer_too() -> None:
     own = Archive("own", patient(IssuerOfPatientID="A"))
     other = Archive("other", patient(IssuerOfPatientID="A"), patient(IssuerOfPatientID="B"))
     query = asked("PATIENT", InformationModel.PATIENT_ROOT)
-    matches = list(matches_of(Spanning(own, [other], SUPPLEMENT), query))
+    matches = list(matches_of(SpanningQueryArchive(own, [other], SUPPLEMENT), query))
     assert [match.computed[0x00080054] for match in matches] == ["own", "other"]
 
 

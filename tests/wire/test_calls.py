@@ -35,13 +35,13 @@ FEW, MANY = 5, 25
 LARGE, SMALL = 512, 78
 """Pixels in height and width: objects of 526 kB and of 14 kB."""
 MOST_CALLS = {
-    "get large": 360,
-    "get small": 275,
-    "move large": 340,
-    "move small": 265,
+    "get large": 325,
+    "get small": 250,
+    "move large": 320,
+    "move small": 230,
     "forward small": 525,
-    "store large": 810,
-    "store small": 880,
+    "store large": 320,
+    "store small": 410,
     "find": 100,
     "echo": 910,
 }

@@ -17,6 +17,7 @@ from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation
 from dcm4py_leading.dicom.scp.find import find_matches
 from dcm4py_leading.dicom.status import CANCEL
+from dcm4py_leading.service import coerce
 from dcm4py_leading.service.find import matches_coerced, response
 from dcm4py_leading.service.retrieve.encode import encoded as encode
 from dcm4py_leading.service.runtime import Runtime
@@ -121,6 +122,30 @@ def test_an_answer_that_changes_is_followed(seed: Seed, tmp_path: Path, leading_
     seed.service.drop_answers(None)
     _, (match,) = find(seed.archive_port, keys())
     assert match.PatientName == "Later^Name"
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_judged_again"),
+    [
+        ("dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID={StudyDate}", False),
+        ("dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID={now,time,HHmmssSSS}", True),
+        ("dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID=today\ndcmProperty: StudyDate=§CURRENT_DATE", True),
+        ("dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID=past\ndcmProperty: StudyDate!=§CURRENT_DATE", True),
+    ],
+)
+def test_an_outcome_that_the_time_decides_is_worked_out_by_each_query(
+    seed: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, is_judged_again: bool
+) -> None:
+    seed.change(
+        f"dn: cn=timed,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: timed\n"
+        f"dcmDIMSE: C_FIND_RSP\ndicomTransferRole: SCU\n{rule}"
+    )
+    seed.start()
+    fill(seed, tmp_path, 2)
+    judged = counted(monkeypatch, coerce, "select_rules")
+    for expected in (2, 4 if is_judged_again else 2):
+        status, matches = find(seed.archive_port, keys())
+        assert (status, len(matches), len(judged)) == (0x0000, 2, expected)
 
 
 class CancelledMeanwhile:

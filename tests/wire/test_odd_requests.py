@@ -15,7 +15,7 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context
 
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Association, Context
+from dcm4py_leading.dicom.upper.association import Association, PresentationContext
 from dcm4py_leading.dicom.upper.link import Link, PeerAborted
 from dcm4py_leading.dicom.upper.pdu import (
     AssociateAccept,
@@ -182,7 +182,9 @@ def with_maximum(port: int, maximum: int) -> Association:
     link.request(replace(REQUEST, called_ae_title="DCM4CHEE", contexts=numbered(CONTEXTS), user=user))
     answer = link.receive(20)
     assert isinstance(answer, AssociateAccept)
-    contexts = [Context(2 * n + 1, sop_class, IMPLICIT, True, True) for n, (sop_class, _) in enumerate(CONTEXTS)]
+    contexts = [
+        PresentationContext(2 * n + 1, sop_class, IMPLICIT, True, True) for n, (sop_class, _) in enumerate(CONTEXTS)
+    ]
     return Association(link, contexts, answer.user.maximum_length)
 
 

@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.cache_writer import Keeping
+from dcm4py_leading.service.proxy.cache_writer import CacheWriter
 from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import IMPLICIT, REJECT, associate
 from tests.fixtures.pacs import Received, Script, ScriptedPacs, make_object, sends, uids_of
@@ -131,8 +131,8 @@ class Scene:
 @pytest.fixture
 def scene(seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, monkeypatch: pytest.MonkeyPatch) -> Scene:
     # A busy machine is not a disk that is too slow.
-    assert Keeping.__init__.__kwdefaults__ is not None
-    monkeypatch.setitem(Keeping.__init__.__kwdefaults__, "patience", 60.0)
+    assert CacheWriter.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(CacheWriter.__init__.__kwdefaults__, "patience", 60.0)
     return Scene(seed, scripted_pacs, viewer(seed.viewer_port))
 
 

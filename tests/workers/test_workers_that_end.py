@@ -77,4 +77,9 @@ def test_the_end_of_the_supervisor_is_that_of_the_workers(
     assert served.process.wait(40) == (0 if number is signal.SIGTERM else -number)
     if number is signal.SIGTERM:
         assert not any(map(is_alive, pids))
+        told = served.told()
+        assert 0 < told.index("stopping: requests under way get up to 5 s to end (--drain)") < told.index(": stopped\n")
+        for pid in pids:
+            assert f" listening on 127.0.0.1:{seed.archive_port}, worker with process id {pid}\n" in told
+            assert f"no longer listening on 127.0.0.1:{seed.archive_port}, worker with process id {pid}\n" in told
     until(lambda: not any(map(is_alive, pids)))

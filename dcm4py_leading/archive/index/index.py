@@ -14,7 +14,7 @@ from dcm4py_leading.archive.deleting.deletions import Deletions
 from dcm4py_leading.archive.index.attributes import merged
 from dcm4py_leading.archive.index.database import Database
 from dcm4py_leading.archive.index.identity import BY_ID, Identification
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, Levels
 from dcm4py_leading.archive.index.querying import prepared_queries as forms
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.match import Match, matches_of
@@ -71,7 +71,7 @@ class Index:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = Writer(database)
-        self._keeper = Keeper({})
+        self._keeper = AttributeExtractor({})
         self.deletions = Deletions(database, self._writer)
 
     @classmethod
@@ -86,11 +86,13 @@ class Index:
         """Close the database."""
         self._database.close()
 
-    def keeper(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> Keeper:
+    def keeper(
+        self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID
+    ) -> AttributeExtractor:
         """Keeper: takes from an object what the index keeps by these filters, and knows whose it is."""
         keeper = self._keeper
         if keeper.identification != identification or (keeper.filters is not filters and keeper.filters != filters):
-            self._keeper = keeper = Keeper(filters, identification)
+            self._keeper = keeper = AttributeExtractor(filters, identification)
         return keeper
 
     def store(
@@ -98,7 +100,7 @@ class Index:
         levels: Levels,
         location: Location,
         *,
-        keeper: Keeper,
+        keeper: AttributeExtractor,
         transfer_syntax_uid: str,
         sending_ae_title: str,
         overwrite_policy: OverwritePolicy,
@@ -123,12 +125,14 @@ class Index:
         return self._writer.store(new, policies)
 
     def edit_patient(
-        self, identifiers: Sequence[PatientIdentifier], wanted: Dataset, *, keeper: Keeper, note: EditNote
+        self, identifiers: Sequence[PatientIdentifier], wanted: Dataset, *, keeper: AttributeExtractor, note: EditNote
     ) -> frozenset[int]:
         """Edit a patient (see `editing.edit_patient`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_patient(connection, identifiers, wanted, keeper, note))
 
-    def edit_study(self, study_instance_uid: str, wanted: Dataset, *, keeper: Keeper, note: EditNote) -> frozenset[int]:
+    def edit_study(
+        self, study_instance_uid: str, wanted: Dataset, *, keeper: AttributeExtractor, note: EditNote
+    ) -> frozenset[int]:
         """Edit a study (see `editing.edit_study`). Raises EditRefused, IndexUnavailable."""
         return self._writer.write(lambda connection: edit_study(connection, study_instance_uid, wanted, keeper, note))
 
@@ -139,7 +143,7 @@ class Index:
         changed: Dataset,
         is_as_shown: Callable[[Dataset], bool],
         *,
-        keeper: Keeper,
+        keeper: AttributeExtractor,
         note: EditNote,
     ) -> frozenset[int]:
         """Edit some attributes (see `editing.amend`). Raises EditRefused, IndexUnavailable."""

@@ -50,7 +50,7 @@ _MAX_REMEMBERED_LAYOUTS, _MAX_REMEMBERED_ELEMENTS = 64, 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class IndexedEntity:
     """Content that is kept for one level."""
 
     encoded: bytes
@@ -59,10 +59,10 @@ class Kept:
     """The values that are compared, by column; see `keys.column_values`."""
 
 
-Levels = Mapping[Level, Kept]
+Levels = Mapping[Level, IndexedEntity]
 
 
-class Keeper:
+class AttributeExtractor:
     """Takes from objects what the attribute filters of a configuration let the index keep. Safe for threads."""
 
     def __init__(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> None:
@@ -168,9 +168,9 @@ class _Level:
         self._columns = {key.tag: key.columns for key in self._keys}
         self._no_columns: Mapping[str, str | None] = dict.fromkeys(name for key in self._keys for name in key.columns)
         self._remembers = level is not Level.IMAGE
-        self._known: dict[tuple[bool, bytes], Kept] = {}
+        self._known: dict[tuple[bool, bytes], IndexedEntity] = {}
 
-    def cut(self, looked_at: Mapping[int, bytes], *, is_implicit_vr: bool) -> Kept:
+    def cut(self, looked_at: Mapping[int, bytes], *, is_implicit_vr: bool) -> IndexedEntity:
         """Content of an object in which the elements of `looks_at` are ``looked_at``."""
         if not self._remembers:
             return self._made(self._parts(looked_at, is_implicit_vr))
@@ -191,10 +191,10 @@ class _Level:
             del elements[_PIXEL_REPRESENTATION]
         return _Parts(is_implicit_vr, character_set, pixel_representation, elements)
 
-    def _made(self, parts: _Parts) -> Kept:
+    def _made(self, parts: _Parts) -> IndexedEntity:
         return self._copied(parts) or _kept(parts.read(self.tags), self.level, self._wanted)
 
-    def _copied(self, parts: _Parts) -> Kept | None:
+    def _copied(self, parts: _Parts) -> IndexedEntity | None:
         """The plain elements as they stand, in Explicit VR, the others through pydicom.
 
         None where they cannot be told apart: the others take another character set.
@@ -227,7 +227,7 @@ class _Level:
             for key in self._keys:
                 if key.tag in odd:
                     columns.update(zip(key.columns, compared_values(ds, key), strict=True))
-        return Kept(b"".join([character_set if character_set_value else b"", *pieces.values()]), columns)
+        return IndexedEntity(b"".join([character_set if character_set_value else b"", *pieces.values()]), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +283,9 @@ def _is_uid(element: bytes, is_implicit_vr: bool) -> bool:
     return len(element) > 8 and (is_implicit_vr or element[4:6] == b"UI") and is_plain(b"UI", element[8:])
 
 
-def _kept(header: Dataset, level: Level, tags: frozenset[int]) -> Kept:
+def _kept(header: Dataset, level: Level, tags: frozenset[int]) -> IndexedEntity:
     ds = selected(header, tags)
-    return Kept(encode(ds), column_values(ds, level))
+    return IndexedEntity(encode(ds), column_values(ds, level))
 
 
 def _tags(filters: Mapping[Entity, AttributeFilter], level: Level) -> frozenset[int]:

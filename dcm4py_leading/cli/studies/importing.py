@@ -25,7 +25,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.importing.files import Import, Imported, Outcome, files_below
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime
 
@@ -102,7 +102,7 @@ def _runtime(site: Site, checked: Checked) -> Iterator[Runtime]:
             closing(LastKnown(site.data_dir / FILE_NAME, max_rows=most, now=time.time)) as last_known,
         ):
             storages = open_storages(checked.snapshot.device, {}, index)
-            forwards = Forwards(spool=Spool(site.data_dir))
+            forwards = ForwardedRetrieves(spool=Spool(site.data_dir))
             runtime = build_runtime(checked, site, index, storages, last_known, ServiceCounts(), forwards)
             with closing(runtime):
                 yield runtime

@@ -67,6 +67,7 @@ class _Placeholder:
     is_text: bool = False
     """True if it hands on what somebody else wrote."""
     is_random: bool = False
+    tells_now: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,11 @@ class AttributesFormat:
     def is_random(self) -> bool:
         """True if it gives something else each time."""
         return any(placeholder.is_random for placeholder in self.placeholders)
+
+    @property
+    def is_timeless(self) -> bool:
+        """True if it gives the same for the same attributes, whenever that is."""
+        return not any(placeholder.is_random or placeholder.tells_now for placeholder in self.placeholders)
 
     def render(self, ds: Attributes, now: datetime, *, clean: Clean | None = None) -> str:
         """The text for ``ds``. A value that cannot be read counts as absent.
@@ -180,7 +186,7 @@ def _compile_placeholder(text: str) -> _Placeholder:
         if source == "now":
             if kind[:4] not in ("date", "time"):
                 raise ValueError("expected now,date,PATTERN or now,time,PATTERN")
-            return _Placeholder(render=_compile_moment(lambda ds, now: now, kind, argument))
+            return _Placeholder(render=_compile_moment(lambda ds, now: now, kind, argument), tells_now=True)
         return _compile_attribute(source, kind, argument)
     except ValueError as err:
         raise ValueError(f"{{{text}}}: {err}") from err

@@ -44,7 +44,7 @@ class NullifyIssuerStep:
     """Empty the Issuer of Patient ID and its qualifiers (dcmNullifyIssuerOfPatientID, dcmIssuerOfPatientID)."""
 
     name: ClassVar[str] = "nullify-issuer"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     when: NullifyIssuer
     issuers: tuple[Issuer, ...] = ()
@@ -99,8 +99,8 @@ class SupplementIssuerStep:
 
     @property
     def traits(self) -> Traits:
-        """Not repeatable if the format gives something else each time."""
-        return Traits(is_repeatable=not self.format.is_random)
+        """Repeatable, and timeless, as the format is."""
+        return Traits(is_repeatable=not self.format.is_random, is_timeless=self.format.is_timeless)
 
     @property
     def reads(self) -> Tags:

@@ -132,9 +132,11 @@ class MergeAttributesStep:
 
     @property
     def traits(self) -> Traits:
-        """Not repeatable if a format gives something else each time."""
+        """Repeatable, and timeless, as all formats are."""
+        formats = [merge.format for merge in self.merges if merge.format is not None]
         return Traits(
-            is_repeatable=not any(merge.format is not None and merge.format.is_random for merge in self.merges)
+            is_repeatable=not any(form.is_random for form in formats),
+            is_timeless=all(form.is_timeless for form in formats),
         )
 
     @property

@@ -98,7 +98,7 @@ class SupplementDeviceStep:
     """
 
     name: ClassVar[str] = "sup-from-dev"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     device: DeviceDescription
 

@@ -30,7 +30,7 @@ class TrimISO2022Step:
     """Name a single-byte character set without code extensions (dcmTrimISO2022CharacterSet, ``trim-ISO2022:``)."""
 
     name: ClassVar[str] = "trim-ISO2022"
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(is_timeless=True)
 
     @property
     def reads(self) -> Tags:

@@ -26,7 +26,7 @@ _ASK_AGAIN_SECONDS = 30.0
 """Time for which kept AEs serve unasked once the directory was found down: each attempt costs a timeout."""
 
 
-class SurvivingSource(ConfigSource):
+class FallbackSource(ConfigSource):
     """ConfigSource over a directory, and over what is kept of it for the time when it is down.
 
     Until a configuration is in force, the device is read from what was kept when the directory gives no answer; later

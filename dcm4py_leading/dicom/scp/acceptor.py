@@ -24,9 +24,9 @@ from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, pe
 from dcm4py_leading.dicom.upper.association import (
     Association,
     AssociationFailed,
-    Context,
     Message,
     PeerReleases,
+    PresentationContext,
     patience,
     seconds,
 )
@@ -383,7 +383,7 @@ class AcceptedAssociation:
         return self._association.is_cancelled(request.message_id)
 
     @property
-    def contexts(self) -> Sequence[Context]:
+    def contexts(self) -> Sequence[PresentationContext]:
         """Presentation contexts that were accepted."""
         return tuple(self._association.contexts.values())
 

@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.scp.retrieve import get, move
 from dcm4py_leading.dicom.scp.store import store_object
 from dcm4py_leading.dicom.scp.unadmitted import Unadmitted
 from dcm4py_leading.dicom.scp.waiting import WaitingThreads
-from dcm4py_leading.dicom.scu.outbound import Opened
+from dcm4py_leading.dicom.scu.outbound import OutboundLinks
 from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.pdu import AssociateReject
@@ -85,6 +85,8 @@ def _why(err: OSError, address: Address) -> str:
     reason = str(err) if err.errno is None else os.strerror(err.errno)
     if err.errno == errno.EACCES and address[1] < 1024:
         reason += "; a port below 1024 needs CAP_NET_BIND_SERVICE, see docs/troubleshooting.md"
+    if err.errno == errno.EADDRINUSE:
+        reason += f"; as root, ss -ltnp sport = :{address[1]} tells by which program"
     return reason
 
 
@@ -108,6 +110,7 @@ class Listeners:
         self.holder = holder
         self._bind = bind
         self._fellows = fellows or Alone()
+        self._worker = "" if fellows is None else f", worker with process id {os.getpid()}"
         self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
         self._sockets: dict[Address, socket.socket] = {}
@@ -119,7 +122,7 @@ class Listeners:
         self._open: set[AcceptedAssociation] = set()
         """Those that were admitted, or ask to be."""
         self.under_way = AssociationsUnderWay(self._fellows.next_serial_number)
-        self.opened = Opened(self.under_way)
+        self.opened = OutboundLinks(self.under_way)
         self._lock = threading.Lock()  # of sockets and the sets of associations
         self._one_is_gone = threading.Condition(self._lock)
         self._shares = shares()
@@ -194,7 +197,7 @@ class Listeners:
                 self._sockets[address] = sock
                 self._report()
             self._waiting.watch(sock, partial(self._take, address))
-            LOG.info("listening on %s:%d", *address)
+            LOG.info("listening on %s:%d%s", *address, self._worker)
         for address in obsolete:
             with self._lock:
                 closed = self._sockets.pop(address, None)
@@ -202,7 +205,7 @@ class Listeners:
             if closed is None:  # the service stops while an administrator stops the listening
                 continue
             self._waiting.leave(closed)
-            LOG.info("no longer listening on %s:%d", *address)
+            LOG.info("no longer listening on %s:%d%s", *address, self._worker)
 
     def open_associations(self) -> int:
         """Number of associations of peers with this process; a connection that asked for none yet does not count."""

@@ -6,12 +6,12 @@ from dcm4py_leading import log
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import served_by
-from dcm4py_leading.dicom.upper.association import Context
+from dcm4py_leading.dicom.upper.association import PresentationContext
 from dcm4py_leading.errors import IdentifierMismatch, RequestError
 from dcm4py_leading.model import bounds
 
 
-def require_service(context: Context, request: Request, *, takes_data_sets: bool) -> None:
+def require_service(context: PresentationContext, request: Request, *, takes_data_sets: bool) -> None:
     """Raise RequestError unless the request is one for the service of its presentation context, and has what it needs.
 
     ``takes_data_sets`` is false of a peer whose maximum length leaves no room for them.

@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Context, Message, patience
+from dcm4py_leading.dicom.upper.association import AssociationFailed, Message, PresentationContext, patience
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import FLUSH, Flush
@@ -97,7 +97,7 @@ def within(seconds: float) -> Callable[[], float]:
 
 def encoded_responses(
     assoc: RequestedAssociation,
-    context: Context,
+    context: PresentationContext,
     sop_class_uid: str,
     identifier: Dataset,
     remaining: Callable[[], float | None],
@@ -126,7 +126,7 @@ def encoded_responses(
 
 def awaited_responses(
     assoc: RequestedAssociation,
-    context: Context,
+    context: PresentationContext,
     sop_class_uid: str,
     identifier: Dataset,
     is_over: Callable[[], bool],
@@ -171,7 +171,7 @@ def awaited_responses(
             raise
 
 
-def _check_number(number: int, assoc: RequestedAssociation, context: Context, message_id: int) -> None:
+def _check_number(number: int, assoc: RequestedAssociation, context: PresentationContext, message_id: int) -> None:
     """Raise AssociationFailed, and let the peer know, when there are more matches than anybody has."""
     if number > bounds.FIND_ANSWERS:
         _cancel(assoc, context, message_id)
@@ -209,7 +209,7 @@ class _Lulls:
         return self._count > 0 and self._waited > _OLD
 
 
-def _ask(assoc: RequestedAssociation, context: Context, sop_class_uid: str, identifier: Dataset) -> int:
+def _ask(assoc: RequestedAssociation, context: PresentationContext, sop_class_uid: str, identifier: Dataset) -> int:
     """Send the request; its Message ID. Raises AssociationFailed."""
     try:
         keys = encoded(identifier, context.transfer_syntax)
@@ -239,7 +239,7 @@ def _pending(response: Message, data: Buffer | None, message_id: int) -> Buffer 
     return data
 
 
-def _cancel(assoc: RequestedAssociation, context: Context, message_id: int) -> None:
+def _cancel(assoc: RequestedAssociation, context: PresentationContext, message_id: int) -> None:
     ends_at = time.monotonic() + _GOODBYE
     try:
         assoc.send(context, cancel_request(message_id))

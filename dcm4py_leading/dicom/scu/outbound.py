@@ -16,7 +16,7 @@ from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, Under
 from dcm4py_leading.dicom.upper.link import Link
 
 
-class Opened:
+class OutboundLinks:
     """Associations and threads that one service has opened. Safe under threads."""
 
     def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
@@ -88,7 +88,7 @@ class Opened:
             self._threads = {other for other in self._threads if other.is_alive()} | {thread}
 
 
-_owner: ContextVar[Opened | None] = ContextVar("opened", default=None)
+_owner: ContextVar[OutboundLinks | None] = ContextVar("opened", default=None)
 
 
 def register(link: Link) -> None:

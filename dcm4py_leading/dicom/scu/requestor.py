@@ -21,10 +21,10 @@ from dcm4py_leading.dicom.upper.association import (
     AssociationFailed,
     AssociationRefused,
     AssociationRejected,
-    Context,
     Message,
     MoveOriginator,
     NotCallable,
+    PresentationContext,
     patience,
 )
 from dcm4py_leading.dicom.upper.command import Command
@@ -123,7 +123,7 @@ class RequestedAssociation:
         abstract_syntaxes = {context.context_id: context.abstract_syntax for context in request.contexts}
         roles = accepted.user.roles
         contexts = [
-            Context(
+            PresentationContext(
                 result.context_id,
                 (abstract_syntax := abstract_syntaxes[result.context_id]),
                 result.transfer_syntax,
@@ -160,7 +160,7 @@ class RequestedAssociation:
         return self._remote.ae_title
 
     @property
-    def contexts(self) -> Sequence[Context]:
+    def contexts(self) -> Sequence[PresentationContext]:
         """Presentation contexts that the peer accepted."""
         return tuple(self._association.contexts.values())
 
@@ -183,11 +183,11 @@ class RequestedAssociation:
         self._last_message_id = self._last_message_id % 0xFFFF + 1
         return self._last_message_id
 
-    def send(self, context: Context, command: Command, data: bytes | None = None) -> None:
+    def send(self, context: PresentationContext, command: Command, data: bytes | None = None) -> None:
         """Send one DIMSE request. Raises AssociationFailed."""
         self._association.send([(context.context_id, command, data)])
 
-    def say_before_abort(self, context: Context, command: Command | None) -> None:
+    def say_before_abort(self, context: PresentationContext, command: Command | None) -> None:
         """A request, as a C-CANCEL-RQ, that the peer is to get also when the association is aborted; None: none."""
         self._association.say_before_abort(context.context_id, command)
 

@@ -64,7 +64,7 @@ class PeerReleases(AssociationFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class PresentationContext:
     """An accepted presentation context."""
 
     context_id: int
@@ -79,7 +79,7 @@ class Context:
 class Message:
     """A DIMSE message, as far as its command goes; its data set comes by `Association.data`."""
 
-    context: Context
+    context: PresentationContext
     command: Received
     held: memoryview | None = None
     """Its data set, where that had to be read before the message was wanted."""
@@ -129,14 +129,18 @@ class Association:
     """Association with a peer (see the module). One thread receives; `send` may be called by others besides."""
 
     def __init__(
-        self, link: Link, contexts: Iterable[Context], peer_maximum_length: int, window: Window = ONE_AT_A_TIME
+        self,
+        link: Link,
+        contexts: Iterable[PresentationContext],
+        peer_maximum_length: int,
+        window: Window = ONE_AT_A_TIME,
     ) -> None:
         """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
         self.link = link
         self.window = window
         """Operations that may be outstanding at once."""
-        self.contexts: Mapping[int, Context] = {context.context_id: context for context in contexts}
-        self._contexts_as_scu: dict[str, dict[str, Context]] = {}
+        self.contexts: Mapping[int, PresentationContext] = {context.context_id: context for context in contexts}
+        self._contexts_as_scu: dict[str, dict[str, PresentationContext]] = {}
         for context in self.contexts.values():
             if context.as_scu:
                 self._contexts_as_scu.setdefault(context.abstract_syntax, {}).setdefault(
@@ -445,7 +449,7 @@ class Association:
         if self._outbox:
             self._send((), reads=self._reads_while_sending)
 
-    def send_object(self, context: Context, command: bytes, obj: PreparedObject) -> None:
+    def send_object(self, context: PresentationContext, command: bytes, obj: PreparedObject) -> None:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`.
 
         For the thread that receives.
@@ -530,7 +534,7 @@ class Association:
         """Transfer syntaxes in which the peer takes instances of this SOP class."""
         return tuple(self._contexts_as_scu.get(sop_class_uid, ()))
 
-    def context_for(self, abstract_syntax: str, transfer_syntax: str) -> Context | None:
+    def context_for(self, abstract_syntax: str, transfer_syntax: str) -> PresentationContext | None:
         """The presentation context, in which we may be SCU, of this abstract and transfer syntax."""
         return self._contexts_as_scu.get(abstract_syntax, {}).get(transfer_syntax)
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
@@ -18,16 +17,16 @@ from dcm4py_leading.dataset.normal import values_text
 from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
-from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
+from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.association import AssociationFailed
 from dcm4py_leading.dicom.upstream.modality_sop_classes import companions, sop_classes_of
+from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, Level
 
-_QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 _MAX_STUDIES = 20
 _Wanted = str | Sequence[str] | None
 
@@ -68,7 +67,7 @@ def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, c
         wanted["SeriesInstanceUID"] = list(keys.series_instance_uids)
     if keys.level is Level.IMAGE:
         wanted["SOPInstanceUID"] = list(keys.sop_instance_uids)
-    with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+    with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling) as assoc:
         if not assoc.contexts:
             raise AssociationFailed(f"{remote.ae_title} accepts no query in the Study Root model")
         return _values(assoc, Level.STUDY if keys.level is Level.PATIENT else keys.level, wanted)
@@ -84,7 +83,7 @@ def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collectio
     if len(studies) > _MAX_STUDIES:
         return content
     try:
-        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling) as assoc:
+        with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling) as assoc:
             for study in studies:
                 told = _values(assoc, Level.STUDY, {"StudyInstanceUID": study, "SOPClassesInStudy": None})
                 if told:
@@ -104,15 +103,13 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wan
     """Of all matches the values of the last of the attributes. Raises AssociationFailed."""
     if not assoc.contexts:
         return []
-    keys = Dataset()
-    keys.QueryRetrieveLevel = level.value
-    for keyword, value in wanted.items():
-        setattr(keys, keyword, value)
     context = assoc.contexts[0]
     tag = tag_for_keyword(list(wanted)[-1])
     assert tag is not None
     values: list[str] = []
-    for response in encoded_responses(assoc, context, STUDY_ROOT_FIND, keys, within(QUESTION_SECONDS)):
+    for response in encoded_responses(
+        assoc, context, STUDY_ROOT_FIND, question(level, wanted), within(QUESTION_SECONDS)
+    ):
         try:
             values += values_text(read_answer(response, context.transfer_syntax, [tag]), tag)
         except InvalidObject as err:

@@ -28,7 +28,7 @@ from dcm4py_leading.dicom.scu.leading import (
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Context
+from dcm4py_leading.dicom.upper.association import AssociationFailed, PresentationContext
 from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Flush
@@ -38,7 +38,7 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.find.response import ALWAYS_RETURNED
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
-from dcm4py_leading.service.query_archive import EMPTY_VALUE, Asked
+from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
 LOG = logging.getLogger(__name__)
 
@@ -70,16 +70,16 @@ class UpstreamFind:
         titles = ae.settings.spanning_cfind_scp_retrieve_aets or ae.settings.retrieve_aets or (ae.ae_title,)
         self._computed: Mapping[int, object] = {_RETRIEVE_AE_TITLE: list(titles)}
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
         with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
             yield from self._matches(asked)
 
-    def _matches(self, asked: Asked) -> Generator[Match | Flush]:
+    def _matches(self, asked: ArchiveQuery) -> Generator[Match | Flush]:
         remote = upstream_ae(self._ae_title, self._resolve)
         ae = asked.local_ae
         keys = self._rules(Dimse.C_FIND_RQ, ae, remote, asked.sop_class_uid, asked.identifier())
@@ -129,7 +129,12 @@ class UpstreamFind:
                 LOG.warning("%d answers of %s cannot be read, and are left out", unreadable, self._ae_title)
 
     def _match(
-        self, response: bytes, context: Context, asked: Asked, remote: RemoteAE, wanted: frozenset[int] | None
+        self,
+        response: bytes,
+        context: PresentationContext,
+        asked: ArchiveQuery,
+        remote: RemoteAE,
+        wanted: frozenset[int] | None,
     ) -> Match | None:
         """Match that came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
         try:
@@ -172,7 +177,7 @@ def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
     return resolved(resolve, ae_title, ArchiveUnavailable)
 
 
-def _model_for(keys: Dataset, asked: Asked) -> str | None:
+def _model_for(keys: Dataset, asked: ArchiveQuery) -> str | None:
     """The SOP class in which the keys are a hierarchical query: the one in which they came, else Study Root; or None.
 
     Below the level PATIENT, Patient Root takes one Patient ID and no other key of the patient (PS3.4 C.4.1.2.1). Study
@@ -187,12 +192,12 @@ def _model_for(keys: Dataset, asked: Asked) -> str | None:
     return None
 
 
-def _may_be_relational(assoc: RequestedAssociation, context: Context, local_ae: ApplicationEntity) -> bool:
+def _may_be_relational(assoc: RequestedAssociation, context: PresentationContext, local_ae: ApplicationEntity) -> bool:
     """Where we take such queries without negotiation, we also ask them so."""
     return assoc.is_relational(context.abstract_syntax) or local_ae.settings.relational_query_negotiation_lenient
 
 
-def _context(assoc: RequestedAssociation, ae_title: AETitle) -> Context:
+def _context(assoc: RequestedAssociation, ae_title: AETitle) -> PresentationContext:
     """Of the model that was proposed first, in Explicit VR if possible."""
     if assoc.contexts:
         return min(assoc.contexts, key=attrgetter("context_id"))

@@ -18,19 +18,19 @@ from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.find.scu_rules import OwnFindRules
 from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.proxy.store_archive import OpenStoreArchive
 from dcm4py_leading.service.proxy.upstream import InstanceCount, Upstream
-from dcm4py_leading.service.query_archive import Embedded, QueryArchive, Spanning
+from dcm4py_leading.service.query_archive import EmbeddedQueryArchive, QueryArchive, SpanningQueryArchive
 
 
 def query_archive_of(
-    ae: ApplicationEntity, own: Embedded, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> QueryArchive:
     """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
-    return Spanning(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
+    return SpanningQueryArchive(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
 def behind(
@@ -54,7 +54,7 @@ def each_elsewhere(
 def upstream_of(
     ae: ApplicationEntity,
     resolve: Resolve,
-    forwards: Forwards,
+    forwards: ForwardedRetrieves,
     count: InstanceCount | None,
     cache: ProxyCache | None,
     contacts: Contacts,
@@ -78,7 +78,7 @@ def upstream_of(
 
 
 def externals_of(
-    device: Device, resolve: Resolve, forwards: Forwards, contacts: Contacts
+    device: Device, resolve: Resolve, forwards: ForwardedRetrieves, contacts: Contacts
 ) -> Mapping[AETitle, Mapping[str, Upstream]]:
     """From where each AE gets the objects of a storage whose files are gone."""
     storages = [storage for storage in device.archive.storages.values() if storage.external_retrieve_aets]

@@ -23,12 +23,12 @@ from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.scu.outbound import spawn
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
-from dcm4py_leading.dicom.upstream.retrieve_methods import Asking, Ways
+from dcm4py_leading.dicom.upstream.retrieve_methods import PendingRetrieve, RetrieveMethods
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.proxy.arriving import arrived
-from dcm4py_leading.service.proxy.forwarded_retrieve import Forward
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieve import ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.retrieve.encode import encoded
 
 LOG = logging.getLogger(__name__)
@@ -59,10 +59,10 @@ class RemoteRetrieve:
 
     def __init__(
         self,
-        asking: Asking,
-        ways: Ways,
-        forward: Forward,
-        forwards: Forwards,
+        asking: PendingRetrieve,
+        ways: RetrieveMethods,
+        forward: ForwardedRetrieve,
+        forwards: ForwardedRetrieves,
         *,
         keys: Dataset,
         retries: int,
@@ -82,7 +82,7 @@ class RemoteRetrieve:
         self._pause = _FIRST_PAUSE
         self._again_at: float | None = None
         self._final = _Final()
-        self._earlier: tuple[Asking, _Final] | None = None
+        self._earlier: tuple[PendingRetrieve, _Final] | None = None
         """The other way, and how it ended, where it can be gone again."""
         self._gives_up_at: float | None = None
         self._is_awaited = False

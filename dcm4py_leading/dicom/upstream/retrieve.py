@@ -20,15 +20,15 @@ from dcm4py_leading.dicom.upper.association import AssociationFailed
 from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream.find import upstream_ae
 from dcm4py_leading.dicom.upstream.remote_retrieve import RemoteRetrieve
-from dcm4py_leading.dicom.upstream.retrieve_methods import Ways
+from dcm4py_leading.dicom.upstream.retrieve_methods import RetrieveMethods
 from dcm4py_leading.dicom.upstream.study import count_of, state_of_study
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.bounds import RETRIEVE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.upstream import InstanceCount, retrieve_identifier
 
 _FOR_A_WHILE = 600.0
@@ -42,7 +42,7 @@ class UpstreamRetrieve:
         self,
         scp: AETitle,
         resolve: Resolve,
-        forwards: Forwards,
+        forwards: ForwardedRetrieves,
         *,
         destination: AETitle,
         calling: AETitle | None = None,
@@ -70,18 +70,18 @@ class UpstreamRetrieve:
         """Which archive it is."""
         return self._scp
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve:
         """Fetch objects from another archive (see `Upstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "retrieve"):
             return self._fetch(local_ae, keys)
 
-    def _fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+    def _fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         message_id = self._forwards.next_message_id()
         studies = studies_of(local_ae, remote, keys, calling)
         may_get = time.monotonic() >= self._no_get_until
-        ways = Ways(
+        ways = RetrieveMethods(
             local_ae,
             remote,
             level=keys.level,
@@ -103,7 +103,7 @@ class UpstreamRetrieve:
             self._no_get_until = time.monotonic() + _FOR_A_WHILE
         connection = asking.assoc.connection
         patience = connection.retrieve_timeout or timedelta(seconds=RETRIEVE_SECONDS)
-        forward = Forward(
+        forward = ForwardedRetrieve(
             scp=self._scp,
             originator=calling,
             message_id=message_id,

@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Context
+from dcm4py_leading.dicom.upper.association import AssociationFailed, PresentationContext
 from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.dicom.upper.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.upstream.content import Content
@@ -33,11 +33,11 @@ _ROOM = MAX_CONTEXTS - 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class PendingRetrieve:
     """An association, and the request that is to be sent in one of its contexts."""
 
     assoc: RequestedAssociation
-    context: Context
+    context: PresentationContext
     request: Command
 
     @property
@@ -51,7 +51,7 @@ class Asking:
         return self.request[dimse.COMMAND_FIELD] == dimse.C_GET_RQ
 
 
-class Ways:
+class RetrieveMethods:
     """The ways of one retrieve, each of which is gone once."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Ways:
         self.does_get: bool | None = None
         """True if the archive does C-GET; None where it has not been asked."""
 
-    def first(self) -> Asking:
+    def first(self) -> PendingRetrieve:
         """The best way. Raises AssociationFailed."""
         if not self._storage:
             return self.other(None)
@@ -109,7 +109,7 @@ class Ways:
         assoc.release()
         raise AssociationFailed(f"{self._remote.ae_title} accepts neither C-GET nor C-MOVE in this information model")
 
-    def other(self, before: RequestedAssociation | None) -> Asking:
+    def other(self, before: RequestedAssociation | None) -> PendingRetrieve:
         """Another way, if possible on the association of the one ``before``; that is released otherwise.
 
         Raises AssociationFailed; then the one before is open still.
@@ -138,7 +138,7 @@ class Ways:
             f"{self._remote.ae_title} accepts neither C-MOVE nor C-GET in this information model"
         )
 
-    def _on(self, assoc: RequestedAssociation, sop_class_uid: str) -> Asking | None:
+    def _on(self, assoc: RequestedAssociation, sop_class_uid: str) -> PendingRetrieve | None:
         """The way on this association, where it can be gone still."""
         context = next((context for context in assoc.contexts if context.abstract_syntax == sop_class_uid), None)
         if sop_class_uid not in self._left:
@@ -148,7 +148,7 @@ class Ways:
             self.is_refused_as_relational = True
             return None
         request = self._move if sop_class_uid == self._move_uid else self._get
-        return None if context is None else Asking(assoc=assoc, context=context, request=request)
+        return None if context is None else PendingRetrieve(assoc=assoc, context=context, request=request)
 
     def _open(self, proposals: Sequence[Proposal], as_scp: set[str]) -> RequestedAssociation:
         return RequestedAssociation(

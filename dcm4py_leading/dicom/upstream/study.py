@@ -13,9 +13,10 @@ from pydicom.datadict import tag_for_keyword
 from dcm4py_leading.archive.proxy_cache.cached_study import StudyState
 from dcm4py_leading.dataset.normal import first_text, values_text
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused, find_responses, within
-from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
+from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.association import AssociationFailed, AssociationRefused
+from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -23,7 +24,6 @@ from dcm4py_leading.model.values import AETitle, Level
 
 LOG = logging.getLogger(__name__)
 
-_QUERY = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 _NUMBER_OF_STUDY_RELATED_INSTANCES = 0x00201208
 _SAID = (
@@ -51,7 +51,7 @@ def state_of_study(
     None: it does not support the question. Raises ArchiveUnavailable when it gives no answer.
     """
     try:
-        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:
+        with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling, timeout=_PATIENCE) as assoc:
             return _state(assoc, study_instance_uid) if assoc.contexts else None
     except (FindRefused, AssociationRefused):
         return None
@@ -76,7 +76,7 @@ def count_of(
 ) -> int | None:
     """Number of instances of the ``studies``, in these ``series`` if any are named; None where it does not tell."""
     try:
-        with RequestedAssociation(local_ae, remote, _QUERY, calling=calling, timeout=_PATIENCE) as assoc:
+        with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling, timeout=_PATIENCE) as assoc:
             if not assoc.contexts:
                 return None
             if series:
@@ -109,9 +109,6 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str 
 
 
 def _found(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None]) -> list[Dataset]:
-    keys = Dataset()
-    keys.QueryRetrieveLevel = level.value
-    for keyword, value in wanted.items():
-        setattr(keys, keyword, value)
     left = within(QUESTION_SECONDS)
-    return list(find_responses(assoc, STUDY_ROOT_FIND, keys, lambda: min(left(), _PATIENCE.total_seconds())))
+    identifier = question(level, wanted)
+    return list(find_responses(assoc, STUDY_ROOT_FIND, identifier, lambda: min(left(), _PATIENCE.total_seconds())))

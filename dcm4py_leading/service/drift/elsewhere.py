@@ -20,7 +20,7 @@ from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.drift.pages import Page, Place
 from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 from dcm4py_leading.service.drift.windows import SECONDS_OF_A_DAY, date_text, key_range, time_range, windows
-from dcm4py_leading.service.query_archive import EMPTY_VALUE, Asked, QueryArchive
+from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery, QueryArchive
 
 _STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _STUDY_DATE, _STUDY_TIME = 0x00080020, 0x00080030
@@ -198,11 +198,11 @@ class StudiesElsewhere:
         self._time.go_on()  # whose end also ends the matches
         return found
 
-    def _question(self, keys: Mapping[int, str]) -> Asked:
+    def _question(self, keys: Mapping[int, str]) -> ArchiveQuery:
         identifier = Dataset()
         for tag, value in keys.items():  # a range is no value of its VR
             identifier[tag] = DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE)
-        return Asked(
+        return ArchiveQuery(
             query=Query(level=Level.STUDY),
             keys=identifier,
             sop_class_uid=_STUDY_ROOT_FIND,

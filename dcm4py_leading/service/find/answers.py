@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.coercion.chain import Coerced, Executed
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.matches_coerced import Begun, MatchCoercion, study_of
 from dcm4py_leading.service.find.memo import RememberedAnswer
 from dcm4py_leading.service.find.request import FindRequest
@@ -19,7 +19,7 @@ from dcm4py_leading.service.runtime import Runtime
 class MatchAnswers:
     """From matches to encoded answers; by their bytes, where that does."""
 
-    def __init__(self, runtime: Runtime, request: FindRequest, message: Message, coercer: Coercer) -> None:
+    def __init__(self, runtime: Runtime, request: FindRequest, message: CoercedMessage, coercer: Coercer) -> None:
         self._request = request
         self._coercer = coercer
         self._scanned: dict[int, tuple[bytes, dict[int, tuple[int, int, int]]]] = {}
@@ -77,7 +77,8 @@ class MatchAnswers:
         except NotCut:
             # It was counted above; what it does to all elements is the same as to those it touches.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
-        self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
+        if self._coercion.is_timeless:
+            self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
         return cut
 
     def _plain(self, match: Match) -> bytes:

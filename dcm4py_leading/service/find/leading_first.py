@@ -26,11 +26,11 @@ from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.answers import coerced_page, encoded
 from dcm4py_leading.service.find.request import FindRequest
 from dcm4py_leading.service.leading_first import LeadingFirstRules, matches_as_led, named_studies, tell
-from dcm4py_leading.service.query_archive import Asked, QueryArchive, each_once
+from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive, each_once
 
 _KEYS_OF_STUDIES = frozenset(
     {key.tag for key in KEYS if key.level in (Level.PATIENT, Level.STUDY)} | {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY}
@@ -41,7 +41,7 @@ _KEYS_OF_STUDIES = frozenset(
 class LeadingFirst:
     """The stage of one query."""
 
-    asked: Asked
+    asked: ArchiveQuery
     named: tuple[str, ...] = ()
     """Study Instance UIDs that the leading archive answered with."""
     led: frozenset[int] = frozenset()
@@ -69,7 +69,7 @@ class LedArchive:
         self._named = named
         self._led = led
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """Number of matches before coercion; at PATIENT level as without leading-first (see `QueryArchive`)."""
         found = self._archive.count(asked)
         if found is None or not self._named or asked.query.level is Level.PATIENT:
@@ -78,14 +78,14 @@ class LedArchive:
         both = self._archive.count(asked.of_studies(self._named))
         return None if by_leading is None or both is None else found + by_leading - both
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Each match once, though several archives may have it with other values (see `QueryArchive`)."""
         if asked.query.level is Level.PATIENT:
             asked = asked.at(Level.STUDY)
         questions = (asked, self._by_leading(asked)) if self._named else (asked,)
         yield from each_once((self._archive.matches(one, fetch_size=fetch_size) for one in questions), asked)
 
-    def _by_leading(self, asked: Asked) -> Asked:
+    def _by_leading(self, asked: ArchiveQuery) -> ArchiveQuery:
         return asked.regardless_of(self._led).of_studies(self._named)
 
 
@@ -115,7 +115,9 @@ class LedAnswers:
                 yield encoded(_reduced(ds, self._patient_attributes), self._request)
 
 
-def leading_first(rules: LeadingFirstRules, message: Message, coercer: Coercer, asked: Asked) -> LeadingFirst | None:
+def leading_first(
+    rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, asked: ArchiveQuery
+) -> LeadingFirst | None:
     """The stage for what is asked; None: matching is as always.
 
     ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule

@@ -18,8 +18,8 @@ from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import UID
-from dcm4py_leading.service.coerce import Coercer, Message
-from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
+from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
 from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
 
 
@@ -41,23 +41,25 @@ class MatchCoercion:
     def __init__(
         self,
         rules: Sequence[CompiledRule],
-        message: Message,
+        message: CoercedMessage,
         coercer: Coercer,
         remembered: CoercionMemo,
         sop_class_uid: str,
     ) -> None:
-        """``rules`` are those of the AE.
+        """``rules`` are those of the AE; ``remembered`` has outcomes of other C-FINDs.
 
         Raises NotCut where a step may touch everything, or is not the same each time.
         """
         self._message = message
         self._coercer = coercer
-        self._remembered = remembered
         self._sop_class_uid = sop_class_uid
         touched: set[int] = {SPECIFIC_CHARACTER_SET, STUDY_INSTANCE_UID, *coercer.reads}
+        self.is_timeless = True
+        """True if another C-FIND may have the same outcomes."""
         for rule in rules:
             if (rule.rule.dimse, rule.rule.transfer_role) != (message.dimse, message.transfer_role):
                 continue
+            self.is_timeless = self.is_timeless and rule.is_timeless
             for step in rule.steps:
                 reads, writes = step.reads, step.writes
                 if isinstance(reads, All) or isinstance(writes, All) or not step.traits.is_repeatable:
@@ -68,6 +70,7 @@ class MatchCoercion:
         for group in IDENTIFIER_GROUPS:  # an identifier takes its issuer along
             if touched.intersection(group):
                 touched.update(group)
+        self._remembered = remembered if self.is_timeless else coercion_memo()
         self._touched = tuple(sorted(touched))
         whose = (message.local_ae.ae_title, sop_class_uid, message.sending, message.receiving)
         self._whose = repr(whose).encode() + b"\0"

@@ -18,12 +18,12 @@ from dcm4py_leading.leading.settings import Flush, LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.answers import MatchAnswers
 from dcm4py_leading.service.find.key_support import KeySupport, are_supported
 from dcm4py_leading.service.find.leading_first import leading_first
 from dcm4py_leading.service.find.request import FindRequest
-from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -65,7 +65,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     coercer = Coercer(runtime.coercions, message)
     if runtime.hides_everything(ae):
         return Found(pages=_nothing(), coercer=coercer)
-    asked = Asked(
+    asked = ArchiveQuery(
         query=query,
         keys=keys,
         sop_class_uid=request.sop_class_uid,
@@ -111,8 +111,8 @@ def _limited(matches: Iterable[Match | Flush], most: int, ae: ApplicationEntity)
         yield match
 
 
-def _message(request: FindRequest, dimse: Dimse) -> Message:
-    return Message(
+def _message(request: FindRequest, dimse: Dimse) -> CoercedMessage:
+    return CoercedMessage(
         local_ae=request.local_ae,
         dimse=dimse,
         transfer_role=TransferRole.SCU,

@@ -16,7 +16,7 @@ from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, StudySta
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
 
 LOG = logging.getLogger(__name__)
 
@@ -30,12 +30,14 @@ StateOfStudy = Callable[[], StudyState | None]
 
 
 class CachedInPassing:
-    """All objects of one study, kept if they are taken to their end; see `upstream.Arriving`."""
+    """All objects of one study, kept if they are taken to their end; see `upstream.ObjectStream`."""
 
-    def __init__(self, cache: ProxyCache, study_instance_uid: str, forward: Forward, state: StateOfStudy) -> None:
+    def __init__(
+        self, cache: ProxyCache, study_instance_uid: str, forward: ForwardedRetrieve, state: StateOfStudy
+    ) -> None:
         self.studies = forward.studies
         self._forward = forward
-        self._keeping = Keeping(cache, study_instance_uid, forward.scp, state)
+        self._keeping = CacheWriter(cache, study_instance_uid, forward.scp, state)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
         for one in self._forward:
@@ -73,7 +75,7 @@ class CachedInPassing:
         self._keeping.close()
 
 
-class Keeping:
+class CacheWriter:
     """One study that is being kept. Who delivers the objects puts them in; a thread writes them."""
 
     def __init__(

@@ -20,8 +20,8 @@ from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.proxy.cache_writer import CachedInPassing
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
-from dcm4py_leading.service.proxy.upstream import Arriving
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.upstream import ObjectStream
 from dcm4py_leading.service.retrieve.file_bytes import Buffers, SharedFileBytes
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class OneUpstream(Protocol):
         """
         ...
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward: ...
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve: ...
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]: ...
 
@@ -58,7 +58,7 @@ class CachingUpstream:
         self._upstream = upstream
         self._cache = cache
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving:
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream:
         """Fetch objects (see `Upstream`): those kept, if they are all there is; else from the archive, to be kept.
 
         Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
@@ -141,7 +141,7 @@ class CachingUpstream:
 
 
 class FromCache:
-    """Objects that are kept, as if they arrived; see `upstream.Arriving`."""
+    """Objects that are kept, as if they arrived; see `upstream.ObjectStream`."""
 
     has_ended = is_ready = True
 

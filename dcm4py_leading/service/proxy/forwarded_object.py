@@ -13,7 +13,7 @@ from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.scan import Encoding
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
-from dcm4py_leading.service.proxy.upstream import Arriving
+from dcm4py_leading.service.proxy.upstream import ObjectStream
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.outgoing_object import OutgoingObject
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
@@ -62,7 +62,7 @@ class ForwardedObject(OutgoingObject):
 
 
 def forwarded(
-    common: RetrieveCoercion, arriving: Arriving, known: Mapping[str, IndexedInstance] = MappingProxyType({})
+    common: RetrieveCoercion, arriving: ObjectStream, known: Mapping[str, IndexedInstance] = MappingProxyType({})
 ) -> Iterator[RetrievedObject]:
     """The objects of a retrieve as they come; ``known`` are those that the index has, by SOP Instance UID.
 

@@ -70,7 +70,7 @@ class Carried(Protocol):
         ...
 
 
-class Forward:
+class ForwardedRetrieve:
     """One retrieve that another archive fulfils. Objects are put in by who receives, and taken out by who sends."""
 
     def __init__(

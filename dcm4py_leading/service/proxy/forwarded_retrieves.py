@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.log import word
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
 from dcm4py_leading.service.proxy.spool import Spool
 
 _OF_A_WORKER = 1000
@@ -43,7 +43,7 @@ class Known(NamedTuple):
 
 
 class PeerWorkers(Protocol):
-    """The other workers of this service; implemented by ``workers/passing.py``."""
+    """The other workers of this service; implemented by ``workers/object_handover.py``."""
 
     def report(self, expecting: int) -> None:
         """Let them know how many retrieves objects may come for here: those that wait, or were given up lately."""
@@ -95,7 +95,7 @@ class NoPeerWorkers:
         """Nobody to tell."""
 
 
-class Forwards:
+class ForwardedRetrieves:
     """The retrieves that other archives are fulfilling; one for a process. Safe under threads.
 
     The Message ID of each says at which worker it waits.
@@ -119,9 +119,9 @@ class Forwards:
         self._slot = slot
         self._elsewhere = elsewhere or NoPeerWorkers()
         self._lock = threading.Lock()
-        self._running: list[Forward] = []
+        self._running: list[ForwardedRetrieve] = []
         self._clock = clock
-        self._given_up: list[tuple[float, Forward]] = []
+        self._given_up: list[tuple[float, ForwardedRetrieve]] = []
         """Those that ended before the other archive had ended them, and when: it may still be sending."""
         self._last_number = start
 
@@ -136,13 +136,13 @@ class Forwards:
                     return message_id
         raise ArchiveUnavailable("too many retrieves from other archives at once")
 
-    def add(self, forward: Forward) -> None:
+    def add(self, forward: ForwardedRetrieve) -> None:
         """From now on objects find it."""
         with self._lock:
             self._running.append(forward)
             self._report()
 
-    def remove(self, forward: Forward) -> None:
+    def remove(self, forward: ForwardedRetrieve) -> None:
         """Objects do not find it any more."""
         with self._lock:
             left = [other for other in self._running if other is not forward]
@@ -251,7 +251,7 @@ class Forwards:
         for forward in [named] if named else self._fitting(scp, ""):
             forward.goes_on()
 
-    def _named(self, originator: str, message_id: int) -> Forward | None:
+    def _named(self, originator: str, message_id: int) -> ForwardedRetrieve | None:
         with self._lock:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
@@ -268,7 +268,7 @@ class Forwards:
     def _was_given_up(self, scp: str, study_instance_uid: str) -> bool:
         return any(forward.fits(scp, study_instance_uid) for _, forward in self._given_up)
 
-    def _fitting(self, scp: str, study_instance_uid: str) -> list[Forward]:
+    def _fitting(self, scp: str, study_instance_uid: str) -> list[ForwardedRetrieve]:
         with self._lock:
             return [forward for forward in self._running if forward.fits(scp, study_instance_uid)]
 

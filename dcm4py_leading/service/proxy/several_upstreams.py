@@ -16,7 +16,7 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
-from dcm4py_leading.service.proxy.upstream import Arriving, Upstream
+from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class SeveralUpstreams:
         """``upstreams`` in the order in which they are asked."""
         self._upstreams = upstreams
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream | None:
         """Fetch from one after the other (see `Upstream`). Raises ArchiveUnavailable if the first does not begin."""
         arriving = _SequentialStream(self._upstreams, local_ae, keys)
         return arriving if arriving.begin() else None
@@ -48,7 +48,7 @@ class SeveralUpstreams:
 
 
 class _SequentialStream:
-    """Objects that one archive sends after the other (see `upstream.Arriving`)."""
+    """Objects that one archive sends after the other (see `upstream.ObjectStream`)."""
 
     def __init__(self, upstreams: Sequence[Upstream], local_ae: ApplicationEntity, keys: RetrieveKeys) -> None:
         self._local_ae = local_ae
@@ -58,7 +58,7 @@ class _SequentialStream:
         self._failure: ArchiveUnavailable | None = None
         """Why the first one was passed over that was."""
         self._is_patient_in_doubt = False
-        self._parts: tuple[Arriving, ...] = ()
+        self._parts: tuple[ObjectStream, ...] = ()
         self._of_part: Sequence[str] = ()
         self._failed: list[tuple[Sequence[str], Sequence[Missing]]] = []
         """Requests that came to nothing, and the objects that were named."""
@@ -123,7 +123,7 @@ class _SequentialStream:
         return self._failure is not None and (bool(self._wanted) or self._is_patient_in_doubt)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
-        """Objects and failures as they come (see `Arriving`)."""
+        """Objects and failures as they come (see `ObjectStream`)."""
         has_come = False
         is_going_on = bool(self._parts)
         while is_going_on:
@@ -202,7 +202,7 @@ class _SequentialStream:
 
     @property
     def has_ended(self) -> bool:
-        """True if no more will come (see `Arriving`)."""
+        """True if no more will come (see `ObjectStream`)."""
         return not self._may_go_on and all(part.has_ended for part in self._parts)
 
     @property

@@ -14,7 +14,7 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
 from dcm4py_leading.service.proxy.spool import Spool
@@ -51,7 +51,7 @@ def pass_on(
     The rules are those for objects that ``receiving``, our side, gets from ``sending``, and after them those for
     objects that it sends ``behind``. Raises ArchiveUnavailable, CoercionFailed, SubOperationFailed, StorageUnavailable.
     """
-    own = Message(
+    own = CoercedMessage(
         local_ae=ae,
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCU,

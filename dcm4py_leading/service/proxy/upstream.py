@@ -22,7 +22,7 @@ class InstanceCount(Protocol):
         ...
 
 
-class Arriving(Stream, Protocol):
+class ObjectStream(Stream, Protocol):
     """Objects on their way from other archives; to be closed."""
 
     @property
@@ -43,7 +43,7 @@ class Arriving(Stream, Protocol):
 class Upstream(Protocol):
     """Asks another archive, or several; implemented by ``dicom/upstream/retrieve.py``, `several_upstreams`."""
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Arriving | None:
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream | None:
         """Let it send what is asked for to us; None when it is known to have nothing of it.
 
         Raises ArchiveUnavailable.

@@ -19,7 +19,7 @@ octets are the key of what becomes of them: edits, each a tag and the octets of 
 The objects of a series are laid out alike, and have the same octets there. So the first one alone is decoded, coerced
 and encoded; for each other the plan is found by two comparisons of octets. What the index keeps for the instance alone,
 such as its number, is different in each object. It is no part of the key where it is in the object as it is in the
-index, for then it changes nothing.
+index, for then it changes nothing. Where a rule asks for it, both belong to the key.
 
 Outcomes are looked for in four places, each of them cheaper than the next:
 
@@ -183,7 +183,8 @@ class BytewiseCoercion:
         if unequal:
             tags = tuple(sorted({*tags, *unequal}))
         cut = b"".join([view[spans[tag][0] : spans[tag][2]] for tag in tags if tag in spans])
-        key = (id(rules), encoding, upper, cut, unequal, own if unequal else b"")
+        own_cut = own if unequal else b"".join([own[at:end] for at, _, end in relevant.of(own_spans)])
+        key = (id(rules), encoding, upper, cut, unequal, own_cut)
         outcome = self._outcomes.get(key)
         if outcome is None:
             outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), rules)

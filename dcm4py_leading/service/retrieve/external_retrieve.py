@@ -14,7 +14,7 @@ from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
-from dcm4py_leading.service.proxy.upstream import Arriving, Upstream
+from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -39,11 +39,11 @@ def _is_gone(storages: Mapping[str, Storage], instance: IndexedInstance) -> bool
         return False  # whoever reads it will tell
 
 
-class FetchedBack:
+class ExternalRetrieve:
     """The objects of instances that are gone, while others of the same retrieve are sent from here.
 
     One archive is asked for the objects of one series after the other, by their SOP Instance UIDs: nothing comes that
-    is here, and of all that does not come it is known what it is. See `upstream.Arriving`.
+    is here, and of all that does not come it is known what it is. See `upstream.ObjectStream`.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class FetchedBack:
             for storage_id, of_storage in _grouped(instances, lambda one: one.location.storage_id).items()
         ]
         self._count = len(instances) + others
-        self._part: Arriving | None = None
+        self._part: ObjectStream | None = None
         self._is_over: Callable[[], bool] = lambda: False
         self._is_closed = self._has_ended = False
         self.studies = frozenset(str(instance.study_instance_uid) for instance in instances)
 
     def __iter__(self) -> Iterator[Arrived | Missing]:
-        """Objects and failures as they come (see `Arriving`); raises nothing, since others are sent from here."""
+        """Objects and failures as they come (see `ObjectStream`); raises nothing, since others are sent from here."""
         for upstream, requests in self._requests:
             unavailable: str | None = None
             for keys in requests:
-                part: Arriving | None = None
+                part: ObjectStream | None = None
                 if unavailable is None:
                     try:
                         part = upstream.fetch(self._local_ae, keys)
@@ -84,7 +84,7 @@ class FetchedBack:
                     return
         self._has_ended = True
 
-    def _of(self, part: Arriving | None, keys: RetrieveKeys, reason: str) -> Iterator[Arrived | Missing]:
+    def _of(self, part: ObjectStream | None, keys: RetrieveKeys, reason: str) -> Iterator[Arrived | Missing]:
         """Objects that one request brings; ``reason`` is why something may be missing, unless the archive tells."""
         wanted = dict.fromkeys(keys.sop_instance_uids)
         if part is not None:
@@ -119,7 +119,7 @@ class FetchedBack:
 
     @property
     def has_ended(self) -> bool:
-        """True if no more will come (see `Arriving`)."""
+        """True if no more will come (see `ObjectStream`)."""
         return self._has_ended
 
     def watch(self, is_over: Callable[[], bool]) -> None:

@@ -20,7 +20,7 @@ from dcm4py_leading.coercion.select import Selection, Verdict
 from dcm4py_leading.coercion.steps.step import LeadingStep
 from dcm4py_leading.errors import ArchiveUnavailable, CoercionFailed, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.model.values import UID, AETitle, Level
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.leading_first import (
     LeadingFirstRules,
     leading_cfind_scp_of,
@@ -38,7 +38,7 @@ class LeadingFirst:
     Matching is as always where the retrieve names no patient, no leading archive is to be asked, or it gives no answer.
     """
 
-    def __init__(self, rules: LeadingFirstRules, message: Message, coercer: Coercer, keys: RetrieveKeys) -> None:
+    def __init__(self, rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, keys: RetrieveKeys) -> None:
         """Ask the leading archive, if any, which studies the patient of ``keys`` has.
 
         ``message`` are the C-STOREs that follow, which ``coercer`` coerces.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Set
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Span, scan
 
 _PIXEL_RELATED = 0x7FE00000
 PIXEL_REPRESENTATION = 0x00280103
@@ -44,6 +44,10 @@ class RelevantTags:
     """Tags that the index keeps for the instance alone, where no step asks for them: to be compared."""
     stop_before: int
     """The first tag that need not be looked at."""
+
+    def of(self, spans: Mapping[int, Span]) -> list[Span]:
+        """Where the elements are that belong into the key."""
+        return [spans[tag] for tag in self.tags if tag in spans]
 
 
 def applied_rules(selection: Selection) -> AppliedRules:

@@ -11,7 +11,7 @@ from dcm4py_leading.log import word
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
-from dcm4py_leading.service.coerce import Coercer, Message
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
 from dcm4py_leading.service.retrieve.retrieve_archive import ArchiveRetrieve, Retrieval
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
@@ -43,7 +43,7 @@ def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> Re
 
 def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
     """Find what is to be delivered, here or elsewhere. Raises IndexUnavailable, ArchiveUnavailable."""
-    message = Message(
+    message = CoercedMessage(
         local_ae=request.local_ae,
         dimse=Dimse.C_STORE_RQ,
         transfer_role=TransferRole.SCP,

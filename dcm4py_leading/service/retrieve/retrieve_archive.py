@@ -23,7 +23,7 @@ from dcm4py_leading.service.coerce import Coercer
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.external_retrieve import FetchedBack, gone
+from dcm4py_leading.service.retrieve.external_retrieve import ExternalRetrieve, gone
 from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.selections import Selections
@@ -69,7 +69,7 @@ class RetrieveArchive(Protocol):
         ...
 
 
-class Embedded:
+class EmbeddedRetrieveArchive:
     """The archive of this service."""
 
     def __init__(self, index: Index, storages: Mapping[str, Storage], externals: Mapping[str, Upstream]) -> None:
@@ -103,7 +103,7 @@ class Embedded:
             return Retrieval(
                 expected=len(here), contexts=contexts, objects=stored, coercer=coercer, study_instance_uids=studies
             )
-        back = FetchedBack(self._externals, common.local_ae, missing, len(here))
+        back = ExternalRetrieve(self._externals, common.local_ae, missing, len(here))
         known = {str(instance.sop_instance_uid): instance for instance in missing}
         objects = chain(stored, forwarded(common.for_copies(), back, known))
         return Retrieval(
@@ -162,13 +162,13 @@ class UpstreamArchive:
         return expected is None or expected <= len(here)
 
 
-class Spanning:
+class SpanningRetrieveArchive:
     """Both: what is here, if that is all, else what the other one sends.
 
     When the other one fails, what is here is sent nevertheless.
     """
 
-    def __init__(self, own: Embedded, other: UpstreamArchive, storages: Collection[str]) -> None:
+    def __init__(self, own: EmbeddedRetrieveArchive, other: UpstreamArchive, storages: Collection[str]) -> None:
         """``storages`` are those of this device, by dcmStorageID."""
         self._own = own
         self._storages = storages
@@ -189,9 +189,9 @@ class Spanning:
         return retrieval or self._own.of(indexed, wanted.common)
 
 
-def archive_of(own: Embedded, upstream: Upstream | None, storages: Collection[str]) -> RetrieveArchive:
+def archive_of(own: EmbeddedRetrieveArchive, upstream: Upstream | None, storages: Collection[str]) -> RetrieveArchive:
     """The archive that an AE is to its clients: ``own``, and what is ``upstream`` of it, if anything."""
-    return own if upstream is None else Spanning(own, UpstreamArchive(upstream), storages)
+    return own if upstream is None else SpanningRetrieveArchive(own, UpstreamArchive(upstream), storages)
 
 
 def _study_date(instance: IndexedInstance) -> str | None:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
@@ -28,7 +28,7 @@ class RetrieveCoercion:
     def __init__(
         self,
         coercer: Coercer,
-        keeper: Keeper,
+        keeper: AttributeExtractor,
         *,
         tells_original_attributes: bool = False,
         source: str | None = None,

@@ -10,7 +10,6 @@ from dcm4py_leading.dataset.layout import Ranges
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.scan import Buffer, Span
 from dcm4py_leading.dataset.splice import Edits, Piece, buffers_of, merged_ranges, pieces_of
-from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.service.counts import Key
 from dcm4py_leading.service.retrieve.relevant_tags import RelevantTags
 
@@ -76,8 +75,8 @@ class LayoutPlans:
         self._is_comparable = all(tag in spans for tag in concern.own)
         self._compared = Ranges(merged_ranges(spans, concern.own))
         self._compared_with = Ranges(merged_ranges(own_spans, concern.own))
-        # The same bytes are the same text in the same character set only.
-        self._own_set = Ranges(merged_ranges(own_spans, (SPECIFIC_CHARACTER_SET,)))
+        # What is not compared decides, too. So does the character set: in another one the same bytes are another text.
+        self._own_concerned = Ranges(merged_ranges(own_spans, concern.tags))
         self._has_own = bool(own_spans)
         self.plans: dict[bytes, SplicePlan] = {}
 
@@ -88,8 +87,8 @@ class LayoutPlans:
         return self.plans.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
-        """Key of a plan: the bytes that concern rules, and the character set of the index's attributes."""
-        return concerned + self._own_set.of(own) if self._has_own else concerned
+        """Key of a plan: the bytes that concern rules, of the object and of what the index has of it alone."""
+        return concerned + self._own_concerned.of(own) if self._has_own else concerned
 
 
 def splice_plan_of(

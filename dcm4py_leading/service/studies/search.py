@@ -29,7 +29,7 @@ from dcm4py_leading.model.bounds import SEARCH_SECONDS, SHOWN_INSTANCES, SHOWN_S
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import InformationModel, Level
 from dcm4py_leading.service.monitor.echo import UnknownAE
-from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
 
@@ -151,7 +151,7 @@ def _below(
     return []
 
 
-def _asked(ae: ApplicationEntity, level: Level, keys: Mapping[str, str], told: Collection[str]) -> Asked:
+def _asked(ae: ApplicationEntity, level: Level, keys: Mapping[str, str], told: Collection[str]) -> ArchiveQuery:
     """The question. Raises IdentifierMismatch."""
     identifier = Dataset()
     identifier.SpecificCharacterSet = "ISO_IR 192"
@@ -164,7 +164,7 @@ def _asked(ae: ApplicationEntity, level: Level, keys: Mapping[str, str], told: C
         identifier.add(DataElement(tag, dictionary_VR(tag), text))
     query = parse_query(identifier, InformationModel.STUDY_ROOT, relational=False)
     deadline = time.monotonic() + SEARCH_SECONDS
-    return Asked(
+    return ArchiveQuery(
         query=query,
         keys=identifier,
         sop_class_uid=_STUDY_ROOT_FIND,
@@ -182,7 +182,7 @@ def _wish(identifier: Dataset, tags: Collection[int]) -> None:
             identifier.add_new(tag, vr, [] if vr == "SQ" else None)
 
 
-def _matches(archive: QueryArchive, asked: Asked) -> Iterator[Match]:
+def _matches(archive: QueryArchive, asked: ArchiveQuery) -> Iterator[Match]:
     found: Generator[Match | Flush] = archive.matches(asked, fetch_size=100)
     with closing(found):
         for match in found:
@@ -190,7 +190,7 @@ def _matches(archive: QueryArchive, asked: Asked) -> Iterator[Match]:
                 yield match
 
 
-def _entities(archive: QueryArchive, asked: Asked, uids: Mapping[str, str]) -> Iterator[Match]:
+def _entities(archive: QueryArchive, asked: ArchiveQuery, uids: Mapping[str, str]) -> Iterator[Match]:
     """Matches of the entities that were asked for by their UIDs: another archive may answer with what it likes."""
     for match in _matches(archive, asked):
         ds = match.attributes

@@ -34,7 +34,7 @@ from dcm4py_leading.service.explain import (
     local_ae_of,
 )
 from dcm4py_leading.service.find.matches_coerced import study_of
-from dcm4py_leading.service.query_archive import Asked, QueryArchive
+from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.retrieve.file_bytes import read_stored
 from dcm4py_leading.service.runtime import Runtime
@@ -131,7 +131,7 @@ def _subject_elsewhere(runtime: Runtime, uid: UID, wanted: ExplainedMessage, bas
         raise StudyNotStored("the study is not stored here")
     keys = Dataset()
     keys.QueryRetrieveLevel, keys.StudyInstanceUID = Level.STUDY.value, uid
-    asked = Asked(
+    asked = ArchiveQuery(
         query=parse_query(keys, InformationModel.STUDY_ROOT, relational=False),
         keys=keys,
         sop_class_uid=STUDY_ROOT_FIND,
@@ -162,7 +162,9 @@ def _elsewhere(runtime: Runtime, ae: ApplicationEntity, dimse: Dimse) -> Mapping
     return archives
 
 
-def _first_match(archives: Mapping[str, QueryArchive], asked: Asked, uid: UID) -> tuple[Match | None, str, list[str]]:
+def _first_match(
+    archives: Mapping[str, QueryArchive], asked: ArchiveQuery, uid: UID
+) -> tuple[Match | None, str, list[str]]:
     """Match of the first archive that has the study, which archive that is, and why others gave no answer.
 
     Raises ArchiveUnavailable where none did.

@@ -17,7 +17,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Levels
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, Levels
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.config.snapshot import load_snapshot
 from dcm4py_leading.dataset.integrity import plain_spans
@@ -53,7 +53,7 @@ FILES = [
 ]
 
 
-def cut(data: bytes, syntax: str, keeper: Keeper, *, start: int = 0) -> Levels | None:
+def cut(data: bytes, syntax: str, keeper: AttributeExtractor, *, start: int = 0) -> Levels | None:
     spans: Mapping[int, Span] | None = plain_spans(data, syntax, start=start)
     encoding = encoding_of(syntax)
     return None if spans is None or encoding is None else keeper.cut(memoryview(data), spans, encoding)
@@ -70,7 +70,7 @@ def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
     header = read_header(BytesIO(data))
     syntax = str(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     for filters in ({}, quickstart_filters(), everything(header)):
-        keeper = Keeper(filters)
+        keeper = AttributeExtractor(filters)
         try:
             found = cut(data, syntax, keeper, start=start_of(data))
         except InvalidObject:
@@ -81,7 +81,7 @@ def test_real_objects_give_what_pydicom_gives(path: Path) -> None:
 
 
 def test_common_objects_are_cut() -> None:
-    keeper = Keeper(quickstart_filters())
+    keeper = AttributeExtractor(quickstart_filters())
     for name in ("CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "JPEG2000.dcm", "test-SR.dcm", "rtdose.dcm"):
         data = sample_path(name).read_bytes()
         header = read_header(BytesIO(data))
@@ -160,8 +160,8 @@ FILTERS = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@given(objects(), st.sampled_from([Keeper({}), Keeper(FILTERS)]))
-def test_odd_values_give_what_pydicom_gives(made: tuple[bytes, str], keeper: Keeper) -> None:
+@given(objects(), st.sampled_from([AttributeExtractor({}), AttributeExtractor(FILTERS)]))
+def test_odd_values_give_what_pydicom_gives(made: tuple[bytes, str], keeper: AttributeExtractor) -> None:
     data, syntax = made
     found = cut(data, syntax, keeper)
     if found is not None:
@@ -181,7 +181,7 @@ def header_of(data: bytes, syntax: str) -> FileDataset:
 
 def test_levels_above_the_instance_are_worked_out_once_for_a_series() -> None:
     data = sample_path("CT_small.dcm").read_bytes()
-    keeper, syntax = Keeper(quickstart_filters()), str(ExplicitVRLittleEndian)
+    keeper, syntax = AttributeExtractor(quickstart_filters()), str(ExplicitVRLittleEndian)
     other = data.replace(b"1.3.6.1.4.1.5962.1.1.1.1.1.", b"1.3.6.1.4.1.5962.1.1.1.1.2.")
     first, second = (cut(each, syntax, keeper, start=start_of(each)) for each in (data, other))
     assert first is not None and second is not None
@@ -193,10 +193,10 @@ def test_levels_above_the_instance_are_worked_out_once_for_a_series() -> None:
 @pytest.mark.parametrize("uid", [b"", b"1.2 ", b"1.2\\1.3 "])
 def test_object_with_an_odd_uid_is_left_to_pydicom(odd: int, uid: bytes) -> None:
     parts = [element(tag, "UI", uid if tag == odd else b"1.2.34", implicit=False) for tag in UIDS]
-    assert cut(b"".join(parts), str(ExplicitVRLittleEndian), Keeper({})) is None
+    assert cut(b"".join(parts), str(ExplicitVRLittleEndian), AttributeExtractor({})) is None
 
 
 def test_private_attributes_are_left_to_pydicom() -> None:
     data = sample_path("CT_small.dcm").read_bytes()
-    keeper = Keeper({Entity.INSTANCE: make_filter(Entity.INSTANCE, 0x00091001)})
+    keeper = AttributeExtractor({Entity.INSTANCE: make_filter(Entity.INSTANCE, 0x00091001)})
     assert cut(data, str(ExplicitVRLittleEndian), keeper, start=start_of(data)) is None

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.following.fallback_source import FallbackSource
 from dcm4py_leading.config.following.last_good import LastGood
 from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.config.sources.recording import Recording
@@ -51,7 +51,7 @@ def start(tmp_path, directory, time):
 
     def start():
         last_good = LastGood(tmp_path, directory=["ldap://one"], device_name=NAME)
-        return SurvivingSource(directory, last_good, now=time.now, clock=time.clock)
+        return FallbackSource(directory, last_good, now=time.now, clock=time.clock)
 
     return start
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dcm4py_leading.config.following.fallback_source import SurvivingSource
+from dcm4py_leading.config.following.fallback_source import FallbackSource
 from dcm4py_leading.config.following.heartbeat import Heartbeat, Pauses
 from dcm4py_leading.config.following.last_good import LastGood
 from dcm4py_leading.config.sources.recording import Recording
@@ -38,7 +38,7 @@ def directory():
 @pytest.fixture
 def make(tmp_path, directory):
     def make():
-        return SurvivingSource(directory, LastGood(tmp_path, directory=["ldap://one"], device_name=NAME))
+        return FallbackSource(directory, LastGood(tmp_path, directory=["ldap://one"], device_name=NAME))
 
     return make
 

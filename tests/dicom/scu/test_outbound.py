@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from dcm4py_leading.dicom.scu.outbound import Opened, register, spawn
+from dcm4py_leading.dicom.scu.outbound import OutboundLinks, register, spawn
 from dcm4py_leading.dicom.upper.link import Link
 from tests.fixtures.links import tcp_pair
 
@@ -17,7 +17,7 @@ def opened_link() -> tuple[Link, Link]:
 
 
 def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_threads() -> None:
-    opened = Opened()
+    opened = OutboundLinks()
     peers: list[Link] = []
     links: list[Link] = []
     go_on = threading.Event()
@@ -47,7 +47,7 @@ def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_thr
 
 
 def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_opens_is_aborted() -> None:
-    opened = Opened()
+    opened = OutboundLinks()
     is_open, go_on = threading.Event(), threading.Event()
     peers: list[Link] = []
     links: list[Link] = []
@@ -79,7 +79,7 @@ def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_
 
 
 def test_what_belongs_to_nobody_or_to_another_service_stays() -> None:
-    stopped, other = Opened(), Opened()
+    stopped, other = OutboundLinks(), OutboundLinks()
     with other.by_this_thread():
         ends = [*opened_link()]
     ends += opened_link()

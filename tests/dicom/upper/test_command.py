@@ -16,7 +16,7 @@ from pynetdicom.dsutils import encode as their_encode
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Context, Message
+from dcm4py_leading.dicom.upper.association import Message, PresentationContext
 from dcm4py_leading.dicom.upper.command import MalformedCommand
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
@@ -105,7 +105,7 @@ def test_a_response_that_tells_progress_is_that_of_the_elements(
     remaining, completed, failed, warning = counts
     tally = SubOperationTally(remaining=remaining, completed=completed, failed=failed, warning=warning)
     message = Message(
-        Context(1, sop_class, "1.2.840.10008.1.2", as_scu=False, as_scp=True),
+        PresentationContext(1, sop_class, "1.2.840.10008.1.2", as_scu=False, as_scp=True),
         {
             dimse.COMMAND_FIELD: dimse.C_GET_RQ,
             dimse.MESSAGE_ID: message_id,

@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.composition.check import Checked, check
 from dcm4py_leading.composition.site import Site
-from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
+from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from dcm4py_leading.service.deleting.delete import Deletion, delete_study, finish_deletions
 from tests.fixtures.archive import find
@@ -32,7 +32,7 @@ def remember(site: Site) -> None:
     """A last known answer about the study."""
     study = Dataset()
     study.StudyInstanceUID, study.PatientName = STUDY, "Right^Name"
-    asked = Asked(AETitle("QRSCP"), frozenset({Tag(0x00100010)}), None)
+    asked = AnswerScope(AETitle("QRSCP"), frozenset({Tag(0x00100010)}), None)
     with closing(LastKnown(site.data_dir / FILE_NAME, max_rows=10, now=time.time)) as last_known:
         last_known.remember(asked, {UID(STUDY): study})
 

@@ -22,7 +22,7 @@ from dcm4py_leading.service.drift.elsewhere import NotMatched, StudiesElsewhere,
 from dcm4py_leading.service.drift.pages import Page
 from dcm4py_leading.service.drift.patience import Patience, Time
 from dcm4py_leading.service.drift.windows import key_range, time_range, windows
-from dcm4py_leading.service.query_archive import EMPTY_VALUE, Asked
+from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
 TODAY = date(2026, 11, 30)
 MOST = 6
@@ -52,10 +52,10 @@ class Pacs:
         """Answers that were read."""
         self._fails, self._matches_empty, self._limit = fails, matches_empty, limit
 
-    def count(self, asked: Asked, *, most: int | None = None) -> int | None:
+    def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         return None
 
-    def matches(self, asked: Asked, *, fetch_size: int) -> Generator[Match | Flush]:
+    def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         keys = asked.identifier()
         self.keys.append((str(keys.StudyDate), str(keys.get("StudyTime") or "")))
         failure = self._fails(len(self.keys), keys)

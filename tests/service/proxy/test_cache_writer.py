@@ -16,9 +16,9 @@ from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy import arriving
-from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, Keeping
+from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, CacheWriter
 from dcm4py_leading.service.proxy.caching_upstream import FromCache
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
 from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.pacs import make_object
 
@@ -47,7 +47,7 @@ def await_writers() -> None:
 
 
 def keep(cache: ProxyCache, *objects: Arrived) -> None:
-    keeping = Keeping(cache, STUDY, PACS)
+    keeping = CacheWriter(cache, STUDY, PACS)
     for one in objects:
         keeping.take(one)
     keeping.complete()
@@ -117,7 +117,7 @@ def test_where_the_disk_is_too_slow_the_delivery_goes_on(
         append(file, data)
 
     monkeypatch.setattr(StudyFile, "append", hangs)
-    keeping = Keeping(cache, STUDY, PACS, patience=0.01)
+    keeping = CacheWriter(cache, STUDY, PACS, patience=0.01)
     for number in range(1, 20):
         keeping.take(arrived(number))
     keeping.complete()
@@ -132,7 +132,7 @@ def test_a_cache_that_is_closed_meanwhile_costs_the_study_and_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = ProxyCache(tmp_path / "kept", most_bytes=1 << 20)
-    keeping = Keeping(cache, STUDY, PACS)
+    keeping = CacheWriter(cache, STUDY, PACS)
     keeping.take(arrived(1))
     with keeping._changed:
         assert keeping._changed.wait_for(lambda: not keeping._waiting, 20)
@@ -145,8 +145,10 @@ def test_a_cache_that_is_closed_meanwhile_costs_the_study_and_leaves_nothing(
     assert list((tmp_path / "kept").glob("*.study")) == []
 
 
-def forward_of(*objects: Arrived) -> Forward:
-    forward = Forward(scp=PACS, originator=PACS, message_id=1, studies=frozenset({STUDY}), patience=20, asked=None)
+def forward_of(*objects: Arrived) -> ForwardedRetrieve:
+    forward = ForwardedRetrieve(
+        scp=PACS, originator=PACS, message_id=1, studies=frozenset({STUDY}), patience=20, asked=None
+    )
     for one in objects:
         assert forward.offer(one)
     return forward
@@ -164,33 +166,33 @@ def test_what_passes_is_kept_when_all_of_it_was_taken(cache: ProxyCache) -> None
     study.close()
 
 
-def closed_early(forward: Forward, passing: CachedInPassing) -> None:
+def closed_early(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
     next(iter(passing))
 
 
-def failed_one(forward: Forward, passing: CachedInPassing) -> None:
+def failed_one(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
     forward.end(failed=["1.2.3"], total=3)
     list(passing)
 
 
-def counted_more(forward: Forward, passing: CachedInPassing) -> None:
+def counted_more(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
     forward.end(total=3)
     list(passing)
 
 
-def failed_in_the_end(forward: Forward, passing: CachedInPassing) -> None:
+def failed_in_the_end(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
     forward.end(failure=ArchiveUnavailable("PACS: aborted"), total=2)
     list(passing)
 
 
-def left_by_the_viewer(forward: Forward, passing: CachedInPassing) -> None:
+def left_by_the_viewer(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
     passing.watch(lambda: True)
     list(passing)
 
 
 @pytest.mark.parametrize("ends", [closed_early, failed_one, counted_more, failed_in_the_end, left_by_the_viewer])
 def test_what_passes_is_not_kept_when_it_is_not_all(
-    cache: ProxyCache, ends: Callable[[Forward, CachedInPassing], None]
+    cache: ProxyCache, ends: Callable[[ForwardedRetrieve, CachedInPassing], None]
 ) -> None:
     forward = forward_of(arrived(1), arrived(2))
     passing = CachedInPassing(cache, STUDY, forward, lambda: None)
@@ -207,7 +209,7 @@ def test_state_of_the_study_is_kept_with_it(cache: ProxyCache) -> None:
         def said(state: StudyState | None = state) -> StudyState | None:
             return state
 
-        keeping = Keeping(cache, STUDY, PACS, said)
+        keeping = CacheWriter(cache, STUDY, PACS, said)
         keeping.take(arrived(1))
         keeping.complete()
         keeping.close()

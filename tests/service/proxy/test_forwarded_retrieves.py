@@ -10,8 +10,8 @@ import pytest
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy import forwarded_retrieve as module
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 
 PACS, US = AETitle("PACS"), AETitle("DCM4CHEE")
@@ -19,8 +19,8 @@ STUDY, OTHER = "1.2.1", "1.2.2"
 FAILURE = ArchiveUnavailable("PACS: it is full", status=0xA701)
 
 
-def make_forward(message_id: int = 1, *, patience: float = 20, asked: str | None = STUDY) -> Forward:
-    return Forward(
+def make_forward(message_id: int = 1, *, patience: float = 20, asked: str | None = STUDY) -> ForwardedRetrieve:
+    return ForwardedRetrieve(
         scp=PACS, originator=US, message_id=message_id, studies=frozenset({STUDY}), patience=patience, asked=asked
     )
 
@@ -35,14 +35,14 @@ def arrived(number: int, study: str = STUDY) -> Arrived:
     )
 
 
-def uids(forward: Forward) -> list[str]:
+def uids(forward: ForwardedRetrieve) -> list[str]:
     """What comes out of it; missing objects in brackets."""
     return [f"[{one.sop_instance_uid}]" if isinstance(one, Missing) else one.sop_instance_uid for one in forward]
 
 
 @pytest.fixture
-def forwards(tmp_path: Path) -> Forwards:
-    return Forwards(spool=Spool(tmp_path))
+def forwards(tmp_path: Path) -> ForwardedRetrieves:
+    return ForwardedRetrieves(spool=Spool(tmp_path))
 
 
 def test_objects_come_in_their_order_each_once() -> None:
@@ -192,7 +192,7 @@ def test_while_nothing_comes_it_is_asked_whether_anybody_waits() -> None:
     assert len(looks) == 2
 
 
-def test_an_object_finds_the_retrieve_that_it_names(forwards: Forwards) -> None:
+def test_an_object_finds_the_retrieve_that_it_names(forwards: ForwardedRetrieves) -> None:
     one, other = make_forward(1), make_forward(2)
     forwards.add(one)
     forwards.add(other)
@@ -204,14 +204,14 @@ def test_an_object_finds_the_retrieve_that_it_names(forwards: Forwards) -> None:
 
 @pytest.mark.parametrize(("originator", "message_id", "study"), [(US, 2, STUDY), ("ELSE", 1, STUDY), (US, 1, OTHER)])
 def test_an_object_that_names_none_that_runs_is_told_so(
-    forwards: Forwards, originator: str, message_id: int, study: str
+    forwards: ForwardedRetrieves, originator: str, message_id: int, study: str
 ) -> None:
     forwards.add(make_forward(1))
     told = forwards.take(originator, message_id, PACS, arrived(1, study))
     assert told == f"{originator} has no retrieve {message_id} of that study under way"
 
 
-def test_a_retrieve_that_is_over_is_not_found(forwards: Forwards) -> None:
+def test_a_retrieve_that_is_over_is_not_found(forwards: ForwardedRetrieves) -> None:
     forward = make_forward(1)
     forwards.add(forward)
     forwards.remove(forward)
@@ -219,7 +219,7 @@ def test_a_retrieve_that_is_over_is_not_found(forwards: Forwards) -> None:
     assert not forwards.are_running
 
 
-def test_object_that_names_no_retrieve_goes_once_to_each_of_the_same_keys(forwards: Forwards) -> None:
+def test_object_that_names_no_retrieve_goes_once_to_each_of_the_same_keys(forwards: ForwardedRetrieves) -> None:
     both = [make_forward(number) for number in (1, 2)]
     for forward in both:
         forwards.add(forward)
@@ -232,13 +232,13 @@ def test_object_that_names_no_retrieve_goes_once_to_each_of_the_same_keys(forwar
 
 @pytest.mark.parametrize(("scp", "study"), [(PACS, OTHER), ("ELSE", STUDY)])
 def test_nobody_asked_for_an_object_that_names_no_retrieve_of_another_study_or_archive(
-    forwards: Forwards, scp: str, study: str
+    forwards: ForwardedRetrieves, scp: str, study: str
 ) -> None:
     forwards.add(make_forward(1))
     assert forwards.take("", None, scp, arrived(1, study)) is None
 
 
-def test_what_came_and_cannot_be_taken_has_failed_whatever_the_archive_counts(forwards: Forwards) -> None:
+def test_what_came_and_cannot_be_taken_has_failed_whatever_the_archive_counts(forwards: ForwardedRetrieves) -> None:
     forward = make_forward(1)
     forwards.add(forward)
     assert forwards.take(US, 1, PACS, arrived(1)) is True
@@ -261,7 +261,7 @@ def test_what_could_not_be_taken_at_first_and_came_again_has_not_failed() -> Non
 
 @pytest.mark.parametrize(("total", "failed"), [(0, 1), (1, 0), (2, 1)])
 def test_an_object_of_another_study_counts_where_the_archive_counts_it_or_counts_nothing(
-    forwards: Forwards, total: int, failed: int
+    forwards: ForwardedRetrieves, total: int, failed: int
 ) -> None:
     forward = make_forward(1)
     forwards.add(forward)
@@ -276,7 +276,7 @@ def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_una
     tmp_path: Path, is_answered: bool
 ) -> None:
     now = 1000.0
-    forwards = Forwards(spool=Spool(tmp_path), clock=lambda: now)
+    forwards = ForwardedRetrieves(spool=Spool(tmp_path), clock=lambda: now)
     forward = make_forward(1)
     forwards.add(forward)
     forward.end(failure=ArchiveUnavailable("PACS: aborted"), is_answer=is_answered)
@@ -291,7 +291,7 @@ def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_una
 
 
 def test_nothing_is_expected_of_a_retrieve_whose_objects_did_not_come_by_themselves(tmp_path: Path) -> None:
-    forwards = Forwards(spool=Spool(tmp_path))
+    forwards = ForwardedRetrieves(spool=Spool(tmp_path))
     forward = make_forward(1)
     forward.end(failure=ArchiveUnavailable("PACS: aborted"))
     forwards.remove(forward)  # by C-GET; it was never added
@@ -299,7 +299,7 @@ def test_nothing_is_expected_of_a_retrieve_whose_objects_did_not_come_by_themsel
     assert forwards.take("", None, PACS, arrived(1)) is None
 
 
-def test_object_that_names_no_retrieve_goes_to_none_when_their_keys_differ(forwards: Forwards) -> None:
+def test_object_that_names_no_retrieve_goes_to_none_when_their_keys_differ(forwards: ForwardedRetrieves) -> None:
     forwards.add(make_forward(1, asked="the study"))
     forwards.add(make_forward(2, asked="one series of it"))
     told = forwards.take("", None, PACS, arrived(1))
@@ -307,7 +307,7 @@ def test_object_that_names_no_retrieve_goes_to_none_when_their_keys_differ(forwa
 
 
 def test_message_ids_of_what_runs_are_not_given_again(tmp_path: Path) -> None:
-    forwards = Forwards(slot=2, start=999, spool=Spool(tmp_path))
+    forwards = ForwardedRetrieves(slot=2, start=999, spool=Spool(tmp_path))
     first = forwards.next_message_id()
     assert first == 2001
     forwards.add(make_forward(2002))

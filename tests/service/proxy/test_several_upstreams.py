@@ -10,9 +10,9 @@ from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Forward, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
-from dcm4py_leading.service.proxy.upstream import Arriving
+from dcm4py_leading.service.proxy.upstream import ObjectStream
 from tests.fixtures.rules import application_entity
 
 LOCAL = application_entity()
@@ -37,7 +37,7 @@ class Archive:
         self._failed = failed
         self.held_for: list[RetrieveKeys] = []
         self.fetched: list[RetrieveKeys] = []
-        self.forwards: list[Forward] = []
+        self.forwards: list[ForwardedRetrieve] = []
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
         self.held_for.append(keys)
@@ -45,9 +45,9 @@ class Archive:
             raise DOWN
         return self._uids
 
-    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Forward:
+    def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve:
         self.fetched.append(keys)
-        forward = Forward(
+        forward = ForwardedRetrieve(
             scp=self._title,
             originator=AETitle("US"),
             message_id=1,
@@ -85,13 +85,13 @@ def studies(*uids: str) -> RetrieveKeys:
 PATIENT = RetrieveKeys(level=Level.PATIENT, patient_id="P1")
 
 
-def fetch(keys: RetrieveKeys, *archives: Archive) -> Arriving:
+def fetch(keys: RetrieveKeys, *archives: Archive) -> ObjectStream:
     arriving = SeveralUpstreams(archives).fetch(LOCAL, keys)
     assert arriving is not None
     return arriving
 
 
-def told(arriving: Arriving) -> list[str]:
+def told(arriving: ObjectStream) -> list[str]:
     """What comes; missing objects in brackets, with the reason where they have no name."""
     return [
         f"[{one.sop_instance_uid or one.reason}]" if isinstance(one, Missing) else one.sop_instance_uid
@@ -201,7 +201,7 @@ def test_it_has_ended_when_the_last_has() -> None:
 
 
 @pytest.mark.parametrize("end", [lambda arriving: arriving.close(), lambda arriving: arriving.watch(lambda: True)])
-def test_when_nobody_wants_more_the_next_is_not_asked(end: Callable[[Arriving], None]) -> None:
+def test_when_nobody_wants_more_the_next_is_not_asked(end: Callable[[ObjectStream], None]) -> None:
     first, second = Archive("A", "1"), Archive("B", "2")
     arriving = fetch(studies("1", "2"), first, second)
     coming = iter(arriving)

@@ -365,6 +365,24 @@ def test_a_copy_that_says_something_else_than_the_index_costs_one_decoding_and_i
     assert {one[0x00100020][1] for one in out} == {"RIGHT-ID"}
 
 
+def test_copies_that_say_the_same_get_each_what_the_index_has_of_it(tmp_path: Path) -> None:
+    """Where a rule reads an attribute that the index keeps for the instance alone."""
+    rule = version_2_rule(uri="merge-attrs:", merge_attributes=("StudyID=No {InstanceNumber}",))
+    retrieve = Retrieve(tmp_path, rule, are_copies=True)
+    instances = []
+    for number, (instance, ds) in enumerate(series(tmp_path, 3)):
+        ds.InstanceNumber = 7
+        path = tmp_path / instance.location.path
+        write_object(path, encoded(ds, EXPLICIT_LITTLE), instance.transfer_syntax_uid)
+        ds.InstanceNumber = number
+        own = encode(selected(ds, INSTANCE))
+        instances.append(instance._replace(encoded_attributes=(*instance.encoded_attributes[:3], own)))
+    out = prepare_all(retrieve, [instances[0], instances[0], *instances])
+    numbers = [0, 0, 0, 1, 2]
+    assert [int(str(one[0x00200013][1])) for one in out] == numbers
+    assert [one[0x00200010][1] for one in out] == [f"No {number}" for number in numbers]
+
+
 def test_a_random_number_is_another_for_each_object(tmp_path: Path) -> None:
     rule = version_2_rule(uri="merge-attrs:", merge_attributes=("StudyID={rnd}",))
     retrieve = Retrieve(tmp_path, rule)
@@ -443,7 +461,7 @@ def test_original_attributes_tell_the_moment_of_each_retrieve(tmp_path: Path) ->
 
 
 def test_a_step_that_a_moment_or_a_worklist_decides_is_carried_out_on_each_retrieve(tmp_path: Path) -> None:
-    rule = version_2_rule("merge-attrs:StudyDescription={now,date,yyyyMMddHHmmssSSS}")
+    rule = version_2_rule(uri="merge-attrs:", merge_attributes=("StudyDescription={now,date,yyyyMMddHHmmssSSS}",))
     instances = [instance for instance, _ in series(tmp_path, 1)]
     retrieve = Retrieve(tmp_path, rule)
     for _ in range(2):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy import update as update_row
 
 from dcm4py_leading.archive.index.attributes import decode, encode, selected
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, IndexedEntity
 from dcm4py_leading.archive.index.keys import ISSUER_OF_PATIENT_ID, PATIENT_ID, STUDY_INSTANCE_UID, column_values
 from dcm4py_leading.archive.index.tables import TABLES, patient, study
 from dcm4py_leading.archive.index.writing.entities import columns_of
@@ -52,7 +52,11 @@ class EditNote:
 
 
 def edit_patient(
-    connection: Connection, identifiers: Sequence[PatientIdentifier], wanted: Dataset, keeper: Keeper, note: EditNote
+    connection: Connection,
+    identifiers: Sequence[PatientIdentifier],
+    wanted: Dataset,
+    keeper: AttributeExtractor,
+    note: EditNote,
 ) -> frozenset[int]:
     """Replace the attributes of the patient with one of the IDs; the tags of what was changed. Raises EditRefused."""
     new_id = first_text(wanted, PATIENT_ID)
@@ -64,7 +68,7 @@ def edit_patient(
 
 
 def edit_study(
-    connection: Connection, study_instance_uid: str, wanted: Dataset, keeper: Keeper, note: EditNote
+    connection: Connection, study_instance_uid: str, wanted: Dataset, keeper: AttributeExtractor, note: EditNote
 ) -> frozenset[int]:
     """Replace the attributes of a study; the tags of what was changed. Raises EditRefused."""
     row = connection.execute(
@@ -88,7 +92,7 @@ def amend(
     level: Level,
     changed: Dataset,
     is_as_shown: Callable[[Dataset], bool],
-    keeper: Keeper,
+    keeper: AttributeExtractor,
     note: EditNote,
 ) -> frozenset[int]:
     """Replace the attributes in ``changed`` of a study, or of its patient; the tags of what was changed.
@@ -162,7 +166,7 @@ def _replace(
     level: Level,
     row: Row[*tuple[object, ...]],
     wanted: Dataset,
-    keeper: Keeper,
+    keeper: AttributeExtractor,
     note: EditNote,
 ) -> frozenset[int]:
     tags = keeper.tags[level] - {SPECIFIC_CHARACTER_SET}
@@ -189,7 +193,7 @@ def _replace(
         reason=note.reason,
     )
     apply(new, [told] if told is not None else [])
-    kept = Kept(encode(new), column_values(new, level))
+    kept = IndexedEntity(encode(new), column_values(new, level))
     table = TABLES[level]
     connection.execute(
         update_row(table).where(table.c.pk == row.pk).values(attributes=kept.encoded, **columns_of(kept, level))

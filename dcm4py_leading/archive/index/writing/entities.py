@@ -12,7 +12,7 @@ from sqlalchemy import update as update_row
 from dcm4py_leading.archive.index.attributes import decode, encode
 from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.archive.index.identity import likeness
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept, Levels
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, IndexedEntity, Levels
 from dcm4py_leading.archive.index.keys import column_values
 from dcm4py_leading.archive.index.tables import TABLES, instance, patient, series, split_titles, study
 from dcm4py_leading.archive.index.writing.prepared_statements import Prepared
@@ -54,7 +54,7 @@ class KnownSeries:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], _Known] = {}
 
-    def series_of(self, connection: Connection, new: Belonging, keeper: Keeper) -> int:
+    def series_of(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> int:
         """The key of the object's series: found and updated, or made, with what is above it."""
         uids = (new.study_instance_uid, new.series_instance_uid)
         known = self._known.get(uids)
@@ -74,7 +74,7 @@ class KnownSeries:
 @dataclass(frozen=True, slots=True)
 class _Known:
     said: Belonging
-    keeper: Keeper
+    keeper: AttributeExtractor
     rows: Mapping[str, object]
 
     def says(self, new: Belonging) -> bool:
@@ -115,7 +115,7 @@ _OWNER_OF_STUDY = Prepared(
 class _Entities:
     """The rows of one object."""
 
-    def __init__(self, connection: Connection, new: Belonging, keeper: Keeper) -> None:
+    def __init__(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> None:
         self._connection = connection
         self._new = new
         self._keeper = keeper
@@ -240,14 +240,14 @@ class _Entities:
             return
         if changes:
             table = TABLES[level]
-            kept = Kept(encode(ds), column_values(ds, level))
+            kept = IndexedEntity(encode(ds), column_values(ds, level))
             self._attributes[level] = kept.encoded
             self._connection.execute(
                 update_row(table).where(table.c.pk == pk).values(attributes=kept.encoded, **columns_of(kept, level))
             )
 
 
-def columns_of(kept: Kept, level: Level) -> dict[str, str | None]:
+def columns_of(kept: IndexedEntity, level: Level) -> dict[str, str | None]:
     """The values of the columns of an entity."""
     values = dict(kept.columns)
     if level is Level.PATIENT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from dcm4py_leading.archive.index.indexed_attributes import Keeper, Kept, Levels
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, IndexedEntity, Levels
 from dcm4py_leading.archive.index.tables import instance, series, study
 from dcm4py_leading.archive.index.writing.duplicates import StoredObject, Verdict, judge, matters
 from dcm4py_leading.archive.index.writing.entities import Belonging, KnownSeries, remove_if_empty
@@ -32,7 +32,7 @@ class StoreOutcome:
 class Policies:
     """The settings that decide about a store."""
 
-    keeper: Keeper
+    keeper: AttributeExtractor
     overwrite: OverwritePolicy
     relational_mismatch: RelationalMismatchPolicy
 
@@ -68,7 +68,7 @@ def new_object(
     )
 
 
-def _required(kept: Kept, column: str, name: str) -> str:
+def _required(kept: IndexedEntity, column: str, name: str) -> str:
     value = kept.columns[column]
     if value is None:
         raise ObjectMismatch(f"the data set has no {name}")

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event, func, select
 
 from dcm4py_leading.archive.index import database
 from dcm4py_leading.archive.index.index import Index
-from dcm4py_leading.archive.index.indexed_attributes import Keeper
+from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.tables import instance
 from dcm4py_leading.archive.index.writing import storing, writer
 from dcm4py_leading.archive.index.writing.entities import KnownSeries
@@ -26,7 +26,7 @@ from dcm4py_leading.model.coercion import UpdatePolicy
 from tests.fixtures.archive import find, make_filter, make_header, make_location, store
 
 ALWAYS = OverwritePolicy.ALWAYS
-KEEPER = Keeper({})
+KEEPER = AttributeExtractor({})
 OVERWRITE = {Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=UpdatePolicy.OVERWRITE)}
 
 

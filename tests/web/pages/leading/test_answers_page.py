@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
+from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.leading.lookup import CachedStudy
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import UID, Tag
@@ -73,7 +73,7 @@ def cached(count: int) -> Led:
 
 
 def remember(folder: Path, count: int, *, age: float = 0) -> None:
-    asked = Asked(QRSCP, frozenset({Tag(0x00100010)}), None)
+    asked = AnswerScope(QRSCP, frozenset({Tag(0x00100010)}), None)
     known = LastKnown(folder / FILE_NAME, max_rows=10_000, now=lambda: time.time() - age)
     known.remember(asked, {UID(f"{STUDY}.{n}"): data_set(PatientName="Secret^Name") for n in range(1, count + 1)})
     known.close()

@@ -14,7 +14,7 @@ import pytest
 
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact
-from dcm4py_leading.leading.last_known import FILE_NAME, Asked, LastKnown
+from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.leading.outcome import Latency
 from dcm4py_leading.model.values import UID, Tag
 from dcm4py_leading.service.leading.rules import AskingRule
@@ -117,7 +117,7 @@ def test_a_service_that_has_just_started_has_no_columns() -> None:
 
 def test_last_known_answers_are_told_without_what_they_say(tmp_path: Path) -> None:
     known = LastKnown(tmp_path / FILE_NAME, max_rows=10, now=time.time)
-    asked = Asked(QRSCP, frozenset({Tag(0x00100010)}), None)
+    asked = AnswerScope(QRSCP, frozenset({Tag(0x00100010)}), None)
     known.remember(asked, {UID(f"1.2.{n}"): data_set(PatientName="Secret^Name") for n in (1, 2, 3)})
     known.close()
     with asking(Led(folder=tmp_path)) as client:

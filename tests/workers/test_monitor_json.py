@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dcm4py_leading.service.monitor.associations import MessageCounts, OpenAssociation
-from dcm4py_leading.workers.monitor_forms import (
+from dcm4py_leading.workers.monitor_json import (
     association_from_json,
     association_to_json,
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.errors import ArchiveUnavailable
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
-from dcm4py_leading.workers.passing import Passing
+from dcm4py_leading.workers.object_handover import Passing
 from dcm4py_leading.workers.slots import Slots
 from tests.service.proxy.test_forwarded_retrieves import OTHER, PACS, arrived, make_forward, uids
 
@@ -22,13 +22,13 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def workers(tmp_path: Path, now: list[float]) -> Iterator[list[Forwards]]:
+def workers(tmp_path: Path, now: list[float]) -> Iterator[list[ForwardedRetrieves]]:
     """Those of three workers, which talk to each other."""
     expecting = Slots.create(3)
     passings = [Passing(tmp_path, slot, expecting) for slot in range(3)]
     made = []
     for slot, passing in enumerate(passings):
-        forwards = Forwards(slot=slot, elsewhere=passing, spool=Spool(tmp_path), clock=lambda: now[0])
+        forwards = ForwardedRetrieves(slot=slot, elsewhere=passing, spool=Spool(tmp_path), clock=lambda: now[0])
         passing.serve(forwards)
         made.append(forwards)
     yield made
@@ -37,7 +37,9 @@ def workers(tmp_path: Path, now: list[float]) -> Iterator[list[Forwards]]:
     expecting.close()
 
 
-def test_of_retrieves_of_the_same_at_different_workers_each_gets_an_object_once(workers: list[Forwards]) -> None:
+def test_of_retrieves_of_the_same_at_different_workers_each_gets_an_object_once(
+    workers: list[ForwardedRetrieves],
+) -> None:
     waiting = [make_forward(number) for number in (1, 2, 3)]
     for forward, at in zip(waiting, (0, 0, 1), strict=True):
         workers[at].add(forward)
@@ -50,7 +52,7 @@ def test_of_retrieves_of_the_same_at_different_workers_each_gets_an_object_once(
         assert uids(forward) == ["1.2.1.1", "1.2.1.2"]
 
 
-def test_of_different_retrieves_at_different_workers_none_gets_it(workers: list[Forwards]) -> None:
+def test_of_different_retrieves_at_different_workers_none_gets_it(workers: list[ForwardedRetrieves]) -> None:
     workers[0].add(make_forward(1, asked="the study"))
     workers[1].add(make_forward(2, asked="one series of it"))
     for forwards in workers:
@@ -59,7 +61,7 @@ def test_of_different_retrieves_at_different_workers_none_gets_it(workers: list[
 
 
 def test_an_object_for_a_retrieve_that_was_given_up_at_another_worker_was_not_unasked(
-    workers: list[Forwards], now: list[float]
+    workers: list[ForwardedRetrieves], now: list[float]
 ) -> None:
     forward = make_forward(1)
     workers[0].add(forward)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.workers.passing_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import PassingFolder
 
 _HOLD = """
 import sys
-from dcm4py_leading.workers.passing_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import PassingFolder
 print(PassingFolder().path, flush=True)
 sys.stdin.read()
 """

@@ -17,7 +17,7 @@ from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
-from dcm4py_leading.service.proxy.forwarded_retrieves import Forwards, Known, Waiting
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves, Known, Waiting
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Passing:
         self._expecting = expecting
         self._listener: socket.socket | None = None
 
-    def serve(self, forwards: Forwards) -> None:
+    def serve(self, forwards: ForwardedRetrieves) -> None:
         """Take in what arrives at others, from now on. Raises OSError."""
         path = _path(self._directory, self._slot)
         path.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ class Passing:
 
     # -- of others, to us ---------------------------------------------------------------------------------------
 
-    def _accept(self, listener: socket.socket, forwards: Forwards) -> None:
+    def _accept(self, listener: socket.socket, forwards: ForwardedRetrieves) -> None:
         while True:
             try:
                 connection, _ = listener.accept()
@@ -57,7 +57,7 @@ class Passing:
                 return
             threading.Thread(target=self._answer, args=(connection, forwards), name="passing on", daemon=True).start()
 
-    def _answer(self, connection: socket.socket, forwards: Forwards) -> None:
+    def _answer(self, connection: socket.socket, forwards: ForwardedRetrieves) -> None:
         with connection:
             try:
                 asked = _receive(connection)
@@ -96,16 +96,16 @@ class Passing:
     # -- of ours, to others -------------------------------------------------------------------------------------
 
     def report(self, expecting: int) -> None:
-        """Report how many retrieves objects may come for here (see `Elsewhere`)."""
+        """Report how many retrieves objects may come for here (see `PeerWorkers`)."""
         self._expecting.set(self._slot, expecting)
 
     @property
     def are_expecting(self) -> bool:
-        """True if objects may come for retrieves of other workers (see `Elsewhere`)."""
+        """True if objects may come for retrieves of other workers (see `PeerWorkers`)."""
         return self._expecting.others(self._slot) > 0
 
     def known(self, scp: str, study_instance_uid: str) -> Known:
-        """Retrieves of a study at other workers (see `Elsewhere`)."""
+        """Retrieves of a study at other workers (see `PeerWorkers`)."""
         waiting: list[Waiting] = []
         was_given_up = False
         for slot in range(len(self._expecting)):
@@ -117,7 +117,7 @@ class Passing:
         return Known(waiting, was_given_up)
 
     def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
-        """Claim an object for a retrieve of another worker (see `Elsewhere`)."""
+        """Claim an object for a retrieve of another worker (see `PeerWorkers`)."""
         content = {
             "kind": "claim",
             "originator": waiting.originator,
@@ -128,7 +128,7 @@ class Passing:
         return answer is not None and answer["claimed"] is True
 
     def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
-        """Offer an object to the worker that waits for it (see `Elsewhere`)."""
+        """Offer an object to the worker that waits for it (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return None
         content = {
@@ -150,7 +150,7 @@ class Passing:
         return taken
 
     def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
-        """Tell the worker that waits that an object could not be taken (see `Elsewhere`)."""
+        """Tell the worker that waits that an object could not be taken (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return
         content = {
