@@ -20,7 +20,7 @@ from dcm4py_leading.model.bounds import REMEMBERED_LAYOUT_ELEMENTS
 
 _MAX_KNOWN = 16
 _MAX_KEYS = 256
-_TAG = 4
+_TAG, _HEADER = 4, 8
 _LEARNING_COSTS, _MISS_EARNS, _MAX_EARNED = 4.0, 0.25, 64.0
 """In hits, each of which earns 1."""
 
@@ -53,6 +53,8 @@ class _Layout:
     """Those that were looked at, and the tag of the first element that was not."""
     content: bytes
     """Of `headers`."""
+    needed: int
+    """Octets that a scan looks at, at least: it reads the whole header of the element that it stops before."""
     end: int | None
     """Where the data set ends; None where that does not matter."""
     spans: dict[int, Span]
@@ -65,7 +67,7 @@ class _Layout:
 
     def is_of(self, view: Buffer, size: int) -> bool:
         """True if the data set, which ends at ``size``, is laid out so."""
-        if len(view) < self.headers.end or (self.end is not None and size != self.end):
+        if len(view) < self.needed or (self.end is not None and size != self.end):
             return False
         return self.headers.of(view) == self.content
 
@@ -148,7 +150,7 @@ class Layouts:
         cuts = [(at, value) for at, value, _ in spans.values()]
         if is_rest_known:
             cuts += [(at, value) for at, value, _ in rest.values()]
-        if is_to_the_end or scanned_to + _TAG <= len(view):
+        if is_to_the_end or scanned_to + _HEADER <= len(view):
             if not is_to_the_end:
                 cuts.append((scanned_to, scanned_to + _TAG))
             headers = Ranges(cuts)
@@ -156,6 +158,7 @@ class Layouts:
             layout = _Layout(
                 headers=headers,
                 content=content,
+                needed=headers.end if is_to_the_end else scanned_to + _HEADER,
                 end=size if is_to_the_end else None,
                 spans=spans,
                 scanned_to=scanned_to,

@@ -37,7 +37,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
 from dcm4py_leading.service.counts import ServiceCounts, keys_of
-from dcm4py_leading.service.outcome_memo import OutcomeMemo
+from dcm4py_leading.service.outcome_memo import OutcomeMemo, outcome_memo
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Coercions:
     counts: ServiceCounts
     deadline: timedelta
     """Time for which one request waits for leading archives."""
-    outcomes: OutcomeMemo = field(default_factory=OutcomeMemo)
+    outcomes: OutcomeMemo = field(default_factory=outcome_memo)
     """Outcomes of the coercion of objects, for retrieves that follow."""
     compat_5_35: bool = False
     """Judge conditions as dcm4chee 5.35 does."""

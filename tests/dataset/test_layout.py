@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dcm4py_leading.dataset import layout
 from dcm4py_leading.dataset.layout import Layouts, Ranges
+from dcm4py_leading.dataset.object_bytes import MemoryBytes
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 
 STOP = 0x00200000
@@ -35,6 +36,35 @@ def test_what_is_remembered_is_what_a_scan_finds(data_sets: list[list[str]]) -> 
         assert layouts.scan(view, EXPLICIT_LITTLE, start=0, stop_before=STOP) == scan(
             view, EXPLICIT_LITTLE, stop_before=STOP
         )
+
+
+MUTATION = st.tuples(st.integers(0, 200), st.sampled_from([b"", b"\0", b"\2", b"\xff" * 4, b"\xfe\xff\0\xe0", b"UN"]))
+
+
+@given(st.lists(st.tuples(st.lists(MUTATION, max_size=2), st.integers(0, 12)), min_size=1, max_size=12))
+@pytest.mark.parametrize("is_rest_checked", [False, True])
+@pytest.mark.parametrize("stop_before", [STOP, 0x00280010, 1 << 32])
+def test_a_damaged_data_set_is_judged_as_by_a_scan(
+    stop_before: int, is_rest_checked: bool, damages: list[tuple[list[tuple[int, bytes]], int]]
+) -> None:
+    """However much it resembles whole ones before."""
+    plain = bytes(data_set("AB", "CD", "ABCD", sequence=b"\x18\0\x10\x11SQ\0\0\x08\0\0\0\xfe\xff\0\xe0\0\0\0\0"))
+    layouts = Layouts()
+    for mutations, cut_off in [([], 0), *damages]:
+        damaged = bytearray(plain)
+        for at, octets in mutations:
+            damaged[at % len(plain) : at % len(plain) + len(octets)] = octets
+        source = MemoryBytes(bytes(damaged[: len(damaged) - cut_off]))
+        assert judged(layouts, source, stop_before, is_rest_checked) == judged(
+            Layouts(), source, stop_before, is_rest_checked
+        )
+
+
+def judged(layouts: Layouts, source: MemoryBytes, stop_before: int, is_rest_checked: bool) -> object:
+    try:
+        return layouts.scan_object(source, EXPLICIT_LITTLE, stop_before=stop_before, is_rest_checked=is_rest_checked)
+    except Unscannable:
+        return None
 
 
 def test_a_data_set_laid_out_alike_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,33 +1,41 @@
-"""What became of objects before: bounded by number and length, and the last outcome of a key counts."""
+"""What became of objects before holds as long as each question has the very answer that it had."""
 
 from __future__ import annotations
 
-from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES
-from dcm4py_leading.service.outcome_memo import CoercedElements, OutcomeMemo
+from pydicom import Dataset
 
-OUTCOME, OTHER = CoercedElements(((1, b"ab"),), (), False), CoercedElements((), (), False)
+from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
+from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES, COERCED_OBJECTS
+from dcm4py_leading.model.values import UID, AETitle
+from dcm4py_leading.service.outcome_memo import CoercedElements, RememberedOutcome, outcome_memo
 
-
-def test_the_least_recently_used_outcome_goes_first() -> None:
-    memo = OutcomeMemo(2)
-    memo.remember("a", 1, OUTCOME, ())
-    memo.remember("b", 1, OUTCOME, ())
-    assert memo.get("a") == (OUTCOME, ())
-    memo.remember("c", 1, OUTCOME, ())
-    assert [memo.get(key) is not None for key in "abc"] == [True, False, True]
+ELEMENTS = CoercedElements(((1, b"ab"), (2, None)), (), False)
+QUESTIONS = [LeadingQuestion(AETitle("LEAD"), UID(f"1.2.{number}")) for number in range(2)]
 
 
-def test_a_later_outcome_takes_the_place_of_an_earlier_one() -> None:
-    memo = OutcomeMemo()
-    memo.remember("a", 1, OUTCOME, ())
-    memo.remember("a", 1, OTHER, ())
-    assert memo.get("a") == (OTHER, ())
+def test_an_outcome_holds_for_the_very_answers_only() -> None:
+    known, unknown = Dataset(), None
+    outcome = RememberedOutcome(ELEMENTS, tuple(zip(QUESTIONS, (known, unknown), strict=True)))
+
+    def holds(*answers: Answer) -> bool:
+        now: dict[Question, Answer] = dict(zip(QUESTIONS, answers, strict=True))
+        return outcome.holds(now.__getitem__)
+
+    assert holds(known, unknown)
+    assert not holds(Dataset(), unknown)
+    assert not holds(known, Dataset())
+    assert not holds(unknown, unknown)
 
 
-def test_what_is_too_long_is_not_remembered_and_neither_is_what_was_before() -> None:
-    memo = OutcomeMemo()
-    memo.remember("a", 1, OTHER, ())
-    memo.remember("a", COERCED_OBJECT_BYTES - 1, OUTCOME, ())
-    assert memo.get("a") is None
-    memo.remember("a", COERCED_OBJECT_BYTES - 2, OUTCOME, ())
-    assert memo.get("a") is not None
+def test_an_outcome_without_questions_holds() -> None:
+    assert RememberedOutcome(ELEMENTS, ()).holds({}.__getitem__)
+
+
+def test_outcomes_are_bounded_in_number_and_length() -> None:
+    memo, outcome = outcome_memo(), RememberedOutcome(ELEMENTS, ())
+    assert outcome.elements.length == 2
+    memo.remember("long", outcome, COERCED_OBJECT_BYTES + 1)
+    assert memo.get("long") is None
+    for number in range(COERCED_OBJECTS + 1):
+        memo.remember(number, outcome, COERCED_OBJECT_BYTES)
+    assert [memo.get(number) is outcome for number in (0, 1, COERCED_OBJECTS)] == [False, True, True]

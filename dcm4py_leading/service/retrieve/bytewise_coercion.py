@@ -57,7 +57,7 @@ from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscann
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.service.counts import keys_of
-from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo
+from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo, RememberedOutcome
 from dcm4py_leading.service.retrieve.differing import differing
 from dcm4py_leading.service.retrieve.relevant_tags import (
     PIXEL_REPRESENTATION,
@@ -270,10 +270,11 @@ class BytewiseCoercion:
             return self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)[0]
         key = (rules.identity, self._whose, encoding, cut, attributes)
         known = self._memo.get(key)
-        if known is not None and all(self._answer(question) is answer for question, answer in known[1]):
-            return known[0]
+        if known is not None and known.holds(self._answer):
+            return known.elements
         outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
-        self._memo.remember(key, len(cut) + len(attributes or b""), outcome, asked)
+        length = len(cut) + len(attributes or b"") + outcome.length
+        self._memo.remember(key, RememberedOutcome(outcome, asked), length)
         return outcome
 
     def _work_out(

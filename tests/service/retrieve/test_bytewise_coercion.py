@@ -154,6 +154,7 @@ def rules(draw: st.DrawFn) -> tuple[AnyRule, ...]:
         version_2_rule(
             cn="merge", uri="merge-attrs:", merge_attributes=(f"StudyDescription={text}", "StudyID={PatientID}")
         ),
+        version_2_rule(cn="number", uri="merge-attrs:", merge_attributes=("SeriesDescription=No {InstanceNumber}",)),
         legacy_rule(cn="nullify", nullify_tags=(Tag(0x00100010), Tag(0x00080080))),
         legacy_rule(cn="issuer", issuer_of_patient_id_format="{PatientSex}X", nullify_issuer_of_patient_id=None),
         version_2_rule(cn="device", uri="sup-from-dev:", supplement_from_device_reference=MODALITY),
@@ -191,7 +192,11 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     ds = data.draw(objects(texts))
     content = encoded(ds, encoding)
     ds = read_dataset(BytesIO(content), encoding.is_implicit_vr, encoding.is_little_endian)
-    edited = data.draw(changed_copies(ds, texts))
+    # What resembles the object, in a part of the elements or of the index, must not become what that does.
+    variants = [(ds, data.draw(changed_copies(ds, texts)))]
+    for _ in range(data.draw(st.integers(0, 2))):
+        other = data.draw(changed_copies(ds, texts)) if data.draw(st.booleans()) else ds
+        variants.append((other, data.draw(changed_copies(ds, texts))))
     syntax = encoding_syntax(encoding)
     charset = data.draw(st.sampled_from([None, "ISO_IR 100"]))
     tells, are_copies = data.draw(st.booleans()), data.draw(st.booleans())
@@ -199,11 +204,14 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
     applied, answer = data.draw(rules()), data.draw(answers())
     head, for_system = data.draw(st.sampled_from([file_bytes.HEAD, 600])), data.draw(st.booleans())
     with TemporaryDirectory() as name:
-        path = write_object(Path(name) / "object", content, syntax)
-        instance = indexed(path, syntax, [(edited, tags) for tags in LEVELS])
-        results: list[tuple[object, object]] = []
+        instances = []
+        for number, (variant, edited) in enumerate(variants):
+            path = write_object(Path(name) / f"object {number}", encoded(variant, encoding), syntax)
+            instances.append(indexed(path, syntax, [(edited, tags) for tags in LEVELS]))
+        results: list[list[tuple[object, object]]] = []
         earlier: Retrieve | None = None
         for way in ("bytewise", "as remembered", "as a whole"):
+            results.append([])
             retrieve = Retrieve(
                 Path(name),
                 *applied,
@@ -216,16 +224,17 @@ def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes
                 after=earlier,
             )
             earlier = retrieve
-            stored = retrieve.instance(instance)
-            with patch.object(file_bytes, "HEAD", head):
-                try:
-                    prepared = as_a_whole(stored) if way == "as a whole" else bytewise(stored, encoding)
-                except NeedsDecoding:
-                    return
-                except StatusError as err:
-                    results.append((type(err), None))
-                    continue
-                results.append((prepared.sop_instance_uid, decoded(sent(prepared, for_system), encoding)))
+            for instance in instances:
+                stored = retrieve.instance(instance)
+                with patch.object(file_bytes, "HEAD", head):
+                    try:
+                        prepared = as_a_whole(stored) if way == "as a whole" else bytewise(stored, encoding)
+                    except NeedsDecoding:
+                        return
+                    except StatusError as err:
+                        results[-1].append((type(err), None))
+                        continue
+                    results[-1].append((prepared.sop_instance_uid, decoded(sent(prepared, for_system), encoding)))
     assert results[0] == results[1] == results[2]
 
 
