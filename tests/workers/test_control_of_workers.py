@@ -14,7 +14,7 @@ from tests.fixtures.dcmtk import StoreScp
 from tests.fixtures.ports import free_port
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, RawAssociation
 from tests.fixtures.service import CONNECTION, Seed
-from tests.fixtures.workers import Serve, Served, connect, echoes, kill, occupy, until
+from tests.fixtures.workers import Serve, Served, connect, echoes, kill, occupy, until, until_replaced
 
 CTRL, MONITOR = "/dcm4chee-arc/ctrl", "/dcm4chee-arc/monitor/associations"
 ABORT = 0x07
@@ -45,7 +45,7 @@ def replace_all(served: Served) -> None:
     before = served.pids()
     for pid in before:
         kill(pid)
-    until(lambda: len(served.pids()) == 2 and not set(served.pids()) & set(before))
+    until_replaced(served, before)
 
 
 def is_refused(port: int) -> bool:
@@ -78,7 +78,7 @@ def test_a_worker_that_begins_while_stopped_does_not_listen_before_the_start(
     served.http.post(f"{CTRL}/stop")
     (victim, _) = served.pids()
     kill(victim)
-    until(lambda: len(served.pids()) == 2 and victim not in served.pids())
+    until_replaced(served, [victim])
     assert is_refused(seed.archive_port)
     served.http.post(f"{CTRL}/start")
     occupy(seed, served, running)

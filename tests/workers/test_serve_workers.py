@@ -16,7 +16,7 @@ from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, REJECTED, RELEASE, REL
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
-from tests.fixtures.workers import Serve, Served, echoes, kill, occupy, until
+from tests.fixtures.workers import Serve, Served, echoes, kill, occupy, until, until_replaced
 
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 
@@ -77,7 +77,7 @@ def test_a_worker_started_later_has_the_configuration_in_force_and_not_a_newer_o
     seed.set(DEVICE, dcmLimitOpenAssociations="many")  # in the directory, but never in force
     victim, other = served.pids()
     kill(victim)
-    until(lambda: len(served.pids()) == 2 and victim not in served.pids())
+    until_replaced(served, [victim])
     occupy(seed, served, running)
     assert other in served.pids()
 

@@ -34,6 +34,8 @@ _FIRST_THREADS = 2
 _COURTESY_SECONDS = (0.0002,) * 10 + (0.002,) * 20
 """Pauses between looks at whether another process has taken a connection: it needs the first few to wake up, on a busy
 machine some more."""
+_VAIN_SECONDS = 0.5
+"""After all of these pauses in vain no connection is left to others for so long: one of them may hang."""
 _FAILURE_SECONDS = 0.1
 """Pause after a connection that cannot be accepted, or not be served."""
 _JOIN_SECONDS = 1.0
@@ -64,6 +66,7 @@ class WaitingThreads:
         self._doors: dict[int, _Door] = {}
         self._threads: set[threading.Thread] = set()
         self._idle = 0
+        self._in_vain_until = 0.0
         self._is_over = False
         self._refused, self._failed = Repeated(LOG), Repeated(LOG)
 
@@ -143,7 +146,7 @@ class WaitingThreads:
 
     def _accepted(self, door: _Door, thread: threading.Thread) -> Serve | None:
         """Accept a connection, which this thread has to serve then; None if it goes on waiting."""
-        if self._lets_others_first():
+        if self._lets_others_first() and time.monotonic() >= self._in_vain_until:
             self._leave_to_others(door)
         with door.lock:
             if not door.is_open:
@@ -161,6 +164,7 @@ class WaitingThreads:
             time.sleep(pause)
             if not looking.poll(0) or not self._lets_others_first():
                 return
+        self._in_vain_until = time.monotonic() + _VAIN_SECONDS
 
     def _taken(self, door: _Door, thread: threading.Thread) -> Serve | None:
         try:

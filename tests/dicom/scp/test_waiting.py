@@ -171,3 +171,24 @@ def test_what_others_do_not_take_is_taken_here(running: ExitStack) -> None:
     with connected(desk.open()) as client:
         assert asked(client) == b"who?"
     assert questions
+
+
+def test_others_that_take_nothing_are_not_waited_for_each_time(
+    running: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_VAIN_SECONDS", 2.0 * LIMIT)
+    questions: list[bool] = []
+
+    def always() -> bool:
+        questions.append(True)
+        return True
+
+    desk = Desk(running, lets_others_first=always)
+    at = desk.open()
+    counts = []
+    for _ in range(3):
+        questions.clear()
+        with connected(at) as client:
+            assert asked(client) == b"who?"
+        counts.append(len(questions))
+    assert counts == [1 + len(waiting._COURTESY_SECONDS), 1, 1]
