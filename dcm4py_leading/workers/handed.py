@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ _ASSOCIATIONS_FD, _CONNECTIONS_FD, _SERIAL_NUMBERS_FD, _FORWARDS_FD = (
     f"DCM4PY_WORKER_{what}_FD" for what in ("ASSOCIATIONS", "CONNECTIONS", "SERIAL_NUMBERS", "FORWARDS")
 )
 _SLOT, _PASSING_DIR = "DCM4PY_WORKER_SLOT", "DCM4PY_WORKER_PASSING_DIR"
+
+
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+"""Those that are meant for the supervisor. A worker begins with them held back, and ignores them as soon as it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.handed import Handed
+from dcm4py_leading.workers.handed import SIGNALS, Handed
 from dcm4py_leading.workers.shared_counts import NOT_LISTENING
 from dcm4py_leading.workers.slots import Slots
 
@@ -163,12 +163,16 @@ class WorkerProcess:
                 slot=self._slot,
                 passing=shared.passing,
             )
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **handed.environment},
-                pass_fds=handed.descriptors,
-            )
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # of this thread; the new process inherits it
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, **handed.environment},
+                    pass_fds=handed.descriptors,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.started_at = self._now()
         self._misses = 0
         self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))

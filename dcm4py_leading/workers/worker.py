@@ -24,7 +24,7 @@ from dcm4py_leading.process import Change, ServingProcess
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
-from dcm4py_leading.workers.handed import Handed
+from dcm4py_leading.workers.handed import SIGNALS, Handed
 from dcm4py_leading.workers.monitor_json import association_to_json
 from dcm4py_leading.workers.object_handover import Passing
 from dcm4py_leading.workers.shared_counts import SharedCounts
@@ -42,8 +42,9 @@ def run_worker(site: Site, handed: Handed) -> None:
 
     Signals are the supervisor's: a terminal or a service manager sends them to every process.
     """
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # held back from the start of the process on
     _end_with_the_supervisor()
     worker = _Worker(site, handed)
     answer_requests(Channel(socket.socket(fileno=handed.control)), worker.answer, error_to_json)

@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.fixtures.service import Seed
-from tests.fixtures.workers import Serve, echoes, is_alive, kill, occupy, until
+from tests.fixtures.workers import Serve, Served, echoes, is_alive, kill, occupy, until
 
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 
@@ -83,3 +84,20 @@ def test_the_end_of_the_supervisor_is_that_of_the_workers(
             assert f" listening on 127.0.0.1:{seed.archive_port}, worker with process id {pid}\n" in told
             assert f"no longer listening on 127.0.0.1:{seed.archive_port}, worker with process id {pid}\n" in told
     until(lambda: not any(map(is_alive, pids)))
+
+
+def test_ctrl_c_while_the_workers_start_is_an_orderly_stop(seed: Seed, running: ExitStack) -> None:
+    served = Served(seed, running, workers=2)
+    pid = served.process.pid
+
+    def children() -> list[int]:
+        found = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        return [int(child) for some in found for child in some]
+
+    until(lambda: len(children()) == 2)
+    for one in (*children(), pid):  # as a terminal does
+        os.kill(one, signal.SIGINT)
+    assert served.process.wait(60) == 0
+    assert served.told().endswith(": stopped\n")
+    for trouble in ("Aborted", "WARNING", "ERROR"):
+        assert trouble not in served.told()
