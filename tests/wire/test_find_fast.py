@@ -124,6 +124,17 @@ def test_an_answer_that_changes_is_followed(seed: Seed, tmp_path: Path, leading_
     assert match.PatientName == "Later^Name"
 
 
+def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(seed: Seed, tmp_path: Path) -> None:
+    lead_answers(seed)
+    seed.set(f"cn=lead,{DEVICE}", dcmCoercionOnFailure="CONTINUE")
+    seed.start()
+    fill(seed, tmp_path, 2)
+    status, matches = find(seed.archive_port, keys())
+    assert (status, len(matches)) == (0x0000, 2)
+    runtime = seed.service._process._holder.current
+    assert not runtime.coerced_matches._known and not runtime.answers._known
+
+
 @pytest.mark.parametrize(
     ("rule", "is_judged_again"),
     [

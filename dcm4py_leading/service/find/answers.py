@@ -77,7 +77,7 @@ class MatchAnswers:
         except NotCut:
             # It was counted above; what it does to all elements is the same as to those it touches.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
-        if self._coercion.is_timeless:
+        if self._coercion.is_timeless and outcome.is_answered:
             self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
         return cut
 

@@ -108,7 +108,8 @@ class MatchCoercion:
             executed=coerced.executed,
             edited={tag: edited.get(tag) for tag in self._touched},
         )
-        self._remembered.remember(begun.key, new, len(begun.key) + new.length)
+        if new.is_answered:
+            self._remembered.remember(begun.key, new, len(begun.key) + new.length)
         return new
 
     def again(self, ds: Dataset, begun: Begun) -> Dataset:

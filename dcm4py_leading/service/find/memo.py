@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
+from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES, COERCED_MATCHES
 from dcm4py_leading.service.memo import Memo
 
@@ -32,6 +33,11 @@ class RememberedCoercion:
     def length(self) -> int:
         """Octets of the elements."""
         return sum(len(element) for element in self.edited.values() if element is not None)
+
+    @property
+    def is_answered(self) -> bool:
+        """True if each question had an answer. Else it is not remembered: it would keep alive what failed."""
+        return not any(isinstance(answer, DependencyError) for answer in self.answers)
 
     def is_by(self, answers: tuple[Answer, ...]) -> bool:
         """True if it came from these very answers."""

@@ -56,6 +56,7 @@ from dcm4py_leading.dataset.pydicom_bridge import encoded_elements
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
+from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo, RememberedOutcome
 from dcm4py_leading.service.retrieve.differing import differing
@@ -273,8 +274,9 @@ class BytewiseCoercion:
         if known is not None and known.holds(self._answer):
             return known.elements
         outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
-        length = len(cut) + len(attributes or b"") + outcome.length
-        self._memo.remember(key, RememberedOutcome(outcome, asked), length)
+        if not any(isinstance(answer, DependencyError) for _, answer in asked):  # it would keep what failed alive
+            length = len(cut) + len(attributes or b"") + outcome.length
+            self._memo.remember(key, RememberedOutcome(outcome, asked), length)
         return outcome
 
     def _work_out(

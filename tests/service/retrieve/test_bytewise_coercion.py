@@ -25,7 +25,7 @@ from dcm4py_leading.archive.index.attributes import encode, selected
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, encoding_of
-from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.errors import LeadingUnavailable, StatusError, SubOperationFailed
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
@@ -450,6 +450,16 @@ def test_an_answer_that_says_the_same_and_is_another_one_is_worked_out_again(tmp
     second = Retrieve(tmp_path, LEADING_RULE, answer=deepcopy(ANSWER), after=first)
     assert prepare_all(first, instances) == prepare_all(second, instances)
     assert second.common.bytewise.decoded == 1
+
+
+def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(tmp_path: Path) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    first = Retrieve(tmp_path, LEADING_RULE, answer=LeadingUnavailable("away"))
+    (out,) = prepare_all(first, instances)
+    assert out[0x00100010][1] == "Stale^Name"
+    assert not first.coercions.outcomes._known
+    second = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, after=first)
+    assert [one[0x00100010][1] for one in prepare_all(second, instances)] == ["Right^Name"]
 
 
 def test_what_another_destination_gets_is_worked_out_for_it(tmp_path: Path) -> None:
