@@ -70,7 +70,11 @@ class StoreSCU:
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """Send the C-STORE request of an object (see `sub_operations.Destination`)."""
-        assoc = self._association.current or self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
+        assoc = self._association.current
+        if assoc is None:  # lost since the object was prepared: what is accepted now may be less
+            assoc = self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
+            if obj.transfer_syntax_uid not in self._accepted(assoc, obj.sop_class_uid):
+                raise SubOperationFailed(f"{self._name} does not take the object on a new association")
         try:
             assoc.begin_store(obj, message_id, self._originator)
         except AssociationFailed as err:

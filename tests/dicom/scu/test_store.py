@@ -87,3 +87,23 @@ def test_an_object_that_cannot_be_read_at_all_costs_no_other(windowed_sink: Star
         scu.begin_store(prepared(b"ab"), 3)
         assert [scu.end_store() for _ in range(2)] == [(3, 0x0000), (1, 0x0000)]
     assert len(sink.talks) == 1
+
+
+@pytest.mark.parametrize("result", [3, 4])
+def test_a_new_association_that_does_not_take_the_next_object_fails_that_one_alone(
+    windowed_sink: StartSink, result: int
+) -> None:
+    def script(talk: Talk) -> None:
+        talk.take(4)
+        sink.result = result
+
+    port = free_port()
+    sink = windowed_sink(port, script, (4, 1))
+    with calling(port) as scu:
+        scu.accepted_transfer_syntaxes(CT, IMPLICIT)
+        for number in (1, 2, 3, 4):
+            scu.begin_store(prepared(b"ab"), number)
+        ends = dict(scu.end_store() for _ in range(4))
+        assert all(isinstance(end, SubOperationFailed) for end in ends.values())
+        with pytest.raises(SubOperationFailed, match="SINK does not take"):
+            scu.begin_store(prepared(b"ab"), 5)
