@@ -197,6 +197,8 @@ class Template:
         has_extensions = local is not None and b"\\" in local
         if (is_recoded or has_extensions) and any(not part.isascii() or b"\x1b" in part for part in chosen):
             raise NotCut
+        if is_recoded and local is not None and b"IR 13" in local and any(b"~" in p or b"\\" in p for p in chosen):
+            raise NotCut  # in ISO-IR 14 they are an overline and a yen sign
         return b"".join(parts)
 
     def _encoded(self, element: bytes) -> bytes:

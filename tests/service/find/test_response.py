@@ -124,3 +124,19 @@ def test_an_edit_is_sent_in_place_of_what_is_kept(matches: tuple[Index, list[str
     answer = template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}), {0x00100010: name})
     assert decoded(answer, ExplicitVRLittleEndian).PatientName == "A^B"
     assert decoded(answer, ExplicitVRLittleEndian).StudyInstanceUID == "1.0"
+
+
+@pytest.mark.parametrize(("text", "is_cut"), [(b"A~", False), (b"A\\", False), (b"AB", True)])
+def test_what_is_another_character_in_iso_ir_13_is_not_cut_for_another_set(text: bytes, is_cut: bool) -> None:
+    charset = b"\x08\0\5\0CS\x0a\0ISO_IR 13 "
+    description = b"\x08\0\x30\x10LO\2\0"
+    match = Match(encoded_attributes=(charset, charset + description + text), computed={})
+    keys = make_identifier("STUDY", StudyDescription=None)
+    edited = {0x00080005: b"\x08\0\5\0CS\x0a\0ISO_IR 192"}
+    form = template(keys, ExplicitVRLittleEndian, ())
+    if is_cut:
+        assert description + text in form.cut(Elements(match, {}), edited)
+    else:
+        with pytest.raises(NotCut):
+            form.cut(Elements(match, {}), edited)
+    assert description + text in form.cut(Elements(match, {}))
