@@ -23,7 +23,7 @@ the others leave, if that is less.
 
 Beyond: rejected, transient, local limit exceeded."""
 
-IDLE_THREADS: Final = 16
+IDLE_THREADS: Final = 3
 """Threads that wait for connections to DICOM ports after they have served others.
 
 Beyond: a thread ends with its association, and is started again when it is needed."""

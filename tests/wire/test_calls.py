@@ -36,12 +36,12 @@ LARGE, SMALL = 512, 78
 """Pixels in height and width: objects of 526 kB and of 14 kB."""
 MOST_CALLS = {
     "get large": 325,
-    "get small": 250,
+    "get small": 265,
     "move large": 320,
-    "move small": 230,
+    "move small": 245,
     "forward small": 525,
     "store large": 320,
-    "store small": 410,
+    "store small": 425,
     "find": 100,
     "echo": 910,
 }
