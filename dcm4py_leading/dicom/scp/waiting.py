@@ -74,11 +74,13 @@ class WaitingThreads:
         """Accept connections from a listening socket."""
         door = _Door(sock, take)
         with self._lock:
-            self._doors[sock.fileno()] = door
             missing = _FIRST_THREADS - self._idle
         for _ in range(missing):
             self._start()
-        self._epoll.register(sock, select.EPOLLIN | select.EPOLLONESHOT)
+        with self._lock:
+            # Both or none: a thread may still have the event of a socket that was left and had this descriptor.
+            self._epoll.register(sock, select.EPOLLIN | select.EPOLLONESHOT)
+            self._doors[sock.fileno()] = door
 
     def leave(self, sock: socket.socket) -> None:
         """Accept no more from it, and close it; whatever was accepted before is taken in."""
