@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Message
 from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.dicom.upper.dimse_message import Message
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 COMMANDS: Mapping[int, str] = {

@@ -13,7 +13,7 @@ from pynetdicom.service_class import (
 )
 from pynetdicom.sop_class import uid_to_service_class
 
-from dcm4py_leading.dicom.upper.association import PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
 from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.model import bounds

@@ -10,7 +10,8 @@ from types import FrameType
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dcm4py_leading.dicom.upper.association import Association, PresentationContext
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.sub_operations import Ending, RetrievedObject, deliver
 from tests.dicom.upper.test_association import answer, ended, in_thread

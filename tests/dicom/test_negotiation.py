@@ -14,7 +14,7 @@ from dcm4py_leading.dicom.negotiation import (
     negotiate,
     relational_queries,
 )
-from dcm4py_leading.dicom.upper.association import PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import ContextResult, ProposedContext, Role, UserInformation, numbered
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import UID, AETitle, TransferRole

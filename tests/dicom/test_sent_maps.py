@@ -10,7 +10,8 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.file_bytes import Buffers, FileBytes

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
-from dcm4py_leading.dicom.upper.association import MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import MoveOriginator
 from dcm4py_leading.model.device import Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.dcmtk import StoreScp

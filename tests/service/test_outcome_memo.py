@@ -28,7 +28,8 @@ def test_an_outcome_holds_for_the_very_answers_only() -> None:
 
 
 def test_an_outcome_without_questions_holds() -> None:
-    assert RememberedOutcome(ELEMENTS, ()).holds({}.__getitem__)
+    answers: dict[Question, Answer] = {}
+    assert RememberedOutcome(ELEMENTS, ()).holds(answers.__getitem__)
 
 
 def test_outcomes_are_bounded_in_number_and_length() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
@@ -21,6 +21,7 @@ from dcm4py_leading.dicom.upper.command import (
     MESSAGE_ID,
     encode,
 )
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.pace import Pace
 from dcm4py_leading.dicom.upper.pdu import data_header

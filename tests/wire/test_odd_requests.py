@@ -15,7 +15,8 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context
 
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Association, PresentationContext
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.link import Link, PeerAborted
 from dcm4py_leading.dicom.upper.pdu import (
     AssociateAccept,

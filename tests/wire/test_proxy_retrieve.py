@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 
 from dcm4py_leading.dicom.message import move_request
-from dcm4py_leading.dicom.upper.association import MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import MoveOriginator
 from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.cutting import CuttingRelay
 from tests.fixtures.links import IMPLICIT, associate

@@ -18,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dcm4py_leading.dicom.upper.association import MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import MoveOriginator
 from dcm4py_leading.dicom.upper.pdu import ReleaseRequest
 from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.service.retrieve.encode import encoded

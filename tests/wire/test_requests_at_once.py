@@ -11,8 +11,10 @@ import pytest
 
 from dcm4py_leading.dicom.message import store_response
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed, Message
+from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, ReleaseRequest, ReleaseResponse
 from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.model.bounds import OPERATIONS_AT_ONCE

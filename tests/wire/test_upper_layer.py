@@ -103,7 +103,7 @@ def within_a_data_set(seed: Seed) -> Iterator[Association]:
 @contextmanager
 def within_a_command(seed: Seed) -> Iterator[Association]:
     assoc, _ = associate(seed.archive_port, [(VERIFICATION, [IMPLICIT])], maximum_length=20)
-    command = assoc._command(1, dimse.encode(request(VERIFICATION, dimse.C_ECHO_RQ)))
+    command = assoc._fragmenter.command(1, dimse.encode(request(VERIFICATION, dimse.C_ECHO_RQ)))
     assoc.link.send_data(command[:-1])
     yield assoc
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
 from dcm4py_leading.dicom.upper import window
-from dcm4py_leading.dicom.upper.association import PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
 from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.dicom.upper.window import Window

@@ -21,17 +21,12 @@ from dcm4py_leading.dicom.negotiation import (
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.requests import named, require_service
 from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
-from dcm4py_leading.dicom.upper.association import (
-    Association,
-    AssociationFailed,
-    Message,
-    PeerReleases,
-    PresentationContext,
-    patience,
-    seconds,
-)
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
+from dcm4py_leading.dicom.upper.pace import patience, seconds
 from dcm4py_leading.dicom.upper.pdu import (
     APPLICATION_CONTEXT,
     AssociateAccept,

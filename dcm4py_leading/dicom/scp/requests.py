@@ -6,7 +6,7 @@ from dcm4py_leading import log
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import served_by
-from dcm4py_leading.dicom.upper.association import PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.errors import IdentifierMismatch, RequestError
 from dcm4py_leading.model import bounds
 

@@ -21,7 +21,8 @@ from dcm4py_leading.dicom.negotiation import GET, MOVE
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
 from dcm4py_leading.dicom.scu.store import StoreSCU
 from dcm4py_leading.dicom.scu.stores_under_way import StoresUnderWay
-from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import MoveOriginator
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import DestinationUnavailable, SubOperationFailed
 from dcm4py_leading.log import foreign, ref
 from dcm4py_leading.model.values import InformationModel

@@ -15,7 +15,7 @@ from dcm4py_leading.dicom.negotiation import VERIFICATION
 from dcm4py_leading.dicom.scu.leading import IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, AssociationRejected, NotCallable
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, AssociationRejected, NotCallable
 from dcm4py_leading.model.bounds import ECHO_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult

@@ -17,7 +17,9 @@ from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Message, PresentationContext, patience
+from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
+from dcm4py_leading.dicom.upper.pace import patience
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.leading.query import UnreadableAnswer
 from dcm4py_leading.leading.settings import FLUSH, Flush

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.model.bounds import ANSWER_BYTES
 
 

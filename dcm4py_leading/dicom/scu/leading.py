@@ -15,7 +15,8 @@ from dcm4py_leading.dicom.scu.find_exchange import FindRefused, answers_of
 from dcm4py_leading.dicom.scu.pool import AssociationPool
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
-from dcm4py_leading.dicom.upper.association import AssociationFailed, seconds
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
+from dcm4py_leading.dicom.upper.pace import seconds
 from dcm4py_leading.errors import (
     CoercionFailed,
     LeadingMismatch,

@@ -16,20 +16,12 @@ from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
 from dcm4py_leading.dicom.scu.incoming import joined
 from dcm4py_leading.dicom.scu.outbound import enter, register
 from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
-from dcm4py_leading.dicom.upper.association import (
-    Association,
-    AssociationFailed,
-    AssociationRefused,
-    AssociationRejected,
-    Message,
-    MoveOriginator,
-    NotCallable,
-    PresentationContext,
-    patience,
-)
+from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, AssociationRefused, AssociationRejected, NotCallable
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, PeerAborted
-from dcm4py_leading.dicom.upper.pace import OF_ANSWERS
+from dcm4py_leading.dicom.upper.pace import OF_ANSWERS, patience
 from dcm4py_leading.dicom.upper.pdu import (
     AssociateAccept,
     AssociateReject,

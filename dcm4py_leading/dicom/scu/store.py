@@ -12,7 +12,8 @@ from pydicom.uid import UID as PydicomUID
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.storage_association import StorageAssociation
 from dcm4py_leading.dicom.scu.stores_under_way import StoresUnderWay
-from dcm4py_leading.dicom.upper.association import AssociationFailed, MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import MoveOriginator
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import LinkTimeout
 from dcm4py_leading.errors import (
     DestinationUnavailable,

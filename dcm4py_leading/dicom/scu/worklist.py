@@ -25,7 +25,7 @@ from dcm4py_leading.dicom.scu.leading import (
 )
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
-from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import CoercionFailed, UnencodableText, WorklistUnavailable
 from dcm4py_leading.model.bounds import QUESTION_SECONDS, WORKLIST_ITEMS
 from dcm4py_leading.model.coercion import Dimse

@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.command import Command, MalformedCommand, Received
+from dcm4py_leading.dicom.upper.command import Command, MalformedCommand
+from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext, SentObject
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
+from dcm4py_leading.dicom.upper.fragmenting import COMMAND, LAST, Fragmenter, without_last
 from dcm4py_leading.dicom.upper.link import BytesGone, Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pace import OF_PEERS, Pace
 from dcm4py_leading.dicom.upper.pdu import (
     MalformedPdu,
     ReleaseRequest,
     ReleaseResponse,
-    data_header,
     fragments,
     only_fragment,
 )
@@ -27,94 +28,12 @@ from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.model.bounds import (
     COMMAND_BYTES,
     COMMAND_SECONDS,
-    SENT_PDU_LEAST_BYTES,
-    UNCONFIGURED_WAIT_SECONDS,
     WAITING_REQUESTS_BYTES,
 )
-from dcm4py_leading.service.retrieve.encode import PreparedObject
 
-_COMMAND, _LAST = 1, 2
-"""Bits of the message control header (PS3.8 E.2)."""
-_WHOLE_COMMAND = _COMMAND | _LAST
-_LONGEST_SENT = 1 << 17
-"""Longest P-DATA-TF to a peer that takes any."""
-_PDV_OVERHEAD = 6
+_WHOLE_COMMAND = COMMAND | LAST
 _C_STORE_RSP = dimse.C_STORE_RQ | dimse.RESPONSE
 _NO_STORE_RESPONSE = "a message came where the response to a C-STORE was due"
-
-
-class AssociationFailed(Exception):
-    """The association could not be opened, or ended before the answer. The message says what the peer did."""
-
-
-class NotCallable(AssociationFailed):
-    """The two AEs have no connections that go together: nobody was called."""
-
-
-class AssociationRejected(AssociationFailed):
-    """The peer rejects the association, for now at least."""
-
-
-class AssociationRefused(AssociationRejected):
-    """The peer rejects it permanently: it does not want it of us."""
-
-
-class PeerReleases(AssociationFailed):
-    """The peer asks to release."""
-
-
-@dataclass(frozen=True, slots=True)
-class PresentationContext:
-    """An accepted presentation context."""
-
-    context_id: int
-    abstract_syntax: str
-    transfer_syntax: str
-    as_scu: bool
-    """True if we may be the SCU in it."""
-    as_scp: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A DIMSE message, as far as its command goes; its data set comes by `Association.data`."""
-
-    context: PresentationContext
-    command: Received
-    held: memoryview | None = None
-    """Its data set, where that had to be read before the message was wanted."""
-
-    @property
-    def is_request(self) -> bool:
-        """True if it asks for something; a C-CANCEL does, too."""
-        return not (self.number(dimse.COMMAND_FIELD) or 0) & dimse.RESPONSE
-
-    def number(self, element: int) -> int | None:
-        """A number of the command set."""
-        value = self.command.get(element)
-        return value if isinstance(value, int) else None
-
-    def text(self, element: int) -> str:
-        """A text of the command set."""
-        return dimse.text(self.command, element)
-
-
-@dataclass(frozen=True, slots=True)
-class MoveOriginator:
-    """Originator of a C-STORE sub-operation: the C-MOVE SCU's AE title and its Message ID (PS3.7 9.1.1.1)."""
-
-    ae_title: str
-    message_id: int
-
-
-def seconds(duration: timedelta | None) -> float | None:
-    """As sockets want a time-out; None waits for ever."""
-    return None if duration is None else duration.total_seconds()
-
-
-def patience(duration: timedelta | None) -> float:
-    """The same for what a peer owes us, within a message or in answer to one: that is not waited for without end."""
-    return UNCONFIGURED_WAIT_SECONDS if duration is None else duration.total_seconds()
 
 
 def _until(ends_at: float, timeout: float | None) -> float:
@@ -146,11 +65,9 @@ class Association:
                 self._contexts_as_scu.setdefault(context.abstract_syntax, {}).setdefault(
                     context.transfer_syntax, context
                 )
-        most = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
-        self.takes_data_sets = most >= SENT_PDU_LEAST_BYTES
+        self._fragmenter = Fragmenter(peer_maximum_length)
+        self.takes_data_sets = self._fragmenter.takes_data_sets
         """True if the peer takes P-DATA-TF long enough to be sent data sets."""
-        # Of even length, as PS3.8 E.1 has it, whatever the peer announces, if that leaves room for two octets.
-        self._fragment_length = max(most - _PDV_OVERHEAD, 1) & ~1 or 1
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
         self._data_context_id = 0
@@ -208,9 +125,9 @@ class Association:
         until_now, looks_after = link.waited, pace.seconds
         while self._is_data_due:
             context_id, control, value = self._fragment(timeout if ends_at is None else _until(ends_at, timeout))
-            if control & _COMMAND or context_id != self._data_context_id:
+            if control & COMMAND or context_id != self._data_context_id:
                 raise self._misbehaves("something else came where a data set was due")
-            self._is_data_due = not control & _LAST
+            self._is_data_due = not control & LAST
             length += len(value)
             waited = link.waited - until_now
             if waited > looks_after and pace.is_missed(waited, length):
@@ -338,9 +255,9 @@ class Association:
 
     def _message(self, context_id: int, control: int, value: memoryview) -> Message:
         """The message that begins with a fragment."""
-        if not control & _COMMAND:
+        if not control & COMMAND:
             raise self._misbehaves("a data set came where a command was due")
-        encoded = value if control & _LAST else self._rest_of_command(value)
+        encoded = value if control & LAST else self._rest_of_command(value)
         context = self.contexts.get(context_id)
         if context is None:
             raise self._misbehaves("a message came in a presentation context that was not accepted")
@@ -367,10 +284,10 @@ class Association:
                 _, control, value = self._fragment(_until(ends_at, None))
             except LinkTimeout as err:
                 raise self._misbehaves("a command that does not come to its end") from err
-            if not control & _COMMAND:
+            if not control & COMMAND:
                 raise self._misbehaves("a data set came where a command was due")
             parts += value
-            if control & _LAST:
+            if control & LAST:
                 return parts
 
     def _fragment(self, timeout: float | None) -> tuple[int, int, memoryview]:
@@ -411,9 +328,11 @@ class Association:
         for context_id, command, data in messages:
             data_set_type = dimse.NO_DATA_SET if data is None else 1
             self.sent[command[dimse.COMMAND_FIELD]] += 1
-            buffers += self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type}))
+            buffers += self._fragmenter.command(
+                context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: data_set_type})
+            )
             if data is not None:
-                buffers += self._packed(context_id, [data], len(data), len(data))
+                buffers += self._fragmenter.data_set(context_id, [data], len(data), len(data))
         self._send(buffers)
 
     def send_later(self, context_id: int, command_field: int, encoded: bytes) -> None:
@@ -422,25 +341,25 @@ class Association:
         Only the thread that receives may do so.
         """
         self.sent[command_field] += 1
-        self._outbox += self._command(context_id, encoded)
+        self._outbox += self._fragmenter.command(context_id, encoded)
 
     def say_before_abort(self, context_id: int, command: Command | None) -> None:
         """Send a command without a data set when the association is aborted, as far as it can be; None: nothing."""
         words = b""
         if command is not None:
             encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
-            words = b"".join(self._command(context_id, encoded))
+            words = b"".join(self._fragmenter.command(context_id, encoded))
         self.link.last_words = words
 
     def send_each(self, context_id: int, command: Command, data_sets: Iterable[bytes]) -> None:
         """Send the same command with one data set after the other, with one system call. Raises as `send`."""
         buffers: list[Buffer] = []
-        repeated = self._command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
+        repeated = self._fragmenter.command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
         count = 0
         for data in data_sets:
             count += 1
             buffers += repeated
-            buffers += self._packed(context_id, [data], len(data), len(data))
+            buffers += self._fragmenter.data_set(context_id, [data], len(data), len(data))
         self.sent[command[dimse.COMMAND_FIELD]] += count
         self._send(buffers)
 
@@ -449,12 +368,12 @@ class Association:
         if self._outbox:
             self._send((), reads=self._reads_while_sending)
 
-    def send_object(self, context: PresentationContext, command: bytes, obj: PreparedObject) -> None:
+    def send_object(self, context: PresentationContext, command: bytes, obj: SentObject) -> None:
         """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`.
 
         For the thread that receives.
         """
-        buffers = self._command(context.context_id, command)
+        buffers = self._fragmenter.command(context.context_id, command)
         left = obj.length
         odd = b""
         has_begun = False
@@ -465,11 +384,11 @@ class Association:
                     batch, size, odd = [odd, *batch], size + 1, b""
                 if size & 1 and size < left:
                     # The last octet goes with the next batch: each fragment but the last has an even length.
-                    batch, odd = _without_last(batch)
+                    batch, odd = without_last(batch)
                     size -= 1
                 if not size and not buffers:
                     continue  # there must be no fragment after the last one
-                buffers += self._packed(context.context_id, batch, size, left)
+                buffers += self._fragmenter.data_set(context.context_id, batch, size, left)
                 has_begun = True
                 self._send(buffers, reads=self._reads_while_sending)
                 left -= size
@@ -478,41 +397,6 @@ class Association:
             if has_begun:
                 self.link.abort()
             raise
-
-    def _command(self, context_id: int, encoded: bytes) -> list[Buffer]:
-        most = self._fragment_length
-        if len(encoded) <= most:
-            return [data_header(context_id, _COMMAND | _LAST, len(encoded)) + encoded]
-        buffers: list[Buffer] = []
-        for at in range(0, len(encoded), most):
-            part = encoded[at : at + most]
-            last = _LAST if at + most >= len(encoded) else 0
-            buffers.append(data_header(context_id, _COMMAND | last, len(part)) + part)
-        return buffers
-
-    def _packed(self, context_id: int, batch: Sequence[Buffer], size: int, left: int) -> list[Buffer]:
-        """The next ``size`` bytes of a data set of which ``left`` are still to go, in P-DATA-TF PDUs."""
-        most = self._fragment_length
-        if not left:
-            return [data_header(context_id, _LAST, 0)]
-        if 0 < size <= most:
-            return [data_header(context_id, _LAST if size == left else 0, size), *batch]
-        packed: list[Buffer] = []
-        due = 0
-        for buffer in batch:
-            length, at = len(buffer), 0
-            view = buffer if length <= due else memoryview(buffer)
-            while at < length:
-                if not due:
-                    due = min(most, size)
-                    packed.append(data_header(context_id, _LAST if due == left else 0, due))
-                    size -= due
-                    left -= due
-                taken = min(due, length - at)
-                packed.append(view if taken == length else view[at : at + taken])
-                at += taken
-                due -= taken
-        return packed
 
     def _send(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
         if self._outbox:
@@ -538,7 +422,7 @@ class Association:
         """The presentation context, in which we may be SCU, of this abstract and transfer syntax."""
         return self._contexts_as_scu.get(abstract_syntax, {}).get(transfer_syntax)
 
-    def begin_store(self, obj: PreparedObject, message_id: int, originator: MoveOriginator | None) -> None:
+    def begin_store(self, obj: SentObject, message_id: int, originator: MoveOriginator | None) -> None:
         """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; a `store_response` has to follow.
 
         Raises AssociationFailed, and what reading the object raises.
@@ -638,10 +522,3 @@ class Association:
     def abort(self) -> None:
         """Abort; for any thread."""
         self.link.abort()
-
-
-def _without_last(batch: Sequence[Buffer]) -> tuple[list[Buffer], bytes]:
-    """The buffers without their last octet, and that."""
-    buffers = [buffer for buffer in batch if len(buffer)]
-    last = memoryview(buffers.pop())
-    return [*buffers, last[:-1]], bytes(last[-1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dcm4py_leading.model import bounds
 
@@ -25,3 +26,13 @@ OF_PEERS = Pace(bounds.MESSAGE_SECONDS, bounds.MESSAGE_BYTES_A_SECOND)
 """Of whoever has an association with us."""
 OF_ANSWERS = Pace(bounds.ARRIVING_SECONDS, bounds.ARRIVING_BYTES_A_SECOND)
 """Of whoever was asked by us."""
+
+
+def seconds(duration: timedelta | None) -> float | None:
+    """As sockets want a time-out; None waits for ever."""
+    return None if duration is None else duration.total_seconds()
+
+
+def patience(duration: timedelta | None) -> float:
+    """The same for what a peer owes us, within a message or in answer to one: that is not waited for without end."""
+    return bounds.UNCONFIGURED_WAIT_SECONDS if duration is None else duration.total_seconds()

@@ -19,7 +19,7 @@ from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
 from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
-from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.modality_sop_classes import companions, sop_classes_of
 from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
 from dcm4py_leading.errors import InvalidObject

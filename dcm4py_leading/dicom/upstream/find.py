@@ -28,7 +28,8 @@ from dcm4py_leading.dicom.scu.leading import (
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
-from dcm4py_leading.dicom.upper.association import AssociationFailed, PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Flush

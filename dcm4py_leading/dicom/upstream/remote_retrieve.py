@@ -22,7 +22,8 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.scu.outbound import spawn
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
+from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.retrieve_methods import PendingRetrieve, RetrieveMethods
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref

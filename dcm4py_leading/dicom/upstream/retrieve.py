@@ -16,7 +16,7 @@ from dcm4py_leading.archive.proxy_cache.cached_study import StudyState
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
-from dcm4py_leading.dicom.upper.association import AssociationFailed
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
 from dcm4py_leading.dicom.upstream.find import upstream_ae
 from dcm4py_leading.dicom.upstream.remote_retrieve import RemoteRetrieve

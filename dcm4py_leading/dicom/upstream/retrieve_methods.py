@@ -17,8 +17,9 @@ from dcm4py_leading.dicom.negotiation import storage_taken
 from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, PresentationContext
 from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.pdu import MAX_CONTEXTS
 from dcm4py_leading.dicom.upstream.content import Content
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE

@@ -9,7 +9,8 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.storage_association import StorageAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import AssociationFailed, Message
+from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.service.proxy.store_archive import Answer

@@ -15,7 +15,7 @@ from dcm4py_leading.dataset.normal import first_text, values_text
 from dcm4py_leading.dicom.scu.find_exchange import FindRefused, find_responses, within
 from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
-from dcm4py_leading.dicom.upper.association import AssociationFailed, AssociationRefused
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, AssociationRefused
 from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import QUESTION_SECONDS

@@ -9,7 +9,8 @@ import pytest
 
 from dcm4py_leading.dicom.scu.incoming import joined
 from dcm4py_leading.dicom.upper import association as module
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import LinkTimeout
 from dcm4py_leading.dicom.upper.pdu import data_header
 from dcm4py_leading.model.bounds import ANSWER_BYTES

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper import association as module
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed, Message, MoveOriginator, PeerReleases
+from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
+from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
+from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
+from dcm4py_leading.dicom.upper.fragmenting import LONGEST_SENT
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse, data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, State
@@ -243,7 +245,7 @@ def test_an_empty_batch_is_no_fragment(buffers: list[bytes]) -> None:
 
 def test_a_peer_that_takes_any_length_gets_128_kb_at_a_time() -> None:
     longest = max(sum(6 + len(value) for _, _, value in values) for values in sent_as(0, prepared(bytes(1_000_000))))
-    assert longest == module._LONGEST_SENT == 131072
+    assert longest == LONGEST_SENT == 131072
 
 
 def test_a_data_set_that_is_not_read_is_dropped(both: Both) -> None:

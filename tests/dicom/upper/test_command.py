@@ -16,8 +16,8 @@ from pynetdicom.dsutils import encode as their_encode
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Message, PresentationContext
 from dcm4py_leading.dicom.upper.command import MalformedCommand
+from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 UIDS = st.lists(st.integers(0, 10**9), min_size=2, max_size=6).map(lambda parts: ".".join(map(str, parts)))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.association import Association, AssociationFailed
+from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.window import ONE_AT_A_TIME, Window, answer, answered, granted, proposal
 from dcm4py_leading.model.bounds import OPERATIONS_AT_ONCE, WAITING_REQUESTS_BYTES
 from dcm4py_leading.model.device import Connection
