@@ -34,13 +34,14 @@ from tests.fixtures.service import DEVICE, Seed
 FEW, MANY = 5, 25
 LARGE, SMALL = 512, 78
 """Pixels in height and width: objects of 526 kB and of 14 kB."""
+# A tenth above what is counted; of large objects more, since a busy machine sends and takes them in more pieces.
 MOST_CALLS = {
-    "get large": 325,
+    "get large": 420,
     "get small": 265,
-    "move large": 320,
+    "move large": 420,
     "move small": 245,
     "forward small": 525,
-    "store large": 320,
+    "store large": 480,
     "store small": 425,
     "find": 100,
     "echo": 910,
