@@ -94,6 +94,15 @@ def scene(
         yield Scene(seed, str(client.base_url).rstrip("/"))
 
 
+def wait_until_drawn(page: Page, colour: str) -> None:
+    """Wait until the first plot has this colour: a canvas is there before anything is drawn on it."""
+    is_drawn = f"""colour => {{
+      const canvas = document.querySelector("#history canvas");
+      return canvas !== null && ({_INKED})(canvas).includes(colour);
+    }}"""
+    page.wait_for_function(is_drawn, arg=colour)
+
+
 def row(page: Page) -> Locator:
     """The archive as the page shows it now; it renews itself."""
     return page.locator("#l-QRSCP-DCM4CHEE")
@@ -123,7 +132,7 @@ def test_an_archive_that_answers_fails_and_answers_again(scene: Scene, script: S
 
     # The history has come by itself, and with it the plots.
     expect(page.locator("#history canvas")).to_have_count(4)
-    assert _ACCENT["light"] in page.locator("#history canvas").first.evaluate(_INKED)
+    wait_until_drawn(page, _ACCENT["light"])
     page.get_by_text("As a table").click()
     # The newest minute first; there are two where the minute changed between the two samples.
     latest = page.get_by_role("table", name="QRSCP").locator("tbody tr").first
@@ -189,11 +198,8 @@ def test_plots_have_the_colours_of_the_page_and_follow_them(scene: Scene, open_w
     scene.sample()
     page = open_window(color_scheme=scheme).page
     page.goto(f"{scene.address}/ui/leading?hours=1")
-    canvas = page.locator("#history canvas").first
-    canvas.wait_for()
-    assert _ACCENT[scheme] in canvas.evaluate(_INKED)
+    wait_until_drawn(page, _ACCENT[scheme])
     other: Literal["light", "dark"] = "dark" if scheme == "light" else "light"
     page.emulate_media(color_scheme=other)
-    is_drawn = f"colour => ({_INKED})(document.querySelector('#history canvas')).includes(colour)"
-    page.wait_for_function(is_drawn, arg=_ACCENT[other])
+    wait_until_drawn(page, _ACCENT[other])
     page.screenshot(path=screenshots() / f"leading-turned-{other}.png")
