@@ -264,7 +264,7 @@ def test_what_never_ends_does_not_keep_the_service_from_its_end(
     assert is_asked.wait(60)
     service.stop(0.1)
     assert thread.is_alive()
-    assert "it is not waited for any longer" in caplog.text
+    assert "the service stops without waiting for it any longer" in caplog.text
     may_end.set()
     thread.join(60)
 
