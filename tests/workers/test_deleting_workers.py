@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from dcm4py_leading.archive.storage.file_storage import FileStorage
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.model.archive import StorageDescriptor
 from tests.fixtures.datasets import make_study
+from tests.fixtures.raw_echo import ACCEPTED, RawAssociation
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import find, identifier, move, store
 from tests.fixtures.service import DEVICE, Seed
@@ -49,8 +50,11 @@ def test_every_worker_forgets_what_leading_archives_said(allowed: Seed, serve: S
     leading, viewer = LeadingScp(allowed.leading_port, knows(study)), Viewer(allowed.viewer_port)
     try:
         store_study(allowed, tmp_path / "study")
-        while len(leading.queries) < 2:  # each worker asks once
-            assert move(allowed.archive_port, KEYS)[-1][0].Status == 0x0000
+        with ExitStack() as running:
+            while len(leading.queries) < 2:  # each worker asks once
+                assert move(allowed.archive_port, KEYS)[-1][0].Status == 0x0000
+                # An association that stays open leaves the next retrieve to the other worker.
+                assert running.enter_context(closing(RawAssociation(allowed.archive_port))).receive()[0] == ACCEPTED
         assert last_known(allowed) == 1
         assert served.http.delete(PATH).status_code == 204
         assert served.http.get("/leading-cache").json() == []
