@@ -244,7 +244,7 @@ def test_query_keys_without_file_meta_information(seed: Seed, tmp_path: Path) ->
     assert told["message"]["sopClass"] == "1.2.840.10008.5.1.4.1.2.1.1"
 
 
-def test_what_is_received_is_shown_with_its_original_attributes_sequence(seed: Seed, stale: Path) -> None:
+def test_received_object_is_shown_with_original_attributes_sequence(seed: Seed, stale: Path) -> None:
     seed.change(merging("PatientName=New^Name", dimse="C_STORE_RQ"))
     told = explained(seed, "--dimse", "C_STORE_RQ", "--role", "SCU", "--sending-ae", "MODALITY1", stale)
     seen = changes(told)

@@ -72,7 +72,7 @@ def test_a_study_and_parts_of_it_are_sent(seed: Seed, http: str, tmp_path: Path)
     assert run(http, "send", STUDY, "STORESCP", "--instance", "1.2.3").exit_code == 2
 
 
-def test_what_failed_is_told_and_the_exit_code_is_1(http: str, viewer: Callable[..., Viewer]) -> None:
+def test_failure_is_told_and_the_exit_code_is_1(http: str, viewer: Callable[..., Viewer]) -> None:
     statuses = iter([0x0000, 0xA700, 0x0000, 0x0000])
     viewer(lambda _: next(statuses))
     told = run(http, "send", STUDY, "STORESCP")

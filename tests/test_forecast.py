@@ -50,7 +50,7 @@ def test_new_rule_and_new_values_are_told(quickstart):
     assert any(line.startswith("rule Leading DCMQRSCP of device dcm4chee-arc: added") for line in lines)
 
 
-def test_what_is_there_already_makes_no_difference(leading):
+def test_existing_content_makes_no_difference(leading):
     found = told(
         change(DEVICE, "replace: dcmLeadingCFindSCPQueryCacheSize\ndcmLeadingCFindSCPQueryCacheSize: 50"), leading
     )
@@ -163,7 +163,7 @@ def test_aes_of_a_device_that_is_not_valid_are_not_taken_for_others(quickstart, 
     assert (found.differences, found.is_comparable, found.findings) == ((), False, ())
 
 
-def test_what_a_change_mends_is_told(quickstart, tmp_path):
+def test_mended_faults_of_a_change_are_told(quickstart, tmp_path):
     broken = tmp_path / "broken.ldif"
     broken.write_text(change(DEVICE, "replace: dcmOverwritePolicy\ndcmOverwritePolicy: SOMETIMES"))
     now = site(LdifSource([OUR_LDIF / "quickstart.ldif", broken]), tmp_path)

@@ -70,7 +70,7 @@ def test_nothing_but_lines_is_printed_to_a_pipe(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "one is none\n")
 
 
-def test_what_fails_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = terminal(monkeypatch)
     with pytest.raises(ValueError, match="no"), progress.waiting("work", patience_seconds=0):
         raise ValueError("no")

@@ -166,7 +166,7 @@ def test_every_status_is_of_an_attribute_that_is_read():
     assert {(name, attribute) for name, found in PARTIAL.items() for attribute in found} <= read
 
 
-def test_what_the_loader_reads_without_a_row_is_documented():
+def test_attributes_read_without_a_row_are_documented():
     read = set(constants(LOADER)) & set(SCHEMA.attribute_types) - {row.attribute for _, row in ROWS}
     documented = {attribute for found in READ_BY_LOADER.values() for attribute in found}
     assert read == documented - {row.attribute for _, row in ROWS}

@@ -28,7 +28,7 @@ def test_migrations_make_the_tables_of_the_metadata(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_what_is_taken_for_the_newest_revision_is_the_newest() -> None:
+def test_newest_revision_of_the_index_is_known() -> None:
     assert ScriptDirectory(str(_MIGRATIONS)).get_heads() == [HEAD]
 
 

@@ -158,7 +158,7 @@ def test_it_is_begun_by_keyboard_and_followed_without_scripts_in_german(
     expect(page.get_by_role("table", name="Veraltete Studien nach Monat")).to_contain_text("2026-05")
 
 
-def test_what_cannot_be_is_told_with_what_was_typed(address: str, gate: Gate, open_window: OpenWindow) -> None:
+def test_impossible_value_is_told_with_the_typed_text(address: str, gate: Gate, open_window: OpenWindow) -> None:
     page = open_window(locale="en-GB").page
     page.goto(f"{address}/ui/drift")
     page.get_by_label("Leading archive").fill("NOBODY")
@@ -186,7 +186,7 @@ def test_queries_to_a_pacs_have_a_rate_of_their_own(seed: Seed, open_window: Ope
         expect(page.locator("main")).to_contain_text("No rule names a leading archive yet")
 
 
-def test_what_a_pacs_does_not_tell_is_told(
+def test_silence_of_a_pacs_is_told(
     seed: Seed, gate: Gate, dcmqrscp: Callable[..., DcmQrScp], open_window: OpenWindow, tmp_path: Path
 ) -> None:
     gate.opened.set()

@@ -122,7 +122,7 @@ def test_axe_would_find_something(reader: Reader, open_window: OpenWindow) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_a_form_answers_is_accessible_too(reader: Reader, open_window: OpenWindow, scheme: str) -> None:
+def test_answers_to_forms_are_accessible_too(reader: Reader, open_window: OpenWindow, scheme: str) -> None:
     page = open_window(color_scheme=scheme, bypass_csp=True).page
     page.goto(address(reader, DEVICE))
     page.locator(f"#i-{TIMEOUT}").fill("soon")

@@ -172,7 +172,7 @@ def test_a_step_sees_what_the_rules_before_it_changed() -> None:
     assert ds.PatientComments == "Theirs"
 
 
-def test_what_was_there_before_is_kept_as_it_was_at_first() -> None:
+def test_first_values_before_an_edit_are_kept() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours", PatientSex="M")
     outcome = coerced(
         ds, data_set(PatientName="Theirs"), merge_attributes=("PatientName=Merged", "PatientComments=new")

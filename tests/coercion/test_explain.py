@@ -163,7 +163,7 @@ def test_a_step_sees_what_those_before_it_changed() -> None:
 # Before and after
 
 
-def test_what_did_not_change_is_not_shown() -> None:
+def test_unchanged_attributes_are_not_shown() -> None:
     (element,) = differences(stale(), data_set(**{**_values(stale()), "PatientName": "Right^Name"}))
     assert (element.path, element.tag, element.keyword) == ("PatientName", 0x00100010, "PatientName")
     assert element.before is not None and element.after is not None
@@ -315,7 +315,7 @@ def test_text_tells_the_verdicts_the_steps_and_the_table() -> None:
     ]
 
 
-def test_what_failed_is_told_as_failed() -> None:
+def test_failure_is_told_as_failed() -> None:
     failed = ExplainedStep(rule="r", step="leading-arc", outcome="failed")
     assert explanation(Dataset(), Dataset(), steps=(failed,)).has_failed
     refused = explanation(Dataset(), Dataset(), failure="coercion rule r: no")

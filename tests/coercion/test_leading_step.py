@@ -28,7 +28,7 @@ def data_set(values: dict[str, str]) -> Dataset:
 
 
 @given(st.sampled_from(UpdatePolicy), VALUES, VALUES)
-def test_what_it_decides_becomes_that_of_the_answer_and_the_rest_stays_where_there_is_a_value(
+def test_deciding_values_become_those_of_the_answer_and_others_stay(
     policy: UpdatePolicy, here: dict[str, str], there: dict[str, str]
 ) -> None:
     step, answer, ds = LeadingStep(leading_cfind_scp=LEADING, policy=policy), data_set(there), data_set(here)

@@ -111,7 +111,7 @@ def test_pixel_data_character_set_and_the_sequence_itself_are_never_told(tag: in
     assert item.ModifiedAttributesSequence[0] == data_set(PatientSex="M")
 
 
-def test_what_is_told_is_not_shared() -> None:
+def test_answers_are_not_shared() -> None:
     previous = {REQUESTS: DataElement(REQUESTS, "SQ", [data_set(StudyID="1")])}
     change = told(data_set(), previous)
     assert change is not None and change.element is not None
@@ -119,7 +119,7 @@ def test_what_is_told_is_not_shared() -> None:
     assert previous[REQUESTS].value[0].StudyID == "1"
 
 
-def test_what_a_coercion_changed_is_told_of_a_real_object() -> None:
+def test_changes_of_a_coercion_are_told_of_a_real_object() -> None:
     ds = Dataset(read_sample("CT_small.dcm"))
     old = str(ds.PatientName)
     outcome = run(

@@ -148,7 +148,7 @@ def test_steps_of_received_objects_come_in_dcm4chees_order(environment: Environm
     ]
 
 
-def test_what_it_takes_to_tell_if_a_rule_applies_is_known_beforehand() -> None:
+def test_needs_of_conditions_are_known_beforehand() -> None:
     none, attributes, hosts = compile_rules(
         [
             legacy_rule(properties=("SendingApplicationEntityTitle=A",)),

@@ -448,7 +448,7 @@ def test_worklist_that_is_down_is_a_failure_like_any_other(environment: Environm
         *(version_2_rule("2", uri="deidentify:", coercion_on_failure=on_failure) for on_failure in OnFailure),
     ],
 )
-def test_what_cannot_be_deidentified_is_never_let_through(rule: AnyRule) -> None:
+def test_object_that_cannot_be_deidentified_is_never_let_through(rule: AnyRule) -> None:
     ds = ours(BurnedInAnnotation="YES")
     with pytest.raises(CoercionFailed, match="deidentify"):
         coerced(ds, rule, writes("b"))

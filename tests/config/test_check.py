@@ -36,7 +36,7 @@ def test_unlimited_cache_needs_a_stale_timeout():
 
 
 @pytest.mark.parametrize("policy", ["SUPPLEMENT", "MERGE"])
-def test_what_each_instance_has_of_its_own_is_a_warning_where_it_is_kept_for_a_series(policy):
+def test_instance_attribute_kept_for_a_series_is_a_warning(policy):
     kept = trees.entry(
         f"dcmEntity=Series,{DEVICE}",
         "dcmAttributeFilter",
@@ -59,7 +59,7 @@ def test_a_filter_with_the_sequence_of_edits_is_a_warning_where_there_are_edits(
     assert told(problems) == [("WARNING", kept.dn, "dcmTag")] * (entity != "Series")
 
 
-def test_what_each_instance_has_of_its_own_may_be_kept_for_the_instance():
+def test_instance_attribute_may_be_kept_for_the_instance():
     kept = trees.entry(
         f"dcmEntity=Instance,{DEVICE}", "dcmAttributeFilter", dcmEntity="Instance", dcmTag=["00080018", "00080022"]
     )

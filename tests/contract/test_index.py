@@ -327,7 +327,7 @@ def test_series_of_the_same_uid_in_two_studies_are_two(index: Index) -> None:
     assert instances(index, "SERIES", StudyInstanceUID="1.2.2", SeriesInstanceUID="1.9") == ["1.2.2.1"]
 
 
-def test_what_is_asked_for_is_counted_and_collected(index: Index) -> None:
+def test_requested_keys_are_counted_and_collected(index: Index) -> None:
     for study, series, sop in itertools.product((1, 2), (1, 2, 3), (1, 2)):
         modality, sop_class = ("MR", MRImageStorage) if series == 3 else ("CT", CTImageStorage)
         header = make_header(
@@ -501,7 +501,7 @@ def test_matches_that_are_read_slowly_do_not_hold_a_state_of_the_index(
     assert held == [1, 1, 0, 0, 0, 0, 0]
 
 
-def test_what_goes_away_while_matches_are_read_slowly_is_not_told(
+def test_entities_gone_while_matches_are_read_slowly_are_not_told(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", -1)

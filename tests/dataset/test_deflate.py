@@ -21,7 +21,7 @@ def budget(monkeypatch: pytest.MonkeyPatch) -> deflate._Budget:
     return budget
 
 
-def test_what_does_not_fit_beside_others_is_refused_until_they_are_gone() -> None:
+def test_object_without_room_is_refused_until_others_are_gone() -> None:
     held = inflated(LARGE)
     with pytest.raises(TooMuchInflated, match="beside 3000000 octets"):
         inflated(LARGE)
@@ -37,7 +37,7 @@ def test_a_view_holds_it() -> None:
     assert inflated(LARGE)
 
 
-def test_what_is_alone_may_have_more_than_all_together() -> None:
+def test_single_object_may_have_more_than_all_together() -> None:
     assert len(inflated(deflated(bytes(5_000_000)))) == 5_000_000
 
 
@@ -48,7 +48,7 @@ def test_several_that_fit_are_inflated_at_once(budget: deflate._Budget) -> None:
     assert budget._taken == 0
 
 
-def test_what_fails_leaves_nothing_behind(budget: deflate._Budget) -> None:
+def test_failure_leaves_nothing_behind(budget: deflate._Budget) -> None:
     for data in (LARGE[:-20], LARGE[:500] + bytes(500)):
         with pytest.raises(InvalidObject):
             inflated(data)

@@ -88,7 +88,7 @@ def test_a_well_formed_data_set_is_written_as_it_was_read(encoding: Encoding, ds
 @pytest.mark.parametrize("target", ENCODINGS, ids=str)
 @given(data_sets())
 @settings(max_examples=30)
-def test_what_is_encoded_otherwise_is_the_same_to_pydicom(source: Encoding, target: Encoding, ds: Dataset) -> None:
+def test_encoder_output_reads_the_same_in_pydicom(source: Encoding, target: Encoding, ds: Dataset) -> None:
     data = encoded(ds, source)
     again = read_again(written(parse(data, source), target), target)
     if target.is_little_endian == source.is_little_endian:
@@ -215,7 +215,7 @@ def test_noise_is_read_or_refused_by_name(data: bytes, syntax: str) -> None:
         (HEAD[:10] + explicit(MANUFACTURER, b"LO", b"ACM") + TAIL, Oddity.ODD_LENGTH),
     ],
 )
-def test_what_is_odd_does_no_harm(data: bytes, oddity: Oddity) -> None:
+def test_odd_entries_do_no_harm(data: bytes, oddity: Oddity) -> None:
     read = parse(data, EXPLICIT_LITTLE)
     assert oddity in read.oddities
     assert not read.conflicting
@@ -351,7 +351,7 @@ def test_odd_words_of_bytes_are_padded_in_both_orders() -> None:
     assert written(parse(big, EXPLICIT_BIG)) == little
 
 
-def test_what_cannot_be_turned_round_is_unknown() -> None:
+def test_irreversible_change_is_unknown() -> None:
     odd = explicit(0x00189073, b"FD", b"\1\2\3\4\5\6", order=">")
     assert written(parse(odd, EXPLICIT_BIG)) == explicit(0x00189073, b"UN", b"\1\2\3\4\5\6")
 

@@ -89,7 +89,7 @@ def test_another_study_behind_the_pixel_data_is_seen() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"1.2.3\\1.2.999", b"1.2 .3", b"1.2.\xff3"])
-def test_what_is_not_one_uid_is_none(value: bytes) -> None:
+def test_anything_but_one_uid_is_none(value: bytes) -> None:
     with pytest.raises(ObjectMismatch, match="StudyInstanceUID"):
         identity_of(b"".join([*ELEMENTS[:3], element(0x0020000D, b"UI", value)]), ExplicitVRLittleEndian)
 

@@ -44,7 +44,7 @@ def test_pixel_data_that_ends_early_is_found_out_behind_a_known_header(cut: int)
     assert plain_spans(HEADER + NATIVE[:-cut], EXPLICIT) is None
 
 
-def test_what_follows_the_pixel_data_is_looked_at() -> None:
+def test_elements_after_the_pixel_data_are_looked_at() -> None:
     padding = b"\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0"
     for _ in range(2):
         assert plain_spans(HEADER + NATIVE + padding, EXPLICIT) is not None

@@ -68,7 +68,7 @@ def test_values_of_every_kind_are_read() -> None:
         nested(JSON_SEQUENCE_DEPTH + 1),
     ],
 )
-def test_what_is_not_as_its_vr_says_is_refused_without_its_value(document: object) -> None:
+def test_value_against_its_vr_is_refused_without_being_told(document: object) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         data_set_of(document)
     assert "ecret" not in str(caught.value)

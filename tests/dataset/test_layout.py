@@ -29,7 +29,7 @@ VALUES = st.lists(st.sampled_from(["", "AB", "ABCD", "CD"]), min_size=1, max_siz
 
 
 @given(st.lists(VALUES, min_size=1, max_size=12))
-def test_what_is_remembered_is_what_a_scan_finds(data_sets: list[list[str]]) -> None:
+def test_remembered_layout_is_what_a_scan_finds(data_sets: list[list[str]]) -> None:
     layouts = Layouts()
     for values in data_sets:
         view = data_set(*values)

@@ -47,9 +47,7 @@ def test_any_edits_make_what_a_rebuild_makes(elements: dict[int, bytes], edits: 
 
 
 @given(ELEMENTS, EDITS)
-def test_what_lies_behind_the_last_edit_need_not_be_scanned(
-    elements: dict[int, bytes], edits: dict[int, bytes | None]
-) -> None:
+def test_elements_behind_the_last_edit_need_no_scan(elements: dict[int, bytes], edits: dict[int, bytes | None]) -> None:
     stop_before = max(edits, default=0) + 1
     seen = {tag: one for tag, one in elements.items() if tag < stop_before}
     unseen = b"".join(one for tag, one in sorted(elements.items()) if tag >= stop_before)

@@ -66,7 +66,7 @@ def test_an_identifier_is_what_pydicom_reads(transfer_syntax: str) -> None:
     ]
 
 
-def test_what_cannot_be_inflated_is_an_identifier_mismatch() -> None:
+def test_identifier_that_cannot_be_inflated_is_a_mismatch() -> None:
     with pytest.raises(IdentifierMismatch):
         decode_identifier(request(b"no deflated data set", DEFLATED))
 

@@ -129,7 +129,7 @@ def test_the_first_syntax_that_the_peer_names_and_the_capability_lists_wins() ->
 
 
 @pytest.mark.ldap("dicomSOPClass")
-def test_what_no_capability_lists_is_refused_with_the_reason() -> None:
+def test_unlisted_sop_class_is_refused_with_the_reason() -> None:
     ae = archive_ae(capability(CT, TransferRole.SCP))
     negotiated = negotiate(Capabilities(ae), user(), proposed((STUDY_FIND, (IMPLICIT,)), (CT, (JPEG,))))
     assert [(result.context_id, result.result) for result in negotiated.results] == [(1, 3), (3, 4)]
@@ -175,7 +175,7 @@ def test_capabilities_are_worked_out_once_for_each_configuration() -> None:
         ("1.3.12.2.1107.5.9.1", TransferRole.SCP, True),
     ],
 )
-def test_what_we_serve(sop_class: str, role: TransferRole, served: bool) -> None:
+def test_capabilities_that_we_serve(sop_class: str, role: TransferRole, served: bool) -> None:
     assert is_served(capability(sop_class, role)) is served
 
 

@@ -144,9 +144,7 @@ def test_broken_tree_changes_nothing_while_running_and_is_never_kept(
     assert start(running, site(seed, slapd)).measure().fingerprint == fingerprint
 
 
-def test_what_was_kept_of_another_directory_or_device_is_not_used(
-    seed: Seed, slapd: Slapd, slapd_factory: SlapdFactory
-) -> None:
+def test_copy_of_another_directory_or_device_is_not_used(seed: Seed, slapd: Slapd, slapd_factory: SlapdFactory) -> None:
     run_once(seed, slapd)
     other = slapd_factory(content=[seed.directory / "tree.ldif"])
     slapd.stop()

@@ -187,7 +187,7 @@ def test_an_object_of_the_study_that_names_somebody_else_does_not_carry_the_edit
     assert names == ["Größe^Änne"] * 3 + ["Somebody^Else"]
 
 
-def test_what_cannot_be_has_a_status_and_changes_nothing(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
+def test_impossible_edit_has_a_status_and_changes_nothing(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:
     store(seed, tmp_path / "one")
     store(seed, tmp_path / "two", patient="P-2", name="Other", uid=f"{STUDY}.2")
     study = f"studies/{STUDY}"

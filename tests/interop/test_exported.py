@@ -110,7 +110,7 @@ def test_one_of_several_workers_sends(seed: Seed, serve: Serve, tmp_path: Path) 
     assert service.http.post(f"{RS}/export/dicom:NOBODY").status_code == 404
 
 
-def test_what_is_in_the_archive_behind_is_sent_through(
+def test_objects_of_the_archive_behind_are_sent_through(
     seed: Seed, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path
 ) -> None:
     port = free_port()

@@ -264,7 +264,7 @@ def test_two_viewers_of_the_same_study_at_once_get_each_object_once(
 
 
 @pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
-def test_what_is_stored_here_is_served_from_here_beside_the_pacs(
+def test_stored_studies_are_served_from_here_beside_the_pacs(
     scene: Scene, storescp: Callable[..., StoreScp], tmp_path: Path
 ) -> None:
     scene.seed.set(DEVICE, dcmSpanningCFindSCPPolicy="SUPPLEMENT")

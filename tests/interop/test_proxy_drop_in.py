@@ -166,7 +166,7 @@ def test_a_viewer_retrieves_them_with_the_attributes_of_the_leading_archive(scen
 
 
 @pytest.mark.peers
-def test_what_a_modality_stores_goes_to_the_pacs_as_it_is(scene: Scene, tmp_path: Path) -> None:
+def test_objects_of_a_modality_go_to_the_pacs_unchanged(scene: Scene, tmp_path: Path) -> None:
     files = make_study(tmp_path / "new", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
     assert storescu(scene.port, files, called_ae_title="LEADING").returncode == 0
     assert scene.pacs.instance_count() == 6

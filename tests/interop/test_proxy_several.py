@@ -87,7 +87,7 @@ def test_queries_at_every_level_add_up_what_both_have(scene: Scene) -> None:
         assert len(scene.find("IMAGE", SOPInstanceUID="", **keys).matches) == 3
 
 
-def test_what_one_has_comes_from_there_and_a_patient_from_both(
+def test_each_study_comes_from_its_archive_and_a_patient_from_both(
     scene: Scene, storescp: Callable[..., StoreScp], tmp_path: Path
 ) -> None:
     viewer = storescp(port=scene.seed.viewer_port)

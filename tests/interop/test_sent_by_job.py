@@ -248,7 +248,7 @@ def test_a_stop_of_the_service_ends_a_job_whose_destination_hangs(
         gate.opened.set()
 
 
-def test_what_never_ends_does_not_keep_the_service_from_its_end(
+def test_endless_job_does_not_keep_the_service_from_stopping(
     seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listener, "_ABORTED_SECONDS", 0.2)
@@ -307,7 +307,7 @@ def test_the_job_of_a_worker_that_is_killed_has_failed(
     assert counts(ended(service.http, begun(service.http))) == ("done", 4, 4, 0)
 
 
-def test_what_is_in_the_archive_behind_is_sent_through(
+def test_objects_of_the_archive_behind_are_sent_through(
     seed: Seed, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path
 ) -> None:
     port = free_port()

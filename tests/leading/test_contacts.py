@@ -55,7 +55,7 @@ def test_other_errors_say_nothing_of_the_archive():
     assert contacts.read() == ContactCounts()
 
 
-def test_what_another_process_saw_later_counts():
+def test_later_observation_of_another_process_counts():
     early, late = BEGIN, BEGIN + timedelta(seconds=1)
     failed = ContactCounts(contacts={LINE: Contact(last_failure=early, failure="refused")})
     answered = ContactCounts(contacts={LINE: Contact(last_answer=late)})

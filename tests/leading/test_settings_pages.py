@@ -26,7 +26,7 @@ def test_a_lull_ends_a_page_that_is_not_empty(rows: list[int | Flush], pages: li
     assert list(SETTINGS.pages(rows)) == pages
 
 
-def test_what_came_before_an_error_is_a_page() -> None:
+def test_matches_before_an_error_are_a_page() -> None:
     def rows() -> Iterator[int | Flush]:
         yield from (1, FLUSH, 2)
         raise ArchiveUnavailable("down")

@@ -48,11 +48,11 @@ def test_a_value_that_has_no_form_in_its_vr_is_none() -> None:
 
 
 @pytest.mark.parametrize("uid", ["", STUDY])
-def test_what_cannot_be_read_fails_the_lookup_of_its_study(uid: str) -> None:
+def test_unreadable_answer_fails_the_lookup_of_its_study(uid: str) -> None:
     assert isinstance(page(unreadable(uid)).found[STUDY], LeadingUnavailable)
 
 
-def test_what_cannot_be_read_costs_no_other_study() -> None:
+def test_unreadable_answer_costs_no_other_study() -> None:
     found = page(answer(), unreadable(OTHER), asked=(STUDY, OTHER)).found
     assert isinstance(found[STUDY], Dataset) and isinstance(found[OTHER], LeadingUnavailable)
 

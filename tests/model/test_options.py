@@ -65,7 +65,7 @@ def test_setting_of_an_ae_goes_before_one_for_all_wherever_it_stands(reverse: bo
     assert options.of(ELSEWHERE).leading_first
 
 
-def test_what_an_ae_does_not_say_is_as_for_all() -> None:
+def test_settings_absent_on_an_ae_are_those_of_the_device() -> None:
     options = parse_options(["original-attributes-on-retrieve=true", "HERE:leading-first=true"])
     assert options.of(HERE) == AEOptions(leading_first=True, original_attributes_on_retrieve=True)
 

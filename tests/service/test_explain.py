@@ -75,7 +75,7 @@ def test_indexed_values_that_count_go_into_a_retrieved_object_first(policy: Upda
     )
 
 
-def test_what_was_edited_goes_in_first_with_what_it_was() -> None:
+def test_edits_go_in_first_with_the_values_before() -> None:
     item, modified = Dataset(), Dataset()
     modified.PatientName = "Stored^Name"
     item.ModifiedAttributesSequence = [modified]
@@ -164,7 +164,7 @@ def test_rules_for_an_other_ae_title_are_those_of_its_ae() -> None:
         {"dimse": "C_STORE_RQ", "role": "SCP", "receiving-ae": "back\\slash"},
     ],
 )
-def test_what_makes_no_sense_is_refused(parameters: dict[str, str]) -> None:
+def test_nonsense_is_refused(parameters: dict[str, str]) -> None:
     with pytest.raises(WrongQuestion):
         parse_message(parameters)
 

@@ -78,7 +78,7 @@ def indexed(index: Index, storages: Mapping[str, Storage]) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.timeout(600)  # a hundred processes; most of it is work, which a busy machine makes long
-def test_what_was_answered_with_success_survives_and_nothing_else_is_left(seed: Seed) -> None:
+def test_acknowledged_objects_survive_and_nothing_else_is_left(seed: Seed) -> None:
     site = seed.site
     checked = check(site)
     moments = random.Random(4)

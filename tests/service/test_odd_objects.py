@@ -225,7 +225,7 @@ def test_deflated_objects_are_coerced_and_leave_in_each_syntax(way: str, deflate
 
 
 @pytest.mark.parametrize("way", ["stored", "forwarded"])
-def test_what_refers_to_its_pixel_data_leaves_in_its_own_syntax_only(way: str, tmp_path: Path) -> None:
+def test_object_that_refers_to_its_pixel_data_leaves_in_its_own_syntax_only(way: str, tmp_path: Path) -> None:
     ds = plain()
     del ds.PixelData
     compressor = zlib.compressobj(wbits=-15)
@@ -257,7 +257,7 @@ def test_two_identities_in_one_object_are_nobodys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
-def test_what_nobody_touches_keeps_its_bytes_where_the_character_set_changes(syntax: str, tmp_path: Path) -> None:
+def test_untouched_elements_keep_their_bytes_where_the_character_set_changes(syntax: str, tmp_path: Path) -> None:
     write = Writer(ENCODINGS[syntax])
     parts = write.parts(plain())
     odd = {
@@ -282,7 +282,7 @@ def test_what_nobody_touches_keeps_its_bytes_where_the_character_set_changes(syn
     assert ds.get_item(0x00280030).value == b"no\\number "
 
 
-def test_what_has_to_be_read_and_cannot_be_is_named() -> None:
+def test_needed_but_unreadable_element_is_named() -> None:
     write = Writer(EXPLICIT_LITTLE)
     ds = WholeObject(write.element(0x00189073, b"FD", b"\x18\0\x63\0\0\0"), EXPLICIT).dataset
     with pytest.raises(SubOperationFailed, match=r"\(0018,9073\) AcquisitionDuration cannot be read"), coercing(ds):

@@ -143,7 +143,7 @@ def test_received_objects_are_stored_coerced_and_tell_it(seed: Seed, stale: list
 @pytest.mark.parametrize(
     "name", ["MR_small_RLE.dcm", "JPEG2000.dcm", "rtdose.dcm", "SC_rgb_rle_2frame.dcm", "test-SR.dcm"]
 )
-def test_what_is_stored_coerced_keeps_its_transfer_syntax_and_everything_else(seed: Seed, name: str) -> None:
+def test_object_coerced_on_receive_keeps_its_transfer_syntax_and_everything_else(seed: Seed, name: str) -> None:
     rule(seed, RECEIVE, "dcmURI: merge-attrs:\ndcmMergeAttribute: StudyID=COERCED")
     seed.start()
     ds = read_sample(name)
@@ -157,7 +157,7 @@ def test_what_is_stored_coerced_keeps_its_transfer_syntax_and_everything_else(se
 
 
 @pytest.mark.ldap("dcmDeIdentification")
-def test_what_is_de_identified_on_receive_leaves_no_trace(seed: Seed, stale: list[Path]) -> None:
+def test_object_de_identified_on_receive_leaves_no_trace(seed: Seed, stale: list[Path]) -> None:
     rule(seed, RECEIVE, "dcmDeIdentification: BasicApplicationConfidentialityProfile", kind=LEGACY)
     seed.start()
     assert store(seed.archive_port, stale[:1]) == [0x0000]
@@ -219,7 +219,7 @@ def test_a_style_sheet_changes_what_goes_out(seed: Seed, stale: list[Path], view
     ("on_failure", "status", "comments"),
     [("RETHROW", 0xA702, set[str]()), ("CONTINUE", 0x0000, {"later"}), ("SUFFICIENT", 0x0000, {"Uncompressed"})],
 )
-def test_what_an_unreachable_leading_archive_means(
+def test_unreachable_leading_archive_is_explained(
     seed: Seed,
     stale: list[Path],
     viewer: Callable[..., Viewer],

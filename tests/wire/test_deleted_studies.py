@@ -133,7 +133,7 @@ def test_an_object_that_comes_meanwhile_is_the_first_of_a_new_study_or_gone(
     assert len(seed.objects) == OBJECTS + count
 
 
-def test_what_is_not_allowed_or_wrong_is_told(seed: Seed, http: httpx.Client) -> None:
+def test_forbidden_or_wrong_request_is_told(seed: Seed, http: httpx.Client) -> None:
     assert http.delete(PATH.replace("DCM4CHEE", "NOBODY")).status_code == 404
     assert http.delete(PATH, params={"retainObj": "true"}).status_code == 400
     seed.set(AE, dcmAllowDeleteStudyPermanently="REJECTED")

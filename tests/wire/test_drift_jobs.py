@@ -92,7 +92,7 @@ def test_a_comparison_is_begun_watched_and_fetched(
 
 
 @pytest.mark.parametrize("title", ["NOBODY", "x" * 5000, "a%0Ab"])
-def test_what_is_no_ae_of_ours_has_no_comparison_and_no_log_line(
+def test_foreign_ae_has_no_comparison_and_no_log_line(
     http: httpx.Client, caplog: pytest.LogCaptureFixture, title: str
 ) -> None:
     for address in (f"{DRIFT}/{title}", f"/ui/drift/{title}", f"{DRIFT}/{title}/csv"):
@@ -189,7 +189,7 @@ def test_a_leading_archive_that_is_not_there_is_told_and_cancelling_does_not_wai
         ({"leading": "NOBODY"}, 409, "NOBODY is not in the directory"),
     ],
 )
-def test_what_cannot_be_is_refused(http: httpx.Client, parameters: dict[str, str], status: int, told: str) -> None:
+def test_impossible_wish_is_refused(http: httpx.Client, parameters: dict[str, str], status: int, told: str) -> None:
     answer = http.post(PATH, params=parameters)
     assert (answer.status_code, told in answer.json()["errorMessage"]) == (status, True), answer.text
     assert http.get(DRIFT).json() == []

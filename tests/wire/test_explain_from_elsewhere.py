@@ -52,7 +52,7 @@ def test_one_that_answers_with_another_study_does_not_have_it(seed: Seed, script
         explained(seed, SENT)
 
 
-def test_what_queries_answer_is_not_what_only_retrieves_get(seed: Seed, scripted_pacs: StartPacs) -> None:
+def test_attributes_of_retrieves_only_are_not_answered_to_queries(seed: Seed, scripted_pacs: StartPacs) -> None:
     pacs = scripted_pacs(seed.archive_port, find=has(ROW))
     only_retrieve(seed, "PACS", ports={"PACS": pacs.port})
     with pytest.raises(StudyNotStored, match="not stored here"):

@@ -203,7 +203,7 @@ def test_they_have_the_attributes_that_the_index_has(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_what_was_edited_is_in_all_objects_and_what_was_taken_out_is_empty(scene: Scene) -> None:
+def test_edited_values_are_in_all_objects_and_removed_ones_are_empty(scene: Scene) -> None:
     scene.start()
     name, sex = 0x00100010, 0x00100040
     amendment = Amendment(

@@ -73,7 +73,7 @@ def test_study_level_matching(archive: Seed, keys: dict[str, Any], expected: lis
     assert studies(archive, **keys) == expected
 
 
-def test_what_was_asked_for_is_returned_and_nothing_else(archive: Seed) -> None:
+def test_requested_keys_are_returned_and_nothing_else(archive: Seed) -> None:
     query = identifier(
         "STUDY",
         StudyInstanceUID=f"{STUDY}.0",

@@ -109,7 +109,7 @@ def test_failed_reload_by_hand_is_well_again_without_a_change(seed: Seed) -> Non
     assert (scene.changes, scene.degraded) == (0, [])
 
 
-def test_what_is_new_of_warnings_is_told_and_no_more(seed: Seed, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_new_warnings_are_told(seed: Seed, caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene(seed)
     caplog.clear()
     seed.set(DEVICE, dcmNoSuchAttribute="x")

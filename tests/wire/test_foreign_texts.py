@@ -110,7 +110,7 @@ def test_calling_and_called_ae_titles(seed: Seed, logged: None) -> None:
         association.link.close()
 
 
-def test_what_a_directory_says_when_it_refuses() -> None:
+def test_refusals_of_a_directory_are_told() -> None:
     result = {"result": 53, "description": "unwillingToPerform", "message": LONG}
     with pytest.raises(ConfigUnavailable) as raised:
         _check(LdapUrl.parse("ldap://ldap.example.org/dc=org"), result, "refuses the search")

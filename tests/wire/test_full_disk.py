@@ -30,7 +30,7 @@ def small_storage(seed: Seed) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(storage)], check=True)
 
 
-def test_what_does_not_fit_is_a700_and_what_is_stored_stays(seed: Seed, small_storage: Path, tmp_path: Path) -> None:
+def test_object_without_room_is_a700_and_stored_ones_stay(seed: Seed, small_storage: Path, tmp_path: Path) -> None:
     seed.start()
     files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=8)
     statuses = [status for file in files for status in store(seed.archive_port, [file])]

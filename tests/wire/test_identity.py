@@ -161,7 +161,7 @@ def test_the_same_id_of_two_issuers_is_two_patients(scene: Scene) -> None:
     assert [ds.IssuerOfPatientID for ds in scene.got(level="PATIENT", PatientID="P1")] == ["ONE", "TWO"]
 
 
-def test_what_an_object_lacks_comes_from_its_patient(scene: Scene) -> None:
+def test_attributes_absent_in_an_object_come_from_its_patient(scene: Scene) -> None:
     scene.seed.start()
     scene.store(1, {**JOHN, "PatientBirthDate": ""})
     scene.store(2, JOHN)

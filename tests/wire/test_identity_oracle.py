@@ -177,7 +177,7 @@ def some_syntaxes(random: Random) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_what_is_stored_here(number: int, seed: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
+def test_studies_stored_here(number: int, seed: Seed, leading_scp: Callable[..., LeadingScp]) -> None:
     world = World(number, seed)
     seed.lead()
     seed.change(QUERY_RULE)
@@ -286,7 +286,7 @@ def uids_of(keys: Dataset, studies: Sequence[str]) -> list[str]:
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("way", ["get", "move"])
-def test_what_comes_from_a_pacs(
+def test_objects_of_a_pacs(
     way: str,
     number: int,
     seed: Seed,

@@ -90,7 +90,7 @@ StartPacs = Callable[..., ScriptedPacs]
 
 
 @pytest.mark.parametrize("status", [0xFF00, 0xFF01])
-def test_what_the_archive_behind_supports_is_passed_on(seed: Seed, scripted_pacs: StartPacs, status: int) -> None:
+def test_keys_supported_by_the_archive_behind_are_passed_on(seed: Seed, scripted_pacs: StartPacs, status: int) -> None:
     pacs = scripted_pacs(seed.archive_port, find=answers(status))
     stand_in_front_of(seed, pacs.port)
     seed.start()

@@ -440,9 +440,7 @@ def test_the_limit_counts_each_match_once(scene: Scene, leading_scp: Callable[..
     assert find(scene.port, query) == (0xA700, [])
 
 
-def test_what_other_rules_make_of_keys_and_matches_hides_nothing(
-    scene: Scene, leading_scp: Callable[..., LeadingScp]
-) -> None:
+def test_other_rules_on_keys_and_matches_hide_nothing(scene: Scene, leading_scp: Callable[..., LeadingScp]) -> None:
     """The client writes SITE: before each Patient ID; one rule takes it off the keys, one puts it on the matches."""
     rule = "changetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ndicomTransferRole: SCU\ndcmURI: merge-attrs:"
     scene.seed.change(

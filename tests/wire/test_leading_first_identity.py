@@ -182,7 +182,7 @@ def scene(
     return scene
 
 
-def test_what_a_query_finds_is_what_a_retrieve_delivers_and_no_identity_is_mixed(scene: Scene) -> None:
+def test_query_and_retrieve_agree_and_mix_no_identity(scene: Scene) -> None:
     for who, numbers in WHO:
         wanted = {number: IDENTITIES[number] for number in numbers}
         assert scene.found(who) == wanted, who

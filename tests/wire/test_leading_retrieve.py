@@ -51,7 +51,7 @@ def moved(seed: Seed, study_uid: str = STUDY) -> Dataset:
 
 
 @pytest.mark.ldap("dcmLeadingCFindSCP")
-def test_what_is_delivered_carries_the_leading_values_and_what_is_stored_does_not(
+def test_delivered_objects_carry_the_leading_values_and_stored_ones_do_not(
     seed: Seed, stale: list[Path], leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
 ) -> None:
     seed.lead()

@@ -126,7 +126,7 @@ def test_a_defective_request_has_its_status_each_time(
     [{dimse.COMMAND_FIELD: dimse.C_ECHO_RQ | dimse.RESPONSE}, {dimse.MESSAGE_ID: "text"}],
     ids=["a response", "no Message ID"],
 )
-def test_what_cannot_be_answered_is_aborted(archive: Seed, change: dict[int, Any]) -> None:
+def test_request_without_possible_answer_is_aborted(archive: Seed, change: dict[int, Any]) -> None:
     association, _ = associate(archive.archive_port, CONTEXTS)
     association.send([(9, {**request(VERIFICATION, dimse.C_ECHO_RQ), **change}, None)])
     with pytest.raises(PeerAborted):
@@ -149,7 +149,7 @@ def proposal(calling: bytes, called: bytes = b"DCM4CHEE".ljust(16), reserved: by
 
 
 @pytest.mark.parametrize("calling", [b"ANY".ljust(16, b"\0"), b" ANY".ljust(16), b"ANY STATION".ljust(16)])
-def test_what_is_reserved_in_an_acceptance_is_what_was_received(archive: Seed, calling: bytes) -> None:
+def test_reserved_octets_of_an_acceptance_are_those_received(archive: Seed, calling: bytes) -> None:
     called, reserved = b"  DCM4CHEE".ljust(16), bytes(range(32))
     answer = answer_to(archive.archive_port, proposal(calling, called, reserved))
     assert answer[0] == 2

@@ -54,9 +54,7 @@ def test_a_change_is_told_until_it_is_in_force(seed: Seed, http: httpx.Client) -
     assert http.get(RUNNING).json()["fingerprint"] == told["fingerprint"]
 
 
-def test_what_would_be_refused_is_told_with_its_problems_and_is_no_failed_reload(
-    seed: Seed, http: httpx.Client
-) -> None:
+def test_pending_refusal_is_told_with_its_problems_and_is_no_failed_reload(seed: Seed, http: httpx.Client) -> None:
     seed.set(DEVICE, dcmLimitOpenAssociations="many")
     seed.set(CONNECTION, dicomPort="port")
     told = pending(http)
@@ -74,7 +72,7 @@ def test_a_directory_that_cannot_be_read_is_told(seed: Seed, http: httpx.Client)
     assert "tree.ldif" in told["failure"]
 
 
-def test_what_runs_tells_its_source_and_a_reload_that_failed(seed: Seed, http: httpx.Client) -> None:
+def test_running_service_tells_its_source_and_a_failed_reload(seed: Seed, http: httpx.Client) -> None:
     running = http.get(RUNNING).json()
     assert running["dicomDeviceName"] == "dcm4chee-arc"
     assert "tree.ldif" in running["source"]

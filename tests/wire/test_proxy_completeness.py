@@ -80,9 +80,7 @@ def half_at_first() -> Script:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPRetries")
-def test_what_lies_in_a_storage_that_the_device_has_not_is_not_here(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_object_in_a_storage_that_the_device_lacks_is_not_here(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.start(sends(OBJECTS), counts=4, here=4, dcmFallbackCMoveSCPLeadingCFindSCP="PACS")
     scene.seed.service.stop(5)
     storage = f"dcmStorageID=fs1,{DEVICE}"
@@ -94,7 +92,7 @@ def test_what_lies_in_a_storage_that_the_device_has_not_is_not_here(
     assert len(scene.received) == 4
 
 
-def test_what_it_could_not_send_is_asked_for_again_and_nothing_is_sent_twice(scene: Scene) -> None:
+def test_unsent_objects_are_asked_for_again_and_none_is_sent_twice(scene: Scene) -> None:
     scene.start(half_at_first(), dcmFallbackCMoveSCPRetries="1")
     assert scene.move() == (0x0000, 4, 0)
     assert scene.received == uids_of(OBJECTS)

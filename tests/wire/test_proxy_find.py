@@ -222,7 +222,7 @@ def test_more_matches_than_the_limit_are_refused_and_the_query_there_is_cancelle
     assert cancelled == [True]
 
 
-def test_what_is_here_is_retrieved_from_here(scene: Scene, viewer: Callable[..., Viewer]) -> None:
+def test_stored_objects_are_retrieved_from_here(scene: Scene, viewer: Callable[..., Viewer]) -> None:
     scene.start(has(), dcmSpanningCFindSCPPolicy="SUPPLEMENT")
     station = viewer(scene.seed.viewer_port)
     scene.store_here(1)
@@ -236,7 +236,7 @@ def test_what_is_here_is_retrieved_from_here(scene: Scene, viewer: Callable[...,
 
 
 @pytest.mark.parametrize("kind", ["plain", "coerced", "leading-first", "beside what is here"])
-def test_what_has_come_is_answered_while_the_archive_goes_on_looking(
+def test_first_matches_are_answered_while_the_archive_goes_on_looking(
     scene: Scene, leading_scp: Callable[..., LeadingScp], kind: str
 ) -> None:
     go_on = threading.Event()

@@ -173,7 +173,7 @@ def test_a_get_that_is_refused_is_followed_by_a_move(scene: Scene, status: int) 
     assert scene.asked == (1, 1)
 
 
-def test_what_comes_in_no_way_is_failed_and_named(scene: Scene) -> None:
+def test_object_that_never_comes_is_failed_and_named(scene: Scene) -> None:
     lacking = gives(OBJECTS[:2], failed=OBJECTS[2:])
 
     def by_move(received: Received) -> None:
@@ -242,7 +242,7 @@ def test_an_archive_that_is_silent_is_given_up(scene: Scene) -> None:
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPRetries")
 @pytest.mark.parametrize(("retries", "outcome"), [("0", (0xB000, 2, 3)), ("1", (0x0000, 5, 0))])
-def test_what_is_missing_is_asked_for_again_by_get_where_a_move_is_refused(
+def test_missing_objects_are_asked_for_by_get_where_a_move_is_refused(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, retries: str, outcome: tuple[int, int, int]
 ) -> None:
     monkeypatch.setattr(upstream_exchange, "_FIRST_PAUSE", 0.01)

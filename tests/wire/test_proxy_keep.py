@@ -156,7 +156,7 @@ def test_a_viewer_gets_the_same_from_what_is_kept_as_in_passing(scene: Scene) ->
     assert scene.viewer.received[:5] == scene.viewer.received[5:] == OBJECTS
 
 
-def test_what_is_kept_is_coerced_when_it_is_sent_by_the_rules_of_then(scene: Scene) -> None:
+def test_cached_study_is_coerced_when_sent_by_the_rules_of_that_time(scene: Scene) -> None:
     scene.start()
     scene.move()
     scene.take()

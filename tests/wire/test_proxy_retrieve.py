@@ -93,7 +93,7 @@ def test_a_failure_before_the_first_object_is_passed_on_with_its_comment(scene: 
     assert scene.received == []
 
 
-def test_what_it_cannot_send_is_failed_and_named(scene: Scene) -> None:
+def test_object_it_cannot_send_is_failed_and_named(scene: Scene) -> None:
     def script(received: Received) -> None:
         storing = received.pacs.storing(received)
         storing.store(OBJECTS[0])
@@ -220,7 +220,7 @@ def test_an_object_of_a_retrieve_that_has_ended_is_refused_not_stored(
     assert "under way" in caplog.text
 
 
-def test_what_still_comes_after_a_retrieve_was_given_up_is_refused_though_it_names_none(scene: Scene) -> None:
+def test_late_objects_of_a_retrieve_given_up_are_refused_though_they_name_none(scene: Scene) -> None:
     storing: list[Storing] = []
 
     def script(received: Received) -> None:
@@ -434,7 +434,7 @@ def test_two_viewers_of_the_same_study_get_each_object_once_also_where_objects_n
     two_viewers(scene, viewer, script)
 
 
-def test_what_could_belong_to_two_retrieves_of_different_things_is_refused_and_nothing_is_lost(scene: Scene) -> None:
+def test_object_that_fits_two_different_retrieves_is_refused_and_nothing_is_lost(scene: Scene) -> None:
     """The archive still has it, and it comes by name in the end."""
     both = threading.Barrier(2, timeout=60)
     statuses: list[int | None] = []
@@ -526,7 +526,7 @@ def test_where_the_wire_from_the_archive_is_cut_what_came_whole_is_delivered_and
     assert set(failed) == set(uids_of(many)) - set(received)
 
 
-def test_what_a_process_before_this_one_asked_for_is_refused(scene: Scene) -> None:
+def test_objects_for_an_earlier_process_are_refused(scene: Scene) -> None:
     begun, restarted = threading.Event(), threading.Event()
     late: list[int | None] = []
 

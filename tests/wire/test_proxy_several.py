@@ -500,7 +500,7 @@ def test_the_new_patient_id_finds_and_retrieves_what_each_has_under_an_old_one(
 
 
 @pytest.mark.ldap("dcmSpanningCFindSCP")
-def test_what_the_leading_archive_names_is_answered_from_the_one_that_is_up(
+def test_studies_of_the_leading_archive_are_answered_by_the_archive_that_is_up(
     scene: Scene, leading_scp: Callable[..., LeadingScp]
 ) -> None:
     seed = scene.seed

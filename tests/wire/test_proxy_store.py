@@ -107,7 +107,7 @@ def objects(count: int) -> list[Dataset]:
 
 
 @pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
-def test_what_is_sent_to_it_is_sent_on_as_it_is(scene: Scene) -> None:
+def test_received_objects_are_sent_on_unchanged(scene: Scene) -> None:
     scene.start()
     (sent,) = objects(1)
     assert scene.store(sent) == [Answer(0x0000)]
@@ -205,7 +205,7 @@ def test_no_object_no_association(scene: Scene) -> None:
     assert scene.pacs.associations == []
 
 
-def test_what_the_modality_may_send_is_negotiated_at_once(scene: Scene) -> None:
+def test_contexts_of_the_modality_are_negotiated_at_once(scene: Scene) -> None:
     scene.start()
     with scene.modality((CT, [IMPLICIT]), (MR, [EXPLICIT]), (SC, [str(RLELossless)])) as modality:
         for sop_class, syntax in ((CT, IMPLICIT), (MR, EXPLICIT), (SC, str(RLELossless)), (CT, IMPLICIT)):
@@ -356,7 +356,7 @@ def test_an_archive_that_takes_only_uncompressed_objects_gets_them_decoded(
     assert scene.seed.service._process.measure().transcoded_objects == 1
 
 
-def test_what_cannot_be_decoded_for_the_archive_is_a_failure_and_it_hears_nothing(scene: Scene) -> None:
+def test_object_undecodable_for_the_archive_is_a_failure_and_is_not_sent(scene: Scene) -> None:
     scene.start(takes=lambda _, syntax: syntax == EXPLICIT)
     (ds,) = objects(1)
     ds.Rows = ds.Columns = 10
@@ -477,7 +477,7 @@ def test_log_line_names_the_receiver_of_an_object_and_nothing_of_the_patient(
 
 @pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
 @pytest.mark.parametrize("policy", ["SUPPLEMENT", "MERGE"])
-def test_what_queries_find_here_is_stored_here(scene: Scene, policy: str) -> None:
+def test_query_matches_are_stored_here(scene: Scene, policy: str) -> None:
     scene.start(settings={"dcmSpanningCFindSCPPolicy": policy})
     assert scene.store(*objects(1)) == [Answer(0x0000)]
     assert scene.pacs.associations == []
@@ -496,7 +496,7 @@ def test_an_ae_that_only_retrieves_from_the_archive_stores_here(scene: Scene) ->
 @pytest.mark.ldap("dcmCStoreSCUOfCMoveSCP")
 @pytest.mark.parametrize("calling", ["PACS", "PACSSTORE", "DCM4CHEE"])
 @pytest.mark.parametrize("originator", [None, MoveOriginator("WORKSTATION", 7)])
-def test_what_the_archive_or_the_ae_itself_sends_unasked_is_stored_here_not_sent_back(
+def test_unasked_objects_of_the_archive_or_the_ae_itself_are_stored_not_sent_back(
     scene: Scene, calling: str, originator: MoveOriginator | None
 ) -> None:
     scene.start(settings={"dcmCStoreSCUOfCMoveSCP": "PACSSTORE=PACS"})

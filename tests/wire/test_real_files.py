@@ -54,9 +54,7 @@ def files(tmp_path: Path) -> list[Path]:
     ]
 
 
-def test_what_nothing_changes_leaves_as_it_was_stored(
-    seed: Seed, files: list[Path], viewer: Callable[..., Viewer]
-) -> None:
+def test_unchanged_object_leaves_as_it_was_stored(seed: Seed, files: list[Path], viewer: Callable[..., Viewer]) -> None:
     seed.start()
     statuses = store(seed.archive_port, files)
     assert set(statuses) == {0x0000}
@@ -75,9 +73,7 @@ def test_what_nothing_changes_leaves_as_it_was_stored(
     assert not different
 
 
-def test_what_a_rule_changes_leaves_with_that_change(
-    seed: Seed, files: list[Path], viewer: Callable[..., Viewer]
-) -> None:
+def test_object_changed_by_a_rule_leaves_changed(seed: Seed, files: list[Path], viewer: Callable[..., Viewer]) -> None:
     seed.change(
         f"dn: cn=rule,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: rule\n"
         "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmURI: merge-attrs:\ndcmMergeAttribute: StudyID=COERCED"

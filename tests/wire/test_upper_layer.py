@@ -368,7 +368,7 @@ def test_dcmtk_of_any_pdu_length_is_served(seed: Seed, tmp_path: Path, viewer: A
     assert (got.status, len(got.files)) == (0, 3)
 
 
-def test_what_comes_after_an_abort_is_not_read(service: Service, seed: Seed) -> None:
+def test_input_after_an_abort_is_not_read(service: Service, seed: Seed) -> None:
     assoc, _ = associate(seed.archive_port, [(VERIFICATION, [IMPLICIT])])
     assoc.send([(7, request(VERIFICATION, dimse.C_ECHO_RQ), None)] * 50)
     with pytest.raises(LinkEnded):

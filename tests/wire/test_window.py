@@ -83,7 +83,7 @@ def test_as_many_objects_are_under_way_as_the_destination_grants(
         ("1", "0", None),
     ],
 )
-def test_what_both_connections_say_is_proposed(
+def test_proposed_window_is_that_of_both_connections(
     archive: Seed, windowed_sink: StartSink, invoked: str, performed: str, proposed: tuple[int, int] | None
 ) -> None:
     archive.set(CONNECTION, dcmMaxOpsInvoked=invoked)
@@ -141,7 +141,7 @@ def test_a_lost_association_fails_what_was_under_way_and_another_takes_the_rest(
     assert len(sink.talks) == 2
 
 
-def test_what_was_answered_before_a_lost_association_counts(archive: Seed, windowed_sink: StartSink) -> None:
+def test_objects_answered_before_a_lost_association_count(archive: Seed, windowed_sink: StartSink) -> None:
     def script(talk: Talk) -> None:
         if len(sink.talks) == 1:
             for message_id in talk.take(4):

@@ -141,7 +141,7 @@ def test_a_serial_number_is_not_given_again_by_the_next_process_of_a_slot(seed: 
         replace_all(served)
 
 
-def test_what_was_asked_is_counted_in_the_worker_and_told_by_the_supervisor(seed: Seed, served: Served) -> None:
+def test_questions_are_counted_in_the_worker_and_told_by_the_supervisor(seed: Seed, served: Served) -> None:
     with closing(RawAssociation(seed.archive_port)) as peer:
         assert peer.receive()[0] == ACCEPTED
         peer.socket.sendall(ECHO)

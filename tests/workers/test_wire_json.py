@@ -74,7 +74,7 @@ def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_
     assert (both.open_associations, both.workers) == (8, 2)
 
 
-def test_what_is_kept_is_the_same_for_all_workers_and_what_they_did_with_it_is_added() -> None:
+def test_shared_cache_is_counted_once_and_its_use_by_workers_is_added() -> None:
     one = measured(BreakerState.CLOSED)
     other = replace(one, kept=ProxyCacheCounts(size=50, studies=60, hits=1, misses=1, removed=1))
     assert one.plus(other).kept == ProxyCacheCounts(size=50, studies=60, hits=8, misses=9, removed=10)
@@ -97,7 +97,7 @@ def test_last_seen_state_of_the_directory_is_shown() -> None:
         StudyNotStored("no such study"),
     ],
 )
-def test_what_a_worker_raises_is_raised_in_the_supervisor(err: Exception) -> None:
+def test_error_of_a_worker_is_raised_in_the_supervisor(err: Exception) -> None:
     again = error_from_json(RequestRefused(json.loads(json.dumps(error_to_json(err)))))
     assert (type(again), str(again)) == (type(err), str(err))
 

@@ -54,12 +54,12 @@ def test_only_what_was_edited_is_carried() -> None:
     assert ds.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientName == "Old"
 
 
-def test_what_is_kept_nearer_to_the_object_is_not_carried() -> None:
+def test_values_kept_nearer_to_the_object_are_not_carried() -> None:
     kept = edited(data_set(PatientName="New"), PatientName="Old")
     assert delivered(data_set(PatientName="Old"), kept, SEX) == data_set(PatientName="Old")
 
 
-def test_what_was_taken_out_becomes_empty_where_the_object_has_it() -> None:
+def test_removed_values_become_empty_where_the_object_has_them() -> None:
     kept = edited(data_set(PatientName="Name"), PatientComments="Old")
     ds = delivered(data_set(PatientComments="Old"), kept, COMMENTS)
     assert COMMENTS in ds and not ds.PatientComments
@@ -71,7 +71,7 @@ def test_an_object_that_has_the_edit_already_stays_as_it_is() -> None:
     assert delivered(data_set(PatientName="New"), kept, NAME) == data_set(PatientName="New")
 
 
-def test_what_an_object_tells_of_others_stays() -> None:
+def test_references_to_other_objects_stay() -> None:
     kept = edited(data_set(PatientName="New"), PatientName="Old")
     ds = decode(edited(data_set(PatientName="Old"), PatientName="Oldest"))
     told = delivered(ds, kept, NAME).OriginalAttributesSequence

@@ -184,7 +184,7 @@ def test_an_object_larger_than_the_limit_costs_no_other_study(opened: Open) -> N
     assert is_kept(cache, "1.1")
 
 
-def test_what_is_being_sent_or_written_is_not_removed(opened: Open, directory: Path) -> None:
+def test_studies_being_sent_or_written_are_not_removed(opened: Open, directory: Path) -> None:
     cache, other = opened(100), opened(100)
     keep(cache, "1.1", 40)
     study = cache.find(PACS, "1.1")
@@ -202,9 +202,7 @@ def test_what_is_being_sent_or_written_is_not_removed(opened: Open, directory: P
     assert kept(cache, "1.2", "1.3") == ["1.2", "1.3"]
 
 
-def test_what_the_other_archive_has_otherwise_now_is_not_found_but_sent_to_its_end(
-    opened: Open, directory: Path
-) -> None:
+def test_study_changed_in_the_other_archive_is_not_found_but_sent_to_its_end(opened: Open, directory: Path) -> None:
     cache = opened(100)
     keep(cache, "1.1", 40)
     sent, asked = cache.find(PACS, "1.1"), cache.find(PACS, "1.1")
@@ -229,7 +227,7 @@ def test_all_processes_share_the_limit_and_what_is_kept(opened: Open, directory:
     assert (one.counts().removed, other.counts().removed) == (0, 1)
 
 
-def test_what_is_kept_outlives_a_restart_and_a_smaller_limit_is_kept_to(opened: Open, directory: Path) -> None:
+def test_cached_studies_outlive_a_restart_and_keep_to_a_smaller_limit(opened: Open, directory: Path) -> None:
     cache = opened(100)
     for study in ("1.1", "1.2", "1.3"):
         keep(cache, study, 30)
@@ -239,7 +237,7 @@ def test_what_is_kept_outlives_a_restart_and_a_smaller_limit_is_kept_to(opened: 
     assert sum(files(directory).values()) == 60
 
 
-def test_what_a_crash_leaves_is_removed_at_the_next_start(opened: Open, directory: Path) -> None:
+def test_remains_of_a_crash_are_removed_at_the_next_start(opened: Open, directory: Path) -> None:
     cache = opened()
     keep(cache, "1.1", 10)
     program = (

@@ -125,7 +125,9 @@ def test_object_that_a_living_process_is_about_to_index_stays(tmp_path: Path) ->
     assert files(tmp_path) == [tmp_path / location.path]
 
 
-def test_what_cannot_be_in_flight_is_left_alone_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_odd_file_among_those_in_flight_is_left_alone_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     incoming = tmp_path / ".incoming"
     (incoming / "1.2.3").mkdir(parents=True)
     (incoming / "1.2.3" / "4").write_bytes(b"stored by an older version")

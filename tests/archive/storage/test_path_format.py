@@ -90,7 +90,7 @@ def test_absent_value_leaves_the_file_in_the_storage(text: str, expected: str) -
         ("a/./{00080018}", ".."),
     ],
 )
-def test_what_is_not_supported_is_named(text: str, named: str) -> None:
+def test_unsupported_attributes_are_named(text: str, named: str) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         compile_path_format(text)
 
@@ -100,7 +100,7 @@ def test_no_pattern_leads_out(text: str) -> None:
     assert not [element for element in path(text).split("/") if element[:1] in ("", ".")]
 
 
-def test_what_begins_with_a_dot_is_a_name_of_its_own() -> None:
+def test_name_with_a_leading_dot_is_a_name_of_its_own() -> None:
     assert path("{00100020}/...{00080018}", PatientID=".incoming", SOPInstanceUID="1.2") == "_incoming/___1.2"
 
 

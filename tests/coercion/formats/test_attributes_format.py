@@ -204,7 +204,7 @@ def test_random_parts_differ_each_time() -> None:
         ("{Rows,choice,0#a {0}}", "placeholder within a choice"),
     ],
 )
-def test_what_cannot_be_translated_is_refused_by_name(form: str, reason: str) -> None:
+def test_untranslatable_member_is_refused_by_name(form: str, reason: str) -> None:
     with pytest.raises(ValueError) as caught:
         compile_format(form)
     assert reason in str(caught.value)

@@ -75,7 +75,7 @@ def test_pattern_means_what_it_means_in_java(pattern: str, text: str, matches: b
         ("a" * (REGULAR_EXPRESSION_CHARACTERS + 1), "longer"),
     ],
 )
-def test_what_cannot_be_translated_is_refused_by_name(pattern: str, named: str) -> None:
+def test_untranslatable_member_is_refused_by_name(pattern: str, named: str) -> None:
     with pytest.raises(ValueError) as caught:
         compile_java_regex(pattern)
     assert named in str(caught.value)

@@ -88,7 +88,7 @@ def test_text_that_the_new_set_lacks_fails_and_is_not_told(codes):
         (":ISO 2022 IR 149", ("", "ISO 2022 IR 149")),
     ],
 )
-def test_what_stands_behind_the_scheme(specific, codes):
+def test_text_behind_the_scheme(specific, codes):
     assert compile_change_charset(specific).codes == codes
 
 

@@ -69,7 +69,7 @@ OBJECT = {"PatientID": "P1", "AccessionNumber": "A1", "StudyInstanceUID": "1.2.3
         ),
     ],
 )
-def test_what_the_worklist_is_asked_for(match_by, values, keys):
+def test_keys_that_the_worklist_is_asked_for(match_by, values, keys):
     question = step(MatchBy(match_by)).question(data_set(**values), STORE)
     assert question == WorklistQuestion(WORKLIST, keys)
 

@@ -94,7 +94,7 @@ def test_every_sample_comes_back_as_it_was(samples: list[tuple[str, Dataset]]) -
             assert without_unused_creators(round_trip(ds)) == without_unused_creators(expected(ds)), name
 
 
-def test_what_was_given_is_not_given_back_as_changed(samples: list[tuple[str, Dataset]]) -> None:
+def test_given_attributes_are_not_given_back_changed(samples: list[tuple[str, Dataset]]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, ds in samples:

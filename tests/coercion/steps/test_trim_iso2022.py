@@ -54,7 +54,7 @@ def test_the_default_repertoire_needs_no_name():
         ["ISO 2022 IR 6", "ISO 2022 IR 100"],
     ],
 )
-def test_what_needs_its_extensions_or_has_none_is_not_touched(codes):
+def test_text_that_needs_its_extensions_or_has_none_is_not_touched(codes):
     ds = Dataset()
     if codes:
         ds.SpecificCharacterSet = codes

@@ -98,12 +98,12 @@ def test_only_what_differs_is_changed(compiled: Compile) -> None:
     assert ds.PatientName == "Doe^John=x"
 
 
-def test_what_the_result_does_not_have_stays(compiled: Compile) -> None:
+def test_attributes_absent_in_the_result_stay(compiled: Compile) -> None:
     ds = data_set(PatientName="Doe", PatientID="1")
     assert transformed(compiled(sets("00100020", "LO", "2")), ds) == data_set(PatientName="Doe", PatientID="2")
 
 
-def test_what_stands_in_the_result_without_value_is_emptied(compiled: Compile) -> None:
+def test_attribute_without_value_in_the_result_is_emptied(compiled: Compile) -> None:
     body = """<xsl:template match="/"><NativeDicomModel><DicomAttribute tag="00100010" vr="PN"/>
               <DicomAttribute tag="00100040" vr="CS"/></NativeDicomModel></xsl:template>"""
     changes = compiled(body).changes(data_set(PatientName="Doe"), RETRIEVE)
@@ -367,7 +367,7 @@ def test_calls_of_java_are_refused(folder: Path, compiled: Compile) -> None:
         sets("00280010", "US", '<xsl:value-of select="//Value"/>'),
     ],
 )
-def test_what_fails_when_it_runs_fails_the_coercion_without_values(compiled: Compile, body: str) -> None:
+def test_failing_style_sheet_fails_the_coercion_without_values(compiled: Compile, body: str) -> None:
     with pytest.raises(CoercionFailed, match=r"^xslt .*main\.xsl: ") as caught:
         compiled(body).changes(data_set(PatientID="SECRET"), RETRIEVE)
     assert "SECRET" not in str(caught.value)

@@ -121,7 +121,7 @@ def test_conditions_of_rules_are_told_as_they_are() -> None:
     ]
 
 
-def test_what_dcm4chee_reads_once_is_one_value_and_left_alone_where_there_are_several() -> None:
+def test_attribute_read_once_by_dcm4chee_has_one_value_and_several_are_left_alone() -> None:
     name = "hl7PrimaryAssigningAuthorityOfPatientID"
     (one, several) = (
         _at(document((device(**{name: values}),)), "dcmDevice", "dcmArchiveDevice") for values in (["A"], ["A", "B"])
@@ -160,7 +160,7 @@ def test_a_device_that_supplements_is_told_by_its_name_and_one_elsewhere_by_its_
     assert [_at(found)["dcmSupplementFromDeviceReference"] for found in rules] == ["mod,1", elsewhere]
 
 
-def test_what_cannot_be_read_is_told_as_the_text_that_it_is() -> None:
+def test_unreadable_value_is_told_as_text() -> None:
     told = document((device(dcmLimitOpenAssociations="many", dicomInstalled="maybe"),))
     assert told["dicomInstalled"] == "maybe"
     assert _at(told, "dcmDevice")["dcmLimitOpenAssociations"] == "many"

@@ -90,7 +90,7 @@ def test_one_edit_changes_one_attribute(edit: Edit, dn: str, attribute: str, val
         lambda d: d.update(unknownKey={"a": 1}),
     ],
 )
-def test_what_says_nothing_new_changes_nothing(edit: Edit) -> None:
+def test_answer_without_news_changes_nothing(edit: Edit) -> None:
     assert changed(edit) == {}
 
 
@@ -110,7 +110,7 @@ def test_an_array_without_an_entry_takes_it_away_and_leaves_entries_of_other_cla
     assert left == {found.dn for found in TREE} - {f"cn=lead,{DEVICE}", f"dcmStorageID=fs1,{DEVICE}"}
 
 
-def test_what_is_below_an_entry_goes_with_it() -> None:
+def test_children_of_an_entry_go_with_it() -> None:
     told = document(TREE)
     told["dicomNetworkAE"] = []
     left = {found.dn for found in requested_tree(told, TREE).entries}
@@ -210,7 +210,7 @@ def test_a_secret_within_a_value_is_kept_behind_its_mask_and_can_be_changed() ->
         ),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_place(edit: Edit, path: str, reason: str) -> None:
+def test_wrong_member_is_refused_with_its_place(edit: Edit, path: str, reason: str) -> None:
     told: Any = copy.deepcopy(document(TREE))
     edit(told)
     with pytest.raises(DocumentInvalid) as refused:

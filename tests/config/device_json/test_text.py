@@ -25,7 +25,7 @@ from dcm4py_leading.model.bounds import JSON_DEPTH
         ("[" * 100_000, "deep"),
     ],
 )
-def test_what_is_no_object_of_plain_values_is_refused(text: str, reason: str) -> None:
+def test_json_other_than_an_object_of_plain_values_is_refused(text: str, reason: str) -> None:
     with pytest.raises(DocumentInvalid, match=reason):
         parse(text.encode())
 

@@ -152,7 +152,7 @@ def test_same_content_is_written_once(make, folder):
     assert keys(make().device("dcm4chee-arc")) == keys(TREE[:-1])
 
 
-def test_what_another_process_has_written_is_not_written_again(make, folder):
+def test_entry_of_another_process_is_not_written_again(make, folder):
     make().keep_devices([TREE])
     path = folder / "device.ldif"
     path.write_text(path.read_text().replace("2026-01-02", "2025-01-02"))

@@ -105,7 +105,7 @@ def test_a_good_change_stays_as_it_is():
         ("version: 2\n" + ADD, "version: 1\n" + ADD),
     ],
 )
-def test_what_is_mended(text, becomes):
+def test_mended_faults(text, becomes):
     assert fixed(text) == becomes + "\n"
 
 
@@ -163,7 +163,7 @@ def test_record_that_cannot_be_mended_becomes_a_comment_as_a_whole(record):
         "dn: cn=a\ncontrol: 1.2.3\nchangetype: delete\n\n",
     ],
 )
-def test_what_only_a_server_carries_out_stays(record):
+def test_changes_that_only_a_server_makes_stay(record):
     assert fixed(record) == record
 
 

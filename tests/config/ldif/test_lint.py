@@ -120,7 +120,7 @@ def test_adding_to_a_single_valued_attribute_is_doubtful_while_the_tree_is_unkno
         (RULE.replace("dn: cn=", "dn: nosuch="), 1, None, "known attributes"),
     ],
 )
-def test_what_a_server_refuses(text, line, attribute, reason):
+def test_changes_that_a_server_refuses(text, line, attribute, reason):
     found = [finding for finding in errors(text) if reason in finding.problem.reason]
     assert [(finding.line, finding.problem.attribute) for finding in found] == [(line, attribute)]
 
@@ -137,7 +137,7 @@ def test_what_a_server_refuses(text, line, attribute, reason):
         ("dcmNullifyTag", "PatientID"),
     ],
 )
-def test_what_the_schema_takes_and_the_service_does_not(line, value):
+def test_values_the_schema_takes_and_the_service_refuses(line, value):
     kept = [old for old in RULE.splitlines() if not old.startswith(line)]
     (found,) = errors("\n".join([*kept, f"{line}: {value}", ""]))
     assert (found.line, found.problem.attribute, found.problem.value) == (len(kept) + 1, line, value)
@@ -194,7 +194,7 @@ def test_stored_blank_is_a_warning():
         (change("add: dcmLeadingCFindSCP\ndcmLeadingCFindSCP: A"), "does not allow it"),
     ],
 )
-def test_what_the_tree_does_not_let_through(text, reason):
+def test_changes_that_the_tree_refuses(text, reason):
     assert any(reason in found.problem.reason for found in errors(text, TREE))
     # Without the tree, nobody can tell.
     assert not any(reason in found.problem.reason for found in errors(text) if "exists already" not in reason)
@@ -220,7 +220,7 @@ def test_renamed_entry_is_known_by_its_new_name():
     assert (too_long.attribute, too_long.value) == ("dicomAETitle", "A_TITLE_OF_SEVENTEEN")
 
 
-def test_what_was_wrong_before_is_not_the_fault_of_the_file():
+def test_earlier_faults_are_not_those_of_the_file():
     tree = [trees.device(dcmOverwritePolicy="SOMETIMES"), trees.connection()]
     assert findings(change("replace: dicomDescription\ndicomDescription: a"), tree) == ()
 

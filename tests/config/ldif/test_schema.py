@@ -89,7 +89,7 @@ def test_misspelt_class_is_told_what_was_meant():
     assert "did you mean dcmArchiveAttributeCoercion" in unknown_class("dcmArchiveAttributeCoersion")
 
 
-def test_what_resembles_nothing_is_only_called_unknown():
+def test_name_that_resembles_nothing_is_only_called_unknown():
     assert unknown_attribute("x") == "no schema has this attribute"
 
 
@@ -130,7 +130,7 @@ def test_attribute_of_another_class_is_told_with_that_class():
     assert "dicomHostname belongs to dicomNetworkConnection" in fault[1]
 
 
-def test_what_dcm4chee_alone_allows_on_its_device_is_no_fault():
+def test_attributes_that_only_dcm4chee_allows_are_no_fault():
     device = {"objectClass": ["dicomDevice", "dcmArchiveDevice"], "dicomDeviceName": ["a"], "dicomInstalled": ["TRUE"]}
     more = {"dcmFuzzyAlgorithmClass": ["x"], "dcmIanDelay": ["PT1M"]}
     assert faults({**device, **more}) == []

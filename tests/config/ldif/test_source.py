@@ -155,7 +155,7 @@ def test_missing_parent_is_told_once(source):
     assert len(problems(source(text))) == 1
 
 
-def test_what_stands_above_the_devices_may_be_left_out_or_come_later(source):
+def test_entries_above_the_devices_may_be_absent_or_come_later(source):
     root = "cn=DICOM Configuration,dc=dcm4che,dc=org"
     text = f"dn: {root}\nobjectClass: dicomConfigurationRoot\ncn: DICOM Configuration\n"
     assert len(source(TREE, text).entries()) == 5

@@ -63,7 +63,7 @@ def test_attributes_of_any_directory_are_not_listed():
 
 
 @pytest.mark.ldap("dcmShareTransferCapabilitiesFromAETitle")
-def test_what_the_loader_reads_by_itself_is_acted_on():
+def test_attributes_read_by_the_loader_are_acted_on():
     listed = found(trees.ae(dcmShareTransferCapabilitiesFromAETitle="OTHER"))
     assert listed["dicomNetworkAE", "dcmShareTransferCapabilitiesFromAETitle"] == (Status.YES, 1)
 

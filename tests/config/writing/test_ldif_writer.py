@@ -259,7 +259,7 @@ def test_value_that_an_editor_has_changed_meanwhile_is_kept_and_told(tmp_path):
     assert files.texts == [theirs]
 
 
-def test_what_an_editor_writes_in_the_same_moment_stays(tmp_path, monkeypatch):
+def test_concurrent_write_of_an_editor_stays(tmp_path, monkeypatch):
     files = Files(tmp_path, CONTENT)
     changes = files.planned(at=RULE, dcmRulePriority=["7"])
     theirs = CONTENT.replace("dicomInstalled: TRUE", "dicomInstalled: FALSE")
@@ -301,7 +301,7 @@ def test_entry_that_was_once_deleted_comes_behind_that(tmp_path):
 
 
 @pytest.mark.parametrize("text", [CONTENT, CONTENT.replace(RULE, f"cn=elsewhere,{DEVICE}"), CONTENT + CONTENT])
-def test_what_would_become_something_else_is_refused_and_nothing_written(tmp_path, monkeypatch, text):
+def test_value_that_would_become_another_is_refused_and_nothing_written(tmp_path, monkeypatch, text):
     files = Files(tmp_path, CONTENT)
     changes = files.planned(at=RULE, dcmRulePriority=["7"])
     monkeypatch.setattr(ldif_writer, "edited", lambda _, __: [text.encode()])

@@ -529,7 +529,7 @@ def test_an_icon_that_cannot_be_decoded_is_left_out(tmp_path: Path, caplog: pyte
 
 
 @pytest.mark.peers
-def test_what_a_vendor_encapsulates_is_left_out(tmp_path: Path) -> None:
+def test_encapsulated_vendor_data_is_left_out(tmp_path: Path) -> None:
     ds = three_frames(JPEG, tmp_path)
     ds.add_new(0x00090010, "LO", "VENDOR")
     private = DataElement(0x00091002, "OB", ds.PixelData)

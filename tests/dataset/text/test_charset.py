@@ -233,7 +233,7 @@ def test_default_character_set_gives_way_to_a_named_one() -> None:
         ("\ufffd", ("ISO_IR 100",), False),
     ],
 )
-def test_what_a_character_set_can_encode(text: str, codes: tuple[str, ...], expected: bool) -> None:
+def test_text_that_a_character_set_can_encode(text: str, codes: tuple[str, ...], expected: bool) -> None:
     assert can_encode(text, codes, "LO") is expected
 
 

@@ -127,7 +127,7 @@ def test_text_is_read_as_it_is_invoked(codes: tuple[str, ...], vr: str, octets: 
         (("", "FOO"), b"\x1b-A\xfc"),
     ],
 )
-def test_what_cannot_be_decoded_is_marked_and_kept(codes: tuple[str, ...], octets: bytes) -> None:
+def test_undecodable_text_is_marked_and_kept(codes: tuple[str, ...], octets: bytes) -> None:
     text = decode(octets, codes, "LO")
     assert not is_decodable(text)
     assert not can_encode(text, codes)

@@ -160,7 +160,7 @@ def test_at_the_end_no_thread_waits_and_those_that_serve_end_when_they_have(runn
     assert not serving.is_alive()
 
 
-def test_what_others_do_not_take_is_taken_here(running: ExitStack) -> None:
+def test_connection_left_by_others_is_taken_here(running: ExitStack) -> None:
     questions: list[bool] = []
 
     def always() -> bool:

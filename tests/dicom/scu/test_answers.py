@@ -36,7 +36,7 @@ PLAIN = b"".join(GOOD)
     ],
     ids=["plain", "descending", "twice", "a trailing delimiter", "VR ??", "without VR", "an odd number"],
 )
-def test_what_was_asked_for_is_read_whatever_else_is_odd(data: bytes) -> None:
+def test_requested_elements_are_read_whatever_else_is_odd(data: bytes) -> None:
     assert plain_answer(data, EXPLICIT, WANTED) == PLAIN
     ds = read_answer(data, EXPLICIT, WANTED, is_whole=True)
     assert (str(ds.PatientName), ds.PatientID, ds.StudyInstanceUID) == ("A^B", "ID", "1.2.3")

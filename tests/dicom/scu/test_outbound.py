@@ -78,7 +78,7 @@ def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_
         link.close()
 
 
-def test_what_belongs_to_nobody_or_to_another_service_stays() -> None:
+def test_files_of_nobody_or_of_another_service_stay() -> None:
     stopped, other = OutboundLinks(), OutboundLinks()
     with other.by_this_thread():
         ends = [*opened_link()]

@@ -258,7 +258,7 @@ def test_a_data_set_that_is_not_read_is_dropped(both: Both) -> None:
     assert data_of(acceptor) == b""
 
 
-def test_what_is_not_urgent_leaves_before_anything_is_waited_for(both: Both) -> None:
+def test_deferred_message_leaves_before_anything_is_waited_for(both: Both) -> None:
     requestor, acceptor = both
     encoded = dimse.encode({**ECHO, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
     requestor.send_later(1, dimse.C_ECHO_RQ, encoded)

@@ -283,7 +283,7 @@ def test_partial_sends_deliver_every_byte(pair: Pair) -> None:
     assert outcome == [b"".join(buffers)]
 
 
-def test_what_cannot_be_sent_in_a_state_is_not_sent(pair: Pair) -> None:
+def test_pdu_not_allowed_in_a_state_is_not_sent(pair: Pair) -> None:
     ours, peer = pair()
     link = link_in(State.STA5, ours, peer, is_requestor=True)
     with pytest.raises(NotAllowed):

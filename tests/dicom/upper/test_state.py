@@ -43,7 +43,7 @@ def test_every_transition_leads_where_table_9_10_says(is_requestor: bool) -> Non
             assert reached == fsm.ACTIONS[name][2], (event, state)
 
 
-def test_what_cannot_be_is_not_allowed_and_changes_nothing() -> None:
+def test_impossible_change_is_refused_and_changes_nothing() -> None:
     for event, state in EVERY_PAIR:
         if theirs(event, state) is None:
             machine = machine_in(state, is_requestor=True)

@@ -82,7 +82,7 @@ def test_nothing_is_deleted_where_only_rejected_studies_may_be(seed: Seed, of_ae
 
 
 @pytest.mark.ldap("dcmAllowDeleteStudyPermanently")
-def test_what_the_ae_allows_counts_before_what_the_device_does(seed: Seed) -> None:
+def test_allowance_of_the_ae_comes_before_that_of_the_device(seed: Seed) -> None:
     seed.set(DEVICE, dcmAllowDeleteStudyPermanently="REJECTED")
     seed.set(AE, dcmAllowDeleteStudyPermanently="ALWAYS")
     scene = Scene(seed)
@@ -114,7 +114,7 @@ def test_nothing_is_deleted_from_a_storage_that_the_device_does_not_have(scene: 
     assert scene.refusal() is Refusal.CONFLICT
 
 
-def test_what_cannot_be_deleted_now_is_told_and_deleted_next_time(
+def test_file_that_cannot_be_deleted_now_is_told_and_deleted_next_time(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:

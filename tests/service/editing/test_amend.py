@@ -82,7 +82,7 @@ def test_fields_are_those_of_the_filter_and_sequences_cannot_be_typed(service: S
         assert not {tag for tag in found if tag >> 16 & 1 or tag in (0x00080005, 0x04000561)}
 
 
-def test_what_was_not_typed_stays_sequences_too(seed: Seed, service: Service, tmp_path: Path) -> None:
+def test_attributes_not_typed_stay_sequences_too(seed: Seed, service: Service, tmp_path: Path) -> None:
     amend(service, Level.STUDY, x00081030=("Old", "New"))
     ds = moved(seed, tmp_path / "viewer")
     assert (ds.StudyDescription, ds.AccessionNumber) == ("New", "OLD")
@@ -127,7 +127,7 @@ def test_a_patient_id_of_somebody_else_is_refused_and_another_one_taken(
     assert fields(service, Level.PATIENT, f"{STUDY}.2")[ISSUER].lines == ()
 
 
-def test_what_is_no_value_or_none_of_the_attributes_is_refused(service: Service) -> None:
+def test_wrong_value_or_unknown_attribute_is_refused(service: Service) -> None:
     with pytest.raises(DocumentInvalid, match="VR CS"):
         amend(service, Level.PATIENT, x00100040=("M", "female"))
     with pytest.raises(EditRefused, match="none of the attributes"):

@@ -65,14 +65,14 @@ def test_keys_that_are_supported_at_study_level(expected: bool, keys: dict[str, 
     assert is_supported("STUDY", **keys) is expected
 
 
-def test_what_is_kept_above_counts_and_is_not_matched_without_a_relational_query() -> None:
+def test_keys_of_upper_levels_count_and_are_matched_by_relational_queries_only() -> None:
     keys: dict[str, Any] = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "", "PatientName": ""}
     assert is_supported("SERIES", **keys)
     assert not is_supported("SERIES", **{**keys, "PatientName": "A"})
     assert is_supported("SERIES", **{**keys, "PatientName": "A"}, relational=True)
 
 
-def test_what_a_rule_brings_in_exists() -> None:
+def test_every_reference_of_a_rule_exists() -> None:
     assert is_supported("STUDY", StudyDescription="", written=frozenset({STUDY_DESCRIPTION}))
 
 

@@ -127,7 +127,7 @@ def test_an_edit_is_sent_in_place_of_what_is_kept(matches: tuple[Index, list[str
 
 
 @pytest.mark.parametrize(("text", "is_cut"), [(b"A~", False), (b"A\\", False), (b"AB", True)])
-def test_what_is_another_character_in_iso_ir_13_is_not_cut_for_another_set(text: bytes, is_cut: bool) -> None:
+def test_characters_that_differ_in_iso_ir_13_are_not_cut_for_another_set(text: bytes, is_cut: bool) -> None:
     charset = b"\x08\0\5\0CS\x0a\0ISO_IR 13 "
     description = b"\x08\0\x30\x10LO\2\0"
     match = Match(encoded_attributes=(charset, charset + description + text), computed={})

@@ -154,7 +154,7 @@ def forward_of(*objects: Arrived) -> ForwardedRetrieve:
     return forward
 
 
-def test_what_passes_is_kept_when_all_of_it_was_taken(cache: ProxyCache) -> None:
+def test_study_in_passing_is_kept_when_wholly_taken(cache: ProxyCache) -> None:
     forward = forward_of(arrived(1), arrived(2))
     forward.end(total=2)
     passing = CachedInPassing(cache, STUDY, forward, lambda: None)
@@ -191,7 +191,7 @@ def left_by_the_viewer(forward: ForwardedRetrieve, passing: CachedInPassing) -> 
 
 
 @pytest.mark.parametrize("ends", [closed_early, failed_one, counted_more, failed_in_the_end, left_by_the_viewer])
-def test_what_passes_is_not_kept_when_it_is_not_all(
+def test_study_in_passing_is_not_kept_in_part(
     cache: ProxyCache, ends: Callable[[ForwardedRetrieve, CachedInPassing], None]
 ) -> None:
     forward = forward_of(arrived(1), arrived(2))
@@ -234,7 +234,7 @@ def test_a_kept_object_that_cannot_be_read_is_missing_and_the_study_is_kept_no_l
     assert kept(cache) is None
 
 
-def test_what_is_kept_ends_when_nobody_waits_for_it(cache: ProxyCache) -> None:
+def test_kept_objects_end_when_nobody_waits_for_them(cache: ProxyCache) -> None:
     keep(cache, arrived(1), arrived(2), arrived(3))
     study = kept(cache)
     assert study is not None

@@ -81,7 +81,7 @@ def test_who_waits_for_room_is_let_go_when_nobody_wants_more() -> None:
     assert uids(forward) == []
 
 
-def test_what_is_named_as_failed_is_missing_unless_it_came() -> None:
+def test_object_named_as_failed_is_missing_unless_it_came() -> None:
     forward = make_forward()
     forward.offer(arrived(1))
     forward.end(failed=["1.2.1.1", "1.2.1.2"], total=3)
@@ -238,7 +238,9 @@ def test_nobody_asked_for_an_object_that_names_no_retrieve_of_another_study_or_a
     assert forwards.take("", None, scp, arrived(1, study)) is None
 
 
-def test_what_came_and_cannot_be_taken_has_failed_whatever_the_archive_counts(forwards: ForwardedRetrieves) -> None:
+def test_received_object_that_cannot_be_taken_has_failed_whatever_the_archive_counts(
+    forwards: ForwardedRetrieves,
+) -> None:
     forward = make_forward(1)
     forwards.add(forward)
     assert forwards.take(US, 1, PACS, arrived(1)) is True
@@ -250,7 +252,7 @@ def test_what_came_and_cannot_be_taken_has_failed_whatever_the_archive_counts(fo
     assert not forward.has_all
 
 
-def test_what_could_not_be_taken_at_first_and_came_again_has_not_failed() -> None:
+def test_object_taken_at_the_second_attempt_has_not_failed() -> None:
     forward = make_forward()
     forward.refuse("1.2.1.1", "it is cut")
     forward.again()
@@ -272,9 +274,7 @@ def test_an_object_of_another_study_counts_where_the_archive_counts_it_or_counts
 
 
 @pytest.mark.parametrize("is_answered", [True, False])
-def test_what_still_comes_of_a_retrieve_that_the_archive_did_not_end_was_not_unasked(
-    tmp_path: Path, is_answered: bool
-) -> None:
+def test_late_objects_of_an_unended_retrieve_are_not_unasked(tmp_path: Path, is_answered: bool) -> None:
     now = 1000.0
     forwards = ForwardedRetrieves(spool=Spool(tmp_path), clock=lambda: now)
     forward = make_forward(1)

@@ -161,7 +161,7 @@ def test_study_is_not_called_unknown_while_one_archive_is_down(keys: RetrieveKey
     assert failure.value.status == 0xA700
 
 
-def test_what_only_one_that_is_down_may_have_is_missing_after_all_else() -> None:
+def test_objects_of_an_archive_that_is_down_are_missing_last() -> None:
     down = Archive("A", "1", is_down=True)
     assert told(fetch(studies("1", "2"), down, Archive("B", "2"))) == ["B:2", "[it is down]"]
     assert told(fetch(studies("2"), down, Archive("B", "2"))) == ["B:2"]
@@ -185,7 +185,7 @@ def test_one_that_can_send_none_of_it_leaves_it_to_the_next_that_has_it() -> Non
     assert told(fetch(studies("1", "2"), both, Archive("B", "2"))) == ["B:2", "[A did not send it]"]
 
 
-def test_what_is_left_is_counted_as_far_as_it_is_known() -> None:
+def test_objects_left_are_counted_as_far_as_known() -> None:
     arriving = fetch(studies("1", "2", "3"), Archive("A", "1"), Archive("B", "2", "3"))
     counts = [arriving.remaining(0)]
     for ended, _ in enumerate(arriving, 1):
@@ -211,7 +211,7 @@ def test_when_nobody_wants_more_the_next_is_not_asked(end: Callable[[ObjectStrea
     assert second.held_for == []
 
 
-def test_what_they_have_together_is_told() -> None:
+def test_total_of_all_is_told() -> None:
     both = SeveralUpstreams([Archive("A", "1", "2"), Archive("B", "2", "3")])
     assert both.held(LOCAL, studies("1", "2", "3")) == ["1", "2", "3"]
     assert both.instances_of(LOCAL, studies("1")) == 2

@@ -462,7 +462,7 @@ def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(tmp_path: Path
     assert [one[0x00100010][1] for one in prepare_all(second, instances)] == ["Right^Name"]
 
 
-def test_what_another_destination_gets_is_worked_out_for_it(tmp_path: Path) -> None:
+def test_coercion_is_worked_out_anew_for_another_destination(tmp_path: Path) -> None:
     instances = [instance for instance, _ in series(tmp_path, 1)]
     first = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
     second = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, receiving="ELSEWHERE", after=first)

@@ -50,7 +50,7 @@ def left(encoded_part: bytes) -> set[str]:
     return {element.keyword for element in ds}
 
 
-def test_what_is_the_same_is_left_out_on_both_sides_but_who_the_patient_is_and_what_rules_are_about() -> None:
+def test_equal_elements_are_left_out_but_for_patient_and_rules() -> None:
     ds, other = made(), made(StudyDescription="Edited", SeriesDescription="Told to the index alone")
     found = differing(encoded(ds, EXPLICIT_LITTLE), kept_of(other), (), {0x0020000D})
     assert found is not None
@@ -68,7 +68,7 @@ def test_what_is_the_same_is_left_out_on_both_sides_but_who_the_patient_is_and_w
         {"StudyDescription": "   "},
     ],
 )
-def test_what_octets_do_not_tell_is_decoded(values: dict[str, object]) -> None:
+def test_values_undecided_by_octets_are_decoded(values: dict[str, object]) -> None:
     assert differing(encoded(made(), EXPLICIT_LITTLE), kept_of(made(**values)), (), ()) is None
 
 

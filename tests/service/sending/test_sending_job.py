@@ -86,7 +86,7 @@ def test_progress_and_failures_are_told_while_it_sends(jobs: Jobs) -> None:
     assert job.problems == ("CT 1: refused", "CT 2: refused")
 
 
-def test_what_a_process_that_ends_has_told_before_stays(jobs: Jobs) -> None:
+def test_last_report_of_an_ended_process_stays(jobs: Jobs) -> None:
     sender = Sender(StatusError("the worker has ended"), Reached(done=2, of=5, failed=1, failures=("CT 1: refused",)))
     job_id = start_sending(jobs, sender, WANTED)
     until(lambda: (job := jobs.get(job_id)) is not None and job.progress.done == 2)

@@ -167,7 +167,7 @@ def test_an_edit_decides_where_no_rule_does(seed: Seed, service: Service, policy
     assert name.edited_at
 
 
-def test_what_the_filter_leaves_to_the_object_is_the_objects(seed: Seed, service: Service, tmp_path: Path) -> None:
+def test_attributes_outside_the_filter_are_those_of_the_object(seed: Seed, service: Service, tmp_path: Path) -> None:
     more = make_instance(
         tmp_path / "more.dcm",
         study_uid=STUDY,
@@ -184,9 +184,7 @@ def test_what_the_filter_leaves_to_the_object_is_the_objects(seed: Seed, service
     assert (description.archived, description.delivered, description.decider) == ("Later", "Old", Decider.OBJECT)
 
 
-def test_what_leaves_as_it_was_received_is_told_by_the_rule_that_says_so(
-    seed: Seed, service: Service, tmp_path: Path
-) -> None:
+def test_rule_that_lets_objects_leave_as_received_is_told(seed: Seed, service: Service, tmp_path: Path) -> None:
     seed.change(
         f"dn: cn=As received,{DEVICE}\nchangetype: add\nobjectClass: dcmArchiveAttributeCoercion2\ncn: As received\n"
         "dcmDIMSE: C_STORE_RQ\ndicomTransferRole: SCP\ndcmURI: retrieve-as-received:\n"

@@ -107,7 +107,7 @@ def test_no_route_but_the_public_ones_answers_those_who_have_not_logged_in(
 
 
 @pytest.mark.parametrize(("method", "route"), GUARDED, ids=lambda value: getattr(value, "path", value))
-def test_what_changes_something_is_not_for_viewers(method: str, route: Route) -> None:
+def test_changes_are_not_for_viewers(method: str, route: Route) -> None:
     if method not in ("GET", "HEAD") and route.path not in CHANGES_NOTHING:
         assert Role.VIEWER not in roles_needed(route)
 

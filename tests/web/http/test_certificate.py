@@ -169,7 +169,7 @@ def test_a_certificate_that_cannot_be_read_leaves_the_old_one(authority: Authori
         assert _serial_number(authority, port) == before
 
 
-def test_what_is_wrong_with_the_files_is_told(authority: Authority, pair: Pair, tmp_path: Path) -> None:
+def test_faults_of_the_files_are_told(authority: Authority, pair: Pair, tmp_path: Path) -> None:
     other = authority.issue("other", "DNS:localhost")
     with pytest.raises(HttpUnavailable, match="the key is not that of the certificate"):
         Certificate(pair.certificate, other.key)

@@ -125,7 +125,7 @@ def test_both_kinds_of_headers_are_refused_as_one_may_be_the_clients() -> None:
         {"X-Forwarded-For": "<script>"},
     ],
 )
-def test_what_cannot_be_read_is_refused_or_tells_nothing(headers: dict[str, str]) -> None:
+def test_unreadable_input_is_refused_or_tells_nothing(headers: dict[str, str]) -> None:
     answer = ask(headers)
     assert answer.status_code == 400 or answer.json() == ["10.0.0.1", "http", "archive.example"]
 

@@ -67,7 +67,7 @@ def service() -> Iterator[Service]:
     ("method", "path", "threads"),
     [("GET", "/dcm4py-leading/explain/1.2.3", HTTP_THREADS), ("POST", "/dcm4chee-arc/ctrl/reload", 1)],
 )
-def test_what_waits_for_others_keeps_no_health_check_waiting(
+def test_waiting_requests_keep_no_health_check_waiting(
     service: Service, method: str, path: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_most(monkeypatch, 200)

@@ -396,7 +396,7 @@ def test_own_pages_are_led_to(target: str) -> None:
     assert own_page(target) == target
 
 
-def test_what_was_typed_is_shown_as_text_and_the_password_never(site: Site) -> None:
+def test_typed_values_are_shown_as_text_and_the_password_never(site: Site) -> None:
     answer = log_in(site.client(), '"><script>alert(1)</script>', "a secret word", next='/ui/"><script>')
     assert "<script>alert" not in answer.text and '"><script>' not in answer.text
     assert "&lt;script&gt;alert(1)" in answer.text

@@ -166,7 +166,7 @@ def test_how_the_directory_is_followed_is_told() -> None:
     assert (sample(measured, "configuration_degraded"), sample(measured, "configuration_changes_total")) == (1, 2)
 
 
-def test_what_is_kept_of_other_archives_is_told() -> None:
+def test_cached_studies_of_other_archives_are_told() -> None:
     names = ("bytes", "studies", "hits_total", "misses_total", "removed_total")
     assert [sample(IDLE, f"proxy_kept_{name}") for name in names] == [None] * 5
     measured = replace(IDLE, kept=ProxyCacheCounts(size=1, studies=2, hits=3, misses=4, removed=5))

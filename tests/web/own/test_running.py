@@ -68,7 +68,7 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
-def test_what_runs_is_told_with_what_is_not_as_it_should_be(http: httpx.Client) -> None:
+def test_running_service_tells_its_troubles(http: httpx.Client) -> None:
     told = http.get("/dcm4py-leading/configuration").json()
     assert told["fingerprint"] == "0123456789ab"
     assert told["loadedAt"] == NOON.isoformat()

@@ -36,7 +36,7 @@ def test_last_good_copy_and_failures_are_told(reader: Reader) -> None:
         assert told in text
 
 
-def test_what_a_reload_would_do_is_told(reader: Reader) -> None:
+def test_outcome_of_a_pending_reload_is_told(reader: Reader) -> None:
     difference = Difference(kind=Kind.ADDED, object_class="dcmArchiveAttributeCoercion", name="New")
     problem = Problem(dn="cn=y", attribute="dcmDIMSE", reason="is no DIMSE")
     reader.service.waiting = PendingReload(

@@ -76,7 +76,7 @@ def test_a_get_commands_nothing(service: Service, http: httpx.Client, what: str)
 
 
 @pytest.mark.parametrize(("what", "status"), [("start", 500), ("reload", 409)])
-def test_what_cannot_be_is_told_with_every_problem(
+def test_impossible_value_is_told_with_every_problem(
     service: Service, http: httpx.Client, what: str, status: int
 ) -> None:
     service.failure = ConfigInvalid([TAKEN])

@@ -113,7 +113,7 @@ def test_invalid_address_is_reported_and_nobody_is_called(
         (StatusError("no worker answers"), 503),
     ],
 )
-def test_what_hinders_the_service_itself_has_a_status(
+def test_faults_of_the_service_itself_have_a_status(
     service: Service, http: httpx.Client, failure: Exception, status: int
 ) -> None:
     service.outcome = failure

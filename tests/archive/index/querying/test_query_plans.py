@@ -118,9 +118,7 @@ def test_retrieves_go_by_an_index(connection: Connection, level: str, keys: dict
 @pytest.mark.parametrize(
     "statement", [statements.retrieve_ae_titles(Level.STUDY), statements.collected(MODALITIES_IN_STUDY)]
 )
-def test_what_a_page_of_studies_takes_from_its_series_stands_in_the_index(
-    connection: Connection, statement: Any
-) -> None:
+def test_series_values_of_a_page_of_studies_stand_in_the_index(connection: Connection, statement: Any) -> None:
     steps = plan(connection, statement, {statements.PKS: [1, 2]})
     assert "USING COVERING INDEX ix_series_study_fk_modality_retrieve_ae_titles" in steps[0], steps
 

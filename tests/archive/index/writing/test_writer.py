@@ -194,7 +194,7 @@ def test_commit_that_fails_without_sqlalchemy_leaves_nothing(index: Index) -> No
     assert len(find(index, "IMAGE", StudyInstanceUID="1.2.1", SeriesInstanceUID="1.2.1.1")) == 2
 
 
-def test_what_goes_through_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
+def test_work_of_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
     def work(connection: Connection) -> None:
         storing.store(connection, new, policies, KnownSeries())
         assert connection.scalar(select(func.count()).select_from(instance)) == 1

@@ -65,6 +65,6 @@ def test_all_other_values_stay() -> None:
     assert made.spell("cn") == "cn"
 
 
-def test_what_the_page_showed_comes_back() -> None:
+def test_values_that_the_page_showed_come_back() -> None:
     text = base_text(entry('a"<b>'), ["dcmURI", "cn"])
     assert base_of({"base": (text,)}) == {"dcmURI": ('a"<b>',), "cn": ()}

@@ -121,6 +121,6 @@ def test_rules_of_aes_count_for_what_dcm4chee_ignores_of_a_device() -> None:
     assert [(told.by, told.how) for told in hidden_among(of_device, of_ae).values()] == [("b", Hiding.IN_DCM4CHEE)]
 
 
-def test_what_hides_a_rule_here_is_told_rather_than_what_dcm4chee_does() -> None:
+def test_hiding_rule_of_this_service_is_told_not_that_of_dcm4chee() -> None:
     found = hidden(rule("a"), rule("b"), rule("c", version="2"))
     assert found == {"a": ("c", Hiding.IN_DCM4CHEE), "b": ("a", Hiding.ALWAYS)}

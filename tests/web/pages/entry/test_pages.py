@@ -138,7 +138,7 @@ def test_preview_claims_nothing_about_a_change_while_the_directory_has_errors(re
     assert "acts on nothing" not in preview
 
 
-def test_what_an_error_hides_is_not_called_mended(reader: Reader, directory: Slapd) -> None:
+def test_fault_hidden_by_an_error_is_not_called_mended(reader: Reader, directory: Slapd) -> None:
     directory.load(
         f"dn: cn=mpps,{DEVICE}\nobjectClass: dcmArchiveAttributeCoercion\ncn: mpps\ndcmDIMSE: N_CREATE_RQ\n"
         "dicomTransferRole: SCU\ndcmNullifyTag: 00104000\n"
@@ -155,7 +155,7 @@ def test_a_viewer_is_offered_nothing_of_an_archive(reader: Reader) -> None:
     assert "Coercion rules" not in page.tree.xpath("//h2/text()")
 
 
-def test_what_a_reload_would_refuse_is_not_saved(reader: Reader, directory: Slapd) -> None:
+def test_change_that_a_reload_would_refuse_is_not_saved(reader: Reader, directory: Slapd) -> None:
     page = reader.get(PAGE).send("save", **{TIMEOUT: "", SIZE: "0"})
     assert page.status == 422
     assert "It is refused" in page.text

@@ -185,7 +185,7 @@ def test_the_table_has_the_last_hours_without_a_script() -> None:
     assert "geschlossen" in german.text
 
 
-def test_what_was_lost_with_a_process_is_told_and_not_shown_as_zero() -> None:
+def test_counts_lost_with_a_process_are_told_not_shown_as_zero() -> None:
     told = contacts(QRSCP=ANSWERED)
     service = with_history(Sample(lookups(HIT=9), told, workers=2), Sample(lookups(HIT=4), told, workers=1))
     with visiting(service) as visitor:

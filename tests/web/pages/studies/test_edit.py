@@ -93,7 +93,7 @@ def test_invalid_value_is_reported_at_its_field_and_input_stays(reader: Reader) 
     assert reader.service.amended == []
 
 
-def test_what_cannot_be_typed_is_shown_and_no_field(reader: Reader) -> None:
+def test_untypable_value_is_shown_without_a_field(reader: Reader) -> None:
     page = reader.get(EDIT)
     assert "(1 item)" in page.text
     assert "00081032" not in page.form().fields
@@ -174,7 +174,7 @@ def test_states_of_the_leading_archive_are_said(reader: Reader) -> None:
     assert "is not asked for VIEWER" in told(is_applied=False)
 
 
-def test_what_an_ae_without_a_rule_gets_is_said(reader: Reader) -> None:
+def test_delivery_to_an_ae_without_a_rule_is_told(reader: Reader) -> None:
     rule = replace(VALUES.rules[1])
     row = replace(VALUES.attributes[1], decider=Decider.OBJECT, delivered="Hip")
     reader.service.values = replace(VALUES, leading=(), rules=(rule,), attributes=(row,), led=())

@@ -106,7 +106,7 @@ def test_study_of_a_pacs_names_its_archive_and_cannot_be_edited_or_deleted(
         f"/ui/studies/DCM4CHEE/{STUDY}.9/series/1.2.3",
     ],
 )
-def test_what_there_is_not_is_told(studies: Reader, path: str) -> None:
+def test_absent_things_are_told(studies: Reader, path: str) -> None:
     assert studies.get(path).status == 404
 
 

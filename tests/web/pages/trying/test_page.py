@@ -206,7 +206,7 @@ def test_fault_of_the_rule_is_told_at_its_field(client: httpx.Client) -> None:
     assert "nonsense" in (page.tree.get_element_by_id("e-dcmNullifyTag").text_content())
 
 
-def test_what_a_reload_would_refuse_is_told_at_its_field(client: httpx.Client) -> None:
+def test_change_that_a_reload_would_refuse_is_told_at_its_field(client: httpx.Client) -> None:
     page = from_rule(client, RULE, dcmMergeAttribute="StationName={PatientID")
     assert page.status == 422
     assert page.tree.get_element_by_id("e-dcmMergeAttribute").text_content().strip()
@@ -232,7 +232,7 @@ def test_pending_changes_of_the_directory_are_told(client: httpx.Client, seed: S
     assert "further changes that are not in force" in tried(client, page, study=STUDY, leading="none").text
 
 
-def test_what_is_no_form_of_a_rule_is_left_out(client: httpx.Client) -> None:
+def test_fields_of_no_rule_form_are_left_out(client: httpx.Client) -> None:
     sent = {"study": STUDY, "leading": "none", "rule.device": "dcm4chee-arc", "rule.at": "x", "rule.fields": "ä%ff"}
     answer = client.post("/ui/try", files=[(name, (None, value)) for name, value in sent.items()])
     assert answer.status_code == 200

@@ -90,7 +90,7 @@ def test_a_wrong_type_is_400_with_its_place(rest: httpx.Client) -> None:
     ]
 
 
-def test_what_a_reload_would_refuse_is_400_with_every_problem(rest: httpx.Client) -> None:
+def test_change_that_a_reload_would_refuse_is_400_with_every_problem(rest: httpx.Client) -> None:
     told = rest.get(DEVICE_URL).json()
     archive(told).update({STALE: "rubbish", SIZE: -1})
     answer = rest.put(DEVICE_URL, json=told)
