@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 
 from tests.dicom.upper.test_association import ended, in_thread
+from tests.fixtures.calls import logging_as_served
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, RELEASE, RELEASED, REQUEST, RawAssociation
 from tests.fixtures.service import Seed
 
 COUNTED = 20
-MOST_CALLS = 530
+MOST_CALLS = 910
 """A tenth more than there are; above it, look at what was added for each association."""
 
 
@@ -55,9 +56,10 @@ class Served:
 
 
 @pytest.fixture
-def served(seed: Seed) -> Any:
+def served(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A service that has had a few of them."""
     with ExitStack() as running:
+        running.enter_context(logging_as_served(monkeypatch))
         served = Served(seed, running)
         for _ in range(3):
             served.one(lambda serve: serve())
