@@ -66,7 +66,8 @@ def test_what_was_answered_is_there_after_a_power_cut(seed: Seed, tmp_path: Path
     is_ordered = names == "ordered"
     (seed.data_dir / "storage").mkdir()
     disk = Disk(seed.data_dir)
-    command = [sys.executable, "-m", "tests.fixtures.archive_steps", *map(str, seed.tree_files), str(seed.data_dir), names]
+    program = [sys.executable, "-m", "tests.fixtures.archive_steps"]
+    command = [*program, *map(str, (*seed.tree_files, seed.data_dir)), names]
     lines = []
     for moment, line in disk.replay(traced(command, tmp_path / "calls")):
         lines.append((moment, line))
