@@ -269,8 +269,8 @@ class IncomingFile:
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
-                if storage._needs_directory_sync:
-                    storage._sync_directory(storage._inside(path).parent)
+            if storage._needs_directory_sync:
+                storage._sync_directory(storage._inside(path).parent)
         except OSError as err:
             raise storage._unavailable(err) from err
         return Location(
@@ -293,6 +293,9 @@ class IncomingFile:
             except (FileExistsError, NotADirectoryError) as err:
                 path = self._other_place(path, err)
                 if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    # Another association that is storing it may be about to take it away.
+                    if not in_flight.settled(storage._path(path)):
+                        continue
                     self._other = path
                     return path
                 continue
@@ -329,6 +332,7 @@ class IncomingFile:
         self._storage._make_directories(self._storage._inside(path).parent)
         os.link(self._temporary, f"{self._storage._root}/{path}")
         os.fsync(self._file)
+        self._storage._sync_directory(self._storage._inside(path).parent)
 
     def close(self) -> None:
         """Remove what is not kept."""
