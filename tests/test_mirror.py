@@ -69,6 +69,7 @@ TESTED_BY = {
     "service/deleting/remembered.py": ("wire/test_deleted_studies.py",),
     "service/drift/order.py": ("service/drift/test_drift_walk.py",),
     "service/find/": ("wire/test_find.py", "wire/test_leading_first.py"),
+    "service/dicomweb/": ("web/dicomweb/test_search.py",),
     "service/find/memo.py": ("wire/test_find_fast.py",),
     "service/importing/": ("test_command_line_studies.py",),
     "service/leading_first.py": ("wire/test_leading_first.py",),
