@@ -98,7 +98,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHead:
-    """What is known of an answer before its rows."""
+    """Head of an answer: all that is known before its rows."""
 
     is_empty: bool = False
     left: int | None = None
@@ -147,7 +147,7 @@ def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tup
 
 
 class _Patience:
-    """How long the next page is waited for."""
+    """Time for which the next page is waited for."""
 
     def __init__(self, is_gone: Callable[[], bool]) -> None:
         self._is_gone = is_gone
@@ -198,7 +198,7 @@ class _Rows:
             raise
 
     def head(self) -> SearchHead:
-        """What comes before the rows."""
+        """Head of the answer."""
         wanted, total = self._wanted, self._found.total.count
         if wanted.is_count:
             self._end(total)

@@ -33,7 +33,7 @@ class FoundRows(Chunks, Protocol):
 
     @property
     def head(self) -> SearchHead:
-        """What is known before the rows."""
+        """Head of the answer."""
         ...
 
 
