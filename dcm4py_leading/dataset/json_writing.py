@@ -101,12 +101,12 @@ def _values(vr: str, value: bytes, codes: CharacterSet) -> list[Any]:
     if vr == "AT":
         pairs = _unpacked(value, "H", 2)
         return [f"{group:04X}{number:04X}" for group, number in zip(pairs[::2], pairs[1::2], strict=False)]
-    text = shown(decode(value, codes, vr)) if vr in TEXT_VRS else value.decode("latin-1")
+    text = decode(value, codes, vr) if vr in TEXT_VRS else value.decode("latin-1")
     parts = [text] if vr in _SINGLE_VALUED else text.split("\\")
     stripped = [part.rstrip(_PADDING) if vr in TEXT_VRS else part.strip(_PADDING) for part in parts]
     if not any(stripped):
         return []
-    return [(_name(part) if vr == "PN" else part) if part else None for part in stripped]
+    return [(_name(shown(part)) if vr == "PN" else shown(part)) if part else None for part in stripped]
 
 
 def _name(text: str) -> dict[str, str] | None:
