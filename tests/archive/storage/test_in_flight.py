@@ -10,7 +10,7 @@ import pytest
 
 from dcm4py_leading.archive.storage.in_flight import forget, record, sweep, temporary_file
 
-SHORT, ODD = "2026/11/30/ABCDEF", "a=b/100%/c"
+SHORT, ODD = "2026/11/30/ABCDEF", "a=b/100%41/c"
 LONG = "/".join(["d" * 100] * 4)
 """Longer than a name may be."""
 
