@@ -13,7 +13,7 @@ from dcm4py_leading.dicom.upper import association as module
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import LinkTimeout
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.model.bounds import ANSWER_BYTES
 from tests.fixtures.clock import Clock
 from tests.fixtures.links import CONTEXTS, linked, tcp_pair
