@@ -1,4 +1,4 @@
-"""What a comparison is ordered for."""
+"""Orders for a comparison."""
 
 from __future__ import annotations
 
