@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_a_digest_has_its_name_in_python(algorithm: str | None, name: str | None
         ("dcmStoragePathFormat", {"storage_path_format": "{nonsense}"}),
     ],
 )
-def test_what_cannot_be_used_is_refused(attribute: str, changes: dict[str, str]) -> None:
+def test_what_cannot_be_used_is_refused(attribute: str, changes: dict[str, Any]) -> None:
     check_descriptor(STORAGE)
     with pytest.raises(ConfigInvalid) as caught:
         check_descriptor(replace(STORAGE, **changes))
