@@ -26,7 +26,7 @@ from dcm4py_leading.dicom.scp.listener import Address, bind_all, bind_listener, 
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.drifting.drifts import Drifts
-from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.lookup import CachedAnswer, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
@@ -190,7 +190,7 @@ class Service(Calls):
         measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._process.cached_studies()
 

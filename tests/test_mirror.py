@@ -51,7 +51,7 @@ TESTED_BY = {
     "dataset/text/": ("dataset/text/test_text.py",),
     "dataset/vr.py": ("dataset/test_elements.py",),
     "dicom/scp/echo.py": ("interop/test_echo.py",),
-    "dicom/scp/fellows.py": ("wire/test_new_associations.py", "workers/test_serve_workers.py"),
+    "dicom/scp/other_processes.py": ("wire/test_new_associations.py", "workers/test_serve_workers.py"),
     "dicom/scp/requests.py": ("wire/test_odd_requests.py",),
     "dicom/scp/retrieve.py": ("wire/test_move_and_get.py",),
     "dicom/scp/store.py": ("wire/test_store.py",),

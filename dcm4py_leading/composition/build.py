@@ -15,9 +15,9 @@ from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.dicom.upstream.other_archives import (
-    behind,
+    archives_behind,
     count_of,
-    externals_of,
+    external_archives,
     query_archive_of,
     store_archive_opener,
     upstream_of,
@@ -60,7 +60,7 @@ def build_runtime(
         device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
     )
     leading_keys = GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts)
-    externals = externals_of(device, resolver.resolve, forwards, contacts)
+    externals = external_archives(device, resolver.resolve, forwards, contacts)
     upstreams = {
         ae.ae_title: upstream_of(
             ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
@@ -87,7 +87,9 @@ def build_runtime(
             )
             for ae in device.application_entities
         },
-        behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
+        behind={
+            ae.ae_title: archives_behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities
+        },
         retrieve_archives={
             ae.ae_title: retrieve_archive.archive_of(
                 retrieve_archive.EmbeddedRetrieveArchive(index, storages, externals.get(ae.ae_title, {})),

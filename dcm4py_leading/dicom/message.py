@@ -53,7 +53,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class NoRequest:
+class NotServed:
     """A message that is no request for a service which there is here."""
 
     why: str
@@ -61,18 +61,18 @@ class NoRequest:
     """Answer to it; None where nothing can be answered."""
 
 
-def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRequest:
+def request_from(message: Message, data: Iterator[memoryview]) -> Request | NotServed:
     """The request that a message is. Whether it may be served is not looked at."""
     field = message.number(dimse.COMMAND_FIELD) or 0
     if field & dimse.RESPONSE:
-        return NoRequest("a response that nobody waits for", None)
+        return NotServed("a response that nobody waits for", None)
     message_id = message.number(dimse.MESSAGE_ID)
     name = COMMANDS.get(field)
     if message_id is None:
-        return NoRequest("a command set without Message ID", None)
+        return NotServed("a command set without Message ID", None)
     if name is None:
         what = f"{_N_SERVICES.get(field, f'command {field:#06x}')}, which is not served"
-        return NoRequest(what, _unrecognized(message, field, message_id, what))
+        return NotServed(what, _unrecognized(message, field, message_id, what))
     return Request(
         command=name,
         message_id=message_id,

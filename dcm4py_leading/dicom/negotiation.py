@@ -15,7 +15,7 @@ from pynetdicom.sop_class import uid_to_service_class
 
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
-from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.dicom.upper.size_bounded_cache import SizeBoundedCache
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import AETitle, InformationModel, TransferRole
@@ -50,7 +50,7 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Negotiated:
+class NegotiationResult:
     """Outcome of a proposal."""
 
     contexts: tuple[PresentationContext, ...]
@@ -100,7 +100,7 @@ def served_by(sop_class: str) -> str:
     return "C-STORE" if is_storage(sop_class) else "C-ECHO"
 
 
-def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
+def accepted_storage(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
     """The SOP classes whose instances ``ae`` takes as SCP, with the transfer syntaxes of each."""
     return {
         str(capability.sop_class): tuple(map(str, capability.transfer_syntaxes))
@@ -118,7 +118,7 @@ def is_served(capability: TransferCapability) -> bool:
     return service_is_scp and (known or uid_to_service_class(capability.sop_class) is VerificationServiceClass)
 
 
-def is_asked(capability: TransferCapability, *, asks_archives: bool) -> bool:
+def is_used_as_scu(capability: TransferCapability, *, asks_archives: bool) -> bool:
     """True if we use the capability: for queries to a leading archive or worklist; where an archive stands
     behind, retrieval from it."""
     known = {*FIND, MODALITY_WORKLIST_FIND, *((*MOVE, *GET) if asks_archives else ())}
@@ -130,9 +130,9 @@ class Capabilities:
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
-        self._answers: Remembered[
+        self._answers: SizeBoundedCache[
             tuple[ProposedContext, bool, bool], tuple[ContextResult, PresentationContext | None]
-        ] = Remembered(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
+        ] = SizeBoundedCache(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
         for capability in ae.transfer_capabilities:
             if is_served(capability):
                 key = (str(capability.sop_class), capability.transfer_role)
@@ -183,7 +183,9 @@ class KnownCapabilities:
         return capabilities
 
 
-def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
+def negotiate(
+    capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]
+) -> NegotiationResult:
     """Parts of a proposal that an AE of these capabilities accepts (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
 
     Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
@@ -200,7 +202,7 @@ def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Seque
             contexts.append(accepted)
             if context.abstract_syntax in user.roles:
                 roles[context.abstract_syntax] = Role(scu=accepted.as_scp, scp=accepted.as_scu)
-    return Negotiated(tuple(contexts), tuple(results), roles)
+    return NegotiationResult(tuple(contexts), tuple(results), roles)
 
 
 _DEFAULT_ROLE = Role(scu=True, scp=False)

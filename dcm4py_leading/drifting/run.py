@@ -16,7 +16,7 @@ from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.resolve import Resolve
-from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
+from dcm4py_leading.dicom.upstream.other_archives import each_other_archive
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.return_keys import return_keys
@@ -65,7 +65,7 @@ def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) ->
     kept_tags = AttributeExtractor(device.archive.attribute_filters).tags
     measure = Measure.of(keys, kept_tags[Level.PATIENT] | kept_tags[Level.STUDY], wanted.policy)
     own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
-    elsewhere = each_elsewhere(wanted.local_ae, resolve, own_find, Contacts())
+    elsewhere = each_other_archive(wanted.local_ae, resolve, own_find, Contacts())
     subject = wanted.subject(measure, elsewhere)
     kept = None if wanted.state_file is None or wanted.is_new else load(wanted.state_file, subject)
     kept = kept or _begun(wanted, subject, _moment(around))

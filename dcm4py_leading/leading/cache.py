@@ -13,7 +13,7 @@ from cachetools import Cache, LRUCache, TTLCache
 
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, result_of
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID
 
@@ -110,7 +110,7 @@ class LeadingCache:
 
     def get_many(
         self, source: Hashable, study_instance_uids: Iterable[UID], fetch: Fetch, *, join_timeout: timedelta
-    ) -> dict[UID, Looked]:
+    ) -> dict[UID, LookupResult]:
         """The answer for each study; LeadingUnavailable is among the answers, not raised.
 
         ``source`` names the archive and whatever else makes answers differ. Studies that nobody else is asking for go
@@ -118,13 +118,13 @@ class LeadingCache:
         whole of the call's waiting for answers that others are asking for, counted from its beginning.
         """
         deadline = self._clock() + join_timeout.total_seconds()
-        looked: dict[UID, Looked] = {}
+        looked: dict[UID, LookupResult] = {}
         mine: dict[UID, Future[LeadingAnswer]] = {}
         theirs: dict[UID, Future[LeadingAnswer]] = {}
         with self._lock:
             for uid in dict.fromkeys(study_instance_uids):
                 try:
-                    looked[uid] = Looked(self._answers[source, uid].answer, LookupOutcome.HIT)
+                    looked[uid] = LookupResult(self._answers[source, uid].answer, LookupOutcome.HIT)
                 except KeyError:
                     if flight := self._flights.get((source, uid)):
                         theirs[uid] = flight
@@ -137,7 +137,9 @@ class LeadingCache:
         looked |= self._join(theirs, deadline)
         return looked
 
-    def _ask(self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], fetch: Fetch) -> dict[UID, Looked]:
+    def _ask(
+        self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], fetch: Fetch
+    ) -> dict[UID, LookupResult]:
         uids = list(flights)
         answers: dict[UID, LeadingAnswer] = {}
         # What the waiting get when fetch ends in an exception that is not foreseen.
@@ -154,7 +156,7 @@ class LeadingCache:
         finally:
             rest: dict[UID, LeadingAnswer] = {uid: failure for uid in uids if uid not in answers}
             self._land(source, flights, rest)
-        return {uid: asked(answer) for uid, answer in (answers | rest).items()}
+        return {uid: result_of(answer) for uid, answer in (answers | rest).items()}
 
     def _land(
         self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], answers: Mapping[UID, LeadingAnswer]
@@ -171,15 +173,15 @@ class LeadingCache:
         for uid, answer in answers.items():
             flights[uid].set_result(answer)
 
-    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]], deadline: float) -> dict[UID, Looked]:
-        joined: dict[UID, Looked] = {}
+    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]], deadline: float) -> dict[UID, LookupResult]:
+        joined: dict[UID, LookupResult] = {}
         for uid, flight in flights.items():
             try:
                 answer = flight.result(timeout=max(0.0, deadline - self._clock()))
             except TimeoutError:
                 answer = LeadingUnavailable("another request that asks for it got no answer in time")
             failed = isinstance(answer, LeadingUnavailable)
-            joined[uid] = asked(answer) if failed else Looked(answer, LookupOutcome.JOINED)
+            joined[uid] = result_of(answer) if failed else LookupResult(answer, LookupOutcome.JOINED)
         return joined
 
     def _count(self, *, hits: int = 0, misses: int = 0, joined: int = 0, failures: int = 0) -> None:

@@ -66,7 +66,7 @@ class Contact:
         return Contact(last_answer=max(answers, default=None), last_failure=later.last_failure, failure=later.failure)
 
 
-Asked = tuple[str, str, str, str]
+ContactKey = tuple[str, str, str, str]
 """Local AE, archive, service, and whether it was answered: ``answered`` or ``failed``."""
 
 
@@ -76,7 +76,7 @@ class ContactCounts:
 
     contacts: Mapping[Line, Contact] = field(default_factory=dict)
     """Those that are configured are there before they are asked."""
-    asked: Mapping[Asked, int] = field(default_factory=dict)
+    asked: Mapping[ContactKey, int] = field(default_factory=dict)
     """Questions to archives behind us; for leading ones see `outcome.LookupCounts`."""
 
     def plus(self, other: ContactCounts) -> ContactCounts:
@@ -118,7 +118,7 @@ class Contacts:
         self._now = now
         self._lock = threading.Lock()
         self._contacts = {line: Contact() for line in expected}
-        self._asked: Counter[Asked] = Counter()
+        self._asked: Counter[ContactKey] = Counter()
 
     def answered(self, part: Part, local: AETitle, title: AETitle) -> None:
         """The archive gave an answer."""

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from dcm4py_leading.errors import LeadingQueryFailed, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breakers
 from dcm4py_leading.leading.contacts import Contacts, Part
-from dcm4py_leading.leading.outcome import LookupOutcome, Tally, asked_by_keys
+from dcm4py_leading.leading.outcome import LookupOutcome, Tally, outcome_by_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Tag
@@ -72,9 +72,9 @@ class GuardedKeysQuery:
         try:
             found = self._ask(leading_cfind_scp, local_ae, keys, return_keys, limit, timeout)
         except LeadingUnavailable as err:
-            self._tally.count(leading_cfind_scp, [asked_by_keys(err)])
+            self._tally.count(leading_cfind_scp, [outcome_by_keys(err)])
             raise
-        self._tally.count(leading_cfind_scp, [asked_by_keys(found)])
+        self._tally.count(leading_cfind_scp, [outcome_by_keys(found)])
         return found
 
     def outcomes(self) -> Mapping[AETitle, Mapping[LookupOutcome, int]]:

@@ -20,7 +20,7 @@ from dcm4py_leading.leading.cache import LeadingCache
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.guarded import GuardedQuery, is_about_the_question
 from dcm4py_leading.leading.last_known import AnswerScope, LastKnown
-from dcm4py_leading.leading.outcome import Looked, LookupCounts, LookupOutcome, Tally, asked
+from dcm4py_leading.leading.outcome import LookupCounts, LookupOutcome, LookupResult, Tally, result_of
 from dcm4py_leading.leading.probe import Spawn, spawn
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.leading.readable import page_of
@@ -38,7 +38,7 @@ _NO_ANSWER = (LookupOutcome.FAILED, LookupOutcome.REFUSED_BY_BREAKER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedStudy:
+class CachedAnswer:
     """One line of ``cache list``."""
 
     leading_cfind_scp: AETitle
@@ -109,7 +109,7 @@ class LeadingLookup:
 
     def look_up(
         self, questions: Iterable[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta | None = None
-    ) -> dict[LeadingQuestion, Looked]:
+    ) -> dict[LeadingQuestion, LookupResult]:
         """The answer to each question and how it came about. Raises nothing but bugs.
 
         ``deadline`` is how long all of it may take, that of the settings if absent.
@@ -132,10 +132,10 @@ class LeadingLookup:
         looked = self._look_up(leading_cfind_scp, local_ae, study_instance_uids, ends_at)
         return {uid: one.answer for uid, one in looked.items()}
 
-    def entries(self) -> list[CachedStudy]:
+    def entries(self) -> list[CachedAnswer]:
         """Studies in the cache, the oldest answer first."""
         return [
-            CachedStudy(
+            CachedAnswer(
                 leading_cfind_scp=entry.source.leading_cfind_scp,
                 study_instance_uid=entry.study_instance_uid,
                 age=entry.age,
@@ -157,14 +157,14 @@ class LeadingLookup:
 
     def _look_up(
         self, scp: AETitle, local_ae: ApplicationEntity, uids: Iterable[UID], ends_at: float
-    ) -> dict[UID, Looked]:
+    ) -> dict[UID, LookupResult]:
         # A peer's text without a character set is read as the asking AE says, so answers differ by that too.
         what = AnswerScope(scp, return_keys(self._device, scp), local_ae.settings.default_character_set)
-        looked: dict[UID, Looked] = {}
+        looked: dict[UID, LookupResult] = {}
         wanted: list[UID] = []
         for uid in dict.fromkeys(uids):
             if reason := self._pause.resting((local_ae.ae_title, what, uid)):
-                looked[uid] = asked(reason)
+                looked[uid] = result_of(reason)
             else:
                 wanted.append(uid)
         fetch = partial(self._fetch, what, local_ae, _Conversation(self._query, what, local_ae, ends_at))
@@ -192,7 +192,7 @@ class LeadingLookup:
         self._pause.answered(answered)
         return answers
 
-    def _keep(self, what: AnswerScope, looked: dict[UID, Looked]) -> None:
+    def _keep(self, what: AnswerScope, looked: dict[UID, LookupResult]) -> None:
         fresh = {
             uid: one.answer
             for uid, one in looked.items()
@@ -202,14 +202,14 @@ class LeadingLookup:
         if self._last_known is not None and fresh:
             self._last_known.remember(what, fresh)
 
-    def _with_last_known(self, what: AnswerScope, looked: dict[UID, Looked]) -> dict[UID, Looked]:
+    def _with_last_known(self, what: AnswerScope, looked: dict[UID, LookupResult]) -> dict[UID, LookupResult]:
         lost = [uid for uid, one in looked.items() if one.outcome in _NO_ANSWER]
         if self._last_known is None or not lost:
             return looked
         known = self._last_known.recall(what, lost, self.settings.last_known_max_age)
-        return looked | {uid: Looked(study, LookupOutcome.STALE_SERVED) for uid, study in known.items()}
+        return looked | {uid: LookupResult(study, LookupOutcome.STALE_SERVED) for uid, study in known.items()}
 
-    def _tell(self, scp: AETitle, before: dict[UID, Looked], after: dict[UID, Looked]) -> None:
+    def _tell(self, scp: AETitle, before: dict[UID, LookupResult], after: dict[UID, LookupResult]) -> None:
         """One WARNING when the archive gave no answer, however many studies are concerned."""
         failures = [one.answer for one in before.values() if isinstance(one.answer, LeadingUnavailable)]
         if failures:

@@ -45,36 +45,36 @@ class LookupOutcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LookupResult:
     """An answer and how it came about."""
 
     answer: LeadingAnswer
     outcome: LookupOutcome
 
 
-def asked(answer: LeadingAnswer) -> Looked:
+def result_of(answer: LeadingAnswer) -> LookupResult:
     """The outcome of a question that was put to the archive."""
     match answer:
         case None:
-            return Looked(answer, LookupOutcome.NOT_FOUND)
+            return LookupResult(answer, LookupOutcome.NOT_FOUND)
         case Dataset():
-            return Looked(answer, LookupOutcome.MISS)
+            return LookupResult(answer, LookupOutcome.MISS)
         case LeadingMismatch():
-            return Looked(answer, LookupOutcome.MISMATCH)
+            return LookupResult(answer, LookupOutcome.MISMATCH)
         case LeadingUnreadable():
-            return Looked(answer, LookupOutcome.UNREADABLE)
+            return LookupResult(answer, LookupOutcome.UNREADABLE)
         case LeadingRefused():
-            return Looked(answer, LookupOutcome.REFUSED_BY_BREAKER)
+            return LookupResult(answer, LookupOutcome.REFUSED_BY_BREAKER)
         case LeadingUnavailable():
-            return Looked(answer, LookupOutcome.FAILED)
+            return LookupResult(answer, LookupOutcome.FAILED)
         case _:
             assert_never(answer)
 
 
-def asked_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcome:
+def outcome_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcome:
     """The outcome of a question by matching keys; too many matches are a failure."""
     if isinstance(found, LeadingUnavailable):
-        return asked(found).outcome
+        return result_of(found).outcome
     return LookupOutcome.MISS if found else LookupOutcome.NOT_FOUND
 
 

@@ -31,7 +31,7 @@ from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, sel
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked_by_keys
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, outcome_by_keys
 from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
@@ -47,7 +47,7 @@ class LeadingAnswers(Protocol):
 
     def look_up(
         self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta
-    ) -> Mapping[LeadingQuestion, Looked]:
+    ) -> Mapping[LeadingQuestion, LookupResult]:
         """The answer to each question and how it came about, within ``deadline``."""
         ...
 
@@ -192,11 +192,11 @@ class Coercer:
                 leading_cfind_scp, self.local_ae, keys, return_keys, limit=limit, timeout=self._remaining()
             )
         except LeadingUnavailable as err:
-            self._key_outcomes[asked_by_keys(err)] += 1
+            self._key_outcomes[outcome_by_keys(err)] += 1
             raise
         finally:
             self._patience -= time.monotonic() - began
-        self._key_outcomes[asked_by_keys(found)] += 1
+        self._key_outcomes[outcome_by_keys(found)] += 1
         return found
 
     def _remaining(self) -> timedelta:

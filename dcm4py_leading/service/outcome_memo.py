@@ -16,7 +16,7 @@ from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES, COERCED_OBJECTS
 from dcm4py_leading.service.counts import Key
 from dcm4py_leading.service.memo import Memo
 
-Asked = tuple[tuple[Question, Answer], ...]
+QuestionsAndAnswers = tuple[tuple[Question, Answer], ...]
 """Questions that were asked, and the answers; kept, so that no other object has their identity."""
 
 
@@ -40,7 +40,7 @@ class RememberedOutcome:
     """The outcome of an earlier retrieve."""
 
     elements: CoercedElements
-    asked: Asked
+    asked: QuestionsAndAnswers
 
     def holds(self, answer: Callable[[Question], Answer]) -> bool:
         """True if each question has that very answer."""

@@ -139,7 +139,7 @@ class Channel:
         self._socket.close()
 
 
-class Asker:
+class ControlClient:
     """The supervisor's end: asks, and waits for the answer."""
 
     def __init__(self, channel: Channel) -> None:

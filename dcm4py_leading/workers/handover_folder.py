@@ -20,7 +20,7 @@ _PREFIX = "dcm4py-"
 _LOCK = "supervisor.lock"
 
 
-class PassingFolder:
+class HandoverFolder:
     """One folder, while the supervisor lives; only this user may enter it."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 5.0
 """For a question; an object waits as long as there is no room for it."""
 
 
-class Passing:
+class ObjectHandover:
     """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
 
     def __init__(self, directory: Path, slot: int, expecting: Slots) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.handed import SIGNALS, Handed
+from dcm4py_leading.workers.control import Channel, ControlClient, Json, Kind, RequestRefused, WorkerSilent
+from dcm4py_leading.workers.inherited_resources import SIGNALS, InheritedResources
 from dcm4py_leading.workers.shared_counts import NOT_LISTENING
 from dcm4py_leading.workers.slots import Slots
 
@@ -34,7 +34,7 @@ _LONG_ENOUGH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class SharedSlots:
     """Counters that all workers share."""
 
     associations: Slots
@@ -58,7 +58,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: SharedSlots,
         slot: int,
         command_line: Sequence[str],
         begin: Callable[[WorkerProcess], None],
@@ -76,7 +76,7 @@ class WorkerProcess:
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._asker: Asker | None = None
+        self._asker: ControlClient | None = None
         self._stopped: Callable[[float], Json] | None = None
         self._misses = 0
         """Number of questions in a row that had no answer."""
@@ -154,7 +154,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             shared = self._shared
-            handed = Handed(
+            handed = InheritedResources(
                 control=theirs.fileno(),
                 associations=shared.associations.descriptor,
                 connections=shared.connections.descriptor,
@@ -175,7 +175,7 @@ class WorkerProcess:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.started_at = self._now()
         self._misses = 0
-        self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
+        self._asker = ControlClient(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
 
     def _reap(self) -> int:
         assert self._process is not None and self._asker is not None

@@ -1,4 +1,4 @@
-"""Counts that the workers share, as one of them writes and reads them; implements `dicom.scp.fellows.Fellows`."""
+"""Counts that all workers share; implements `dicom.scp.other_processes.OtherProcesses`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SharedCounts:
         self._numbering = threading.Lock()
 
     def report(self, *, associations: int, connections: int | None) -> None:
-        """Write our own numbers (see `Fellows`)."""
+        """Write our own numbers (see `OtherProcesses`)."""
         self._associations.set(self._slot, associations)
         self._connections.set(self._slot, NOT_LISTENING if connections is None else connections)
 
@@ -39,6 +39,6 @@ class SharedCounts:
         return self._connections.is_less_elsewhere(self._slot)
 
     def next_serial_number(self) -> int:
-        """Serial number for an association (see `Fellows`)."""
+        """Serial number for an association (see `OtherProcesses`)."""
         with self._numbering:
             return self._serial_numbers.next_serial_number(self._slot)

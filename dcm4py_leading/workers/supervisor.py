@@ -27,7 +27,7 @@ from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.scp.listener import Address, bind_all, close_all
 from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
@@ -37,9 +37,9 @@ from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.handover_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import HandoverFolder
 from dcm4py_leading.workers.monitor_json import association_from_json
-from dcm4py_leading.workers.process import Shared, WorkerProcess
+from dcm4py_leading.workers.process import SharedSlots, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
 from dcm4py_leading.workers.wire_json import error_from_json, measured_from_json, studies_from_json
 
@@ -88,8 +88,8 @@ class Supervisor(Calls):
             close_all(self._sockets)
             raise
         self._slots = Slots.create(workers)
-        self._passing = PassingFolder()
-        self._shared = Shared(
+        self._passing = HandoverFolder()
+        self._shared = SharedSlots(
             associations=self._slots,
             connections=Slots.create(workers),
             serial_numbers=Slots.create(workers),
@@ -311,9 +311,9 @@ class Supervisor(Calls):
         ours = self._configuration.measured(ours)
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading caches, the oldest answer first; of a study in several, the oldest."""
-        found: dict[tuple[str, str], CachedStudy] = {}
+        found: dict[tuple[str, str], CachedAnswer] = {}
         for _, answer in self._each(self._serving(), Kind.CACHED):
             for study in studies_from_json(answer):
                 key = (study.leading_cfind_scp, study.study_instance_uid)

@@ -22,7 +22,7 @@ from dcm4py_leading.errors import (
 )
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
@@ -92,7 +92,7 @@ def measured_from_json(value: Json) -> Measured:
     )
 
 
-def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
+def studies_to_json(studies: Sequence[CachedAnswer]) -> Json:
     """JSON of what a leading cache holds."""
     return [
         [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
@@ -100,10 +100,10 @@ def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
     ]
 
 
-def studies_from_json(value: Json) -> list[CachedStudy]:
+def studies_from_json(value: Json) -> list[CachedAnswer]:
     """Studies out of what `studies_to_json` made."""
     return [
-        CachedStudy(
+        CachedAnswer(
             leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
         )
         for scp, uid, age, found in value

@@ -24,9 +24,9 @@ from dcm4py_leading.process import Change, ServingProcess
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
-from dcm4py_leading.workers.handed import SIGNALS, Handed
+from dcm4py_leading.workers.inherited_resources import SIGNALS, InheritedResources
 from dcm4py_leading.workers.monitor_json import association_to_json
-from dcm4py_leading.workers.object_handover import Passing
+from dcm4py_leading.workers.object_handover import ObjectHandover
 from dcm4py_leading.workers.shared_counts import SharedCounts
 from dcm4py_leading.workers.slots import Slots
 from dcm4py_leading.workers.wire_json import error_to_json, measured_to_json, studies_to_json
@@ -37,7 +37,7 @@ Address = tuple[str, int]
 _PR_SET_PDEATHSIG = 1
 
 
-def run_worker(site: Site, handed: Handed) -> None:
+def run_worker(site: Site, handed: InheritedResources) -> None:
     """Serve until the supervisor says stop, or is gone.
 
     Signals are the supervisor's: a terminal or a service manager sends them to every process.
@@ -65,7 +65,7 @@ def _end_with_the_supervisor() -> None:
 
 
 class _Worker:
-    def __init__(self, site: Site, handed: Handed) -> None:
+    def __init__(self, site: Site, handed: InheritedResources) -> None:
         self._site = site
         self._counts = SharedCounts(
             handed.slot,
@@ -73,7 +73,7 @@ class _Worker:
             connections=Slots(handed.connections),
             serial_numbers=Slots(handed.serial_numbers),
         )
-        self._passing = Passing(handed.passing, handed.slot, Slots(handed.forwards))
+        self._passing = ObjectHandover(handed.passing, handed.slot, Slots(handed.forwards))
         self._forwards = ForwardedRetrieves(
             slot=handed.slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
@@ -131,7 +131,7 @@ class _Worker:
                     checked,
                     forwards=self._forwards,
                     bind=self._bind,
-                    fellows=self._counts,
+                    others=self._counts,
                     is_listening=body["isListening"],
                 )
             else:

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.errors import CoercionFailed, LeadingRefused, LeadingUnavailable
-from dcm4py_leading.leading.outcome import Looked, asked
+from dcm4py_leading.leading.outcome import LookupResult, result_of
 from dcm4py_leading.model.coercion import Dimse, OnFailure
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
@@ -34,13 +34,15 @@ STUDY = UID("1.2.1")
 class Leading:
     """Answers each study with a name of its own, and notes how it was asked."""
 
-    asked: list[tuple[set[UID], timedelta]] = field(default_factory=list)
+    result_of: list[tuple[set[UID], timedelta]] = field(default_factory=list)
 
     def look_up(
         self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta
-    ) -> Mapping[LeadingQuestion, Looked]:
+    ) -> Mapping[LeadingQuestion, LookupResult]:
         self.asked.append(({question.study_instance_uid for question in questions}, deadline))
-        return {question: asked(data_set(PatientName=f"Name^{question.study_instance_uid}")) for question in questions}
+        return {
+            question: result_of(data_set(PatientName=f"Name^{question.study_instance_uid}")) for question in questions
+        }
 
 
 def stored(study: str = STUDY) -> Dataset:

@@ -10,7 +10,7 @@ from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, ne
 from dcm4py_leading.dicom.upper import window
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
-from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.dicom.upper.size_bounded_cache import SizeBoundedCache
 from dcm4py_leading.dicom.upper.window import Window
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
@@ -30,7 +30,7 @@ class Acceptance:
 
 _Key = tuple[bytes, AETitle, tuple[int, int, int | None]]
 """The request, the AE, and what of the connection decides."""
-_Known = Remembered[_Key, Acceptance]
+_Known = SizeBoundedCache[_Key, Acceptance]
 
 
 class Acceptances:
@@ -61,7 +61,7 @@ class Acceptances:
 
 
 def _nothing() -> _Known:
-    return Remembered(bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES)
+    return SizeBoundedCache(bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES)
 
 
 def _negotiated(

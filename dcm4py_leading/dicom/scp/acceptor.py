@@ -13,19 +13,19 @@ from typing import Protocol, TypeVar, cast
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, request_from, response_to
+from dcm4py_leading.dicom.message import NotServed, Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.negotiation import (
     Rejection,
     admit,
 )
+from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, is_established, performed
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.requests import named, require_service
-from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
-from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
+from dcm4py_leading.dicom.upper.link import ForeignProtocol, Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pace import patience, seconds
 from dcm4py_leading.dicom.upper.pdu import (
     APPLICATION_CONTEXT,
@@ -79,7 +79,7 @@ class AcceptedAssociation:
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
         takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
-        is_admitted: Callable[[AcceptedAssociation], Numbered],
+        is_admitted: Callable[[AcceptedAssociation], AssociationNumber],
         acceptances: Acceptances,
         foreign: ForeignPeers,
     ) -> None:
@@ -90,7 +90,7 @@ class AcceptedAssociation:
         self._takes_a_place = takes_a_place
         self._is_admitted = is_admitted
         self._gives_way = False
-        self._numbered: Numbered | None = None
+        self._numbered: AssociationNumber | None = None
         self._acceptances = acceptances
         self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
@@ -149,7 +149,7 @@ class AcceptedAssociation:
             except LinkTimeout as err:
                 LOG.info("association with %s aborted: %s", self.name, err)
                 link.abort()
-            except SpeaksOtherwise as err:
+            except ForeignProtocol as err:
                 self._foreign.tell(self.remote_address, err.protocol)
             except (LinkEnded, AssociationFailed, NotAllowed) as err:
                 level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
@@ -232,7 +232,7 @@ class AcceptedAssociation:
         self.give_up()
 
     def abort_on_command(self) -> None:
-        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
+        """Abort the association, as an administrator wants it (see `MonitoredAssociation`)."""
         self._aborted_by = "aborted by an administrator"
         self.give_up()
 
@@ -248,8 +248,8 @@ class AcceptedAssociation:
         self._gives_way = True
         self.abort()
 
-    def told(self) -> OpenAssociation | None:
-        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
+    def snapshot(self) -> OpenAssociation | None:
+        """State for an administrator; None when the association is not established (see `MonitoredAssociation`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -284,7 +284,7 @@ class AcceptedAssociation:
     def _serve_request(self, message: Message) -> None:
         data = self._association.data(patience(self.connection.send_timeout))
         request = request_from(message, data)
-        if isinstance(request, NoRequest):
+        if isinstance(request, NotServed):
             self._answer_no_request(message, request)
             return
         started = time.monotonic()
@@ -319,7 +319,7 @@ class AcceptedAssociation:
             (time.monotonic() - started) * 1000,
         )
 
-    def _answer_no_request(self, message: Message, told: NoRequest) -> None:
+    def _answer_no_request(self, message: Message, told: NotServed) -> None:
         """Answer what is not a request for a service, where the standard has an answer; else abort."""
         if told.response is None:
             LOG.warning("%s sent %s: aborting", self.name, told.why)

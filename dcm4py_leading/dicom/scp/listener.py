@@ -15,17 +15,17 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 
 from dcm4py_leading.dicom.negotiation import Rejection
+from dcm4py_leading.dicom.open_associations import AssociationNumber, OpenAssociations
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.scp.echo import echo
-from dcm4py_leading.dicom.scp.fellows import Alone, Fellows
 from dcm4py_leading.dicom.scp.find import find_matches
+from dcm4py_leading.dicom.scp.other_processes import NoOtherProcesses, OtherProcesses
 from dcm4py_leading.dicom.scp.retrieve import get, move
 from dcm4py_leading.dicom.scp.store import store_object
 from dcm4py_leading.dicom.scp.unadmitted import Unadmitted
 from dcm4py_leading.dicom.scp.waiting import WaitingThreads
 from dcm4py_leading.dicom.scu.outbound import OutboundLinks
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.pdu import AssociateReject
 from dcm4py_leading.errors import ConfigInvalid, Problem
@@ -104,25 +104,25 @@ class Listeners:
         holder: RuntimeHolder,
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
-        fellows: Fellows | None = None,
+        others: OtherProcesses | None = None,
     ) -> None:
-        """``bind`` gives a listening socket or raises OSError; ``fellows`` are other processes that have the same."""
+        """``bind`` gives a listening socket or raises OSError; ``others`` are the processes with the same sockets."""
         self.holder = holder
         self._bind = bind
-        self._fellows = fellows or Alone()
-        self._worker = "" if fellows is None else f", worker with process id {os.getpid()}"
+        self._others = others or NoOtherProcesses()
+        self._worker = "" if others is None else f", worker with process id {os.getpid()}"
         self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
         self._sockets: dict[Address, socket.socket] = {}
-        self._waiting = WaitingThreads(lets_others_first=self._fellows.should_go_first)
+        self._waiting = WaitingThreads(lets_others_first=self._others.should_go_first)
         self._associations: set[AcceptedAssociation] = set()
         """Connections until they are closed."""
         self._unfinished: set[AcceptedAssociation] = set()
         """Those of which it is not over what the peer wants."""
         self._open: set[AcceptedAssociation] = set()
         """Those that were admitted, or ask to be."""
-        self.under_way = AssociationsUnderWay(self._fellows.next_serial_number)
-        self.opened = OutboundLinks(self.under_way)
+        self.associations = OpenAssociations(self._others.next_serial_number)
+        self.opened = OutboundLinks(self.associations)
         self._lock = threading.Lock()  # of sockets and the sets of associations
         self._one_is_gone = threading.Condition(self._lock)
         self._shares = shares()
@@ -160,7 +160,7 @@ class Listeners:
     def _report(self) -> None:
         """Tell the other processes how much there is to do here; with the lock held."""
         connections = len(self._unfinished) if self._sockets else None
-        self._fellows.report(associations=len(self._open), connections=connections)
+        self._others.report(associations=len(self._open), connections=connections)
 
     def _takes_a_place(self, association: AcceptedAssociation) -> int | Rejection:
         """It asks to be admitted: how many are open in all processes, it included; or why there is no place."""
@@ -169,11 +169,11 @@ class Listeners:
             self._report()
             if len(self._open) > self._shares.admitted:
                 return Rejection(AssociateReject(2, 3, 2), f"there is room for {self._shares.admitted} associations")
-            return len(self._open) + self._fellows.associations
+            return len(self._open) + self._others.associations
 
-    def _is_admitted(self, association: AcceptedAssociation) -> Numbered:
+    def _is_admitted(self, association: AcceptedAssociation) -> AssociationNumber:
         self._unadmitted.remove(association)
-        return self.under_way.enter(association)
+        return self.associations.enter(association)
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
         with self._lock:

@@ -126,7 +126,7 @@ def encoded_responses(
             raise
 
 
-def awaited_responses(
+def responses_with_flushes(
     assoc: RequestedAssociation,
     context: PresentationContext,
     sop_class_uid: str,

@@ -12,16 +12,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from weakref import WeakSet
 
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, UnderWay, serial_numbers
+from dcm4py_leading.dicom.open_associations import (
+    AssociationNumber,
+    MonitoredAssociation,
+    OpenAssociations,
+    serial_numbers,
+)
 from dcm4py_leading.dicom.upper.link import Link
 
 
 class OutboundLinks:
     """Associations and threads that one service has opened. Safe under threads."""
 
-    def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
-        """``under_way`` is told of each association that is opened."""
-        self.under_way = under_way or AssociationsUnderWay(serial_numbers())
+    def __init__(self, associations: OpenAssociations | None = None) -> None:
+        """``associations`` receives each association that is opened."""
+        self.associations = associations or OpenAssociations(serial_numbers())
         self._lock = threading.Lock()
         self._links: WeakSet[Link] = WeakSet()
         self._threads: set[threading.Thread] = set()
@@ -98,10 +103,10 @@ def register(link: Link) -> None:
         link.abort()
 
 
-def enter(association: UnderWay) -> Numbered | None:
+def enter(association: MonitoredAssociation) -> AssociationNumber | None:
     """An association of ours that stands; None where nobody is told of it."""
     owner = _owner.get()
-    return None if owner is None else owner.under_way.enter(association)
+    return None if owner is None else owner.associations.enter(association)
 
 
 def spawn(work: Callable[[], None], name: str) -> None:

@@ -13,9 +13,9 @@ from typing import Self, TypeVar
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
+from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, is_established, performed
 from dcm4py_leading.dicom.scu.incoming import joined
 from dcm4py_leading.dicom.scu.outbound import enter, register
-from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext
@@ -143,7 +143,9 @@ class RequestedAssociation:
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
         self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
-        self._numbered: Numbered | None = None  # whoever lists associations may come before the next line is done
+        self._numbered: AssociationNumber | None = (
+            None  # whoever lists associations may come before the next line is done
+        )
         self._numbered = enter(self)
 
     @property
@@ -266,8 +268,8 @@ class RequestedAssociation:
         self.abort()
         return False
 
-    def told(self) -> OpenAssociation | None:
-        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
+    def snapshot(self) -> OpenAssociation | None:
+        """State for an administrator; None when the association is not established (see `MonitoredAssociation`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -283,7 +285,7 @@ class RequestedAssociation:
         )
 
     def abort_on_command(self) -> None:
-        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
+        """Abort the association, as an administrator wants it (see `MonitoredAssociation`)."""
         self.interrupt()
 
     def interrupt(self) -> None:

@@ -63,7 +63,7 @@ class PeerAborted(LinkEnded):
     """The peer sent an A-ABORT."""
 
 
-class SpeaksOtherwise(LinkEnded):
+class ForeignProtocol(LinkEnded):
     """The first octets of the peer are of another protocol."""
 
     def __init__(self, protocol: str) -> None:
@@ -71,7 +71,7 @@ class SpeaksOtherwise(LinkEnded):
         self.protocol = protocol
 
 
-class BytesGone(LinkEnded):
+class SourceUnreadable(LinkEnded):
     """Error when the file of what is being sent has become shorter, or cannot be read any more."""
 
 
@@ -342,7 +342,7 @@ class Link:
         except OSError as err:
             self._is_torn = True
             if err.errno == errno.EFAULT:  # of a map
-                raise BytesGone("a stored object cannot be read") from err
+                raise SourceUnreadable("a stored object cannot be read") from err
             raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
 
     def _read_until_taken(self) -> None:
@@ -418,7 +418,7 @@ class Link:
             self.linger(1.0)
         self.close()
         if self._foreign is not None:
-            raise SpeaksOtherwise(self._foreign)
+            raise ForeignProtocol(self._foreign)
         raise LinkEnded("the peer does not keep to the protocol: aborted")
 
     def linger(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Content of another archive that a retrieve will bring, asked beforehand by C-FIND.
 
-Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
+Only `held_uids` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
 do without.
 """
 
@@ -14,7 +14,7 @@ from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.dataset.normal import values_text
-from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.negotiation import accepted_storage
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
 from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
@@ -49,12 +49,12 @@ def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys
     if keys.level is not Level.PATIENT or keys.patient_id is None:
         return keys.study_instance_uids
     try:
-        return held_of(local_ae, remote, keys, calling)
+        return held_uids(local_ae, remote, keys, calling)
     except AssociationFailed:
         return ()
 
 
-def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+def held_uids(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
     """Content of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
 
     Raises AssociationFailed, FindRefused.
@@ -79,7 +79,7 @@ def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collectio
     SOP Classes in Study (0008,0062) tells them, where the archive has it; else the modalities of the series do, which
     each archive has to tell (PS3.4 C.6.2.1.3), as far as ``local_ae`` takes what they make.
     """
-    content, taken = Content(), storage_taken(local_ae)
+    content, taken = Content(), accepted_storage(local_ae)
     if len(studies) > _MAX_STUDIES:
         return content
     try:

@@ -19,7 +19,7 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.scu.answers import plain_answer
-from dcm4py_leading.dicom.scu.find_exchange import FindRefused, awaited_responses
+from dcm4py_leading.dicom.scu.find_exchange import FindRefused, responses_with_flushes
 from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -100,7 +100,7 @@ class UpstreamFind:
                     raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
                 model = context.abstract_syntax
                 with closing(
-                    awaited_responses(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
+                    responses_with_flushes(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
                 ) as responses:
                     try:
                         for response in responses:

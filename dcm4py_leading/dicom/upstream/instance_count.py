@@ -17,7 +17,7 @@ LOG = logging.getLogger(__name__)
 _NUMBER_OF_STUDY_RELATED_INSTANCES = Tag(0x00201208)
 
 
-class AskedCount:
+class InstanceCountQuery:
     """Asks one archive; implements `service.proxy.upstream.InstanceCount`."""
 
     def __init__(self, scp: AETitle, find: FindSCU, timeout: timedelta) -> None:

@@ -8,7 +8,7 @@ from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.upstream.find import UpstreamFind, upstream_ae
-from dcm4py_leading.dicom.upstream.instance_count import AskedCount
+from dcm4py_leading.dicom.upstream.instance_count import InstanceCountQuery
 from dcm4py_leading.dicom.upstream.retrieve import UpstreamRetrieve
 from dcm4py_leading.dicom.upstream.store import UpstreamStore
 from dcm4py_leading.leading.contacts import Contacts
@@ -33,7 +33,7 @@ def query_archive_of(
     return SpanningQueryArchive(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
-def behind(
+def archives_behind(
     ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
     """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
@@ -43,12 +43,12 @@ def behind(
     }
 
 
-def each_elsewhere(
+def each_other_archive(
     ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
     """All archives that the AE stands in front of, each by itself."""
     queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}
-    return {**queried, **behind(ae, resolve, rules, contacts)}
+    return {**queried, **archives_behind(ae, resolve, rules, contacts)}
 
 
 def upstream_of(
@@ -77,7 +77,7 @@ def upstream_of(
     return _as_one(upstreams if cache is None else [CachingUpstream(upstream, cache) for upstream in upstreams])
 
 
-def externals_of(
+def external_archives(
     device: Device, resolve: Resolve, forwards: ForwardedRetrieves, contacts: Contacts
 ) -> Mapping[AETitle, Mapping[str, Upstream]]:
     """From where each AE gets the objects of a storage whose files are gone."""
@@ -103,10 +103,10 @@ def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
     return SeveralUpstreams([one, *others]) if others else one
 
 
-def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:
+def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> InstanceCountQuery | None:
     """Tells how many instances studies have, where the AE has dcmFallbackCMoveSCPLeadingCFindSCP."""
     scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
-    return None if scp is None else AskedCount(scp, find_scu, settings.deadline)
+    return None if scp is None else InstanceCountQuery(scp, find_scu, settings.deadline)
 
 
 def store_archive_opener(resolve: Resolve) -> OpenStoreArchive:

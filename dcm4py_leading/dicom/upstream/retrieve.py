@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.scu.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
-from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
+from dcm4py_leading.dicom.upstream.content import Content, content_of, held_uids, studies_of
 from dcm4py_leading.dicom.upstream.find import upstream_ae
 from dcm4py_leading.dicom.upstream.remote_retrieve import RemoteRetrieve
 from dcm4py_leading.dicom.upstream.retrieve_methods import RetrieveMethods
@@ -139,7 +139,7 @@ class UpstreamRetrieve:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
-            return held_of(local_ae, remote, keys, calling)
+            return held_uids(local_ae, remote, keys, calling)
         except FindRefused as err:
             raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status, comment=err.comment) from err
         except AssociationFailed as err:

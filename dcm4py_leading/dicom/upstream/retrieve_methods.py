@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dcm4py_leading.dicom.message import COMMANDS, get_request, move_request
-from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.negotiation import accepted_storage
 from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
@@ -167,7 +167,7 @@ def _contexts_for(local_ae: ApplicationEntity, content: Content) -> Sequence[Pro
 
     None where the AE does not take what is certain, or it does not fit.
     """
-    taken = storage_taken(local_ae)
+    taken = accepted_storage(local_ae)
     if not content.certain <= set(taken):
         return ()
     certain: list[Proposal] = [
@@ -184,7 +184,7 @@ def _as_preferred(syntax: str) -> int:
 
 def _contexts_for_any(local_ae: ApplicationEntity) -> Sequence[Proposal]:
     """As many SOP classes as there is room for."""
-    return [(sop_class, _uncompressed(syntaxes)) for sop_class, syntaxes in storage_taken(local_ae).items()][:_ROOM]
+    return [(sop_class, _uncompressed(syntaxes)) for sop_class, syntaxes in accepted_storage(local_ae).items()][:_ROOM]
 
 
 def _uncompressed(syntaxes: tuple[str, ...]) -> tuple[str, ...]:

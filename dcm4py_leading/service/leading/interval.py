@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Protocol
 
 from dcm4py_leading.leading.breaker import CLOSED_FIRST, BreakerState
-from dcm4py_leading.leading.contacts import Asked
+from dcm4py_leading.leading.contacts import ContactKey
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.leading.overview import Counted
@@ -179,7 +179,7 @@ def _worst(states: Iterable[BreakerState]) -> BreakerState | None:
     return max(states, key=CLOSED_FIRST.index, default=None)
 
 
-def _requests(before: Mapping[Asked, int], after: Mapping[Asked, int]) -> dict[str, Requests]:
+def _requests(before: Mapping[ContactKey, int], after: Mapping[ContactKey, int]) -> dict[str, Requests]:
     found: dict[str, Requests] = {}
     for key in before.keys() | after.keys():
         _, title, _, outcome = key

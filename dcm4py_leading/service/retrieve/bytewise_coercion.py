@@ -58,7 +58,7 @@ from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, characte
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.service.counts import keys_of
-from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo, RememberedOutcome
+from dcm4py_leading.service.outcome_memo import CoercedElements, OutcomeMemo, QuestionsAndAnswers, RememberedOutcome
 from dcm4py_leading.service.retrieve.differing import differing
 from dcm4py_leading.service.retrieve.relevant_tags import (
     PIXEL_REPRESENTATION,
@@ -85,7 +85,7 @@ class Reworked:
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
     executed: tuple[Executed, ...]
-    asked: Asked
+    asked: QuestionsAndAnswers
     """Questions to others, and the answers."""
 
 
@@ -286,7 +286,7 @@ class BytewiseCoercion:
         kept: IndexedLevels | None,
         attributes: Dataset | None,
         selection: Selection,
-    ) -> tuple[CoercedElements, Asked]:
+    ) -> tuple[CoercedElements, QuestionsAndAnswers]:
         """Decode the elements in ``cut``, do to them what is to be done, and compare; what was asked for that."""
         self.decoded += 1
         ds = read(cut, encoding)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, PeerAborted, SpeaksOtherwise
+from dcm4py_leading.dicom.upper.link import ForeignProtocol, Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.upper.pdu import Abort, ReleaseRequest, data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
 from tests.fixtures.links import (
@@ -494,6 +494,6 @@ def test_another_protocol_is_recognized(pair: Pair, sent: bytes, protocol: str) 
     link = link_in(State.STA2, ours, peer, is_requestor=False)
     peer.sendall(sent)
     peer.shutdown(socket.SHUT_WR)
-    with pytest.raises(SpeaksOtherwise) as caught:
+    with pytest.raises(ForeignProtocol) as caught:
         link.receive(20)
     assert caught.value.protocol == protocol

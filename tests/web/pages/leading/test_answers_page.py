@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import UID, Tag
 from dcm4py_leading.web.app import guarded_app
@@ -61,7 +61,7 @@ CACHED, KNOWN = "In the cache", "Last known answers"
 
 def cached(count: int) -> Led:
     studies = [
-        CachedStudy(
+        CachedAnswer(
             leading_cfind_scp=QRSCP,
             study_instance_uid=UID(f"{STUDY}.{number}"),
             age=timedelta(hours=1, seconds=-number),

@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class InheritedResources:
     """Numbers but for the slot are file descriptors."""
 
     control: int

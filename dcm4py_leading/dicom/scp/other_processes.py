@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from dcm4py_leading.dicom.under_way import serial_numbers
+from dcm4py_leading.dicom.open_associations import serial_numbers
 
 
-class Fellows(Protocol):
+class OtherProcesses(Protocol):
     """The other processes; implemented by ``workers/shared_counts.py``. Safe under threads."""
 
     def report(self, *, associations: int, connections: int | None) -> None:
@@ -32,7 +32,7 @@ class Fellows(Protocol):
         ...
 
 
-class Alone:
+class NoOtherProcesses:
     """There is no other process."""
 
     associations = 0

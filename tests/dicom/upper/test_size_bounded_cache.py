@@ -16,7 +16,7 @@ from dcm4py_leading.dicom.upper.pdu import (
     UserInformation,
     encode,
 )
-from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.dicom.upper.size_bounded_cache import SizeBoundedCache
 from dcm4py_leading.model import bounds
 
 USER = UserInformation(maximum_length=16384, implementation_class_uid="1.2.3")
@@ -34,7 +34,7 @@ def context(number: int, syntaxes: int = 1) -> ProposedContext:
 
 
 def test_all_is_forgotten_when_it_is_full() -> None:
-    remembered: Remembered[int, str] = Remembered(100, 40)
+    remembered: SizeBoundedCache[int, str] = SizeBoundedCache(100, 40)
     for key in range(10):
         remembered.put(key, "value", 30)
         assert len(remembered) <= 3
@@ -42,7 +42,7 @@ def test_all_is_forgotten_when_it_is_full() -> None:
 
 
 def test_long_values_are_not_remembered() -> None:
-    remembered: Remembered[int, str] = Remembered(100, 40)
+    remembered: SizeBoundedCache[int, str] = SizeBoundedCache(100, 40)
     remembered.put(1, "value", 41)
     assert remembered.get(1) is None
 

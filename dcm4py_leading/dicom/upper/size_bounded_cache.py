@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Remembered(Generic[K, V]):
+class SizeBoundedCache(Generic[K, V]):
     """A cache bounded by what its entries hold, whoever made them. Safe under threads.
 
     When it is full all is forgotten, which costs less than to keep the order of use.

@@ -24,7 +24,7 @@ _ESTABLISHED = frozenset(
 )  # PS3.8 9.2.1
 
 
-class Numbered(NamedTuple):
+class AssociationNumber(NamedTuple):
     """Number and time by which an association is known."""
 
     serial_number: int
@@ -36,10 +36,10 @@ def serial_numbers() -> Callable[[], int]:
     return count(1).__next__
 
 
-class UnderWay(Protocol):
+class MonitoredAssociation(Protocol):
     """One association, accepted or requested."""
 
-    def told(self) -> OpenAssociation | None:
+    def snapshot(self) -> OpenAssociation | None:
         """State of the association; None when it is over. For any thread."""
         ...
 
@@ -48,7 +48,7 @@ class UnderWay(Protocol):
         ...
 
 
-class AssociationsUnderWay:
+class OpenAssociations:
     """Those of one process. Costs each association one entry, which goes with it. Safe under threads."""
 
     def __init__(
@@ -58,29 +58,29 @@ class AssociationsUnderWay:
         self._next_number = next_number
         self._now = now
         self._lock = threading.Lock()
-        self._associations: WeakValueDictionary[int, UnderWay] = WeakValueDictionary()
+        self._associations: WeakValueDictionary[int, MonitoredAssociation] = WeakValueDictionary()
 
-    def enter(self, association: UnderWay) -> Numbered:
+    def enter(self, association: MonitoredAssociation) -> AssociationNumber:
         """One begins."""
-        numbered = Numbered(self._next_number(), self._now())
+        numbered = AssociationNumber(self._next_number(), self._now())
         with self._lock:
             self._associations[numbered.serial_number] = association
         return numbered
 
-    def told(self) -> list[OpenAssociation]:
+    def snapshots(self) -> list[OpenAssociation]:
         """All of them, in the order of their serial numbers."""
         with self._lock:
             associations = sorted(self._associations.items())
-        return [told for _, association in associations if (told := association.told()) is not None]
+        return [snapshot for _, association in associations if (snapshot := association.snapshot()) is not None]
 
     def abort(self, number: int) -> bool:
         """True if there is one of that serial number; it is aborted."""
         with self._lock:
             association = self._associations.get(number)
-        told = None if association is None else association.told()
-        if association is None or told is None:
+        snapshot = None if association is None else association.snapshot()
+        if association is None or snapshot is None:
             return False
-        LOG.warning("association %d with %s is aborted by an administrator", number, log.word(told.remote_ae_title))
+        LOG.warning("association %d with %s is aborted by an administrator", number, log.word(snapshot.remote_ae_title))
         association.abort_on_command()
         return True
 
