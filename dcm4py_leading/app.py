@@ -39,7 +39,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
@@ -67,7 +67,7 @@ def explain_file(site: Site, file: Path, wanted: ExplainedMessage, leading: str)
     with contextlib.ExitStack() as open_until_told:
         settings = site.leading_settings
         if leading == "ask":
-            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+            own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
             query = FindSCU(resolve, settings=settings, coerce=own_find)
             open_until_told.callback(query.close)
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))

@@ -33,7 +33,7 @@ from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
-from dcm4py_leading.service.sending.under_way import Sendings
+from dcm4py_leading.service.sending.running_exports import RunningExports
 from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class ServingProcess:
         log.use_reference_key(site.data_dir)
         settings = site.leading_settings
         self._counts = ServiceCounts()
-        self._sendings = Sendings()
+        self._sendings = RunningExports()
         self._forwards = forwards or ForwardedRetrieves(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = open_index(site.data_dir, may_upgrade=False)

@@ -18,7 +18,7 @@ _EMPTY = "(empty)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class DisplayedElement:
     """An element, to be looked at; of binary values and sequences only the size."""
 
     text: str
@@ -34,9 +34,9 @@ class Difference:
     path: str
     """Such as ``PatientName`` or ``RequestAttributesSequence[1].AccessionNumber``; items count from 1."""
     tag: int
-    before: Shown | None
+    before: DisplayedElement | None
     """None: there is no such element."""
-    after: Shown | None
+    after: DisplayedElement | None
 
     @property
     def keyword(self) -> str:
@@ -66,7 +66,7 @@ def _items(element: DataElement | None) -> list[Dataset] | None:
     return list(element.value) if element is not None and element.VR == "SQ" else None
 
 
-def shown_element(element: DataElement | None) -> Shown | None:
+def shown_element(element: DataElement | None) -> DisplayedElement | None:
     """An element for display; None if absent."""
     if element is None:
         return None
@@ -74,13 +74,13 @@ def shown_element(element: DataElement | None) -> Shown | None:
     items = _items(element)
     if items is not None:
         count = len(items)
-        return Shown(text=f"({count} item{'s' * (count != 1)})", json={"vr": vr, "items": count})
+        return DisplayedElement(text=f"({count} item{'s' * (count != 1)})", json={"vr": vr, "items": count})
     if isinstance(element.value, bytes | bytearray):
         length = len(element.value)
-        return Shown(text=f"({length} bytes)" if length else _EMPTY, json={"vr": vr, "length": length})
+        return DisplayedElement(text=f"({length} bytes)" if length else _EMPTY, json={"vr": vr, "length": length})
     values = list(values_of(element))
     text = "\\".join(values)
-    return Shown(text=_printable(text) if text else _EMPTY, json=_json(element, values))
+    return DisplayedElement(text=_printable(text) if text else _EMPTY, json=_json(element, values))
 
 
 def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pydicom import Dataset
 from pydicom.uid import UID as PydicomUID
 
-from dcm4py_leading.coercion.chain import Executed, Outcome, Question
+from dcm4py_leading.coercion.chain import ExecutedStep, Question, StepOutcome
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
-from dcm4py_leading.coercion.differences import Difference, Shown, differences
+from dcm4py_leading.coercion.differences import Difference, DisplayedElement, differences
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
@@ -68,7 +68,7 @@ class ExplainedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ExplainedAnswer:
     """Answer of a leading archive, and how it came about (a `leading.outcome.LookupOutcome` as text)."""
 
     answer: LeadingAnswer
@@ -83,8 +83,8 @@ class Trace:
     """The attributes by which the rules' conditions went: those of the index, where it has any."""
     delivered: Dataset
     """The data set in the end; not sent where the coercion failed."""
-    executed: tuple[Executed, ...]
-    answers: Mapping[Question, Answered]
+    executed: tuple[ExecutedStep, ...]
+    answers: Mapping[Question, ExplainedAnswer]
     """Answers of the leading archives that were asked."""
 
 
@@ -109,7 +109,7 @@ class Explanation:
     @property
     def has_failed(self) -> bool:
         """True if anything could not be done as the rules say."""
-        return self.failure is not None or any(step.outcome == Outcome.FAILED.value for step in self.steps)
+        return self.failure is not None or any(step.outcome == StepOutcome.FAILED.value for step in self.steps)
 
 
 def explained_rules(selection: Selection, ds: Dataset | None = None) -> tuple[ExplainedRule, ...]:
@@ -148,7 +148,7 @@ def _is_version_2(verdict: Verdict) -> bool:
 def explained_steps(
     selection: Selection,
     start: Dataset,
-    executed: Sequence[Executed],
+    executed: Sequence[ExecutedStep],
     *,
     withheld: Collection[Question] = (),
     has_failed: bool = False,
@@ -168,7 +168,7 @@ def explained_steps(
 
 
 def _ran(
-    start: Dataset, executed: Sequence[Executed], context: CoercionContext, withheld: Collection[Question]
+    start: Dataset, executed: Sequence[ExecutedStep], context: CoercionContext, withheld: Collection[Question]
 ) -> Iterator[ExplainedStep]:
     at = deepcopy(start)
     for done in executed:
@@ -318,7 +318,7 @@ def _rule_cells(rule: ExplainedRule) -> tuple[str, ...]:
 
 def _step_cells(step: ExplainedStep) -> tuple[str, ...]:
     told = [f"asked {step.asked}"] if step.asked is not None and not step.outcome.startswith("would") else []
-    if step.outcome == Outcome.APPLIED.value:
+    if step.outcome == StepOutcome.APPLIED.value:
         told.append(f"{step.changes} change{'s' * (step.changes != 1)}")
     if step.remark is not None:
         told.append(step.remark)
@@ -330,7 +330,7 @@ def _element_cells(element: Difference) -> tuple[str, ...]:
     return (tag, element.path, _value_text(element.before), "->", _value_text(element.after))
 
 
-def _value_text(shown: Shown | None) -> str:
+def _value_text(shown: DisplayedElement | None) -> str:
     return "(absent)" if shown is None else shown.text
 
 

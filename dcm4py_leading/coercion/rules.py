@@ -12,8 +12,8 @@ from dcm4py_leading.coercion.schemes import (
     MESSAGES,
     SCHEMES,
     Environment,
+    InvalidValues,
     MessageType,
-    WrongValues,
     is_offered,
 )
 from dcm4py_leading.coercion.steps.step import AnyStep
@@ -155,7 +155,7 @@ class _Compilation:
     def _built(self, attribute: str, value: str, build: Callable[[], AnyStep]) -> Iterator[AnyStep]:
         try:
             yield build()
-        except WrongValues as err:
+        except InvalidValues as err:
             for wrong, reason in err.wrong:
                 self._problem(err.attribute, wrong, reason)
         except ValueError as err:

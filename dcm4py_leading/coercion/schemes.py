@@ -46,7 +46,7 @@ class Environment:
     """Attributes that a leading archive is asked for."""
 
 
-class WrongValues(ValueError):
+class InvalidValues(ValueError):
     """Wrong values of an attribute, each with the reason."""
 
     def __init__(self, attribute: str, wrong: Sequence[tuple[str, str]]) -> None:
@@ -112,7 +112,7 @@ def _merge_attributes(texts: Sequence[str]) -> AnyStep:
         except ValueError as err:
             wrong.append((text, str(err)))
     if wrong or not merges:
-        raise WrongValues("dcmMergeAttribute", wrong or [("", "is required, but absent")])
+        raise InvalidValues("dcmMergeAttribute", wrong or [("", "is required, but absent")])
     return MergeAttributesStep(merges=tuple(merges))
 
 
@@ -121,15 +121,15 @@ def _params(rule: CoercionRule2) -> Mapping[str, str]:
     pairs = [text.partition("=") for text in rule.coercion_params]
     for name, separator, _ in pairs:
         if not separator:
-            raise WrongValues("dcmCoercionParam", [(name, "expected NAME=VALUE")])
+            raise InvalidValues("dcmCoercionParam", [(name, "expected NAME=VALUE")])
     return {name: value for name, _, value in pairs}
 
 
 def _described(reference: str | None, environment: Environment) -> DeviceDescription:
     if reference is None:
-        raise WrongValues("dcmSupplementFromDeviceReference", [("", "is required, but absent")])
+        raise InvalidValues("dcmSupplementFromDeviceReference", [("", "is required, but absent")])
     if reference not in environment.devices:
-        raise WrongValues("dcmSupplementFromDeviceReference", [(reference, "the directory has no such dicomDevice")])
+        raise InvalidValues("dcmSupplementFromDeviceReference", [(reference, "the directory has no such dicomDevice")])
     return environment.devices[reference]
 
 
@@ -167,7 +167,7 @@ def _legacy_merge_mwl(rule: CoercionRule, environment: Environment) -> AnyStep:
     try:
         template = _worklist_template(rule.merge_mwl_template_uri, environment, no_keywords=rule.no_keywords)
     except ValueError as err:
-        raise WrongValues("dcmMergeMWLTemplateURI", [(rule.merge_mwl_template_uri or "", str(err))]) from err
+        raise InvalidValues("dcmMergeMWLTemplateURI", [(rule.merge_mwl_template_uri or "", str(err))]) from err
     return compile_legacy_merge_mwl(rule, template)
 
 

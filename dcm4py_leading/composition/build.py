@@ -29,9 +29,9 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.service import query_archive
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.deleting.remembered import Remembered
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
-from dcm4py_leading.service.leading.rules import asking_rules
+from dcm4py_leading.service.deleting.study_caches import StudyCaches
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
+from dcm4py_leading.service.leading.rules import leading_rules
 from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.retrieve import retrieve_archive
@@ -53,7 +53,7 @@ def build_runtime(
     settings = site.leading_settings
     stale_after = device.archive.ae_cache_stale_timeout
     resolver = RemoteAEResolver(site.source, stale_after, expand=site.expand, clock=time.monotonic)
-    own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+    own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     contacts = Contacts(contacts_of(checked))
     leading = LeadingLookup(
@@ -111,14 +111,14 @@ def build_runtime(
         contacts=contacts,
         looked_up=resolver.looked_up,
         forget_aes=resolver.forget,
-        forget_study=Remembered(leading, last_known, proxy_cache).forget,
+        forget_study=StudyCaches(leading, last_known, proxy_cache).forget,
     )
 
 
 def contacts_of(checked: Checked) -> Iterable[Line]:
     """Whom the AEs of a device ask: leading archives, by their rules, and the archives behind them."""
     device = checked.snapshot.device
-    for rule in asking_rules(checked.rules):
+    for rule in leading_rules(checked.rules):
         yield Line(Part.LEADING.value, rule.local_ae_title, rule.leading_ae_title)
     for ae in device.application_entities:
         behind = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)

@@ -15,8 +15,8 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.chain import (
     Answer,
-    Coerced,
-    Executed,
+    CoercionResult,
+    ExecutedStep,
     LeadingQuestion,
     Question,
     WorklistQuestion,
@@ -28,7 +28,7 @@ from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, select_rules
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
 from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, outcome_by_keys
@@ -129,13 +129,13 @@ class Coercer:
     def looks_at(self) -> frozenset[int]:
         """Tags that rules look at, as far as they name them."""
         steps = (step.reads for rule in self._rules for step in rule.steps)
-        return self.reads.union(*(reads for reads in steps if not isinstance(reads, All)))
+        return self.reads.union(*(reads for reads in steps if not isinstance(reads, AllTags)))
 
     @property
     def writes(self) -> frozenset[int]:
         """Tags of the top level that rules may bring in, as far as they name them."""
         steps = (step.writes for rule in self._rules for step in rule.steps)
-        return frozenset().union(*(writes for writes in steps if not isinstance(writes, All)))
+        return frozenset().union(*(writes for writes in steps if not isinstance(writes, AllTags)))
 
     @property
     def needs_attributes(self) -> bool:
@@ -163,19 +163,19 @@ class Coercer:
         """Ask what the coercion of these studies will ask leading archives, in one batch for each."""
         self.ask({question for selection, uid in wanted for question in questions(selection, uid)})
 
-    def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
+    def coerce(self, ds: Dataset, selection: Selection) -> CoercionResult:
         """Coerce ``ds``, which is changed, and count the steps. Raises CoercionFailed."""
-        executed: list[Executed] = []
+        executed: list[ExecutedStep] = []
         try:
             return self.coerce_uncounted(ds, selection, executed)
         finally:  # the step that fails the request counts, too
             self.count(executed)
 
-    def coerce_uncounted(self, ds: Dataset, selection: Selection, executed: list[Executed]) -> Coerced:
+    def coerce_uncounted(self, ds: Dataset, selection: Selection, executed: list[ExecutedStep]) -> CoercionResult:
         """As `coerce`, but the steps, which ``executed`` receives, are left to the caller to `count`."""
         return run(coercion(ds, selection, executed), self.answer)
 
-    def count(self, executed: Iterable[Executed]) -> None:
+    def count(self, executed: Iterable[ExecutedStep]) -> None:
         """Count steps that were carried out, for the metrics."""
         self.counts.count(keys_of(executed))
 
@@ -242,7 +242,7 @@ def sorted_outcomes(outcomes: Mapping[LookupOutcome, int]) -> list[tuple[LookupO
 
 def add_original_attributes(
     ds: Dataset,
-    coerced: Coerced,
+    coerced: CoercionResult,
     local_ae: ApplicationEntity,
     *,
     source: str,

@@ -6,13 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.chain import ExecutedStep
 
 Key = tuple[str, str, str]
 """cn of the rule, name of the step, outcome."""
 
 
-def keys_of(executed: Iterable[Executed]) -> tuple[Key, ...]:
+def keys_of(executed: Iterable[ExecutedStep]) -> tuple[Key, ...]:
     """Steps that were carried out, as they are counted."""
     return tuple((done.rule.rule.cn, done.step.name, done.outcome.value) for done in executed)
 

@@ -20,7 +20,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID
 from dcm4py_leading.archive.index.querying.data_set_matching import matches
 from dcm4py_leading.archive.index.querying.query import Query
-from dcm4py_leading.coercion.chain import Coerced
+from dcm4py_leading.coercion.chain import CoercionResult
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -101,7 +101,7 @@ def tell(err: LeadingUnavailable) -> None:
     LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
 
 
-def matches_as_led(query: Query, coerced: Coerced) -> bool:
+def matches_as_led(query: Query, coerced: CoercionResult) -> bool:
     """True if it matches with what the leading archive says of it.
 
     What other steps did to it does not count: the keys were coerced in the other direction before they were matched.

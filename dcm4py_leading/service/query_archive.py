@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
-from dcm4py_leading.archive.index.identity import EachPersonOnce
+from dcm4py_leading.archive.index.identity import DistinctPatients
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies, without
@@ -183,7 +183,7 @@ def each_once(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) 
 def _once(level: Level) -> Callable[[Match], bool]:
     """Tells of each match whether it is the first of its entity."""
     if level is Level.PATIENT:
-        once = EachPersonOnce()
+        once = DistinctPatients()
         return lambda match: once.is_new(match.attributes)
     seen: set[bytes] = set()
     tag = UNIQUE_KEYS[level]

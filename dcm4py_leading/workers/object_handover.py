@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
-from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves, Known, Waiting
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves, PeerRetrieves, WaitingRetrieve
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class ObjectHandover:
                     _send(connection, {})
                     return
                 data = forwards.spool.collect(_pieces(connection, asked["size"]))
-                arrived = Arrived(
+                arrived = ArrivedObject(
                     sop_class_uid=asked["sopClass"],
                     sop_instance_uid=asked["sopInstance"],
                     transfer_syntax_uid=asked["transferSyntax"],
@@ -104,19 +104,19 @@ class ObjectHandover:
         """True if objects may come for retrieves of other workers (see `PeerWorkers`)."""
         return self._expecting.others(self._slot) > 0
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """Retrieves of a study at other workers (see `PeerWorkers`)."""
-        waiting: list[Waiting] = []
+        waiting: list[WaitingRetrieve] = []
         was_given_up = False
         for slot in range(len(self._expecting)):
             if slot != self._slot and self._expecting.of(slot):
                 answer = self._ask(slot, {"kind": "known", "scp": scp, "study": study_instance_uid}, b"")
                 if answer is not None:
-                    waiting += [Waiting(*one) for one in answer["waiting"]]
+                    waiting += [WaitingRetrieve(*one) for one in answer["waiting"]]
                     was_given_up = was_given_up or answer["was_given_up"]
-        return Known(waiting, was_given_up)
+        return PeerRetrieves(waiting, was_given_up)
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
         """Claim an object for a retrieve of another worker (see `PeerWorkers`)."""
         content = {
             "kind": "claim",
@@ -127,7 +127,7 @@ class ObjectHandover:
         answer = self._ask(waiting.slot, content, b"")
         return answer is not None and answer["claimed"] is True
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
         """Offer an object to the worker that waits for it (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return None
@@ -149,7 +149,7 @@ class ObjectHandover:
         taken: bool | None = None if answer is None else answer["taken"]
         return taken
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
         """Tell the worker that waits that an object could not be taken (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return

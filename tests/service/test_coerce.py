@@ -34,7 +34,7 @@ STUDY = UID("1.2.1")
 class Leading:
     """Answers each study with a name of its own, and notes how it was asked."""
 
-    result_of: list[tuple[set[UID], timedelta]] = field(default_factory=list)
+    asked: list[tuple[set[UID], timedelta]] = field(default_factory=list)
 
     def look_up(
         self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta

@@ -20,7 +20,7 @@ from dcm4py_leading.model.device import RemoteAE
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import Basis, Indexed, WrongQuestion, explain, parse_message
-from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.index_attributes import IndexAttributes
 from tests.fixtures.archive import make_filter
 from tests.fixtures.rules import CT, LEADING, application_entity, data_set, device, legacy_rule, version_2_rule
 
@@ -54,7 +54,7 @@ def indexed(policy: UpdatePolicy, **values: object) -> Indexed:
         Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=policy),
     }
     encoded = [encode(ds), *(encode(Dataset()) for _ in range(3))]
-    return Indexed(attributes=ds, encoded=encoded, kept=KeptAttributes(AttributeExtractor(filters)))
+    return Indexed(attributes=ds, encoded=encoded, kept=IndexAttributes(AttributeExtractor(filters)))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ VersionOf = Callable[[Location], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
+class DeletedCounts:
     """Number of objects that the index had of a study, and of their files."""
 
     objects: int
@@ -53,7 +53,7 @@ class Deletions:
         self._database = database
         self._writer = writer
 
-    def begin(self, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
+    def begin(self, study_instance_uid: str, version_of: VersionOf) -> DeletedCounts | None:
         """Delete a study, and a patient without another, from the index; note its files. None: no such study.
 
         Raises what ``version_of`` raises, and then nothing is deleted.
@@ -76,7 +76,7 @@ class Deletions:
         return self._writer.write(lambda connection: _end(connection, one))
 
 
-def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
+def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> DeletedCounts | None:
     row = connection.execute(
         select(study.c.pk, study.c.patient_fk).where(study.c.study_instance_uid == study_instance_uid).with_for_update()
     ).one_or_none()
@@ -109,7 +109,7 @@ def _begin(connection: Connection, study_instance_uid: str, version_of: VersionO
     if files:
         connection.execute(insert(deleted_file), files)
     _delete_rows(connection, row.pk, row.patient_fk)
-    return Deleted(objects=len(objects), files=len(files))
+    return DeletedCounts(objects=len(objects), files=len(files))
 
 
 def _delete_rows(connection: Connection, study_pk: int, patient_pk: int) -> None:

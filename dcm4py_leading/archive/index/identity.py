@@ -20,7 +20,7 @@ _ISSUER_QUALIFIERS, _UNIVERSAL_ENTITY_ID = 0x00100024, 0x00400032
 IDENTIFYING = frozenset(
     {PATIENT_ID, ISSUER_OF_PATIENT_ID, _ISSUER_QUALIFIERS, PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX}
 )
-"""Attributes by which `are_two_people` tells people apart, where it is not by all."""
+"""Attributes by which `are_different_patients` tells people apart, where it is not by all."""
 _LATEST_COUNTS = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 
@@ -37,7 +37,7 @@ class Identification:
 BY_ID = Identification()
 
 
-def are_two_people(
+def are_different_patients(
     kept: Dataset,
     own: Dataset,
     *,
@@ -67,7 +67,7 @@ def are_two_people(
     return any(differ) and not is_correction
 
 
-class EachPersonOnce:
+class DistinctPatients:
     """Patients as several sources answer them: told once each, but two people under one ID are two."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class EachPersonOnce:
         if patient_id is None:
             return True
         told = self._told.setdefault((patient_id, first_text(patient, ISSUER_OF_PATIENT_ID)), [])
-        if not all(are_two_people(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
+        if not all(are_different_patients(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
             return False
         told.append(patient)
         return True

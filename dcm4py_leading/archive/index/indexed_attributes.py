@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.attributes import encode, selected
 from dcm4py_leading.archive.index.edits import states_of
-from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_two_people, name_of
+from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_different_patients, name_of
 from dcm4py_leading.archive.index.keys import (
     ALWAYS_KEPT,
     ENTITIES,
@@ -78,7 +78,7 @@ class AttributeExtractor:
         entity_filter = self.filters.get(ENTITIES[level])
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
 
-    def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
+    def are_different_patients(self, kept: Dataset, own: Dataset) -> bool:
         """True if an object is about another patient than the one in the index (see `identity`)."""
         by = self.identification
         if by.by_id_and_name and all(name_of(state) != name_of(own) for state in states_of(kept)):
@@ -86,7 +86,7 @@ class AttributeExtractor:
         all_of = self.tags[Level.PATIENT] if by.by_all_attributes else ()
         policy = self.policy_of_corrections
         # An object may be older than an edit.
-        return all(are_two_people(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
+        return all(are_different_patients(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
 
     @property
     def policy_of_corrections(self) -> UpdatePolicy:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, KeptStudy, StudyWriter
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, CachedStudy, StudyWriter
 from dcm4py_leading.archive.proxy_cache.study_file import StudyFile, locked, remove_unless_used
 from dcm4py_leading.errors import StorageUnavailable
 
@@ -124,7 +124,7 @@ class ProxyCache:
 
     # -- serving ------------------------------------------------------------------------------------------------
 
-    def find(self, scp: str, study_instance_uid: str) -> KeptStudy | None:
+    def find(self, scp: str, study_instance_uid: str) -> CachedStudy | None:
         """The whole study as that archive sent it; it is not removed while the caller holds it."""
         with self._transaction() as db:
             for pk, size, digest in db.execute(
@@ -140,7 +140,7 @@ class ProxyCache:
                     " FROM object WHERE study_fk = ? ORDER BY number",
                     (pk,),
                 )
-                return KeptStudy(pk, scp, study_instance_uid, file, [KeptObject(*row) for row in rows], digest)
+                return CachedStudy(pk, scp, study_instance_uid, file, [CachedObject(*row) for row in rows], digest)
         return None
 
     def _opened(self, pk: int, size: int) -> StudyFile | None:
@@ -150,7 +150,7 @@ class ProxyCache:
             return None
         return file if file is not None and file.size == size else None
 
-    def hit(self, study: KeptStudy) -> None:
+    def hit(self, study: CachedStudy) -> None:
         """It is sent: that counts as use."""
         self._hits += 1
         with self._transaction() as db:
@@ -160,7 +160,7 @@ class ProxyCache:
         """Count a miss: what could have been kept has to be fetched."""
         self._misses += 1
 
-    def drop(self, study: KeptStudy) -> None:
+    def drop(self, study: CachedStudy) -> None:
         """Make a study that has changed in the other archive unfindable. The caller lets go of it."""
         study.close()
         with self._transaction() as db:

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.changes import Change, emptied
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -108,12 +108,12 @@ class LeadingStep:
     @property
     def reads(self) -> Tags:
         """Tags that it compares with: the return keys, and the study that it asks about."""
-        return All.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
+        return AllTags.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
 
     @property
     def writes(self) -> Tags:
         """The return keys, Specific Character Set among them."""
-        return All.ALL if self.return_keys is None else self.return_keys
+        return AllTags.ALL if self.return_keys is None else self.return_keys
 
     def question(self, ds: Dataset, context: CoercionContext) -> LeadingQuestion | None:
         """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""

@@ -23,7 +23,7 @@ from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.native_model import PIXEL_DATA, Tree, from_native, to_native
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -59,12 +59,12 @@ class XsltStep:
     @property
     def reads(self) -> Tags:
         """Style sheets do not say what they read."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """Nor what they write."""
-        return All.ALL
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that the style sheet makes. Raises CoercionFailed when it fails, or gives no Native DICOM Model."""

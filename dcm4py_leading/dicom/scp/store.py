@@ -15,8 +15,8 @@ from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.proxy.arriving import arrived as arrived_object
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
+from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.proxy.store_archive import StoreArchive
 from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
@@ -66,7 +66,7 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
     return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
 
 
-def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
+def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: ArrivedObject) -> Outcome:
     with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
         answer, coercer = pass_on(
             assoc.runtime,
@@ -119,7 +119,7 @@ def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) 
     return bool(callers) and (not originator or originator in callers)
 
 
-def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: Arrived) -> bool:
+def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: ArrivedObject) -> bool:
     """Give an object to the retrieve that waits for it; False where nobody asked for it.
 
     What belongs to a retrieve that is over is refused, and so is what could belong to several: the archive has it, and
@@ -153,7 +153,7 @@ def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iter
         yield ae.calling_ae_title_for(scp)
 
 
-def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arrived:
+def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> ArrivedObject:
     """As `_arrived`; the retrieve for which it came counts what it cannot be."""
     try:
         return _arrived(assoc, request, is_asked_for=True, data=_followed(assoc, request, scp))
@@ -178,9 +178,9 @@ def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Ite
 
 def _arrived(
     assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool, data: Iterable[Buffer] | None = None
-) -> Arrived:
+) -> ArrivedObject:
     """The object, received to its end. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
     whole = assoc.runtime.forwards.spool.collect(request.data if data is None else data)
-    return arrived_object(
+    return checked_object(
         request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, whole, is_asked_for=is_asked_for
     )

@@ -15,7 +15,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
 from dcm4py_leading.service.retrieve.sub_operations import Delivery, deliver
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
-from dcm4py_leading.service.sending.under_way import Sending
+from dcm4py_leading.service.sending.running_exports import RunningExport
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 def export(
     runtime: Runtime,
     wanted: Export,
-    sending: Sending,
+    sending: RunningExport,
     *,
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
@@ -67,7 +67,7 @@ def export(
     return outcome
 
 
-def _outcome(delivery: Delivery, retrieval: Retrieval, sending: Sending, seconds: float) -> ExportOutcome:
+def _outcome(delivery: Delivery, retrieval: Retrieval, sending: RunningExport, seconds: float) -> ExportOutcome:
     tally = delivery.tally
     is_late = delivery.cancelled and not sending.is_cancelled
     failed = tally.failed_sop_instance_uids

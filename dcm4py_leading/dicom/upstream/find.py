@@ -38,7 +38,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.find.response import ALWAYS_RETURNED
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class UpstreamFind:
         ae_title: AETitle,
         ae: ApplicationEntity,
         resolve: Resolve,
-        rules: OwnFindRules,
+        rules: ScuFindRules,
         contacts: Contacts,
         *,
         calling: AETitle | None = None,

@@ -16,7 +16,7 @@ from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
@@ -26,7 +26,7 @@ from dcm4py_leading.service.query_archive import EmbeddedQueryArchive, QueryArch
 
 
 def query_archive_of(
-    ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> QueryArchive:
     """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
@@ -34,7 +34,7 @@ def query_archive_of(
 
 
 def archives_behind(
-    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
     """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
     calling = ae.settings.fallback_cmove_scp_calling_aet
@@ -44,7 +44,7 @@ def archives_behind(
 
 
 def each_other_archive(
-    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
     """All archives that the AE stands in front of, each by itself."""
     queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}

@@ -27,9 +27,9 @@ from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.retrieve_methods import PendingRetrieve, RetrieveMethods
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.proxy.arriving import arrived
 from dcm4py_leading.service.proxy.forwarded_retrieve import ForwardedRetrieve
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
+from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.retrieve.encode import encoded
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _GOODBYE = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class _Final:
-    """Content of a final response (see `Forward.end`)."""
+    """Content of a final response (see `ForwardedRetrieve.end`)."""
 
     failed: Sequence[str] = ()
     failure: ArchiveUnavailable | None = None
@@ -98,7 +98,7 @@ class RemoteRetrieve:
             self._follow_in_background()
 
     def pump(self, wait: float) -> None:
-        """Carry on with the exchange (see `Carried`)."""
+        """Carry on with the exchange (see `PumpedRetrieve`)."""
         try:
             self._step(wait)
         except (AssociationFailed, StorageUnavailable) as err:
@@ -111,11 +111,11 @@ class RemoteRetrieve:
 
     @property
     def has_input(self) -> bool:
-        """True if `pump` would not wait (see `Carried`)."""
+        """True if `pump` would not wait (see `PumpedRetrieve`)."""
         return self._again_at is None and self._asking.assoc.has_input
 
     def detach(self) -> None:
-        """Let the rest go on in the background (see `Carried`)."""
+        """Let the rest go on in the background (see `PumpedRetrieve`)."""
         self._follow_in_background()
 
     def _follow_in_background(self) -> None:
@@ -179,7 +179,7 @@ class RemoteRetrieve:
         """An object that came by C-GET."""
         uid = request.text(dimse.AFFECTED_SOP_INSTANCE_UID)
         try:
-            obj = arrived(request.text(dimse.AFFECTED_SOP_CLASS_UID), uid, request.context.transfer_syntax, data)
+            obj = checked_object(request.text(dimse.AFFECTED_SOP_CLASS_UID), uid, request.context.transfer_syntax, data)
             is_stranger = not self._forward.wants(obj)
             if is_stranger:
                 study = ref(obj.study_instance_uid)

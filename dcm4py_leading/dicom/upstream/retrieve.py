@@ -27,7 +27,7 @@ from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.bounds import RETRIEVE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.upstream import InstanceCount, retrieve_identifier
 
@@ -156,7 +156,7 @@ class UpstreamRetrieve:
         )
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """State of a study in the archive (see `caching_upstream.OneUpstream`). Raises ArchiveUnavailable."""
+        """State of a study in the archive (see `caching_upstream.SingleUpstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             remote = upstream_ae(self._scp, self._resolve)
             calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
@@ -169,7 +169,7 @@ class UpstreamRetrieve:
         return self._count(local_ae, keys.study_instance_uids)
 
 
-def _is_asked_for(keys: RetrieveKeys, arrived: Arrived) -> bool:
+def _is_asked_for(keys: RetrieveKeys, arrived: ArrivedObject) -> bool:
     """True if a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
     if keys.level is Level.PATIENT:
         return arrived.patient_id == (keys.patient_id or "").strip()

@@ -1,6 +1,7 @@
 """Leading-first matching of queries: a stage between the archive that answers and the answers, see `leading_first`.
 
-`LedArchive` also looks for what the leading archive has named; `LedAnswers` keeps what matches once it is coerced.
+`LeadingFirstArchive` also looks for the studies that the leading archive named; `LeadingFirstAnswers` keeps the answers
+that still match after coercion.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.identity import EachPersonOnce
+from dcm4py_leading.archive.index.identity import DistinctPatients
 from dcm4py_leading.archive.index.keys import (
     ALWAYS_KEPT,
     KEYS,
@@ -38,7 +39,7 @@ _KEYS_OF_STUDIES = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeadingFirst:
+class LeadingFirstQuery:
     """The stage of one query."""
 
     asked: ArchiveQuery
@@ -49,16 +50,16 @@ class LeadingFirst:
     patient_attributes: frozenset[int] = frozenset()
     """Attributes that belong into an answer at PATIENT level."""
 
-    def before(self, archive: QueryArchive) -> LedArchive:
+    def before(self, archive: QueryArchive) -> LeadingFirstArchive:
         """The archive as it is to be asked."""
-        return LedArchive(archive, self.named, self.led)
+        return LeadingFirstArchive(archive, self.named, self.led)
 
-    def answers(self, request: FindRequest, coercer: Coercer) -> LedAnswers:
+    def answers(self, request: FindRequest, coercer: Coercer) -> LeadingFirstAnswers:
         """Answers from its matches."""
-        return LedAnswers(self, request, coercer)
+        return LeadingFirstAnswers(self, request, coercer)
 
 
-class LedArchive:
+class LeadingFirstArchive:
     """An archive whose matches are those that it has, and then those that the leading archive has named.
 
     At PATIENT level one match for each study of a patient: the leading archive knows patients by their studies.
@@ -89,15 +90,15 @@ class LedArchive:
         return asked.regardless_of(self._led).of_studies(self._named)
 
 
-class LedAnswers:
+class LeadingFirstAnswers:
     """From matches to encoded answers; only what matches with the values of the leading archive becomes one."""
 
-    def __init__(self, stage: LeadingFirst, request: FindRequest, coercer: Coercer) -> None:
+    def __init__(self, stage: LeadingFirstQuery, request: FindRequest, coercer: Coercer) -> None:
         self._query = stage.asked.query
         self._patient_attributes = stage.patient_attributes
         self._request = request
         self._coercer = coercer
-        self._persons = EachPersonOnce()
+        self._persons = DistinctPatients()
 
     def page(self, page: Sequence[Match]) -> Iterator[bytes]:
         """The answers; at PATIENT level each patient once. Raises CoercionFailed."""
@@ -117,7 +118,7 @@ class LedAnswers:
 
 def leading_first(
     rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, asked: ArchiveQuery
-) -> LeadingFirst | None:
+) -> LeadingFirstQuery | None:
     """The stage for what is asked; None: matching is as always.
 
     ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
@@ -144,7 +145,7 @@ def leading_first(
             tell(err)
             return None
     of_patients = _patient_attributes(rules.device)
-    return LeadingFirst(
+    return LeadingFirstQuery(
         asked=replace(asked, wanted=asked.wanted | demanded | of_patients),
         named=tuple(named),
         led=frozenset(led),

@@ -14,17 +14,17 @@ from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
-from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
+from dcm4py_leading.service.find.response import Elements, NeedsPydicom, elements_by_tag, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class PendingMatch:
     """A match whose coercion waits for the answers of leading archives."""
 
     elements: Elements
@@ -48,7 +48,7 @@ class MatchCoercion:
     ) -> None:
         """``rules`` are those of the AE; ``remembered`` has outcomes of other C-FINDs.
 
-        Raises NotCut where a step may touch everything, or is not the same each time.
+        Raises NeedsPydicom where a step may touch everything, or is not the same each time.
         """
         self._message = message
         self._coercer = coercer
@@ -62,10 +62,10 @@ class MatchCoercion:
             self.is_timeless = self.is_timeless and rule.is_timeless
             for step in rule.steps:
                 reads, writes = step.reads, step.writes
-                if isinstance(reads, All) or isinstance(writes, All) or not step.traits.is_repeatable:
-                    raise NotCut
+                if isinstance(reads, AllTags) or isinstance(writes, AllTags) or not step.traits.is_repeatable:
+                    raise NeedsPydicom
                 if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
-                    raise NotCut  # then it is not known beforehand what is asked
+                    raise NeedsPydicom  # then it is not known beforehand what is asked
                 touched |= reads | writes
         for group in IDENTIFIER_GROUPS:  # an identifier takes its issuer along
             if touched.intersection(group):
@@ -76,10 +76,10 @@ class MatchCoercion:
         self._whose = repr(whose).encode() + b"\0"
 
     def _bytes_of(self, elements: Elements) -> bytes:
-        """The elements that a rule may look at or change. Raises NotCut."""
+        """The elements that a rule may look at or change. Raises NeedsPydicom."""
         return b"".join(element for tag in self._touched if (element := elements.get(tag)) is not None)
 
-    def begin(self, elements: Elements) -> Begun:
+    def begin(self, elements: Elements) -> PendingMatch:
         """Which rules apply, and of which study it is."""
         touched = self._bytes_of(elements)
         key = self._whose + touched
@@ -90,9 +90,9 @@ class MatchCoercion:
             ds = decode(touched)
             selection, study = self._coercer.select(ds, self._sop_class_uid), study_of(ds)
             asked = () if study is None else questions(selection, study)
-        return Begun(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
+        return PendingMatch(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
-    def finish(self, begun: Begun) -> RememberedCoercion:
+    def finish(self, begun: PendingMatch) -> RememberedCoercion:
         """The outcome, with each element that may be touched. Raises CoercionFailed."""
         answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
@@ -112,7 +112,7 @@ class MatchCoercion:
             self._remembered.remember(begun.key, new, len(begun.key) + new.length)
         return new
 
-    def again(self, ds: Dataset, begun: Begun) -> Dataset:
+    def again(self, ds: Dataset, begun: PendingMatch) -> Dataset:
         """``ds``, the whole match of ``begun``, coerced; it was counted by `finish`."""
         return run(coercion(ds, begun.selection), self._coercer.answer).dataset
 

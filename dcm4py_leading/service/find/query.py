@@ -28,7 +28,7 @@ from dcm4py_leading.service.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FindResult:
     """Answer to a C-FIND."""
 
     pages: Generator[Sequence[bytes]]
@@ -49,7 +49,7 @@ class Answers(Protocol):
         ...
 
 
-def find(runtime: Runtime, request: FindRequest) -> Found:
+def find(runtime: Runtime, request: FindRequest) -> FindResult:
     """Answer a C-FIND (PS3.4 C.4.1).
 
     The keys are coerced before the query, each match after it; the leading archives are asked a page of matches at a
@@ -64,7 +64,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     message = _message(request, Dimse.C_FIND_RSP)
     coercer = Coercer(runtime.coercions, message)
     if runtime.hides_everything(ae):
-        return Found(pages=_nothing(), coercer=coercer)
+        return FindResult(pages=_nothing(), coercer=coercer)
     asked = ArchiveQuery(
         query=query,
         keys=keys,
@@ -88,7 +88,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     matches = archive.matches(asked, fetch_size=runtime.device.archive.query_fetch_size)
     counted = _limited(matches, limit, ae) if limit and count is None else matches
     pages = _pages(counted, runtime.leading_settings, answers, matches)
-    return Found(pages=pages, coercer=coercer, support=asked.support)
+    return FindResult(pages=pages, coercer=coercer, support=asked.support)
 
 
 def _kept(runtime: Runtime) -> Mapping[Level, Collection[int]]:

@@ -15,7 +15,7 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, TransferRole
 
 
-class OwnFindRules:
+class ScuFindRules:
     """Coerces the identifiers of our own C-FIND SCU; its rules never ask anybody, that is refused at load."""
 
     def __init__(self, rules: Mapping[AETitle, tuple[CompiledRule, ...]], *, compat_5_35: bool) -> None:

@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedFile:
     """One file and its outcome."""
 
     file: Path
@@ -72,17 +72,17 @@ class Import:
             for syntax in capability.transfer_syntaxes
         }
 
-    def store(self, path: Path) -> Imported:
+    def store(self, path: Path) -> ImportedFile:
         """Store the object of a file, where it is one. Raises StorageUnavailable, IndexUnavailable: no file can be."""
         try:
             with path.open("rb") as file:
-                return Imported(path, self._store(file))
+                return ImportedFile(path, self._store(file))
         except (StorageUnavailable, IndexUnavailable):
             raise
         except StatusError as err:
-            return Imported(path, Outcome.FAILED, str(err))
+            return ImportedFile(path, Outcome.FAILED, str(err))
         except OSError as err:
-            return Imported(path, Outcome.FAILED, err.strerror or type(err).__name__)
+            return ImportedFile(path, Outcome.FAILED, err.strerror or type(err).__name__)
 
     def _store(self, file: BinaryIO) -> Outcome:
         meta = read_file_meta(file)

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, StudyState, StudyWriter
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, StudyState, StudyWriter
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 
 LOG = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ StateOfStudy = Callable[[], StudyState | None]
 """Asks the archive what it has of the study; None where that cannot be told."""
 
 
-class CachedInPassing:
+class CachingStream:
     """All objects of one study, kept if they are taken to their end; see `upstream.ObjectStream`."""
 
     def __init__(
@@ -39,9 +39,9 @@ class CachedInPassing:
         self._forward = forward
         self._keeping = CacheWriter(cache, study_instance_uid, forward.scp, state)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         for one in self._forward:
-            if isinstance(one, Arrived):
+            if isinstance(one, ArrivedObject):
                 self._keeping.take(one)
             yield one
         if self._forward.has_all:
@@ -49,7 +49,7 @@ class CachedInPassing:
 
     @property
     def has_ended(self) -> bool:
-        """True if no more will come (see `Arriving`)."""
+        """True if no more will come (see `ObjectStream`)."""
         return self._forward.has_ended
 
     def remaining(self, ended: int) -> int:
@@ -94,13 +94,13 @@ class CacheWriter:
         self._scp = scp
         self._patience = patience
         self._changed = threading.Condition()
-        self._waiting: deque[Arrived] = deque()
+        self._waiting: deque[ArrivedObject] = deque()
         self._is_begun = False
         self._is_complete = False
         """All objects have been put in."""
         self._is_given_up = False
 
-    def take(self, arrived: Arrived) -> None:
+    def take(self, arrived: ArrivedObject) -> None:
         """One more object of the study."""
         with self._changed:
             if self._is_given_up:
@@ -162,7 +162,7 @@ class CacheWriter:
     def _write(self, writer: StudyWriter) -> None:
         while (arrived := self._next()) is not None:
             series_instance_uid = self._series_of(arrived)
-            one = KeptObject(
+            one = CachedObject(
                 series_instance_uid=series_instance_uid,
                 sop_instance_uid=arrived.sop_instance_uid,
                 sop_class_uid=arrived.sop_class_uid,
@@ -180,7 +180,7 @@ class CacheWriter:
         study = ref(self._study_instance_uid)
         LOG.info("study %s of %s is kept: %d objects, %d bytes", study, self._scp, len(writer.objects), writer.size)
 
-    def _next(self) -> Arrived | None:
+    def _next(self) -> ArrivedObject | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_complete or self._is_given_up)
             if self._is_given_up or not self._waiting:
@@ -189,7 +189,7 @@ class CacheWriter:
             self._changed.notify_all()
             return arrived
 
-    def _series_of(self, arrived: Arrived) -> str:
+    def _series_of(self, arrived: ArrivedObject) -> str:
         """Raises StorageUnavailable where the object is not to be kept: it would not be cut out as it arrived."""
         if not arrived.is_in_order or not arrived.series_instance_uid:
             raise StorageUnavailable("an object has no series, or its elements are not in order")

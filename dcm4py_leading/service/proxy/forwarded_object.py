@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.scan import Encoding
 from dcm4py_leading.errors import SubOperationFailed
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.outgoing_object import OutgoingObject
@@ -26,7 +26,7 @@ class MissingObject:
 
     sop_class_uid = transfer_syntax_uid = ""
 
-    def __init__(self, missing: Missing) -> None:
+    def __init__(self, missing: UnsentObject) -> None:
         self.sop_instance_uid = missing.sop_instance_uid
         self._reason = missing.reason
 
@@ -41,7 +41,7 @@ class ForwardedObject(OutgoingObject):
         self,
         common: RetrieveCoercion,
         selections: Selections,
-        arrived: Arrived,
+        arrived: ArrivedObject,
         instance: IndexedInstance | None = None,
     ) -> None:
         """``instance`` is what the index has of it, where it was here."""
@@ -72,7 +72,7 @@ def forwarded(
     """
     selections = Selections(common.coercer, arriving.studies)
     for arrived in arriving:
-        if isinstance(arrived, Missing):
+        if isinstance(arrived, UnsentObject):
             yield MissingObject(arrived)
         else:
             yield ForwardedObject(common, selections, arrived, known.get(arrived.sop_instance_uid))

@@ -22,7 +22,7 @@ _LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class ArrivedObject:
     """An object as it came."""
 
     sop_class_uid: str
@@ -43,14 +43,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class UnsentObject:
     """An object that the other archive could not send; its UID is empty where the archive did not name it."""
 
     sop_instance_uid: str
     reason: str
 
 
-class Carried(Protocol):
+class PumpedRetrieve(Protocol):
     """The exchange with the other archive, where it is for the one who sends to carry it on: a C-GET.
 
     Implemented by ``dicom/upstream/remote_retrieve.py``.
@@ -82,7 +82,7 @@ class ForwardedRetrieve:
         studies: frozenset[str],
         patience: float,
         asked: Hashable = None,
-        is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
+        is_asked_for: Callable[[ArrivedObject], bool] = lambda arrived: True,
         count: Callable[[], int | None] = lambda: None,
     ) -> None:
         """``patience``: seconds without another object, a part of one, or another one that the other archive counts as
@@ -97,11 +97,11 @@ class ForwardedRetrieve:
         self.message_id = message_id
         self.studies = studies
         self._asked = asked
-        self.carry: Carried | None = None
+        self.carry: PumpedRetrieve | None = None
         """Means by which who sends gets the objects; None where they come by themselves."""
         self._patience = patience
         self._changed = threading.Condition(threading.RLock())
-        self._waiting: deque[Arrived] = deque()
+        self._waiting: deque[ArrivedObject] = deque()
         self._seen: set[str] = set()
         self._came = 0
         """Number of objects taken, those that had come before among them."""
@@ -115,7 +115,7 @@ class ForwardedRetrieve:
         self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
         """Number of objects in all, by the other archive's last response."""
-        self._missing: list[Missing] = []
+        self._missing: list[UnsentObject] = []
         self._failure: ArchiveUnavailable | None = None
         self._has_ended = False
         self._is_answered = False
@@ -130,7 +130,7 @@ class ForwardedRetrieve:
         """Text that is the same, also in another process, for retrieves of the same objects; empty if not known."""
         return "" if self._asked is None else repr(self._asked)
 
-    def wants(self, arrived: Arrived) -> bool:
+    def wants(self, arrived: ArrivedObject) -> bool:
         """True if the object is one that was asked for."""
         return arrived.study_instance_uid in self.studies if self.studies else self._is_asked_for(arrived)
 
@@ -160,7 +160,7 @@ class ForwardedRetrieve:
                 failure=ArchiveUnavailable(f"{self.scp} sent more than {REFUSED_OBJECTS} objects that are refused")
             )
 
-    def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
+    def offer(self, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool:
         """Hand an object over, waiting until there is room; False when nobody wants it any more.
 
         One that came before is not sent again, unless it ``is_claimed`` just now.
@@ -232,19 +232,19 @@ class ForwardedRetrieve:
                 return
             reason = f"{self.scp} did not send it" if failure is None else str(failure)
             reasons = dict.fromkeys(failed, reason) | self._refused
-            missing = [Missing(uid, why) for uid, why in reasons.items() if uid not in self._seen]
+            missing = [UnsentObject(uid, why) for uid, why in reasons.items() if uid not in self._seen]
             counted = total or self._told or self._came + len(self._strangers)
             unnamed = max(counted - self._came - len(missing), 0)
             unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
                 unnamed = max(unnamed, 1)  # or else it would be taken for complete
-            self._missing = [*missing, *[Missing("", reason)] * unnamed]
+            self._missing = [*missing, *[UnsentObject("", reason)] * unnamed]
             self._failure, self._has_ended = failure, True
             self._changed.notify_all()
 
     # -- our side -----------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
         while (arrived := self._next()) is not None:
             yield arrived
@@ -254,7 +254,7 @@ class ForwardedRetrieve:
             raise self._failure
         yield from self._missing
 
-    def _next(self) -> Arrived | None:
+    def _next(self) -> ArrivedObject | None:
         """The next object; None when there is none, or nobody waits for it any more."""
         if self.carry is not None:
             self._last_progress = time.monotonic()  # until now nobody listened

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.log import word
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve
 from dcm4py_leading.service.proxy.spool import Spool
 
 _OF_A_WORKER = 1000
@@ -24,7 +24,7 @@ _LATE = 600.0
 """Seconds in which an archive may go on sending what nobody waits for any more."""
 
 
-class Waiting(NamedTuple):
+class WaitingRetrieve(NamedTuple):
     """A retrieve that waits at one of the workers."""
 
     slot: int
@@ -34,10 +34,10 @@ class Waiting(NamedTuple):
     """The same for retrieves of the same objects; empty where that is not known."""
 
 
-class Known(NamedTuple):
+class PeerRetrieves(NamedTuple):
     """Retrieves of one study from one archive, as far as the other workers know them."""
 
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[WaitingRetrieve] = ()
     was_given_up: bool = False
     """True if one of them was given up lately, and the archive may go on sending for it."""
 
@@ -54,20 +54,20 @@ class PeerWorkers(Protocol):
         """True if objects may come for any there."""
         ...
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """Retrieves there to which objects of that study from that archive may belong."""
         ...
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
-        """As `Forward.claim`; False where there is no such retrieve."""
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
+        """As `ForwardedRetrieve.claim`; False where there is no such retrieve."""
         ...
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve."""
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
+        """As `ForwardedRetrieve.offer`; None where there is no such retrieve."""
         ...
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
-        """As `Forward.refuse`, where there is such a retrieve."""
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
+        """As `ForwardedRetrieve.refuse`, where there is such a retrieve."""
         ...
 
 
@@ -79,19 +79,19 @@ class NoPeerWorkers:
     def report(self, expecting: int) -> None:
         """Nobody to tell."""
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """None."""
-        return Known()
+        return PeerRetrieves()
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
         """Nobody there."""
         return False
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
         """Nobody to offer to."""
         return None
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
         """Nobody to tell."""
 
 
@@ -168,7 +168,7 @@ class ForwardedRetrieves:
             self._report()
             return bool(self._running or self._given_up) or self._elsewhere.are_expecting
 
-    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str | None:
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: ArrivedObject) -> bool | str | None:
         """Hand an object over to the retrieve that it belongs to.
 
         ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
@@ -176,7 +176,7 @@ class ForwardedRetrieves:
         waits for that study, nor was one of it given up lately, so nobody asked for it.
         """
         if originator and message_id:
-            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
             return (
                 f"{word(originator)} has no retrieve {message_id} of that study under way" if taken is None else taken
@@ -199,20 +199,20 @@ class ForwardedRetrieves:
         was_given_up = was_given_up or self._was_given_up(scp, arrived.study_instance_uid)
         return f"it names no retrieve, and that of its study from {scp} was given up" if was_given_up else None
 
-    def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+    def _offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject) -> bool | None:
         if waiting.slot == self._slot:
             return self.offer_here(waiting.originator, waiting.message_id, arrived)
         return self._elsewhere.offer(waiting, arrived)
 
     def claim_here(self, originator: str, message_id: int, sop_instance_uid: str) -> bool:
-        """As `Forward.claim`; False where there is no such retrieve in this process."""
+        """As `ForwardedRetrieve.claim`; False where there is no such retrieve in this process."""
         found = self._named(originator, message_id)
         return found is not None and found.claim(sop_instance_uid)
 
     def offer_here(
-        self, originator: str, message_id: int, arrived: Arrived, *, is_claimed: bool = False
+        self, originator: str, message_id: int, arrived: ArrivedObject, *, is_claimed: bool = False
     ) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve in this process, or it asked for something else."""
+        """As `ForwardedRetrieve.offer`; None if this process has no such retrieve, or it asked for another object."""
         found = self._named(originator, message_id)
         if found is None:
             return None
@@ -227,7 +227,7 @@ class ForwardedRetrieves:
         Where it names no retrieve, and several wait for that archive, the other archive's own count has to do.
         """
         if originator and message_id:
-            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
             if waiting.slot == self._slot:
                 self.refuse_here(originator, message_id, sop_instance_uid, reason)
             else:
@@ -240,7 +240,7 @@ class ForwardedRetrieves:
             self._elsewhere.refuse(there[0], sop_instance_uid, reason)
 
     def refuse_here(self, originator: str, message_id: int, sop_instance_uid: str, reason: str) -> None:
-        """As `Forward.refuse`, where there is such a retrieve in this process."""
+        """As `ForwardedRetrieve.refuse`, where there is such a retrieve in this process."""
         found = self._named(originator, message_id)
         if found is not None:
             found.refuse(sop_instance_uid, reason)
@@ -255,13 +255,13 @@ class ForwardedRetrieves:
         with self._lock:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
-    def known_here(self, scp: str, study_instance_uid: str) -> Known:
+    def known_here(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """Retrieves of this process to which objects of that study from that archive may belong."""
         with self._lock:
             self._report()
         fitting = self._fitting(scp, study_instance_uid)
-        return Known(
-            [Waiting(self._slot, one.originator, one.message_id, one.asked_for) for one in fitting],
+        return PeerRetrieves(
+            [WaitingRetrieve(self._slot, one.originator, one.message_id, one.asked_for) for one in fitting],
             self._was_given_up(scp, study_instance_uid),
         )
 

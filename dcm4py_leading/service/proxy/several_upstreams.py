@@ -15,7 +15,7 @@ from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class _SequentialStream:
         self._is_patient_in_doubt = False
         self._parts: tuple[ObjectStream, ...] = ()
         self._of_part: Sequence[str] = ()
-        self._failed: list[tuple[Sequence[str], Sequence[Missing]]] = []
+        self._failed: list[tuple[Sequence[str], Sequence[UnsentObject]]] = []
         """Requests that came to nothing, and the objects that were named."""
-        self._missing: Sequence[Missing] = ()
+        self._missing: Sequence[UnsentObject] = ()
         self._is_over: Callable[[], bool] = lambda: False
         self._is_closed = False
         self._wanted = list(_named(keys))
@@ -122,15 +122,15 @@ class _SequentialStream:
         """True if one that was passed over may have had what no other has."""
         return self._failure is not None and (bool(self._wanted) or self._is_patient_in_doubt)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         """Objects and failures as they come (see `ObjectStream`)."""
         has_come = False
         is_going_on = bool(self._parts)
         while is_going_on:
-            part, failed, has_sent = self._parts[-1], list[Missing](), False
+            part, failed, has_sent = self._parts[-1], list[UnsentObject](), False
             try:
                 for one in part:
-                    if isinstance(one, Missing) and not has_sent:
+                    if isinstance(one, UnsentObject) and not has_sent:
                         failed.append(one)
                         continue
                     has_come = has_sent = True
@@ -146,7 +146,7 @@ class _SequentialStream:
         self._missing = [*self._named_by_none(), *self._unknown(has_come)]
         yield from self._missing
 
-    def _put_back(self, err: ArchiveUnavailable, failed: Sequence[Missing]) -> None:
+    def _put_back(self, err: ArchiveUnavailable, failed: Sequence[UnsentObject]) -> None:
         """The last part came to nothing; another one may have it. ``failed`` are the objects that were named."""
         self._pass_over(err)
         self._parts = self._parts[:-1]
@@ -154,21 +154,21 @@ class _SequentialStream:
         if failed:
             self._failed.append((self._of_part, failed))
 
-    def _named_by_none(self) -> Iterator[Missing]:
+    def _named_by_none(self) -> Iterator[UnsentObject]:
         """Objects that one could not send, and no other one has anything of."""
         for uids, failed in self._failed:
             if set(uids) <= set(self._wanted):
                 self._wanted = [uid for uid in self._wanted if uid not in uids]
                 yield from failed
 
-    def _unknown(self, has_come: bool) -> Iterator[Missing]:
+    def _unknown(self, has_come: bool) -> Iterator[UnsentObject]:
         """Objects that one that was passed over may have. Raises ArchiveUnavailable where that is all."""
         if self._failure is None or not self._is_in_doubt:
             return
         if not has_come and not self._failed:
             raise self._failure
         for uid in self._wanted if self._keys.level is Level.IMAGE else [""]:
-            yield Missing(uid, str(self._failure))
+            yield UnsentObject(uid, str(self._failure))
 
     def remaining(self, ended: int) -> int:
         """Number of objects to be sent (see `sub_operations.Stream`): of each that is wanted still, one at least."""

@@ -16,7 +16,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.proxy.store_archive import Answer, StoreArchive
 from dcm4py_leading.service.retrieve.encode import PreparedObject
@@ -39,7 +39,7 @@ def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
 def pass_on(
     runtime: Runtime,
     ae: ApplicationEntity,
-    arrived: Arrived,
+    arrived: ArrivedObject,
     *,
     sending: Peer,
     receiving: Peer,
@@ -70,7 +70,7 @@ def pass_on(
     return answer, common.coercer
 
 
-def _coerced(common: RetrieveCoercion, arrived: Arrived, spool: Spool) -> Arrived:
+def _coerced(common: RetrieveCoercion, arrived: ArrivedObject, spool: Spool) -> ArrivedObject:
     """The object as it would be stored here."""
     prepared = ForwardedObject(common, Selections(common.coercer), arrived).prepare([arrived.transfer_syntax_uid])
     return replace(

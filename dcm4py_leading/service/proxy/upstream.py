@@ -10,7 +10,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.retrieve.sub_operations import Stream
 
 
@@ -35,7 +35,7 @@ class ObjectStream(Stream, Protocol):
         """True if no more of them will come than have come."""
         ...
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
         ...
 

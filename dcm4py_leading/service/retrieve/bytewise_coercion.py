@@ -43,7 +43,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import merged
-from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.chain import ExecutedStep
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import Answer, Question
@@ -68,7 +68,7 @@ from dcm4py_leading.service.retrieve.relevant_tags import (
     applied_rules,
     relevant_tags,
 )
-from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, SplicePlan, splice_plan_of
+from dcm4py_leading.service.retrieve.splice_plans import LayoutPlans, SplicedDataSet, SplicePlan, splice_plan_of
 from dcm4py_leading.service.retrieve.text_elements import is_concerned, is_text, unequal_tags, value_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
@@ -79,19 +79,19 @@ _NO_SPANS: Mapping[int, Span] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reworked:
+class CoercedDataSet:
     """Data set after the rules."""
 
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
-    executed: tuple[Executed, ...]
+    executed: tuple[ExecutedStep, ...]
     asked: QuestionsAndAnswers
     """Questions to others, and the answers."""
 
 
 IndexedLevels = tuple[bytes, ...]
 """Attributes of patient, study, series and instance in the index, encoded; those of a level that do not count: none."""
-Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], Reworked]
+Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], CoercedDataSet]
 """Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
 
 The data set beside what the index has are those of its attributes that count.
@@ -133,7 +133,7 @@ class BytewiseCoercion:
 
     def reworked(
         self, source: ObjectBytes, encoding: Encoding, kept: IndexedLevels | None, selection: Selection
-    ) -> Cut:
+    ) -> SplicedDataSet:
         """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
         ``kept`` is what the index has of the object, None where it is not here.
@@ -175,7 +175,7 @@ class BytewiseCoercion:
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
-    ) -> Cut:
+    ) -> SplicedDataSet:
         """As `reworked`, for an object of which not everything is known."""
         view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])

@@ -13,7 +13,7 @@ from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ MAX_AT_ONCE = 500
 """Objects that one request names: a UID has up to 64 characters, and a value of Explicit VR 64 KiB (PS3.5 7.1.2)."""
 
 
-def gone(storages: Mapping[str, Storage], instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
+def missing_instances(storages: Mapping[str, Storage], instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
     """Those whose files are no longer where they were stored, and that another archive has."""
     return [instance for instance in instances if _is_gone(storages, instance)]
 
@@ -65,7 +65,7 @@ class ExternalRetrieve:
         self._is_closed = self._has_ended = False
         self.studies = frozenset(str(instance.study_instance_uid) for instance in instances)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         """Objects and failures as they come (see `ObjectStream`); raises nothing, since others are sent from here."""
         for upstream, requests in self._requests:
             unavailable: str | None = None
@@ -84,7 +84,7 @@ class ExternalRetrieve:
                     return
         self._has_ended = True
 
-    def _of(self, part: ObjectStream | None, keys: RetrieveKeys, reason: str) -> Iterator[Arrived | Missing]:
+    def _of(self, part: ObjectStream | None, keys: RetrieveKeys, reason: str) -> Iterator[ArrivedObject | UnsentObject]:
         """Objects that one request brings; ``reason`` is why something may be missing, unless the archive tells."""
         wanted = dict.fromkeys(keys.sop_instance_uids)
         if part is not None:
@@ -92,7 +92,7 @@ class ExternalRetrieve:
             part.watch(self._is_over)
             try:
                 for one in part:
-                    if isinstance(one, Missing):
+                    if isinstance(one, UnsentObject):
                         reason = one.reason
                     elif one.sop_instance_uid in wanted:
                         del wanted[one.sop_instance_uid]
@@ -102,7 +102,7 @@ class ExternalRetrieve:
             finally:
                 part.close()
         if not (self._is_closed or self._is_over()):
-            yield from (Missing(uid, reason) for uid in wanted)
+            yield from (UnsentObject(uid, reason) for uid in wanted)
 
     def remaining(self, ended: int) -> int:
         """Number of objects still to be sent (see `sub_operations.Stream`)."""

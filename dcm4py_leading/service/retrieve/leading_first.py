@@ -32,7 +32,7 @@ from dcm4py_leading.service.leading_first import (
 LOG = logging.getLogger(__name__)
 
 
-class LeadingFirst:
+class LeadingFirstRetrieve:
     """The stage of one retrieve: which instances here, and which studies elsewhere, are those of the patient.
 
     Matching is as always where the retrieve names no patient, no leading archive is to be asked, or it gives no answer.

@@ -29,7 +29,7 @@ from dcm4py_leading.service.retrieve.encode import (
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
 from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
-from dcm4py_leading.service.retrieve.splice_plans import uncut
+from dcm4py_leading.service.retrieve.splice_plans import unspliced
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 
 _COERCING = ObjectErrors("cannot be coerced")
@@ -99,7 +99,7 @@ class OutgoingObject(ABC):
         """The object, of which only the elements that change are made anew. Raises NeedsDecoding, CoercionFailed."""
         common, instance = self._common, self.instance
         if instance is None and not common.coercer.has_rules:
-            cut = uncut(source)
+            cut = unspliced(source)
         else:
             with _COERCING:
                 selection = self._selected(source, encoding)

@@ -10,7 +10,7 @@ from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Span, scan
 
@@ -58,7 +58,7 @@ def applied_rules(selection: Selection) -> AppliedRules:
     for rule in applied:
         for step in rule.steps:
             reads, writes = step.reads, step.writes
-            if isinstance(reads, All) or isinstance(writes, All):
+            if isinstance(reads, AllTags) or isinstance(writes, AllTags):
                 raise NeedsDecoding
             touched |= reads | writes
             repeats = repeats and step.traits.is_repeatable

@@ -12,7 +12,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
-from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirstRetrieve
 from dcm4py_leading.service.retrieve.retrieve_archive import ArchiveRetrieve, Retrieval
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.runtime import Runtime
@@ -61,6 +61,6 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
             runtime.keeper,
             tells_original_attributes=runtime.options.of(request.local_ae.ae_title).original_attributes_on_retrieve,
         ),
-        leading_first=LeadingFirst(runtime.leading_first, message, coercer, request.keys),
+        leading_first=LeadingFirstRetrieve(runtime.leading_first, message, coercer, request.keys),
     )
     return runtime.retrieve_archives[request.local_ae.ae_title].retrieve(wanted) or nothing

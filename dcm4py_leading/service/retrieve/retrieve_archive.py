@@ -23,11 +23,11 @@ from dcm4py_leading.service.coerce import Coercer
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.external_retrieve import ExternalRetrieve, gone
-from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
+from dcm4py_leading.service.retrieve.external_retrieve import ExternalRetrieve, missing_instances
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirstRetrieve
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.selections import Selections
-from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UnjudgedInstance
+from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UndecidedInstance
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class ArchiveRetrieve:
 
     keys: RetrieveKeys
     common: RetrieveCoercion
-    leading_first: LeadingFirst
+    leading_first: LeadingFirstRetrieve
     """Stage that decides what belongs to the patient who is asked for."""
 
 
@@ -91,7 +91,7 @@ class EmbeddedRetrieveArchive:
         if not instances:
             return None
         coercer, selections = common.coercer, Selections(common.coercer)
-        missing = gone(self._storages, instances) if self._externals else []
+        missing = missing_instances(self._storages, instances) if self._externals else []
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
         stored = _asked(
@@ -117,9 +117,9 @@ class EmbeddedRetrieveArchive:
 
     def _going_out(
         self, common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
-    ) -> StoredInstance | UnjudgedInstance:
+    ) -> StoredInstance | UndecidedInstance:
         if isinstance(selected, CoercionFailed):
-            return UnjudgedInstance(instance, selected)
+            return UndecidedInstance(instance, selected)
         return StoredInstance(common, instance, selected, self._storage)
 
     def _storage(self, storage_id: str) -> Storage:
@@ -208,7 +208,7 @@ def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext,
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
 
 
-def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
+def _asked(objects: Sequence[StoredInstance | UndecidedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
     """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
     wanted = {
         (id(obj.selection), obj.instance.study_instance_uid): obj.selection

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
-from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.select import Selection
@@ -17,8 +17,8 @@ from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
-from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, IndexedLevels, Reworked
+from dcm4py_leading.service.index_attributes import IndexAttributes
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, CoercedDataSet, IndexedLevels
 from dcm4py_leading.service.retrieve.file_bytes import Buffers
 
 
@@ -44,7 +44,7 @@ class RetrieveCoercion:
         tells = source is not None or tells_original_attributes
         self._source = source or ""
         self._keeper = keeper
-        self._kept = KeptAttributes(keeper)
+        self._kept = IndexAttributes(keeper)
         self._are_copies = are_copies
         self._tells_original_attributes = tells
         self.buffers = Buffers()
@@ -66,7 +66,7 @@ class RetrieveCoercion:
 
     def rework(
         self, ds: Dataset, kept: IndexedLevels | None, attributes: Dataset | None, selection: Selection
-    ) -> Reworked:
+    ) -> CoercedDataSet:
         """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
 
         The steps are counted when they fail, else by who sends the object: it may take several attempts.
@@ -100,7 +100,7 @@ class RetrieveCoercion:
                 # What was stored here may have been coerced when it came, which the copy of another archive was not.
                 tags = {int(tag) for tag in attributes.keys()} - {ORIGINAL_ATTRIBUTES_SEQUENCE}
                 make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE, only=tags))
-        executed: list[Executed] = []
+        executed: list[ExecutedStep] = []
         try:
             coerced = run(coercion(ds, selection, executed), answer)
         except CoercionFailed:
@@ -110,4 +110,4 @@ class RetrieveCoercion:
         if changes and self._tells_original_attributes:
             told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
             changes += [told] if told is not None else []
-        return Reworked(changes=tuple(changes), executed=coerced.executed, asked=tuple(asked))
+        return CoercedDataSet(changes=tuple(changes), executed=coerced.executed, asked=tuple(asked))

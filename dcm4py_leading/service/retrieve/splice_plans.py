@@ -15,7 +15,7 @@ from dcm4py_leading.service.retrieve.relevant_tags import RelevantTags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class SplicedDataSet:
     """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
 
     pieces: list[Buffer]
@@ -30,9 +30,9 @@ class Cut:
     """Where it changes."""
 
 
-def uncut(source: ObjectBytes) -> Cut:
+def unspliced(source: ObjectBytes) -> SplicedDataSet:
     """The data set as it lies there."""
-    return Cut(
+    return SplicedDataSet(
         pieces=[],
         rest=source.start,
         length=source.size - source.start,
@@ -53,9 +53,9 @@ class SplicePlan:
     sop_class_uid: str | None
     sop_instance_uid: str | None
 
-    def cut(self, view: memoryview, size: int) -> Cut:
+    def cut(self, view: memoryview, size: int) -> SplicedDataSet:
         """The data set as it goes out that begins in ``view`` and ends at ``size``."""
-        return Cut(
+        return SplicedDataSet(
             pieces=buffers_of(view, self.pieces),
             rest=self.rest,
             length=self.pieces_length + size - self.rest,

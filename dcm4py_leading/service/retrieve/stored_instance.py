@@ -58,7 +58,7 @@ class StoredInstance(OutgoingObject):
         return self.selection
 
 
-class UnjudgedInstance:
+class UndecidedInstance:
     """A stored instance of which it cannot be told which rules apply: it is not sent."""
 
     def __init__(self, instance: IndexedInstance, failure: CoercionFailed) -> None:

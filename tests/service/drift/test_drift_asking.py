@@ -12,8 +12,8 @@ from dcm4py_leading.errors import LeadingQueryFailed, LeadingUnavailable
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
+from dcm4py_leading.service.drift.asking import LeadingInquiry, StudyQuery
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
 
 LOCAL = ApplicationEntity(
     dn="dicomAETitle=DCM4CHEE", ae_title=AETitle("DCM4CHEE"), association_initiator=True, association_acceptor=True
@@ -35,8 +35,8 @@ class Clock:
         self.now += seconds
 
     @property
-    def time(self) -> Time:
-        return Time(clock=self, sleep=self.wait)
+    def time(self) -> DriftClock:
+        return DriftClock(clock=self, sleep=self.wait)
 
 
 class Archive:
@@ -72,14 +72,14 @@ class Archive:
         raise AssertionError("nobody asks for that")
 
 
-def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> Asker:
+def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> StudyQuery:
     asked = LeadingInquiry(
         leading_cfind_scp=AETitle("QRSCP"),
         local_ae=LOCAL,
         return_keys=frozenset({Tag(0x0020000D)}),
         timeout=timedelta(seconds=15),
     )
-    return Asker(archive, asked, Throttle(rate, time.time), Patience("QRSCP", time.time, time.told.append))
+    return StudyQuery(archive, asked, Throttle(rate, time.time), RetryPauses("QRSCP", time.time, time.told.append))
 
 
 def test_no_more_questions_a_second_than_the_rate() -> None:

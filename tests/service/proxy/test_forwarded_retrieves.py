@@ -10,7 +10,7 @@ import pytest
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy import forwarded_retrieve as module
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 
@@ -25,8 +25,8 @@ def make_forward(message_id: int = 1, *, patience: float = 20, asked: str | None
     )
 
 
-def arrived(number: int, study: str = STUDY) -> Arrived:
-    return Arrived(
+def arrived(number: int, study: str = STUDY) -> ArrivedObject:
+    return ArrivedObject(
         sop_class_uid="1.2.3",
         sop_instance_uid=f"{study}.{number}",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -37,7 +37,7 @@ def arrived(number: int, study: str = STUDY) -> Arrived:
 
 def uids(forward: ForwardedRetrieve) -> list[str]:
     """What comes out of it; missing objects in brackets."""
-    return [f"[{one.sop_instance_uid}]" if isinstance(one, Missing) else one.sop_instance_uid for one in forward]
+    return [f"[{one.sop_instance_uid}]" if isinstance(one, UnsentObject) else one.sop_instance_uid for one in forward]
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_retrieve_with_a_failure_never_has_all() -> None:
     forward.offer(arrived(1))
     forward.end(failure=FAILURE)
     assert uids(forward) == ["1.2.1.1", "[]"]
-    assert [one.reason for one in forward if isinstance(one, Missing)] == [str(FAILURE)]
+    assert [one.reason for one in forward if isinstance(one, UnsentObject)] == [str(FAILURE)]
     assert not forward.has_all
 
 

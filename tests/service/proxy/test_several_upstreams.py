@@ -10,7 +10,7 @@ from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.proxy.upstream import ObjectStream
 from tests.fixtures.rules import application_entity
@@ -68,8 +68,8 @@ class Archive:
         return len(self._uids)
 
 
-def arrived(uid: str) -> Arrived:
-    return Arrived(
+def arrived(uid: str) -> ArrivedObject:
+    return ArrivedObject(
         sop_class_uid="1.2",
         sop_instance_uid=uid,
         transfer_syntax_uid="1.2.840.10008.1.2",
@@ -94,7 +94,7 @@ def fetch(keys: RetrieveKeys, *archives: Archive) -> ObjectStream:
 def told(arriving: ObjectStream) -> list[str]:
     """What comes; missing objects in brackets, with the reason where they have no name."""
     return [
-        f"[{one.sop_instance_uid or one.reason}]" if isinstance(one, Missing) else one.sop_instance_uid
+        f"[{one.sop_instance_uid or one.reason}]" if isinstance(one, UnsentObject) else one.sop_instance_uid
         for one in arriving
     ]
 

@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment
 from dcm4py_leading.service.editing.edit import Edit
-from dcm4py_leading.service.studies.three_values import AttributeValues, Decider, ThreeValues
+from dcm4py_leading.service.studies.three_values import AttributeValues, ThreeValues, ValueSource
 from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
 from tests.fixtures.dcmtk import Peer as Destination
@@ -94,13 +94,13 @@ def test_the_rule_of_the_leading_archive_decides_and_what_is_told_is_what_is_del
     assert (name.archived, name.leading, name.delivered) == ("Old^Name", ("Right^Name",), "Right^Name")
     assert (name.is_stale, name.decider, name.rule, name.step) == (
         (True,),
-        Decider.RULE,
+        ValueSource.RULE,
         "Leading DCMQRSCP",
         "leading-arc",
     )
     assert (name.overridden_by, name.overriding_rule, name.level) == ("QRSCP", "Leading DCMQRSCP", "PATIENT")
     accession = row(values, ACCESSION)
-    assert (accession.is_stale, accession.decider, accession.overridden_by) == ((False,), Decider.ARCHIVE, "QRSCP")
+    assert (accession.is_stale, accession.decider, accession.overridden_by) == ((False,), ValueSource.ARCHIVE, "QRSCP")
     for told in values.attributes:
         shown = shown_element(ds.get(told.tag))
         assert told.delivered == (None if shown is None else shown.text), told.keyword
@@ -118,7 +118,7 @@ def test_an_ae_without_a_rule_gets_what_is_here_and_the_condition_that_decided_i
     finally:
         scp.__exit__(None, None, None)
     name = row(values, NAME)
-    assert (name.leading, name.delivered, name.decider) == (("Right^Name",), "Old^Name", Decider.ARCHIVE)
+    assert (name.leading, name.delivered, name.decider) == (("Right^Name",), "Old^Name", ValueSource.ARCHIVE)
     assert (name.is_stale, name.overridden_by) == ((True,), "")
     (rule,) = values.rules
     assert rule.cn == "Leading DCMQRSCP"
@@ -163,7 +163,7 @@ def test_an_edit_decides_where_no_rule_does(seed: Seed, service: Service, policy
     service.reload()
     amend(service, Level.PATIENT, NAME, "Old^Name", "Edited^Name")
     name = row(asked(service, "OTHER"), NAME)
-    assert (name.archived, name.delivered, name.decider) == ("Edited^Name", "Edited^Name", Decider.EDIT)
+    assert (name.archived, name.delivered, name.decider) == ("Edited^Name", "Edited^Name", ValueSource.EDIT)
     assert name.edited_at
 
 
@@ -181,7 +181,7 @@ def test_attributes_outside_the_filter_are_those_of_the_object(seed: Seed, servi
     seed.set(f"dcmEntity=Study,{DEVICE}", dcmAttributeUpdatePolicy="PRESERVE")
     service.reload()
     description = row(asked(service, "OTHER"), DESCRIPTION)
-    assert (description.archived, description.delivered, description.decider) == ("Later", "Old", Decider.OBJECT)
+    assert (description.archived, description.delivered, description.decider) == ("Later", "Old", ValueSource.OBJECT)
 
 
 def test_rule_that_lets_objects_leave_as_received_is_told(seed: Seed, service: Service, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_rule_that_lets_objects_leave_as_received_is_told(seed: Seed, service: S
     )
     description = row(asked(service, "OTHER"), DESCRIPTION)
     assert (description.archived, description.delivered) == ("Edited", "Old")
-    assert (description.decider, description.rule) == (Decider.RULE, "As received")
+    assert (description.decider, description.rule) == (ValueSource.RULE, "As received")
 
 
 def test_without_a_receiver_it_is_the_first_for_which_a_leading_archive_decides(service: Service) -> None:

@@ -54,7 +54,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class NewestPage:
     """A page."""
 
     found: Sequence[Position]
@@ -62,7 +62,7 @@ class Walked:
     """The next page begins after it, even if it is no match; None where there is no other."""
 
 
-def newest(connection: Connection, query: Query, after: Position | None, most: int) -> Walked:
+def newest(connection: Connection, query: Query, after: Position | None, most: int) -> NewestPage:
     """The next ``most`` studies after a position, by Study Date. Raises SQLAlchemyError."""
     among = candidates(connection, query)
     is_tested = any(condition.tag != _STUDY_DATE for condition in query.conditions)
@@ -71,11 +71,11 @@ def newest(connection: Connection, query: Query, after: Position | None, most: i
         end = _read_end(connection, query, after) if among is None and is_tested else None
         found += _read(connection, page(query, among, after, end, most + 1 - len(found)))
         if len(found) > most:
-            return Walked(found[:most], found[most - 1])
+            return NewestPage(found[:most], found[most - 1])
         if end is not None:
-            return Walked(found, end)
+            return NewestPage(found, end)
         if after is None or after.study_date is None:
-            return Walked(found, None)
+            return NewestPage(found, None)
         after = _BEFORE_UNDATED
 
 

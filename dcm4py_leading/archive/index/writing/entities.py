@@ -28,7 +28,7 @@ _UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Belonging:
+class OwningEntities:
     """Entities that an object belongs to by its own attributes."""
 
     study_instance_uid: str
@@ -44,7 +44,7 @@ class Belonging:
         return _identity(self.levels[Level.PATIENT].columns)
 
 
-class KnownSeries:
+class RecentSeries:
     """Series that objects were stored in lately, and the rows as the last object left them; one for an index.
 
     Where a further object says the same, and the rows are still the same, an update would change nothing. Other
@@ -54,7 +54,7 @@ class KnownSeries:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], _Known] = {}
 
-    def series_of(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> int:
+    def series_of(self, connection: Connection, new: OwningEntities, keeper: AttributeExtractor) -> int:
         """The key of the object's series: found and updated, or made, with what is above it."""
         uids = (new.study_instance_uid, new.series_instance_uid)
         known = self._known.get(uids)
@@ -73,11 +73,11 @@ class KnownSeries:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    said: Belonging
+    said: OwningEntities
     keeper: AttributeExtractor
     rows: Mapping[str, object]
 
-    def says(self, new: Belonging) -> bool:
+    def says(self, new: OwningEntities) -> bool:
         return new.retrieve_ae_titles == self.said.retrieve_ae_titles and all(
             new.levels[level].encoded == self.said.levels[level].encoded for level in _UPPER
         )
@@ -115,7 +115,7 @@ _OWNER_OF_STUDY = Prepared(
 class _Entities:
     """The rows of one object."""
 
-    def __init__(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> None:
+    def __init__(self, connection: Connection, new: OwningEntities, keeper: AttributeExtractor) -> None:
         self._connection = connection
         self._new = new
         self._keeper = keeper
@@ -211,7 +211,7 @@ class _Entities:
     def _is_of_another(self, attributes: bytes) -> bool:
         """True if the object is about another patient than the one with these attributes."""
         own = self._new.levels[Level.PATIENT].encoded
-        return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
+        return attributes != own and self._keeper.are_different_patients(decode(attributes), decode(own))
 
     def _insert(self, level: Level, **values: object) -> int:
         kept = self._new.levels[level]

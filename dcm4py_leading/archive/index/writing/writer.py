@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dcm4py_leading.archive.index.database import Conflict, Database
-from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.entities import RecentSeries
 from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, store
 from dcm4py_leading.errors import IndexUnavailable
 
@@ -24,12 +24,12 @@ class Writer:
 
     A thread that finds nobody writing writes at once, so one association alone waits for nothing. Those that come
     meanwhile wait, and the first of them then writes for all. So there is one writer in the process, which SQLite
-    demands anyway, and `KnownSeries` needs no lock.
+    demands anyway, and `RecentSeries` needs no lock.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = KnownSeries()
+        self._known = RecentSeries()
         self._lock = threading.Lock()
         self._waiting: list[_Job[Any]] = []
         self._is_writing = False

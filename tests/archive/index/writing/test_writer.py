@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.tables import instance
 from dcm4py_leading.archive.index.writing import storing, writer
-from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.entities import RecentSeries
 from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, new_object
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
@@ -196,7 +196,7 @@ def test_commit_that_fails_without_sqlalchemy_leaves_nothing(index: Index) -> No
 
 def test_work_of_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
     def work(connection: Connection) -> None:
-        storing.store(connection, new, policies, KnownSeries())
+        storing.store(connection, new, policies, RecentSeries())
         assert connection.scalar(select(func.count()).select_from(instance)) == 1
         raise RuntimeError
 

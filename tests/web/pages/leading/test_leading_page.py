@@ -17,7 +17,7 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.leading.outcome import Latency
-from dcm4py_leading.service.leading.rules import AskingRule
+from dcm4py_leading.service.leading.rules import LeadingRule
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.http.rooms import Room
@@ -28,7 +28,7 @@ from tests.fixtures.measured import NOON, OURS, QRSCP, Led, Sample, contacts, lo
 from tests.fixtures.pages import Page
 
 PAGE = "/ui/leading"
-RULE = AskingRule(
+RULE = LeadingRule(
     local_ae_title=OURS,
     leading_ae_title=QRSCP,
     cn="Leading <QRSCP>",

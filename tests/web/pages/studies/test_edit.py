@@ -13,7 +13,7 @@ import pytest
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
-from dcm4py_leading.service.studies.three_values import Decider, ThreeValues
+from dcm4py_leading.service.studies.three_values import ThreeValues, ValueSource
 from tests.fixtures.one_study import BIRTH_DATE, COMMENTS, DESCRIPTION, NAME, OTHER_NAMES, STUDY, VALUES
 from tests.fixtures.pages import Reader, Watched, reading
 from tests.fixtures.slapd import OUR_LDIF
@@ -176,12 +176,12 @@ def test_states_of_the_leading_archive_are_said(reader: Reader) -> None:
 
 def test_delivery_to_an_ae_without_a_rule_is_told(reader: Reader) -> None:
     rule = replace(VALUES.rules[1])
-    row = replace(VALUES.attributes[1], decider=Decider.OBJECT, delivered="Hip")
+    row = replace(VALUES.attributes[1], decider=ValueSource.OBJECT, delivered="Hip")
     reader.service.values = replace(VALUES, leading=(), rules=(rule,), attributes=(row,), led=())
     text = reader.get(f"{VALUES_PAGE}?to=VIEWER").text
     assert "Nothing is changed for VIEWER: no rule applies." in text
     assert "No AE of the directory" in text
-    row = replace(VALUES.attributes[1], leading=(), is_stale=(), decider=Decider.OBJECT, delivered="Hip")
+    row = replace(VALUES.attributes[1], leading=(), is_stale=(), decider=ValueSource.OBJECT, delivered="Hip")
     reader.service.values = replace(VALUES, leading=(), attributes=(row,), failure="it would fail")
     assert "VIEWER gets nothing: it would fail" in reader.get(f"{VALUES_PAGE}?to=VIEWER").text
 

@@ -12,7 +12,7 @@ from dcm4py_leading.model.values import UID
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class StudyCaches:
     """Places of a process that have them: answers of leading archives, the last known ones, what passed through."""
 
     leading: LeadingLookup

@@ -17,7 +17,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.edits import carry_edits, edited_tags, states_of
-from dcm4py_leading.archive.index.identity import are_two_people
+from dcm4py_leading.archive.index.identity import are_different_patients
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
@@ -29,11 +29,11 @@ from dcm4py_leading.model.values import Level
 _NOTHING = b""
 
 
-class KeptAttributes:
+class IndexAttributes:
     """Attributes that a configuration lets the index put into objects."""
 
     def __init__(self, keeper: AttributeExtractor) -> None:
-        self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)
+        self._two_people = partial(are_different_patients, policy=keeper.policy_of_corrections)
         self._policies = {
             level: policy
             for level in LEVELS

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dcm4py_leading.dataset.identity import Identity, identity_of
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ObjectMismatch
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 
 
-def arrived(
+def checked_object(
     sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: Buffer, *, is_asked_for: bool = True
-) -> Arrived:
+) -> ArrivedObject:
     """The object of which a C-STORE command says so.
 
     Raises InvalidObject where it is not whole, ObjectMismatch where its study cannot be told, or where it is another
@@ -19,7 +19,7 @@ def arrived(
     identity = identity_of(data, transfer_syntax_uid)
     if is_asked_for:
         _require_same(sop_class_uid, sop_instance_uid, identity)
-    return Arrived(
+    return ArrivedObject(
         sop_class_uid=sop_class_uid,
         sop_instance_uid=sop_instance_uid,
         transfer_syntax_uid=transfer_syntax_uid,

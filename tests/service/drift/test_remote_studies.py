@@ -18,9 +18,9 @@ from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.drift.elsewhere import NotMatched, StudiesElsewhere, Walked
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses
 from dcm4py_leading.service.drift.pages import Page
-from dcm4py_leading.service.drift.patience import Patience, Time
+from dcm4py_leading.service.drift.remote_studies import DatesNotMatched, RemoteArchive, RemoteStudies
 from dcm4py_leading.service.drift.windows import key_range, time_range, windows
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
@@ -94,12 +94,12 @@ class Walk:
         self.now = 0.0
         self.waits: list[float] = []
         self.told: list[str] = []
-        self.time = Time(clock=lambda: self.now, sleep=self._sleep, is_over=lambda: len(pacs.keys) > queries)
-        walked = Walked(
+        self.time = DriftClock(clock=lambda: self.now, sleep=self._sleep, is_over=lambda: len(pacs.keys) > queries)
+        walked = RemoteArchive(
             title=AETitle("PACS"), archive=pacs, local_ae=LOCAL, wanted=frozenset(), since=since, today=TODAY
         )
-        self.studies = StudiesElsewhere(
-            walked, rate, self.time, Patience("archive PACS", self.time, self.told.append), most=MOST
+        self.studies = RemoteStudies(
+            walked, rate, self.time, RetryPauses("archive PACS", self.time, self.told.append), most=MOST
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -207,7 +207,7 @@ def test_archive_that_knows_no_empty_values_is_told_of(status: int) -> None:
 def test_archive_that_does_not_match_dates_is_no_endless_walk() -> None:
     pacs = Pacs([("20261101", "")] * 100)
     pacs._is_match = lambda key, value: True  # type: ignore[method-assign]
-    with pytest.raises(NotMatched, match="PACS answers with studies of another StudyDate"):
+    with pytest.raises(DatesNotMatched, match="PACS answers with studies of another StudyDate"):
         Walk(pacs).pages()
     assert len(pacs.keys) == 1
 
