@@ -66,7 +66,7 @@ TESTED_BY = {
     "leading/guarded.py": ("leading/test_lookup.py",),
     "process.py": ("wire/test_associations_and_reload.py", "interop/test_stop_and_start.py"),
     "service/counts.py": ("wire/test_metrics_and_cache.py",),
-    "service/deleting/remembered.py": ("wire/test_deleted_studies.py",),
+    "service/deleting/study_caches.py": ("wire/test_deleted_studies.py",),
     "service/drift/order.py": ("service/drift/test_drift_walk.py",),
     "service/find/": ("wire/test_find.py", "wire/test_leading_first.py"),
     "service/find/memo.py": ("wire/test_find_fast.py",),
