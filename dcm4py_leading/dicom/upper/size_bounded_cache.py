@@ -1,4 +1,4 @@
-"""Values cached by key, bounded by their size in octets."""
+"""Cache whose size in octets is bounded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ V = TypeVar("V")
 
 
 class SizeBoundedCache(Generic[K, V]):
-    """A cache bounded by what its entries hold, whoever made them. Safe under threads.
+    """Cache with a maximum size in octets. Safe under threads.
 
-    When it is full all is forgotten, which costs less than to keep the order of use.
+    A full cache is cleared completely, which costs less than to keep the order of use.
     """
 
     def __init__(self, most_bytes: int, longest_bytes: int) -> None:
-        """Of ``most_bytes`` in all, and of none that has more than ``longest_bytes``."""
+        """Holds ``most_bytes`` in total, and no entry longer than ``longest_bytes``."""
         self._most = most_bytes
         self._longest = longest_bytes
         self._size = 0
@@ -25,7 +25,7 @@ class SizeBoundedCache(Generic[K, V]):
         """The value of a key; None where it is not known."""
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Remember ``value``, which holds ``size`` octets together with its key."""
+        """Cache ``value``; key and value together have ``size`` octets."""
         if size > self._longest:
             return
         if self._size + size > self._most:
