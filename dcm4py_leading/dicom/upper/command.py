@@ -146,7 +146,7 @@ class _Layout:
 
 
 class StoreResponses:
-    """Fast reader of C-STORE responses: on one association, those of a length differ only in Message ID, status and UID."""
+    """Fast reader of C-STORE responses: those of one length differ only in Message ID, status and UID."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Callable[[Buffer], tuple[Any, ...]], bytes, bytes, bytes]] = {}

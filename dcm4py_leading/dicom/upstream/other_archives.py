@@ -59,7 +59,7 @@ def upstream_of(
     cache: ProxyCache | None,
     contacts: Contacts,
 ) -> Upstream:
-    """The source of objects that are not stored here: the archives behind the AE, with the ``cache`` of their objects."""
+    """The source of objects not stored here: the archives behind the AE, with the ``cache`` of their objects."""
     settings = ae.settings
     upstreams = [
         UpstreamRetrieve(

@@ -195,7 +195,7 @@ class RemoteRetrieve:
         self._asking.assoc.send(request.context, store_response(request, code))
 
     def _ended(self, response: Message, data: bytes | None) -> None:
-        """Handle the final response: failed objects are lost, unless they are requested again or by the other method."""
+        """Handle the final response: objects have failed, unless requested again or by the other method."""
         code = response.number(dimse.STATUS)
         counts = _counts(response)
         final = _Final(

@@ -50,7 +50,7 @@ class UpstreamRetrieve:
         count: InstanceCount | None = None,
         contacts: Contacts | None = None,
     ) -> None:
-        """The archive sends to ``destination``, an AE of ours. Our calling AE title is ``calling``, by default the AE's own.
+        """The archive sends to ``destination``, an AE of ours. We call as ``calling``, by default as that AE.
 
         ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` queries dcmFallbackCMoveSCPLeadingCFindSCP, if configured;
         ``contacts`` records if the archive answers.
