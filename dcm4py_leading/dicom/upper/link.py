@@ -383,8 +383,8 @@ class Link:
 
     def abort(self) -> None:
         """Send an A-ABORT if the association is still established, and end the connection; for any thread."""
-        # Do not wait for a thread that is stuck in sending: an A-ABORT cannot be sent within a PDU. A thread that has #
-        just sent the request gets the time to return.
+        # Do not wait for a thread that is stuck in sending: an A-ABORT cannot be sent within a PDU. A thread that has
+        # just sent the request gets the time to return.
         is_free = self._writing.acquire(timeout=_PATIENCE_WITH_WORDS if self.last_words else 0)
         try:
             can_tell = is_free and not self._is_torn
