@@ -37,44 +37,44 @@ def serial_numbers() -> Callable[[], int]:
 
 
 class MonitoredAssociation(Protocol):
-    """One association, accepted or requested."""
+    """An accepted or requested association."""
 
     def snapshot(self) -> OpenAssociation | None:
-        """State of the association; None when it is over. For any thread."""
+        """State of the association; None after its end. May be called from any thread."""
         ...
 
     def abort_on_command(self) -> None:
-        """Abort it because an administrator wants that, from any thread."""
+        """Abort on an administrator's command; may be called from any thread."""
         ...
 
 
 class OpenAssociations:
-    """Those of one process. Costs each association one entry, which goes with it. Safe under threads."""
+    """The open associations of one process, by serial number. Safe under threads."""
 
     def __init__(
         self, next_number: Callable[[], int], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """``next_number`` gives serial numbers, none twice in all processes of the service."""
+        """``next_number`` gives serial numbers that are unique among all processes of the service."""
         self._next_number = next_number
         self._now = now
         self._lock = threading.Lock()
         self._associations: WeakValueDictionary[int, MonitoredAssociation] = WeakValueDictionary()
 
     def enter(self, association: MonitoredAssociation) -> AssociationNumber:
-        """One begins."""
+        """Register an association and number it."""
         numbered = AssociationNumber(self._next_number(), self._now())
         with self._lock:
             self._associations[numbered.serial_number] = association
         return numbered
 
     def snapshots(self) -> list[OpenAssociation]:
-        """All of them, in the order of their serial numbers."""
+        """State of all associations, in the order of their serial numbers."""
         with self._lock:
             associations = sorted(self._associations.items())
         return [snapshot for _, association in associations if (snapshot := association.snapshot()) is not None]
 
     def abort(self, number: int) -> bool:
-        """True if there is one of that serial number; it is aborted."""
+        """Abort the association of that serial number; False if there is none."""
         with self._lock:
             association = self._associations.get(number)
         snapshot = None if association is None else association.snapshot()
@@ -86,17 +86,17 @@ class OpenAssociations:
 
 
 def is_established(association: Association) -> bool:
-    """True if the association stands, or one side has asked to release it."""
+    """True if the association is established, or one side has asked to release it."""
     return association.link.state in _ESTABLISHED
 
 
 def performed(association: Association) -> dict[str, MessageCounts]:
-    """Counts of what the peer asked of us, by service, as far as it has asked."""
+    """Counts of the peer's requests to us, by service."""
     return _counts(association.received, association.sent)
 
 
 def invoked(association: Association) -> dict[str, MessageCounts]:
-    """Counts of what we asked of the peer, by service."""
+    """Counts of our requests to the peer, by service."""
     return _counts(association.sent, association.received)
 
 

@@ -1,4 +1,4 @@
-"""Answers of leading archives, remembered for a while and asked for once, however many want them."""
+"""Cache of answers of leading archives; concurrent requests for one study share one query."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Key = tuple[Hashable, UID]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingCacheCounts:
-    """Counts of how often each happened, in studies."""
+    """Counts of cache events, in studies."""
 
     hits: int = 0
     misses: int = 0
@@ -37,7 +37,7 @@ class LeadingCacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A remembered answer."""
+    """A cached answer."""
 
     source: Hashable
     study_instance_uid: UID
@@ -52,15 +52,15 @@ class _Remembered:
 
 
 class LeadingCache:
-    """Least recently used goes first; "unknown" is an answer and is remembered, a failure never.
+    """LRU cache of answers; "unknown study" is an answer and is cached, a failure is not.
 
-    Safe under threads: one lock, which is never held while an archive is asked or somebody is waited for.
+    Safe under threads: one lock, never held during a query or a wait.
     """
 
     def __init__(
         self, *, max_size: int, stale_after: timedelta | None, clock: Callable[[], float], page_size: int
     ) -> None:
-        """``max_size`` in studies, 0 is unlimited; ``stale_after`` None is never; ``page_size`` studies a question.
+        """``max_size`` in studies, 0: no limit; ``stale_after`` None: never; ``page_size`` studies for each query.
 
         ``clock`` counts seconds and never goes back.
         """
@@ -87,25 +87,25 @@ class LeadingCache:
             return len(self._answers)
 
     def awaited(self) -> list[Hashable]:
-        """The source of each answer that is waited for now."""
+        """The source of each outstanding answer."""
         with self._lock:
             return [source for source, _ in self._flights]
 
     def entries(self) -> list[Entry]:
-        """Entries that are remembered, the oldest answer first."""
+        """Cached entries, the oldest answer first."""
         with self._lock:
             now, remembered = self._clock(), list(self._answers.items())
         entries = [Entry(key[0], key[1], kept.answer, timedelta(seconds=now - kept.since)) for key, kept in remembered]
         return sorted(entries, key=lambda entry: entry.age, reverse=True)
 
     def drop(self, study_instance_uid: UID | None) -> int:
-        """Forget the answers for one study, or all, also those on their way; how many were remembered."""
+        """Drop the answers for one study, or all, also outstanding ones; return how many were cached."""
         with self._lock:
             doomed = [key for key in self._answers if study_instance_uid in (None, key[1])]
             for key in doomed:
                 del self._answers[key]
             for key in [key for key in self._flights if study_instance_uid in (None, key[1])]:
-                del self._flights[key]  # who waits gets the answer, nobody after
+                del self._flights[key]  # callers that wait already get the answer, later ones do not
             return len(doomed)
 
     def get_many(
@@ -113,9 +113,9 @@ class LeadingCache:
     ) -> dict[UID, LookupResult]:
         """The answer for each study; LeadingUnavailable is among the answers, not raised.
 
-        ``source`` names the archive and whatever else makes answers differ. Studies that nobody else is asking for go
-        to ``fetch``, a page at a time; after a page that raises, the rest fails with it. ``join_timeout`` bounds the
-        whole of the call's waiting for answers that others are asking for, counted from its beginning.
+        ``source`` names the archive and whatever else makes answers differ. Studies without an outstanding query go to
+        ``fetch``, a page at a time; if a page raises, the rest fails with it. ``join_timeout`` limits the time that the
+        call waits for queries of other callers, counted from its beginning.
         """
         deadline = self._clock() + join_timeout.total_seconds()
         looked: dict[UID, LookupResult] = {}
@@ -131,8 +131,8 @@ class LeadingCache:
                     else:
                         mine[uid] = self._flights[source, uid] = Future()
             self._count(hits=len(looked), misses=len(mine), joined=len(theirs))
-        # Own flights land first: who waits for them does not have to wait for those that we wait for. All flights of
-        # a call start at one moment, so a call waits only for earlier ones and nobody waits in a circle.
+        # Finish our own queries first, so that other callers do not wait for the queries that we wait for. All queries
+        # of a call start at one moment, so a call waits only for earlier ones and there is no deadlock.
         looked |= self._ask(source, mine, fetch)
         looked |= self._join(theirs, deadline)
         return looked
@@ -142,7 +142,7 @@ class LeadingCache:
     ) -> dict[UID, LookupResult]:
         uids = list(flights)
         answers: dict[UID, LeadingAnswer] = {}
-        # What the waiting get when fetch ends in an exception that is not foreseen.
+        # Given to waiting callers if fetch raises an unexpected exception.
         failure = LeadingUnavailable("the leading archive could not be asked")
         try:
             for start in range(0, len(uids), self._page_size):
@@ -161,7 +161,7 @@ class LeadingCache:
     def _land(
         self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], answers: Mapping[UID, LeadingAnswer]
     ) -> None:
-        """End the flights of these studies and tell whoever waits for them."""
+        """Finish the queries of these studies and wake the callers that wait for them."""
         with self._lock:
             for uid, answer in answers.items():
                 if self._flights.get((source, uid)) is not flights[uid]:

@@ -1,4 +1,4 @@
-"""Other processes that serve the same ports: what each tells the others, so that they share limits and work."""
+"""Counts that processes on the same ports share, so that limits apply to all of them and work is spread."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ class OtherProcesses(Protocol):
     """The other processes; implemented by ``workers/shared_counts.py``. Safe under threads."""
 
     def report(self, *, associations: int, connections: int | None) -> None:
-        """Let them know how many associations are open here, and how many connections are served.
+        """Publish the number of open associations and of served connections of this process.
 
-        None: this process does not listen. A connection counts from its beginning, until its association has ended.
+        ``connections`` None: this process does not listen. A connection counts until its association has ended.
         """
         ...
 
     @property
     def associations(self) -> int:
-        """Number of associations that are open there."""
+        """Number of associations that are open in the other processes."""
         ...
 
     def should_go_first(self) -> bool:
-        """True if one of them listens and has less to do: the next connection is best taken by that one."""
+        """True if another process listens and has less work; it should accept the next connection."""
         ...
 
     def next_serial_number(self) -> int:
-        """Serial number for an association, which no other one has or had."""
+        """Serial number for an association, unique among all processes."""
         ...
 
 
 class NoOtherProcesses:
-    """There is no other process."""
+    """The only process: there are no others."""
 
     associations = 0
 
@@ -41,8 +41,8 @@ class NoOtherProcesses:
         self.next_serial_number: Callable[[], int] = serial_numbers()
 
     def report(self, *, associations: int, connections: int | None) -> None:
-        """Nobody to tell."""
+        """Do nothing."""
 
     def should_go_first(self) -> bool:
-        """Nobody there."""
+        """Always False."""
         return False

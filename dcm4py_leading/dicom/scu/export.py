@@ -1,4 +1,4 @@
-"""Sending of stored objects on an administrator's command: as a C-MOVE without a DICOM request."""
+"""Sending of stored objects on an administrator's command, like a C-MOVE without a DICOM request."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def export(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExportOutcome:
-    """Send it, within ``seconds`` of ``clock``; ``sending`` tells how far it is, and may cancel it.
+    """Send the objects, within ``seconds`` of ``clock``; ``sending`` receives the progress and can cancel.
 
-    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable, IndexUnavailable,
+    Raises EditRefused if an AE does not exist or is not an accepted destination, ConfigUnavailable, IndexUnavailable,
     ArchiveUnavailable, DestinationUnavailable.
     """
     ae, remote = parties(runtime, wanted)

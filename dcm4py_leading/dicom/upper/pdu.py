@@ -1,7 +1,7 @@
 """The PDUs of the upper layer between bytes and values (PS3.8 9.3, PS3.7 D.3.3). Pure.
 
-P-DATA-TF, of which there are many, is no value: `fragments` takes one apart where it lies, `association` builds them.
-pynetdicom's classes for these take 7 ms to decode a proposal of 128 presentation contexts.
+P-DATA-TF has no class, as there are so many: `fragments` reads them in place, `fragmenting` builds them. pynetdicom's
+classes need 7 ms to decode a proposal of 128 presentation contexts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _USER_IDENTITY_RQ, _USER_IDENTITY_AC = 0x58, 0x59
 
 
 class MalformedPdu(ValueError):
-    """The bytes are no PDU of their type."""
+    """The bytes are not a valid PDU of their type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ProposedContext:
 
 @dataclass(frozen=True, slots=True)
 class ContextResult:
-    """The answer to a presentation context (PS3.8 9.3.3.2): result 0 is acceptance, with this transfer syntax."""
+    """Result of a proposed presentation context (PS3.8 9.3.3.2): 0 is acceptance, with this transfer syntax."""
 
     context_id: int
     result: int
@@ -60,7 +60,7 @@ class ContextResult:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """SCP/SCU Role Selection (PS3.7 D.3.3.4): what the requestor of the association may be."""
+    """SCP/SCU Role Selection (PS3.7 D.3.3.4): the roles of the association requestor."""
 
     scu: bool
     scp: bool
@@ -135,7 +135,7 @@ class AssociateReject:
     reason: int
 
     def __str__(self) -> str:
-        """In words, as far as the standard has any."""
+        """The result, source and reason as text of the standard."""
         lasting = {1: "permanently", 2: "for the time being"}.get(self.result, f"with result {self.result}")
         reason = _REASONS.get((self.source, self.reason), f"source {self.source}, reason {self.reason}")
         return f"{lasting}: {reason}"
@@ -165,7 +165,7 @@ class ReleaseResponse:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """A-ABORT (PS3.8 9.3.8): source 0 is the service user, 2 the provider, and then there is a reason."""
+    """A-ABORT (PS3.8 9.3.8): source 0 is the service user, 2 the provider; only the provider gives a reason."""
 
     source: int
     reason: int
@@ -175,7 +175,7 @@ Pdu = AssociateRequest | AssociateAccept | AssociateReject | ReleaseRequest | Re
 
 
 def encode(pdu: Pdu) -> bytes:
-    """The bytes of a PDU."""
+    """Encode a PDU."""
     match pdu:
         case AssociateRequest():
             contexts = b"".join(_proposed(context) for context in pdu.contexts)
@@ -196,7 +196,7 @@ def encode(pdu: Pdu) -> bytes:
 
 
 def decode(pdu_type: int, body: memoryview) -> Pdu:
-    """The PDU of this type with the bytes that follow its header; not for P-DATA-TF. Raises MalformedPdu."""
+    """Decode a PDU of this type from the bytes after its header; not for P-DATA-TF. Raises MalformedPdu."""
     try:
         match pdu_type:
             case 1:
@@ -234,7 +234,7 @@ def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def only_fragment(body: memoryview) -> tuple[int, int, memoryview] | None:
-    """The presentation data value of a P-DATA-TF that has only one, as most have; else None. See `fragments`."""
+    """The presentation data value of a P-DATA-TF with only one (the usual case); else None. See `fragments`."""
     size = len(body)
     if size < 6:
         return None
@@ -243,7 +243,7 @@ def only_fragment(body: memoryview) -> tuple[int, int, memoryview] | None:
 
 
 def data_header(context_id: int, control: int, length: int) -> bytes:
-    """Octets before ``length`` bytes of a message that make one P-DATA-TF with one presentation data value."""
+    """Header of a P-DATA-TF with one presentation data value of ``length`` bytes."""
     return _DATA_HEADER.pack(P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
@@ -337,7 +337,7 @@ def _titles(body: memoryview) -> tuple[str, str]:
     if len(body) < 68:
         raise MalformedPdu("the association PDU ends early")
     called, calling = bytes(body[4:20]), bytes(body[20:36])
-    # An AE title is ASCII; another one is refused as it came, and told so.
+    # An AE title is ASCII; another text is kept, so that the rejection can name it.
     return called.decode("latin-1").strip(" \0"), calling.decode("latin-1").strip(" \0")
 
 
@@ -383,9 +383,9 @@ _contexts: BoundedCache[bytes, ProposedContext] = BoundedCache(
 
 
 def remember(request: AssociateRequest) -> None:
-    """Keep what was decoded of a request: modalities ask the same, or propose the same contexts, again and again.
+    """Cache a decoded request and its contexts: modalities send the same request again and again.
 
-    Only of one whose sender was admitted: a stranger leaves nothing behind.
+    Only for requests of admitted peers, so that others cannot fill the cache.
     """
     for encoded in request.encoded_contexts:
         if len(encoded) <= bounds.REMEMBERED_CONTEXT_BYTES:
@@ -470,7 +470,7 @@ def _take_counted(value: memoryview) -> tuple[memoryview, memoryview]:
 
 
 def numbered(proposals: Sequence[tuple[str, Sequence[str]]]) -> tuple[ProposedContext, ...]:
-    """Presentation contexts for pairs of abstract syntax and transfer syntaxes, as many as an association can hold."""
+    """Number presentation contexts for pairs of abstract syntax and transfer syntaxes, up to the maximum of 128."""
     return tuple(
         ProposedContext(2 * number + 1, abstract_syntax, tuple(transfer_syntaxes))
         for number, (abstract_syntax, transfer_syntaxes) in enumerate(proposals[:MAX_CONTEXTS])

@@ -28,7 +28,7 @@ from dcm4py_leading.service.query_archive import EmbeddedQueryArchive, QueryArch
 def query_archive_of(
     ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> QueryArchive:
-    """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
+    """The archive that answers queries to an AE: the embedded one, together with those behind the AE."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
     return SpanningQueryArchive(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
@@ -36,7 +36,7 @@ def query_archive_of(
 def archives_behind(
     ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
-    """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
+    """The archives behind an AE, in the order in which retrieves use them, as archives to query."""
     calling = ae.settings.fallback_cmove_scp_calling_aet
     return {
         scp: UpstreamFind(scp, ae, resolve, rules, contacts, calling=calling) for scp in ae.settings.fallback_cmove_scps
@@ -46,7 +46,7 @@ def archives_behind(
 def each_other_archive(
     ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
-    """All archives that the AE stands in front of, each by itself."""
+    """All archives behind an AE, each as a separate query archive."""
     queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}
     return {**queried, **archives_behind(ae, resolve, rules, contacts)}
 
@@ -59,7 +59,7 @@ def upstream_of(
     cache: ProxyCache | None,
     contacts: Contacts,
 ) -> Upstream:
-    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
+    """The source of objects not stored here: the archives behind the AE, with the ``cache`` of their objects."""
     settings = ae.settings
     upstreams = [
         UpstreamRetrieve(
@@ -80,7 +80,7 @@ def upstream_of(
 def external_archives(
     device: Device, resolve: Resolve, forwards: ForwardedRetrieves, contacts: Contacts
 ) -> Mapping[AETitle, Mapping[str, Upstream]]:
-    """From where each AE gets the objects of a storage whose files are gone."""
+    """For each AE, the archives that have the objects of a storage whose files are gone."""
     storages = [storage for storage in device.archive.storages.values() if storage.external_retrieve_aets]
 
     def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
@@ -98,17 +98,17 @@ def external_archives(
 
 
 def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
-    """Of one archive nothing needs to be asked beforehand."""
+    """Combine archives; a single one needs no query beforehand."""
     one, *others = upstreams
     return SeveralUpstreams([one, *others]) if others else one
 
 
 def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> InstanceCountQuery | None:
-    """Tells how many instances studies have, where the AE has dcmFallbackCMoveSCPLeadingCFindSCP."""
+    """The query for the number of instances of studies; None without dcmFallbackCMoveSCPLeadingCFindSCP."""
     scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
     return None if scp is None else InstanceCountQuery(scp, find_scu, settings.deadline)
 
 
 def store_archive_opener(resolve: Resolve) -> OpenStoreArchive:
-    """Opener of the archives to which what is stored to an AE goes on."""
+    """Function that opens the archive to which objects stored to an AE are forwarded."""
     return lambda ae, title, contexts: UpstreamStore(ae, upstream_ae(title, resolve), contexts)

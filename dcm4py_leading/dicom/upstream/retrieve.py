@@ -1,7 +1,7 @@
-"""Archive from which an AE of ours retrieves what is not here; implements `service.proxy.upstream.Upstream`.
+"""Archive from which an AE of ours retrieves objects not stored here; implements `service.proxy.upstream.Upstream`.
 
-dcm4chee lets the archive send straight to the client where dcmFallbackCMoveSCPDestination is absent, and then nothing
-is coerced. Here it sends to us, always.
+Without dcmFallbackCMoveSCPDestination, dcm4chee lets the archive send directly to the client, so nothing is coerced.
+Here the archive always sends to us.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class UpstreamRetrieve:
         count: InstanceCount | None = None,
         contacts: Contacts | None = None,
     ) -> None:
-        """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
+        """The archive sends to ``destination``, an AE of ours. We call as ``calling``, by default as that AE.
 
-        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one;
-        ``contacts`` is told whether the archive answers.
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` queries dcmFallbackCMoveSCPLeadingCFindSCP, if configured;
+        ``contacts`` records if the archive answers.
         """
         self._contacts = contacts or Contacts()
         self._scp = scp
@@ -67,7 +67,7 @@ class UpstreamRetrieve:
 
     @property
     def scp(self) -> AETitle:
-        """Which archive it is."""
+        """AE title of the archive."""
         return self._scp
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve:
@@ -131,7 +131,7 @@ class UpstreamRetrieve:
         return forward
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs of what the archive holds (see `Upstream`). Raises ArchiveUnavailable."""
+        """UIDs of the entities that the archive has (see `Upstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             return self._held(local_ae, keys)
 
@@ -163,14 +163,14 @@ class UpstreamRetrieve:
             return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of instances of the study, as far as it can be told (see `Upstream`)."""
+        """Number of instances of the study, if known (see `Upstream`)."""
         if self._count is None or keys.level is not Level.STUDY:
             return None
         return self._count(local_ae, keys.study_instance_uids)
 
 
 def _is_asked_for(keys: RetrieveKeys, arrived: ArrivedObject) -> bool:
-    """True if a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
+    """True if a retrieve with these keys may bring the object; used if the studies of the retrieve are not known."""
     if keys.level is Level.PATIENT:
         return arrived.patient_id == (keys.patient_id or "").strip()
     wanted = (
