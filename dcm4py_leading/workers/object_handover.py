@@ -1,7 +1,7 @@
-"""Objects that arrive at one worker and belong to a retrieve of another one, from one to the other.
+"""Handover of objects that arrive at one worker to the worker with their retrieve.
 
 Each worker listens on a Unix socket in a directory that only this user may enter. A message is four octets of length,
-big endian, a JSON object, and the octets of a data set where there is one; so is its answer.
+big endian, a JSON object, and the octets of a data set if there is one; the answer has the same form.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _ANSWER_SECONDS = 5.0
 
 
 class ObjectHandover:
-    """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
+    """One worker's end; implements `service.proxy.forwarded_retrieves.PeerWorkers`."""
 
     def __init__(self, directory: Path, slot: int, expecting: Slots) -> None:
-        """``expecting`` has for each worker how many retrieves objects may come for there."""
+        """``expecting`` has for each worker the number of its retrieves for which objects may come."""
         self._directory = directory
         self._slot = slot
         self._expecting = expecting
         self._listener: socket.socket | None = None
 
     def serve(self, forwards: ForwardedRetrieves) -> None:
-        """Take in what arrives at others, from now on. Raises OSError."""
+        """Start to accept objects from other workers. Raises OSError."""
         path = _path(self._directory, self._slot)
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -96,7 +96,7 @@ class ObjectHandover:
     # -- of ours, to others -------------------------------------------------------------------------------------
 
     def report(self, expecting: int) -> None:
-        """Report how many retrieves objects may come for here (see `PeerWorkers`)."""
+        """Publish the number of our retrieves for which objects may come (see `PeerWorkers`)."""
         self._expecting.set(self._slot, expecting)
 
     @property
@@ -163,13 +163,13 @@ class ObjectHandover:
         self._ask(waiting.slot, content, b"")
 
     def _ask(self, slot: int, content: Mapping[str, Any], data: bytes | bytearray | memoryview) -> Any:
-        """The answer; None where that worker cannot be asked."""
+        """Send a request to a worker; None if that worker cannot be reached."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(None if data else _ANSWER_SECONDS)
                 connection.connect(str(_path(self._directory, slot)))
                 _send(connection, content)
-                if data:  # else the other end may have answered already, and closed
+                if data:  # the other end may already have answered and closed
                     connection.sendall(data)
                 return _receive(connection)
         except (OSError, EOFError) as err:
@@ -177,7 +177,7 @@ class ObjectHandover:
             return None
 
     def close(self) -> None:
-        """Take nothing over any more."""
+        """Stop accepting objects."""
         if self._listener is not None:
             self._listener.close()
 

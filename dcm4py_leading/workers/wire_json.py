@@ -1,4 +1,4 @@
-"""JSON forms of what passes between supervisor and worker."""
+"""JSON forms of values that pass between supervisor and worker."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, Unknown
 
 
 def measured_to_json(measured: Measured) -> Json:
-    """JSON of what a worker has done."""
+    """JSON of the counts of a worker."""
     lookups = measured.lookups
     return {
         "outcomes": _outcomes_to_json(lookups.outcomes),
@@ -61,7 +61,7 @@ def measured_to_json(measured: Measured) -> Json:
 
 
 def measured_from_json(value: Json) -> Measured:
-    """Counts out of what `measured_to_json` made."""
+    """Parse the JSON of `measured_to_json`."""
     return Measured(
         lookups=LookupCounts(
             outcomes=_outcomes_from_json(value["outcomes"]),
@@ -93,7 +93,7 @@ def measured_from_json(value: Json) -> Measured:
 
 
 def studies_to_json(studies: Sequence[CachedAnswer]) -> Json:
-    """JSON of what a leading cache holds."""
+    """JSON of the studies in a leading cache."""
     return [
         [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
         for study in studies
@@ -101,7 +101,7 @@ def studies_to_json(studies: Sequence[CachedAnswer]) -> Json:
 
 
 def studies_from_json(value: Json) -> list[CachedAnswer]:
-    """Studies out of what `studies_to_json` made."""
+    """Parse the JSON of `studies_to_json`."""
     return [
         CachedAnswer(
             leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
@@ -111,7 +111,7 @@ def studies_from_json(value: Json) -> list[CachedAnswer]:
 
 
 def error_to_json(err: Exception) -> Json:
-    """JSON of an error in a worker. Of what nobody expected, type and place only: no values."""
+    """JSON of an error in a worker. Of an unexpected error only type and place, as its text may have values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
     if isinstance(err, EditRefused):
@@ -125,7 +125,7 @@ def error_to_json(err: Exception) -> Json:
 
 
 def error_from_json(err: RequestRefused) -> Exception:
-    """The exception that `error_to_json` told."""
+    """The exception of the JSON of `error_to_json`."""
     message, kind = str(err), err.error["type"]
     if kind == "ConfigInvalid":
         return ConfigInvalid([_problem(problem) for problem in err.error["problems"]])

@@ -1,4 +1,4 @@
-"""One worker process: does what the supervisor at the other end of the control socket says."""
+"""Worker process: carries out the requests of the supervisor on the control socket."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_worker(site: Site, handed: InheritedResources) -> None:
-    """Serve until the supervisor says stop, or is gone.
+    """Serve until the supervisor sends a stop, or has gone.
 
-    Signals are the supervisor's: a terminal or a service manager sends them to every process.
+    Ignores signals, which a terminal or a service manager sends to every process; the supervisor handles them.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -49,13 +49,13 @@ def run_worker(site: Site, handed: InheritedResources) -> None:
     worker = _Worker(site, handed)
     answer_requests(Channel(socket.socket(fileno=handed.control)), worker.answer, error_to_json)
     worker.stop(0)
-    os._exit(0)  # whatever threads are left: nobody would ever end them
+    os._exit(0)  # also with running threads, which would never end
 
 
 def _end_with_the_supervisor() -> None:
-    """Let the system end this process with its parent, where it can: one that is stopped sees no end of a socket.
+    """Let the system end this process with its parent, as a stopped process does not see the end of a socket.
 
-    The end of the control channel is what ends it elsewhere.
+    On systems other than Linux, only the end of the control channel ends it.
     """
     try:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -84,7 +84,7 @@ class _Worker:
         self._changing = threading.Lock()
 
     def answer(self, kind: Kind, body: Json, descriptors: tuple[int, ...]) -> Json:
-        """Do what is asked; see `error_to_json` for what may be raised."""
+        """Carry out a request; for the errors see `error_to_json`."""
         match kind:
             case Kind.PREPARE:
                 return self._prepare(body, descriptors)
@@ -139,7 +139,7 @@ class _Worker:
 
     @contextmanager
     def _handed_over(self, body: Json, descriptors: tuple[int, ...]) -> Iterator[None]:
-        """Inside the block, the sockets can be bound that have come; what is left of them is closed."""
+        """Inside the block, the received sockets can be bound; afterwards the unused ones are closed."""
         fresh = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         self._sockets = dict(zip(((host, port) for host, port in body["addresses"]), fresh, strict=True))
         try:
@@ -176,7 +176,7 @@ class _Worker:
                 change.cancel()
 
     def stop(self, drain_seconds: float) -> None:
-        """Let associations end; harmless when stopped already."""
+        """Let associations end; harmless if already stopped."""
         with self._changing:
             process, self._process = self._process, None
             if process is not None:

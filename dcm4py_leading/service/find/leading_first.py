@@ -1,4 +1,4 @@
-"""Leading-first matching of queries: a stage between the archive that answers and the answers, see `leading_first`.
+"""Leading-first matching of queries: a stage between the archive and the answers; see `service.leading_first`.
 
 `LeadingFirstArchive` also looks for the studies that the leading archive named; `LeadingFirstAnswers` keeps the answers
 that still match after coercion.
@@ -51,16 +51,16 @@ class LeadingFirstQuery:
     """Attributes that belong into an answer at PATIENT level."""
 
     def before(self, archive: QueryArchive) -> LeadingFirstArchive:
-        """The archive as it is to be asked."""
+        """The archive to query."""
         return LeadingFirstArchive(archive, self.named, self.led)
 
     def answers(self, request: FindRequest, coercer: Coercer) -> LeadingFirstAnswers:
-        """Answers from its matches."""
+        """The stage that makes answers from matches."""
         return LeadingFirstAnswers(self, request, coercer)
 
 
 class LeadingFirstArchive:
-    """An archive whose matches are those that it has, and then those that the leading archive has named.
+    """An archive whose matches are its own, followed by the studies that the leading archive named.
 
     At PATIENT level one match for each study of a patient: the leading archive knows patients by their studies.
     """
@@ -80,7 +80,7 @@ class LeadingFirstArchive:
         return None if by_leading is None or both is None else found + by_leading - both
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
-        """Each match once, though several archives may have it with other values (see `QueryArchive`)."""
+        """Each match once, even if several archives have it with different values (see `QueryArchive`)."""
         if asked.query.level is Level.PATIENT:
             asked = asked.at(Level.STUDY)
         questions = (asked, self._by_leading(asked)) if self._named else (asked,)
@@ -91,7 +91,7 @@ class LeadingFirstArchive:
 
 
 class LeadingFirstAnswers:
-    """From matches to encoded answers; only what matches with the values of the leading archive becomes one."""
+    """Makes answers from matches, but only from those that match with the values of the leading archive."""
 
     def __init__(self, stage: LeadingFirstQuery, request: FindRequest, coercer: Coercer) -> None:
         self._query = stage.asked.query
@@ -119,10 +119,10 @@ class LeadingFirstAnswers:
 def leading_first(
     rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, asked: ArchiveQuery
 ) -> LeadingFirstQuery | None:
-    """The stage for what is asked; None: matching is as always.
+    """The stage for a query; None for normal matching.
 
-    ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
-    about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
+    ``message`` describes the responses, which ``coercer`` coerces. Matching is normal if the AE has no leading-first,
+    if no rule for the responses asks a leading archive, if no key is among its return keys, or if it gives no answer.
     """
     keys, query = asked.keys, asked.query
     scp = rules.leading_cfind_scp(message, asked.sop_class_uid)
@@ -154,7 +154,7 @@ def leading_first(
 
 
 def _patient_attributes(device: Device) -> frozenset[int]:
-    """Attributes that the index keeps of a patient, and those that tell how to read them."""
+    """Patient attributes of the index, and those that are needed to decode them."""
     entity_filter = device.archive.attribute_filters.get(Entity.PATIENT)
     kept = {key.tag for key in keys_of(Level.PATIENT)} if entity_filter is None else set(map(int, entity_filter.tags))
     return frozenset(kept | set(ALWAYS_KEPT[Level.PATIENT]) | {SPECIFIC_CHARACTER_SET, 0x00080056, 0x00080201})

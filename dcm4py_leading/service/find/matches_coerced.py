@@ -1,4 +1,4 @@
-"""The coercion of matches by their bytes: only the elements that a rule may look at or change are decoded, and once."""
+"""Coercion of matches by their bytes: only elements that a rule may read or change are decoded, and only once."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class MatchCoercion:
         remembered: CoercionMemo,
         sop_class_uid: str,
     ) -> None:
-        """``rules`` are those of the AE; ``remembered`` has outcomes of other C-FINDs.
+        """``rules`` are those of the AE; ``remembered`` caches outcomes of other C-FINDs.
 
-        Raises NeedsPydicom where a step may touch everything, or is not the same each time.
+        Raises NeedsPydicom if a step may change any element, or is not repeatable.
         """
         self._message = message
         self._coercer = coercer
@@ -66,9 +66,9 @@ class MatchCoercion:
                 if isinstance(reads, AllTags) or isinstance(writes, AllTags) or not step.traits.is_repeatable:
                     raise NeedsPydicom
                 if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
-                    raise NeedsPydicom  # then it is not known beforehand what is asked
+                    raise NeedsPydicom  # then the questions are not known beforehand
                 touched |= reads | writes
-        for group in IDENTIFIER_GROUPS:  # an identifier takes its issuer along
+        for group in IDENTIFIER_GROUPS:  # an issuer follows its identifier
             if touched.intersection(group):
                 touched.update(group)
         self._remembered = remembered if self.is_timeless else coercion_memo()
@@ -81,7 +81,7 @@ class MatchCoercion:
         return b"".join(element for tag in self._touched if (element := elements.get(tag)) is not None)
 
     def begin(self, elements: Elements) -> PendingMatch:
-        """Which rules apply, and of which study it is."""
+        """Select the rules for a match, and read its study."""
         touched = self._bytes_of(elements)
         key = self._whose + touched
         known = self._remembered.get(key)
@@ -94,7 +94,7 @@ class MatchCoercion:
         return PendingMatch(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
     def finish(self, begun: PendingMatch) -> RememberedCoercion:
-        """The outcome, with each element that may be touched. Raises CoercionFailed."""
+        """The outcome, with each element that may change. Raises CoercionFailed."""
         answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
         if known is not None and known.is_by(answers):

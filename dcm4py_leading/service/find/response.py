@@ -1,7 +1,7 @@
 """C-FIND response identifiers (PS3.4 C.4.1.1.3.2): cut out of what the index keeps, or made by pydicom.
 
-What the index keeps is encoded already, so an answer is mostly a choice among its bytes. `Template` makes it where
-that gives the same as `reduced`, which decodes, and says so where it does not.
+The index keeps encoded elements, so most answers can be cut out of their bytes. `Template` does this if the result is
+the same as that of `reduced`, which decodes; else it raises NeedsPydicom.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MAX_REMEMBERED_KEYS = 100
 
 
 def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -> Dataset:
-    """``match`` reduced to what was asked for; ``retrieve_aets`` stand for its own (dcmReturnRetrieveAET)."""
+    """``match`` reduced to the return keys; ``retrieve_aets`` replace its own (dcmReturnRetrieveAET)."""
     response = Dataset()
     for tag in sorted({*identifier.keys(), *ALWAYS_RETURNED}):
         if _is_private(tag):
@@ -58,9 +58,9 @@ def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -
 
 
 def _add_private(response: Dataset, match: Dataset, identifier: Dataset) -> None:
-    """The private elements that were asked for, in the blocks in which they were, where the match has their creator.
+    """Add the private return keys in the blocks of the request, if the match has their creator.
 
-    Of a block whose creator it does not have, it has nothing to say (PS3.5 7.8.1).
+    A block without a creator in the match is left out (PS3.5 7.8.1).
     """
     private = [tag for tag in identifier.keys() if _is_private(tag)]
     for creator_tag in private:
@@ -80,7 +80,7 @@ def _add_private(response: Dataset, match: Dataset, identifier: Dataset) -> None
 
 
 def _creator(ds: Dataset, tag: BaseTag, group: int | None = None) -> str:
-    """The Private Creator that the element is; empty where it is none, or of another group."""
+    """The value of a Private Creator element of this group; else empty."""
     if not tag.is_private_creator or group not in (None, tag.group):
         return ""
     value = ds[tag].value
@@ -100,7 +100,7 @@ def encode(ds: Dataset, transfer_syntax_uid: str) -> bytes:
 
 
 class NeedsPydicom(ValueError):
-    """The answer is not a choice among the bytes of the index: leave it to pydicom."""
+    """The answer cannot be cut out of the bytes of the index; pydicom has to make it."""
 
 
 class Elements:
@@ -109,7 +109,7 @@ class Elements:
     __slots__ = ("_computed", "_levels", "character_set")
 
     def __init__(self, match: Match, scanned: dict[int, tuple[bytes, dict[int, Span]]]) -> None:
-        """``scanned`` is what is known of the last match: others of the same study have the same bytes above it.
+        """``scanned`` has the elements of the last match; matches of a study share those of the upper levels.
 
         Raises NeedsPydicom.
         """
@@ -145,12 +145,12 @@ class Elements:
 
 
 class Template:
-    """The form of all answers to one C-FIND."""
+    """Template for all answers to one C-FIND."""
 
     def __init__(
         self, asked: Mapping[int, str], level: str, transfer_syntax_uid: str, retrieve_aets: Sequence[str]
     ) -> None:
-        """``asked`` are the VRs of the identifier's elements. Raises NeedsPydicom where no answer can be cut."""
+        """``asked`` are the VRs of the identifier's elements. Raises NeedsPydicom if no answer can be cut."""
         if transfer_syntax_uid not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
             raise NeedsPydicom
         self._is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
@@ -171,7 +171,7 @@ class Template:
                 self._plan.append((tag, b"", False))
 
     def cut(self, elements: Elements, edited: Mapping[int, bytes | None] | None = None) -> bytes:
-        """The answer. ``edited`` are the elements as a coercion left them, of all that it may touch.
+        """Make an answer. ``edited`` are the elements that a coercion may have changed.
 
         Raises NeedsPydicom.
         """
@@ -214,7 +214,7 @@ class Template:
 
 
 def template(identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> Template:
-    """The form of the answers to ``identifier``, the same object for all that ask for the same. Raises NeedsPydicom."""
+    """The template for answers to ``identifier``, the same object for equal identifiers. Raises NeedsPydicom."""
     asked = tuple((int(tag), identifier[tag].VR) for tag in identifier.keys())
     made = _template if len(asked) <= _MAX_REMEMBERED_KEYS else _template.__wrapped__
     return made(asked, str(identifier.QueryRetrieveLevel), str(transfer_syntax_uid), tuple(retrieve_aets))

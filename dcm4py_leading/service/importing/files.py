@@ -1,4 +1,4 @@
-"""Import of the DICOM files below a directory: each is stored as by a C-STORE to an AE of ours."""
+"""Import of the DICOM files below a directory; each is stored as if by a C-STORE to an AE of ours."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _raise(err: OSError) -> None:
 
 
 class Import:
-    """Stores files to an AE, as a peer of the title ``sending``; None: of none."""
+    """Stores files to an AE, as if sent by AE title ``sending``; None: no AE title."""
 
     def __init__(self, runtime: Runtime, ae: ApplicationEntity, sending: str | None) -> None:
         self._runtime = runtime
@@ -73,7 +73,7 @@ class Import:
         }
 
     def store(self, path: Path) -> ImportedFile:
-        """Store the object of a file, where it is one. Raises StorageUnavailable, IndexUnavailable: no file can be."""
+        """Store the object of a file, if it is a DICOM file. Raises StorageUnavailable, IndexUnavailable."""
         try:
             with path.open("rb") as file:
                 return ImportedFile(path, self._store(file))
