@@ -1,6 +1,6 @@
-"""Another archive of which is kept what it has sent (``--set proxy-keep``): implements `upstream.Upstream` over it.
+"""Cache in front of another archive (``--set proxy-keep``); implements `upstream.Upstream`.
 
-What is kept arrives as it did when the archive sent it, so it becomes the same: by the rules of now, the same way.
+Cached objects are unchanged, as the archive sent them; the current rules are applied each time.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class SingleUpstream(Protocol):
 
     @property
     def scp(self) -> AETitle:
-        """Which."""
+        """AE title of the archive."""
         ...
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """State of a study there; None where the archive cannot be asked for it.
+        """State of a study in the archive; None if the archive does not support the query.
 
-        Raises ArchiveUnavailable when it gives no answer.
+        Raises ArchiveUnavailable if it gives no answer.
         """
         ...
 
@@ -52,17 +52,17 @@ class SingleUpstream(Protocol):
 
 
 class CachingUpstream:
-    """The archive, and what is kept of it. Safe under threads."""
+    """An archive and the cache of its studies. Safe under threads."""
 
     def __init__(self, upstream: SingleUpstream, cache: ProxyCache) -> None:
         self._upstream = upstream
         self._cache = cache
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream:
-        """Fetch objects (see `Upstream`): those kept, if they are all there is; else from the archive, to be kept.
+        """Fetch objects (see `Upstream`) from the cache if it is up to date, else from the archive, and cache them.
 
-        Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
-        another number of instances, or says something else than when it was kept, is kept no longer.
+        If the archive does not support the query, a study that was complete counts as up to date. A study whose number
+        of instances or state has changed is removed from the cache.
         """
         uid = _study_of(keys)
         if uid is None:
@@ -82,7 +82,7 @@ class CachingUpstream:
             return None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs of what it holds (see `Upstream`): where the archive cannot be asked, what is kept of it counts."""
+        """UIDs that the archive has (see `Upstream`); if it cannot be queried, those of the cache."""
         try:
             return self._upstream.held(local_ae, keys)
         except ArchiveUnavailable:
@@ -97,7 +97,7 @@ class CachingUpstream:
         return self._upstream.count(local_ae, keys)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of instances, as the archive tells (see `Upstream`)."""
+        """Number of instances in the archive (see `Upstream`)."""
         return self._upstream.instances_of(local_ae, keys)
 
     def _from_cache(self, local_ae: ApplicationEntity, keys: RetrieveKeys, uid: str) -> CachedStream | None:
@@ -121,7 +121,7 @@ class CachingUpstream:
             return None
 
     def _is_all(self, study: CachedStudy, local_ae: ApplicationEntity, keys: RetrieveKeys) -> bool:
-        """True if the study is kept as the archive has it."""
+        """True if the cached study is up to date."""
         uid, kept = study.study_instance_uid, len(study.objects)
         try:
             state = self._upstream.state_of(local_ae, uid)
@@ -141,12 +141,12 @@ class CachingUpstream:
 
 
 class CachedStream:
-    """Objects that are kept, as if they arrived; see `upstream.ObjectStream`."""
+    """Stream of cached objects; see `upstream.ObjectStream`."""
 
     has_ended = is_ready = True
 
     def __init__(self, cache: ProxyCache, study: CachedStudy, numbers: Sequence[int]) -> None:
-        """``numbers`` tells which of the study's objects."""
+        """``numbers`` are the positions of the objects in the study."""
         self.studies = frozenset({study.study_instance_uid})
         self._cache = cache
         self._study = study
@@ -208,14 +208,14 @@ class CachedStream:
 
 
 def _study_of(keys: RetrieveKeys) -> str | None:
-    """The study that a retrieve is about; None where it is about several, or does not tell."""
+    """The only study of a retrieve; None if there are several, or it is not known."""
     if keys.level is Level.PATIENT or len(keys.study_instance_uids) != 1:
         return None
     return keys.study_instance_uids[0]
 
 
 def _numbers(study: CachedStudy, keys: RetrieveKeys) -> Sequence[int]:
-    """Which objects of the study are wanted; none where not each UID that is named is there."""
+    """Positions of the wanted objects in the study; none if a UID is missing."""
     series, instances = set(keys.series_instance_uids), set(keys.sop_instance_uids)
     numbers = [
         number

@@ -1,9 +1,9 @@
-"""Retrieves that other archives fulfil by C-STORE to an AE of ours: which object belongs to which.
+"""Assignment of objects from other archives to the retrieves that wait for them.
 
-It belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives name
-none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for the
-same: then it does not matter which of them gets it, as long as each gets it once.
-Retrieves of the same may wait at different workers.
+An object belongs to the retrieve that it names by Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some
+archives name none; then the object belongs to a retrieve that waits for this archive and study. If several wait, all
+must have asked for the same objects: then any of them may get it, as long as each gets each object once. They may wait
+at different workers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LATE = 600.0
 
 
 class WaitingRetrieve(NamedTuple):
-    """A retrieve that waits at one of the workers."""
+    """A retrieve that waits at a worker."""
 
     slot: int
     originator: str
@@ -35,7 +35,7 @@ class WaitingRetrieve(NamedTuple):
 
 
 class PeerRetrieves(NamedTuple):
-    """Retrieves of one study from one archive, as far as the other workers know them."""
+    """Retrieves of one study from one archive at the other workers."""
 
     waiting: Sequence[WaitingRetrieve] = ()
     was_given_up: bool = False
@@ -46,16 +46,16 @@ class PeerWorkers(Protocol):
     """The other workers of this service; implemented by ``workers/object_handover.py``."""
 
     def report(self, expecting: int) -> None:
-        """Let them know how many retrieves objects may come for here: those that wait, or were given up lately."""
+        """Publish the number of our retrieves for which objects may come: waiting, or given up recently."""
         ...
 
     @property
     def are_expecting(self) -> bool:
-        """True if objects may come for any there."""
+        """True if objects may come for a retrieve of another worker."""
         ...
 
     def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
-        """Retrieves there to which objects of that study from that archive may belong."""
+        """Retrieves of other workers to which objects of this study from this archive may belong."""
         ...
 
     def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
@@ -96,7 +96,7 @@ class NoPeerWorkers:
 
 
 class ForwardedRetrieves:
-    """The retrieves that other archives are fulfilling; one for a process. Safe under threads.
+    """The forwarded retrieves of one process. Safe under threads.
 
     The Message ID of each says at which worker it waits.
     """
@@ -110,10 +110,10 @@ class ForwardedRetrieves:
         spool: Spool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``slot`` is the number of this worker, ``spool`` takes the objects that come, ``clock`` counts seconds.
+        """``slot`` is the number of this worker, ``spool`` collects received objects, ``clock`` counts seconds.
 
-        ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
-        what the one before this asked for.
+        ``start`` is the first Message ID. It should differ between processes, as an archive may still be sending
+        objects for the previous process.
         """
         self.spool = spool
         self._slot = slot
@@ -126,7 +126,7 @@ class ForwardedRetrieves:
         self._last_number = start
 
     def next_message_id(self) -> int:
-        """For the next C-MOVE to another archive; none that is under way here has it, nor one at another worker."""
+        """Message ID for the next C-MOVE to another archive, unique among running retrieves of all workers."""
         with self._lock:
             used = {forward.message_id for forward in self._running}
             for _ in range(_OF_A_WORKER):
@@ -137,13 +137,13 @@ class ForwardedRetrieves:
         raise ArchiveUnavailable("too many retrieves from other archives at once")
 
     def add(self, forward: ForwardedRetrieve) -> None:
-        """From now on objects find it."""
+        """Add a retrieve, so that objects are assigned to it."""
         with self._lock:
             self._running.append(forward)
             self._report()
 
     def remove(self, forward: ForwardedRetrieve) -> None:
-        """Objects do not find it any more."""
+        """Remove a retrieve."""
         with self._lock:
             left = [other for other in self._running if other is not forward]
             if len(left) < len(self._running) and not forward.is_answered:
@@ -152,28 +152,28 @@ class ForwardedRetrieves:
             self._report()
 
     def _report(self) -> None:
-        """Forget those that were given up long ago, and tell the other workers; with the lock held."""
+        """Drop retrieves that were given up long ago, and publish our count; call with the lock held."""
         self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
         self._elsewhere.report(len(self._running) + len(self._given_up))
 
     @property
     def are_running(self) -> bool:
-        """True if there are any here."""
+        """True if this process has retrieves."""
         return bool(self._running)
 
     @property
     def are_expected(self) -> bool:
-        """True if objects may come for any that runs or was given up lately, here or at other workers."""
+        """True if objects may come for a retrieve that runs or was given up recently, here or at other workers."""
         with self._lock:
             self._report()
             return bool(self._running or self._given_up) or self._elsewhere.are_expecting
 
     def take(self, originator: str, message_id: int | None, scp: str, arrived: ArrivedObject) -> bool | str | None:
-        """Hand an object over to the retrieve that it belongs to.
+        """Give an object to its retrieve.
 
-        ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
-        retrieve wants no more; a text: why there is none, or why it cannot be told which; None: it names none, and none
-        waits for that study, nor was one of it given up lately, so nobody asked for it.
+        ``scp`` is the C-MOVE SCP that sent it, ``originator`` and ``message_id`` are those that it names. Returns False
+        if the retrieve wants no more objects; a text if there is no such retrieve, or it is ambiguous; None if the
+        object names no retrieve and none waits, or waited recently, for its study.
         """
         if originator and message_id:
             waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
@@ -222,9 +222,9 @@ class ForwardedRetrieves:
         return found.offer(arrived, is_claimed=is_claimed)
 
     def refuse(self, originator: str, message_id: int | None, scp: str, sop_instance_uid: str, reason: str) -> None:
-        """Refuse what came for a retrieve and cannot be taken, and whose study is not known (see `take`).
+        """Refuse an unusable object whose study is not known (see `take`).
 
-        Where it names no retrieve, and several wait for that archive, the other archive's own count has to do.
+        If it names no retrieve, and several wait for the archive, only the archive's own counts show the failure.
         """
         if originator and message_id:
             waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
@@ -246,7 +246,7 @@ class ForwardedRetrieves:
             found.refuse(sop_instance_uid, reason)
 
     def goes_on(self, originator: str, message_id: int | None, scp: str) -> None:
-        """A part of an object has come that names this retrieve, or none; see `take`. Only those here are told."""
+        """Restart the timeout of retrieves of this process, as a part of an object came; see `take`."""
         named = self._named(originator, message_id) if originator and message_id else None
         for forward in [named] if named else self._fitting(scp, ""):
             forward.goes_on()
@@ -256,7 +256,7 @@ class ForwardedRetrieves:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
     def known_here(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
-        """Retrieves of this process to which objects of that study from that archive may belong."""
+        """Retrieves of this process to which objects of this study from this archive may belong."""
         with self._lock:
             self._report()
         fitting = self._fitting(scp, study_instance_uid)
@@ -274,10 +274,10 @@ class ForwardedRetrieves:
 
 
 def _are_alike(asked: Sequence[str]) -> bool:
-    """True if they all asked for the same."""
+    """True if all asked for the same objects."""
     return len(set(asked)) == 1 and "" not in asked
 
 
 def _taken(answer: bool | None, scp: str) -> bool | str:
-    """Answer of another worker, or why there is none."""
+    """Answer of another worker, or the reason why there is none."""
     return f"it names no retrieve, and that of its study from {scp} has just ended" if answer is None else answer

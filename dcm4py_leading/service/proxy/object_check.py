@@ -1,4 +1,4 @@
-"""Check of an object that comes from, or goes to, another archive: taken only if its identity is certain."""
+"""Check of an object that comes from, or goes to, another archive: its identity must be certain."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 def checked_object(
     sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: Buffer, *, is_asked_for: bool = True
 ) -> ArrivedObject:
-    """The object of which a C-STORE command says so.
+    """Check an object against its C-STORE command.
 
-    Raises InvalidObject where it is not whole, ObjectMismatch where its study cannot be told, or where it is another
-    one than the command says; what was not asked for is not compared, that is for the archive to which it is sent on.
+    Raises InvalidObject if the object is incomplete, ObjectMismatch if its study cannot be determined or if it is not
+    the object of the command. An object that is only forwarded is not compared; the archive that receives it does that.
     """
     identity = identity_of(data, transfer_syntax_uid)
     if is_asked_for:
