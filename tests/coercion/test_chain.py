@@ -80,7 +80,7 @@ def test_other_patient_id_moves_with_its_issuer() -> None:
     assert ds == data_set(StudyInstanceUID=STUDY, PatientID="2")
 
 
-def test_unavailable_archive_leaves_our_values_and_is_told() -> None:
+def test_unavailable_archive_keeps_our_values_and_is_reported() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
     outcome = coerced(ds, LeadingUnavailable("QRSCP refused the connection"), merge_attributes=("PatientComments=x",))
     assert (ds.PatientName, ds.PatientComments) == ("Ours", "x")

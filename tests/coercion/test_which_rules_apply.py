@@ -338,7 +338,7 @@ on_each_failure = pytest.mark.parametrize(
 
 @pytest.mark.ldap("dcmCoercionOnFailure")
 @on_each_failure
-def test_rethrow_is_what_a_version_2_rule_does_that_says_nothing(failing: dict[str, Any]) -> None:
+def test_version_2_rule_rethrows_by_default(failing: dict[str, Any]) -> None:
     with pytest.raises(CoercionFailed) as caught:
         coerced(ours(), version_2_rule("a", **failing), writes("b"), answer=DOWN)
     assert caught.value.status == 0x0110

@@ -178,7 +178,7 @@ def test_the_answer_of_nobody_changes_nothing() -> None:
 
 
 @pytest.mark.ldap("dcmCoercionOnFailure")
-def test_a_rule_that_fails_the_request_is_told_with_what_was_done_before_it() -> None:
+def test_rule_that_fails_the_request_is_shown_with_earlier_steps() -> None:
     rules = (
         version_2_rule("first", uri="merge-attrs:", rule_priority=3, merge_attributes=("ImageComments=x",)),
         version_2_rule("refusing", uri="deidentify:", rule_priority=2),

@@ -141,7 +141,7 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
     ],
     ids=["no C-GET", "no role", "few contexts", "nothing known", "odd modality", "SOP class not ours", "no C-FIND"],
 )
-def test_it_is_asked_by_move_where_a_get_would_not_do(scene: Scene, pacs: dict[str, Any]) -> None:
+def test_c_move_is_used_where_c_get_is_not_possible(scene: Scene, pacs: dict[str, Any]) -> None:
     scene.start(**{"get": gives(OBJECTS), **pacs})
     assert scene.move() == (0x0000, 5, 0)
     assert scene.asked == (0, 1)

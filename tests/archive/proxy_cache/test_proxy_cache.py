@@ -261,7 +261,7 @@ def test_remains_of_a_crash_are_removed_at_the_next_start(opened: Open, director
     assert restarted.counts().size == 15
 
 
-def test_the_leftover_of_a_crash_does_not_keep_a_study_from_being_kept(opened: Open, directory: Path) -> None:
+def test_leftover_of_a_crash_does_not_prevent_caching(opened: Open, directory: Path) -> None:
     cache = opened()
     begin(cache, "1.1", 10).file.close()
     (directory / "2.study").write_bytes(b"its row was not committed")
@@ -360,7 +360,7 @@ def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFacto
     cache.close()
 
 
-def test_a_study_that_is_forgotten_is_gone_whoever_has_sent_it(opened: Open, directory: Path) -> None:
+def test_forgotten_study_is_removed_for_every_archive(opened: Open, directory: Path) -> None:
     cache = opened()
     for study, scp in (("1.1", PACS), ("1.1", OTHER_PACS), ("1.2", PACS)):
         keep(cache, study, 10, scp=scp)

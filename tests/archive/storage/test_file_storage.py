@@ -181,7 +181,7 @@ def test_a_path_that_is_both_a_file_and_a_directory(
     assert (tmp_path / first.path).read_bytes() == values[0].encode()
 
 
-def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_path: Path) -> None:
+def test_longest_possible_path_is_recorded(tmp_path: Path) -> None:
     storage = FileStorage(make_descriptor(tmp_path, storage_path_format=LONG))
     with storage.receive() as incoming:
         incoming.write(b"abc")

@@ -163,7 +163,7 @@ def test_since_leaves_out_what_is_older_or_has_no_date() -> None:
     assert found(Walk(pacs, since=date(2026, 1, 1)).pages()) == ["1.2.1", "1.2.2"]
 
 
-def test_day_that_is_too_large_is_walked_by_time_and_then_what_has_none() -> None:
+def test_large_day_is_walked_by_time_and_then_studies_without_time() -> None:
     timed = [("20261101", f"10{minute:02}00") for minute in range(20)]
     pacs = Pacs([*timed, ("20261101", ""), ("20261102", "")])
     pages = Walk(pacs).pages()
@@ -177,7 +177,7 @@ def test_today_may_be_too_large_and_there_may_be_dates_to_come() -> None:
     assert sorted(found(Walk(pacs).pages())) == sorted(everything(pacs))
 
 
-def test_second_that_is_too_large_is_told_and_does_not_end_the_walk() -> None:
+def test_second_with_too_many_studies_is_reported_and_the_walk_continues() -> None:
     pacs = Pacs([*[("20261101", "100000")] * (MOST + 1), ("20261102", "")])
     pages = Walk(pacs).pages()
     assert "PACS: more than 6 studies of one second of 20261101" in gaps(pages)
@@ -190,7 +190,7 @@ def test_archive_that_gives_few_answers_is_asked_for_less_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [0xA900, 0xC000])
-def test_archive_that_knows_no_empty_values_is_told_of(status: int) -> None:
+def test_archive_without_empty_value_matching_is_reported(status: int) -> None:
     def fails(_: int, keys: Dataset) -> ArchiveUnavailable | None:
         return ArchiveUnavailable("PACS: refused", status=status) if keys.StudyDate == EMPTY_VALUE else None
 

@@ -113,7 +113,7 @@ def test_intervals_are_put_together_by_steps_of_the_clock() -> None:
     assert [step.seconds for step in steps] == [300, 300, 120]
 
 
-def test_a_step_knows_the_sum_of_what_is_known_and_the_worst_of_what_it_saw() -> None:
+def test_step_has_sum_of_known_intervals_and_worst_state() -> None:
     (step,) = in_steps(
         [
             ending(1, waiting=3, breaker=BreakerState.OPEN, latency=Latency().observe(0.004)),

@@ -75,7 +75,7 @@ def test_an_archive_is_told_with_those_who_ask_it_and_their_rules() -> None:
     assert (second.askers[0].rules, second.standing) == ((), ArchiveState.NOT_ASKED)
 
 
-def test_an_archive_stands_as_it_does_for_the_ae_for_which_it_is_worst() -> None:
+def test_archive_state_is_the_worst_of_its_aes() -> None:
     counts = contacts(QRSCP=ANSWERED)
     both = counts.plus(
         type(counts)(contacts={type(line)(line.part, "ELSE", line.ae_title): FAILED for line in counts.contacts})

@@ -47,7 +47,7 @@ def test_it_tells_how_far_it_is() -> None:
     )
 
 
-def test_failures_are_told_without_a_uid_also_of_objects_that_nobody_knows() -> None:
+def test_failures_are_logged_without_uid_also_for_unknown_objects() -> None:
     sending = RunningExport()
     failed(sending, Instance(sop_class_uid=""), "gone")
     failed(sending, Instance(sop_class_uid="", sop_instance_uid=""), "gone")

@@ -141,7 +141,7 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
     assert len(find(index, "IMAGE", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1")) == 2
 
 
-def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_one_store_does_not_fail_others(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     real = storing.store
 
     def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:

@@ -116,7 +116,7 @@ def test_a_wrong_value_is_told_at_its_field_and_kept(reader: Reader, directory: 
     assert directory.entry(DEVICE)[TIMEOUT.lower()] == ["PT5M"]
 
 
-def test_a_wrong_value_of_the_directory_is_told_before_anything_is_typed(reader: Reader, directory: Slapd) -> None:
+def test_invalid_value_of_directory_is_shown_when_the_page_opens(reader: Reader, directory: Slapd) -> None:
     _modified(directory, DEVICE, TIMEOUT, "5 minutes")
     page = reader.get(PAGE)
     assert page.status == 200
@@ -256,7 +256,7 @@ def test_a_new_rule_is_made_and_its_name_refused_the_second_time(reader: Reader,
     assert page.form().fields["dcmURI.specific"] == "QRSCP"
 
 
-def test_a_rule_without_what_is_required_is_refused_at_its_fields(reader: Reader) -> None:
+def test_rule_without_required_fields_is_refused_at_these_fields(reader: Reader) -> None:
     page = reader.get(f"{PAGE}/new?kind=rule").send("save", dcmLeadingCFindSCP="QRSCP")
     assert page.status == 422
     for name in ("cn", "dcmDIMSE", "dicomTransferRole"):

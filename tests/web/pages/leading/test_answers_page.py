@@ -102,7 +102,7 @@ def test_answers_are_told_by_uid_archive_age_and_what_the_archive_said(tmp_path:
     assert "Secret" not in page.html
 
 
-def test_a_last_known_answer_that_is_too_old_to_serve_is_told(tmp_path: Path) -> None:
+def test_last_known_answer_too_old_to_use_is_marked(tmp_path: Path) -> None:
     remember(tmp_path, 1, age=25 * 3600)
     with visiting(Led(folder=tmp_path)) as client:
         assert "too old to serve" in get(client).text

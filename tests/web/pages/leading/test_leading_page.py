@@ -92,7 +92,7 @@ def test_each_archive_is_told_with_who_asks_it_the_rule_and_its_last_answer() ->
         (BreakerState.OPEN, "left alone"),
     ],
 )
-def test_an_archive_without_an_answer_is_told_first_with_the_reason(breaker: BreakerState, state: str) -> None:
+def test_archive_without_answer_is_listed_first_with_reason(breaker: BreakerState, state: str) -> None:
     sample = Sample(lookups(breaker=breaker), contacts(QRSCP=FAILED, OTHER=ANSWERED))
     with visiting(Led(measured=sample)) as visitor:
         page = visitor.get()
@@ -131,7 +131,7 @@ def test_a_c_echo_tells_its_times() -> None:
 
 @pytest.mark.parametrize("result", [result for result in EchoResult if result is not EchoResult.SUCCESS])
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_a_c_echo_that_fails_tells_how_far_it_came_and_why(result: EchoResult, language: str) -> None:
+def test_failed_c_echo_reports_last_step_and_reason(result: EchoResult, language: str) -> None:
     service = Led(echo_outcome=EchoOutcome(result=result, error="called AE title <not> recognized"))
     with visiting(service) as visitor:
         page = visitor.post(f"{PAGE}/echo?lang={language}", local="DCM4CHEE", remote="QRSCP")

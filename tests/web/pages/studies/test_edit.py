@@ -113,7 +113,7 @@ def test_somebody_elses_change_of_the_same_is_shown_and_decided(reader: Reader) 
     assert reader.service.kept[COMMENTS] == ("theirs",)
 
 
-def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> None:
+def test_taking_their_value_keeps_other_typed_values(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[NAME] = ("Their^Name",)
     page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"}).send("preview").send("save")
