@@ -239,7 +239,7 @@ def test_the_address_alone_leads_to_the_pages(http: httpx.Client) -> None:
     ("path", "host", "status", "title"),
     [
         ("/ui/nowhere", "localhost", 404, "Diese Seite gibt es nicht"),
-        ("/ui/login", "evil.example", 421, "Das wird abgelehnt"),
+        ("/ui/login", "evil.example", 421, "Abgelehnt"),
     ],
 )
 def test_people_are_refused_in_their_language(

@@ -63,7 +63,7 @@ def ended(reader: Reader, work: Callable[[Handle], dict[str, Any]], kind: str = 
 
 
 def test_without_jobs_the_page_says_how_to_begin_one(reader: Reader) -> None:
-    assert "No job has run since the service was started." in reader.get("/ui/jobs").text
+    assert "No job has run since the service started." in reader.get("/ui/jobs").text
 
 
 def test_a_running_job_shows_how_far_it_is_and_asks_again_by_itself(reader: Reader) -> None:
@@ -78,7 +78,7 @@ def test_a_running_job_shows_how_far_it_is_and_asks_again_by_itself(reader: Read
     assert page.tree.xpath(f"//noscript//a[@href='{path}']")
     assert "230 of 500" in reader.get(f"{path}/live").text
     german = reader.get(f"{path}?lang=de")
-    assert "läuft 230 von 500, 1 gescheitert" in german.text
+    assert "läuft 230 von 500, 1 fehlgeschlagen" in german.text
     assert "Senden an STORESCP" in german.tree.xpath("//title")[0].text
 
 
