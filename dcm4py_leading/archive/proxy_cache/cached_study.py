@@ -13,7 +13,7 @@ from dcm4py_leading.errors import StorageUnavailable
 
 
 class CachedObject(NamedTuple):
-    """One object of a kept study."""
+    """One object of a cached study."""
 
     series_instance_uid: str
     sop_instance_uid: str
@@ -25,7 +25,7 @@ class CachedObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """State of a study in the other archive, as it tells it."""
+    """State of a study in the other archive."""
 
     instances: int
     """Number of its instances."""
@@ -34,7 +34,7 @@ class StudyState:
 
 
 class CachedStudy:
-    """A study in the cache, not removed before it is closed or unreferenced. Reading is safe under threads."""
+    """A study in the cache; not removed until closed or unreferenced. Reading is safe under threads."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class CacheSpace(Protocol):
         ...
 
     def complete(self, writer: StudyWriter) -> None:
-        """Publish the study, which is on disk: from now on it is found."""
+        """Publish the study, which is on disk, so that `find` returns it."""
         ...
 
     def abandon(self, pk: int) -> None:
-        """It is not written any further, and its file is closed."""
+        """Stop writing a study, and close its file."""
         ...
 
 
@@ -115,7 +115,7 @@ class StudyWriter:
         self.size += one.length
 
     def complete(self, digest: str | None = None) -> None:
-        """These are all the objects; now they are brought to the disk, and found. Raises StorageUnavailable.
+        """Write the complete study to disk and publish it. Raises StorageUnavailable.
 
         ``digest`` is that of the `StudyState` now, where it is known.
         """

@@ -213,7 +213,7 @@ def test_an_ae_that_takes_no_objects_is_refused_with_the_reason(seed: Seed, read
     )
     page = reader.post(SEND, destination="STORESCP")
     assert page.status == 409
-    assert "STORESCP tells transfer capabilities" in page.text
+    assert "STORESCP has transfer capabilities" in page.text
 
 
 def test_a_study_that_is_not_there_is_no_page(reader: Reader) -> None:

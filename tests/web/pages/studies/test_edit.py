@@ -124,7 +124,7 @@ def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[COMMENTS] = ("theirs",)
     preview = page.send("preview", **{ALPHABETIC: "My^Name"})
-    assert "left so: Patient Comments" in preview.text
+    assert "and kept: Patient Comments" in preview.text
     preview.send("save")
     assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
 
