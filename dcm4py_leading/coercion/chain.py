@@ -1,4 +1,4 @@
-"""Coercion of one data set by its rules, one by one. Pure: it yields questions, and the caller answers them."""
+"""Coercion of one data set by its rules, in order. Pure: it yields questions, which the caller answers."""
 
 from __future__ import annotations
 
@@ -70,19 +70,18 @@ class CoercionResult:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Remarks about what could not be done as the rules say, and why."""
+        """Remarks about steps that could not be carried out, with the reasons."""
         return tuple(done.remark for done in self.executed if done.remark is not None)
 
 
 def coercion(
     ds: Dataset, selection: Selection, executed: list[ExecutedStep] | None = None
 ) -> Generator[Question, Answer, CoercionResult]:
-    """Carry out the selected rules on ``ds``, which is the caller's own copy and is changed.
+    """Apply the selected rules to ``ds`` in place, which must be the caller's own copy.
 
-    Yields what has to be asked and expects to be sent the answer. Each step sees what those before it changed. After
-    a rule that was applied and is sufficient (dcmCoercionSufficient), no other follows. ``executed`` receives the steps
-    as they are done, the one that fails included. Raises CoercionFailed when a rule fails that rethrows
-    (dcmCoercionOnFailure).
+    Yields questions and expects the answers by `send`. Each step sees the changes of earlier steps. No rule follows an
+    applied rule that is sufficient (dcmCoercionSufficient). ``executed`` receives the executed steps, also a failed
+    one. Raises CoercionFailed if a rule fails and rethrows (dcmCoercionOnFailure).
     """
     executed = [] if executed is None else executed
     previous: dict[int, DataElement | None] = {}
@@ -108,7 +107,7 @@ def coercion(
 def _execute(
     rule: CompiledRule, step: AnyStep, ds: Dataset, selection: Selection
 ) -> Generator[Question, Answer, tuple[ExecutedStep, OnFailure | None]]:
-    """Run one step without making its changes. The second value tells what its failure means; None: no failure."""
+    """Run one step without applying its changes. The second value is the consequence of a failure; None: no failure."""
     context = selection.context
 
     def ended(outcome: StepOutcome, remark: str | None = None) -> ExecutedStep:
@@ -137,7 +136,7 @@ def _execute(
 
 
 def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQuestion, ...]:
-    """Questions to leading archives in the coercion of an object of this study, to be asked before the first object."""
+    """Questions to leading archives for objects of this study, to ask before the first object."""
     return tuple(
         step.question_about(study_instance_uid)
         for rule in selection.applied
@@ -147,7 +146,7 @@ def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQue
 
 
 def run(chain: Generator[Question, Answer, CoercionResult], answer: Callable[[Question], Answer]) -> CoercionResult:
-    """Drive a `coercion` to its end with ``answer``, which returns an error as an answer rather than raising it."""
+    """Run a `coercion` to its end with ``answer``, which returns errors as answers instead of raising them."""
     try:
         question = next(chain)
         while True:

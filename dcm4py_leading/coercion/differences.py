@@ -1,4 +1,4 @@
-"""Differences between two data sets, element by element, to be shown to a person or put into JSON."""
+"""Differences between two data sets, element by element, for display or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EMPTY = "(empty)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedElement:
-    """An element, to be looked at; of binary values and sequences only the size."""
+    """An element for display; only the size of binary values and sequences."""
 
     text: str
     """For a terminal: without control characters."""
@@ -47,7 +47,7 @@ class Difference:
 def differences(before: Dataset, after: Dataset, *, within: str = "") -> Iterator[Difference]:
     """Differences, in the order of tags; ``within`` is the path of the item that both are.
 
-    A sequence comes up with its number of items, when that changes, and then element by element.
+    A sequence is listed with its number of items, if this changes, and then element by element.
     """
     for tag in sorted({*before.keys(), *after.keys()}):
         old, new = before.get(tag), after.get(tag)
@@ -87,7 +87,7 @@ def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:
     try:
         model: dict[str, object] = element.to_json_dict(None, 0)
     except (ValueError, TypeError, OverflowError):
-        # A number that is none: shown as it stands.
+        # An invalid number: shown unchanged.
         return {"vr": str(element.VR), "Value": list(map(shown, values))}
     numbers = model.get("Value")
     if isinstance(numbers, list):
@@ -102,6 +102,6 @@ def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:
 
 
 def _printable(text: str) -> str:
-    """``text`` with line ends and control characters escaped: a value must not steer the terminal."""
+    """``text`` with line ends and control characters escaped, as a value must not control the terminal."""
     text = shown(text)
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

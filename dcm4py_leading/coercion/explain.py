@@ -1,6 +1,6 @@
 """Explanation of a coercion: rules that matched, why others did not, steps that ran, values before and after.
 
-Made from what the coercion itself leaves behind, so that it cannot tell another story than what happens.
+Made from the records of the real coercion, so it always shows what happens.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ExplainedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedStep:
-    """One step of a rule that applies, and how it ended."""
+    """One step of a rule that applies, and its outcome."""
 
     rule: str
     step: str
@@ -90,7 +90,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Explanation of what a coercion does to one data set, without having delivered or stored anything."""
+    """Explanation of the coercion of one data set, without delivery or storage."""
 
     ae_title: AETitle
     """Our AE, whose rules these are."""
@@ -108,12 +108,12 @@ class Explanation:
 
     @property
     def has_failed(self) -> bool:
-        """True if anything could not be done as the rules say."""
+        """True if any step failed."""
         return self.failure is not None or any(step.outcome == StepOutcome.FAILED.value for step in self.steps)
 
 
 def explained_rules(selection: Selection, ds: Dataset | None = None) -> tuple[ExplainedRule, ...]:
-    """Every verdict on ``ds``, with a mark on legacy rules that upstream would not look at."""
+    """Every verdict on ``ds``, with a mark on legacy rules that dcm4chee would ignore."""
     hiding = next((v.rule.rule.cn for v in selection.verdicts if v.matched and _is_version_2(v)), None)
     return tuple(
         ExplainedRule(
@@ -153,12 +153,12 @@ def explained_steps(
     withheld: Collection[Question] = (),
     has_failed: bool = False,
 ) -> tuple[ExplainedStep, ...]:
-    """The steps that were run on ``start``, which is not changed, and the rules that were not reached.
+    """The executed steps on ``start``, which is not changed, and the rules that were not reached.
 
-    ``withheld`` are questions that were not put to anybody; with ``has_failed`` the last step failed the request.
+    ``withheld`` are questions that were not asked; with ``has_failed`` the last step made the request fail.
     """
     ran = {id(done.rule) for done in executed}
-    # Not to be expected of a rule without steps: of a message that is not handled here.
+    # A rule without steps is for a message that is not supported here.
     missed = [rule for rule in selection.applied if rule.steps and id(rule) not in ran]
     why = "a rule before it failed the request" if has_failed else "a rule before it was sufficient"
     return (
@@ -172,7 +172,7 @@ def _ran(
 ) -> Iterator[ExplainedStep]:
     at = deepcopy(start)
     for done in executed:
-        # The data set is as it was when the step was run, so this is what it asked.
+        # The data set is in the state in which the step ran, so this is the question that it asked.
         question = _question(done.step, at, context)
         asked = None if question is None else _whom(question)
         is_withheld = question is not None and question in withheld
@@ -210,7 +210,7 @@ def _whom(question: Question) -> AETitle:
 
 
 def explained_elements(before: Dataset, after: Dataset) -> tuple[Difference, ...]:
-    """Differences in the end, element by element."""
+    """Differences of the final data set, element by element."""
     return tuple(differences(before, after))
 
 
@@ -338,7 +338,7 @@ _WIDEST = 64
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Rows in columns; a cell wider than the rest of its column may be is not cut."""
+    """Rows in columns; wide cells are not cut."""
     widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

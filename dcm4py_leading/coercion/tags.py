@@ -6,7 +6,7 @@ import enum
 
 
 class AllTags(enum.Enum):
-    """Every tag, where a step cannot name them beforehand."""
+    """Every tag, for steps that cannot name their tags beforehand."""
 
     ALL = "ALL"
 
