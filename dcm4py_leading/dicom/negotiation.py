@@ -13,9 +13,9 @@ from pynetdicom.service_class import (
 )
 from pynetdicom.sop_class import uid_to_service_class
 
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateReject, ContextResult, ProposedContext, Role, UserInformation
-from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, TransferCapability
 from dcm4py_leading.model.values import AETitle, InformationModel, TransferRole
@@ -130,9 +130,9 @@ class Capabilities:
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
-        self._answers: Remembered[
+        self._answers: BoundedCache[
             tuple[ProposedContext, bool, bool], tuple[ContextResult, PresentationContext | None]
-        ] = Remembered(bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES)
+        ] = BoundedCache(bounds.REMEMBERED_CONTEXTS_BYTES, max_value_size=bounds.REMEMBERED_CONTEXT_BYTES)
         for capability in ae.transfer_capabilities:
             if is_served(capability):
                 key = (str(capability.sop_class), capability.transfer_role)

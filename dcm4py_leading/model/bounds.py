@@ -375,7 +375,7 @@ Beyond: it is decoded each time."""
 REMEMBERED_CONTEXTS_BYTES: Final = 2_097_152
 """All presentation contexts that are remembered decoded, and as much for the answers to them.
 
-Beyond: all are forgotten, and decoded again."""
+Beyond: the one not used for longest is forgotten, and decoded again."""
 
 REMEMBERED_REQUEST_BYTES: Final = 32_768
 """Length of a request of an admitted peer for an association, without a User Identity, that is remembered decoded, with
@@ -387,7 +387,7 @@ REMEMBERED_REQUESTS_BYTES: Final = 2_097_152
 """All requests for associations that are remembered decoded, three octets for each that came, and as much for the
 answers to them.
 
-Beyond: all are forgotten, and decoded again."""
+Beyond: the one not used for longest is forgotten, and decoded again."""
 
 FOREIGN_PEERS: Final = 1000
 """Hosts that speak TLS, HTTP or the like on a DICOM port and whose connections are counted.

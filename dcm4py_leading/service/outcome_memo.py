@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.coercion.question import Answer, Question
 from dcm4py_leading.dataset.splice import Edits
-from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES, COERCED_OBJECTS
+from dcm4py_leading.model.bounds import COERCED_OBJECTS
 from dcm4py_leading.service.counts import Key
-from dcm4py_leading.service.memo import Memo
 
 Asked = tuple[tuple[Question, Answer], ...]
 """Questions that were asked, and the answers; kept, so that no other object has their identity."""
@@ -47,10 +47,10 @@ class RememberedOutcome:
         return all(answer(question) is known for question, known in self.asked)
 
 
-OutcomeMemo = Memo[Hashable, RememberedOutcome]
+OutcomeMemo = BoundedCache[Hashable, RememberedOutcome]
 """By which coercion it is: by which rules, for whom, and all elements that it may look at or change."""
 
 
 def outcome_memo() -> OutcomeMemo:
     """An empty memory of outcomes."""
-    return Memo(max_entries=COERCED_OBJECTS, max_length=COERCED_OBJECT_BYTES)
+    return BoundedCache(COERCED_OBJECTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
-from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES, COERCED_OBJECTS
+from dcm4py_leading.model.bounds import COERCED_OBJECTS
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.outcome_memo import CoercedElements, RememberedOutcome, outcome_memo
 
@@ -32,11 +32,9 @@ def test_an_outcome_without_questions_holds() -> None:
     assert RememberedOutcome(ELEMENTS, ()).holds(answers.__getitem__)
 
 
-def test_outcomes_are_bounded_in_number_and_length() -> None:
+def test_outcomes_are_bounded_in_number() -> None:
     memo, outcome = outcome_memo(), RememberedOutcome(ELEMENTS, ())
     assert outcome.elements.length == 2
-    memo.remember("long", outcome, COERCED_OBJECT_BYTES + 1)
-    assert memo.get("long") is None
     for number in range(COERCED_OBJECTS + 1):
-        memo.remember(number, outcome, COERCED_OBJECT_BYTES)
+        memo.put(number, outcome)
     assert [memo.get(number) is outcome for number in (0, 1, COERCED_OBJECTS)] == [False, True, True]

@@ -31,6 +31,7 @@ from dcm4py_leading.archive.index.keys import (
     keys_of,
     normal,
 )
+from dcm4py_leading.bounded_cache import put_flushing
 from dcm4py_leading.dataset.data_sets import read
 from dcm4py_leading.dataset.integrity import PIXELS
 from dcm4py_leading.dataset.layout import Ranges
@@ -128,9 +129,7 @@ class AttributeExtractor:
         if known_spans is not spans:
             places = [(level, _Places(spans, level.looks_at)) for level in self._levels]
             if len(spans) <= _MAX_REMEMBERED_ELEMENTS:
-                if len(self._known_places) >= _MAX_REMEMBERED_LAYOUTS:
-                    self._known_places.clear()
-                self._known_places[id(spans)] = spans, places
+                put_flushing(self._known_places, id(spans), (spans, places), _MAX_REMEMBERED_LAYOUTS)
         return places
 
 
@@ -178,9 +177,7 @@ class _Level:
         kept = self._known.get(key)
         if kept is None:
             kept = self._made(self._parts(looked_at, is_implicit_vr))
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            self._known[key] = kept
+            put_flushing(self._known, key, kept, _MAX_REMEMBERED)
         return kept
 
     def _parts(self, looked_at: Mapping[int, bytes], is_implicit_vr: bool) -> _Parts:

@@ -64,9 +64,12 @@ class FileStorage:
         if not descriptor.read_only:
             with self._errors():
                 incoming = Path(self._incoming)
+                made = [directory for directory in (incoming, *incoming.parents) if not directory.exists()]
                 incoming.mkdir(parents=True, exist_ok=True)
-                in_flight.sweep(incoming, self._settle)
                 self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
+                for directory in made:
+                    self._sync_directory(directory.parent)
+                in_flight.sweep(incoming, self._settle)
 
     @property
     def path_attributes(self) -> frozenset[int]:

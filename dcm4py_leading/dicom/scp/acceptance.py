@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
 from dcm4py_leading.dicom.upper import window
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
-from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.dicom.upper.window import Window
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
@@ -30,7 +30,7 @@ class Acceptance:
 
 _Key = tuple[bytes, AETitle, tuple[int, int, int | None]]
 """The request, the AE, and what of the connection decides."""
-_Known = Remembered[_Key, Acceptance]
+_Known = BoundedCache[_Key, Acceptance]
 
 
 class Acceptances:
@@ -61,7 +61,7 @@ class Acceptances:
 
 
 def _nothing() -> _Known:
-    return Remembered(bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES)
+    return BoundedCache(bounds.REMEMBERED_REQUESTS_BYTES, max_value_size=3 * bounds.REMEMBERED_REQUEST_BYTES)
 
 
 def _negotiated(

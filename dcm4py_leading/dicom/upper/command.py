@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from dcm4py_leading.bounded_cache import put_flushing
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.model import bounds
 
@@ -121,9 +122,8 @@ def decode(data: bytes | bytearray | memoryview) -> Received:
     else:
         command, headers, numbers = _read(data)
         if len(data) <= bounds.REMEMBERED_COMMAND_BYTES:
-            if len(_layouts) >= _MAX_LENGTHS:
-                _layouts.clear()
-            _layouts[len(data)] = (_Layout(headers, numbers), *known[: _MAX_PER_LENGTH - 1])
+            layouts = (_Layout(headers, numbers), *known[: _MAX_PER_LENGTH - 1])
+            put_flushing(_layouts, len(data), layouts, _MAX_LENGTHS)
     if not isinstance(command.get(COMMAND_FIELD), int):
         raise MalformedCommand("the command set has no Command Field")
     return command
@@ -185,9 +185,7 @@ class StoreResponses:
             f"<{id_ends - 2}sH{status_ends - id_ends - 2}sH{uid_starts - status_ends}s{len(data) - uid_starts}x"
         )
         before, _, between, _, after = form.unpack(data)
-        if len(self._known) >= _MAX_STORE_LENGTHS:
-            self._known.clear()
-        self._known[len(data)] = form.unpack, before, between, after
+        put_flushing(self._known, len(data), (form.unpack, before, between, after), _MAX_STORE_LENGTHS)
 
 
 _layouts: dict[int, tuple[_Layout, ...]] = {}

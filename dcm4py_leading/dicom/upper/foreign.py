@@ -28,7 +28,7 @@ def protocol_of(beginning: bytes) -> str | None:
 
 
 class ForeignPeers:
-    """Peers that came with another protocol, and how often. Safe under threads."""
+    """Counts of peers that came with another protocol; no cache. Safe under threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dcm4py_leading.dicom.upper.remembered import Remembered
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.model import bounds
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -279,8 +279,8 @@ def _proposed(context: ProposedContext) -> bytes:
     return _item(_CONTEXT_RQ, body)
 
 
-_answers: Remembered[ContextResult, bytes] = Remembered(
-    bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES
+_answers: BoundedCache[ContextResult, bytes] = BoundedCache(
+    bounds.REMEMBERED_CONTEXTS_BYTES, max_value_size=bounds.REMEMBERED_CONTEXT_BYTES
 )
 
 
@@ -374,11 +374,11 @@ def _decode_request(body: memoryview) -> AssociateRequest:
     )
 
 
-_requests: Remembered[bytes, AssociateRequest] = Remembered(
-    bounds.REMEMBERED_REQUESTS_BYTES, 3 * bounds.REMEMBERED_REQUEST_BYTES
+_requests: BoundedCache[bytes, AssociateRequest] = BoundedCache(
+    bounds.REMEMBERED_REQUESTS_BYTES, max_value_size=3 * bounds.REMEMBERED_REQUEST_BYTES
 )
-_contexts: Remembered[bytes, ProposedContext] = Remembered(
-    bounds.REMEMBERED_CONTEXTS_BYTES, bounds.REMEMBERED_CONTEXT_BYTES
+_contexts: BoundedCache[bytes, ProposedContext] = BoundedCache(
+    bounds.REMEMBERED_CONTEXTS_BYTES, max_value_size=bounds.REMEMBERED_CONTEXT_BYTES
 )
 
 

@@ -8,6 +8,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.coercion.chain import Coerced, Executed
+from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.matches_coerced import Begun, MatchCoercion, study_of
 from dcm4py_leading.service.find.memo import RememberedAnswer
@@ -77,8 +78,8 @@ class MatchAnswers:
         except NotCut:
             # It was counted above; what it does to all elements is the same as to those it touches.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
-        if self._coercion.is_timeless and outcome.is_answered:
-            self._runtime.answers.remember(key, RememberedAnswer(outcome, cut), len(cut))
+        if self._coercion.is_timeless and outcome.is_answered and len(cut) <= COERCED_MATCH_BYTES:
+            self._runtime.answers.put(key, RememberedAnswer(outcome, cut))
         return cut
 
     def _plain(self, match: Match) -> bytes:

@@ -17,6 +17,7 @@ from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
 from dcm4py_leading.coercion.tags import All
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
+from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
@@ -108,8 +109,8 @@ class MatchCoercion:
             executed=coerced.executed,
             edited={tag: edited.get(tag) for tag in self._touched},
         )
-        if new.is_answered:
-            self._remembered.remember(begun.key, new, len(begun.key) + new.length)
+        if new.is_answered and len(begun.key) + new.length <= COERCED_MATCH_BYTES:
+            self._remembered.put(begun.key, new)
         return new
 
     def again(self, ds: Dataset, begun: Begun) -> Dataset:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.coercion.chain import Answer, Executed
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.errors import DependencyError
-from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES, COERCED_MATCHES
-from dcm4py_leading.service.memo import Memo
+from dcm4py_leading.model.bounds import COERCED_MATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class RememberedAnswer:
     encoded: bytes
 
 
-CoercionMemo = Memo[bytes, RememberedCoercion]
+CoercionMemo = BoundedCache[bytes, RememberedCoercion]
 """By whose messages they are, and the elements that the coercion may look at or change."""
-AnswerMemo = Memo[Hashable, RememberedAnswer]
+AnswerMemo = BoundedCache[Hashable, RememberedAnswer]
 """By all that an answer is made of: its form, whose messages, and the bytes of the match.
 
 An answer holds while `RememberedCoercion.is_by` does.
@@ -65,9 +65,9 @@ An answer holds while `RememberedCoercion.is_by` does.
 
 def coercion_memo() -> CoercionMemo:
     """An empty memory of coercions."""
-    return Memo(max_entries=COERCED_MATCHES, max_length=COERCED_MATCH_BYTES)
+    return BoundedCache(COERCED_MATCHES)
 
 
 def answer_memo() -> AnswerMemo:
     """An empty memory of answers."""
-    return Memo(max_entries=COERCED_MATCHES, max_length=COERCED_MATCH_BYTES)
+    return BoundedCache(COERCED_MATCHES)

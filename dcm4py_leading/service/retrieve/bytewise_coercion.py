@@ -43,6 +43,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import merged
+from dcm4py_leading.bounded_cache import put_flushing
 from dcm4py_leading.coercion.chain import Executed
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
@@ -57,6 +58,7 @@ from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, Span, Unscann
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET, character_set
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import DependencyError
+from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES
 from dcm4py_leading.service.counts import keys_of
 from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo, RememberedOutcome
 from dcm4py_leading.service.retrieve.differing import differing
@@ -190,7 +192,7 @@ class BytewiseCoercion:
         if outcome is None:
             outcome = self._outcome_of(cut, encoding, kept, own_spans.keys() - set(tags), rules)
             if rules.is_repeatable:
-                self._remember(key, outcome)
+                put_flushing(self._outcomes, key, outcome, _MAX_REMEMBERED)
         if outcome.changes_character_set:
             again, all_spans, end = self._recoded(source, encoding, kept, own_spans, tags, rules.selection, outcome)
             plan = splice_plan_of(again.edits, again.counted, all_spans, start, end)
@@ -212,10 +214,8 @@ class BytewiseCoercion:
         key = (id(spans), id(own_spans), id(relevant))
         of_layout = self._layout_plans.get(key)
         if of_layout is None:
-            if len(self._layout_plans) >= _MAX_LAYOUTS:
-                self._layout_plans.clear()
-            # It keeps alive what its key names.
-            of_layout = self._layout_plans[key] = LayoutPlans(spans, own_spans, relevant)
+            of_layout = LayoutPlans(spans, own_spans, relevant)  # it keeps alive what its key names
+            put_flushing(self._layout_plans, key, of_layout, _MAX_LAYOUTS)
         if len(of_layout.plans) < _MAX_REMEMBERED:
             of_layout.plans[of_layout.key(cut, own)] = plan
 
@@ -229,9 +229,8 @@ class BytewiseCoercion:
         key = (id(rules), upper, own)
         known = self._relevant_tags.get(key)
         if known is None:
-            if len(self._relevant_tags) >= _MAX_REMEMBERED:
-                self._relevant_tags.clear()
-            known = self._relevant_tags[key] = relevant_tags(rules, self._always, upper, own)
+            known = relevant_tags(rules, self._always, upper, own)
+            put_flushing(self._relevant_tags, key, known, _MAX_REMEMBERED)
         return known
 
     # -- what becomes of it -------------------------------------------------------------------------------------
@@ -253,7 +252,7 @@ class BytewiseCoercion:
             if outcome is None:
                 outcome = self._once_for_all(part[0], part[1], encoding, kept, rules)
                 if rules.is_repeatable:
-                    self._remember(key, outcome)
+                    put_flushing(self._outcomes, key, outcome, _MAX_REMEMBERED)
             if not outcome.changes_character_set:  # which concerns what is not in that part
                 return outcome
         elif kept is None:
@@ -274,9 +273,10 @@ class BytewiseCoercion:
         if known is not None and known.holds(self._answer):
             return known.elements
         outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
-        if not any(isinstance(answer, DependencyError) for _, answer in asked):  # it would keep what failed alive
-            length = len(cut) + len(attributes or b"") + outcome.length
-            self._memo.remember(key, RememberedOutcome(outcome, asked), length)
+        length = len(cut) + len(attributes or b"") + outcome.length
+        is_answered = not any(isinstance(answer, DependencyError) for _, answer in asked)
+        if is_answered and length <= COERCED_OBJECT_BYTES:  # else it would keep alive what failed
+            self._memo.put(key, RememberedOutcome(outcome, asked))
         return outcome
 
     def _work_out(
@@ -347,11 +347,6 @@ class BytewiseCoercion:
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
         attributes = _attributes(kept, set(own) - set(all_tags))
         return self._work_out(cut, encoding, kept, attributes, selection)[0], spans, scanned_to
-
-    def _remember(self, key: object, outcome: CoercedElements) -> None:
-        if len(self._outcomes) >= _MAX_REMEMBERED:
-            self._outcomes.clear()
-        self._outcomes[key] = outcome
 
 
 def _decoded(attributes: bytes | None) -> Dataset | None:

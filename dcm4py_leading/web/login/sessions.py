@@ -32,7 +32,10 @@ class _Session:
 
 
 class Sessions:
-    """The sessions of all users, the one that was used last comes last. Safe under threads."""
+    """The sessions of all users, the one that was used last comes last. Safe under threads.
+
+    No cache: each ends for a reason, and a user has a limited number of them.
+    """
 
     def __init__(self, *, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         """``clock`` in seconds; ``new_id`` makes identifiers of 256 random bits."""

@@ -36,7 +36,7 @@ class Attempt:
 
 
 class Throttle:
-    """Counts wrong log-ins. Safe under threads."""
+    """Counts wrong log-ins. Safe under threads. No cache: the times of a key are a window, its last ones count."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         """``clock`` in seconds."""

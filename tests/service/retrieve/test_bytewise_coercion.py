@@ -27,6 +27,7 @@ from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Encoding, encoding_of
 from dcm4py_leading.errors import LeadingUnavailable, StatusError, SubOperationFailed
 from dcm4py_leading.model.archive import Entity
+from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES
 from dcm4py_leading.model.coercion import AnyRule, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag
 from dcm4py_leading.service.retrieve import file_bytes
@@ -457,9 +458,18 @@ def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(tmp_path: Path
     first = Retrieve(tmp_path, LEADING_RULE, answer=LeadingUnavailable("away"))
     (out,) = prepare_all(first, instances)
     assert out[0x00100010][1] == "Stale^Name"
-    assert not first.coercions.outcomes._known
+    assert len(first.coercions.outcomes) == 0
     second = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, after=first)
     assert [one[0x00100010][1] for one in prepare_all(second, instances)] == ["Right^Name"]
+
+
+@pytest.mark.parametrize(("length", "remembered"), [(COERCED_OBJECT_BYTES // 2, 1), (COERCED_OBJECT_BYTES, 0)])
+def test_a_long_outcome_is_not_remembered(tmp_path: Path, length: int, remembered: int) -> None:
+    instances = [instance for instance, _ in series(tmp_path, 1)]
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=data_set(StudyInstanceUID="1.2.1", PatientName="N" * length))
+    (out,) = prepare_all(retrieve, instances)
+    assert out[0x00100010][1] == "N" * length
+    assert len(retrieve.coercions.outcomes) == remembered
 
 
 def test_coercion_is_worked_out_anew_for_another_destination(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
+from cachetools import FIFOCache
 from starlette.requests import Request
 
 from dcm4py_leading.config.entry import Entry
@@ -16,25 +16,20 @@ from dcm4py_leading.web.rest.configuration.failures import Conflict, Preconditio
 
 
 class ToldStates:
-    """States sent recently, by ETag, so that a client that comes too late is told both values."""
+    """States sent recently, by ETag, so that a client that comes too late is told both values. Safe under threads."""
 
     def __init__(self, most_entries: int = TOLD_ENTRIES) -> None:
-        self._most = most_entries
-        self._held: OrderedDict[str, tuple[Entry, ...]] = OrderedDict()
-        self._count = 0
+        # One that has more entries than all together may have is kept, alone.
+        self._held: FIFOCache[str, tuple[Entry, ...]] = FIFOCache(
+            most_entries, getsizeof=lambda entries: min(len(entries), most_entries)
+        )
         self._lock = threading.Lock()
 
     def tag(self, entries: Sequence[Entry]) -> str:
         """The ETag header of these entries, which are remembered."""
         found = etag(entries)
         with self._lock:
-            if found not in self._held:
-                self._held[found] = tuple(entries)
-                self._count += len(entries)
-            self._held.move_to_end(found)
-            while self._count > self._most and len(self._held) > 1:
-                _, oldest = self._held.popitem(last=False)
-                self._count -= len(oldest)
+            self._held[found] = tuple(entries)
         return f'"{found}"'
 
     def check(self, request: Request, now: Sequence[Entry]) -> None:
@@ -42,8 +37,10 @@ class ToldStates:
         wanted = [tag.strip() for line in request.headers.getlist("if-match") for tag in line.split(",")]
         if not wanted or "*" in wanted or f'"{etag(now)}"' in wanted:
             return
-        for tag in wanted:
-            if (told := self._held.get(tag.strip('"'))) is not None:
+        with self._lock:
+            known = [self._held.get(tag.strip('"')) for tag in wanted]
+        for told in known:
+            if told is not None:
                 raise PreconditionFailed(_conflicts(told, now))
         raise PreconditionFailed
 

@@ -16,7 +16,6 @@ from dcm4py_leading.dicom.upper.pdu import (
     UserInformation,
     encode,
 )
-from dcm4py_leading.dicom.upper.remembered import Remembered
 from dcm4py_leading.model import bounds
 
 USER = UserInformation(maximum_length=16384, implementation_class_uid="1.2.3")
@@ -31,20 +30,6 @@ def received(*contexts: ProposedContext) -> AssociateRequest:
 
 def context(number: int, syntaxes: int = 1) -> ProposedContext:
     return ProposedContext(1, f"1.2.3.{number}", tuple(f"1.2.4.{at}" for at in range(syntaxes)))
-
-
-def test_all_is_forgotten_when_it_is_full() -> None:
-    remembered: Remembered[int, str] = Remembered(100, 40)
-    for key in range(10):
-        remembered.put(key, "value", 30)
-        assert len(remembered) <= 3
-    assert remembered.get(9) == "value" and remembered.get(0) is None
-
-
-def test_long_values_are_not_remembered() -> None:
-    remembered: Remembered[int, str] = Remembered(100, 40)
-    remembered.put(1, "value", 41)
-    assert remembered.get(1) is None
 
 
 def test_a_request_leaves_nothing_behind_until_its_sender_is_admitted() -> None:
