@@ -8,19 +8,12 @@ import pytest
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 from tests.fixtures import trees
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.fixtures.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

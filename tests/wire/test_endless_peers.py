@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.upper.command import (
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.pace import Pace
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.dicom.upstream import content as upstream_content
 from dcm4py_leading.dicom.upstream import find as upstream_find
 from tests.fixtures.links import CT, IMPLICIT, associate

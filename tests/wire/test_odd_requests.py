@@ -24,9 +24,9 @@ from dcm4py_leading.dicom.upper.pdu import (
     ReleaseResponse,
     UserIdentity,
     UserInformation,
-    encode,
     numbered,
 )
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.log import ref
 from tests.fixtures.datasets import make_study, read_sample

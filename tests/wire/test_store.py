@@ -13,7 +13,7 @@ import pytest
 from pydicom import Dataset
 from pynetdicom.dimse_primitives import C_STORE
 
-from dcm4py_leading.dicom.upper.pdu import encode
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from tests.fixtures.datasets import CHARACTER_SETS, make_study, read_sample
 from tests.fixtures.links import REJECT, REQUEST
 from tests.fixtures.scu import STUDY_FIND, VERIFICATION, associated, find, identifier, store

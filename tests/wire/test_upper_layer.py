@@ -21,7 +21,8 @@ from dcm4py_leading.dicom.scp.waiting import IDLE
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.link import LinkEnded, PeerAborted
-from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateReject, encode, numbered
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateReject, numbered
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from tests.fixtures import dcmtk_scu
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, ask, associate, prepared, store_object

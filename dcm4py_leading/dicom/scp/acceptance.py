@@ -10,7 +10,8 @@ from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATI
 from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
 from dcm4py_leading.dicom.upper import window
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
-from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.dicom.upper.window import Window
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device

@@ -33,8 +33,8 @@ from dcm4py_leading.dicom.upper.pdu import (
     AssociateReject,
     AssociateRequest,
     ReleaseResponse,
-    remember,
 )
+from dcm4py_leading.dicom.upper.pdu_codec import remember
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection

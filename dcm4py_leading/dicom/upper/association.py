@@ -15,13 +15,8 @@ from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import COMMAND, LAST, Fragmenter, without_last
 from dcm4py_leading.dicom.upper.link import BytesGone, Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pace import OF_PEERS, Pace
-from dcm4py_leading.dicom.upper.pdu import (
-    MalformedPdu,
-    ReleaseRequest,
-    ReleaseResponse,
-    fragments,
-    only_fragment,
-)
+from dcm4py_leading.dicom.upper.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse
+from dcm4py_leading.dicom.upper.pdu_codec import fragments, only_fragment
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
 from dcm4py_leading.dicom.upper.window import ONE_AT_A_TIME, Window
 from dcm4py_leading.errors import StorageUnavailable

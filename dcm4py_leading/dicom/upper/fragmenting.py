@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.model.bounds import SENT_PDU_LEAST_BYTES
 
 COMMAND, LAST = 1, 2

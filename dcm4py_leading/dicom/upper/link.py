@@ -20,7 +20,7 @@ from functools import partial
 from typing import NoReturn
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper import pdu
+from dcm4py_leading.dicom.upper import pdu, pdu_codec
 from dcm4py_leading.dicom.upper.foreign import protocol_of
 from dcm4py_leading.dicom.upper.pace import OF_PEERS
 from dcm4py_leading.dicom.upper.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
@@ -147,7 +147,7 @@ class Link:
             told: Pdu | memoryview = body
             if event is not Event.DATA_RECEIVED and event is not Event.INVALID_PDU_RECEIVED:
                 try:
-                    told = pdu.decode(pdu_type, body)
+                    told = pdu_codec.decode(pdu_type, body)
                 except MalformedPdu:
                     event = Event.INVALID_PDU_RECEIVED
             action = self._machine.on(event)
@@ -309,7 +309,7 @@ class Link:
         """Send what ``event`` sends. Raises LinkEnded, LinkTimeout; NotAllowed where it cannot be."""
         with self._writing:
             action = self._machine.on(event)
-            self._write([pdu.encode(message)])
+            self._write([pdu_codec.encode(message)])
         if action.closes:
             self.close()
 
@@ -396,7 +396,7 @@ class Link:
                 if action.sends_abort is not None:
                     self._set_timeout(socket.SO_SNDTIMEO, 0.1)
                     with suppress(BlockingIOError):  # a peer that takes nothing gets none, but the end
-                        self._socket.send(words + pdu.encode(Abort(action.sends_abort, 0)))
+                        self._socket.send(words + pdu_codec.encode(Abort(action.sends_abort, 0)))
             self._socket.shutdown(socket.SHUT_RDWR)
         except (OSError, NotAllowed):  # it is gone already, or the thread that reads was faster
             return
@@ -410,7 +410,7 @@ class Link:
         source = action.sends_abort
         if source is not None and self._writing.acquire(timeout=_PATIENCE_OF_ABORT):
             try:
-                self._write([pdu.encode(Abort(source, reason if source == 2 else 0))])
+                self._write([pdu_codec.encode(Abort(source, reason if source == 2 else 0))])
             except (LinkEnded, LinkTimeout):
                 self.close()
             finally:

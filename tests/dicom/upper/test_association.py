@@ -19,7 +19,8 @@ from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import LONGEST_SENT
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
-from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse, data_header, encode, fragments
+from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, State
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from tests.fixtures.links import (

@@ -15,7 +15,8 @@ import pytest
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, PeerAborted, SpeaksOtherwise
-from dcm4py_leading.dicom.upper.pdu import Abort, ReleaseRequest, data_header, encode, fragments
+from dcm4py_leading.dicom.upper.pdu import Abort, ReleaseRequest
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
 from tests.fixtures.links import (
     ACCEPTOR_STATES,
