@@ -62,7 +62,7 @@ class EditField:
     """The values, to be looked at."""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {**asdict(self), "fixed": None if self.fixed is None else self.fixed.value}
 
     @classmethod
@@ -86,7 +86,7 @@ class Amendment:
     author: str = ""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         shown = [[tag, list(lines), list(self.wanted[tag])] for tag, lines in self.shown.items()]
         return {
             "aet": self.ae_title,

@@ -41,7 +41,7 @@ class Picture:
     why_not: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
 

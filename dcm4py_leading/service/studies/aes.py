@@ -26,7 +26,7 @@ class StudiesAE:
     """True if dcmAllowDeleteStudyPermanently lets studies be deleted, and they are here."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
     @classmethod

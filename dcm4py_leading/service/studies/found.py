@@ -87,7 +87,7 @@ class StudyPage:
         return (self.next or "").partition(".")[0]
 
     def to_json(self) -> Json:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
     @classmethod
