@@ -71,7 +71,7 @@ class Runtime:
     forget_aes: Callable[[Iterable[str]], None] = lambda _: None
     """Lets remote AEs be looked up anew, by title."""
     forget_study: Callable[[str], bool] = lambda _: True
-    """Forgets what this process remembers of other archives about a study; False where that cannot be done now."""
+    """Forgets what this process remembers of other archives about a study; False if that cannot be done now."""
     coerced_matches: CoercionMemo = field(default_factory=coercion_memo)
     answers: AnswerMemo = field(default_factory=answer_memo)
     """Answers that this configuration made of the matches of queries."""

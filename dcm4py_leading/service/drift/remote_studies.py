@@ -75,7 +75,7 @@ class RemoteStudies:
         self._patience = patience
         self._most = most
         self._first = (walked.since or date.min).toordinal()
-        # Tomorrow stands for all days to come: so today, which may be too large for one query, is a day like others.
+        # Tomorrow stands for all future days, so that today, which may need several queries, is an ordinary day.
         self._last = max(walked.today.toordinal() + 1, self._first)
 
     def pages(self, after: Place) -> Iterator[Page]:
@@ -145,7 +145,7 @@ class RemoteStudies:
             except DatesNotMatched:
                 break
             except ArchiveUnavailable:
-                self._of_days(self._last, self._last)  # which waits for it, where it is down
+                self._of_days(self._last, self._last)  # which waits while the archive is down
             else:
                 gap = f"{title}: more than {self._most} {what}" if found is None else None
                 if found == []:
@@ -222,7 +222,7 @@ class RemoteStudies:
 
 
 def _day_of(ds: Dataset) -> int | None:
-    """Study Date as a day; None where there is none."""
+    """Study Date as a day; None if there is none."""
     text = normal_date(first_text(ds, _STUDY_DATE) or "")
     try:
         return None if text is None else date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal()

@@ -50,7 +50,7 @@ class Traffic:
     waiting: int = 0
     """Studies whose answer was waited for at its end; of several intervals the most."""
     breaker: BreakerState | None = None
-    """The state at its end, of several local AEs or intervals the worst; None where nothing was asked yet."""
+    """The state at its end, of several local AEs or intervals the worst; None if nothing was asked yet."""
 
     @property
     def studies(self) -> int:

@@ -41,7 +41,7 @@ class QueryingAE:
     rules: tuple[LeadingRule, ...] = ()
     """The rules that make it ask; none of an archive behind us, and none where a rule is gone."""
     breaker: BreakerState | None = None
-    """None where it was not asked yet, and of archives behind us, which have none."""
+    """None if it was not asked yet, and of archives behind us, which have none."""
 
     @property
     def standing(self) -> ArchiveState:

@@ -31,7 +31,7 @@ class LeadingArchive:
     outcome: str
     """A `leading.outcome.LookupOutcome`."""
     failure: str
-    """Why there is no answer; empty where there is one."""
+    """Why there is no answer; empty if there is one."""
     is_known: bool
     """True if it has the study."""
     rule: str
@@ -68,7 +68,7 @@ class AttributeValues:
     """AE title of the leading archive that has the last word, so that an edit here does not reach the receiver."""
     overriding_rule: str = ""
     edited_at: str = ""
-    """DT of the last edit here; empty where it was not edited."""
+    """DT of the last edit here; empty if it was not edited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class ThreeValues:
     rules: tuple[ConsideredRule, ...]
     led: tuple[LedReceivers, ...]
     failure: str
-    """Why the receiver gets nothing; empty where it does."""
+    """Why the receiver gets nothing; empty if it does."""
     notes: tuple[str, ...]
 
     def to_json(self) -> Any:
