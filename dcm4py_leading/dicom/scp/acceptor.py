@@ -319,16 +319,16 @@ class AcceptedAssociation:
             (time.monotonic() - started) * 1000,
         )
 
-    def _answer_no_request(self, message: Message, told: NotServed) -> None:
+    def _answer_no_request(self, message: Message, refused: NotServed) -> None:
         """Answer a message that is not served, if the standard has a response for it; else abort."""
-        if told.response is None:
-            LOG.warning("%s sent %s: aborting", self.name, told.why)
+        if refused.response is None:
+            LOG.warning("%s sent %s: aborting", self.name, refused.why)
             self.give_up()
             return
-        LOG.warning("%s sent %s", self.name, told.why)
+        LOG.warning("%s sent %s", self.name, refused.why)
         for _ in self._association.data(patience(self.connection.send_timeout)):
             pass
-        self._association.send([(message.context.context_id, told.response, None)])
+        self._association.send([(message.context.context_id, refused.response, None)])
 
     def _refuse(self, request: Request, err: Exception) -> Outcome:
         code = status.UNABLE_TO_PROCESS

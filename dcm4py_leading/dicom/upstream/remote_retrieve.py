@@ -186,7 +186,7 @@ class RemoteRetrieve:
                 LOG.warning(
                     "object %s of study %s from %s is refused: nobody asked for it", ref(uid), study, self._forward.scp
                 )
-                self._forward.refuse_stranger(uid)
+                self._forward.refuse_unrequested(uid)
             code = status.UNABLE_TO_PROCESS if is_stranger or not self._forward.offer(obj) else status.SUCCESS
         except RequestError as err:
             LOG.warning("object %s from %s is refused: %s", ref(uid), self._forward.scp, err)
@@ -259,7 +259,7 @@ class RemoteRetrieve:
         return True
 
     def _wait_for_the_next_time(self, at: float, wait: float) -> None:
-        self._forward.goes_on()  # it is not silent, we are
+        self._forward.restart_timeout()  # it is not silent, we are
         time.sleep(max(min(wait, at - time.monotonic()), 0))
         if time.monotonic() < at:
             return
