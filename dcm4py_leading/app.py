@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.stream import H, Stream, StreamCall
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.composition.announce import announce
@@ -205,6 +206,10 @@ class Service(Calls):
     def call_each(self, call: Call[Q, A], question: Q) -> list[A]:
         """The answer of this process, which is the only one."""
         return [self.call(call, question)]
+
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of this process (see `calls.dicomweb.Streaming`)."""
+        return self._process.stream(call, question)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

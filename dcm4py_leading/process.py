@@ -13,7 +13,8 @@ from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.calls.call import A, Call, Here, Json, Q
-from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.calls.stream import Error, H, Stream, StreamCall, stream_here, write_stream
+from dcm4py_leading.calls.table import CALLS, STREAM_CALLS
 from dcm4py_leading.composition.build import build_runtime
 from dcm4py_leading.composition.check import Checked
 from dcm4py_leading.composition.data import open_proxy_cache, open_storages
@@ -189,6 +190,15 @@ class ServingProcess:
         """Answer the call of that name, which another process puts."""
         with self._here() as here:
             return CALLS[name].answered(here, question)
+
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of this process (see `calls.dicomweb.Streaming`)."""
+        return stream_here(call, question, self.answer_stream)
+
+    def answer_stream(self, name: str, question: Json, sock: socket.socket, error: Error) -> None:
+        """Answer the call of that name, which another process puts, over a socket."""
+        with self._here() as here:
+            write_stream(sock, STREAM_CALLS[name], here, question, error)
 
     @contextmanager
     def _here(self) -> Iterator[Here]:

@@ -279,7 +279,7 @@ def test_another_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
 @pytest.mark.peers
 def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
     _require_peers()
-    found = _bench(tmp_path, "--only", ",".join(GROUPS), "--large", "1")
+    found = _bench(tmp_path, "--only", ",".join(GROUPS), "--large", "1", "--workers", "1")
     measured = {(one.operation, one.contender) for one in found.samples}
     assert measured >= {(target.operation, name) for target in TARGETS for name in ("ours", *target.against)}
     assert measured >= {(page, "ours") for page in PAGES}

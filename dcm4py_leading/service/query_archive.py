@@ -19,7 +19,7 @@ from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies, without
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.archive.index.querying.query import Query
+from dcm4py_leading.archive.index.querying.query import Part, Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.leading.settings import Flush
@@ -50,6 +50,8 @@ class ArchiveQuery:
     """Keys that are not matched."""
     studies: tuple[str, ...] | None = None
     """The only studies that count."""
+    part: Part | None = None
+    """Part of the matches that an archive gives which `gives_parts`; None for all."""
     is_over: Callable[[], bool] = lambda: False
     """True if the client waits no more; asked while another archive does not answer."""
     are_supported: bool = True
@@ -99,6 +101,11 @@ def _vr_of(tag: int) -> str | None:
 class QueryArchive(Protocol):
     """An archive that can be queried; safe under threads."""
 
+    @property
+    def gives_parts(self) -> bool:
+        """True if it heeds `ArchiveQuery.part`; others give all matches, in any order."""
+        ...
+
     def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
         """Number of matches, counted up to ``most``; None where only the matches themselves tell."""
         ...
@@ -114,6 +121,8 @@ class QueryArchive(Protocol):
 class EmbeddedQueryArchive:
     """The archive of this service."""
 
+    gives_parts = True
+
     def __init__(self, index: Index) -> None:
         self._index = index
 
@@ -125,7 +134,10 @@ class EmbeddedQueryArchive:
         """Matches in the index (see `QueryArchive`)."""
         if not asked.are_supported:
             asked.support.lacks_one()
-        yield from self._index.matches(asked.query, fetch_size=fetch_size)
+        if asked.part is None:
+            yield from self._index.matches(asked.query, fetch_size=fetch_size)
+        else:
+            yield from self._index.part(asked.query, asked.part, fetch_size=fetch_size)
 
 
 class SpanningQueryArchive:
@@ -134,6 +146,8 @@ class SpanningQueryArchive:
     One is asked after the other. When any fails, what the others have is answered nevertheless, and the first failure
     afterwards.
     """
+
+    gives_parts = False
 
     def __init__(self, own: QueryArchive, others: Sequence[QueryArchive], policy: SpanningPolicy) -> None:
         """``others`` in the order in which they are asked."""

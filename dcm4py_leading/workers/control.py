@@ -42,6 +42,8 @@ class Kind(enum.Enum):
     DROP = "drop"
     CALL = "call"
     """Answer one of `calls.table.CALLS`."""
+    STREAM = "stream"
+    """Answer one of `calls.table.STREAM_CALLS`, over the socket that comes with it."""
     LOOKED_UP = "looked-up"
     """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"

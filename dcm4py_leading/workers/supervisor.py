@@ -6,6 +6,7 @@ over HTTP; a worker that does not answer in time is left out and told in the log
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 from dcm4py_leading import log
 from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.stream import H, Stream, StreamCall, read_stream
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.composition.announce import announce
 from dcm4py_leading.composition.check import Checked
@@ -97,6 +99,8 @@ class Supervisor(Calls):
             passing=self._passing.path,
         )
         self.leading = self._configuration.leading_view(self.measure)
+        self._turns = itertools.count()
+        """Long answers are made by one worker after the other."""
         self._drain_seconds = drain_seconds
         self._listening = Listening(
             self._configuration.changing, open_ports=self._open_ports, close_ports=self._close_ports, now=now
@@ -345,6 +349,23 @@ class Supervisor(Calls):
         """The answers of the workers that give one (see `calls.call.Caller`)."""
         answers = self._each(self._serving(), Kind.CALL, _body(call, question))
         return [call.answer.from_json(answer) for _, answer in answers]
+
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of the first worker that takes the question, in turn (see `calls.dicomweb.Streaming`)."""
+        body = {"name": call.name, "question": call.question.to_json(question)}
+        workers = self._serving()
+        first = next(self._turns) % max(1, len(workers))
+        for worker in (*workers[first:], *workers[:first]):
+            ours, theirs = socket.socketpair()
+            try:
+                with theirs:
+                    _wait(_ask(worker, Kind.STREAM, body, [theirs.fileno()]), _ANSWER_SECONDS)
+            except WorkerSilent as err:
+                ours.close()
+                LOG.warning("%s: %s", call.name, err)
+                continue
+            return read_stream(ours, call, lambda error: error_from_json(RequestRefused(error)))
+        raise StatusError("no worker answers")
 
     def stop(self, drain_seconds: float) -> None:
         """Let every worker drain, and end it. None is left."""

@@ -15,10 +15,12 @@ from dcm4py_leading.errors import (
     DocumentFault,
     DocumentInvalid,
     EditRefused,
+    IdentifierMismatch,
     Problem,
     Refusal,
     Severity,
     StatusError,
+    TooManyMatches,
 )
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
@@ -32,7 +34,10 @@ from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
-_TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable)}
+_TOLD = {
+    kind.__name__: kind
+    for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable, IdentifierMismatch, TooManyMatches)
+}
 
 
 def measured_to_json(measured: Measured) -> Json:

@@ -98,6 +98,8 @@ class _Worker:
                 return self._running.drop_answers(None if body is None else UID(body))
             case Kind.CALL:
                 return self._running.answer(body["name"], body["question"])
+            case Kind.STREAM:
+                return self._stream(body, *descriptors)
             case Kind.LOOKED_UP:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:
@@ -148,6 +150,15 @@ class _Worker:
             for sock in self._sockets.values():
                 sock.close()
             self._sockets = {}
+
+    def _stream(self, body: Json, descriptor: int) -> None:
+        sock = socket.socket(fileno=descriptor)
+        threading.Thread(
+            target=self._running.answer_stream,
+            args=(body["name"], body["question"], sock, error_to_json),
+            name=body["name"],
+            daemon=True,
+        ).start()
 
     def _pause(self, drain_seconds: float) -> None:
         with self._changing:

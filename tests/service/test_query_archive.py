@@ -24,6 +24,8 @@ MERGE, REPLACE, SUPPLEMENT = SpanningPolicy.MERGE, SpanningPolicy.REPLACE, Spann
 class Archive:
     """Answers every query with the same matches, and then with an error where there is one."""
 
+    gives_parts = False
+
     def __init__(self, name: str, *matches: Dataset, error: Exception | None = None) -> None:
         self._rows = [Match(encoded_attributes=(encode(ds),), computed={0x00080054: name}) for ds in matches]
         self._error = error

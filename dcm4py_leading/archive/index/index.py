@@ -19,7 +19,7 @@ from dcm4py_leading.archive.index.querying import prepared_queries as forms
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.match import Match, matches_of
 from dcm4py_leading.archive.index.querying.newest import Position, newest
-from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import Part, Query, RetrieveKeys
 from dcm4py_leading.archive.index.writing.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
 from dcm4py_leading.archive.index.writing.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.index.writing.writer import Writer
@@ -185,6 +185,18 @@ class Index:
                     late.extend(row[_PK] for rest in pages for row in rest)
         for first in range(0, len(late), fetch_size):
             yield from self._late_matches(query, late[first : first + fetch_size])
+
+    def part(self, query: Query, wanted: Part, *, fetch_size: int = 100) -> Iterator[Match]:
+        """A part of the matching entities, as `matches` has them.
+
+        Which they are is one state of the index; each page of them shows it as it is then, without what is gone. In
+        the order of `matches`, what is added later comes after all that was there. Raises IndexUnavailable.
+        """
+        fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
+        with self._database.reading() as connection:
+            pks = array("q", connection.execution_options(yield_per=_MAX_PAGE).scalars(statements.part(query, wanted)))
+        for first in range(0, len(pks), fetch_size):
+            yield from self._late_matches(query, pks[first : first + fetch_size])
 
     def _late_matches(self, query: Query, pks: Sequence[int]) -> Sequence[Match]:
         """Those of these primary keys that still match, in that order."""

@@ -71,8 +71,9 @@ class FileStorage:
                 made = [directory for directory in (incoming, *incoming.parents) if not directory.exists()]
                 incoming.mkdir(parents=True, exist_ok=True)
                 self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
-                for directory in made:
-                    self._sync_directory(directory.parent)
+                if self._needs_directory_sync:
+                    for directory in made:
+                        file_system.sync(directory.parent)
                 in_flight.sweep(incoming, self._settle)
 
     @property
@@ -180,21 +181,17 @@ class FileStorage:
                 self.descriptor.storage_id,
             )
 
-    def _make_directories(self, directory: Path) -> None:
-        """Make the directory and those above it, each durably known to its parent."""
-        if directory.is_dir():
-            return
-        self._make_directories(directory.parent)
-        directory.mkdir(exist_ok=True)
-        self._sync_directory(directory.parent)
-
-    def _sync_directory(self, directory: Path) -> None:
-        """Bring new names to the disk, where they do not get there with the file that has them.
+    def _sync_names(self, file: Path) -> None:
+        """Bring the name of a new file to the disk, where it does not get there with the file.
 
         ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
+        Elsewhere, the directories above are synced too: another association may have just made them.
         """
         if self._needs_directory_sync:
-            file_system.sync(directory)
+            for directory in file.parents:
+                file_system.sync(directory)
+                if directory == self._root:
+                    break
 
     def _inside(self, path: str) -> Path:
         """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
@@ -313,8 +310,8 @@ class IncomingFile:
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
-                if storage._needs_directory_sync:
-                    storage._sync_directory(storage._inside(path).parent)
+            if storage._needs_directory_sync:
+                storage._sync_names(storage._inside(path))
         except OSError as err:
             raise storage._unavailable(err) from err
         return Location(
@@ -332,11 +329,15 @@ class IncomingFile:
                 self._temporary = in_flight.record(self._temporary, path)
                 os.link(self._temporary, f"{storage._root}/{path}")
             except FileNotFoundError:
-                storage._make_directories(storage._inside(path).parent)
+                with suppress(FileNotFoundError):  # somebody deletes those that became empty
+                    storage._inside(path).parent.mkdir(parents=True, exist_ok=True)
                 continue
             except (FileExistsError, NotADirectoryError) as err:
                 path = self._other_place(path, err)
                 if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    # Another association that is storing it may be about to take it away.
+                    if not in_flight.settled(storage._path(path)):
+                        continue
                     self._other = path
                     return path
                 continue
@@ -370,9 +371,11 @@ class IncomingFile:
         self._final = None
 
     def _place_again(self, path: str) -> None:
-        self._storage._make_directories(self._storage._inside(path).parent)
-        os.link(self._temporary, f"{self._storage._root}/{path}")
+        file = self._storage._inside(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.link(self._temporary, file)
         os.fsync(self._file)
+        self._storage._sync_names(file)
 
     def close(self) -> None:
         """Remove what is not kept."""

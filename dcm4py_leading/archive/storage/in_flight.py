@@ -54,6 +54,20 @@ def record(temporary: str, place: str) -> str:
     return path
 
 
+def settled(path: str) -> bool:
+    """True if there is a file, durably, once nobody has it in flight any more. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
+
+
 def forget(temporary: str) -> None:
     """Remove the name of a file in flight. Raises OSError."""
     if _MARK not in temporary.rpartition("/")[2]:

@@ -94,7 +94,9 @@ def encode_progress(
 def _element(number: int, value: int | str) -> bytes:
     if isinstance(value, int):
         return _US.pack(0, number, 2, value)
-    return _known_text_element(number, value) if len(value) <= _LONGEST_TEXT else _new_text_element(number, value)
+    if number == AFFECTED_SOP_INSTANCE_UID:  # hardly ever the same again: it would only put others out of the cache
+        return _new_text_element(number, value)
+    return _text_element(number, value)
 
 
 def _new_text_element(number: int, value: str) -> bytes:

@@ -49,6 +49,8 @@ _RETRIEVE_AE_TITLE = 0x00080054
 class UpstreamFind:
     """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
 
+    gives_parts = False
+
     def __init__(
         self,
         ae_title: AETitle,

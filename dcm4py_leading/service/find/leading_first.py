@@ -64,6 +64,8 @@ class LedArchive:
     At PATIENT level one match for each study of a patient: the leading archive knows patients by their studies.
     """
 
+    gives_parts = False
+
     def __init__(self, archive: QueryArchive, named: Sequence[str], led: Collection[int]) -> None:
         self._archive = archive
         self._named = named

@@ -38,6 +38,8 @@ Moment = tuple[str, str]
 class Pacs:
     """An archive that compares texts; ``fails`` says by the number of a query, and its keys, how it fails."""
 
+    gives_parts = False
+
     def __init__(
         self,
         moments: Sequence[Moment],

@@ -104,6 +104,24 @@ class Query:
     """Keys with a value that is not matched."""
 
 
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """An attribute by which matches are sorted, one that is a key; those without a value come last."""
+
+    tag: int
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The part of the matches that is wanted: so many of them from one on, in an order."""
+
+    order: tuple[OrderBy, ...] = ()
+    """Where it leaves several, they are in an order that does not change."""
+    offset: int = 0
+    limit: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveKeys:
     """A C-MOVE or C-GET: the instances below the entities named; an empty tuple or None does not limit."""
@@ -301,10 +319,14 @@ def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[K
     if max(map(len, values)) > bounds.KEY_CHARACTERS:
         raise IdentifierMismatch(f"{_name(tag)} has a value of more than {bounds.KEY_CHARACTERS} characters")
     if comparison is Comparison.NAME:
-        groups = _name_groups(values[0])
-        if any(len(group.alternatives) > bounds.KEY_PATTERNS for group in groups):
+        names = [_name_groups(value) for value in values]
+        if sum(len(group.alternatives) for groups in names for group in groups) > bounds.KEY_PATTERNS:
             raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} components")
-        return [KeyCondition(tag, (group,)) for group in groups]
+        if len(names) == 1:
+            return [KeyCondition(tag, (group,)) for group in names[0]]
+        if any(len(groups) != 1 for groups in names):
+            raise IdentifierMismatch(f"{_name(tag)} has several values, of which one has several component groups")
+        return [KeyCondition(tag, tuple(group for groups in names for group in groups))]
     matchings = [_matching(value, tag, comparison) for value in values]
     found = tuple(matching for matching in matchings if matching is not None)
     if sum(not isinstance(matching, Value) for matching in found) > bounds.KEY_PATTERNS:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     CompoundSelect,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    cast,
     func,
     or_,
     select,
@@ -29,11 +31,14 @@ from dcm4py_leading.archive.index.keys import (
     PATIENT_ID,
     SOP_CLASSES_IN_STUDY,
     UNIQUE_KEYS,
+    Comparison,
 )
 from dcm4py_leading.archive.index.querying.query import (
     KeyCondition,
     Matching,
     NameGroup,
+    OrderBy,
+    Part,
     Query,
     Range,
     RetrieveKeys,
@@ -81,6 +86,25 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
     is_limited_above = any(KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in KEY_OF)
     return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
+
+
+def part(query: Query, wanted: Part) -> Select[int]:
+    """The primary keys of a part of the rows that match; rows that are equal to the order are in that of `matches`."""
+    pk = TABLES[query.level].c.pk
+    rows = matches(query).with_only_columns(pk, maintain_column_froms=True)
+    if wanted.order:
+        rows = rows.order_by(None).order_by(*map(_ordered, wanted.order), pk)
+    if wanted.limit is not None:
+        rows = rows.limit(wanted.limit)
+    return rows.offset(wanted.offset) if wanted.offset else rows
+
+
+def _ordered(order: OrderBy) -> ColumnElement[Any]:
+    key = KEY_OF[order.tag]
+    column: ColumnElement[Any] = TABLES[key.level].c[key.column]
+    if key.comparison is Comparison.NUMBER:
+        column = cast(column, BigInteger)
+    return (column.desc() if order.is_descending else column.asc()).nulls_last()
 
 
 NEXT_STORAGE = select(func.min(instance.c.storage_id)).where(instance.c.storage_id > bindparam("last"))
