@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 
+from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.coercion.rules import compile_rules
 from dcm4py_leading.errors import LeadingUnavailable
@@ -17,7 +18,7 @@ from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.matches_coerced import MatchCoercion
 from dcm4py_leading.service.find.memo import CoercionMemo, coercion_memo
-from dcm4py_leading.service.find.response import NotCut, elements_by_tag, encode
+from dcm4py_leading.service.find.response import Elements, NotCut
 from tests.fixtures.outgoing import ENVIRONMENT, coercions
 from tests.fixtures.rules import LEADING, RETRIEVE, application_entity, data_set, legacy_rule, version_2_rule
 
@@ -43,7 +44,7 @@ def of(memo: CoercionMemo, *rules: AnyRule, answer: LeadingAnswer = None) -> Mat
 
 def edited(coercion: MatchCoercion, match: Dataset = MATCH) -> dict[int, bytes | None]:
     """Each element that may be touched, as it becomes."""
-    begun = coercion.begin(elements_by_tag(encode(match, ExplicitVRLittleEndian)))
+    begun = coercion.begin(Elements(Match(encoded_attributes=(encode(match),), computed={}), {}))
     return dict(coercion.finish(begun).edited)
 
 
