@@ -33,7 +33,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import InformationModel, Level
 from dcm4py_leading.service.dicomweb.attributes import default_attributes, identifying
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
-from dcm4py_leading.service.find.query import Found, find
+from dcm4py_leading.service.find.query import FindResult, find
 from dcm4py_leading.service.find.request import FindRequest
 from dcm4py_leading.service.find.response import QUERY_RETRIEVE_LEVEL
 from dcm4py_leading.service.runtime import Runtime
@@ -174,7 +174,7 @@ class _Rows:
 
     def __init__(
         self,
-        found: Found,
+        found: FindResult,
         wanted: Search,
         ended: Ended,
         details: Mapping[str, object],
