@@ -18,7 +18,7 @@ from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.matches_coerced import MatchCoercion
 from dcm4py_leading.service.find.memo import CoercionMemo, coercion_memo
-from dcm4py_leading.service.find.response import Elements, NotCut
+from dcm4py_leading.service.find.response import Elements, NeedsPydicom
 from tests.fixtures.outgoing import ENVIRONMENT, coercions
 from tests.fixtures.rules import LEADING, RETRIEVE, application_entity, data_set, legacy_rule, version_2_rule
 
@@ -91,5 +91,5 @@ def test_an_outcome_that_the_time_decides_is_not_remembered_for_others() -> None
 
 def test_a_rule_that_may_touch_everything_or_the_study_is_left_to_pydicom() -> None:
     rule = version_2_rule(uri="merge-attrs:", merge_attributes=("StudyInstanceUID=1.2.3",), **OF_MATCHES)
-    with pytest.raises(NotCut):
+    with pytest.raises(NeedsPydicom):
         of(coercion_memo(), rule)
