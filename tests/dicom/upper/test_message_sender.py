@@ -45,7 +45,7 @@ class _Sent:
 
 
 def sent_as(maximum_length: int, obj: PreparedObject) -> list[list[tuple[int, int, bytes]]]:
-    """What each PDU holds of a C-STORE of ``obj``."""
+    """Fragments of a C-STORE of ``obj``, by PDU."""
     link: Any = _Sent()
     command = dimse.encode_store(obj.sop_class_uid, obj.sop_instance_uid, 1, None)
     MessageSender(link, maximum_length, reads_while_sending=False).send_object(CONTEXT, command, obj)
