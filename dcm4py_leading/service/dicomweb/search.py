@@ -77,7 +77,7 @@ class Search:
     """True: the number of matches is wanted, and none of them."""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {**asdict(self), "level": self.level.value}
 
     @classmethod
