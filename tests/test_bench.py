@@ -140,7 +140,7 @@ def test_another_revision_is_compared_round_by_round() -> None:
     assert "C-GET B    3       1.00      1.00 to 1.00   0.75       0.50 to 1.50" in report.as_text(found)
 
 
-def test_a_failed_check_is_told_and_none_at_all_is_a_failure() -> None:
+def test_failed_check_is_reported_and_a_missing_check_fails() -> None:
     found = a_run()
     assert found.passed
     found.checks.append(Check(name="get B, ours", passed=False, detail="3 of 9 objects are missing"))

@@ -1,7 +1,7 @@
 """dcmMergeAttribute: ``path=format`` sets an attribute, ``path=`` empties it, ``path!`` removes it.
 
 A path may lead into sequences: ``RequestAttributesSequence[2].StudyID``; without a number it is the first item.
-``SpecificCharacterSet=ISO_IR 192`` encodes all text anew.
+``SpecificCharacterSet=ISO_IR 192`` re-encodes all text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, rem
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
 from dcm4py_leading.dataset.text.charset import (
@@ -57,7 +57,7 @@ class MergeAttribute:
     def reads(self) -> Tags:
         """Tags at the top of the data set that decide what is changed."""
         if self.tag == SPECIFIC_CHARACTER_SET:
-            return All.ALL
+            return AllTags.ALL
         top = (*self.within, self.tag)[0]
         return frozenset({top, SPECIFIC_CHARACTER_SET}) | (self.format.reads if self.format is not None else set())
 
@@ -95,7 +95,7 @@ class MergeAttribute:
         return with_character_set(ds, [set_to(element, within=self.within)])
 
     def _encoded_anew(self, ds: Dataset, text: str) -> list[Change]:
-        """The change of the character set: to the one that is wanted if that can encode all text, else to UTF-8.
+        """The change of the character set: to the requested one if it can encode all text, else to UTF-8.
 
         Where it is to be emptied or removed, it stays as long as there is text that needs it.
         """
@@ -145,8 +145,8 @@ class MergeAttributesStep:
         tags: set[int] = set()
         for merge in self.merges:
             reads = merge.reads
-            if isinstance(reads, All):
-                return All.ALL
+            if isinstance(reads, AllTags):
+                return AllTags.ALL
             tags |= reads
         return frozenset(tags)
 
@@ -169,7 +169,7 @@ class MergeAttributesStep:
 
 
 def compile_merge_attribute(text: str) -> MergeAttribute:
-    """Compile one dcmMergeAttribute. Raises ValueError, which says what is wrong with it."""
+    """Compile one dcmMergeAttribute. Raises ValueError with the error."""
     path, separator, pattern = text.partition("=")
     remove = not separator and path.endswith("!")
     if not separator and not remove:
@@ -262,7 +262,7 @@ def _vr_of_value(item: Dataset, tag: int) -> str | None:
 
 def _copy(ds: Dataset, tags: Tags) -> Dataset:
     """A data set of these attributes, none of which is shared with ``ds``."""
-    if isinstance(tags, All):
+    if isinstance(tags, AllTags):
         return deepcopy(ds)
     copy = Dataset()
     is_implicit_vr, is_little_endian = ds.original_encoding
