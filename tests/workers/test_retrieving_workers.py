@@ -36,7 +36,5 @@ def test_objects_of_any_worker_and_its_failures(seed: Seed, serve: Serve, tmp_pa
 
 def test_question_passes_as_json() -> None:
     request = WebRequest(ae_title="A", client="127.0.0.1", user="", base_url="https://x/rs")
-    wanted = WantedObjects(
-        named=Named(request=request, uids=("1.2", "1.3")), transfer_syntaxes=("*", ""), boundary="b"
-    )
+    wanted = WantedObjects(named=Named(request=request, uids=("1.2", "1.3")), transfer_syntaxes=("*", ""), boundary="b")
     assert WantedObjects.from_json(wanted.to_json()) == wanted
