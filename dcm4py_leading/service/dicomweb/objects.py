@@ -102,7 +102,7 @@ class ObjectsHead:
 
 @dataclass(slots=True)
 class Found:
-    """What a request has found, and what has become of it so far."""
+    """Objects that a request has found, and what has become of them so far."""
 
     retrieval: Retrieval
     objects: Iterator[RetrievedObject]
@@ -279,7 +279,7 @@ def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[by
 
 
 def part_head(boundary: str, media_type: str) -> bytes:
-    """What stands before a part; there is no text before the first one, as viewers expect."""
+    """Delimiter and header of a part; before the first one is no text, as viewers expect."""
     return f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
 
 

@@ -35,7 +35,7 @@ class MediaRange:
 
 
 def accepted_ranges(request: Request) -> list[MediaRange]:
-    """What the client takes: the parameter ``accept``, or the header; where nothing is said, ``*/*``."""
+    """Media types that the client takes: of the parameter ``accept``, or the header; where there is none, ``*/*``."""
     said = request.query_params.getlist("accept") or request.headers.getlist("accept")
     return list(_ranges(", ".join(said))) if "".join(said).strip() else [MediaRange("*/*", {}, is_multipart=False)]
 
