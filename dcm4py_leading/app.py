@@ -144,11 +144,11 @@ class Service(Calls):
         return self._listening.is_on
 
     def start_listening(self) -> None:
-        """Accept associations again (see `web.rest.control.Controlled`)."""
+        """Accept associations again (see `web.rest.control.ListeningControl`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """Accept no more associations (see `web.rest.control.Controlled`)."""
+        """Accept no more associations (see `web.rest.control.ListeningControl`)."""
         self._listening.stop()
 
     def _close_ports(self) -> Callable[[], None]:
