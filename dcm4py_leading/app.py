@@ -187,7 +187,7 @@ class Service(Calls):
         return self._process.abort_association(serial_number)
 
     def measure(self) -> Measured:
-        """Measurements of this process (see `web.own.metrics.Metered`)."""
+        """Measurements of this process (see `web.own.metrics.MetricsSource`)."""
         measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
