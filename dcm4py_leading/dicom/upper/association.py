@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.command import MalformedCommand
-from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext, SentObject
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, MoveOriginator, PresentationContext, SentObject
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import COMMAND, LAST
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
@@ -63,7 +63,7 @@ class Association(MessageSender):
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
         self._data_context_id = 0
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[DimseMessage] = deque()
         """Messages that came before they were wanted. The data set of the last one may still be due."""
         self._held: memoryview | None = None
         """Data set of the message that was received last, where it came before that was wanted."""
@@ -76,7 +76,7 @@ class Association(MessageSender):
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
-    def receive(self, timeout: float | None) -> Message:
+    def receive(self, timeout: float | None) -> DimseMessage:
         """The next message; what is left of the data set of the one before is dropped.
 
         ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases when the peer asks to release.
@@ -195,17 +195,17 @@ class Association(MessageSender):
         except LinkTimeout:
             self._misbehaves("a PDU without end")
 
-    def _cancel(self, message: Message) -> None:
+    def _cancel(self, message: DimseMessage) -> None:
         cancelled = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO)
         if cancelled is not None:
             self._cancelled.add(cancelled)
 
-    def _begins(self, message: Message) -> None:
+    def _begins(self, message: DimseMessage) -> None:
         """A C-CANCEL that came before a request was for an earlier one of that Message ID."""
         if self._cancelled and message.is_request:
             self._cancelled.discard(message.number(dimse.MESSAGE_ID) or 0)
 
-    def _put_aside(self, message: Message) -> None:
+    def _put_aside(self, message: DimseMessage) -> None:
         """Keep a message until it is wanted: with its data set, unless that is an object, or nothing more is read."""
         if message.is_request:
             self._begins(message)
@@ -226,7 +226,7 @@ class Association(MessageSender):
                 raise self._misbehaves(f"requests that wait have more than {WAITING_REQUESTS_BYTES} bytes")
         return memoryview(whole)
 
-    def _next_waiting(self) -> Message:
+    def _next_waiting(self) -> DimseMessage:
         message = self._waiting.popleft()
         if message.is_request and not isinstance(self._end, PeerReleases | None):
             self._waiting.clear()  # nobody waits for the answers
@@ -234,13 +234,13 @@ class Association(MessageSender):
         self._held = message.held
         return message
 
-    def _receive(self, timeout: float | None) -> Message:
+    def _receive(self, timeout: float | None) -> DimseMessage:
         if self._is_data_due:
             for _ in self._data(timeout, None, OF_PEERS):
                 pass
         return self._message(*self._fragment(timeout))
 
-    def _message(self, context_id: int, control: int, value: memoryview) -> Message:
+    def _message(self, context_id: int, control: int, value: memoryview) -> DimseMessage:
         """The message that begins with a fragment."""
         if not control & COMMAND:
             raise self._misbehaves("a data set came where a command was due")
@@ -258,7 +258,7 @@ class Association(MessageSender):
         self.received[command[dimse.COMMAND_FIELD]] += 1
         self._is_data_due = data_set_type != dimse.NO_DATA_SET
         self._data_context_id = context_id
-        return Message(context, command)
+        return DimseMessage(context, command)
 
     def _rest_of_command(self, first: memoryview) -> bytearray:
         """A command that comes in several fragments, as hardly any does."""
@@ -336,7 +336,7 @@ class Association(MessageSender):
         The association is of no use then: a late response could be taken for that to another object. A C-CANCEL that
         comes meanwhile is remembered.
         """
-        message: Message | None = None
+        message: DimseMessage | None = None
         try:
             self._flush()
             if not self._waiting and not self._is_data_due:
@@ -365,7 +365,7 @@ class Association(MessageSender):
         message_id, status = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO), message.number(dimse.STATUS)
         return None if message_id is None or status is None else (message_id, status)
 
-    def _waiting_response(self) -> Message | None:
+    def _waiting_response(self) -> DimseMessage | None:
         """The first response that came before it was wanted; None where one has to be read."""
         for at, waiting in enumerate(self._waiting):
             if not waiting.is_request:
