@@ -69,20 +69,20 @@ LED_AFTER: Call[Mapping[str, Any], tuple[LeadingReceivers, ...]] = Call(
 
 
 class Edits(Caller):
-    """Edits (see `web.rest.archive.edit.Editing`)."""
+    """Edits (see `web.rest.archive.edit.EditService`)."""
 
     def edit(self, edit: Edit) -> None:
         """Edit a patient or a study."""
         self.call(EDIT, edit)
 
     def edit_fields(self, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
-        """Attributes that can be edited (see `web.pages.studies.edit.Amending`)."""
+        """Attributes that can be edited (see `web.pages.studies.edit.StudyEditor`)."""
         return self.call(EDIT_FIELDS, {"aet": ae_title, "study": study_instance_uid, "level": level.value})
 
     def amend(self, amendment: Amendment) -> None:
-        """Edit some attributes (see `web.pages.studies.edit.Amending`)."""
+        """Edit some attributes (see `web.pages.studies.edit.StudyEditor`)."""
         self.call(AMEND, amendment)
 
     def led_after(self, amendment: Amendment, receivers: Sequence[str]) -> tuple[LeadingReceivers, ...]:
-        """AEs that would not get the edit (see `web.pages.studies.edit.Amending`)."""
+        """AEs that would not get the edit (see `web.pages.studies.edit.StudyEditor`)."""
         return self.call(LED_AFTER, {"amendment": amendment.to_json(), "receivers": list(receivers)})

@@ -36,7 +36,7 @@ _REFUSED = 422
 _UNAVAILABLE = 503
 
 
-class Amending(Protocol):
+class StudyEditor(Protocol):
     """The service, as the pages use it. Called from a worker thread."""
 
     def edit_fields(self, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
@@ -66,7 +66,7 @@ class Preview:
 class EditPage:
     """The handlers for one level. Each runs in a worker thread."""
 
-    def __init__(self, service: Amending, titles: Titles, level: Level) -> None:
+    def __init__(self, service: StudyEditor, titles: Titles, level: Level) -> None:
         self._service = service
         self._titles = titles
         self._level = level
