@@ -21,6 +21,8 @@ from tests.fixtures.ports import free_ports
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 DEVICES = 2000
+SETTING = "devices of the pages"
+"""Their number, by this name among the settings of a run."""
 PAGES: Mapping[str, str] = {
     "web_devices": "/ui/devices",
     "web_device": "/ui/devices/dcm4chee-arc",
@@ -45,6 +47,7 @@ def measure_pages(
     """
     program("slapd", "slapd")
     program("ldapmodify", "ldap-utils")
+    found.settings = {**found.settings, SETTING: f"{devices:,}"}
     say(f"web: a directory with {devices} devices")
     with _served(directory / "web", devices) as (address, pid):
         for number in range(effort.rounds + 1):
