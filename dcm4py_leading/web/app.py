@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
@@ -68,6 +69,7 @@ class Control(
     Deleting,
     Exporting,
     Searching,
+    Retrieving,
     Edited,
     Sendable,
     Drifting,
@@ -100,13 +102,18 @@ def create_app(
     configured: Configured | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
     The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
-    own = [*_own_routes(control, explaining), *search_routes(control, _room("searches by DICOMweb"), public_url)]
+    own = [
+        *_own_routes(control, explaining),
+        *search_routes(control, _room("searches by DICOMweb"), public_url),
+        *object_routes(control, _room("objects by DICOMweb"), public_url),
+    ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(
         [
@@ -122,6 +129,7 @@ def create_app(
         doorkeeper=doorkeeper,
         proxies=proxies,
         public_url=public_url,
+        cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
     return app
@@ -134,11 +142,13 @@ def guarded_app(
     doorkeeper: Doorkeeper | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The application with these routes, behind all that stands before each of them.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
-    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`.
+    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`. Pages at
+    ``cors_origins`` may read DICOMweb; see `cors`.
 
     Raises ValueError where a route answers everybody and is not meant to.
     """
@@ -152,7 +162,7 @@ def guarded_app(
             Middleware(Failures),
             Middleware(Forwarded, proxies=proxies, public_url=public_url),
             Middleware(Arrival),
-            Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
+            Middleware(OwnOrigin, hosts=hosts, public_url=public_url, cors_origins=cors_origins),
             Middleware(AuthenticationMiddleware, doorkeeper=doorkeeper or NoDoor()),
         ],
     )
