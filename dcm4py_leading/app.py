@@ -27,7 +27,7 @@ from dcm4py_leading.dicom.scp.listener import Address, bind_all, bind_listener, 
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.drifting.drifts import Drifts
-from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.lookup import CachedAnswer, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
@@ -40,7 +40,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
@@ -68,7 +68,7 @@ def explain_file(site: Site, file: Path, wanted: ExplainedMessage, leading: str)
     with contextlib.ExitStack() as open_until_told:
         settings = site.leading_settings
         if leading == "ask":
-            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+            own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
             query = FindSCU(resolve, settings=settings, coerce=own_find)
             open_until_told.callback(query.close)
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
@@ -144,11 +144,11 @@ class Service(Calls):
         return self._listening.is_on
 
     def start_listening(self) -> None:
-        """Accept associations again (see `web.rest.control.Controlled`)."""
+        """Accept associations again (see `web.rest.control.ListeningControl`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """Accept no more associations (see `web.rest.control.Controlled`)."""
+        """Accept no more associations (see `web.rest.control.ListeningControl`)."""
         self._listening.stop()
 
     def _close_ports(self) -> Callable[[], None]:
@@ -187,11 +187,11 @@ class Service(Calls):
         return self._process.abort_association(serial_number)
 
     def measure(self) -> Measured:
-        """Measurements of this process (see `web.own.metrics.Metered`)."""
+        """Measurements of this process (see `web.own.metrics.MetricsSource`)."""
         measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._process.cached_studies()
 

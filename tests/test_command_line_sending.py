@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -42,17 +42,9 @@ def http(seed: Seed, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
-    """Makes the viewer, which is stopped after the test."""
-    made: list[Viewer] = []
-
-    def start(script: Callable[[Any], int]) -> Viewer:
-        made.append(Viewer(seed.viewer_port, script))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def viewer(seed: Seed, viewer: Callable[..., Viewer]) -> Callable[..., Viewer]:
+    """Makes the viewer of the seed, by its script."""
+    return partial(viewer, seed.viewer_port)
 
 
 def run(http: str, *arguments: str) -> Result:
@@ -82,7 +74,7 @@ def test_failure_is_told_and_the_exit_code_is_1(http: str, viewer: Callable[...,
     assert summary == "3 sent to STORESCP, 1 failed"
 
 
-def test_a_destination_that_is_down_or_unknown_is_told(http: str) -> None:
+def test_destination_down_or_unknown_is_reported(http: str) -> None:
     told = run(http, "send", STUDY, "STORESCP")
     assert told.exit_code == 1
     assert told.stderr.splitlines()[-1] == "failed: 0 sent to STORESCP, 4 failed"

@@ -9,7 +9,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
-from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.dataset.text.character_sets import CharacterSet
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -36,10 +36,10 @@ IDENTIFIER_GROUPS = (PATIENT_ID_GROUP, ACCESSION_NUMBER_GROUP)
 def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None) -> list[Change]:
     """Update ``ds`` with the attributes of ``new``, or with those whose tag is in ``only``; ``new`` is not changed.
 
-    A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and
-    carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets another,
-    see `with_character_set`. Text that could not be decoded is carried over only where it is declared as it was.
-    Returns what was changed, and nothing else. Raises CoercionFailed.
+    A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and copied
+    as Unicode, and ``ds`` keeps its character set if that can encode the new text, else gets another one, see
+    `with_character_set`. Text that cannot be decoded is copied only if ``ds`` declares the same character set. Returns
+    the changed attributes. Raises CoercionFailed.
     """
     changes = plan_update(ds, new, policy, only=only)
     apply(ds, changes)
@@ -66,9 +66,9 @@ def plan_update_with_identifier_groups(
 ) -> list[Change]:
     """Like `plan_update`, but an identifier moves together with its issuer.
 
-    When the policy replaces ours by a different identifier, its whole group becomes what ``new`` has, absent
-    attributes are removed. When the policy keeps a different identifier of ours, nothing of the other's group is
-    mixed in. When both are the same, each attribute follows the policy.
+    If the policy replaces our identifier by a different one, its whole group is taken from ``new``, and absent
+    attributes are removed. If the policy keeps our different identifier, no attribute of the other group is taken. If
+    both are equal, each attribute follows the policy.
     """
     # dcm4chee updates them one by one, and may leave our issuer beside the other's ID.
     merged = {change.tag: change for change in _merged(ds, new, policy, only, None)}
@@ -85,7 +85,7 @@ def plan_update_with_identifier_groups(
 
 
 def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
-    """The changes, headed by one of Specific Character Set when that of ``ds`` cannot encode their text.
+    """The changes, preceded by one of Specific Character Set if that of ``ds`` cannot encode their text.
 
     It becomes UTF-8 where all other text of ``ds`` can be decoded, else it gets code extensions. Raises CoercionFailed.
     """
@@ -96,7 +96,7 @@ def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
         needed = unified(local, new, (element for element in elements_of(ds) if element.tag not in gone))
     except UnencodableText as err:
         raise CoercionFailed(str(err)) from err
-    return list(changes) if needed == local else [set_to(specific_character_set(needed)), *changes]
+    return list(changes) if needed == local else [set_attribute(specific_character_set(needed)), *changes]
 
 
 def is_empty(element: DataElement | None) -> bool:
@@ -147,13 +147,13 @@ def _change(local: DataElement | None, new: DataElement, policy: UpdatePolicy) -
             wanted = not is_empty(new) and local != new
         case UpdatePolicy.OVERWRITE:
             if is_empty(new):
-                return None if local is not None and is_empty(local) else emptied(new.tag, new.VR)
+                return None if local is not None and is_empty(local) else empty_attribute(new.tag, new.VR)
             wanted = local != new
         case UpdatePolicy.PRESERVE:
-            return emptied(new.tag, new.VR) if local is None and not is_empty(new) else None
+            return empty_attribute(new.tag, new.VR) if local is None and not is_empty(new) else None
         case _:
             assert_never(policy)
-    return set_to(new) if wanted else None
+    return set_attribute(new) if wanted else None
 
 
 def _get(ds: Dataset, tag: int) -> DataElement | None:
@@ -171,5 +171,5 @@ def _taken_over(ds: Dataset, new: Dataset, tag: int) -> Change | None:
     """Change that makes the attribute of ``ds`` that of ``new``, None when there is nothing to do."""
     local, theirs = _get(ds, tag), _get(new, tag)
     if theirs is None:
-        return removed(tag) if local is not None else None
+        return remove_attribute(tag) if local is not None else None
     return _change(local, theirs, UpdatePolicy.OVERWRITE)

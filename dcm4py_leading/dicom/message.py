@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 COMMANDS: Mapping[int, str] = {
@@ -44,7 +44,7 @@ class Request:
     move_destination: str
     """Move Destination (0000,0600) of a C-MOVE-RQ."""
     move_originator: tuple[str, int | None]
-    """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None where it has none."""
+    """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None if it has none."""
     abstract_syntax: str
     transfer_syntax: str
     data: Iterator[memoryview]
@@ -53,26 +53,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class NoRequest:
-    """A message that is no request for a service which there is here."""
+class NotServed:
+    """A message that is not a request for a service of ours."""
 
     why: str
     response: Command | None
-    """Answer to it; None where nothing can be answered."""
+    """The response to send; None if the standard has no response."""
 
 
-def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRequest:
-    """The request that a message is. Whether it may be served is not looked at."""
+def request_from(message: DimseMessage, data: Iterator[memoryview]) -> Request | NotServed:
+    """Read a request from a message. Does not check if the request may be served."""
     field = message.number(dimse.COMMAND_FIELD) or 0
     if field & dimse.RESPONSE:
-        return NoRequest("a response that nobody waits for", None)
+        return NotServed("a response that nobody waits for", None)
     message_id = message.number(dimse.MESSAGE_ID)
     name = COMMANDS.get(field)
     if message_id is None:
-        return NoRequest("a command set without Message ID", None)
+        return NotServed("a command set without Message ID", None)
     if name is None:
         what = f"{_N_SERVICES.get(field, f'command {field:#06x}')}, which is not served"
-        return NoRequest(what, _unrecognized(message, field, message_id, what))
+        return NotServed(what, _unrecognized(message, field, message_id, what))
     return Request(
         command=name,
         message_id=message_id,
@@ -91,7 +91,7 @@ def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRe
     )
 
 
-def _unrecognized(message: Message, field: int, message_id: int, comment: str) -> Command:
+def _unrecognized(message: DimseMessage, field: int, message_id: int, comment: str) -> Command:
     """The response to an operation that is not served (PS3.7 C.5)."""
     response: dict[int, int | str] = {
         dimse.COMMAND_FIELD: field | dimse.RESPONSE,
@@ -186,8 +186,8 @@ def get_request(sop_class_uid: str, message_id: int) -> Command:
     }
 
 
-def store_response(request: Message, status: int) -> Command:
-    """The command of the response to a C-STORE-RQ on an association of ours."""
+def store_response(request: DimseMessage, status: int) -> Command:
+    """The command of the response to a C-STORE-RQ on an association that we opened."""
     return {
         dimse.AFFECTED_SOP_CLASS_UID: request.text(dimse.AFFECTED_SOP_CLASS_UID),
         dimse.COMMAND_FIELD: dimse.C_STORE_RQ | dimse.RESPONSE,

@@ -16,11 +16,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.explain import (
-    Answered,
+    ExplainedAnswer,
     Explanation,
     Trace,
     explained_elements,
@@ -42,7 +42,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import WorklistQuery, add_original_attributes
-from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.index_attributes import IndexAttributes
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.runtime import Runtime
 
@@ -62,7 +62,7 @@ class StudyNotStored(Dcm4pyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedMessage:
-    """The message that is to be explained, as far as it was told."""
+    """The message to explain, as far as known."""
 
     dimse: Dimse
     transfer_role: TransferRole
@@ -77,7 +77,7 @@ class ExplainedMessage:
 def parse_message(parameters: Mapping[str, str]) -> ExplainedMessage:
     """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion.
 
-    ``to=AET`` stands for what we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
+    ``to=AET`` is short for objects that we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
     """
     if parameters.get("to"):
         said = sorted({"dimse", "role", "receiving-ae"} & {name for name, value in parameters.items() if value})
@@ -115,7 +115,7 @@ def _parsed_peer(parameters: Mapping[str, str], end: str) -> Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """Basis of an explanation: a configuration, and who answers questions."""
+    """Basis of an explanation: a configuration, and the sources of answers."""
 
     device: Device
     rules: Mapping[AETitle, Sequence[CompiledRule]]
@@ -150,18 +150,18 @@ class Indexed:
     attributes: Dataset
     encoded: Sequence[bytes]
     """Those of its entities, from the top down."""
-    kept: KeptAttributes
+    kept: IndexAttributes
     """Puts into the object what counts of them."""
 
     @classmethod
     def of(cls, instance: IndexedInstance, runtime: Runtime) -> Indexed:
         """Those of an instance."""
-        kept = KeptAttributes(runtime.keeper)
+        kept = IndexAttributes(runtime.keeper)
         return cls(attributes=instance.attributes, encoded=instance.encoded_attributes, kept=kept)
 
 
 class AssumedAnswer:
-    """A leading archive that has one study, given as a data set, or none; implements `leading.query.LeadingQuery`."""
+    """Simulated leading archive with one study (a data set) or none; implements `leading.query.LeadingQuery`."""
 
     def __init__(self, study: Dataset | None) -> None:
         self._study = study
@@ -175,11 +175,11 @@ class AssumedAnswer:
         *,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """The study, whatever was asked for: the lookup is to notice when it is another one."""
+        """The study, whatever the query: the lookup has to notice if it is another one."""
         return [] if self._study is None else [deepcopy(self._study)]
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """Nothing; it is there."""
+        """Do nothing: always reachable."""
 
 
 def read_file(path: Path) -> Dataset:
@@ -192,9 +192,9 @@ def read_file(path: Path) -> Dataset:
 
 
 def explain(ds: Dataset, wanted: ExplainedMessage, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
-    """Coerce ``ds``, which is changed, and tell everything about it.
+    """Coerce ``ds`` in place, and return the explanation.
 
-    What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
+    Merges ``indexed`` into ``ds`` before the rules, as a retrieve does. Raises WrongQuestion, SubOperationFailed.
     """
     with ObjectErrors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
@@ -212,7 +212,7 @@ class _Explaining:
         self._basis = basis
         self._context = _context(ds, wanted, self._ae, basis)
         self._withheld: set[Question] = set()
-        self._answers: dict[Question, Answered] = {}
+        self._answers: dict[Question, ExplainedAnswer] = {}
 
     def result(self, indexed: Indexed | None) -> Explanation:
         ds, rules, options = self._ds, self._basis.rules[self._ae.ae_title], self._basis.options
@@ -226,7 +226,7 @@ class _Explaining:
             previous = self._put_in(indexed)
         start = deepcopy(ds)
         told = explained_rules(selection, attributes)
-        executed: list[Executed] = []
+        executed: list[ExecutedStep] = []
         try:
             coerced = run(coercion(ds, selection, executed), self._answer)
         except CoercionFailed as err:
@@ -257,11 +257,11 @@ class _Explaining:
             trace=self._trace(attributes, coerced.executed),
         )
 
-    def _trace(self, archived: Dataset, executed: Sequence[Executed]) -> Trace:
+    def _trace(self, archived: Dataset, executed: Sequence[ExecutedStep]) -> Trace:
         return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
-        """Put what counts of the index's attributes into the object, as `RetrieveCoercion` does; what that replaced."""
+        """Merge the index's attributes into the object, like `RetrieveCoercion`; return the replaced values."""
         ds = self._ds
         previous: dict[int, DataElement | None] = {}
         changed: set[int] = set()
@@ -297,7 +297,7 @@ class _Explaining:
                 if self._basis.is_answer_assumed:
                     how = "its answer is assumed"
                 self._notes.append(f"{question.leading_cfind_scp}: {how}")
-                self._answers[question] = Answered(looked.answer, looked.outcome.value)
+                self._answers[question] = ExplainedAnswer(looked.answer, looked.outcome.value)
                 return looked.answer
             self._withheld.add(question)
             return None
@@ -311,7 +311,7 @@ class _Explaining:
 
 
 def local_ae_of(wanted: ExplainedMessage, device: Device) -> tuple[ApplicationEntity, list[str]]:
-    """Which of our AEs takes part, with what is to be remarked about that. Raises WrongQuestion."""
+    """Our AE in the message, with remarks. Raises WrongQuestion."""
     is_sending = wanted.transfer_role is TransferRole.SCP
     title = (wanted.sending if is_sending else wanted.receiving).ae_title
     ours = device.application_entities
@@ -342,7 +342,7 @@ def _context(ds: Dataset, wanted: ExplainedMessage, ae: ApplicationEntity, basis
 
 
 def _move_notes(ae: ApplicationEntity, context: CoercionContext, basis: Basis) -> list[str]:
-    """Why a C-MOVE to the receiver would fail before any rule is looked at."""
+    """Reasons why a C-MOVE to the receiver would fail before any rule applies."""
     title = context.receiving.ae_title
     if context.dimse is not Dimse.C_STORE_RQ or context.transfer_role is not TransferRole.SCP or title is None:
         return []

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
@@ -31,53 +32,54 @@ from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
 from dcm4py_leading.web.login.endpoints import login_routes
-from dcm4py_leading.web.own.health import Healthy, health_routes
+from dcm4py_leading.web.own.health import HealthSource, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
-from dcm4py_leading.web.own.metrics import Metered, metrics_route
+from dcm4py_leading.web.own.metrics import MetricsSource, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
-from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.jobs.sending import SendService
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
-from dcm4py_leading.web.pages.studies.edit_routes import Edited
+from dcm4py_leading.web.pages.studies.edit_routes import EditPagesService
 from dcm4py_leading.web.pages.studies.routes import StudiesService
-from dcm4py_leading.web.pages.trying.page import Trying
-from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
-from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
-from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
+from dcm4py_leading.web.pages.trying.page import TrialService
+from dcm4py_leading.web.rest.archive.delete import DeletionService, delete_operations
+from dcm4py_leading.web.rest.archive.edit import EditService, edit_operations
+from dcm4py_leading.web.rest.archive.export import ExportService, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
-from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
-from dcm4py_leading.web.rest.echo import Echoing, echo_operation
+from dcm4py_leading.web.rest.control import ListeningControl, reload_operation, status_operation, switch_operations
+from dcm4py_leading.web.rest.echo import EchoService, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
-from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
+from dcm4py_leading.web.rest.own.drift import DriftService, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
-from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
+from dcm4py_leading.web.rest.own.leading import LeadingService, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
 
 
 class Control(
-    Controlled,
+    ListeningControl,
     Associations,
-    Echoing,
-    Editing,
+    EchoService,
+    EditService,
     StudiesService,
-    Deleting,
-    Exporting,
+    DeletionService,
+    ExportService,
     Searching,
-    Edited,
-    Sendable,
-    Drifting,
+    Retrieving,
+    EditPagesService,
+    SendService,
+    DriftService,
     Running,
-    Healthy,
+    HealthSource,
     Explainer,
     LeadingAnswers,
-    Leading,
-    Metered,
-    Trying,
+    LeadingService,
+    MetricsSource,
+    TrialService,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""
@@ -100,13 +102,18 @@ def create_app(
     configured: Configured | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
     The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
-    own = [*_own_routes(control, explaining), *search_routes(control, _room("searches by DICOMweb"), public_url)]
+    own = [
+        *_own_routes(control, explaining),
+        *search_routes(control, _room("searches by DICOMweb"), public_url),
+        *object_routes(control, _room("objects by DICOMweb"), public_url),
+    ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(
         [
@@ -122,6 +129,7 @@ def create_app(
         doorkeeper=doorkeeper,
         proxies=proxies,
         public_url=public_url,
+        cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
     return app
@@ -134,11 +142,13 @@ def guarded_app(
     doorkeeper: Doorkeeper | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The application with these routes, behind all that stands before each of them.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
-    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`.
+    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`. Pages at
+    ``cors_origins`` may read DICOMweb; see `cors`.
 
     Raises ValueError where a route answers everybody and is not meant to.
     """
@@ -152,7 +162,7 @@ def guarded_app(
             Middleware(Failures),
             Middleware(Forwarded, proxies=proxies, public_url=public_url),
             Middleware(Arrival),
-            Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
+            Middleware(OwnOrigin, hosts=hosts, public_url=public_url, cors_origins=cors_origins),
             Middleware(AuthenticationMiddleware, doorkeeper=doorkeeper or NoDoor()),
         ],
     )

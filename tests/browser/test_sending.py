@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -38,17 +38,9 @@ def address(seed: Seed, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
-    """Makes the viewer, which is stopped after the test."""
-    made: list[Viewer] = []
-
-    def start(script: Callable[[Any], int]) -> Viewer:
-        made.append(Viewer(seed.viewer_port, script))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def viewer(seed: Seed, viewer: Callable[..., Viewer]) -> Callable[..., Viewer]:
+    """Makes the viewer of the seed, by its script."""
+    return partial(viewer, seed.viewer_port)
 
 
 def send(page: Page, address: str) -> None:
@@ -117,7 +109,7 @@ def test_an_object_is_sent_from_the_page_of_its_series(
     page.goto(f"{address}{SEND.removesuffix('/send')}")
     page.locator("details[hx-get] summary").first.click()
     page.locator(".objects").get_by_role("link", name="Send").last.click()
-    expect(page.get_by_label("this object alone")).to_be_checked()
+    expect(page.get_by_label("only this object")).to_be_checked()
     page.get_by_label("Destination").select_option("STORESCP")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status")).to_have_text("done 1 of 1")
@@ -149,7 +141,7 @@ def test_failed_objects_are_sent_again(address: str, viewer: Callable[..., Viewe
     page.goto(f"{address}{SEND}")
     page.get_by_label("Ziel").select_option("STORESCP")
     page.get_by_role("button", name="Senden").click()
-    page.get_by_role("button", name="Gescheiterte noch einmal senden").click()
+    page.get_by_role("button", name="Fehlgeschlagene erneut senden").click()
     expect(page.get_by_role("status")).to_have_text("fertig 2 von 2")
     assert len(there.received) == 4
     assert len({one.SOPInstanceUID for one in there.received}) == 4

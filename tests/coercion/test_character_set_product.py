@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from dcm4py_leading.coercion.chain import Answer, Coerced, LeadingQuestion, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, CoercionResult, LeadingQuestion, Question, coercion, run
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
@@ -131,7 +131,7 @@ DEVICE = device(
 )
 
 
-def coerced(ours: bytes, theirs: bytes, *, default: str | None = None, **rule: Any) -> Coerced:
+def coerced(ours: bytes, theirs: bytes, *, default: str | None = None, **rule: Any) -> CoercionResult:
     """What comes of our object when the leading archive answers with ``theirs``."""
     ae = application_entity(charset=default)
     lookup = LeadingLookup(DEVICE, ScriptedQuery(lambda uids: [read(theirs)]), clock=lambda: 0.0)

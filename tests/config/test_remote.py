@@ -202,14 +202,14 @@ def overlapped(source, monkeypatch):
     return source
 
 
-def test_who_asks_at_the_same_time_shares_one_look_up(overlapped, clock):
+def test_concurrent_callers_share_one_look_up(overlapped, clock):
     resolver = RemoteAEResolver(overlapped, None, clock=clock)
     found = together(8, lambda: resolver.resolve("QRSCP"))
     assert [ae.connections[0].port for ae in found] == [11113] * 8
     assert overlapped.reads == ["QRSCP"]
 
 
-def test_who_asks_at_the_same_time_shares_the_failure_and_the_next_asks_anew(overlapped, clock):
+def test_concurrent_callers_share_a_failure_and_the_next_tries_again(overlapped, clock):
     resolver = RemoteAEResolver(overlapped, None, clock=clock)
     overlapped.down = ConfigUnavailable("down")
     assert together(8, lambda: resolver.resolve("QRSCP")) == ["down"] * 8

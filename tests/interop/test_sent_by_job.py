@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,9 @@ ENDED = {"done", "cancelled", "failed"}
 
 
 @pytest.fixture
-def http(seed: Seed) -> Iterator[httpx.Client]:
-    with served(app=create_app(seed.start())) as client:
-        client.timeout = httpx.Timeout(120)
-        yield client
-
-
-@pytest.fixture
-def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
-    """Makes the viewer, which is stopped after the test."""
-    made: list[Viewer] = []
-
-    def start(script: Callable[[Any], int]) -> Viewer:
-        made.append(Viewer(seed.viewer_port, script))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def viewer(seed: Seed, viewer: Callable[..., Viewer]) -> Callable[..., Viewer]:
+    """Makes the viewer of the seed, by its script."""
+    return partial(viewer, seed.viewer_port)
 
 
 def store(seed: Seed, folder: Path) -> list[Path]:
@@ -146,7 +132,7 @@ def test_every_object_of_an_association_that_is_aborted_each_time_has_failed(
     assert len(job["result"]["failedSOPInstanceUIDs"]) == 4
 
 
-def test_a_job_tells_how_far_it_is_and_ends_on_command(
+def test_job_reports_progress_and_can_be_cancelled(
     seed: Seed, http: httpx.Client, viewer: Callable[..., Viewer], tmp_path: Path
 ) -> None:
     store(seed, tmp_path / "sent")

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.cache import LeadingCache, LeadingCacheCounts
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult
 from dcm4py_leading.model.values import UID
 from tests.fixtures.clock import Clock
 from tests.fixtures.rules import data_set
@@ -51,7 +51,7 @@ class Asking:
     def counts(self) -> LeadingCacheCounts:
         return self.cache.counts
 
-    def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, Looked]:
+    def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, LookupResult]:
         return self.cache.get_many(source, uids, archive, join_timeout=self._join_timeout)
 
     def get_many(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, LeadingAnswer]:

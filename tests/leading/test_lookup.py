@@ -151,7 +151,7 @@ def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() 
     assert isinstance(other, LeadingUnreadable)
 
 
-def test_text_that_is_not_in_the_declared_set_is_no_answer_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_text_outside_its_declared_set_is_no_answer_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     item = data_set(CodeMeaning=decode("Größe".encode("latin-1"), ("ISO_IR 192",), "LO"))
     archive = archive_of(
         lambda uids: [

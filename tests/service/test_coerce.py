@@ -75,7 +75,7 @@ def test_the_step_that_fails_the_request_is_counted() -> None:
     assert sum(found.counts.read().values()) == 1
 
 
-def test_a_question_by_keys_that_is_refused_is_told_in_the_log_line() -> None:
+def test_refused_key_query_is_in_the_log_line() -> None:
     class Refusing:
         def find_by_keys(self, leading_cfind_scp: AETitle, *_: object, **__: object) -> list[Dataset]:
             raise LeadingRefused(f"{leading_cfind_scp} is not asked")

@@ -23,11 +23,6 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY = "1.2.826.0.1.3680043.8.498.11"
 
 
-def data_set_of(path: Path) -> bytes:
-    content = path.read_bytes()
-    return content[144 + int.from_bytes(content[140:144], "little") :]
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -140,7 +135,7 @@ def test_a_data_set_that_cannot_be_parsed_is_c000(seed: Seed, data: bytes) -> No
         {"SOPInstanceUID": ""},
     ],
 )
-def test_a_data_set_that_is_not_the_object_of_the_command_is_a900(seed: Seed, attributes: dict[str, Any]) -> None:
+def test_object_that_differs_from_the_command_is_a900(seed: Seed, attributes: dict[str, Any]) -> None:
     seed.start()
     assert send_raw(seed, encoded(**attributes)) == 0xA900
     assert nothing_is_left(seed)
@@ -238,7 +233,7 @@ def test_a_rejected_peer_that_does_not_hang_up_is_dropped(seed: Seed) -> None:
 
 
 @pytest.mark.ldap("dcmReceivePDULength")
-def test_a_calling_peer_is_told_how_long_its_pdus_may_be(seed: Seed) -> None:
+def test_calling_peer_gets_our_maximum_length(seed: Seed) -> None:
     seed.set(CONNECTION, dcmReceivePDULength="16384")
     seed.start()
     with associated(seed.archive_port, [VERIFICATION]) as assoc:

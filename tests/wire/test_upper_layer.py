@@ -304,7 +304,7 @@ def test_the_limit_of_associations_holds_and_whoever_leaves_makes_room(seed: See
 # -- what may be proposed --------------------------------------------------------------------------------------------
 
 
-def test_one_operation_at_a_time_is_what_a_window_of_five_comes_to(seed: Seed) -> None:
+def test_window_of_five_is_reduced_to_one_operation(seed: Seed) -> None:
     seed.start()
     window = AsynchronousOperationsWindowNegotiation()
     window.maximum_number_operations_invoked = 5

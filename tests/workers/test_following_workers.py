@@ -12,15 +12,10 @@ import pytest
 from tests.fixtures.datasets import make_study
 from tests.fixtures.ports import free_port
 from tests.fixtures.scripted import Viewer
-from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
+from tests.fixtures.scu import echoes, identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
 from tests.fixtures.slapd import BASE_DN, SlapdFactory
 from tests.fixtures.workers import Served, until
-
-
-def echoes(port: int) -> bool:
-    with associated(port, [VERIFICATION]) as assoc:
-        return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
 
 
 def ldif(seed: Seed) -> tuple[str, ...]:
@@ -46,7 +41,7 @@ def test_edited_file_is_followed_by_every_process(seed: Seed, workers: int) -> N
         assert served.metric("dcm4py_configuration_changes_total") == 2
         assert served.told().count("a change in the directory is not taken over") == 1
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(40) == 0
+        assert served.process.wait(60) == 0
 
 
 @pytest.mark.peers

@@ -35,19 +35,19 @@ class Incoming(Protocol):
         ...
 
     def mapped(self) -> AbstractContextManager[Buffer]:
-        """The bytes written so far, of which there must be some; valid in the block. Raises StorageUnavailable."""
+        """The bytes written so far, at least one; valid in the block. Raises StorageUnavailable."""
         ...
 
     def reader(self) -> BinaryIO:
-        """A file over what was written so far; the caller closes it. Raises StorageUnavailable."""
+        """A file with the bytes written so far; the caller closes it. Raises StorageUnavailable."""
         ...
 
     def finish(self, attributes: Attributes) -> Location:
-        """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
+        """Move the object durably to the path that ``attributes`` and dcmStoragePathFormat give.
 
         Of the attributes, those of `Storage.path_attributes` count.
 
-        It is still removed at the end of the block, unless `keep` follows. Raises StorageUnavailable.
+        It is removed at the end of the block, unless `keep` is called. Raises StorageUnavailable.
         """
         ...
 
@@ -66,11 +66,11 @@ class Storage(Protocol):
 
     @property
     def path_attributes(self) -> frozenset[int]:
-        """Tags that dcmStoragePathFormat looks at, at the top of the data set."""
+        """Tags at the top of the data set that dcmStoragePathFormat uses."""
         ...
 
     def receive(self) -> AbstractContextManager[Incoming]:
-        """Receive one object; what the block does not `keep` is gone after it. Raises StorageUnavailable."""
+        """Receive one object; it is removed after the block, unless `keep` was called. Raises StorageUnavailable."""
         ...
 
     def open(self, location: Location) -> BinaryIO:
@@ -82,7 +82,7 @@ class Storage(Protocol):
         ...
 
     def has(self, location: Location) -> bool:
-        """True if the object is still there. Raises StorageUnavailable where that cannot be told."""
+        """True if the object is still there. Raises StorageUnavailable if that is not known."""
         ...
 
     def delete(self, location: Location) -> None:
@@ -92,14 +92,14 @@ class Storage(Protocol):
     def version(self, location: Location) -> str | None:
         """Version of a stored object, which distinguishes it from a later one at the same place; None if it is gone.
 
-        Raises StorageUnavailable where that cannot be told, or where objects cannot be deleted.
+        Raises StorageUnavailable if that cannot be told, or where objects cannot be deleted.
         """
         ...
 
     def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
         """Delete the files at these paths durably, if they still have the given versions.
 
-        Nobody else deletes from these paths meanwhile. Raises StorageUnavailable.
+        No other process may delete these paths at the same time. Raises StorageUnavailable.
         """
         ...
 

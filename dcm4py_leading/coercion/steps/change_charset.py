@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.changes import Change, removed, set_to
+from dcm4py_leading.coercion.changes import Change, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, STAND_ALONE, CharacterSet
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -26,7 +26,7 @@ _DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCharsetStep:
-    """Encode all text anew (``change-charset:``). Items that name a set of their own keep it."""
+    """Re-encode all text (``change-charset:``). Items with their own character set keep it."""
 
     name: ClassVar[str] = "change-charset"
     traits: ClassVar[Traits] = Traits()
@@ -37,15 +37,15 @@ class ChangeCharsetStep:
     @property
     def reads(self) -> Tags:
         """All text."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """All text."""
-        return All.ALL
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """Specific Character Set, which has all text encoded anew; nothing when it is that already.
+        """Specific Character Set, which re-encodes all text; nothing if already set.
 
         Raises CoercionFailed when the set lacks a character of the text, or text is not in the set that it is declared
         to be in.
@@ -59,12 +59,12 @@ class ChangeCharsetStep:
                 f" or not encoded in {described(self.codes)}"
             )
         if self.codes:
-            return [set_to(specific_character_set(self.codes))]
-        return [removed(SPECIFIC_CHARACTER_SET)]
+            return [set_attribute(specific_character_set(self.codes))]
+        return [remove_attribute(SPECIFIC_CHARACTER_SET)]
 
 
 def compile_change_charset(specific: str) -> ChangeCharsetStep:
-    """Compile what stands behind ``change-charset:``, values of Specific Character Set with colons between them.
+    """Compile the text after ``change-charset:``, values of Specific Character Set separated by colons.
 
     ISO_IR 6 means the default repertoire. Raises ValueError.
     """

@@ -6,7 +6,7 @@ attribute of type 1 or 2 is lost: a dummy rather than no value, no value rather 
 
 Only attributes are de-identified. An object that says of itself that identity is burned into its pixels is refused:
 Patient Identity Removed YES would speak for the pixels too (PS3.3 C.7.1.1), and dcm4chee's sending it would be a leak.
-One that does not say so is sent, as the standard leaves that to whoever sets up the rule.
+Other objects are sent, as the standard leaves this decision to the administrator.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
-from dcm4py_leading.coercion.changes import Change, TagPath, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, TagPath, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid, patient_id_hash
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.pydicom_bridge import first_unreadable, name_of
 from dcm4py_leading.errors import CoercionFailed
@@ -110,12 +110,12 @@ class DeidentifyStep:
     @property
     def reads(self) -> Tags:
         """Everything."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """Everything."""
-        return All.ALL
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that de-identify ``ds``; one is of SOP Instance UID (0008,0018).
@@ -134,24 +134,24 @@ class DeidentifyStep:
         for tag in sorted(ds.keys()):
             match self._action(tag):
                 case _Action.REMOVE:
-                    yield removed(tag, within=within)
+                    yield remove_attribute(tag, within=within)
                 case _Action.EMPTY:
                     if not _is_empty(ds, tag):
-                        yield emptied(tag, _vr(ds, tag), within=within)
+                        yield empty_attribute(tag, _vr(ds, tag), within=within)
                 case _Action.DUMMY:
                     # Without a value it is of type 2 here, and says nothing.
                     if not _is_empty(ds, tag):
-                        yield set_to(self._dummy(ds, tag), within=within)
+                        yield set_attribute(self._dummy(ds, tag), within=within)
                 case _Action.NEW_UID:
                     element = _with_new_uids(ds, tag)
                     if element is not None:
-                        yield set_to(element, within=within)
+                        yield set_attribute(element, within=within)
                 case _Action.KEEP:
                     if tag in _PIXEL_DATA or _vr(ds, tag) != "SQ":
                         continue
                     items = _items(ds, tag)
                     if items is None:
-                        yield removed(tag, within=within)
+                        yield remove_attribute(tag, within=within)
                     else:
                         for index, item in enumerate(items):
                             yield from self._item(item, (*within, int(tag), index))
@@ -160,7 +160,7 @@ class DeidentifyStep:
         action = self._actions.get(int(tag))
         if action is not None:
             return action
-        # What is in no dictionary may hold anything: a tag of the future, or a sequence that looks like bytes.
+        # An unknown attribute may contain anything: it may be new in the standard, or a sequence that looks like bytes.
         if tag.is_private or tag.group & 0xFF00 in (0x5000, 0x6000) or not dictionary_has_tag(tag):
             return _Action.REMOVE
         return _Action.KEEP
@@ -195,34 +195,34 @@ class DeidentifyStep:
 
     def _replaced(self, ds: Dataset) -> Iterator[Change]:
         if Option.RETAIN_PATIENT_ID_HASH in self.options and not is_empty(ds.get(_PATIENT_ID)):
-            yield set_to(DataElement(_PATIENT_ID, "LO", patient_id_hash(ds)))
+            yield set_attribute(DataElement(_PATIENT_ID, "LO", patient_id_hash(ds)))
         if not is_empty(ds.get(_ENCAPSULATED_DOCUMENT_LENGTH)) and not _is_empty(ds, BaseTag(_ENCAPSULATED_DOCUMENT)):
-            yield set_to(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
+            yield set_attribute(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
 
     def _declared(self, ds: Dataset) -> Iterator[Change]:
         """Changes that declare the de-identification (PS3.15 E.1.1); what is there of an earlier one stays."""
-        yield set_to(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
+        yield set_attribute(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
         methods = [METHODS[option] for option in Option if option in self.options | {Option.BASIC_PROFILE}]
         said = _texts(ds, _DE_IDENTIFICATION_METHOD)
         said += [method.meaning for method in methods if method.meaning not in said]
-        yield set_to(DataElement(_DE_IDENTIFICATION_METHOD, "LO", said[0] if len(said) == 1 else said))
+        yield set_attribute(DataElement(_DE_IDENTIFICATION_METHOD, "LO", said[0] if len(said) == 1 else said))
         items = list(items_of(ds, _DE_IDENTIFICATION_METHOD_CODE_SEQUENCE))
         coded = {(_text(item, 0x00080100), _text(item, 0x00080102)) for item in items}
         new = [method for method in methods if (method.value, method.scheme) not in coded]
         for index, method in enumerate(new, start=len(items)):
             within = (_DE_IDENTIFICATION_METHOD_CODE_SEQUENCE, index)
-            yield set_to(DataElement(0x00080100, "SH", method.value), within=within)
-            yield set_to(DataElement(0x00080102, "SH", method.scheme), within=within)
-            yield set_to(DataElement(0x00080104, "LO", method.meaning), within=within)
+            yield set_attribute(DataElement(0x00080100, "SH", method.value), within=within)
+            yield set_attribute(DataElement(0x00080102, "SH", method.scheme), within=within)
+            yield set_attribute(DataElement(0x00080104, "LO", method.meaning), within=within)
         modified = "REMOVED"
         if Option.RETAIN_FULL_DATES in self.options:
             # Dates that an earlier de-identification took away are not back.
             modified = _text(ds, _LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED) or "UNMODIFIED"
-        yield set_to(DataElement(_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", modified))
+        yield set_attribute(DataElement(_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", modified))
 
 
 def compile_deidentify(options: Iterable[str]) -> DeidentifyStep:
-    """Compile the values of dcmDeIdentification, or what stands between the commas after ``deidentify:``.
+    """Compile the values of dcmDeIdentification, or the comma-separated text after ``deidentify:``.
 
     Raises ValueError for an option that is not built.
     """

@@ -1,7 +1,7 @@
 """dcmMergeAttribute: ``path=format`` sets an attribute, ``path=`` empties it, ``path!`` removes it.
 
 A path may lead into sequences: ``RequestAttributesSequence[2].StudyID``; without a number it is the first item.
-``SpecificCharacterSet=ISO_IR 192`` encodes all text anew.
+``SpecificCharacterSet=ISO_IR 192`` re-encodes all text.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
-from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, TagPath, apply, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
 from dcm4py_leading.dataset.text.charset import (
@@ -57,7 +57,7 @@ class MergeAttribute:
     def reads(self) -> Tags:
         """Tags at the top of the data set that decide what is changed."""
         if self.tag == SPECIFIC_CHARACTER_SET:
-            return All.ALL
+            return AllTags.ALL
         top = (*self.within, self.tag)[0]
         return frozenset({top, SPECIFIC_CHARACTER_SET}) | (self.format.reads if self.format is not None else set())
 
@@ -79,11 +79,11 @@ class MergeAttribute:
         if self.tag not in item:
             # A format that comes to nothing makes the attribute present, without a value.
             is_set = self.format is not None
-            return [emptied(self.tag, vr_of(self.tag) or "UN", within=self.within)] if is_set else []
+            return [empty_attribute(self.tag, vr_of(self.tag) or "UN", within=self.within)] if is_set else []
         if self.remove:
-            return [removed(self.tag, within=self.within)]
+            return [remove_attribute(self.tag, within=self.within)]
         vr = _vr_of_value(item, self.tag)
-        return [emptied(self.tag, vr, within=self.within)] if vr is not None else []
+        return [empty_attribute(self.tag, vr, within=self.within)] if vr is not None else []
 
     def _set(self, ds: Dataset, item: Dataset | None, text: str) -> list[Change]:
         if item is not None and "\\".join(texts_of(item, self.tag)) == text:
@@ -92,10 +92,10 @@ class MergeAttribute:
             element = _element(self.tag, text)
         except (ValueError, OverflowError, struct.error) as err:
             raise self._failed() from err
-        return with_character_set(ds, [set_to(element, within=self.within)])
+        return with_character_set(ds, [set_attribute(element, within=self.within)])
 
     def _encoded_anew(self, ds: Dataset, text: str) -> list[Change]:
-        """The change of the character set: to the one that is wanted if that can encode all text, else to UTF-8.
+        """The change of the character set: to the requested one if it can encode all text, else to UTF-8.
 
         Where it is to be emptied or removed, it stays as long as there is text that needs it.
         """
@@ -111,12 +111,12 @@ class MergeAttribute:
                     f"merge-attrs: {attribute} cannot be decoded in the character set that is declared"
                 )
         if wanted:
-            return [set_to(specific_character_set(possible))] if possible != character_set(ds) else []
+            return [set_attribute(specific_character_set(possible))] if possible != character_set(ds) else []
         if possible != wanted or SPECIFIC_CHARACTER_SET not in ds:
             return []
         if self.remove:
-            return [removed(SPECIFIC_CHARACTER_SET)]
-        return [emptied(SPECIFIC_CHARACTER_SET, "CS")] if character_set(ds) else []
+            return [remove_attribute(SPECIFIC_CHARACTER_SET)]
+        return [empty_attribute(SPECIFIC_CHARACTER_SET, "CS")] if character_set(ds) else []
 
     def _failed(self) -> CoercionFailed:
         return CoercionFailed(f"merge-attrs: what dcmMergeAttribute gives is no value for {keyword_for_tag(self.tag)}")
@@ -145,8 +145,8 @@ class MergeAttributesStep:
         tags: set[int] = set()
         for merge in self.merges:
             reads = merge.reads
-            if isinstance(reads, All):
-                return All.ALL
+            if isinstance(reads, AllTags):
+                return AllTags.ALL
             tags |= reads
         return frozenset(tags)
 
@@ -169,7 +169,7 @@ class MergeAttributesStep:
 
 
 def compile_merge_attribute(text: str) -> MergeAttribute:
-    """Compile one dcmMergeAttribute. Raises ValueError, which says what is wrong with it."""
+    """Compile one dcmMergeAttribute. Raises ValueError with the error."""
     path, separator, pattern = text.partition("=")
     remove = not separator and path.endswith("!")
     if not separator and not remove:
@@ -262,7 +262,7 @@ def _vr_of_value(item: Dataset, tag: int) -> str | None:
 
 def _copy(ds: Dataset, tags: Tags) -> Dataset:
     """A data set of these attributes, none of which is shared with ``ds``."""
-    if isinstance(tags, All):
+    if isinstance(tags, AllTags):
         return deepcopy(ds)
     copy = Dataset()
     is_implicit_vr, is_little_endian = ds.original_encoding

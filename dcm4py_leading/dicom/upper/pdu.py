@@ -16,7 +16,7 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 
 class MalformedPdu(ValueError):
-    """The bytes are no PDU of their type."""
+    """The bytes are not a valid PDU of their type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ProposedContext:
 
 @dataclass(frozen=True, slots=True)
 class ContextResult:
-    """The answer to a presentation context (PS3.8 9.3.3.2): result 0 is acceptance, with this transfer syntax."""
+    """Result of a proposed presentation context (PS3.8 9.3.3.2): 0 is acceptance, with this transfer syntax."""
 
     context_id: int
     result: int
@@ -39,7 +39,7 @@ class ContextResult:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """SCP/SCU Role Selection (PS3.7 D.3.3.4): what the requestor of the association may be."""
+    """SCP/SCU Role Selection (PS3.7 D.3.3.4): the roles of the association requestor."""
 
     scu: bool
     scp: bool
@@ -88,7 +88,7 @@ class AssociateRequest:
     encoded_contexts: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     """Those of ``contexts`` that had to be decoded; see `pdu_codec.remember`."""
     encoded: bytes = field(default=b"", compare=False, repr=False)
-    """All of it, as it came; empty where it is long or holds a User Identity, and must not be remembered."""
+    """All of it, as it came; empty if it is long or holds a User Identity, and must not be remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class AssociateReject:
     reason: int
 
     def __str__(self) -> str:
-        """In words, as far as the standard has any."""
+        """The result, source and reason as text of the standard."""
         lasting = {1: "permanently", 2: "for the time being"}.get(self.result, f"with result {self.result}")
         reason = _REASONS.get((self.source, self.reason), f"source {self.source}, reason {self.reason}")
         return f"{lasting}: {reason}"
@@ -144,7 +144,7 @@ class ReleaseResponse:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """A-ABORT (PS3.8 9.3.8): source 0 is the service user, 2 the provider, and then there is a reason."""
+    """A-ABORT (PS3.8 9.3.8): source 0 is the service user, 2 the provider; only the provider gives a reason."""
 
     source: int
     reason: int
@@ -154,7 +154,7 @@ Pdu = AssociateRequest | AssociateAccept | AssociateReject | ReleaseRequest | Re
 
 
 def numbered(proposals: Sequence[tuple[str, Sequence[str]]]) -> tuple[ProposedContext, ...]:
-    """Presentation contexts for pairs of abstract syntax and transfer syntaxes, as many as an association can hold."""
+    """Number presentation contexts for pairs of abstract syntax and transfer syntaxes, up to the maximum of 128."""
     return tuple(
         ProposedContext(2 * number + 1, abstract_syntax, tuple(transfer_syntaxes))
         for number, (abstract_syntax, transfer_syntaxes) in enumerate(proposals[:MAX_CONTEXTS])

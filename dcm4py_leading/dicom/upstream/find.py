@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from operator import attrgetter
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.keys import KEY_OF, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.archive.index.querying.query import matched_hierarchically
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Value, matched_hierarchically
 from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.scu.answers import plain_answer
-from dcm4py_leading.dicom.scu.find_exchange import FindRefused, awaited_responses
+from dcm4py_leading.dicom.scu.find_exchange import FindRefused, responses_with_flushes
 from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -36,9 +39,9 @@ from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.find.response import ALWAYS_RETURNED
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
 LOG = logging.getLogger(__name__)
@@ -46,8 +49,12 @@ LOG = logging.getLogger(__name__)
 _RETRIEVE_AE_TITLE = 0x00080054
 
 
+class NoRelationalQueries(ArchiveUnavailable):
+    """An archive grants no relational queries, and the keys are no hierarchical one."""
+
+
 class UpstreamFind:
-    """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
+    """One other archive, for the clients of one AE of ours. Each query opens an association."""
 
     gives_parts = False
 
@@ -56,14 +63,14 @@ class UpstreamFind:
         ae_title: AETitle,
         ae: ApplicationEntity,
         resolve: Resolve,
-        rules: OwnFindRules,
+        rules: ScuFindRules,
         contacts: Contacts,
         *,
         calling: AETitle | None = None,
     ) -> None:
-        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go.
+        """``rules`` apply to queries that we send and their responses; ``contacts`` records the outcome of queries.
 
-        It is asked as ``calling``, else as the AE that was asked.
+        The calling AE title is ``calling``, by default that of our AE.
         """
         self._contacts = contacts
         self._calling = calling
@@ -74,13 +81,35 @@ class UpstreamFind:
         self._computed: Mapping[int, object] = {_RETRIEVE_AE_TITLE: list(titles)}
 
     def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
-        """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
+        """None: only the matches themselves tell their number (see `QueryArchive`)."""
         return None
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
         with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
-            yield from self._matches(asked)
+            try:
+                yield from self._matches(asked)
+            except NoRelationalQueries:
+                if (study := _only_study(asked)) is None:
+                    raise
+                yield from self._series_by_series(asked, study)
+
+    def _series_by_series(self, asked: ArchiveQuery, study: KeyCondition) -> Generator[Match | Flush]:
+        """The instances of a study by hierarchical queries (PS3.4 C.4.1.2.1)."""
+        keys = Dataset()
+        keys.StudyInstanceUID, keys.SeriesInstanceUID = asked.keys.StudyInstanceUID, None
+        query = Query(level=Level.SERIES, conditions=(study,))
+        for series in self._matches(replace(asked, query=query, keys=keys, wanted=frozenset())):
+            if isinstance(series, Flush):
+                continue
+            uid = first_text(series.attributes, SERIES_INSTANCE_UID)
+            if uid is None or asked.is_over():
+                continue
+            keys = Dataset(dict(asked.keys.items()))
+            keys.SeriesInstanceUID = uid
+            of_series = KeyCondition(SERIES_INSTANCE_UID, (Value(uid),))
+            conditions = (*asked.query.conditions, of_series)
+            yield from self._matches(replace(asked, query=replace(asked.query, conditions=conditions), keys=keys))
 
     def _matches(self, asked: ArchiveQuery) -> Generator[Match | Flush]:
         remote = upstream_ae(self._ae_title, self._resolve)
@@ -99,10 +128,10 @@ class UpstreamFind:
             with RequestedAssociation(ae, remote, proposals, relational=relational, calling=self._calling) as assoc:
                 context = _context(assoc, self._ae_title)
                 if relational and not _may_be_relational(assoc, context, ae):
-                    raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
+                    raise NoRelationalQueries(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
                 model = context.abstract_syntax
                 with closing(
-                    awaited_responses(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
+                    responses_with_flushes(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
                 ) as responses:
                     try:
                         for response in responses:
@@ -139,7 +168,7 @@ class UpstreamFind:
         remote: RemoteAE,
         wanted: frozenset[int] | None,
     ) -> Match | None:
-        """Match that came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
+        """A received match, in Explicit VR Little Endian like those of the index; None if unreadable."""
         try:
             explicit, is_said = _explicit(response, context.transfer_syntax, wanted)
             is_said = is_said or not asked.local_ae.settings.default_character_set
@@ -154,9 +183,9 @@ class UpstreamFind:
 
 
 def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | None) -> tuple[bytes, bool]:
-    """The answer, in Explicit VR Little Endian, and whether it names a character set. Raises InvalidObject.
+    """A response in Explicit VR Little Endian; also tells if it names a character set. Raises InvalidObject.
 
-    As it came where each element can be cut out of it by its tag; else what is ``wanted`` of it.
+    Unchanged if each element can be cut out by its tag; else only the ``wanted`` elements.
     """
     if transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
         try:
@@ -169,8 +198,15 @@ def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | No
     return explicit, SPECIFIC_CHARACTER_SET in scan(explicit, EXPLICIT_LITTLE)[0]
 
 
+def _only_study(asked: ArchiveQuery) -> KeyCondition | None:
+    """The condition on the one study whose instances are asked for, by keys of theirs alone; else None."""
+    above = [c for c in asked.query.conditions if c.tag not in KEY_OF or KEY_OF[c.tag].level is not Level.IMAGE]
+    is_one = len(above) == 1 and above[0].tag == STUDY_INSTANCE_UID and len(above[0].any_of) == 1
+    return above[0] if is_one and asked.query.level is Level.IMAGE and asked.studies is None else None
+
+
 def _wanted(keys: Dataset) -> frozenset[int] | None:
-    """Tags of an answer that are looked at; None: all, as private elements may be in another block than in the keys."""
+    """Tags of a response that are used; None: all, as private elements may be in another block than in the keys."""
     tags = frozenset(map(int, keys.keys()))
     return None if any(tag >> 16 & 1 for tag in tags) else tags | frozenset(ALWAYS_RETURNED)
 
@@ -181,10 +217,10 @@ def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
 
 
 def _model_for(keys: Dataset, asked: ArchiveQuery) -> str | None:
-    """The SOP class in which the keys are a hierarchical query: the one in which they came, else Study Root; or None.
+    """The model in which the keys are a hierarchical query: that of the request, else Study Root, else None.
 
-    Below the level PATIENT, Patient Root takes one Patient ID and no other key of the patient (PS3.4 C.4.1.2.1). Study
-    Root takes all of them at level STUDY.
+    Below PATIENT level, Patient Root allows one Patient ID and no other patient key (PS3.4 C.4.1.2.1). Study Root
+    allows all of them at STUDY level.
     """
     wanted = {condition.tag for condition in asked.query.conditions if condition.tag in keys}
     keys = Dataset({tag: element for tag, element in keys.items() if element.value != EMPTY_VALUE})
@@ -196,12 +232,12 @@ def _model_for(keys: Dataset, asked: ArchiveQuery) -> str | None:
 
 
 def _may_be_relational(assoc: RequestedAssociation, context: PresentationContext, local_ae: ApplicationEntity) -> bool:
-    """Where we take such queries without negotiation, we also ask them so."""
+    """True if we accept relational queries without negotiation; then we also send them without."""
     return assoc.is_relational(context.abstract_syntax) or local_ae.settings.relational_query_negotiation_lenient
 
 
 def _context(assoc: RequestedAssociation, ae_title: AETitle) -> PresentationContext:
-    """Of the model that was proposed first, in Explicit VR if possible."""
+    """The presentation context of the model proposed first, in Explicit VR if possible."""
     if assoc.contexts:
         return min(assoc.contexts, key=attrgetter("context_id"))
     raise ArchiveUnavailable(f"{ae_title} accepts no query in this information model")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dcm4py_leading.coercion.differences import Shown
+from dcm4py_leading.coercion.differences import DisplayedElement
 from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.drift.comparison import Compared
@@ -26,7 +26,7 @@ class Report:
     """The file while it is written."""
 
     def __init__(self, path: Path, *, has_values: bool, at: int) -> None:
-        """Begin a file, or go on with one of which ``at`` bytes count. Raises DriftNotResumed, OSError."""
+        """Begin a file, or resume one after its first ``at`` bytes. Raises DriftNotResumed, OSError."""
         self._has_values = has_values
         flags = os.O_RDWR if at else os.O_RDWR | os.O_CREAT | os.O_TRUNC
         try:
@@ -80,7 +80,7 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _shown(values: Mapping[str, Shown | None]) -> str:
-    """The values by path, as JSON; without those that are absent, and empty where nothing differs."""
+def _shown(values: Mapping[str, DisplayedElement | None]) -> str:
+    """The values by path, as JSON; without those that are absent, and empty if nothing differs."""
     present = {path: value.text for path, value in values.items() if value is not None}
     return json.dumps(present, ensure_ascii=False) if values else ""

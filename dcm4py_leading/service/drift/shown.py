@@ -21,7 +21,7 @@ _CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class DriftRequest:
     """A comparison as somebody wants it."""
 
     ae_title: str
@@ -34,7 +34,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class DriftChoice:
     """An AE of ours that can be compared."""
 
     ae_title: str
@@ -45,8 +45,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
-    """The latest comparison of an AE: as it is kept, and as a job."""
+class LatestComparison:
+    """The latest comparison of an AE: its saved state, and its job."""
 
     ae_title: str
     kept: SavedState | None
@@ -82,7 +82,7 @@ class Latest:
         return self.kept is not None and not self.kept.is_complete and not self.is_running
 
     def seconds_left(self, now: datetime) -> float | None:
-        """Estimated time to its end; None where that is not known, or it is not running."""
+        """Estimated time to its end; None if that is not known, or it is not running."""
         if self.job is None or not self.is_running or self.job.progress.of is None:
             return None
         done = self.job.progress.done - self.before

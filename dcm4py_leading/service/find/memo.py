@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.bounded_cache import BoundedCache
-from dcm4py_leading.coercion.chain import Answer, Executed
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.errors import DependencyError
@@ -18,14 +18,14 @@ from dcm4py_leading.model.bounds import COERCED_MATCHES
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedCoercion:
+class CachedCoercion:
     """The outcome."""
 
     selection: Selection
     asked: tuple[LeadingQuestion, ...]
     answers: tuple[Answer, ...]
     """Of the leading archives; kept, so that no other object has their identity."""
-    executed: tuple[Executed, ...]
+    executed: tuple[ExecutedStep, ...]
     edited: Mapping[int, bytes | None]
     """Each element that may be touched, as it is afterwards."""
 
@@ -47,19 +47,19 @@ class RememberedCoercion:
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedAnswer:
+class CachedFindAnswer:
     """The encoded answer that a match became."""
 
-    coercion: RememberedCoercion
+    coercion: CachedCoercion
     encoded: bytes
 
 
-CoercionMemo = BoundedCache[bytes, RememberedCoercion]
+CoercionMemo = BoundedCache[bytes, CachedCoercion]
 """By whose messages they are, and the elements that the coercion may look at or change."""
-AnswerMemo = BoundedCache[Hashable, RememberedAnswer]
+AnswerMemo = BoundedCache[Hashable, CachedFindAnswer]
 """By all that an answer is made of: its form, whose messages, and the bytes of the match.
 
-An answer holds while `RememberedCoercion.is_by` does.
+An answer holds while `CachedCoercion.is_by` does.
 """
 
 

@@ -29,8 +29,8 @@ from dcm4py_leading.service.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Answer to a C-FIND."""
+class FindResult:
+    """Result of a C-FIND."""
 
     pages: Generator[Sequence[bytes]]
     """The response identifiers, encoded, in a stable order. A page is made when it is asked for; the first is small.
@@ -45,18 +45,18 @@ class Found:
 
 
 class Answers(Protocol):
-    """Stage from matches to answers."""
+    """Stage that makes answers from matches."""
 
     def page(self, page: Sequence[Match]) -> Iterator[bytes]:
-        """The encoded answers that a page of matches becomes. Raises CoercionFailed."""
+        """Encoded answers for a page of matches. Raises CoercionFailed."""
         ...
 
 
-def find(runtime: Runtime, request: FindRequest) -> Found:
+def find(runtime: Runtime, request: FindRequest) -> FindResult:
     """Answer a C-FIND (PS3.4 C.4.1).
 
-    The keys are coerced before the query, each match after it; the leading archives are asked a page of matches at a
-    time. With leading-first, their values are what is matched.
+    Coerces the keys before the query, and each match after it; asks the leading archives for a page of matches at a
+    time. With leading-first, the values of the leading archive are matched.
     Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, ArchiveUnavailable,
     CoercionFailed; all but the first also while the pages are read.
     """
@@ -67,7 +67,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     message = _message(request, Dimse.C_FIND_RSP)
     coercer = Coercer(_coercions(runtime, request), message)
     if runtime.hides_everything(ae):
-        return Found(pages=_nothing(), coercer=coercer, total=Total(0))
+        return FindResult(pages=_nothing(), coercer=coercer, total=Total(0))
     asked = ArchiveQuery(
         query=query,
         keys=keys,
@@ -101,7 +101,7 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     pages = _pages(counted, runtime.leading_settings, answers, matches)
     if part is not None and is_by_delivered:
         pages = part_of_answers(pages, part, query.level, total)
-    return Found(pages=pages, coercer=coercer, support=asked.support, total=total)
+    return FindResult(pages=pages, coercer=coercer, support=asked.support, total=total)
 
 
 def _coercions(runtime: Runtime, request: FindRequest) -> Coercions:
@@ -128,7 +128,7 @@ def _too_many(ae: ApplicationEntity) -> TooManyMatches:
 
 
 def _limited(matches: Iterable[Match | Flush], most: int, ae: ApplicationEntity) -> Iterator[Match | Flush]:
-    """The matches of an archive that could not count them. Raises TooManyMatches in place of the first one too many."""
+    """The matches of an archive that cannot count them. Raises TooManyMatches in place of the first match too many."""
     count = 0
     for match in matches:
         if not isinstance(match, Flush):
@@ -166,9 +166,9 @@ def _nothing() -> Generator[Sequence[bytes]]:
 def _pages(
     matches: Iterator[Match | Flush], settings: LeadingSettings, answers: Answers, source: Generator[object]
 ) -> Generator[Sequence[bytes]]:
-    """A page of answers for each page of matches; what was made before an error goes out before it is raised.
+    """A page of answers for each page of matches; answers made before an error are sent before it is raised.
 
-    ``source`` is where the matches come from, and is closed at the end.
+    ``source`` yields the matches, and is closed at the end.
     """
     with closing(source):
         for page in settings.pages(matches):

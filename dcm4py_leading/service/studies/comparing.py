@@ -1,6 +1,6 @@
-"""Comparison of a study: as the archive has it, as leading archives say it is, and as one AE gets it.
+"""Comparison of the values of a study: in the archive, in leading archives, and as delivered to one AE.
 
-The last is what `service.explain` makes of the first stored object, so it tells what a retrieve does.
+The delivered values are those of `service.explain` for the first stored object, as in a retrieve.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.drift.comparison import Measure, compare
 from dcm4py_leading.service.explain import WrongQuestion, parse_message
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.studies.receivers import delivery_rules, leading_steps, led_receivers
+from dcm4py_leading.service.studies.receivers import delivery_rules, leading_receivers, leading_steps
 from dcm4py_leading.service.studies.three_values import (
     AttributeValues,
-    Decider,
+    ConsideredRule,
     LeadingArchive,
-    LookedAtRule,
     ThreeValues,
+    ValueSource,
 )
 from dcm4py_leading.service.trying.subject import explain_study
 
@@ -42,10 +42,10 @@ _NEVER_SHOWN = QUERY_CONTROL_ATTRIBUTES | {SPECIFIC_CHARACTER_SET, ORIGINAL_ATTR
 def three_values(
     runtime: Runtime, ae_title: str, study_instance_uid: str, receiver: str, receivers: Sequence[str]
 ) -> ThreeValues:
-    """The values of a study, with ``receiver`` as the AE that gets it.
+    """The values of a study, with ``receiver`` as the receiving AE.
 
-    Without one it is the first of ``receivers`` for which a leading archive decides, else the first of them. Raises
-    what `service.explain.explain_study` raises.
+    Default is the first of ``receivers`` for which a leading archive decides, else the first one. Raises the errors of
+    `service.explain.explain_study`.
     """
     ae = runtime.device.application_entity(ae_title)
     if ae is None or not ae.installed:
@@ -64,11 +64,11 @@ def three_values(
         leading=tuple(says),
         attributes=tuple(_attributes(runtime, told, trace, steps, edits)),
         rules=tuple(
-            LookedAtRule(cn=rule.cn, decided_by=rule.decided_by or "", found=rule.found or "")
+            ConsideredRule(cn=rule.cn, decided_by=rule.decided_by or "", found=rule.found or "")
             for rule in told.rules
             if rule.dn in {one.rule.dn for one in delivery_rules(runtime, ae)}
         ),
-        led=led_receivers(runtime, ae, trace.archived, receivers),
+        led=leading_receivers(runtime, ae, trace.archived, receivers),
         failure=told.failure or "",
         notes=told.notes,
     )
@@ -90,7 +90,7 @@ def _first_receiver(runtime: Runtime, ae: ApplicationEntity, uid: str, receivers
         title for title in receivers if title not in archives and runtime.device.application_entity(title) is None
     ] or [ae.ae_title]
     _, trace = _delivery(runtime, ae, uid, others[0], is_asking=False)
-    led = led_receivers(runtime, ae, trace.archived, others)
+    led = leading_receivers(runtime, ae, trace.archived, others)
     return led[0].receivers[0] if led else others[0]
 
 
@@ -101,7 +101,7 @@ _Step = tuple[LeadingStep, LeadingAnswer, str, bool]
 def _leading_archives(
     runtime: Runtime, ae: ApplicationEntity, uid: UID, trace: Trace
 ) -> tuple[list[LeadingArchive], list[_Step]]:
-    """The leading archives that the AE's rules name, each with what it says, those first that decide."""
+    """The leading archives of the AE's rules with their answers, those that decide first."""
     applied = [(done.rule, done.step) for done in trace.executed if isinstance(done.step, LeadingStep)]
     named = leading_steps(delivery_rules(runtime, ae))
     says: list[LeadingArchive] = []
@@ -132,7 +132,7 @@ def _leading_archives(
 
 
 def _edits(runtime: Runtime, uid: UID) -> tuple[dict[int, str], bool]:
-    """The attributes that were edited here and when, and whether the study is here at all."""
+    """The attributes edited here, with the time, and if the study is stored here."""
     instances = runtime.index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(uid,)))
     if not instances:
         return {}, False
@@ -161,24 +161,24 @@ def _attributes(
                 leading=tuple(_text(answer, tag) for answer in answers),
                 is_stale=tuple(tag in changed for changed in stale),
                 delivered=None if told.failure is not None else _text(trace.delivered, tag),
-                decider=Decider.ARCHIVE,
+                decider=ValueSource.ARCHIVE,
                 edited_at=edits.get(tag, ""),
             )
             yield _overridden(_decided(row, trace), steps)
 
 
 def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
-    """The row with what decided over its delivered value."""
+    """The row with the source of its delivered value."""
     for done in reversed(trace.executed):
         if any(change.path[0] == row.tag for change in done.changes):
             asked = done.step.leading_cfind_scp if isinstance(done.step, LeadingStep) else ""
-            return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
+            return replace(row, decider=ValueSource.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
     if row.delivered != row.archived:
         for done in trace.executed:
             if done.step.traits.omits_indexed:
-                return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name)
-        return replace(row, decider=Decider.OBJECT)
-    return replace(row, decider=Decider.EDIT if row.edited_at else Decider.ARCHIVE)
+                return replace(row, decider=ValueSource.RULE, rule=done.rule.rule.cn, step=done.step.name)
+        return replace(row, decider=ValueSource.OBJECT)
+    return replace(row, decider=ValueSource.EDIT if row.edited_at else ValueSource.ARCHIVE)
 
 
 def _overridden(row: AttributeValues, steps: Sequence[_Step]) -> AttributeValues:

@@ -205,7 +205,7 @@ def test_file_that_another_association_takes_away_again_is_not_taken_for_ours(
     assert files(tmp_path) == [tmp_path / location.path]
 
 
-def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_path: Path) -> None:
+def test_longest_possible_path_is_recorded(tmp_path: Path) -> None:
     storage = FileStorage(make_descriptor(tmp_path, storage_path_format=LONG))
     with storage.receive() as incoming:
         incoming.write(b"abc")

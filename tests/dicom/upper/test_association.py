@@ -15,12 +15,11 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, MoveOriginator
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
-from dcm4py_leading.dicom.upper.fragmenting import LONGEST_SENT
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse
-from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode
 from dcm4py_leading.dicom.upper.state import Event, State
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from tests.fixtures.links import (
@@ -166,67 +165,6 @@ def test_messages_in_one_pdu_survive_a_look_for_more(scripted: Scripted) -> None
     assert message_ids(association, 2) == [2, 3]
 
 
-class _Sent:
-    """A link that keeps what is sent."""
-
-    is_tls = False
-
-    def __init__(self) -> None:
-        self.sent = bytearray()
-
-    def send_data(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
-        self.sent += b"".join(buffers)
-
-    def pdus(self) -> Iterator[memoryview]:
-        at = 0
-        while at < len(self.sent):
-            length = int.from_bytes(self.sent[at + 2 : at + 6])
-            yield memoryview(self.sent)[at + 6 : at + 6 + length]
-            at += 6 + length
-
-
-def sent_as(maximum_length: int, obj: PreparedObject) -> list[list[tuple[int, int, bytes]]]:
-    """What each PDU holds of a C-STORE of ``obj``."""
-    link: Any = _Sent()
-    Association(link, CONTEXTS, maximum_length).begin_store(obj, 1, None)
-    return [[(cid, control, bytes(value)) for cid, control, value in fragments(body)] for body in link.pdus()]
-
-
-def check_fragments(maximum_length: int, buffers: Sequence[bytes]) -> None:
-    pdus = sent_as(maximum_length, prepared(*buffers))
-    longest = maximum_length or 1 << 17
-    assert all(sum(6 + len(value) for _, _, value in values) <= longest for values in pdus)
-    values = [value for values in pdus for value in values]
-    if longest > 7:  # else there is no room for two octets
-        assert not any(len(value) % 2 for _, control, value in values if not control & LAST)
-    assert {context_id for context_id, _, _ in values} == {3}
-    of_command = [value for value in values if value[1] & COMMAND]
-    of_data = values[len(of_command) :]
-    assert b"".join(value for _, _, value in of_data) == b"".join(buffers)
-    for part in (of_command, of_data):
-        # PS3.8 E.2: the last fragment, and no other, says so.
-        assert [bool(control & LAST) for _, control, _ in part] == [False] * (len(part) - 1) + [True]
-    assert not any(control & COMMAND for _, control, _ in of_data)
-
-
-@pytest.mark.parametrize("maximum_length", [0, 7, 13, 100, 101, 4096, 16382, 131072])
-@pytest.mark.parametrize("off_by", [-1, 0, 1])
-def test_fragments_keep_to_the_maximum_of_the_peer(maximum_length: int, off_by: int) -> None:
-    most = (maximum_length or 1 << 17) - 6 & ~1 or 1
-    for times in (1, 2, 3):
-        length = max(most * times + off_by, 0)
-        check_fragments(maximum_length, [bytes(length)])
-        check_fragments(maximum_length, [bytes(length // 2), bytes(length - length // 2)])
-
-
-@given(
-    maximum_length=st.integers(7, 300),
-    buffers=st.lists(st.binary(max_size=400), min_size=1, max_size=12),
-)
-def test_any_buffers_arrive_joined(maximum_length: int, buffers: list[bytes]) -> None:
-    check_fragments(maximum_length, buffers)
-
-
 @settings(max_examples=20)
 @given(maximum_length=st.integers(0, 300), data=st.none() | st.binary(max_size=2000))
 def test_a_message_of_any_length_is_received_as_it_was_sent(maximum_length: int, data: bytes | None) -> None:
@@ -237,16 +175,6 @@ def test_a_message_of_any_length_is_received_as_it_was_sent(maximum_length: int,
     assert data_of(acceptor) == (data or b"")
     requestor.link.close()
     acceptor.link.close()
-
-
-@pytest.mark.parametrize("buffers", [[b""] * 9, [b"ab", b"", b"", b""], [b"", b"", b"", b"ab"]])
-def test_an_empty_batch_is_no_fragment(buffers: list[bytes]) -> None:
-    check_fragments(131072, buffers)
-
-
-def test_a_peer_that_takes_any_length_gets_128_kb_at_a_time() -> None:
-    longest = max(sum(6 + len(value) for _, _, value in values) for values in sent_as(0, prepared(bytes(1_000_000))))
-    assert longest == LONGEST_SENT == 131072
 
 
 def test_a_data_set_that_is_not_read_is_dropped(both: Both) -> None:
@@ -284,7 +212,7 @@ def test_a_cancel_counts_for_its_own_request_only(scripted: Scripted) -> None:
     assert not association.is_over(5)
 
 
-def test_a_cancel_before_and_after_the_request_is_no_message(scripted: Scripted) -> None:
+def test_cancel_before_and_after_the_request_is_ignored(scripted: Scripted) -> None:
     scripted.send((1, COMMAND | LAST, cancel(5)), (1, COMMAND | LAST, command(5)), (1, COMMAND | LAST, cancel(5)))
     scripted.send((1, COMMAND | LAST, command(6)))
     assert message_ids(scripted.association, 2) == [5, 6]
@@ -426,7 +354,7 @@ def test_data_that_is_under_way_when_we_release_is_passed_over(both: Both) -> No
 # -- C-STORE ---------------------------------------------------------------------------------------------------------
 
 
-def answer(acceptor: Association, *, status: int = 0, message_id: int | None = None) -> Message:
+def answer(acceptor: Association, *, status: int = 0, message_id: int | None = None) -> DimseMessage:
     request = acceptor.receive(20)
     for _ in acceptor.data(20):
         pass
@@ -443,7 +371,7 @@ def answer(acceptor: Association, *, status: int = 0, message_id: int | None = N
 
 def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
     requestor, acceptor = both
-    requests: list[Message] = []
+    requests: list[DimseMessage] = []
     thread = in_thread(lambda: requests.append(answer(acceptor, status=0xB000)))
     assert store_object(requestor, prepared(bytes(1000)), 7, MoveOriginator("ORIGIN", 9), 20) == 0xB000
     assert ended(thread)
@@ -453,7 +381,7 @@ def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
     assert request.number(dimse.MOVE_ORIGINATOR_MESSAGE_ID) == 9
 
 
-def test_the_response_to_another_message_is_no_status(both: Both) -> None:
+def test_response_to_another_message_gives_no_status(both: Both) -> None:
     requestor, acceptor = both
     thread = in_thread(lambda: answer(acceptor, message_id=6))
     assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None
@@ -485,7 +413,7 @@ def test_a_peer_that_goes_while_we_send_is_no_status(both: Both) -> None:
     assert ended(thread)
 
 
-def test_a_peer_that_aborts_before_it_responds_is_no_status(both: Both) -> None:
+def test_abort_before_the_response_gives_no_status(both: Both) -> None:
     requestor, acceptor = both
     acceptor.abort()
     assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None

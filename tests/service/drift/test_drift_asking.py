@@ -12,8 +12,8 @@ from dcm4py_leading.errors import LeadingQueryFailed, LeadingUnavailable
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
+from dcm4py_leading.service.drift.asking import LeadingInquiry, StudyQuery
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
 from tests.fixtures import clock
 from tests.fixtures.rules import data_set
 from tests.fixtures.scripted_query import ScriptedQuery
@@ -32,8 +32,8 @@ class Clock(clock.Clock):
         self.told: list[str] = []
 
     @property
-    def time(self) -> Time:
-        return Time(clock=self, sleep=self.wait)
+    def time(self) -> DriftClock:
+        return DriftClock(clock=self, sleep=self.wait)
 
 
 class Archive(ScriptedQuery):
@@ -54,14 +54,14 @@ class Archive(ScriptedQuery):
         return [data_set(StudyInstanceUID=uid) for uid in uids]
 
 
-def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> Asker:
+def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> StudyQuery:
     asked = LeadingInquiry(
         leading_cfind_scp=AETitle("QRSCP"),
         local_ae=LOCAL,
         return_keys=frozenset({Tag(0x0020000D)}),
         timeout=timedelta(seconds=15),
     )
-    return Asker(archive, asked, Throttle(rate, time.time), Patience("QRSCP", time.time, time.told.append))
+    return StudyQuery(archive, asked, Throttle(rate, time.time), RetryPauses("QRSCP", time.time, time.told.append))
 
 
 def test_no_more_questions_a_second_than_the_rate() -> None:

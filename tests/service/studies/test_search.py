@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,12 @@ def found(service: Service, **keys: str) -> list[FoundStudy]:
     return list(service.find_studies(search_for(**keys)).studies)
 
 
-@pytest.fixture
-def filled(seed: Seed, tmp_path: Path) -> Service:
+def fill(seed: Seed, sent: Path) -> Service:
     """The archive with three studies of two patients."""
     service = seed.start()
     for number, name, date in [(1, "Größe^Anna", "20240101"), (2, "Größe^Anna", "20240301"), (3, "Smith^Bob", "")]:
         files = make_study(
-            tmp_path / str(number),
+            sent / str(number),
             patient_id=f"P-{name[:2]}",
             patient_name=name,
             study_uid=f"{STUDY}.{number}",
@@ -47,6 +47,14 @@ def filled(seed: Seed, tmp_path: Path) -> Service:
         )
         assert set(store(seed.archive_port, files)) == {0}
     return service
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One archive for the tests that only read it."""
+    folder = tmp_path_factory.mktemp("filled")
+    with ExitStack() as running:
+        yield fill(Seed(folder, running), folder / "sent")
 
 
 def test_studies_come_with_the_values_of_the_archive_the_newest_first(filled: Service) -> None:
@@ -100,17 +108,18 @@ def test_an_unknown_ae_and_an_unknown_key_are_named(filled: Service) -> None:
         filled.find_studies(search_for(PatientsName="x"))
 
 
-def test_a_study_tells_what_was_edited(filled: Service) -> None:
+def test_a_study_tells_what_was_edited(seed: Seed, tmp_path: Path) -> None:
+    service = fill(seed, tmp_path / "sent")
     patient = {
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "New^Name"}]},
         "00100020": {"vr": "LO", "Value": ["P-Sm"]},
     }
-    filled.edit(Edit(ae_title="DCM4CHEE", level=Level.PATIENT, identifier="P-Sm", attributes=patient))
-    study = filled.study("DCM4CHEE", f"{STUDY}.3")
+    service.edit(Edit(ae_title="DCM4CHEE", level=Level.PATIENT, identifier="P-Sm", attributes=patient))
+    study = service.study("DCM4CHEE", f"{STUDY}.3")
     assert study is not None
     assert study.text("PatientName") == "New^Name"
     assert "00100010" in study.edited
-    assert found(filled, PatientName="NEW*") != []
+    assert found(service, PatientName="NEW*") != []
 
 
 def test_series_and_instances_of_a_study(filled: Service) -> None:

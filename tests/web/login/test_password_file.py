@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,17 @@ VIEWER, ADMINISTRATOR = frozenset({Role.VIEWER}), frozenset({Role.ADMINISTRATOR}
 PASSWORD = "Anna's password"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "users"
+@pytest.fixture(scope="module")
+def annas_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied: to hash a password takes long, as it is meant to."""
+    path = tmp_path_factory.mktemp("annas") / "users"
     add_user(path, "anna", ADMINISTRATOR | {Role.SERVICE}, PASSWORD)
     return path
+
+
+@pytest.fixture
+def file(annas_file: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(annas_file, tmp_path))
 
 
 def test_right_password_tells_name_and_roles(file: Path) -> None:

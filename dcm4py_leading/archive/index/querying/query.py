@@ -1,7 +1,7 @@
 """Identifier of a C-FIND, C-MOVE or C-GET, parsed to plain conditions (PS3.4 C.2.2.2, C.4, C.6). Pure.
 
-A key that matches everything (zero length, ``*``) leaves no condition. A key that the index does not match, or that
-stands below the level, is only returned.
+A universal key (zero length, ``*``) gives no condition. A key that the index does not match, or that belongs to a lower
+level, is only a return key.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between two values, both included; None is open (PS3.4 C.2.2.2.5)."""
+    """Range matching, both values included; None is open (PS3.4 C.2.2.2.5)."""
 
     low: str | None
     high: str | None
@@ -124,7 +124,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveKeys:
-    """A C-MOVE or C-GET: the instances below the entities named; an empty tuple or None does not limit."""
+    """Keys of a C-MOVE or C-GET: the instances below the named entities; an empty tuple or None means no limit."""
 
     level: Level
     patient_id: str | None = None
@@ -135,7 +135,7 @@ class RetrieveKeys:
 
     @property
     def is_hierarchical(self) -> bool:
-        """True if it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        """True if the retrieve is hierarchical in the Study Root model (PS3.4 C.4.2.2.2)."""
         above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
         return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
 
@@ -151,7 +151,7 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     if not relational:
         for upper in _levels_above(level, model):
             _require_single(identifier, upper, level)
-    # Most keys are of zero length, which matches everything: not worth to be decoded.
+    # Most keys are empty, which matches everything: do not decode them.
     elements = identifier.items()
     valued = {int(tag) for tag, element in elements if element.value not in _NO_VALUE}
     computed = _COMPUTED.intersection(int(tag) for tag, _ in elements)
@@ -174,7 +174,7 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
 
 
 def matched_hierarchically(identifier: Dataset, model: InformationModel) -> frozenset[int] | None:
-    """The attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None where the identifier can be none."""
+    """Attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None if the identifier is not hierarchical."""
     try:
         query = parse_query(identifier, model, relational=False)
     except IdentifierMismatch:
@@ -261,7 +261,7 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
 
 
 def _values(identifier: Dataset, tag: int) -> list[str]:
-    """The values of a key. Raises IdentifierMismatch for one that is not text, rather than let it match everything."""
+    """The values of a key. Raises IdentifierMismatch if a value is not text; it must not match everything."""
     values = values_text(identifier, tag)
     if not values and not _is_empty(identifier, tag):
         raise IdentifierMismatch(f"{_name(tag)} cannot be read")
@@ -312,7 +312,7 @@ def _is_computed_at(tag: int, level: Level) -> bool:
 
 
 def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[KeyCondition]:
-    """Conditions of one key, none when it matches everything. Raises IdentifierMismatch on a malformed value."""
+    """Conditions of one key; none if it is universal. Raises IdentifierMismatch on a malformed value."""
     values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
         return []

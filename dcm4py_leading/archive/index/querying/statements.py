@@ -76,8 +76,8 @@ def attributes_label(level: Level) -> str:
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows that match, in the order in which they were added to the index.
 
-    Where many may match by the entries of an index, these alone give the primary keys, in their order: the rows are
-    then read as they are fetched. SQLite would read and sort all of them before the first.
+    If indexed conditions may have many matches, a subquery on the indexes gives the primary keys in order, and rows are
+    read as they are fetched. Otherwise SQLite would read and sort all rows before the first one.
     """
     pk = TABLES[query.level].c.pk
     rows = _rows_of(query.level)
@@ -131,7 +131,7 @@ def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 def matches_among(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows of `matches` among the entities `PKS`, in no order.
 
-    They are matched again: SQLite may have given the key of an entity that is gone to another.
+    They are matched again, as SQLite may have reused the key of a deleted entity.
     """
     return rows_of(query.level).where(*_where(query))
 
@@ -148,7 +148,7 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 
 def count(query: Query, most: int | None = None) -> Select[int]:
-    """Statement that counts the rows that match; none beyond ``most`` is looked at."""
+    """Statement that counts the matching rows, up to ``most``."""
     # One index alone is walked until there are enough; of several, SQLite might walk the longer one.
     has_choice = sum(condition.tag in _INDEXED for condition in query.conditions) > 1
     conditions = _where(query, _listed(query) if has_choice else ())
@@ -257,7 +257,7 @@ def _chain(levels: Sequence[Level]) -> FromClause:
 
 
 def _levels_needed(query: Query) -> Sequence[Level]:
-    """From the uppermost that a condition is about to that of the query: each entity has one of each level above."""
+    """Levels from the uppermost one with a condition to that of the query."""
     tops = [KEY_OF[c.tag].level if c.tag in KEY_OF else Level.STUDY for c in query.conditions]
     return LEVELS[min(map(LEVELS.index, [*tops, query.level])) : LEVELS.index(query.level) + 1]
 
@@ -271,9 +271,9 @@ def _where(query: Query, listed: Sequence[KeyCondition] = ()) -> list[ColumnElem
 
 
 def _listed(query: Query) -> Sequence[KeyCondition]:
-    """The conditions that `_list_of` can list, without those that walk much of an index where others do not.
+    """The conditions that `_list_of` can list, without those that read much of an index if others do not.
 
-    None where another condition leaves only a few rows.
+    None if another condition has only a few matches.
     """
     if any(c.tag in _NEARLY_UNIQUE and all(isinstance(m, Value) for m in c.any_of) for c in query.conditions):
         return ()
@@ -283,7 +283,7 @@ def _listed(query: Query) -> Sequence[KeyCondition]:
 
 
 def _is_open(matching: Matching) -> bool:
-    """True if much of an index is walked for this condition."""
+    """True if this condition reads much of an index."""
     match matching:
         case Range(low, high):
             return low is None or high is None
@@ -296,7 +296,7 @@ def _is_open(matching: Matching) -> bool:
 
 
 def _list_of(condition: KeyCondition, level: Level) -> Select[int] | CompoundSelect[int]:
-    """The primary keys of ``level`` that a condition leaves, by indexes alone: no row is read."""
+    """Primary keys of ``level`` that fulfil a condition, by indexes only: no row is read."""
     key = KEY_OF[condition.tag]
     table = TABLES[key.level]
     columns = [table.c[name] for name in key.columns]

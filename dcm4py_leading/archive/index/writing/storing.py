@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, IndexedEntity, Levels
 from dcm4py_leading.archive.index.tables import instance, series, study
 from dcm4py_leading.archive.index.writing.duplicates import StoredObject, Verdict, judge, matters
-from dcm4py_leading.archive.index.writing.entities import Belonging, KnownSeries, remove_if_empty
+from dcm4py_leading.archive.index.writing.entities import OwningEntities, RecentSeries, remove_if_empty
 from dcm4py_leading.archive.index.writing.prepared_statements import Prepared
 from dcm4py_leading.archive.storage.storage import Location
 from dcm4py_leading.errors import ObjectMismatch
@@ -38,7 +38,7 @@ class Policies:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewObject(Belonging):
+class NewObject(OwningEntities):
     """A received object as the index sees it."""
 
     sop_instance_uid: str
@@ -54,7 +54,7 @@ def new_object(
     sending_ae_title: str,
     retrieve_aets: Sequence[str],
 ) -> NewObject:
-    """Object as it is to be stored. Raises ObjectMismatch when one of its UIDs is missing."""
+    """Object to store. Raises ObjectMismatch if one of its UIDs is missing."""
     _required(levels[Level.IMAGE], "sop_class_uid", "SOP Class UID")
     return NewObject(
         study_instance_uid=_required(levels[Level.STUDY], "study_instance_uid", "Study Instance UID"),
@@ -75,8 +75,8 @@ def _required(kept: IndexedEntity, column: str, name: str) -> str:
     return value
 
 
-def store(connection: Connection, new: NewObject, policies: Policies, known: KnownSeries) -> StoreOutcome:
-    """Decide about a duplicate, write what is to be written. Raises ObjectRefused."""
+def store(connection: Connection, new: NewObject, policies: Policies, known: RecentSeries) -> StoreOutcome:
+    """Decide about a duplicate, and write the entry. Raises ObjectRefused."""
     replaced = _duplicate(connection, new, policies)
     if replaced is not None:
         same_series = _is_same_series(replaced, new)

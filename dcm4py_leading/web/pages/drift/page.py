@@ -14,7 +14,7 @@ from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.comparison import Outcome
 from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
-from dcm4py_leading.service.drift.shown import Latest
+from dcm4py_leading.service.drift.shown import LatestComparison
 from dcm4py_leading.service.drift.summary import NO_MONTH
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.command_log import log_command
@@ -25,7 +25,7 @@ from dcm4py_leading.web.pages.fields.words import duration_in_words
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import NoSuchPage, drift_address, study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.rest.own.drift import Drifting, csv_response, order_of
+from dcm4py_leading.web.rest.own.drift import DriftService, csv_response, order_of
 
 _FIELDS = ("leading", "since", "rate", "archiveRate", "values")
 _UNTYPED = {
@@ -38,7 +38,7 @@ _UNTYPED = {
 class DriftPages:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Drifting, now: Callable[[], datetime]) -> None:
+    def __init__(self, service: DriftService, now: Callable[[], datetime]) -> None:
         self._service = service
         self._now = now
 
@@ -156,7 +156,7 @@ class DriftPages:
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }
 
-    def _latest(self, request: Request) -> Latest:
+    def _latest(self, request: Request) -> LatestComparison:
         ae_title: str = request.path_params["aet"]
         latest = self._service.drifts.latest(ae_title)
         if latest is None:

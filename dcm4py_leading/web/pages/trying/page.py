@@ -19,10 +19,10 @@ from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.service.trying.dropped import data_set_of_file
-from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
+from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.own.running import PendingReload
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.entry.carried import Carried
 from dcm4py_leading.web.pages.fields.field import label_of
@@ -40,10 +40,10 @@ _IN_ADDRESS = frozenset({"study", "instance", "message", "other", "ours"})
 """Fields that an address may fill in: none of them tells a patient."""
 
 
-class Trying(Protocol):
+class TrialService(Protocol):
     """The service, as the page uses it. Called from a worker thread."""
 
-    def try_rules(self, trial: Trial) -> Tried:
+    def try_rules(self, trial: Trial) -> TrialResult:
         """Try rules. Raises WrongQuestion, StudyNotStored, DocumentInvalid, ConfigError, StatusError."""
         ...
 
@@ -56,7 +56,7 @@ class Trying(Protocol):
         ...
 
 
-class Previewing(Editing, Protocol):
+class ConfigurationPreview(DirectoryEditing, Protocol):
     """The directory as the page uses it."""
 
     def configuration_after(self, plan: Plan) -> Recording:
@@ -75,7 +75,7 @@ class TrialForm:
     other_host: str = ""
     ours: str = ""
     sop_class: str = ""
-    leading: str = Leading.ASK.value
+    leading: str = AnswerSource.ASK.value
     answer: str = ""
 
     @classmethod
@@ -97,7 +97,7 @@ class _Failed(Exception):
 class TryPage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Previewing, service: Trying, titles: Titles, own_device: str) -> None:
+    def __init__(self, editor: ConfigurationPreview, service: TrialService, titles: Titles, own_device: str) -> None:
         self._editor = editor
         self._service = service
         self._titles = titles
@@ -123,7 +123,7 @@ class TryPage:
         """Try the rules, and show the outcome."""
         asked, carried = TrialForm.of(form), Carried.out_of_hidden(form)
         rule: Entry | None = None
-        tried: Tried | None = None
+        tried: TrialResult | None = None
         failed: _Failed | None = None
         try:
             trial = self._trial(request, asked, file)
@@ -146,8 +146,8 @@ class TryPage:
         if not file and not asked.study:
             raise _Failed(translate(language_of(request), "try.no_object"))
         try:
-            leading = Leading(asked.leading or Leading.ASK.value)
-            answer = parse_answer(asked.answer) if leading is Leading.ASSUME else None
+            leading = AnswerSource(asked.leading or AnswerSource.ASK.value)
+            answer = parse_answer(asked.answer) if leading is AnswerSource.ASSUME else None
         except ValueError as err:
             raise _Failed(f"{translate(language_of(request), 'try.answer')}: {err}") from err
         message = kind_of(asked.message).parameters(
@@ -201,7 +201,7 @@ class TryPage:
         *,
         carried: Carried | None = None,
         rule: Entry | None = None,
-        tried: Tried | None = None,
+        tried: TrialResult | None = None,
         failed: _Failed | None = None,
     ) -> Response:
         place = self._own()
@@ -217,7 +217,7 @@ class TryPage:
             "carried": carried,
             "rule_name": "" if rule is None else name_of(rule),
             "is_behind_others": tried is not None and carried is not None and bool(self._service.pending().differences),
-            "leading": [one.value for one in Leading],
+            "leading": [one.value for one in AnswerSource],
             "failed": failed,
             "outcomes": None if tried is None else outcomes_of(tried, place.device, rule),
         }

@@ -1,4 +1,4 @@
-"""Studies of another archive, found by C-FIND in windows of Study Date small enough for it to answer."""
+"""Studies of another archive, found by C-FINDs with small ranges of Study Date."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
 from dcm4py_leading.service.drift.pages import Page, Place
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 from dcm4py_leading.service.drift.windows import SECONDS_OF_A_DAY, date_text, key_range, time_range, windows
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery, QueryArchive
 
@@ -30,13 +30,13 @@ _OUT_OF_RESOURCES = 0xA7
 """First octet of the status (PS3.4 C.4.1.1.4)."""
 
 
-class NotMatched(ArchiveUnavailable):
-    """The archive answers with studies of other dates or times than it was asked for."""
+class DatesNotMatched(ArchiveUnavailable):
+    """The archive returns studies of other dates or times than requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walked:
-    """The archive that is walked, and for whom."""
+class RemoteArchive:
+    """The archive to read, and our AE."""
 
     title: AETitle
     archive: QueryArchive
@@ -49,7 +49,7 @@ class Walked:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """Place in the walk: before a day, or before a second of it."""
+    """Position: before a day, or before a second of it."""
 
     day: int
     second: int | None = None
@@ -60,26 +60,28 @@ class _Day:
         return [self.day, self.second, self.oldest]
 
 
-class StudiesElsewhere:
+class RemoteStudies:
     """Studies of another archive, day by day; at the end those without a Study Date."""
 
     tells_all = False
 
-    def __init__(self, walked: Walked, rate: float, time: Time, patience: Patience, *, most: int) -> None:
-        """``rate`` queries a second are put at most, and ``most`` studies are taken from one."""
+    def __init__(
+        self, walked: RemoteArchive, rate: float, time: DriftClock, patience: RetryPauses, *, most: int
+    ) -> None:
+        """Sends at most ``rate`` queries per second, and reads at most ``most`` studies from each."""
         self._walked = walked
         self._throttle = Throttle(rate, time)
         self._time = time
         self._patience = patience
         self._most = most
         self._first = (walked.since or date.min).toordinal()
-        # Tomorrow stands for all days to come: so today, which may be too large for one query, is a day like others.
+        # Tomorrow stands for all future days, so that today, which may need several queries, is an ordinary day.
         self._last = max(walked.today.toordinal() + 1, self._first)
 
     def pages(self, after: Place) -> Iterator[Page]:
         """The pages from a place on (see `pages.Studies`).
 
-        Raises ArchiveUnavailable when the archive gave no answer for DRIFT_PATIENCE_SECONDS, NotMatched,
+        Raises ArchiveUnavailable when the archive gave no answer for DRIFT_PATIENCE_SECONDS, DatesNotMatched,
         DriftEnded.
         """
         place = _Day(self._first) if after is None else _Day(*after)
@@ -106,7 +108,7 @@ class StudiesElsewhere:
         low = None if self._walked.since is None and first == self._first else date_text(first)
         high = None if last == self._last else date_text(last)
         if low is None and high is None:
-            return None  # no range, and what has no date would match too
+            return None  # without a range, studies without a date would match too
 
         def is_inside(ds: Dataset) -> bool:
             day = normal_date(first_text(ds, _STUDY_DATE) or "")
@@ -115,7 +117,7 @@ class StudiesElsewhere:
         return self._found(is_inside, {_STUDY_DATE: key_range(low, high)})
 
     def _seconds(self, place: _Day) -> Iterator[Page]:
-        """A day that is too large for one query, from a second on; then what of it has no Study Time."""
+        """The studies of a large day from a second on, then those without Study Time."""
         day, title = date_text(place.day), self._walked.title
 
         def of_seconds(first: int, last: int) -> Sequence[Dataset] | None:
@@ -133,17 +135,17 @@ class StudiesElsewhere:
         yield self._without(f"studies of {day} without a Study Time", keys, after)
 
     def _without(self, what: str, keys: Mapping[int, str], after: _Day) -> Page:
-        """The studies in which the last of the ``keys`` has no value, where the archive can be asked for them."""
+        """The studies in which the last of the ``keys`` has no value, if the archive supports that."""
         title, tag = self._walked.title, [*keys][-1]
         found: Sequence[Dataset] | None = ()
         gap: str | None = f"{title} cannot be asked for {what}"
         for _ in range(2):
             try:
                 found = self._found(lambda ds: first_text(ds, tag) is None, keys, is_tried=True)
-            except NotMatched:
+            except DatesNotMatched:
                 break
             except ArchiveUnavailable:
-                self._of_days(self._last, self._last)  # which waits for it, where it is down
+                self._of_days(self._last, self._last)  # which waits while the archive is down
             else:
                 gap = f"{title}: more than {self._most} {what}" if found is None else None
                 if found == []:
@@ -154,16 +156,16 @@ class StudiesElsewhere:
     def _found(
         self, is_inside: Callable[[Dataset], bool], keys: Mapping[int, str], *, is_tried: bool = False
     ) -> Sequence[Dataset] | None:
-        """The studies that match; None where they are too many.
+        """The matching studies; None if there are too many.
 
-        A query that ``is_tried`` is put once, and no answer may be another study's. Raises ArchiveUnavailable,
-        NotMatched, DriftEnded.
+        With ``is_tried``, the query is sent only once, and no other study may be returned. Raises ArchiveUnavailable,
+        DatesNotMatched, DriftEnded.
         """
         while True:
             self._throttle.take()
             try:
                 found = self._asked(is_inside, keys, most_others=0 if is_tried else self._most)
-            except NotMatched:
+            except DatesNotMatched:
                 raise
             except ArchiveUnavailable as err:
                 if err.status >> 8 == _OUT_OF_RESOURCES:
@@ -192,7 +194,7 @@ class StudiesElsewhere:
                     others += 1
                 if others > most_others:
                     names = " and ".join(map(keyword_for_tag, keys))
-                    raise NotMatched(f"{self._walked.title} answers with studies of another {names}")
+                    raise DatesNotMatched(f"{self._walked.title} answers with studies of another {names}")
                 if len(found) > self._most:
                     return None
         self._time.go_on()  # whose end also ends the matches
@@ -220,7 +222,7 @@ class StudiesElsewhere:
 
 
 def _day_of(ds: Dataset) -> int | None:
-    """Study Date as a day; None where there is none."""
+    """Study Date as a day; None if there is none."""
     text = normal_date(first_text(ds, _STUDY_DATE) or "")
     try:
         return None if text is None else date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal()
