@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.stream import H, Stream, StreamCall
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.coercion.explain import Explanation
 from dcm4py_leading.composition.announce import announce
@@ -26,7 +27,7 @@ from dcm4py_leading.dicom.scp.listener import Address, bind_all, bind_listener, 
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.drifting.drifts import Drifts
-from dcm4py_leading.leading.lookup import CachedStudy, LeadingLookup
+from dcm4py_leading.leading.lookup import CachedAnswer, LeadingLookup
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
@@ -39,7 +40,7 @@ from dcm4py_leading.service.explain import (
     explain,
     read_file,
 )
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
@@ -67,7 +68,7 @@ def explain_file(site: Site, file: Path, wanted: ExplainedMessage, leading: str)
     with contextlib.ExitStack() as open_until_told:
         settings = site.leading_settings
         if leading == "ask":
-            own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+            own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
             query = FindSCU(resolve, settings=settings, coerce=own_find)
             open_until_told.callback(query.close)
             basis = replace(basis, worklist=WorklistSCU(resolve, coerce=own_find))
@@ -190,7 +191,7 @@ class Service(Calls):
         measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading cache (see `web.own.leading_cache.LeadingAnswers`)."""
         return self._process.cached_studies()
 
@@ -205,6 +206,10 @@ class Service(Calls):
     def call_each(self, call: Call[Q, A], question: Q) -> list[A]:
         """The answer of this process, which is the only one."""
         return [self.call(call, question)]
+
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of this process (see `calls.dicomweb.Streaming`)."""
+        return self._process.stream(call, question)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

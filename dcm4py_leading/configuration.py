@@ -24,7 +24,7 @@ from dcm4py_leading.errors import ConfigError, ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.contacts import ContactCounts
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.log import foreign
-from dcm4py_leading.service.leading.rules import asking_rules
+from dcm4py_leading.service.leading.rules import leading_rules
 from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.own.contacts import contacts_json
 from dcm4py_leading.web.own.metrics import Measured
@@ -222,7 +222,7 @@ class Configuration:
         """The archives that the configuration in force asks; ``measure`` measures all processes."""
         return LeadingView(
             measure,
-            rules=lambda: asking_rules(self.in_force.rules),
+            rules=lambda: leading_rules(self.in_force.rules),
             data_dir=self._site.data_dir,
             last_known_max_age=self._site.leading_settings.last_known_max_age,
         )

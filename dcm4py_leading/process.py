@@ -13,17 +13,18 @@ from dcm4py_leading import log
 from dcm4py_leading.archive.data_directory import open_index
 from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.calls.call import A, Call, Here, Json, Q
-from dcm4py_leading.calls.table import CALLS
+from dcm4py_leading.calls.stream import Error, H, Stream, StreamCall, stream_here, write_stream
+from dcm4py_leading.calls.table import CALLS, STREAM_CALLS
 from dcm4py_leading.composition.build import build_runtime
 from dcm4py_leading.composition.check import Checked
 from dcm4py_leading.composition.data import open_proxy_cache, open_storages
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.snapshot import Snapshot
 from dcm4py_leading.config.sources.recording import Recording
-from dcm4py_leading.dicom.scp.fellows import Fellows
 from dcm4py_leading.dicom.scp.listener import Listeners, Rebinding, bind_listener
+from dcm4py_leading.dicom.scp.other_processes import OtherProcesses
 from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.model.device import Connection, Device
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.counts import ServiceCounts
@@ -33,7 +34,7 @@ from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
-from dcm4py_leading.service.sending.under_way import Sendings
+from dcm4py_leading.service.sending.running_exports import RunningExports
 from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
@@ -48,13 +49,13 @@ class ServingProcess:
         checked: Checked,
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
-        fellows: Fellows | None = None,
+        others: OtherProcesses | None = None,
         forwards: ForwardedRetrieves | None = None,
         is_listening: bool = True,
     ) -> None:
         """Open the index, which is there, and the storages, bind and serve every listener if ``is_listening``.
 
-        ``bind`` and ``fellows`` are those of `Listeners`; ``forwards`` knows those of other workers.
+        ``bind`` and ``others`` are those of `Listeners`; ``forwards`` knows those of other workers.
 
         Raises ConfigInvalid, IndexUnavailable, OSError.
         """
@@ -63,7 +64,7 @@ class ServingProcess:
         log.use_reference_key(site.data_dir)
         settings = site.leading_settings
         self._counts = ServiceCounts()
-        self._sendings = Sendings()
+        self._sendings = RunningExports()
         self._forwards = forwards or ForwardedRetrieves(start=secrets.randbelow(1000), spool=Spool(site.data_dir))
         self._last_known = LastKnown(site.data_dir / FILE_NAME, max_rows=settings.last_known_max_rows, now=time.time)
         self._index = open_index(site.data_dir, may_upgrade=False)
@@ -73,7 +74,7 @@ class ServingProcess:
             runtime = self._runtime(checked, storages)
             finish_deletions(runtime)
             self._holder = RuntimeHolder(runtime)
-            self._listeners = Listeners(self._holder, bind=bind, fellows=fellows)
+            self._listeners = Listeners(self._holder, bind=bind, others=others)
             self._is_listening = is_listening
             self._listeners.bind(self._wanted(device)).commit()
         except BaseException:  # cleans up and raises on, whatever it was
@@ -116,11 +117,11 @@ class ServingProcess:
 
     def associations(self) -> list[OpenAssociation]:
         """The associations of this process, those that it has opened included, the oldest first."""
-        return self._listeners.under_way.told()
+        return self._listeners.associations.snapshots()
 
     def abort_association(self, serial_number: int) -> bool:
         """True if there was such an association here; it is aborted."""
-        return self._listeners.under_way.abort(serial_number)
+        return self._listeners.associations.abort(serial_number)
 
     def listeners(self) -> Sequence[ListeningPort]:
         """Where this process accepts associations, or should."""
@@ -169,7 +170,7 @@ class ServingProcess:
         """Number of associations that peers have with this process."""
         return self._listeners.open_associations()
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading cache, the oldest answer first."""
         return self._holder.current.leading.entries()
 
@@ -189,6 +190,15 @@ class ServingProcess:
         """Answer the call of that name, which another process puts."""
         with self._here() as here:
             return CALLS[name].answered(here, question)
+
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of this process (see `calls.dicomweb.Streaming`)."""
+        return stream_here(call, question, self.answer_stream)
+
+    def answer_stream(self, name: str, question: Json, sock: socket.socket, error: Error) -> None:
+        """Answer the call of that name, which another process puts, over a socket."""
+        with self._here() as here:
+            write_stream(sock, STREAM_CALLS[name], here, question, error)
 
     @contextmanager
     def _here(self) -> Iterator[Here]:

@@ -12,7 +12,7 @@ import ast
 import inspect
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,7 @@ class Place:
     @property
     def text(self) -> str:
         """Text that stands there."""
-        return self.path.read_text("utf-8").splitlines()[self.line - 1].strip()
+        return lines(self.path)[self.line - 1].strip()
 
 
 def spelt(attribute: str) -> str | None:
@@ -85,7 +85,7 @@ def schema_lines(attribute: str) -> Iterator[Place]:
     """The definition of the attribute type."""
     for name in NAMES:
         path = SCHEMA / f"{name}.schema"
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        for number, line in enumerate(lines(path), start=1):
             if line.startswith("attributetype") and f"NAME '{attribute}'" in line:
                 yield Place(path, number)
 
@@ -95,7 +95,7 @@ def row_lines() -> Mapping[str, list[Place]]:
     """Each ``one(...)`` and ``many(...)`` by its attribute."""
     found: dict[str, list[Place]] = defaultdict(list)
     for path in sorted(ROWS.glob("*.py")):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             match node:
                 case ast.Call(func=ast.Name(id="one" | "many"), args=[ast.Constant(value=str(attribute)), *_]):
                     found[attribute].append(Place(path, node.lineno))
@@ -118,7 +118,7 @@ def second_defaults() -> Iterator[tuple[str, Place]]:
     models = {object_class.model.__name__ for object_class in OBJECT_CLASSES}
     fields = {row.field for object_class in OBJECT_CLASSES for row in object_class.rows}
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             for name, value in _given_values(node, models):
                 if name in fields and not _is_nothing(value):
                     yield name, Place(path, node.lineno)  # type: ignore[attr-defined]
@@ -159,7 +159,7 @@ def _is_nothing(value: ast.expr) -> bool:
 def field_lines(model: type, field: str) -> Iterator[Place]:
     """Where a class of the model defines a field."""
     path = Path(inspect.getfile(model))
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef) and node.name == model.__name__:
             for statement in node.body:
                 match statement:
@@ -172,7 +172,7 @@ def field_uses() -> Mapping[str, list[Place]]:
     """Where the package reads an attribute of an object, by its Python name."""
     found: dict[str, list[Place]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 found[node.attr].append(Place(path, node.lineno))
     return found
@@ -205,15 +205,17 @@ def marked_tests() -> Mapping[str, list[Place]]:
 @cache
 def marks(path: Path) -> tuple[Mapping[str, list[Place]], bool]:
     """Names that ``pytest.mark.ldap`` has in a module, and True if it is also computed there, as for the rows."""
+    if ".mark.ldap" not in path.read_text("utf-8"):
+        return {}, False
     decorated = {
         id(decorator): node.lineno
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         for decorator in node.decorator_list
     }
     named: dict[str, list[Place]] = defaultdict(list)
     computed = False
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         match node:
             case ast.Call(
                 func=ast.Attribute(attr="ldap", value=ast.Attribute(attr="mark")),
@@ -227,7 +229,7 @@ def marks(path: Path) -> tuple[Mapping[str, list[Place]], bool]:
 
 def docs_lines(attribute: str) -> Iterator[Place]:
     """The rows of the attribute in the configuration reference."""
-    for number, line in enumerate(DOCS.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines(DOCS), start=1):
         if line.startswith(f"| `{attribute}` |"):
             yield Place(DOCS, number)
 
@@ -235,18 +237,18 @@ def docs_lines(attribute: str) -> Iterator[Place]:
 @cache
 def constants(path: Path) -> Mapping[str, list[Place]]:
     """The texts in a module."""
-    return _texts(path, ast.walk(parsed(path)))
+    return _texts(path, nodes(path))
 
 
 @cache
 def keys(path: Path) -> Mapping[str, list[Place]]:
     """The texts that are keys of a dict display in a module."""
-    return _texts(path, (key for node in ast.walk(parsed(path)) if isinstance(node, ast.Dict) for key in node.keys))
+    return _texts(path, (key for node in nodes(path) if isinstance(node, ast.Dict) for key in node.keys))
 
 
-def _texts(path: Path, nodes: Iterator[ast.AST | None]) -> Mapping[str, list[Place]]:
+def _texts(path: Path, parts: Iterable[ast.AST | None]) -> Mapping[str, list[Place]]:
     found: dict[str, list[Place]] = defaultdict(list)
-    for node in nodes:
+    for node in parts:
         match node:
             case ast.Constant(value=str(text)):
                 found[text].append(Place(path, node.lineno))
@@ -254,9 +256,15 @@ def _texts(path: Path, nodes: Iterator[ast.AST | None]) -> Mapping[str, list[Pla
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    """The syntax tree of a file."""
-    return ast.parse(path.read_text("utf-8"))
+def nodes(path: Path) -> Sequence[ast.AST]:
+    """The nodes of the syntax tree of a file."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
+@cache
+def lines(path: Path) -> Sequence[str]:
+    """The lines of a file."""
+    return path.read_text("utf-8").splitlines()
 
 
 def main() -> int:

@@ -118,7 +118,7 @@ def test_every_attribute_of_the_tree_is_listed_with_what_becomes_of_it(tmp_path:
 @pytest.mark.parametrize(
     ("attribute", "value"), [("dcmStoragePathFormat", "{now,moonphase}"), ("dcmDigestAlgorithm", "CRC")]
 )
-def test_a_storage_that_cannot_be_opened_is_told_by_check(tmp_path: Path, attribute: str, value: str) -> None:
+def test_check_reports_storage_that_cannot_be_opened(tmp_path: Path, attribute: str, value: str) -> None:
     change = tmp_path / "bad.ldif"
     change.write_text(
         "dn: dcmStorageID=fs1,dicomDeviceName=dcm4chee-arc,cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org\n"

@@ -173,7 +173,7 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
         yield from knowing(event)
 
     leading_scp(filled.leading_port, script)
-    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.pace._FIRST_PAUSE_SECONDS", 0.0)
     path = tmp_path / "drift.csv"
     result = drift(filled, *FAST, "--csv", path)
     assert result.exit_code == 0, result.output
@@ -184,8 +184,8 @@ def test_archive_that_aborts_for_a_while_costs_no_study_its_answer(
 def test_archive_that_stays_away_is_exit_3_and_keeps_the_state(
     filled: Seed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dcm4py_leading.service.drift.patience.DRIFT_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dcm4py_leading.service.drift.patience._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.pace.DRIFT_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dcm4py_leading.service.drift.pace._FIRST_PAUSE_SECONDS", 0.0)
     result = drift(filled, *FAST, "--resume", tmp_path / "state")
     assert result.exit_code == 3
     assert "QRSCP" in result.stderr and "goes on from" in result.stderr

@@ -254,7 +254,7 @@ def test_received_object_is_shown_with_original_attributes_sequence(seed: Seed, 
     assert seen[f"{original}.SourceOfPreviousValues"] == (None, "MODALITY1")
 
 
-def test_a_message_that_is_not_handled_here_is_told_to_be_so(seed: Seed, stale: Path) -> None:
+def test_unsupported_message_is_reported(seed: Seed, stale: Path) -> None:
     told = explained(seed, "--dimse", "N_CREATE_RQ", "--role", "SCU", stale)
     assert any("no such service" in note for note in told["notes"])
 

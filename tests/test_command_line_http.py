@@ -87,7 +87,7 @@ def test_wrong_options_are_told_in_words(options: tuple[str, ...], told: str) ->
     assert told in result.stderr
 
 
-def test_a_certificate_that_is_none_is_told_before_anything_is_made(tmp_path: Path) -> None:
+def test_invalid_certificate_is_reported_before_anything_is_created(tmp_path: Path) -> None:
     result = run("serve", "--ldif", QUICKSTART, "--data-dir", tmp_path / "data", "--http-cert", QUICKSTART)
     assert result.exit_code == 1
     assert "no certificate and key in PEM" in result.stderr

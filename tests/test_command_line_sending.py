@@ -82,7 +82,7 @@ def test_failure_is_told_and_the_exit_code_is_1(http: str, viewer: Callable[...,
     assert summary == "3 sent to STORESCP, 1 failed"
 
 
-def test_a_destination_that_is_down_or_unknown_is_told(http: str) -> None:
+def test_destination_down_or_unknown_is_reported(http: str) -> None:
     told = run(http, "send", STUDY, "STORESCP")
     assert told.exit_code == 1
     assert told.stderr.splitlines()[-1] == "failed: 0 sent to STORESCP, 4 failed"

@@ -119,7 +119,7 @@ def walks():
         yield part.partition("\n")[0], [(path, re.match(r"`(\w+)`", there)) for path, there in rows]
 
 
-def test_walks_are_short_and_lead_through_what_is_there():
+def test_walks_in_the_docs_are_short_and_name_existing_code():
     found = dict(walks())
     assert len(found) == 4
     assert {title: len(stations) for title, stations in found.items() if not 5 <= len(stations) <= 12} == {}

@@ -172,7 +172,7 @@ def test_mended_faults_of_a_change_are_told(quickstart, tmp_path):
     assert not found.has_errors
 
 
-def test_seed_is_found_at_fault_by_the_tree_where_it_adds_what_is_there(leading):
+def test_seed_that_adds_existing_entries_is_reported(leading):
     found = told(seed_ldif(), leading).findings
     assert [finding.line for finding in found if "use replace" in finding.problem.reason] == [5, 11]
     assert [finding.line for finding in found if "exists already" in finding.problem.reason] == [14]

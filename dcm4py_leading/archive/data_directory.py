@@ -1,7 +1,7 @@
-"""Sharing of the data directory: the lock of each service, who may upgrade the index, and that there is an index.
+"""Sharing of the data directory by services: locks, upgrades of the index, and protection against a missing index.
 
-Each service, not each of its workers, holds a lock (flock) on the file ``service.lock``: alone while it starts, where
-it can, and shared from then on. So who gets it alone knows that nobody else works with the index.
+Each service, not each of its workers, holds a lock (flock) on the file ``service.lock``: an exclusive one, if possible,
+while it starts, and a shared one from then on. So a service with the exclusive lock is the only user of the index.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class DataDirectory:
     """A data directory that this service uses, until it is closed or the process ends."""
 
     def __init__(self, directory: Path, service: str) -> None:
-        """Take part in it; others are told that it is ``service``.
+        """Lock the directory; other services see the name ``service``.
 
-        Another service that uses it already gets a WARNING; one that starts right now is waited for. Raises
-        StorageUnavailable when it does not come to the end of that, OSError.
+        Logs a WARNING if another service uses it, and waits for a service that is starting. Raises StorageUnavailable
+        if that service does not finish its start, OSError.
         """
         self._path = directory
         self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -67,10 +67,10 @@ class DataDirectory:
             time.sleep(_LOOK_SECONDS)
 
     def open_index(self, storages: Iterable[StorageDescriptor], *, may_be_new: bool) -> Index:
-        """The index, created or upgraded where no other service is disturbed.
+        """Open the index; create or upgrade it if no other service uses it.
 
-        Raises IndexUnavailable: when it would have to be brought up to date while another service uses it; and where
-        there is none although one of ``storages`` has files, unless it ``may_be_new``.
+        Raises IndexUnavailable if it needs an upgrade while another service uses it, or if it is missing although one
+        of ``storages`` has files, unless it ``may_be_new``.
         """
         if not may_be_new and not has_index(self._path):
             for storage in storages:
@@ -83,7 +83,7 @@ class DataDirectory:
         return open_index(self._path, may_upgrade=self._is_alone)
 
     def share(self) -> None:
-        """This service has started: others may."""
+        """Let other services start, as this one has started."""
         if self._is_alone:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
             self._is_alone = False
@@ -104,7 +104,7 @@ class DataDirectory:
 
 
 def has_index(directory: Path) -> bool:
-    """True if an index was ever made there. Raises OSError."""
+    """True if an index was ever created there. Raises OSError."""
     try:
         return (directory / _INDEX).stat().st_size > 0
     except FileNotFoundError:

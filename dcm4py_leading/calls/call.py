@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.sending.under_way import Sendings
+from dcm4py_leading.service.sending.running_exports import RunningExports
 
 Json = Any
 """A JSON value; who takes one knows its shape."""
@@ -29,7 +29,7 @@ class Here:
     """The configuration in force, which stays while it is answered."""
     site: Site
     """Where configurations come from, for one that is not in force."""
-    sendings: Sendings
+    sendings: RunningExports
     """Exports under way."""
 
 

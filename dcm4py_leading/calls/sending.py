@@ -9,7 +9,7 @@ from dcm4py_leading.dicom.scu.export import export
 from dcm4py_leading.errors import ArchiveUnavailable, DestinationUnavailable
 from dcm4py_leading.model.bounds import EXPORT_SECONDS, SENDING_SECONDS
 from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
-from dcm4py_leading.service.sending.under_way import Reached, Sending
+from dcm4py_leading.service.sending.running_exports import RunningExport, SendProgress
 
 _GRACE_SECONDS = 60.0
 _CHECK_SECONDS = 60.0
@@ -26,7 +26,7 @@ class SendRequest:
 
 def _export(here: Here, wanted: Export) -> ExportOutcome:
     try:
-        return export(here.runtime, wanted, Sending(), seconds=EXPORT_SECONDS)
+        return export(here.runtime, wanted, RunningExport(), seconds=EXPORT_SECONDS)
     except (ArchiveUnavailable, DestinationUnavailable) as err:
         return ExportOutcome(failed=1, error=str(err))
 
@@ -40,7 +40,7 @@ def _check(here: Here, wanted: Export) -> None:
     parties(here.runtime, wanted)
 
 
-def _reached(here: Here, sending_id: str) -> Reached | None:
+def _reached(here: Here, sending_id: str) -> SendProgress | None:
     sending = here.sendings.get(sending_id)
     return None if sending is None else sending.reached()
 
@@ -77,13 +77,13 @@ SEND: Call[SendRequest, ExportOutcome] = Call(
     seconds=SENDING_SECONDS + _GRACE_SECONDS,
     is_repeatable=False,
 )
-REACHED: Call[str, Reached | None] = Call(
+REACHED: Call[str, SendProgress | None] = Call(
     name="reached",
     do=_reached,
     question=as_it_is(),
     answer=Form(
         to_json=lambda reached: None if reached is None else reached.to_json(),
-        from_json=lambda value: None if value is None else Reached.from_json(value),
+        from_json=lambda value: None if value is None else SendProgress.from_json(value),
     ),
     seconds=_QUICK_SECONDS,
 )
@@ -107,7 +107,7 @@ class Exports(Caller):
         """Send stored objects, under an ID."""
         return self.call(SEND, SendRequest(sending_id=sending_id, wanted=wanted))
 
-    def reached(self, sending_id: str) -> Reached | None:
+    def reached(self, sending_id: str) -> SendProgress | None:
         """Progress of the export with that ID; None if it is not under way."""
         return next((found for found in self.call_each(REACHED, sending_id) if found is not None), None)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from dcm4py_leading.calls.call import Call
 from dcm4py_leading.calls.deleting import DELETE, StudyDeletions
+from dcm4py_leading.calls.dicomweb import SEARCH, Searches
 from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.picturing import PICTURE, Pictures
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
+from dcm4py_leading.calls.stream import StreamCall
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
 from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
 from dcm4py_leading.calls.trying import TRY, Trials
@@ -42,6 +44,9 @@ CALLS: Mapping[str, Call[Any, Any]] = {
     )
 }
 
+STREAM_CALLS: Mapping[str, StreamCall[Any, Any]] = {SEARCH.name: SEARCH}
+"""Those with long answers."""
+
 
 class Calls(
     Comparisons,
@@ -51,6 +56,7 @@ class Calls(
     Explanations,
     Exports,
     Pictures,
+    Searches,
     Studies,
     Trials,
 ):

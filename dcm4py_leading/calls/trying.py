@@ -10,13 +10,13 @@ from dcm4py_leading.composition.check import check
 from dcm4py_leading.config.sources.recorded import Replay
 from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.service.explain import basis_of
-from dcm4py_leading.service.trying.trial import Leading, Trial, Tried, try_rules
+from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult, try_rules
 
 _SECONDS = 60.0
 
 
-def _try(here: Here, trial: Trial) -> Tried:
-    basis = basis_of(here.runtime, is_asking=trial.leading is Leading.ASK)
+def _try(here: Here, trial: Trial) -> TrialResult:
+    basis = basis_of(here.runtime, is_asking=trial.leading is AnswerSource.ASK)
     if trial.configuration is not None:
         # It is read again where it is tried: compiled rules do not pass between processes.
         checked = check(replace(here.site, source=Replay(trial.configuration, here.site.source.describe())))
@@ -43,17 +43,17 @@ def _trial_from_json(value: Json) -> Trial:
         study_instance_uid=value["study"],
         sop_instance_uid=value["instance"],
         data_set=base64.b64decode(value["dataSet"]),
-        leading=Leading(value["leading"]),
+        leading=AnswerSource(value["leading"]),
         answer=value["answer"],
         configuration=None if configuration is None else Recording.from_json(configuration),
     )
 
 
-def _tried_from_json(value: Json) -> Tried:
-    return Tried(**{**value, "unchanged": tuple(value["unchanged"])})
+def _tried_from_json(value: Json) -> TrialResult:
+    return TrialResult(**{**value, "unchanged": tuple(value["unchanged"])})
 
 
-TRY: Call[Trial, Tried] = Call(
+TRY: Call[Trial, TrialResult] = Call(
     name="try",
     do=_try,
     question=Form(to_json=_trial_to_json, from_json=_trial_from_json),
@@ -65,6 +65,6 @@ TRY: Call[Trial, Tried] = Call(
 class Trials(Caller):
     """Trials (see `web.pages.trying.page.Trying`)."""
 
-    def try_rules(self, trial: Trial) -> Tried:
+    def try_rules(self, trial: Trial) -> TrialResult:
         """Try rules on an object."""
         return self.call(TRY, trial)

@@ -28,7 +28,7 @@ from dcm4py_leading.web.app import Configured, create_app
 from dcm4py_leading.web.http.addresses import HttpUnavailable
 from dcm4py_leading.web.http.certificate import Certificate
 from dcm4py_leading.web.http.server import HttpServer
-from dcm4py_leading.workers.handed import CONTROL_FD, Handed
+from dcm4py_leading.workers.inherited_resources import CONTROL_FD, InheritedResources
 from dcm4py_leading.workers.number import MOST_BY_DEFAULT, PROCESS_MIB, default_workers
 from dcm4py_leading.workers.supervisor import Supervisor
 from dcm4py_leading.workers.worker import run_worker
@@ -96,7 +96,7 @@ def serve(
     site = replace(surviving(site), may_be_new=new_index, is_ldif_writable=ldif_writable)
     ask_for_more()
     if CONTROL_FD in os.environ:
-        run_worker(site, Handed.taken_from(os.environ))
+        run_worker(site, InheritedResources.taken_from(os.environ))
     wishes: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: wishes.put(signal.Signals(received)))

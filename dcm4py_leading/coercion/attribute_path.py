@@ -35,7 +35,7 @@ def _tag_of(name: str) -> int | None:
 
 
 def vr_of(tag: int) -> str | None:
-    """Value representation by the data dictionary, the first where it allows several; None for private attributes."""
+    """VR in the data dictionary, the first one if it allows several; None for private attributes."""
     try:
         return dictionary_VR(tag).split(" or ")[0]
     except KeyError:
@@ -43,7 +43,7 @@ def vr_of(tag: int) -> str | None:
 
 
 def values_of(element: DataElement | None) -> Iterator[str]:
-    """The values of an element as text, as DICOM writes them; without blanks around them."""
+    """The values of an element as text in DICOM's form, without surrounding blanks."""
     if element is None or element.value is None or element.VR == "SQ" or isinstance(element.value, bytes):
         return
     single = isinstance(element.value, str | PersonName) or not isinstance(element.value, Iterable)

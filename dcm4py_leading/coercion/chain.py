@@ -1,4 +1,4 @@
-"""Coercion of one data set by its rules, one by one. Pure: it yields questions, and the caller answers them."""
+"""Coercion of one data set by its rules, in order. Pure: it yields questions, which the caller answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from dcm4py_leading.model.values import UID
 
 __all__ = [
     "Answer",
-    "Coerced",
-    "Executed",
+    "CoercionResult",
+    "ExecutedStep",
     "LeadingAnswer",
     "LeadingQuestion",
-    "Outcome",
     "Question",
+    "StepOutcome",
     "WorklistQuestion",
     "coercion",
     "questions",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-class Outcome(enum.Enum):
+class StepOutcome(enum.Enum):
     """Outcome of a step."""
 
     APPLIED = "applied"
@@ -43,23 +43,23 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
+class ExecutedStep:
     """One executed step of a rule, for `explain` and the metrics."""
 
     rule: CompiledRule
     step: AnyStep
-    outcome: Outcome
+    outcome: StepOutcome
     changes: tuple[Change, ...] = ()
     remark: str | None = None
     """Why it did not apply or failed; names AE titles, never values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coerced:
+class CoercionResult:
     """A data set after its coercion."""
 
     dataset: Dataset
-    executed: tuple[Executed, ...] = ()
+    executed: tuple[ExecutedStep, ...] = ()
     previous: Mapping[int, DataElement | None] = field(default_factory=dict)
     """The attributes at the top that were changed, as they were; None where there was none."""
 
@@ -70,19 +70,18 @@ class Coerced:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Remarks about what could not be done as the rules say, and why."""
+        """Remarks about steps that could not be carried out, with the reasons."""
         return tuple(done.remark for done in self.executed if done.remark is not None)
 
 
 def coercion(
-    ds: Dataset, selection: Selection, executed: list[Executed] | None = None
-) -> Generator[Question, Answer, Coerced]:
-    """Carry out the selected rules on ``ds``, which is the caller's own copy and is changed.
+    ds: Dataset, selection: Selection, executed: list[ExecutedStep] | None = None
+) -> Generator[Question, Answer, CoercionResult]:
+    """Apply the selected rules to ``ds`` in place, which must be the caller's own copy.
 
-    Yields what has to be asked and expects to be sent the answer. Each step sees what those before it changed. After
-    a rule that was applied and is sufficient (dcmCoercionSufficient), no other follows. ``executed`` receives the steps
-    as they are done, the one that fails included. Raises CoercionFailed when a rule fails that rethrows
-    (dcmCoercionOnFailure).
+    Yields questions and expects the answers by `send`. Each step sees the changes of earlier steps. No rule follows an
+    applied rule that is sufficient (dcmCoercionSufficient). ``executed`` receives the executed steps, also a failed
+    one. Raises CoercionFailed if a rule fails and rethrows (dcmCoercionOnFailure).
     """
     executed = [] if executed is None else executed
     previous: dict[int, DataElement | None] = {}
@@ -94,7 +93,7 @@ def coercion(
             executed.append(done)
             if failure is OnFailure.RETHROW:
                 raise CoercionFailed(f"coercion rule {rule.rule.cn}: {done.remark}")
-            applied = applied or done.outcome is Outcome.APPLIED
+            applied = applied or done.outcome is StepOutcome.APPLIED
             for change in done.changes:
                 top = change.path[0]
                 if top not in previous:
@@ -102,42 +101,42 @@ def coercion(
             apply(ds, done.changes)
         if failure is OnFailure.SUFFICIENT or (applied and rule.sufficient):
             break
-    return Coerced(dataset=ds, executed=tuple(executed), previous=previous)
+    return CoercionResult(dataset=ds, executed=tuple(executed), previous=previous)
 
 
 def _execute(
     rule: CompiledRule, step: AnyStep, ds: Dataset, selection: Selection
-) -> Generator[Question, Answer, tuple[Executed, OnFailure | None]]:
-    """Run one step without making its changes. The second value tells what its failure means; None: no failure."""
+) -> Generator[Question, Answer, tuple[ExecutedStep, OnFailure | None]]:
+    """Run one step without applying its changes. The second value is the consequence of a failure; None: no failure."""
     context = selection.context
 
-    def ended(outcome: Outcome, remark: str | None = None) -> Executed:
-        return Executed(rule=rule, step=step, outcome=outcome, remark=remark)
+    def ended(outcome: StepOutcome, remark: str | None = None) -> ExecutedStep:
+        return ExecutedStep(rule=rule, step=step, outcome=outcome, remark=remark)
 
     try:
         if isinstance(step, AskingStep):
             question = step.question(ds, context)
             if question is None:
-                return ended(Outcome.NOT_APPLIED, f"{step.name}: nothing to ask about"), None
+                return ended(StepOutcome.NOT_APPLIED, f"{step.name}: nothing to ask about"), None
             answer = yield question
             if isinstance(answer, DependencyError):
                 if rule.on_unavailable is OnFailure.RETHROW:
                     raise CoercionFailed(str(answer))
-                return ended(Outcome.FAILED, f"no answer: {answer}"), rule.on_unavailable
+                return ended(StepOutcome.FAILED, f"no answer: {answer}"), rule.on_unavailable
             changes = step.changes_from(ds, answer, context)
             unknown = "unknown there" if answer is None else None
         else:
             changes, unknown = step.changes(ds, context), None
     except CoercionFailed as err:
         failure = OnFailure.RETHROW if step.traits.is_failure_final else rule.on_failure
-        return ended(Outcome.FAILED, str(err)), failure
+        return ended(StepOutcome.FAILED, str(err)), failure
     if changes is None:
-        return ended(Outcome.NOT_APPLIED, unknown), None
-    return Executed(rule=rule, step=step, outcome=Outcome.APPLIED, changes=tuple(changes)), None
+        return ended(StepOutcome.NOT_APPLIED, unknown), None
+    return ExecutedStep(rule=rule, step=step, outcome=StepOutcome.APPLIED, changes=tuple(changes)), None
 
 
 def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQuestion, ...]:
-    """Questions to leading archives in the coercion of an object of this study, to be asked before the first object."""
+    """Questions to leading archives for objects of this study, to ask before the first object."""
     return tuple(
         step.question_about(study_instance_uid)
         for rule in selection.applied
@@ -146,12 +145,12 @@ def questions(selection: Selection, study_instance_uid: UID) -> tuple[LeadingQue
     )
 
 
-def run(chain: Generator[Question, Answer, Coerced], answer: Callable[[Question], Answer]) -> Coerced:
-    """Drive a `coercion` to its end with ``answer``, which returns an error as an answer rather than raising it."""
+def run(chain: Generator[Question, Answer, CoercionResult], answer: Callable[[Question], Answer]) -> CoercionResult:
+    """Run a `coercion` to its end with ``answer``, which returns errors as answers instead of raising them."""
     try:
         question = next(chain)
         while True:
             question = chain.send(answer(question))
     except StopIteration as end:
-        coerced: Coerced = end.value
+        coerced: CoercionResult = end.value
         return coerced

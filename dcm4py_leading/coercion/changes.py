@@ -29,8 +29,8 @@ class ChangeKind(enum.Enum):
 class Change:
     """Change of one attribute.
 
-    ``element`` is the attribute as it will be: with its value, empty, or None when it is removed. It may be shared
-    with other data sets and threads, so it is only read. A SET of Specific Character Set (0008,0005) at the top means
+    ``element`` is the new attribute: with a value, empty, or None for a removal. It may be shared with other data sets
+    and threads, so it is only read. A SET of Specific Character Set (0008,0005) at the top means
     that all text is to be encoded anew in that set.
     """
 
@@ -50,7 +50,7 @@ def set_to(element: DataElement, *, within: TagPath = ()) -> Change:
 
 
 def emptied(tag: int, vr: str, *, within: TagPath = ()) -> Change:
-    """Leave the attribute there without a value (PS3.5 7.4.5, type 2)."""
+    """Empty the attribute (PS3.5 7.4.5, type 2)."""
     return Change(
         path=(*within, int(tag)),
         kind=ChangeKind.EMPTY,
@@ -59,12 +59,12 @@ def emptied(tag: int, vr: str, *, within: TagPath = ()) -> Change:
 
 
 def removed(tag: int, *, within: TagPath = ()) -> Change:
-    """Take the attribute out."""
+    """Remove the attribute."""
     return Change(path=(*within, int(tag)), kind=ChangeKind.REMOVE)
 
 
 def apply(ds: Dataset, changes: Iterable[Change]) -> None:
-    """Make the changes in ``ds``, in their order. Items that a SET needs and that are not there are added, empty."""
+    """Apply the changes to ``ds`` in order. Adds missing items that a SET needs."""
     for change in changes:
         if change.path == (SPECIFIC_CHARACTER_SET,):
             decode_text(ds)

@@ -3,7 +3,7 @@
 The key is that of a peer (`SendingHostname` and the like) or the path of an attribute, ``Keyword``, ``ggggeeee`` or
 ``Sequence.Keyword``, with the number of a value in brackets where only that one counts. The value is a regular
 expression that has to match all of it; a list of codes for a code sequence; one of the named predicates; or nothing,
-which holds when there is no value. ``!`` turns a condition round, so it is true when there is no value to look at.
+which holds when there is no value. ``!`` negates a condition, so it is true if there is no value.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Condition:
 
     @property
     def reads(self) -> frozenset[int]:
-        """Tags of the data set, at its top, that decide."""
+        """Tags at the top of the data set that the condition reads."""
         return frozenset(self.path[:1])
 
     @property
@@ -64,13 +64,13 @@ class Condition:
 
     @property
     def is_timeless(self) -> bool:
-        """True if it holds for the same message and data set whenever that is."""
+        """True if the result does not depend on the current date."""
         return self.test is not _is_current_date
 
     def holds(self, context: CoercionContext, ds: Dataset) -> bool:
         """True if the condition is true for this message and data set.
 
-        Raises CoercionFailed, with the condition, when that cannot be told in the time that it may take.
+        Raises CoercionFailed, with the condition, if the evaluation takes too long.
         """
         if self.peer is not None:
             value = self.peer(context)
@@ -86,7 +86,7 @@ class Condition:
         return found is not self.negated
 
     def found_in(self, context: CoercionContext, ds: Dataset) -> str:
-        """Value that the condition was held against, for an explanation."""
+        """Value that the condition was compared with, for an explanation."""
         if self.peer is not None:
             return self.peer(context) or "unknown"
         if self.is_sequence:
@@ -120,7 +120,7 @@ def _items_at(ds: Dataset, path: tuple[int, ...]) -> Iterator[Dataset]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A code as conditions compare it: the meaning does not count (PS3.3 8)."""
+    """A code for comparison in conditions, without the code meaning (PS3.3 8)."""
 
     value: str
     scheme: str
@@ -133,7 +133,7 @@ class Code:
         return (value, item.get("CodingSchemeDesignator"), version) == (self.value, self.scheme, self.version)
 
 
-# No two neighbours take the same character, or a long text would take for ever; blanks are stripped afterwards.
+# No two neighbours match the same character, or long text would be very slow; blanks are stripped afterwards.
 _CODE = re.compile(r'\((?P<value>[^,()"|]+),(?P<scheme>[^,()"|\[\]]+)(\[(?P<version>[^\]]+)\]\s*)?(,\s*"[^"]*"\s*)?\)')
 
 
@@ -186,7 +186,7 @@ def compile_condition(text: str) -> Condition:
 
 
 def _meant_peer(key: str) -> str | None:
-    """The peer key probably meant by an unknown key, such as ReceivingAETitle or CalledAET."""
+    """The valid peer key that an unknown key, such as ReceivingAETitle or CalledAET, probably means."""
     if is_attribute(key.partition(".")[0]):
         return None
     whole = re.sub(r"AE(T(itle)?)?$", "ApplicationEntityTitle", key, flags=re.IGNORECASE)
@@ -195,7 +195,7 @@ def _meant_peer(key: str) -> str | None:
 
 
 def compile_conditions(properties: tuple[str, ...]) -> tuple[Condition, ...]:
-    """Compile those that belong together, in the order in which they are looked at. Raises ValueError."""
+    """Compile the conditions of a rule, in order of evaluation. Raises ValueError."""
     return tuple(compile_condition(text) for text in sorted(properties))
 
 

@@ -1,4 +1,4 @@
-"""The message that rules are selected for."""
+"""Context of a message for the selection of rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.model.values import TransferRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One end of a message as conditions see it; None is unknown."""
+    """One end of a message, for conditions; None: unknown."""
 
     host: str | None = None
     ae_title: str | None = None
@@ -20,7 +20,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoercionContext:
-    """Which message is coerced. On a retrieve the archive is sending and the destination receiving."""
+    """The message that is coerced. On a retrieve, the archive is the sender and the destination the receiver."""
 
     dimse: Dimse
     transfer_role: TransferRole

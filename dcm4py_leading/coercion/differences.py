@@ -1,4 +1,4 @@
-"""Differences between two data sets, element by element, to be shown to a person or put into JSON."""
+"""Differences between two data sets, element by element, for display or JSON."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _EMPTY = "(empty)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """An element, to be looked at; of binary values and sequences only the size."""
+class DisplayedElement:
+    """An element for display; only the size of binary values and sequences."""
 
     text: str
     """For a terminal: without control characters."""
@@ -34,9 +34,9 @@ class Difference:
     path: str
     """Such as ``PatientName`` or ``RequestAttributesSequence[1].AccessionNumber``; items count from 1."""
     tag: int
-    before: Shown | None
+    before: DisplayedElement | None
     """None: there is no such element."""
-    after: Shown | None
+    after: DisplayedElement | None
 
     @property
     def keyword(self) -> str:
@@ -47,7 +47,7 @@ class Difference:
 def differences(before: Dataset, after: Dataset, *, within: str = "") -> Iterator[Difference]:
     """Differences, in the order of tags; ``within`` is the path of the item that both are.
 
-    A sequence comes up with its number of items, when that changes, and then element by element.
+    A sequence is listed with its number of items, if this changes, and then element by element.
     """
     for tag in sorted({*before.keys(), *after.keys()}):
         old, new = before.get(tag), after.get(tag)
@@ -66,7 +66,7 @@ def _items(element: DataElement | None) -> list[Dataset] | None:
     return list(element.value) if element is not None and element.VR == "SQ" else None
 
 
-def shown_element(element: DataElement | None) -> Shown | None:
+def shown_element(element: DataElement | None) -> DisplayedElement | None:
     """An element for display; None if absent."""
     if element is None:
         return None
@@ -74,20 +74,20 @@ def shown_element(element: DataElement | None) -> Shown | None:
     items = _items(element)
     if items is not None:
         count = len(items)
-        return Shown(text=f"({count} item{'s' * (count != 1)})", json={"vr": vr, "items": count})
+        return DisplayedElement(text=f"({count} item{'s' * (count != 1)})", json={"vr": vr, "items": count})
     if isinstance(element.value, bytes | bytearray):
         length = len(element.value)
-        return Shown(text=f"({length} bytes)" if length else _EMPTY, json={"vr": vr, "length": length})
+        return DisplayedElement(text=f"({length} bytes)" if length else _EMPTY, json={"vr": vr, "length": length})
     values = list(values_of(element))
     text = "\\".join(values)
-    return Shown(text=_printable(text) if text else _EMPTY, json=_json(element, values))
+    return DisplayedElement(text=_printable(text) if text else _EMPTY, json=_json(element, values))
 
 
 def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:
     try:
         model: dict[str, object] = element.to_json_dict(None, 0)
     except (ValueError, TypeError, OverflowError):
-        # A number that is none: shown as it stands.
+        # An invalid number: shown unchanged.
         return {"vr": str(element.VR), "Value": list(map(shown, values))}
     numbers = model.get("Value")
     if isinstance(numbers, list):
@@ -102,6 +102,6 @@ def _json(element: DataElement, values: list[str]) -> Mapping[str, object]:
 
 
 def _printable(text: str) -> str:
-    """``text`` with line ends and control characters escaped: a value must not steer the terminal."""
+    """``text`` with line ends and control characters escaped, as a value must not control the terminal."""
     text = shown(text)
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

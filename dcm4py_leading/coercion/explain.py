@@ -1,6 +1,6 @@
 """Explanation of a coercion: rules that matched, why others did not, steps that ran, values before and after.
 
-Made from what the coercion itself leaves behind, so that it cannot tell another story than what happens.
+Made from the records of the real coercion, so it always shows what happens.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pydicom import Dataset
 from pydicom.uid import UID as PydicomUID
 
-from dcm4py_leading.coercion.chain import Executed, Outcome, Question
+from dcm4py_leading.coercion.chain import ExecutedStep, Question, StepOutcome
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
-from dcm4py_leading.coercion.differences import Difference, Shown, differences
+from dcm4py_leading.coercion.differences import Difference, DisplayedElement, differences
 from dcm4py_leading.coercion.question import LeadingAnswer, LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection, Verdict
@@ -54,7 +54,7 @@ class ExplainedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedStep:
-    """One step of a rule that applies, and how it ended."""
+    """One step of a rule that applies, and its outcome."""
 
     rule: str
     step: str
@@ -68,7 +68,7 @@ class ExplainedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ExplainedAnswer:
     """Answer of a leading archive, and how it came about (a `leading.outcome.LookupOutcome` as text)."""
 
     answer: LeadingAnswer
@@ -83,14 +83,14 @@ class Trace:
     """The attributes by which the rules' conditions went: those of the index, where it has any."""
     delivered: Dataset
     """The data set in the end; not sent where the coercion failed."""
-    executed: tuple[Executed, ...]
-    answers: Mapping[Question, Answered]
+    executed: tuple[ExecutedStep, ...]
+    answers: Mapping[Question, ExplainedAnswer]
     """Answers of the leading archives that were asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Explanation of what a coercion does to one data set, without having delivered or stored anything."""
+    """Explanation of the coercion of one data set, without delivery or storage."""
 
     ae_title: AETitle
     """Our AE, whose rules these are."""
@@ -108,12 +108,12 @@ class Explanation:
 
     @property
     def has_failed(self) -> bool:
-        """True if anything could not be done as the rules say."""
-        return self.failure is not None or any(step.outcome == Outcome.FAILED.value for step in self.steps)
+        """True if any step failed."""
+        return self.failure is not None or any(step.outcome == StepOutcome.FAILED.value for step in self.steps)
 
 
 def explained_rules(selection: Selection, ds: Dataset | None = None) -> tuple[ExplainedRule, ...]:
-    """Every verdict on ``ds``, with a mark on legacy rules that upstream would not look at."""
+    """Every verdict on ``ds``, with a mark on legacy rules that dcm4chee would ignore."""
     hiding = next((v.rule.rule.cn for v in selection.verdicts if v.matched and _is_version_2(v)), None)
     return tuple(
         ExplainedRule(
@@ -148,17 +148,17 @@ def _is_version_2(verdict: Verdict) -> bool:
 def explained_steps(
     selection: Selection,
     start: Dataset,
-    executed: Sequence[Executed],
+    executed: Sequence[ExecutedStep],
     *,
     withheld: Collection[Question] = (),
     has_failed: bool = False,
 ) -> tuple[ExplainedStep, ...]:
-    """The steps that were run on ``start``, which is not changed, and the rules that were not reached.
+    """The executed steps on ``start``, which is not changed, and the rules that were not reached.
 
-    ``withheld`` are questions that were not put to anybody; with ``has_failed`` the last step failed the request.
+    ``withheld`` are questions that were not asked; with ``has_failed`` the last step made the request fail.
     """
     ran = {id(done.rule) for done in executed}
-    # Not to be expected of a rule without steps: of a message that is not handled here.
+    # A rule without steps is for a message that is not supported here.
     missed = [rule for rule in selection.applied if rule.steps and id(rule) not in ran]
     why = "a rule before it failed the request" if has_failed else "a rule before it was sufficient"
     return (
@@ -168,11 +168,11 @@ def explained_steps(
 
 
 def _ran(
-    start: Dataset, executed: Sequence[Executed], context: CoercionContext, withheld: Collection[Question]
+    start: Dataset, executed: Sequence[ExecutedStep], context: CoercionContext, withheld: Collection[Question]
 ) -> Iterator[ExplainedStep]:
     at = deepcopy(start)
     for done in executed:
-        # The data set is as it was when the step was run, so this is what it asked.
+        # The data set is in the state in which the step ran, so this is the question that it asked.
         question = _question(done.step, at, context)
         asked = None if question is None else _whom(question)
         is_withheld = question is not None and question in withheld
@@ -210,7 +210,7 @@ def _whom(question: Question) -> AETitle:
 
 
 def explained_elements(before: Dataset, after: Dataset) -> tuple[Difference, ...]:
-    """Differences in the end, element by element."""
+    """Differences of the final data set, element by element."""
     return tuple(differences(before, after))
 
 
@@ -318,7 +318,7 @@ def _rule_cells(rule: ExplainedRule) -> tuple[str, ...]:
 
 def _step_cells(step: ExplainedStep) -> tuple[str, ...]:
     told = [f"asked {step.asked}"] if step.asked is not None and not step.outcome.startswith("would") else []
-    if step.outcome == Outcome.APPLIED.value:
+    if step.outcome == StepOutcome.APPLIED.value:
         told.append(f"{step.changes} change{'s' * (step.changes != 1)}")
     if step.remark is not None:
         told.append(step.remark)
@@ -330,7 +330,7 @@ def _element_cells(element: Difference) -> tuple[str, ...]:
     return (tag, element.path, _value_text(element.before), "->", _value_text(element.after))
 
 
-def _value_text(shown: Shown | None) -> str:
+def _value_text(shown: DisplayedElement | None) -> str:
     return "(absent)" if shown is None else shown.text
 
 
@@ -338,7 +338,7 @@ _WIDEST = 64
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Rows in columns; a cell wider than the rest of its column may be is not cut."""
+    """Rows in columns; wide cells are not cut."""
     widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

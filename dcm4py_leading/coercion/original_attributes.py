@@ -1,4 +1,4 @@
-"""The Original Attributes Sequence (0400,0561): what a coercion changed, as it was before (PS3.3 C.12.1.1.9)."""
+"""Original Attributes Sequence (0400,0561): attributes before their coercion (PS3.3 C.12.1.1.9)."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def original_attributes(
     now: datetime,
     reason: str = "COERCE",
 ) -> Change | None:
-    """The change that adds an item to the sequence; None when nothing worth telling was changed.
+    """The change that adds an item to the sequence; None if no relevant attribute changed.
 
-    ``previous`` has the changed attributes as they were; None, where there was none, becomes an empty attribute. Where
-    ``ds`` has a character set by now that cannot encode them, the item names one of its own (PS3.3 C.12.1.1.2).
+    ``previous`` has the previous attributes; None (absent) becomes an empty attribute. If the current character set of
+    ``ds`` cannot encode them, the item has its own (PS3.3 C.12.1.1.2).
     """
     modified = Dataset()
     for tag, element in sorted(previous.items()):

@@ -12,7 +12,7 @@ from dcm4py_leading.model.values import UID, AETitle
 
 @dataclass(frozen=True, slots=True)
 class LeadingQuestion:
-    """Which attributes has this study in the leading archive (dcmLeadingCFindSCP)?"""
+    """Question for the attributes of a study in the leading archive (dcmLeadingCFindSCP)."""
 
     leading_cfind_scp: AETitle
     study_instance_uid: UID
@@ -20,7 +20,7 @@ class LeadingQuestion:
 
 @dataclass(frozen=True, slots=True)
 class WorklistQuestion:
-    """Which scheduled procedure steps match these keys (dcmMergeMWLSCP)?"""
+    """Question for the scheduled procedure steps that match these keys (dcmMergeMWLSCP)."""
 
     worklist_scp: AETitle
     keys: tuple[tuple[int, str], ...]

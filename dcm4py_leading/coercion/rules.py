@@ -1,4 +1,4 @@
-"""Compilation of coercion rules when a configuration is loaded, so that errors show then and not at a request."""
+"""Compilation of coercion rules when a configuration is loaded, so that errors are found before any request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dcm4py_leading.coercion.schemes import (
     MESSAGES,
     SCHEMES,
     Environment,
+    InvalidValues,
     MessageType,
-    WrongValues,
     is_offered,
 )
 from dcm4py_leading.coercion.steps.step import AnyStep
@@ -33,22 +33,22 @@ class CompiledRule:
 
     @property
     def sufficient(self) -> bool:
-        """dcmCoercionSufficient: no rule follows once this one was applied. A legacy rule does not hinder others."""
+        """dcmCoercionSufficient: no rule follows after this one was applied. Always False for a legacy rule."""
         return isinstance(self.rule, CoercionRule2) and self.rule.coercion_sufficient
 
     @property
     def on_failure(self) -> OnFailure:
-        """dcmCoercionOnFailure: consequence of a step that cannot be carried out. A legacy rule always rethrows."""
+        """dcmCoercionOnFailure: consequence of a failed step. A legacy rule always rethrows."""
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.RETHROW
 
     @property
     def on_unavailable(self) -> OnFailure:
-        """Consequence when nobody answers a question. A legacy rule goes on without."""
+        """Consequence of a question without answer. A legacy rule continues without it."""
         return self.rule.coercion_on_failure if isinstance(self.rule, CoercionRule2) else OnFailure.CONTINUE
 
     @property
     def is_timeless(self) -> bool:
-        """True if message, elements and answers alone decide whether it applies, and what it does."""
+        """True if the result depends only on message, elements and answers, not on the current time."""
         return all(condition.is_timeless for condition in self.conditions) and all(
             step.traits.is_timeless for step in self.steps
         )
@@ -76,8 +76,7 @@ def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -
 def compile_rules(rules: Sequence[AnyRule], environment: Environment) -> tuple[CompiledRule, ...]:
     """Compile rules in the given order. Raises ConfigInvalid with all their errors.
 
-    Rules for messages that this service does not handle are checked as far as their conditions go, and left without
-    steps.
+    For messages that this service does not support, only the conditions are checked; these rules have no steps.
     """
     compiled: list[CompiledRule] = []
     problems: list[Problem] = []
@@ -91,7 +90,7 @@ def compile_rules(rules: Sequence[AnyRule], environment: Environment) -> tuple[C
 
 
 def warnings(compiled: Sequence[CompiledRule]) -> list[Problem]:
-    """One WARNING for each rule about a message that this service does not handle."""
+    """One WARNING for each rule for a message that this service does not support."""
     return [
         Problem(
             dn=item.rule.dn,
@@ -106,7 +105,7 @@ def warnings(compiled: Sequence[CompiledRule]) -> list[Problem]:
 
 
 class _Compilation:
-    """One rule on its way; collects every problem instead of stopping at the first."""
+    """Compilation of one rule; collects all problems instead of stopping at the first."""
 
     def __init__(self, rule: AnyRule, environment: Environment) -> None:
         self._rule = rule
@@ -155,7 +154,7 @@ class _Compilation:
     def _built(self, attribute: str, value: str, build: Callable[[], AnyStep]) -> Iterator[AnyStep]:
         try:
             yield build()
-        except WrongValues as err:
+        except InvalidValues as err:
             for wrong, reason in err.wrong:
                 self._problem(err.attribute, wrong, reason)
         except ValueError as err:

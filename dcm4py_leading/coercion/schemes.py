@@ -1,4 +1,4 @@
-"""Schemes of rules, legacy and version 2: the messages that each is for, and the step that carries it out."""
+"""Schemes of legacy and version-2 rules: the messages of each scheme, and its step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from dcm4py_leading.model.values import AETitle, Tag, TransferRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Environment of the rules: all that they refer to outside of themselves."""
+    """Environment of the rules: devices, attribute sets and style sheets that they refer to."""
 
     expand: Callable[[str], str] = str
     """Fills in the placeholders of a URI. Raises ValueError."""
@@ -46,8 +46,8 @@ class Environment:
     """Attributes that a leading archive is asked for."""
 
 
-class WrongValues(ValueError):
-    """Wrong values of an attribute, each with the reason."""
+class InvalidValues(ValueError):
+    """Invalid values of an attribute, each with the reason."""
 
     def __init__(self, attribute: str, wrong: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(reason for _, reason in wrong))
@@ -85,12 +85,12 @@ _FIND = frozenset({_QUERY, _RESPONSE, _OWN_QUERY, _OWN_RESPONSE})
 MESSAGES: MessageTypes = _OBJECTS | _FIND | _PERFORMED
 """Every message that a rule can be about."""
 
-# The leading archive is asked by C-FIND: on our own C-FIND it would ask for ever, on keys it would change the query.
+# The leading archive is asked by C-FIND: on our own C-FIND it would recurse, on keys it would change the query.
 _LEADING = _OBJECTS | {_RESPONSE}
 
 
 def is_offered(dimse: Dimse) -> bool:
-    """True if this service handles such messages at all."""
+    """True if this service supports such messages."""
     return dimse not in (Dimse.N_CREATE_RQ, Dimse.N_SET_RQ)
 
 
@@ -112,7 +112,7 @@ def _merge_attributes(texts: Sequence[str]) -> AnyStep:
         except ValueError as err:
             wrong.append((text, str(err)))
     if wrong or not merges:
-        raise WrongValues("dcmMergeAttribute", wrong or [("", "is required, but absent")])
+        raise InvalidValues("dcmMergeAttribute", wrong or [("", "is required, but absent")])
     return MergeAttributesStep(merges=tuple(merges))
 
 
@@ -121,15 +121,15 @@ def _params(rule: CoercionRule2) -> Mapping[str, str]:
     pairs = [text.partition("=") for text in rule.coercion_params]
     for name, separator, _ in pairs:
         if not separator:
-            raise WrongValues("dcmCoercionParam", [(name, "expected NAME=VALUE")])
+            raise InvalidValues("dcmCoercionParam", [(name, "expected NAME=VALUE")])
     return {name: value for name, _, value in pairs}
 
 
 def _described(reference: str | None, environment: Environment) -> DeviceDescription:
     if reference is None:
-        raise WrongValues("dcmSupplementFromDeviceReference", [("", "is required, but absent")])
+        raise InvalidValues("dcmSupplementFromDeviceReference", [("", "is required, but absent")])
     if reference not in environment.devices:
-        raise WrongValues("dcmSupplementFromDeviceReference", [(reference, "the directory has no such dicomDevice")])
+        raise InvalidValues("dcmSupplementFromDeviceReference", [(reference, "the directory has no such dicomDevice")])
     return environment.devices[reference]
 
 
@@ -167,7 +167,7 @@ def _legacy_merge_mwl(rule: CoercionRule, environment: Environment) -> AnyStep:
     try:
         template = _worklist_template(rule.merge_mwl_template_uri, environment, no_keywords=rule.no_keywords)
     except ValueError as err:
-        raise WrongValues("dcmMergeMWLTemplateURI", [(rule.merge_mwl_template_uri or "", str(err))]) from err
+        raise InvalidValues("dcmMergeMWLTemplateURI", [(rule.merge_mwl_template_uri or "", str(err))]) from err
     return compile_legacy_merge_mwl(rule, template)
 
 
@@ -179,7 +179,7 @@ def _scheme_merge_mwl(rule: CoercionRule2, uri: str, environment: Environment) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyAction:
-    """One thing that dcmArchiveAttributeCoercion can demand."""
+    """One action of dcmArchiveAttributeCoercion."""
 
     attribute: str
     value: Callable[[CoercionRule], str | None]
@@ -282,7 +282,7 @@ LEGACY_ACTIONS: tuple[LegacyAction, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """One thing that dcmURI of dcmArchiveAttributeCoercion2 can demand."""
+    """One scheme of dcmURI in dcmArchiveAttributeCoercion2."""
 
     messages: MessageTypes = MESSAGES
     build: Callable[[CoercionRule2, str, Environment], AnyStep]

@@ -17,7 +17,7 @@ __all__ = ["CoercionContext", "Peer", "Selection", "Verdict", "select_rules"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Verdict about one rule: it applies, or why it does not."""
+    """Verdict on one rule: it applies, or the reason why not."""
 
     rule: CompiledRule
     decided_by: str | None = None
@@ -44,7 +44,7 @@ class Selection:
 
     @property
     def retrieve_as_received(self) -> bool:
-        """True if the attributes of the index stay out of the object."""
+        """True if attributes of the index are not merged into the object."""
         return any(step.traits.omits_indexed for rule in self.applied for step in rule.steps)
 
 
@@ -53,9 +53,9 @@ def select_rules(
 ) -> Selection:
     """The rules that apply to a message with ``ds``, out of ``rules`` in their order (`rules.rules_for`).
 
-    Of the legacy rules the first that matches, of the version-2 rules all. ``compat_5_35``: as in dcm4chee-arc 5.35,
-    no legacy rule when a version-2 rule matches. Raises CoercionFailed, with the rule, when it cannot be told whether
-    one applies.
+    Selects the first matching legacy rule, and all matching version-2 rules. ``compat_5_35``: as in dcm4chee-arc 5.35,
+    no legacy rule if a version-2 rule matches. Raises CoercionFailed, with the rule, if a condition cannot be
+    evaluated.
     """
     verdicts: list[Verdict] = []
     first_legacy: CompiledRule | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 
 
-class All(enum.Enum):
-    """Every tag, where a step cannot name them beforehand."""
+class AllTags(enum.Enum):
+    """Every tag, for steps that cannot name their tags beforehand."""
 
     ALL = "ALL"
 
 
-Tags = frozenset[int] | All
+Tags = frozenset[int] | AllTags
 """Tags at the top of a data set; those of attributes inside a sequence count as the sequence."""

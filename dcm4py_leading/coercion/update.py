@@ -36,10 +36,10 @@ IDENTIFIER_GROUPS = (PATIENT_ID_GROUP, ACCESSION_NUMBER_GROUP)
 def update(ds: Dataset, new: Dataset, policy: UpdatePolicy, *, only: Collection[int] | None = None) -> list[Change]:
     """Update ``ds`` with the attributes of ``new``, or with those whose tag is in ``only``; ``new`` is not changed.
 
-    A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and
-    carried over as Unicode, and ``ds`` keeps its character set when that can encode the new text, else gets another,
-    see `with_character_set`. Text that could not be decoded is carried over only where it is declared as it was.
-    Returns what was changed, and nothing else. Raises CoercionFailed.
+    A sequence counts as one value. Specific Character Set is never merged as an attribute: text is compared and copied
+    as Unicode, and ``ds`` keeps its character set if that can encode the new text, else gets another one, see
+    `with_character_set`. Text that cannot be decoded is copied only if ``ds`` declares the same character set. Returns
+    the changed attributes. Raises CoercionFailed.
     """
     changes = plan_update(ds, new, policy, only=only)
     apply(ds, changes)
@@ -66,9 +66,9 @@ def plan_update_with_identifier_groups(
 ) -> list[Change]:
     """Like `plan_update`, but an identifier moves together with its issuer.
 
-    When the policy replaces ours by a different identifier, its whole group becomes what ``new`` has, absent
-    attributes are removed. When the policy keeps a different identifier of ours, nothing of the other's group is
-    mixed in. When both are the same, each attribute follows the policy.
+    If the policy replaces our identifier by a different one, its whole group is taken from ``new``, and absent
+    attributes are removed. If the policy keeps our different identifier, no attribute of the other group is taken. If
+    both are equal, each attribute follows the policy.
     """
     # dcm4chee updates them one by one, and may leave our issuer beside the other's ID.
     merged = {change.tag: change for change in _merged(ds, new, policy, only, None)}
@@ -85,7 +85,7 @@ def plan_update_with_identifier_groups(
 
 
 def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
-    """The changes, headed by one of Specific Character Set when that of ``ds`` cannot encode their text.
+    """The changes, preceded by one of Specific Character Set if that of ``ds`` cannot encode their text.
 
     It becomes UTF-8 where all other text of ``ds`` can be decoded, else it gets code extensions. Raises CoercionFailed.
     """

@@ -10,7 +10,7 @@ from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.check import unserved_capabilities
 from dcm4py_leading.config.named_titles import archives_asked
 from dcm4py_leading.config.report.inventory import Status, some
-from dcm4py_leading.dicom.negotiation import is_asked, is_served
+from dcm4py_leading.dicom.negotiation import is_served, is_used_as_scu
 from dcm4py_leading.model.device import Device, TransferCapability
 
 LOG = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def unserved_lines(device: Device, *, is_full: bool = False) -> Iterable[str]:
     asks_archives = next(archives_asked(device), None) is not None
 
     def is_used(capability: TransferCapability) -> bool:
-        return is_served(capability) or is_asked(capability, asks_archives=asks_archives)
+        return is_served(capability) or is_used_as_scu(capability, asks_archives=asks_archives)
 
     titles: dict[tuple[str, ...], list[str]] = {}
     for ae in device.application_entities:

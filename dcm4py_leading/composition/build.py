@@ -15,9 +15,9 @@ from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.leading_keys import KeysSCU
 from dcm4py_leading.dicom.scu.worklist import WorklistSCU
 from dcm4py_leading.dicom.upstream.other_archives import (
-    behind,
+    archives_behind,
     count_of,
-    externals_of,
+    external_archives,
     query_archive_of,
     store_archive_opener,
     upstream_of,
@@ -29,9 +29,9 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.service import query_archive
 from dcm4py_leading.service.coerce import Coercions
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.deleting.remembered import Remembered
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
-from dcm4py_leading.service.leading.rules import asking_rules
+from dcm4py_leading.service.deleting.study_caches import StudyCaches
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
+from dcm4py_leading.service.leading.rules import leading_rules
 from dcm4py_leading.service.leading_first import LeadingFirstRules
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.retrieve import retrieve_archive
@@ -53,14 +53,14 @@ def build_runtime(
     settings = site.leading_settings
     stale_after = device.archive.ae_cache_stale_timeout
     resolver = RemoteAEResolver(site.source, stale_after, expand=site.expand, clock=time.monotonic)
-    own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+    own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
     find_scu = FindSCU(resolver.resolve, settings=settings, coerce=own_find)
     contacts = Contacts(contacts_of(checked))
     leading = LeadingLookup(
         device, find_scu, clock=time.monotonic, settings=settings, last_known=last_known, contacts=contacts
     )
     leading_keys = GuardedKeysQuery(KeysSCU(find_scu), settings, clock=time.monotonic, contacts=contacts)
-    externals = externals_of(device, resolver.resolve, forwards, contacts)
+    externals = external_archives(device, resolver.resolve, forwards, contacts)
     upstreams = {
         ae.ae_title: upstream_of(
             ae, resolver.resolve, forwards, count_of(ae, find_scu, settings), proxy_cache, contacts
@@ -87,7 +87,9 @@ def build_runtime(
             )
             for ae in device.application_entities
         },
-        behind={ae.ae_title: behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities},
+        behind={
+            ae.ae_title: archives_behind(ae, resolver.resolve, own_find, contacts) for ae in device.application_entities
+        },
         retrieve_archives={
             ae.ae_title: retrieve_archive.archive_of(
                 retrieve_archive.EmbeddedRetrieveArchive(index, storages, externals.get(ae.ae_title, {})),
@@ -109,14 +111,14 @@ def build_runtime(
         contacts=contacts,
         looked_up=resolver.looked_up,
         forget_aes=resolver.forget,
-        forget_study=Remembered(leading, last_known, proxy_cache).forget,
+        forget_study=StudyCaches(leading, last_known, proxy_cache).forget,
     )
 
 
 def contacts_of(checked: Checked) -> Iterable[Line]:
     """Whom the AEs of a device ask: leading archives, by their rules, and the archives behind them."""
     device = checked.snapshot.device
-    for rule in asking_rules(checked.rules):
+    for rule in leading_rules(checked.rules):
         yield Line(Part.LEADING.value, rule.local_ae_title, rule.leading_ae_title)
     for ae in device.application_entities:
         behind = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)

@@ -41,10 +41,10 @@ _DELIMITERS = 0xFFFE0000
 
 
 def decode_identifier(request: Request) -> Dataset:
-    """The identifier of a request. Raises IdentifierMismatch when it cannot be parsed, or not to its end.
+    """Read the identifier of a request. Raises IdentifierMismatch when a part of it cannot be parsed.
 
-    Oddities that leave no doubt, as tags that do not ascend, are taken; of a key that comes twice with different
-    values nobody knows which is meant.
+    Errors that leave no doubt, such as tags out of order, are accepted. A key that comes twice with different values is
+    not: it is unclear which value is meant.
     """
     data, encoding, spans = _elements(request)
     if data.count(b"\\") >= bounds.IDENTIFIER_VALUES:
@@ -69,7 +69,7 @@ def decode_identifier(request: Request) -> Dataset:
 
 
 def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
-    """The identifier, whole and within its bounds, its encoding, and where its elements are."""
+    """Read the whole identifier within its bounds; return it, its encoding, and the positions of its elements."""
     received = bytearray()
     for part in request.data:
         received += part
@@ -94,7 +94,7 @@ def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
         raise IdentifierMismatch(f"the identifier has keys twice, with different values: {which}")
     if _depth(ds.elements) > bounds.IDENTIFIER_DEPTH:
         raise IdentifierMismatch(f"the identifier has sequences nested more than {bounds.IDENTIFIER_DEPTH} deep")
-    # Without VRs, they stay those of the data dictionary, however long the value is.
+    # Implicit VR: the VR is that of the data dictionary, whatever the length of the value.
     form = IMPLICIT_LITTLE if encoding.is_implicit_vr else EXPLICIT_LITTLE
     data = b"".join(encode(ds.elements, form))
     spans, _ = scan(data, form)
@@ -102,7 +102,7 @@ def _elements(request: Request) -> tuple[bytes, Encoding, Mapping[int, Span]]:
 
 
 def _plain(data: bytes, encoding: Encoding) -> Mapping[int, Span] | None:
-    """Where the elements are of an identifier as most are; None where there is more to look at."""
+    """Positions of the elements of a usual identifier; None if it needs a closer look."""
     try:
         spans, _ = scan(data, encoding)
     except Unscannable:
@@ -111,12 +111,12 @@ def _plain(data: bytes, encoding: Encoding) -> Mapping[int, Span] | None:
 
 
 def _may_be_cut(data: bytes, ds: DataSet) -> bool:
-    """True if what was read as an oddity may be the first octets of an element that is not there."""
+    """True if the faulty part may be the start of an element whose end is missing."""
     return Oddity.UNKNOWN_VR in ds.oddities and data[-4:-2] in LONG_VRS
 
 
 def _is_flat(data: bytes, encoding: Encoding, spans: Mapping[int, Span]) -> bool:
-    """True if no element has items, into which a scan does not look."""
+    """True if no element has items; a scan does not look into items."""
     if max(spans) >= _DELIMITERS:
         return False
     if encoding.is_implicit_vr:
@@ -132,7 +132,7 @@ def _depth(elements: Elements) -> int:
 
 @lru_cache(maxsize=1024)
 def _is_no_sequence(tag: int) -> bool:
-    """True if the data dictionary has the attribute, and not as a sequence."""
+    """True if the attribute is in the data dictionary and is not a sequence."""
     return dictionary_vr(tag) not in ("", "SQ")
 
 
@@ -147,7 +147,7 @@ def _plain_vr(tag: int) -> str | None:
 
 
 def _parse(ds: Dataset) -> None:
-    """Look at everything: pydicom parses values when they are first looked at."""
+    """Parse every value now; pydicom otherwise parses a value when it is first read."""
     for tag in list(ds.keys()):
         element = ds[tag]
         if element.VR == "SQ":
@@ -164,7 +164,7 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
 
 
 def decode(encoded: bytes, transfer_syntax: str) -> Dataset:
-    """The data set, its text decoded; other values are parsed when they are looked at.
+    """Decode a data set and its text; pydicom parses other values when they are first read.
 
     Raises one of UNREADABLE, or zlib.error.
     """

@@ -53,26 +53,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class NoRequest:
-    """A message that is no request for a service which there is here."""
+class NotServed:
+    """A message that is not a request for a service of ours."""
 
     why: str
     response: Command | None
-    """Answer to it; None where nothing can be answered."""
+    """The response to send; None if the standard has no response."""
 
 
-def request_from(message: Message, data: Iterator[memoryview]) -> Request | NoRequest:
-    """The request that a message is. Whether it may be served is not looked at."""
+def request_from(message: Message, data: Iterator[memoryview]) -> Request | NotServed:
+    """Read a request from a message. Does not check if the request may be served."""
     field = message.number(dimse.COMMAND_FIELD) or 0
     if field & dimse.RESPONSE:
-        return NoRequest("a response that nobody waits for", None)
+        return NotServed("a response that nobody waits for", None)
     message_id = message.number(dimse.MESSAGE_ID)
     name = COMMANDS.get(field)
     if message_id is None:
-        return NoRequest("a command set without Message ID", None)
+        return NotServed("a command set without Message ID", None)
     if name is None:
         what = f"{_N_SERVICES.get(field, f'command {field:#06x}')}, which is not served"
-        return NoRequest(what, _unrecognized(message, field, message_id, what))
+        return NotServed(what, _unrecognized(message, field, message_id, what))
     return Request(
         command=name,
         message_id=message_id,
@@ -187,7 +187,7 @@ def get_request(sop_class_uid: str, message_id: int) -> Command:
 
 
 def store_response(request: Message, status: int) -> Command:
-    """The command of the response to a C-STORE-RQ on an association of ours."""
+    """The command of the response to a C-STORE-RQ on an association that we opened."""
     return {
         dimse.AFFECTED_SOP_CLASS_UID: request.text(dimse.AFFECTED_SOP_CLASS_UID),
         dimse.COMMAND_FIELD: dimse.C_STORE_RQ | dimse.RESPONSE,

@@ -1,4 +1,4 @@
-"""Decision who may associate, and what is negotiated: pure functions on the configuration and the proposal."""
+"""Admission of associations and negotiation of presentation contexts: pure functions of configuration and proposal."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why an association is not accepted: what the peer is told, and our words for the log."""
+    """Reason why an association is rejected: the A-ASSOCIATE-RJ for the peer, and a text for the log."""
 
     answer: AssociateReject
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Negotiated:
+class NegotiationResult:
     """Outcome of a proposal."""
 
     contexts: tuple[PresentationContext, ...]
@@ -93,15 +93,15 @@ def is_storage(sop_class: str) -> bool:
 
 
 def served_by(sop_class: str) -> str:
-    """The command of the service of a SOP class that is served here: in its presentation context no other is."""
+    """The only command that is served in a presentation context of this SOP class."""
     for classes, command in ((FIND, "C-FIND"), (MOVE, "C-MOVE"), (GET, "C-GET")):
         if sop_class in classes:
             return command
     return "C-STORE" if is_storage(sop_class) else "C-ECHO"
 
 
-def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
-    """The SOP classes whose instances ``ae`` takes as SCP, with the transfer syntaxes of each."""
+def accepted_storage(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
+    """The storage SOP classes that ``ae`` accepts as SCP, with the transfer syntaxes of each."""
     return {
         str(capability.sop_class): tuple(map(str, capability.transfer_syntaxes))
         for capability in ae.transfer_capabilities
@@ -110,7 +110,7 @@ def storage_taken(ae: ApplicationEntity) -> Mapping[str, tuple[str, ...]]:
 
 
 def is_served(capability: TransferCapability) -> bool:
-    """True if we do what the capability lists: verification and query/retrieve as SCP, storage in both roles."""
+    """True if the service implements the capability: verification and query/retrieve as SCP, storage in both roles."""
     if is_storage(capability.sop_class):
         return True
     service_is_scp = capability.transfer_role is TransferRole.SCP
@@ -118,15 +118,15 @@ def is_served(capability: TransferCapability) -> bool:
     return service_is_scp and (known or uid_to_service_class(capability.sop_class) is VerificationServiceClass)
 
 
-def is_asked(capability: TransferCapability, *, asks_archives: bool) -> bool:
-    """True if we use the capability: for queries to a leading archive or worklist; where an archive stands
-    behind, retrieval from it."""
+def is_used_as_scu(capability: TransferCapability, *, asks_archives: bool) -> bool:
+    """True if we use the capability as SCU: for queries to a leading archive or worklist, and for retrieves from an
+    archive behind the AE."""
     known = {*FIND, MODALITY_WORKLIST_FIND, *((*MOVE, *GET) if asks_archives else ())}
     return capability.transfer_role is TransferRole.SCU and capability.sop_class in known
 
 
 class Capabilities:
-    """Capabilities that an AE serves: the transfer syntaxes of each SOP class and role. Remembers its answers."""
+    """Capabilities of an AE: the transfer syntaxes of each SOP class and role. Caches its answers."""
 
     def __init__(self, ae: ApplicationEntity) -> None:
         self._syntaxes: dict[tuple[str, TransferRole], frozenset[str]] = {}
@@ -155,7 +155,7 @@ class Capabilities:
         ours = as_scu or as_scp
         syntax = next((syntax for syntax in proposed_syntaxes if syntax in ours), None)
         if syntax is None:
-            # The transfer syntax of a refusal says nothing; the first one proposed suits every peer.
+            # The transfer syntax of a refused context has no meaning; every peer accepts the first one proposed.
             reason = TRANSFER_SYNTAXES_NOT_SUPPORTED if ours else ABSTRACT_SYNTAX_NOT_SUPPORTED
             first = proposed_syntaxes[0] if proposed_syntaxes else IMPLICIT_VR_LITTLE_ENDIAN
             return ContextResult(proposed.context_id, reason, first), None
@@ -166,10 +166,10 @@ class Capabilities:
 
 
 class KnownCapabilities:
-    """The capabilities of the AEs of one device, worked out when they are first needed. Safe under threads."""
+    """The capabilities of the AEs of one device, computed when first needed. Safe under threads."""
 
     def __init__(self) -> None:
-        # Both together, in one reference: a reload brings another device.
+        # Device and capabilities in one reference, as a reload replaces the device.
         self._known: tuple[Device | None, dict[AETitle, Capabilities]] = (None, {})
 
     def of(self, device: Device, ae: ApplicationEntity) -> Capabilities:
@@ -183,11 +183,13 @@ class KnownCapabilities:
         return capabilities
 
 
-def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]) -> Negotiated:
+def negotiate(
+    capabilities: Capabilities, user: UserInformation, proposed: Sequence[ProposedContext]
+) -> NegotiationResult:
     """Parts of a proposal that an AE of these capabilities accepts (PS3.8 7.1.1.13, PS3.7 D.3.3.4).
 
     Where the peer asks for the SCP role, as a C-GET SCU does, our SCU capability decides. Of the transfer syntaxes that
-    both know, the peer's first one wins: it knows what its objects are encoded in.
+    both sides support, the first one of the peer is chosen: the peer knows how its objects are encoded.
     """
     contexts: list[PresentationContext] = []
     results: list[ContextResult] = []
@@ -200,7 +202,7 @@ def negotiate(capabilities: Capabilities, user: UserInformation, proposed: Seque
             contexts.append(accepted)
             if context.abstract_syntax in user.roles:
                 roles[context.abstract_syntax] = Role(scu=accepted.as_scp, scp=accepted.as_scu)
-    return Negotiated(tuple(contexts), tuple(results), roles)
+    return NegotiationResult(tuple(contexts), tuple(results), roles)
 
 
 _DEFAULT_ROLE = Role(scu=True, scp=False)

@@ -19,8 +19,17 @@ from dcm4py_leading.drifting.run import Around, compare, resolver_of
 from dcm4py_leading.errors import DriftNotResumed, DriftRefused
 from dcm4py_leading.model.bounds import DRIFT_STUDIES_SHOWN
 from dcm4py_leading.service.drift.order import DriftOrder, ae_of, leading_archives, leading_of
-from dcm4py_leading.service.drift.patience import Time
-from dcm4py_leading.service.drift.shown import KIND, Choice, Latest, Order, StaleStudy, chunks, lines, stale_studies
+from dcm4py_leading.service.drift.pace import DriftClock
+from dcm4py_leading.service.drift.shown import (
+    KIND,
+    DriftChoice,
+    DriftRequest,
+    LatestComparison,
+    StaleStudy,
+    chunks,
+    lines,
+    stale_studies,
+)
 from dcm4py_leading.service.drift.state import State, read
 from dcm4py_leading.service.jobs.job import Job, Progress
 from dcm4py_leading.service.jobs.jobs import Handle, Jobs
@@ -50,11 +59,11 @@ class Drifts:
         self._before: dict[str, int] = {}
         """Studies that had been compared before the latest job of each AE."""
 
-    def choices(self) -> Sequence[Choice]:
+    def choices(self) -> Sequence[DriftChoice]:
         """The AEs of the configuration in force."""
         checked = self._in_force()
         return [
-            Choice(
+            DriftChoice(
                 ae_title=ae.ae_title,
                 leading=tuple(leading_archives(checked.rules[ae.ae_title])),
                 elsewhere=tuple(dict.fromkeys((*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps))),
@@ -62,11 +71,11 @@ class Drifts:
             for ae in checked.snapshot.device.application_entities
         ]
 
-    def all(self) -> Sequence[Latest]:
+    def all(self) -> Sequence[LatestComparison]:
         """The latest comparison of each AE that has one."""
         return [latest for choice in self.choices() if (latest := self.latest(choice.ae_title)) is not None]
 
-    def latest(self, ae_title: str) -> Latest | None:
+    def latest(self, ae_title: str) -> LatestComparison | None:
         """The latest comparison of an AE; None where there is none, or the configuration has no such AE."""
         if self._in_force().snapshot.device.application_entity(ae_title) is None:
             return None
@@ -78,9 +87,9 @@ class Drifts:
             kept = None
         if kept is None and job is None:
             return None
-        return Latest(ae_title=ae_title, kept=kept, job=job, before=self._before.get(ae_title, 0))
+        return LatestComparison(ae_title=ae_title, kept=kept, job=job, before=self._before.get(ae_title, 0))
 
-    def start(self, order: Order, author: str) -> Job:
+    def start(self, order: DriftRequest, author: str) -> Job:
         """Begin a comparison, in place of the latest one of the AE.
 
         Raises DriftRefused, TooManyJobs, ConfigUnavailable, OSError.
@@ -111,7 +120,7 @@ class Drifts:
         found = self.csv(ae_title)
         return [] if found is None else stale_studies(lines(found), attribute, DRIFT_STUDIES_SHOWN)
 
-    def _start(self, order: Order, author: str, *, is_new: bool) -> Job:
+    def _start(self, order: DriftRequest, author: str, *, is_new: bool) -> Job:
         checked = self._in_force()
         local_ae = ae_of(checked.snapshot.device, order.ae_title)
         leading, policy = leading_of(checked.rules[local_ae.ae_title], order.leading, order.ae_title)
@@ -146,7 +155,7 @@ class Drifts:
         def reached(state: State, expected: int | None) -> None:
             handle.report(Progress(done=state.summary.studies, of=expected))
 
-        time = Time(sleep=handle.wait, is_over=lambda: handle.is_cancelled)
+        time = DriftClock(sleep=handle.wait, is_over=lambda: handle.is_cancelled)
         around = Around(now=self._now, time=time, reached=reached, tell=handle.problem)
         kept = compare(self._site, checked, wanted, around)
         return {"outcomes": kept.state.summary.to_json()["outcomes"]}
@@ -155,10 +164,10 @@ class Drifts:
         return self._site.data_dir / _FOLDER / f"{quote(ae_title, safe='')}.{suffix}"
 
 
-def _order_of(subject: Mapping[str, Any]) -> Order:
+def _order_of(subject: Mapping[str, Any]) -> DriftRequest:
     """The order of which a state says that it is."""
     try:
-        return Order(
+        return DriftRequest(
             ae_title=subject["ae"],
             leading=subject["leading"],
             since=None if subject["since"] is None else date.fromisoformat(subject["since"]),

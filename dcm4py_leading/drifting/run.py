@@ -16,23 +16,23 @@ from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.resolve import Resolve
-from dcm4py_leading.dicom.upstream.other_archives import each_elsewhere
+from dcm4py_leading.dicom.upstream.other_archives import each_other_archive
 from dcm4py_leading.errors import DriftEnded, DriftRefused
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.return_keys import return_keys
 from dcm4py_leading.model.bounds import DRIFT_WINDOW_STUDIES
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
+from dcm4py_leading.service.drift.asking import LeadingInquiry, StudyQuery
 from dcm4py_leading.service.drift.comparison import Measure
-from dcm4py_leading.service.drift.elsewhere import StudiesElsewhere, Walked
 from dcm4py_leading.service.drift.order import DriftOrder
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
 from dcm4py_leading.service.drift.pages import IndexStudies, Studies
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
+from dcm4py_leading.service.drift.remote_studies import RemoteArchive, RemoteStudies
 from dcm4py_leading.service.drift.report import Report
 from dcm4py_leading.service.drift.state import SavedState, State, Subject, beginning, load, save
 from dcm4py_leading.service.drift.summary import HERE
 from dcm4py_leading.service.drift.walk import walk
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.query_archive import QueryArchive
 
 _STUDY_DATE = 0x00080020
@@ -43,7 +43,7 @@ class Around:
     """Surroundings of a comparison: its time, and who is told of it."""
 
     now: Callable[[], datetime]
-    time: Time = field(default_factory=Time)
+    time: DriftClock = field(default_factory=DriftClock)
     reached: Callable[[State, int | None], None] = lambda *_: None
     """Told after each page: the state, and how many studies there are in all, where that can be estimated."""
     tell: Callable[[str], None] = lambda _: None
@@ -64,8 +64,8 @@ def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) ->
     keys = return_keys(device, wanted.leading)
     kept_tags = AttributeExtractor(device.archive.attribute_filters).tags
     measure = Measure.of(keys, kept_tags[Level.PATIENT] | kept_tags[Level.STUDY], wanted.policy)
-    own_find = OwnFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
-    elsewhere = each_elsewhere(wanted.local_ae, resolve, own_find, Contacts())
+    own_find = ScuFindRules(checked.rules, compat_5_35=site.options.compat_5_35)
+    elsewhere = each_other_archive(wanted.local_ae, resolve, own_find, Contacts())
     subject = wanted.subject(measure, elsewhere)
     kept = None if wanted.state_file is None or wanted.is_new else load(wanted.state_file, subject)
     kept = kept or _begun(wanted, subject, _moment(around))
@@ -78,8 +78,8 @@ def compare(site: Site, checked: Checked, wanted: DriftOrder, around: Around) ->
             return_keys=keys,
             timeout=site.options.leading_deadline,
         )
-        patience = Patience(f"leading archive {wanted.leading}", around.time, around.tell)
-        asker = Asker(scu, asked, Throttle(wanted.rate, around.time), patience)
+        patience = RetryPauses(f"leading archive {wanted.leading}", around.time, around.tell)
+        asker = StudyQuery(scu, asked, Throttle(wanted.rate, around.time), patience)
         _keep(wanted, kept)  # before the CSV file of another one is cut off
         report = None
         if wanted.csv_file is not None:
@@ -117,8 +117,8 @@ def _begun(wanted: DriftOrder, subject: Subject, at: str) -> SavedState:
 
 def _elsewhere(
     title: AETitle, archive: QueryArchive, measure: Measure, wanted: DriftOrder, around: Around
-) -> StudiesElsewhere:
-    walked = Walked(
+) -> RemoteStudies:
+    walked = RemoteArchive(
         title=title,
         archive=archive,
         local_ae=wanted.local_ae,
@@ -126,8 +126,8 @@ def _elsewhere(
         since=wanted.since,
         today=around.now().date(),
     )
-    patience = Patience(f"archive {title}", around.time, around.tell)
-    return StudiesElsewhere(walked, wanted.elsewhere_rate, around.time, patience, most=DRIFT_WINDOW_STUDIES)
+    patience = RetryPauses(f"archive {title}", around.time, around.tell)
+    return RemoteStudies(walked, wanted.elsewhere_rate, around.time, patience, most=DRIFT_WINDOW_STUDIES)
 
 
 def _keep(wanted: DriftOrder, kept: SavedState) -> SavedState:

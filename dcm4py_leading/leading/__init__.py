@@ -1,1 +1,1 @@
-"""Leading archives: asked, remembered, believed within limits."""
+"""Leading archives: queries, cached answers, and checks of the answers."""

@@ -1,4 +1,4 @@
-"""Breakers for leading archives: one is not asked while it fails one question after the other."""
+"""Circuit breakers for leading archives: an archive that fails several times in a row is not queried for a while."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcm4py_leading.model.values import AETitle
 
 
 class BreakerState(enum.Enum):
-    """As in an electric circuit: questions pass while it is closed."""
+    """State of a breaker: queries pass while it is closed."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -26,9 +26,9 @@ CLOSED_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
 
 
 class Breaker:
-    """Opens after some failures in a row; after a pause one trial decides whether it closes again.
+    """Opens after several failures in a row; after a pause one trial query decides if it closes again.
 
-    Every question that is admitted ends in `succeeded`, `failed` or `abandoned`. Safe under threads; never waits.
+    Every admitted query must end with `succeeded`, `failed` or `abandoned`. Safe under threads; never waits.
     """
 
     def __init__(self, *, threshold: int, pause: timedelta, clock: Callable[[], float]) -> None:
@@ -45,7 +45,7 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """The state of this moment."""
+        """The current state."""
         with self._lock:
             if self._retry_at is None:
                 return BreakerState.CLOSED
@@ -53,7 +53,7 @@ class Breaker:
             return BreakerState.HALF_OPEN if self._on_trial or due else BreakerState.OPEN
 
     def admit(self) -> bool:
-        """True if a question may go to the archive now."""
+        """True if the archive may be queried now."""
         with self._lock:
             if self._retry_at is None:
                 return True
@@ -63,14 +63,14 @@ class Breaker:
             return True
 
     def succeeded(self) -> bool:
-        """The archive answered; True when that closed the breaker."""
+        """Record an answer; True if it closed the breaker."""
         with self._lock:
             closed = self._retry_at is not None
             self._failures, self._retry_at, self._on_trial, self._probed = 0, None, False, False
             return closed
 
     def failed(self) -> bool:
-        """The archive did not answer; True when that opened the breaker, or let it stay open after a trial."""
+        """Record a failure; True if it opened the breaker, or if a trial left it open."""
         with self._lock:
             self._failures += 1
             opens = self._on_trial or (self._retry_at is None and self._failures >= self._threshold)
@@ -80,17 +80,17 @@ class Breaker:
             return opens
 
     def abandoned(self) -> None:
-        """The question came to an end that says nothing of the archive."""
+        """Record a query whose end says nothing about the archive."""
         with self._lock:
             self._on_trial = False
 
     def leave_to_probe(self) -> None:
-        """From now on the trials are made in the background, and every question is answered at once."""
+        """Leave the trials to a background probe; until then every query is refused at once."""
         with self._lock:
             self._probed = self._retry_at is not None
 
     def probe_ended(self) -> None:
-        """The archive can be reached again, or is probed no more: the next question is the trial."""
+        """Admit the next query as a trial: the archive is reachable again, or the probe gave up."""
         with self._lock:
             if self._probed and self._retry_at is not None:
                 self._probed = False
@@ -98,7 +98,7 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of leading archives, one for each local AE: an archive may reject one and answer another.
+    """Breakers for each leading archive and local AE, as an archive may reject one AE and answer another.
 
     Safe under threads.
     """
@@ -110,7 +110,7 @@ class Breakers:
         self._lock = threading.Lock()
 
     def admit(self, local_ae_title: AETitle, leading_cfind_scp: AETitle) -> Breaker:
-        """The breaker that lets a question pass, to be told how it ends. Raises LeadingRefused when it does not."""
+        """The breaker that admits a query; the caller reports its end. Raises LeadingRefused if the breaker is open."""
         settings = self._settings
         with self._lock:
             breaker = self._breakers.get((local_ae_title, leading_cfind_scp))

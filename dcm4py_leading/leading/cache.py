@@ -1,4 +1,4 @@
-"""Answers of leading archives, remembered for a while and asked for once, however many want them."""
+"""Cache of answers of leading archives; concurrent requests for one study share one query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cachetools import Cache, LRUCache, TTLCache
 
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, result_of
 from dcm4py_leading.leading.query import StudyAttributes
 from dcm4py_leading.model.values import UID
 
@@ -25,7 +25,7 @@ _Key = tuple[Hashable, UID]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingCacheCounts:
-    """Counts of how often each happened, in studies."""
+    """Counts of cache events, in studies."""
 
     hits: int = 0
     misses: int = 0
@@ -37,7 +37,7 @@ class LeadingCacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A remembered answer."""
+    """A cached answer."""
 
     source: Hashable
     study_instance_uid: UID
@@ -52,15 +52,15 @@ class _Remembered:
 
 
 class LeadingCache:
-    """Least recently used goes first; "unknown" is an answer and is remembered, a failure never.
+    """LRU cache of answers; "unknown study" is an answer and is cached, a failure is not.
 
-    Safe under threads: one lock, which is never held while an archive is asked or somebody is waited for.
+    Safe under threads: one lock, never held during a query or a wait.
     """
 
     def __init__(
         self, *, max_size: int, stale_after: timedelta | None, clock: Callable[[], float], page_size: int
     ) -> None:
-        """``max_size`` in studies, 0 is unlimited; ``stale_after`` None is never; ``page_size`` studies a question.
+        """``max_size`` in studies, 0: no limit; ``stale_after`` None: never; ``page_size`` studies for each query.
 
         ``clock`` counts seconds and never goes back.
         """
@@ -87,60 +87,62 @@ class LeadingCache:
             return len(self._answers)
 
     def awaited(self) -> list[Hashable]:
-        """The source of each answer that is waited for now."""
+        """The source of each outstanding answer."""
         with self._lock:
             return [source for source, _ in self._flights]
 
     def entries(self) -> list[Entry]:
-        """Entries that are remembered, the oldest answer first."""
+        """Cached entries, the oldest answer first."""
         with self._lock:
             now, remembered = self._clock(), list(self._answers.items())
         entries = [Entry(key[0], key[1], kept.answer, timedelta(seconds=now - kept.since)) for key, kept in remembered]
         return sorted(entries, key=lambda entry: entry.age, reverse=True)
 
     def drop(self, study_instance_uid: UID | None) -> int:
-        """Forget the answers for one study, or all, also those on their way; how many were remembered."""
+        """Drop the answers for one study, or all, also outstanding ones; return how many were cached."""
         with self._lock:
             doomed = [key for key in self._answers if study_instance_uid in (None, key[1])]
             for key in doomed:
                 del self._answers[key]
             for key in [key for key in self._flights if study_instance_uid in (None, key[1])]:
-                del self._flights[key]  # who waits gets the answer, nobody after
+                del self._flights[key]  # callers that wait already get the answer, later ones do not
             return len(doomed)
 
     def get_many(
         self, source: Hashable, study_instance_uids: Iterable[UID], fetch: Fetch, *, join_timeout: timedelta
-    ) -> dict[UID, Looked]:
+    ) -> dict[UID, LookupResult]:
         """The answer for each study; LeadingUnavailable is among the answers, not raised.
 
-        ``source`` names the archive and whatever else makes answers differ. Studies that nobody else is asking for go
-        to ``fetch``, a page at a time; after a page that raises, the rest fails with it. ``join_timeout`` bounds the
-        whole of the call's waiting for answers that others are asking for, counted from its beginning.
+        ``source`` names the archive and whatever else makes answers differ. Studies without an outstanding query go to
+        ``fetch``, a page at a time; if a page raises, the rest fails with it. ``join_timeout`` limits the time that the
+        call waits for queries of other callers, counted from its beginning.
         """
         deadline = self._clock() + join_timeout.total_seconds()
-        looked: dict[UID, Looked] = {}
+        looked: dict[UID, LookupResult] = {}
         mine: dict[UID, Future[LeadingAnswer]] = {}
         theirs: dict[UID, Future[LeadingAnswer]] = {}
         with self._lock:
             for uid in dict.fromkeys(study_instance_uids):
                 try:
-                    looked[uid] = Looked(self._answers[source, uid].answer, LookupOutcome.HIT)
+                    looked[uid] = LookupResult(self._answers[source, uid].answer, LookupOutcome.HIT)
                 except KeyError:
                     if flight := self._flights.get((source, uid)):
                         theirs[uid] = flight
                     else:
                         mine[uid] = self._flights[source, uid] = Future()
             self._count(hits=len(looked), misses=len(mine), joined=len(theirs))
-        # Own flights land first: who waits for them does not have to wait for those that we wait for. All flights of
-        # a call start at one moment, so a call waits only for earlier ones and nobody waits in a circle.
+        # Finish our own queries first, so that other callers do not wait for the queries that we wait for. All queries
+        # of a call start at one moment, so a call waits only for earlier ones and there is no deadlock.
         looked |= self._ask(source, mine, fetch)
         looked |= self._join(theirs, deadline)
         return looked
 
-    def _ask(self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], fetch: Fetch) -> dict[UID, Looked]:
+    def _ask(
+        self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], fetch: Fetch
+    ) -> dict[UID, LookupResult]:
         uids = list(flights)
         answers: dict[UID, LeadingAnswer] = {}
-        # What the waiting get when fetch ends in an exception that is not foreseen.
+        # Given to waiting callers if fetch raises an unexpected exception.
         failure = LeadingUnavailable("the leading archive could not be asked")
         try:
             for start in range(0, len(uids), self._page_size):
@@ -154,12 +156,12 @@ class LeadingCache:
         finally:
             rest: dict[UID, LeadingAnswer] = {uid: failure for uid in uids if uid not in answers}
             self._land(source, flights, rest)
-        return {uid: asked(answer) for uid, answer in (answers | rest).items()}
+        return {uid: result_of(answer) for uid, answer in (answers | rest).items()}
 
     def _land(
         self, source: Hashable, flights: Mapping[UID, Future[LeadingAnswer]], answers: Mapping[UID, LeadingAnswer]
     ) -> None:
-        """End the flights of these studies and tell whoever waits for them."""
+        """Finish the queries of these studies and wake the callers that wait for them."""
         with self._lock:
             for uid, answer in answers.items():
                 if self._flights.get((source, uid)) is not flights[uid]:
@@ -171,15 +173,15 @@ class LeadingCache:
         for uid, answer in answers.items():
             flights[uid].set_result(answer)
 
-    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]], deadline: float) -> dict[UID, Looked]:
-        joined: dict[UID, Looked] = {}
+    def _join(self, flights: Mapping[UID, Future[LeadingAnswer]], deadline: float) -> dict[UID, LookupResult]:
+        joined: dict[UID, LookupResult] = {}
         for uid, flight in flights.items():
             try:
                 answer = flight.result(timeout=max(0.0, deadline - self._clock()))
             except TimeoutError:
                 answer = LeadingUnavailable("another request that asks for it got no answer in time")
             failed = isinstance(answer, LeadingUnavailable)
-            joined[uid] = asked(answer) if failed else Looked(answer, LookupOutcome.JOINED)
+            joined[uid] = result_of(answer) if failed else LookupResult(answer, LookupOutcome.JOINED)
         return joined
 
     def _count(self, *, hits: int = 0, misses: int = 0, joined: int = 0, failures: int = 0) -> None:

@@ -1,7 +1,7 @@
-"""Availability of the archives that are asked: last answer, last failure, and its reason.
+"""Availability of the archives that we query: last answer, last failure, and its reason.
 
-Leading archives, and those that stand behind an AE of ours. As long as the last question to a leading archive failed,
-viewers may get old identity; that is what `troubles` says.
+For leading archives, and archives behind an AE of ours. While the last query to a leading archive has failed, viewers
+may get outdated patient data; `troubles` warns of this.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dcm4py_leading.model.values import AETitle
 
 
 class Part(enum.Enum):
-    """Part that an archive plays for us."""
+    """Role of an archive for us."""
 
     LEADING = "leading archive"
     BEHIND = "archive"
@@ -28,7 +28,7 @@ class Part(enum.Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Line:
-    """Line between an AE of ours and an archive that it asks."""
+    """An AE of ours and an archive that it queries."""
 
     part: str
     """The value of a `Part`."""
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Outcome of the questions to one archive."""
+    """Last outcomes of the queries to one archive."""
 
     last_answer: datetime | None = None
     last_failure: datetime | None = None
@@ -47,7 +47,7 @@ class Contact:
 
     @property
     def is_failing(self) -> bool:
-        """True if the last question got no answer."""
+        """True if the last query got no answer."""
         return self.last_failure is not None and (self.last_answer is None or self.last_answer < self.last_failure)
 
     def to_json(self) -> dict[str, object]:
@@ -60,13 +60,13 @@ class Contact:
         }
 
     def plus(self, other: Contact) -> Contact:
-        """With what another process saw of the same archive."""
+        """Merge with the contact of another process to the same archive."""
         later = self if _at(self.last_failure) >= _at(other.last_failure) else other
         answers = [at for at in (self.last_answer, other.last_answer) if at is not None]
         return Contact(last_answer=max(answers, default=None), last_failure=later.last_failure, failure=later.failure)
 
 
-Asked = tuple[str, str, str, str]
+ContactKey = tuple[str, str, str, str]
 """Local AE, archive, service, and whether it was answered: ``answered`` or ``failed``."""
 
 
@@ -76,11 +76,11 @@ class ContactCounts:
 
     contacts: Mapping[Line, Contact] = field(default_factory=dict)
     """Those that are configured are there before they are asked."""
-    asked: Mapping[Asked, int] = field(default_factory=dict)
+    asked: Mapping[ContactKey, int] = field(default_factory=dict)
     """Questions to archives behind us; for leading ones see `outcome.LookupCounts`."""
 
     def plus(self, other: ContactCounts) -> ContactCounts:
-        """With those of another process."""
+        """Merge with those of another process."""
         lines = self.contacts.keys() | other.contacts.keys()
         return ContactCounts(
             contacts={
@@ -91,7 +91,7 @@ class ContactCounts:
 
     @property
     def troubles(self) -> list[str]:
-        """In words, which archives do not answer."""
+        """Messages about the archives that do not answer."""
         return [_trouble(line, contact) for line, contact in sorted(self.contacts.items()) if contact.is_failing]
 
 
@@ -118,16 +118,16 @@ class Contacts:
         self._now = now
         self._lock = threading.Lock()
         self._contacts = {line: Contact() for line in expected}
-        self._asked: Counter[Asked] = Counter()
+        self._asked: Counter[ContactKey] = Counter()
 
     def answered(self, part: Part, local: AETitle, title: AETitle) -> None:
-        """The archive gave an answer."""
+        """Record an answer."""
         line = Line(part.value, local, title)
         with self._lock:
             self._contacts[line] = replace(self._contacts.get(line, Contact()), last_answer=self._now())
 
     def failed(self, part: Part, local: AETitle, title: AETitle, why: str) -> None:
-        """The archive gave no answer."""
+        """Record a failure."""
         line = Line(part.value, local, title)
         with self._lock:
             known = self._contacts.get(line, Contact())
@@ -135,7 +135,7 @@ class Contacts:
 
     @contextmanager
     def asking(self, local: AETitle, title: AETitle, service: str) -> Iterator[None]:
-        """Around one question to an archive behind us."""
+        """Context manager around one query to an archive behind us, which records its outcome."""
         try:
             yield
         except ArchiveUnavailable as err:

@@ -1,4 +1,4 @@
-"""Questions to leading archives behind a breaker for each, timed, and within a deadline."""
+"""Queries to leading archives, with a circuit breaker, timing and a deadline."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LOG = logging.getLogger(__name__)
 
 
 def is_about_the_question(err: LeadingUnavailable, uids: Sequence[UID]) -> bool:
-    """True if the archive is there and another question may fare better.
+    """True if the archive is reachable and another query may succeed.
 
-    An error status that a UID list ends with may be due to the list; the question for one study decides.
+    An error status for a UID list may be due to the list; a query for one study decides.
     """
     return isinstance(err, LeadingMismatch) or (isinstance(err, LeadingQueryFailed) and len(uids) > 1)
 
 
 class GuardedQuery:
-    """Passes questions on to a `LeadingQuery` unless that archive failed several times in a row."""
+    """Passes queries on to a `LeadingQuery` unless the archive failed several times in a row."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class GuardedQuery:
         return self._breakers.states()
 
     def close(self) -> None:
-        """Try archives in the background no more."""
+        """Stop probing archives in the background."""
         self._closed.set()
 
     def find_studies(
@@ -70,7 +70,7 @@ class GuardedQuery:
         *,
         ends_at: float,
     ) -> list[Dataset]:
-        """One C-FIND; see `LeadingQuery`. Raises LeadingRefused when the archive is not asked."""
+        """Query by one C-FIND; see `LeadingQuery`. Raises LeadingRefused if the breaker is open."""
         started = self._clock()
         if started >= ends_at:
             raise LeadingUnavailable(f"{leading_cfind_scp} was not asked for all studies before the deadline")
@@ -96,7 +96,7 @@ class GuardedQuery:
             self._answered(breaker, leading_cfind_scp, local_ae)
             return responses
         finally:
-            breaker.abandoned()  # where nothing was decided
+            breaker.abandoned()  # if neither success nor failure was recorded
             self._tally.observe(leading_cfind_scp, self._clock() - started)
 
     def _answered(self, breaker: Breaker, scp: AETitle, local_ae: ApplicationEntity) -> None:

@@ -1,4 +1,4 @@
-"""Asking a leading archive for studies by matching keys, and the port through which it is asked."""
+"""Queries to a leading archive for studies by matching keys, and their port."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydicom import Dataset
 from dcm4py_leading.errors import LeadingQueryFailed, LeadingTooManyMatches, LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breakers
 from dcm4py_leading.leading.contacts import Contacts, Part
-from dcm4py_leading.leading.outcome import LookupOutcome, Tally, asked_by_keys
+from dcm4py_leading.leading.outcome import LookupOutcome, Tally, outcome_by_keys
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Tag
 
 
 class LeadingKeysQuery(Protocol):
-    """Asks a leading archive by C-FIND which studies match; implemented by ``dicom/scu/leading_keys.py``."""
+    """Query for the studies that match in a leading archive; implemented by ``dicom/scu/leading_keys.py``."""
 
     def find_by_keys(
         self,
@@ -32,16 +32,16 @@ class LeadingKeysQuery(Protocol):
     ) -> list[Dataset]:
         """All pending responses to one Study Root, STUDY level C-FIND with these matching keys (PS3.4 C.6.2.1).
 
-        ``timeout`` bounds it from the opening of an association to the last response. Raises LeadingTooManyMatches
-        when there are more than ``limit`` responses, and otherwise as `leading.query.LeadingQuery`.
+        ``timeout`` limits the time from opening an association to the last response. Raises LeadingTooManyMatches after
+        ``limit`` responses, and the errors of `leading.query.LeadingQuery`.
         """
         ...
 
 
 class GuardedKeysQuery:
-    """Passes questions on to a `LeadingKeysQuery` unless that archive failed several times in a row.
+    """Passes queries on to a `LeadingKeysQuery` unless the archive failed several times in a row.
 
-    So a leading archive that is down does not cost every query its timeout. Safe under threads.
+    So not every query waits for the timeout of an archive that is down. Safe under threads.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GuardedKeysQuery:
         clock: Callable[[], float],
         contacts: Contacts | None = None,
     ) -> None:
-        """``clock`` counts seconds and never goes back; ``contacts`` is told how questions go."""
+        """``clock`` counts seconds and never goes back; ``contacts`` records the outcome of queries."""
         self._contacts = contacts or Contacts()
         self._query = query
         self._tally = Tally()
@@ -68,17 +68,17 @@ class GuardedKeysQuery:
         limit: int,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """Answers to keys (see `LeadingKeysQuery`); raises LeadingRefused when the archive is not asked."""
+        """Find studies by keys (see `LeadingKeysQuery`). Raises LeadingRefused if the breaker is open."""
         try:
             found = self._ask(leading_cfind_scp, local_ae, keys, return_keys, limit, timeout)
         except LeadingUnavailable as err:
-            self._tally.count(leading_cfind_scp, [asked_by_keys(err)])
+            self._tally.count(leading_cfind_scp, [outcome_by_keys(err)])
             raise
-        self._tally.count(leading_cfind_scp, [asked_by_keys(found)])
+        self._tally.count(leading_cfind_scp, [outcome_by_keys(found)])
         return found
 
     def outcomes(self) -> Mapping[AETitle, Mapping[LookupOutcome, int]]:
-        """Outcomes of the questions so far, by AE title of the leading archive."""
+        """Counts of query outcomes so far, by AE title of the leading archive."""
         return self._tally.outcomes()
 
     def _ask(
@@ -96,7 +96,7 @@ class GuardedKeysQuery:
                 leading_cfind_scp, local_ae, keys, return_keys, limit=limit, timeout=timeout
             )
         except (LeadingTooManyMatches, LeadingQueryFailed):
-            breaker.succeeded()  # it is there; another question may fare better
+            breaker.succeeded()  # it is reachable; another query may succeed
             raise
         except LeadingUnavailable as err:
             breaker.failed()

@@ -1,4 +1,4 @@
-"""Last known answers of leading archives, on disk, for the time when one is down."""
+"""Last known answers of leading archives, on disk, used while an archive is down."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS last_known (
 
 @dataclass(frozen=True, slots=True)
 class AnswerScope:
-    """Question and the archive that was asked: answers to something else are never served."""
+    """Scope of an answer: archive and query attributes. Answers of another scope are never used."""
 
     leading_cfind_scp: AETitle
     return_keys: frozenset[Tag]
@@ -54,19 +54,19 @@ class AnswerScope:
 
     @property
     def digest(self) -> str:
-        """Stands for the return keys and the character set."""
+        """Digest of the return keys and the character set."""
         text = ",".join(str(int(tag)) for tag in sorted(self.return_keys)) + f";{self.default_character_set}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class LastKnown:
-    """The last known answers. Outlive reloads and restarts; safe under threads and processes.
+    """Store of last known answers, which survive reloads and restarts. Safe under threads and processes.
 
-    A file that is broken or locked costs the answers in it and one WARNING; no method raises because of it.
+    A damaged or locked file only loses its answers and logs one WARNING; no method raises for it.
     """
 
     def __init__(self, path: Path, *, max_rows: int, now: Callable[[], float]) -> None:
-        """``path`` need not exist. ``max_rows`` are kept, the newest. ``now`` is the time of day, in seconds."""
+        """``path`` need not exist. Keeps the newest ``max_rows``. ``now`` is the time of day in seconds."""
         self._path = path
         self._max_rows = max_rows
         self._now = now
@@ -77,7 +77,7 @@ class LastKnown:
         self._lock = threading.Lock()
 
     def remember(self, asked: AnswerScope, answers: Mapping[UID, StudyAttributes | None]) -> None:
-        """Keep these answers; of a study that is unknown there now, nothing is known any more."""
+        """Store these answers; for a study that is now unknown there, remove the old answer."""
         digest, now = asked.digest, self._now()
         rows = [
             (asked.leading_cfind_scp, uid, digest, now, *encoded)
@@ -100,7 +100,7 @@ class LastKnown:
     def _trim(self, db: sqlite3.Connection) -> None:
         (rows,) = db.execute("SELECT count(*) FROM last_known").fetchone()
         if rows > self._max_rows:
-            # A tenth more than needed, so that it is not done for each row that comes.
+            # A tenth more than needed, so that not every new row needs a deletion.
             surplus = rows - self._max_rows + self._max_rows // 10
             db.execute(
                 "DELETE FROM last_known WHERE (leading_cfind_scp, study_instance_uid, asked) IN (SELECT "
@@ -111,7 +111,7 @@ class LastKnown:
         self._rows = rows
 
     def recall(self, asked: AnswerScope, uids: Iterable[UID], max_age: timedelta) -> dict[UID, StudyAttributes]:
-        """Answers that are known of these studies and not older than ``max_age``."""
+        """Known answers for these studies, not older than ``max_age``."""
         wanted, oldest = list(uids), self._now() - max_age.total_seconds()
 
         def work(db: sqlite3.Connection) -> list[tuple[str, str | None, bytes]]:
@@ -131,7 +131,7 @@ class LastKnown:
         return {uid: study for uid, study in studies.items() if study is not None}
 
     def drop(self, study_instance_uid: UID | None) -> bool:
-        """Forget one study, or all; False where that cannot be done now."""
+        """Remove one study, or all; False if that is not possible now."""
         where: str
         values: tuple[str, ...]
         where, values = (
@@ -147,7 +147,7 @@ class LastKnown:
                 self._connection = None
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do it in a transaction; None when the database does not work, which is told once."""
+        """Run a function in a transaction; None if the database fails, which is logged once."""
         with self._lock:
             try:
                 with self._open() as db:
@@ -182,7 +182,7 @@ class LastKnown:
 
 
 def _encode(study: StudyAttributes) -> tuple[str | None, bytes] | None:
-    """Its character set, and all of it in UTF-8; None when it cannot be written."""
+    """Encode an answer in UTF-8, with its character set; None if it cannot be encoded."""
     codes = character_set(study)
     copy = Dataset()
     copy.update(deepcopy(study))

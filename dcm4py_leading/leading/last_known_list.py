@@ -1,6 +1,6 @@
 """List of the last known answers: studies and ages, nothing of their content.
 
-It is read on a connection of its own, so that nobody who looks at it keeps a lookup waiting.
+Uses its own connection, so that reading the list does not delay lookups.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WHERE = "WHERE instr(study_instance_uid, ?) > 0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStudy:
-    """A study of which the last known answer is kept."""
+    """A study with a last known answer."""
 
     leading_cfind_scp: str
     study_instance_uid: str
@@ -30,7 +30,7 @@ class KnownStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStudies:
-    """One page of them."""
+    """One page of studies with a last known answer."""
 
     count: int = 0
     """Number of all, on all pages."""
@@ -42,7 +42,7 @@ class KnownStudies:
 
 
 def known_studies(path: Path, *, containing: str, start: int, limit: int, now: Callable[[], float]) -> KnownStudies:
-    """The studies in whose UID ``containing`` stands: ``limit`` of them from ``start`` on.
+    """List studies whose UID contains ``containing``: ``limit`` of them from ``start`` on.
 
     ``now`` is the time of day, in seconds. Raises StatusError when the file cannot be read.
     """
@@ -50,7 +50,7 @@ def known_studies(path: Path, *, containing: str, start: int, limit: int, now: C
         return KnownStudies()
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as db:
-            # Answers to different return keys are one study here, as old as the newest of them.
+            # Answers to different return keys count as one study, as old as the newest of them.
             studies = (
                 "SELECT leading_cfind_scp AS scp, study_instance_uid AS uid, max(answered_at) AS at FROM last_known "
                 f"{_WHERE} GROUP BY scp, uid"

@@ -1,8 +1,8 @@
-"""Asking leading archives about studies: in pages, through the cache, and believing only what was asked for.
+"""Lookup of studies in leading archives: in pages, through the cache, with checked answers.
 
-What stands between a question and the archive, from the outside in: the pause of a question that just failed
-(``retry_pause.py``), the cache with its single flights (``cache.py``), the pages (``uid_list.py``), the breaker of an
-archive that is down (``guarded.py``). What then has no answer gets the last known one (``last_known.py``).
+A question passes these stages on its way to the archive: the pause after a recent failure (``retry_pause.py``), the
+cache, which shares concurrent queries (``cache.py``), the pages (``uid_list.py``), and the breaker (``guarded.py``). A
+question that then has no answer gets the last known one (``last_known.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dcm4py_leading.leading.cache import LeadingCache
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.guarded import GuardedQuery, is_about_the_question
 from dcm4py_leading.leading.last_known import AnswerScope, LastKnown
-from dcm4py_leading.leading.outcome import Looked, LookupCounts, LookupOutcome, Tally, asked
+from dcm4py_leading.leading.outcome import LookupCounts, LookupOutcome, LookupResult, Tally, result_of
 from dcm4py_leading.leading.probe import Spawn, spawn
 from dcm4py_leading.leading.query import LeadingQuery
 from dcm4py_leading.leading.readable import page_of
@@ -38,7 +38,7 @@ _NO_ANSWER = (LookupOutcome.FAILED, LookupOutcome.REFUSED_BY_BREAKER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedStudy:
+class CachedAnswer:
     """One line of ``cache list``."""
 
     leading_cfind_scp: AETitle
@@ -49,7 +49,7 @@ class CachedStudy:
 
 
 class LeadingLookup:
-    """Answers of the leading archives about studies. Lives as long as one configuration; safe under threads."""
+    """Lookup for one configuration. Safe under threads."""
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class LeadingLookup:
         in_background: Spawn = spawn,
         contacts: Contacts | None = None,
     ) -> None:
-        """``clock`` counts seconds and never goes back; ``last_known`` outlives the lookup; ``contacts`` is told how
-        questions go."""
+        """``clock`` counts seconds and never goes back; ``last_known`` outlives the lookup; ``contacts`` records the
+        outcome of queries."""
         self._device = device
         self._clock = clock
         self.settings = settings or LeadingSettings()
@@ -104,15 +104,15 @@ class LeadingLookup:
     def answers(
         self, questions: Iterable[LeadingQuestion], local_ae: ApplicationEntity
     ) -> dict[LeadingQuestion, LeadingAnswer]:
-        """The answer to each question, as `coercion.chain` takes it. Raises nothing but bugs."""
+        """The answer to each question, for `coercion.chain`. Failures are answers, not exceptions."""
         return {question: looked.answer for question, looked in self.look_up(questions, local_ae).items()}
 
     def look_up(
         self, questions: Iterable[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta | None = None
-    ) -> dict[LeadingQuestion, Looked]:
-        """The answer to each question and how it came about. Raises nothing but bugs.
+    ) -> dict[LeadingQuestion, LookupResult]:
+        """The answer to each question, and its outcome. Failures are results, not exceptions.
 
-        ``deadline`` is how long all of it may take, that of the settings if absent.
+        ``deadline`` limits the whole call; default: that of the settings.
         """
         by_scp: dict[AETitle, list[UID]] = {}
         for question in questions:
@@ -127,15 +127,15 @@ class LeadingLookup:
     def get_many(
         self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, study_instance_uids: Iterable[UID]
     ) -> dict[UID, LeadingAnswer]:
-        """The answer for each study: its return keys, shared and only to be read; None: unknown there; or why not."""
+        """The answer for each study: its return keys, shared and read-only; None if unknown there; or the failure."""
         ends_at = self._clock() + self.settings.deadline.total_seconds()
         looked = self._look_up(leading_cfind_scp, local_ae, study_instance_uids, ends_at)
         return {uid: one.answer for uid, one in looked.items()}
 
-    def entries(self) -> list[CachedStudy]:
+    def entries(self) -> list[CachedAnswer]:
         """Studies in the cache, the oldest answer first."""
         return [
-            CachedStudy(
+            CachedAnswer(
                 leading_cfind_scp=entry.source.leading_cfind_scp,
                 study_instance_uid=entry.study_instance_uid,
                 age=entry.age,
@@ -146,25 +146,25 @@ class LeadingLookup:
         ]
 
     def drop(self, study_instance_uid: UID | None) -> int:
-        """Forget one study, or all, last known answers included; how many answers the cache held."""
+        """Drop one study, or all, with last known answers; return how many answers were cached."""
         if self._last_known is not None:
             self._last_known.drop(study_instance_uid)
         return self._cache.drop(study_instance_uid)
 
     def close(self) -> None:
-        """End what goes on in the background; questions can still be asked."""
+        """Stop the background probes; lookups are still possible."""
         self._query.close()
 
     def _look_up(
         self, scp: AETitle, local_ae: ApplicationEntity, uids: Iterable[UID], ends_at: float
-    ) -> dict[UID, Looked]:
-        # A peer's text without a character set is read as the asking AE says, so answers differ by that too.
+    ) -> dict[UID, LookupResult]:
+        # Text without a character set is read in that of our AE, so answers also depend on it.
         what = AnswerScope(scp, return_keys(self._device, scp), local_ae.settings.default_character_set)
-        looked: dict[UID, Looked] = {}
+        looked: dict[UID, LookupResult] = {}
         wanted: list[UID] = []
         for uid in dict.fromkeys(uids):
             if reason := self._pause.resting((local_ae.ae_title, what, uid)):
-                looked[uid] = asked(reason)
+                looked[uid] = result_of(reason)
             else:
                 wanted.append(uid)
         fetch = partial(self._fetch, what, local_ae, _Conversation(self._query, what, local_ae, ends_at))
@@ -192,7 +192,7 @@ class LeadingLookup:
         self._pause.answered(answered)
         return answers
 
-    def _keep(self, what: AnswerScope, looked: dict[UID, Looked]) -> None:
+    def _keep(self, what: AnswerScope, looked: dict[UID, LookupResult]) -> None:
         fresh = {
             uid: one.answer
             for uid, one in looked.items()
@@ -202,15 +202,15 @@ class LeadingLookup:
         if self._last_known is not None and fresh:
             self._last_known.remember(what, fresh)
 
-    def _with_last_known(self, what: AnswerScope, looked: dict[UID, Looked]) -> dict[UID, Looked]:
+    def _with_last_known(self, what: AnswerScope, looked: dict[UID, LookupResult]) -> dict[UID, LookupResult]:
         lost = [uid for uid, one in looked.items() if one.outcome in _NO_ANSWER]
         if self._last_known is None or not lost:
             return looked
         known = self._last_known.recall(what, lost, self.settings.last_known_max_age)
-        return looked | {uid: Looked(study, LookupOutcome.STALE_SERVED) for uid, study in known.items()}
+        return looked | {uid: LookupResult(study, LookupOutcome.STALE_SERVED) for uid, study in known.items()}
 
-    def _tell(self, scp: AETitle, before: dict[UID, Looked], after: dict[UID, Looked]) -> None:
-        """One WARNING when the archive gave no answer, however many studies are concerned."""
+    def _tell(self, scp: AETitle, before: dict[UID, LookupResult], after: dict[UID, LookupResult]) -> None:
+        """Log one WARNING if the archive gave no answer, however many studies are concerned."""
         failures = [one.answer for one in before.values() if isinstance(one.answer, LeadingUnavailable)]
         if failures:
             stale = sum(one.outcome is LookupOutcome.STALE_SERVED for one in after.values())
@@ -225,7 +225,7 @@ class LeadingLookup:
 
 
 class _Conversation:
-    """The C-FINDs of one lookup to one archive. After one that is lost the others are not even tried."""
+    """The C-FINDs of one lookup to one archive. After a lost association the others are not tried."""
 
     def __init__(self, query: GuardedQuery, what: AnswerScope, local_ae: ApplicationEntity, ends_at: float) -> None:
         self._query = query
@@ -235,7 +235,7 @@ class _Conversation:
         self._lost: LeadingUnavailable | None = None
 
     def ask(self, uids: Sequence[UID]) -> Page:
-        """Ask for these studies (see `uid_list.Ask`)."""
+        """Query these studies (see `uid_list.Ask`)."""
         if self._lost is not None:
             raise self._lost
         what = self._what

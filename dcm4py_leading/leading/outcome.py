@@ -23,7 +23,7 @@ LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 
 
 class LookupOutcome(enum.Enum):
-    """Every question ends in exactly one."""
+    """Outcome of a question; each question has exactly one."""
 
     HIT = "hit"
     """Remembered, be it that the study is unknown there."""
@@ -45,36 +45,36 @@ class LookupOutcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """An answer and how it came about."""
+class LookupResult:
+    """An answer and its outcome."""
 
     answer: LeadingAnswer
     outcome: LookupOutcome
 
 
-def asked(answer: LeadingAnswer) -> Looked:
-    """The outcome of a question that was put to the archive."""
+def result_of(answer: LeadingAnswer) -> LookupResult:
+    """The result of a question that was sent to the archive."""
     match answer:
         case None:
-            return Looked(answer, LookupOutcome.NOT_FOUND)
+            return LookupResult(answer, LookupOutcome.NOT_FOUND)
         case Dataset():
-            return Looked(answer, LookupOutcome.MISS)
+            return LookupResult(answer, LookupOutcome.MISS)
         case LeadingMismatch():
-            return Looked(answer, LookupOutcome.MISMATCH)
+            return LookupResult(answer, LookupOutcome.MISMATCH)
         case LeadingUnreadable():
-            return Looked(answer, LookupOutcome.UNREADABLE)
+            return LookupResult(answer, LookupOutcome.UNREADABLE)
         case LeadingRefused():
-            return Looked(answer, LookupOutcome.REFUSED_BY_BREAKER)
+            return LookupResult(answer, LookupOutcome.REFUSED_BY_BREAKER)
         case LeadingUnavailable():
-            return Looked(answer, LookupOutcome.FAILED)
+            return LookupResult(answer, LookupOutcome.FAILED)
         case _:
             assert_never(answer)
 
 
-def asked_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcome:
-    """The outcome of a question by matching keys; too many matches are a failure."""
+def outcome_by_keys(found: Sequence[Dataset] | LeadingUnavailable) -> LookupOutcome:
+    """The outcome of a query by matching keys; too many matches are a failure."""
     if isinstance(found, LeadingUnavailable):
-        return asked(found).outcome
+        return result_of(found).outcome
     return LookupOutcome.MISS if found else LookupOutcome.NOT_FOUND
 
 
@@ -93,19 +93,19 @@ class Latency:
 
     @property
     def average(self) -> float | None:
-        """Seconds that a C-FIND took on average; None where there was none."""
+        """Average seconds of a C-FIND; None if there was none."""
         return self.total_seconds / self.count if self.count else None
 
     def observe(self, seconds: float) -> Latency:
-        """With one more."""
+        """The latency with one more C-FIND."""
         at = bisect_left(LATENCY_BOUNDS, seconds)
         buckets = tuple(n + (i == at) for i, n in enumerate(self.buckets))
         return Latency(buckets=buckets, total_seconds=self.total_seconds + seconds)
 
     def quantile(self, fraction: float) -> float | None:
-        """Seconds that so much of the C-FINDs took at most, estimated within its bucket; None where there was none.
+        """Seconds that this share of the C-FINDs took at most, estimated within its bucket; None if there was none.
 
-        Of the last bucket only the lower bound is known.
+        For the last bucket only the lower bound is known.
         """
         wanted, below, lower = self.count * fraction, 0, 0.0
         for count, upper in zip(self.buckets, LATENCY_BOUNDS, strict=False):
@@ -120,7 +120,7 @@ class Latency:
         return Latency(buckets=buckets, total_seconds=self.total_seconds + other.total_seconds)
 
     def since(self, before: Latency) -> Latency:
-        """Those after an earlier look at the same counts."""
+        """The C-FINDs since an earlier reading of the same counts."""
         buckets = tuple(map(operator.sub, self.buckets, before.buckets))
         return Latency(buckets=buckets, total_seconds=self.total_seconds - before.total_seconds)
 
@@ -148,7 +148,7 @@ class LookupCounts:
         return sum(counts.get(outcome, 0) for counts in self.outcomes.values())
 
     def plus(self, other: LookupCounts) -> LookupCounts:
-        """With those of another process; of two breakers the one that lets less through."""
+        """Sum with another process; of two breakers, the stricter state."""
         return LookupCounts(
             outcomes=sum_of_outcomes(self.outcomes, other.outcomes),
             latency={
@@ -178,7 +178,7 @@ def sum_of_outcomes(one: Outcomes, other: Outcomes) -> Outcomes:
 
 
 class Tally:
-    """Counts while the lookup is at work. Safe under threads."""
+    """Running counts of a lookup. Safe under threads."""
 
     def __init__(self) -> None:
         self._outcomes: dict[AETitle, Counter[LookupOutcome]] = {}
@@ -187,12 +187,12 @@ class Tally:
         self._lock = threading.Lock()
 
     def count(self, leading_cfind_scp: AETitle, outcomes: Iterable[LookupOutcome]) -> None:
-        """Count the ends of some questions."""
+        """Count outcomes of questions."""
         with self._lock:
             self._outcomes.setdefault(leading_cfind_scp, Counter()).update(outcomes)
 
     def begin(self, leading_cfind_scp: AETitle) -> None:
-        """A C-FIND begins; `observe` ends it."""
+        """Count the start of a C-FIND; `observe` counts its end."""
         with self._lock:
             self._under_way[leading_cfind_scp] += 1
 
@@ -213,6 +213,6 @@ class Tally:
             return dict(self._latency)
 
     def under_way(self) -> dict[AETitle, int]:
-        """The C-FINDs of this moment."""
+        """The C-FINDs under way now."""
         with self._lock:
             return dict(+self._under_way)

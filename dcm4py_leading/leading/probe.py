@@ -1,4 +1,4 @@
-"""Trying in the background whether a leading archive that failed can be reached again."""
+"""Background probe that tries to reach a leading archive after failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Spawn = Callable[[Callable[[], None]], None]
 
 
 def spawn(work: Callable[[], None]) -> None:
-    """Do it in a thread that does not keep the process alive."""
+    """Run a function in a daemon thread."""
     threading.Thread(target=work, name="leading archive probe", daemon=True).start()
 
 
@@ -30,10 +30,10 @@ def probe(
     times: int,
     wait: Callable[[float], bool],
 ) -> None:
-    """Try to ``reach`` the archive, at most so many times with a ``pause`` before each, until it works.
+    """Try to ``reach`` the archive until it succeeds, at most so many times, with a ``pause`` before each try.
 
-    Then, or when it is given up, the breaker lets one question through. ``wait`` takes seconds and says whether it
-    is over before its time. ``reach`` raises LeadingUnavailable.
+    Afterwards the breaker admits one query. ``wait`` takes seconds and returns True if the probe should stop. ``reach``
+    raises LeadingUnavailable.
     """
     try:
         for _ in range(times):

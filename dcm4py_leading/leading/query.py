@@ -1,4 +1,4 @@
-"""The question to a leading archive, and the port through which it is asked."""
+"""Port for queries to a leading archive."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ StudyAttributes = Dataset
 
 
 class UnreadableAnswer(Dataset):
-    """A response that cannot be read; all that is in it is Study Instance UID, where that can be told."""
+    """An unreadable response; has only the Study Instance UID, if that could be read."""
 
 
 class LeadingQuery(Protocol):
-    """Asks a leading archive by C-FIND; implemented by ``dicom/scu/leading.py``."""
+    """C-FIND query to a leading archive; implemented by ``dicom/scu/leading.py``."""
 
     def find_studies(
         self,
@@ -33,11 +33,10 @@ class LeadingQuery(Protocol):
     ) -> list[Dataset]:
         """All pending responses to one Study Root, STUDY level C-FIND (PS3.4 C.6.2.1).
 
-        Several UIDs are asked for by List of UID Matching (PS3.4 C.2.2.2.2). ``timeout`` bounds it from the opening
-        of an association to the last response. Raises LeadingQueryFailed when it ends with a status other than
-        0x0000, LeadingMismatch when there are more responses than UIDs can account for, and LeadingUnavailable when
-        the archive is not in the directory, cannot be reached, rejects, aborts or goes silent; the message names the
-        AE title and the reason.
+        Several UIDs are queried by List of UID Matching (PS3.4 C.2.2.2.2). ``timeout`` limits the time from opening an
+        association to the last response. Raises LeadingQueryFailed if the final status is not 0x0000, LeadingMismatch
+        if there are more responses than the UIDs can have, and LeadingUnavailable if the archive is not in the
+        directory, cannot be reached, rejects, aborts or does not respond; the message has the AE title and the reason.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Readable part of an answer, reduced to the attributes that were asked for."""
+"""Reading of responses: only the attributes that were asked for, fully decoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def page_of(
     return_keys: frozenset[Tag],
     default_character_set: str | None,
 ) -> Page:
-    """The responses to one C-FIND, sorted out by study."""
+    """Sort the responses to one C-FIND by study."""
     known = {str(uid): uid for uid in asked_for}
     found: dict[UID, LeadingAnswer] = {}
     twice: set[UID] = set()
@@ -40,7 +40,7 @@ def page_of(
             if uid is None and len(asked_for) == 1 and "StudyInstanceUID" not in response:
                 uid = asked_for[0]  # what else
             if uid is None:
-                has_stranger = True  # whichever it is: each is asked for by itself
+                has_stranger = True  # the study is not known, so each is queried separately
             else:
                 found[uid] = LeadingUnreadable(f"{scp} answered with what cannot be read")
         elif uid is None:
@@ -62,7 +62,7 @@ def page_of(
 
 
 def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character_set: str | None) -> StudyAttributes:
-    """The return keys out of a response and nothing else, with everything decoded: from here on it is only read.
+    """The return keys of a response and nothing else, fully decoded: afterwards the data set is only read.
 
     Raises LeadingUnreadable, one of UNREADABLE.
     """
@@ -73,7 +73,7 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
         if tag in response:
             study[tag] = response[tag]
     for _ in study.iterall():
-        pass  # pydicom decodes an element when it is first looked at, which threads must not do at the same time
+        pass  # pydicom decodes an element when it is first read, which is not safe under threads
     if (attribute := undecodable(study)) is not None:
         raise LeadingUnreadable(f"answered with {attribute} in another character set than it declares")
     _require_sound(study)
@@ -81,7 +81,7 @@ def _study_attributes(response: Dataset, keys: frozenset[Tag], default_character
 
 
 def _require_sound(study: Dataset) -> None:
-    """Raises LeadingUnreadable where what tells who it is has two values, or a value is none that its VR can have."""
+    """Raise LeadingUnreadable if an identifying attribute has two values, or a value is not valid for its VR."""
     for element in study:
         if element.tag in _OF_ONE_VALUE and element.VM > 1:
             raise LeadingUnreadable(f"answered with {element.VM} values of {element.keyword}")

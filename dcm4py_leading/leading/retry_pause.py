@@ -1,4 +1,4 @@
-"""Pause before a failed question is asked again."""
+"""Pause before a failed question is sent again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Failure:
 
 
 class RetryPause:
-    """Remembers failed questions for seconds, apart from the answers. Safe under threads.
+    """Memory of failed questions, for some seconds, separate from the cache. Safe under threads.
 
-    The first retry is free, since one lost association is no outage; after each further failure in a row the question
-    rests for the pause.
+    The first retry has no pause, as one lost association is not an outage; after each further failure in a row the
+    question pauses.
     """
 
     def __init__(self, pause: timedelta, clock: Callable[[], float]) -> None:
@@ -34,15 +34,15 @@ class RetryPause:
         self._lock = threading.Lock()
 
     def resting(self, question: Hashable) -> LeadingUnavailable | None:
-        """Why the question is not to be asked now; None: it may be."""
-        if not self._failures:  # the usual case, asked for each match of a query
+        """The failure because of which a question pauses; None if it may be sent."""
+        if not self._failures:  # the usual case, called for each match of a query
             return None
         with self._lock:
             failure = self._failures.get(question)
             return failure.reason if failure is not None and self._clock() < failure.until else None
 
     def failed(self, question: Hashable, reason: LeadingUnavailable) -> None:
-        """The question was asked and got no answer."""
+        """Record a question without an answer."""
         with self._lock:
             before = self._failures.get(question)
             failures = 1 if before is None else before.failures + 1
@@ -50,7 +50,7 @@ class RetryPause:
             self._failures[question] = _Failure(failures, until, reason)
 
     def answered(self, questions: Iterable[Hashable]) -> None:
-        """The questions got answers."""
+        """Record questions with an answer."""
         with self._lock:
             for question in questions:
                 self._failures.pop(question, None)

@@ -1,4 +1,4 @@
-"""Attributes that a leading archive is asked for (dcmAttributeSet of type LEADING_CFIND_SCP)."""
+"""Return keys for a leading archive (dcmAttributeSet of type LEADING_CFIND_SCP)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ANY_AE_TITLE = "*"
 def return_keys(device: Device, leading_cfind_scp: AETitle) -> frozenset[Tag]:
     """The attribute set of that AE title, else that of ``*``, else the Patient and the Study attribute filter.
 
-    With Study Instance UID and Specific Character Set in any case; an identifier is asked for with its issuer. Never
-    the attributes of the query itself, such as Query/Retrieve Level.
+    Always includes Study Instance UID and Specific Character Set, and the issuer of each identifier. Never includes
+    attributes of the query itself, such as Query/Retrieve Level.
     """
     wanted = {int(tag) for tag in _configured(device, leading_cfind_scp)} | {STUDY_INSTANCE_UID, SPECIFIC_CHARACTER_SET}
     for group in IDENTIFIER_GROUPS:

@@ -1,4 +1,4 @@
-"""Settings for asking leading archives, as far as the dcm4chee schema has no attribute for it."""
+"""Settings for queries to leading archives for which the dcm4chee schema has no attribute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Flush(enum.Enum):
-    """Marker among rows: the next row is slow, so pass on those that have come."""
+    """Marker among rows: the next row is slow, so pass on the rows so far."""
 
     FLUSH = "flush"
 
@@ -50,9 +50,9 @@ class LeadingSettings:
     """Time for which an association is kept that nobody uses."""
 
     def pages(self, rows: Iterable[T | Flush]) -> Iterator[tuple[T, ...]]:
-        """``rows`` as they come, in a small first page and full ones after it; a `FLUSH` ends a page that is not empty.
+        """Divide ``rows`` into a small first page and full ones after it; a `FLUSH` ends a page that is not empty.
 
-        What came before an error is a page, before the error is raised.
+        Rows before an error are a page, which comes before the error is raised.
         """
         source = iter(rows)
         size = min(self.first_page_size, self.page_size)

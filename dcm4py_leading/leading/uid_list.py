@@ -1,7 +1,7 @@
-"""Questions about many studies at once, and detection of archives that do not understand them.
+"""Queries for many studies at once, and detection of archives that do not support them.
 
-List of UID Matching (PS3.4 C.2.2.2.2) is not understood by every archive: some take the first UID, some ignore the
-key and answer with everything, some stop at a limit or refuse.
+Not every archive supports List of UID Matching (PS3.4 C.2.2.2.2): some use only the first UID, some ignore the key and
+return everything, some stop at a limit or refuse.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Answers that came back for some UIDs."""
+    """Answers to a query for several UIDs."""
 
     found: dict[UID, LeadingAnswer]
     """Studies that were answered once; LeadingUnavailable: with what cannot be read."""
@@ -34,10 +34,10 @@ Ask = Callable[[Sequence[UID]], Page]
 
 
 class UidLists:
-    """Knows of each archive whether it can be asked for several studies at once. Safe under threads.
+    """Knowledge of which archives support UID lists. Safe under threads.
 
-    What an archive answers to a list is taken as it is once a list of that length was seen to be answered well. Until
-    then a missing study is asked for singly, at most one for each page.
+    Once an archive has answered a list correctly, its answers to lists of that length are trusted. Until then a missing
+    study is queried separately, at most one for each page.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class UidLists:
             return frozenset(self._one_by_one)
 
     def fetch(self, scp: AETitle, uids: Sequence[UID], ask: Ask) -> dict[UID, LeadingAnswer]:
-        """The answer for each study of a page. Raises LeadingUnavailable when there is none for any."""
+        """The answer for each study of a page. Raises LeadingUnavailable if there is no answer at all."""
         with self._lock:
             singly = len(uids) == 1 or scp in self._one_by_one
             is_good = len(uids) <= self._good_up_to.get(scp, 0)
@@ -64,7 +64,7 @@ class UidLists:
             return self._refused(scp, uids, ask, str(err))
         missing = [uid for uid in uids if uid not in page.found and uid not in page.twice]
         if page.has_stranger:
-            # The order matters not; a missing one is the most likely to have been displaced.
+            # The order does not matter; the missing ones come first, as they are most likely cut off.
             return self._refused(scp, [*missing, *(uid for uid in uids if uid not in missing)], ask, _STRANGER)
         if page.twice:
             return self._repeated(scp, uids, page, ask)
@@ -74,7 +74,7 @@ class UidLists:
         return {uid: page.found.get(uid) for uid in uids}
 
     def _refused(self, scp: AETitle, uids: Sequence[UID], ask: Ask, reason: str) -> dict[UID, LeadingAnswer]:
-        """The list as a whole was answered badly: is it the list, or the archive?"""
+        """Decide if a failure is due to the list or to the archive."""
         first, *rest = uids
         answer = _single(scp, first, ask)
         if isinstance(answer, LeadingUnavailable):
@@ -83,7 +83,7 @@ class UidLists:
         return {first: answer} | _one_by_one(scp, rest, ask)
 
     def _repeated(self, scp: AETitle, uids: Sequence[UID], page: Page, ask: Ask) -> dict[UID, LeadingAnswer]:
-        """Studies came twice: does the archive have them twice?"""
+        """Decide if studies that came twice are twice in the archive."""
         suspect = next(uid for uid in uids if uid in page.twice)
         answer = _single(scp, suspect, ask)
         if isinstance(answer, LeadingUnavailable):
@@ -94,7 +94,7 @@ class UidLists:
     def _incomplete(
         self, scp: AETitle, uids: Sequence[UID], page: Page, missing: Sequence[UID], ask: Ask
     ) -> dict[UID, LeadingAnswer]:
-        """Studies are missing: does one of them exist?"""
+        """Decide if missing studies exist, by a query for one of them."""
         suspect, *others = missing
         try:
             answer = _single(scp, suspect, ask)
@@ -102,7 +102,7 @@ class UidLists:
             return page.found | dict.fromkeys(missing, err)
         answers = page.found | dict.fromkeys(missing, None) | {suspect: answer}
         if answer is None:
-            if len(page.found) > 1:  # one answer could be that of an archive which reads the first UID only
+            if len(page.found) > 1:  # one answer could come from an archive that reads only the first UID
                 self._is_good(scp, len(uids))
         elif not isinstance(answer, LeadingUnavailable):
             self._mishandles(scp, "it leaves out studies that it has")
@@ -126,7 +126,7 @@ _TWICE = "it answered with the same study twice"
 
 
 def _single(scp: AETitle, uid: UID, ask: Ask) -> LeadingAnswer:
-    """The answer to a question for one study, a mismatch included. Raises LeadingUnavailable."""
+    """The answer to a query for one study; a mismatch is an answer. Raises LeadingUnavailable."""
     try:
         page = ask([uid])
     except LeadingMismatch as err:
@@ -139,7 +139,7 @@ def _single(scp: AETitle, uid: UID, ask: Ask) -> LeadingAnswer:
 
 
 def _one_by_one(scp: AETitle, uids: Sequence[UID], ask: Ask) -> dict[UID, LeadingAnswer]:
-    """After an answer that does not come, the rest fails with it."""
+    """Query each study separately; after a lost answer, the rest fails too."""
     answers: dict[UID, LeadingAnswer] = {}
     for at, uid in enumerate(uids):
         try:

@@ -99,6 +99,26 @@ HTTP_WAITING_REQUESTS: Final = 32
 
 Beyond: 503 with Retry-After."""
 
+HTTP_STALLED_SECONDS: Final = 60.0
+"""Time in which a client has to take the next part of an answer that is sent while it is made.
+
+Beyond: the connection is ended."""
+
+STREAM_SILENT_SECONDS: Final = 300.0
+"""Time in which a worker process has to give the next part of such an answer.
+
+Beyond: 503, or the connection is ended."""
+
+WEB_KEYS: Final = 64
+"""Parameters of a DICOMweb search, each value of a list counted.
+
+Beyond: 400."""
+
+WEB_INCLUDED: Final = 512
+"""Attributes that a DICOMweb search names in includefield.
+
+Beyond: 400."""
+
 JSON_DEPTH: Final = 16
 """Objects and arrays within each other in the JSON of a request.
 
@@ -430,6 +450,16 @@ KEY_PATTERNS: Final = 100
 """Values of one key that are wild cards or ranges, and the forms in which a name is looked for.
 
 Beyond: A900."""
+
+SORTED_MATCHES: Final = 10_000
+"""Matches of a DICOMweb search that are sorted in memory: those of another archive, and of leading-first.
+
+Beyond: 413, unless limit and offset ask for fewer of them."""
+
+WEB_SEARCH_SECONDS: Final = 120.0
+"""Time in which archives have to give the next page of the answer to a DICOMweb search.
+
+Beyond: 503, or the connection is ended where rows have been sent."""
 
 # -- Data sets
 

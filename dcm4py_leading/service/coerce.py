@@ -1,4 +1,4 @@
-"""One entry point for every coercion: selects the rules of a message, asks what they ask, applies them."""
+"""Entry point for every coercion: selects the rules of a message, gets the answers that they need, applies them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.chain import (
     Answer,
-    Coerced,
-    Executed,
+    CoercionResult,
+    ExecutedStep,
     LeadingQuestion,
     Question,
     WorklistQuestion,
@@ -28,10 +28,10 @@ from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, select_rules
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome, asked_by_keys
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, outcome_by_keys
 from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
@@ -47,8 +47,8 @@ class LeadingAnswers(Protocol):
 
     def look_up(
         self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta
-    ) -> Mapping[LeadingQuestion, Looked]:
-        """The answer to each question and how it came about, within ``deadline``."""
+    ) -> Mapping[LeadingQuestion, LookupResult]:
+        """The answer to each question, and its outcome, within ``deadline``."""
         ...
 
 
@@ -62,7 +62,7 @@ class WorklistQuery(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coercions:
-    """The rules of a configuration, whom they ask, and where they are counted: the same for all requests."""
+    """Rules of a configuration, sources of the answers that they need, and counters; shared by all requests."""
 
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     """The compiled rules of each AE, in the order in which they are looked at."""
@@ -81,7 +81,7 @@ class Coercions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoercedMessage:
-    """Which messages are coerced: those of one request."""
+    """The messages of one request that are coerced."""
 
     local_ae: ApplicationEntity
     dimse: Dimse
@@ -94,8 +94,8 @@ class CoercedMessage:
 class Coercer:
     """The coercion of the messages of one request.
 
-    Keeps the answers for its length, so that everything about a study carries the same values, and an archive that is
-    down is asked once, however small the cache. Used by one thread.
+    Keeps answers until the request ends, so that all objects of a study get the same values, and an archive that is
+    down is asked only once. For one thread.
     """
 
     def __init__(self, coercions: Coercions, message: CoercedMessage) -> None:
@@ -122,28 +122,28 @@ class Coercer:
 
     @property
     def has_rules(self) -> bool:
-        """True if any rule is about these messages."""
+        """True if any rule is for these messages."""
         return bool(self._rules)
 
     @property
     def looks_at(self) -> frozenset[int]:
-        """Tags that rules look at, as far as they name them."""
+        """Tags that the rules read, as far as known."""
         steps = (step.reads for rule in self._rules for step in rule.steps)
-        return self.reads.union(*(reads for reads in steps if not isinstance(reads, All)))
+        return self.reads.union(*(reads for reads in steps if not isinstance(reads, AllTags)))
 
     @property
     def writes(self) -> frozenset[int]:
-        """Tags of the top level that rules may bring in, as far as they name them."""
+        """Tags of the top level that the rules may add, as far as known."""
         steps = (step.writes for rule in self._rules for step in rule.steps)
-        return frozenset().union(*(writes for writes in steps if not isinstance(writes, All)))
+        return frozenset().union(*(writes for writes in steps if not isinstance(writes, AllTags)))
 
     @property
     def needs_attributes(self) -> bool:
-        """True if `select` looks at the data set at all."""
+        """True if `select` reads the data set."""
         return bool(self.reads)
 
     def select(self, ds: Dataset, sop_class: str) -> Selection:
-        """The rules that apply to one message with ``ds``. Raises CoercionFailed where that cannot be told in time."""
+        """Select the rules for one message with ``ds``. Raises CoercionFailed if a condition takes too long."""
         if len(self._unjudged) >= CONDITION_TIMEOUTS:
             raise CoercionFailed(f"no rule is judged any more, after {CONDITION_TIMEOUTS} times: {self._unjudged[0]}")
         context = CoercionContext(
@@ -160,29 +160,29 @@ class Coercer:
             raise
 
     def prefetch(self, wanted: Collection[tuple[Selection, UID]]) -> None:
-        """Ask what the coercion of these studies will ask leading archives, in one batch for each."""
+        """Ask the leading archives the questions for these studies, in one batch for each archive."""
         self.ask({question for selection, uid in wanted for question in questions(selection, uid)})
 
-    def coerce(self, ds: Dataset, selection: Selection) -> Coerced:
-        """Coerce ``ds``, which is changed, and count the steps. Raises CoercionFailed."""
-        executed: list[Executed] = []
+    def coerce(self, ds: Dataset, selection: Selection) -> CoercionResult:
+        """Coerce ``ds`` in place, and count the steps. Raises CoercionFailed."""
+        executed: list[ExecutedStep] = []
         try:
             return self.coerce_uncounted(ds, selection, executed)
-        finally:  # the step that fails the request counts, too
+        finally:  # also count the step that made the request fail
             self.count(executed)
 
-    def coerce_uncounted(self, ds: Dataset, selection: Selection, executed: list[Executed]) -> Coerced:
-        """As `coerce`, but the steps, which ``executed`` receives, are left to the caller to `count`."""
+    def coerce_uncounted(self, ds: Dataset, selection: Selection, executed: list[ExecutedStep]) -> CoercionResult:
+        """Like `coerce`, but the caller counts the steps in ``executed`` by `count`."""
         return run(coercion(ds, selection, executed), self.answer)
 
-    def count(self, executed: Iterable[Executed]) -> None:
+    def count(self, executed: Iterable[ExecutedStep]) -> None:
         """Count steps that were carried out, for the metrics."""
         self.counts.count(keys_of(executed))
 
     def find_by_keys(
         self, leading_cfind_scp: AETitle, keys: Dataset, return_keys: frozenset[Tag], *, limit: int
     ) -> list[Dataset]:
-        """Which studies match in a leading archive, within the deadline of this request.
+        """Find studies by keys in a leading archive, within the deadline of this request.
 
         Raises as `leading.keys_query.LeadingKeysQuery`.
         """
@@ -192,24 +192,24 @@ class Coercer:
                 leading_cfind_scp, self.local_ae, keys, return_keys, limit=limit, timeout=self._remaining()
             )
         except LeadingUnavailable as err:
-            self._key_outcomes[asked_by_keys(err)] += 1
+            self._key_outcomes[outcome_by_keys(err)] += 1
             raise
         finally:
             self._patience -= time.monotonic() - began
-        self._key_outcomes[asked_by_keys(found)] += 1
+        self._key_outcomes[outcome_by_keys(found)] += 1
         return found
 
     def _remaining(self) -> timedelta:
         return timedelta(seconds=max(0.0, self._patience))
 
     def answer(self, question: Question) -> Answer:
-        """The answer, or why there is none; asked once in a request."""
+        """The answer to a question, or the failure; asked once in a request."""
         if question not in self._answers:
             self.ask([question])
         return self._answers[question]
 
     def ask(self, wanted: Collection[Question]) -> None:
-        """Ask in one batch for each leading archive what was not asked before in this request."""
+        """Ask the new questions, in one batch for each leading archive."""
         leading = [q for q in wanted if isinstance(q, LeadingQuestion) and q not in self._answers]
         if leading:
             began = time.monotonic()
@@ -227,7 +227,7 @@ class Coercer:
                     self._answers[question] = err
 
     def __str__(self) -> str:
-        """Answers of the leading archives in short, for the canonical log line; ``-`` when nothing was asked.
+        """Summary of the answers for the log line of the request; ``-`` without questions.
 
         In studies; questions by keys come first and are marked ``keys-``.
         """
@@ -236,21 +236,21 @@ class Coercer:
 
 
 def sorted_outcomes(outcomes: Mapping[LookupOutcome, int]) -> list[tuple[LookupOutcome, int]]:
-    """The outcomes that came up, in the order in which the enumeration has them."""
+    """The outcomes in the order of the enumeration."""
     return [(outcome, outcomes[outcome]) for outcome in LookupOutcome if outcomes.get(outcome)]
 
 
 def add_original_attributes(
     ds: Dataset,
-    coerced: Coerced,
+    coerced: CoercionResult,
     local_ae: ApplicationEntity,
     *,
     source: str,
     previous: Mapping[int, DataElement | None] | None = None,
 ) -> Change | None:
-    """Tell in ``ds`` what was changed, ``previous`` before the coercion included (PS3.3 C.12.1.1.9); the change made.
+    """Add the changed values, also ``previous`` ones, to the Original Attributes Sequence of ``ds`` (PS3.3 C.12.1.1.9).
 
-    Not in a data set that was de-identified: what was taken out would stand there.
+    Returns the change. Does nothing after de-identification, which would be undone by the original values.
     """
     if any(done.step.traits.hides_originals for done in coerced.executed):
         return None

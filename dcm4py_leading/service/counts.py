@@ -1,4 +1,4 @@
-"""Counts for /metrics: coercions by rule, step and outcome, transcoding. They go on over reloads."""
+"""Counters for /metrics: coercions by rule, step and outcome, transcoding. They survive reloads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.chain import ExecutedStep
 
 Key = tuple[str, str, str]
 """cn of the rule, name of the step, outcome."""
 
 
-def keys_of(executed: Iterable[Executed]) -> tuple[Key, ...]:
-    """Steps that were carried out, as they are counted."""
+def keys_of(executed: Iterable[ExecutedStep]) -> tuple[Key, ...]:
+    """Counter keys of executed steps."""
     return tuple((done.rule.rule.cn, done.step.name, done.outcome.value) for done in executed)
 
 
@@ -24,7 +24,7 @@ ObjectKey = tuple[str, str]
 
 
 class ServiceCounts:
-    """Counted by all threads; one lock."""
+    """Counters for all threads, with one lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class ServiceCounts:
         self._objects: Counter[ObjectKey] = Counter()
 
     def count(self, ended: Iterable[Key]) -> None:
-        """Steps of coercions ended."""
+        """Count steps of coercions."""
         with self._lock:
             for key in ended:  # Counter.update asks first if it is a mapping, which takes longer
                 self._counts[key] += 1
@@ -45,18 +45,18 @@ class ServiceCounts:
             return dict(self._counts)
 
     def count_transcoded(self, objects: int) -> None:
-        """So many objects of a retrieve left in another transfer syntax than they are stored in."""
+        """Count objects of a retrieve that were sent in another transfer syntax than stored."""
         with self._lock:
             self._transcoded += objects
 
     @property
     def transcoded(self) -> int:
-        """Number of objects so far that left in another transfer syntax than they are stored in."""
+        """Number of objects sent in another transfer syntax than stored."""
         with self._lock:
             return self._transcoded
 
     def count_request(self, service: str, ae_title: str, status: int) -> None:
-        """A request to one of our AEs was answered with this final status."""
+        """Count a request to an AE of ours by its final status."""
         with self._lock:
             self._requests[service, ae_title, status] += 1
 
@@ -66,7 +66,7 @@ class ServiceCounts:
             return dict(self._requests)
 
     def count_objects(self, ae_title: str, *, sent: int, failed: int) -> None:
-        """A retrieve ended: so many objects arrived, and so many did not."""
+        """Count the delivered and failed objects of a retrieve."""
         with self._lock:
             self._objects[ae_title, "sent"] += sent
             self._objects[ae_title, "failed"] += failed

@@ -16,11 +16,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
 from dcm4py_leading.archive.index.index import IndexedInstance
-from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.explain import (
-    Answered,
+    ExplainedAnswer,
     Explanation,
     Trace,
     explained_elements,
@@ -42,7 +42,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import UID, AETitle, Level, Tag, TransferRole
 from dcm4py_leading.service.coerce import WorklistQuery, add_original_attributes
-from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.index_attributes import IndexAttributes
 from dcm4py_leading.service.retrieve.encode import ObjectErrors
 from dcm4py_leading.service.runtime import Runtime
 
@@ -150,13 +150,13 @@ class Indexed:
     attributes: Dataset
     encoded: Sequence[bytes]
     """Those of its entities, from the top down."""
-    kept: KeptAttributes
+    kept: IndexAttributes
     """Puts into the object what counts of them."""
 
     @classmethod
     def of(cls, instance: IndexedInstance, runtime: Runtime) -> Indexed:
         """Those of an instance."""
-        kept = KeptAttributes(runtime.keeper)
+        kept = IndexAttributes(runtime.keeper)
         return cls(attributes=instance.attributes, encoded=instance.encoded_attributes, kept=kept)
 
 
@@ -212,7 +212,7 @@ class _Explaining:
         self._basis = basis
         self._context = _context(ds, wanted, self._ae, basis)
         self._withheld: set[Question] = set()
-        self._answers: dict[Question, Answered] = {}
+        self._answers: dict[Question, ExplainedAnswer] = {}
 
     def result(self, indexed: Indexed | None) -> Explanation:
         ds, rules, options = self._ds, self._basis.rules[self._ae.ae_title], self._basis.options
@@ -226,7 +226,7 @@ class _Explaining:
             previous = self._put_in(indexed)
         start = deepcopy(ds)
         told = explained_rules(selection, attributes)
-        executed: list[Executed] = []
+        executed: list[ExecutedStep] = []
         try:
             coerced = run(coercion(ds, selection, executed), self._answer)
         except CoercionFailed as err:
@@ -257,7 +257,7 @@ class _Explaining:
             trace=self._trace(attributes, coerced.executed),
         )
 
-    def _trace(self, archived: Dataset, executed: Sequence[Executed]) -> Trace:
+    def _trace(self, archived: Dataset, executed: Sequence[ExecutedStep]) -> Trace:
         return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
@@ -297,7 +297,7 @@ class _Explaining:
                 if self._basis.is_answer_assumed:
                     how = "its answer is assumed"
                 self._notes.append(f"{question.leading_cfind_scp}: {how}")
-                self._answers[question] = Answered(looked.answer, looked.outcome.value)
+                self._answers[question] = ExplainedAnswer(looked.answer, looked.outcome.value)
                 return looked.answer
             self._withheld.add(question)
             return None

@@ -1,12 +1,12 @@
 """Leading-first matching (``--set leading-first=true``): queries and retrieves as if the archive held the leading
 archive's values.
 
-The keys that coercion may change are also asked of the leading archive, and the studies that it names are looked up
-here without them. What coercion then makes of a match decides whether it still is one: a query by the new name finds
-the study, one by the old name no longer does. dcm4chee matches its own values only.
+Keys that coercion may change are also sent to the leading archive, and the studies that it returns are looked up here
+without these keys. A match counts only if it still matches after coercion: a query by the new name finds the study, a
+query by the old name does not. dcm4chee matches only its own values.
 
-Where the leading archive gives no answer, matching is as without it. Here is what `find.leading_first` and
-`retrieve.leading_first`, one stage of each, have in common.
+If the leading archive gives no answer, matching is normal. This module has the common part of `find.leading_first` and
+`retrieve.leading_first`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID
 from dcm4py_leading.archive.index.querying.data_set_matching import matches
 from dcm4py_leading.archive.index.querying.query import Query
-from dcm4py_leading.coercion.chain import Coerced
+from dcm4py_leading.coercion.chain import CoercionResult
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.rules import CompiledRule
@@ -41,14 +41,14 @@ MAX_STUDIES = 500
 
 @dataclass(frozen=True, slots=True)
 class LeadingFirstRules:
-    """Rules of a configuration by which a leading archive is asked first, for the AEs that want it."""
+    """Rules of a configuration for leading-first matching, for the AEs that use it."""
 
     device: Device
     rules: Mapping[AETitle, tuple[CompiledRule, ...]]
     options: Options
 
     def rule(self, message: CoercedMessage, sop_class_uid: str | None) -> tuple[CoercionContext, CompiledRule] | None:
-        """The first rule about these messages that asks an archive, going by the peers; None: there is none to ask."""
+        """The first rule for these messages and peers that asks a leading archive; None if there is none."""
         local_ae = message.local_ae.ae_title
         if not self.options.of(local_ae).leading_first:
             return None
@@ -74,17 +74,17 @@ class LeadingFirstRules:
         return None
 
     def leading_cfind_scp(self, message: CoercedMessage, sop_class_uid: str | None) -> AETitle | None:
-        """The archive that `rule` asks; None: there is none to ask."""
+        """The leading archive of `rule`; None if there is none."""
         led = self.rule(message, sop_class_uid)
         return None if led is None else leading_cfind_scp_of(led[1])
 
     def return_keys(self, leading_cfind_scp: AETitle) -> frozenset[Tag]:
-        """The attributes that this archive is asked for."""
+        """The return keys for this archive."""
         return return_keys(self.device, leading_cfind_scp)
 
 
 def leading_cfind_scp_of(rule: CompiledRule) -> AETitle:
-    """The archive that a rule asks, one of those that `LeadingFirstRules.rule` gives."""
+    """The leading archive of a rule that `LeadingFirstRules.rule` returned."""
     return next(step.leading_cfind_scp for step in rule.steps if isinstance(step, LeadingStep))
 
 
@@ -96,15 +96,15 @@ def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str
 
 
 def tell(err: LeadingUnavailable) -> None:
-    """Log that matching is as without the leading archive."""
+    """Log that matching is normal because the leading archive gives no answer."""
     too_broad = isinstance(err, LeadingTooManyMatches)
     LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
 
 
-def matches_as_led(query: Query, coerced: Coerced) -> bool:
-    """True if it matches with what the leading archive says of it.
+def matches_as_led(query: Query, coerced: CoercionResult) -> bool:
+    """True if a match still matches with the values of the leading archive.
 
-    What other steps did to it does not count: the keys were coerced in the other direction before they were matched.
+    Changes of other steps do not count, as the keys were coerced in the opposite direction before matching.
     """
     tags = {condition.tag for condition in query.conditions}
     ds = Dataset()

@@ -1,8 +1,7 @@
-"""Outcomes of the coercion of objects, remembered from one retrieve to the next.
+"""Cache of coercion outcomes of objects, shared by retrieves.
 
-The same elements, coerced by the same rules for the same peers with the very same answers, become the same: then
-nothing has to be decoded. The leading archives are asked on each retrieve all the same, so an answer that is another
-object makes the coercion be done again.
+Equal elements, coerced by the same rules for the same peers with the same answers, have the same outcome, so nothing
+has to be decoded. The leading archives are still asked on each retrieve; a new answer object invalidates the outcome.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from dcm4py_leading.dataset.splice import Edits
 from dcm4py_leading.model.bounds import COERCED_OBJECTS
 from dcm4py_leading.service.counts import Key
 
-Asked = tuple[tuple[Question, Answer], ...]
+QuestionsAndAnswers = tuple[tuple[Question, Answer], ...]
 """Questions that were asked, and the answers; kept, so that no other object has their identity."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoercedElements:
-    """Elements of an object that concern index and rules, as they become."""
+    """Elements of an object after index and rules were applied."""
 
     edits: Edits
     counted: tuple[Key, ...]
@@ -40,10 +39,10 @@ class RememberedOutcome:
     """The outcome of an earlier retrieve."""
 
     elements: CoercedElements
-    asked: Asked
+    asked: QuestionsAndAnswers
 
     def holds(self, answer: Callable[[Question], Answer]) -> bool:
-        """True if each question has that very answer."""
+        """True if each question still has the same answer object."""
         return all(answer(question) is known for question, known in self.asked)
 
 

@@ -1,6 +1,6 @@
-"""Questions of a query to an archive, and the archives that answer: the embedded one, others, all as one.
+"""Port to archives that answer queries, and the embedded archive and several archives behind it.
 
-Nothing above this knows which it is.
+Callers do not know which kind of archive it is.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Protocol, Self
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
-from dcm4py_leading.archive.index.identity import EachPersonOnce
+from dcm4py_leading.archive.index.identity import DistinctPatients
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.keys import STUDY_INSTANCE_UID, UNIQUE_KEYS
 from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_studies, without
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.archive.index.querying.query import Query
+from dcm4py_leading.archive.index.querying.query import Part, Query
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.leading.settings import Flush
@@ -36,7 +36,7 @@ EMPTY_VALUE = '""'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveQuery:
-    """A query, in both forms: as conditions for an index, and as the identifier for an archive that is asked."""
+    """A query as conditions for the index, and as identifier for another archive."""
 
     query: Query
     keys: Dataset
@@ -50,6 +50,8 @@ class ArchiveQuery:
     """Keys that are not matched."""
     studies: tuple[str, ...] | None = None
     """The only studies that count."""
+    part: Part | None = None
+    """Part of the matches that an archive gives which `gives_parts`; None for all."""
     is_over: Callable[[], bool] = lambda: False
     """True if the client waits no more; asked while another archive does not answer."""
     are_supported: bool = True
@@ -58,21 +60,21 @@ class ArchiveQuery:
     """The same of all archives that have been asked."""
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> Self:
-        """The same, of these studies only; its level is STUDY or below."""
+        """The query limited to these studies; its level is STUDY or below."""
         return replace(
             self, query=limited_to_studies(self.query, study_instance_uids), studies=tuple(study_instance_uids)
         )
 
     def regardless_of(self, tags: Collection[int]) -> Self:
-        """The same, without matching these keys."""
+        """The query without matching of these keys."""
         return replace(self, query=without(self.query, tags), regardless=self.regardless | set(tags))
 
     def at(self, level: Level) -> Self:
-        """The same at another level."""
+        """The query at another level."""
         return replace(self, query=replace(self.query, level=level))
 
     def identifier(self) -> Dataset:
-        """Identifier that another archive is asked with (PS3.4 C.4.1.1.3)."""
+        """Identifier for a query to another archive (PS3.4 C.4.1.1.3)."""
         identifier = Dataset()
         for tag in sorted({*map(int, self.keys.keys()), *self.wanted}):
             if tag in self.keys and tag not in self.regardless:
@@ -80,7 +82,7 @@ class ArchiveQuery:
             elif (vr := _vr_of(tag)) is not None:
                 identifier.add_new(tag, vr, [] if vr == "SQ" else None)
         if self.query.level is not Level.PATIENT and STUDY_INSTANCE_UID not in identifier:
-            identifier.StudyInstanceUID = None  # leading archives are asked by it
+            identifier.StudyInstanceUID = None  # key of the questions to leading archives
         if self.studies is not None:
             own = identifier.get("StudyInstanceUID")
             named = {own} - {""} if isinstance(own, str) else set(own or ())
@@ -99,20 +101,27 @@ def _vr_of(tag: int) -> str | None:
 class QueryArchive(Protocol):
     """An archive that can be queried; safe under threads."""
 
+    @property
+    def gives_parts(self) -> bool:
+        """True if it heeds `ArchiveQuery.part`; others give all matches, in any order."""
+        ...
+
     def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
-        """Number of matches, counted up to ``most``; None where only the matches themselves tell."""
+        """Number of matches, counted up to ``most``; None if not known before all matches were read."""
         ...
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
-        """The matches as they come, with `FLUSH` among them; to be closed by a caller that wants no more.
+        """The matches as they come, with `FLUSH` among them; a caller that stops early closes the iterator.
 
-        Raises StatusError, with what the other archive answered where there is one.
+        Raises StatusError, with the answer of the other archive if there is one.
         """
         ...
 
 
 class EmbeddedQueryArchive:
     """The archive of this service."""
+
+    gives_parts = True
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -125,18 +134,23 @@ class EmbeddedQueryArchive:
         """Matches in the index (see `QueryArchive`)."""
         if not asked.are_supported:
             asked.support.lacks_one()
-        yield from self._index.matches(asked.query, fetch_size=fetch_size)
+        if asked.part is None:
+            yield from self._index.matches(asked.query, fetch_size=fetch_size)
+        else:
+            yield from self._index.part(asked.query, asked.part, fetch_size=fetch_size)
 
 
 class SpanningQueryArchive:
     """Several archives as one (dcmSpanningCFindSCP), by dcmSpanningCFindSCPPolicy.
 
-    One is asked after the other. When any fails, what the others have is answered nevertheless, and the first failure
-    afterwards.
+    The archives are queried one after the other. If one fails, the matches of the others are still returned, and the
+    first failure is raised afterwards.
     """
 
+    gives_parts = False
+
     def __init__(self, own: QueryArchive, others: Sequence[QueryArchive], policy: SpanningPolicy) -> None:
-        """``others`` in the order in which they are asked."""
+        """``others`` in the order in which they are queried."""
         match policy:
             case SpanningPolicy.REPLACE:
                 self._archives: tuple[QueryArchive, ...] = tuple(others)
@@ -146,7 +160,7 @@ class SpanningQueryArchive:
                 self._archives = (*others, own)
 
     def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
-        """None, since only the matches themselves tell (see `QueryArchive`)."""
+        """None: not known before all matches were read (see `QueryArchive`)."""
         return None
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
@@ -155,9 +169,9 @@ class SpanningQueryArchive:
 
 
 def each_once(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) -> Generator[Match | Flush]:
-    """Each entity once of the ``answers``, which are asked for in turn until the client waits no more.
+    """Each entity of the ``answers`` once; the archives are queried in turn until the client no longer waits.
 
-    The first failure is raised when all of them have been given, further ones are told in the log.
+    The first failure is raised at the end, further ones are only logged.
     """
     is_new = _once(asked.query.level)
     failure: DependencyError | None = None
@@ -174,16 +188,16 @@ def each_once(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) 
                         yield match
             except DependencyError as err:
                 if failure is not None:
-                    LOG.warning("%s", err)  # only the first is told to the client
+                    LOG.warning("%s", err)  # only the first one is reported to the client
                 failure = failure or err
     if failure is not None:
         raise failure
 
 
 def _once(level: Level) -> Callable[[Match], bool]:
-    """Tells of each match whether it is the first of its entity."""
+    """Function that returns True for the first match of each entity."""
     if level is Level.PATIENT:
-        once = EachPersonOnce()
+        once = DistinctPatients()
         return lambda match: once.is_new(match.attributes)
     seen: set[bytes] = set()
     tag = UNIQUE_KEYS[level]

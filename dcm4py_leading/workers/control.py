@@ -1,7 +1,7 @@
-"""Messages between supervisor and worker: frames of JSON over a Unix socket, with file descriptors beside.
+"""Messages between supervisor and worker: frames of JSON and file descriptors over a Unix socket.
 
 A frame is four octets of length, big endian, and a JSON object. A request has ``id``, ``kind`` and ``body``; its answer
-the same ``id`` and ``answer`` or ``error``. Answers come in any order. A worker asks nothing of its supervisor so far.
+the same ``id`` and ``answer`` or ``error``. Answers come in any order. A worker sends no requests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Kind(enum.Enum):
-    """Kind of request to a worker. Forwarded retrieves, when there are any, get kinds of their own here."""
+    """Kind of request to a worker."""
 
     PREPARE = "prepare"
     """Get ready for a configuration; with the sockets that are new. The first one is put in force at once."""
@@ -42,6 +42,8 @@ class Kind(enum.Enum):
     DROP = "drop"
     CALL = "call"
     """Answer one of `calls.table.CALLS`."""
+    STREAM = "stream"
+    """Answer one of `calls.table.STREAM_CALLS`, over the socket that comes with it."""
     LOOKED_UP = "looked-up"
     """Answers of the directory about the remote AEs that were looked up."""
     FORGET = "forget"
@@ -62,7 +64,7 @@ class WorkerSilent(Dcm4pyError):
 
 
 class RequestRefused(Dcm4pyError):
-    """A worker answered with an error, which ``error`` tells."""
+    """A worker answered with an error, which is in ``error``."""
 
     def __init__(self, error: Mapping[str, Json]) -> None:
         super().__init__(str(error["message"]))
@@ -71,7 +73,7 @@ class RequestRefused(Dcm4pyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One message as it came."""
+    """One received message."""
 
     content: Mapping[str, Json]
     descriptors: tuple[int, ...] = ()
@@ -81,21 +83,21 @@ class Channel:
     """One end of the socket. One thread reads; any may write."""
 
     def __init__(self, sock: socket.socket, *, send_seconds: float | None = None) -> None:
-        """``send_seconds`` bounds how long the other end may not read."""
+        """``send_seconds`` limits how long the other end may stop reading."""
         self._socket = sock
         self._writing = threading.Lock()
         if send_seconds is not None:
             self.limit_sending(send_seconds)
 
     def limit_sending(self, seconds: float) -> None:
-        """From now on, so long the other end may not read."""
+        """Set how long the other end may stop reading."""
         whole, fraction = divmod(seconds, 1)
         limit = _TIMEVAL.pack(int(whole), int(fraction * 1_000_000))
-        with contextlib.suppress(OSError):  # closed: the next message tells
+        with contextlib.suppress(OSError):  # closed: the next message raises
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def send(self, content: Mapping[str, Json], descriptors: Sequence[int] = ()) -> None:
-        """Send one message. Raises OSError, and then the channel is of no use any more."""
+        """Send one message. Raises OSError; then the channel is unusable."""
         if len(descriptors) > _MAX_DESCRIPTORS:
             raise OSError(f"at most {_MAX_DESCRIPTORS} sockets can be handed over at once")
         payload = json.dumps(content).encode()
@@ -104,7 +106,7 @@ class Channel:
                 socket.send_fds(self._socket, [_LENGTH.pack(len(payload))], descriptors)
                 self._socket.sendall(payload)
             except OSError:
-                # Half a message must not be followed by another one.
+                # No other message may follow half a message.
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
                 raise
@@ -131,7 +133,7 @@ class Channel:
         return bytes(data)
 
     def close(self) -> None:
-        """Close; a thread that reads gets None."""
+        """Close the channel; a thread that reads gets None."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -139,8 +141,8 @@ class Channel:
         self._socket.close()
 
 
-class Asker:
-    """The supervisor's end: asks, and waits for the answer."""
+class ControlClient:
+    """The supervisor's end: sends requests and waits for the answers."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -151,7 +153,7 @@ class Asker:
         threading.Thread(target=self._read, name="worker's answers", daemon=True).start()
 
     def ask(self, kind: Kind, body: Json = None, descriptors: Sequence[int] = ()) -> Future[Json]:
-        """Send a request; its answer, RequestRefused or WorkerSilent comes in time, or never."""
+        """Send a request. The future gets the answer, RequestRefused or WorkerSilent."""
         future: Future[Json] = Future()
         with self._lock:
             self._last_id += 1
@@ -167,11 +169,11 @@ class Asker:
         return future
 
     def limit_sending(self, seconds: float) -> None:
-        """Limit the time that the other end may not read (see `Channel`)."""
+        """Set how long the other end may stop reading (see `Channel`)."""
         self._channel.limit_sending(seconds)
 
     def forget(self, future: Future[Json]) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop a request whose answer is no longer awaited."""
         with self._lock:
             self._pending = {number: other for number, other in self._pending.items() if other is not future}
 
@@ -196,7 +198,7 @@ class Asker:
             self._settle(number, future, WorkerSilent("the worker has ended"))
 
     def close(self) -> None:
-        """Let the worker see the end."""
+        """Close the channel, which the worker notices."""
         self._channel.close()
 
 
@@ -205,16 +207,16 @@ def answer_requests(
     answer: Callable[[Kind, Json, tuple[int, ...]], Json],
     error: Callable[[Exception], Mapping[str, Json]],
 ) -> None:
-    """The worker's end: answer every request on a thread of its own, until the supervisor is gone.
+    """The worker's end: answer every request in its own thread, until the supervisor has gone.
 
-    ``error`` says what an exception is told as.
+    ``error`` makes the JSON form of an exception.
     """
 
     def reply(frame: Frame) -> None:
         content: dict[str, Json] = {"id": frame.content["id"]}
         try:
             content["answer"] = answer(Kind(frame.content["kind"]), frame.content["body"], frame.descriptors)
-        except Exception as err:  # noqa: BLE001 - every request has an answer; the supervisor tells
+        except Exception as err:  # noqa: BLE001 - every request has an answer; the supervisor logs the error
             content["error"] = error(err)
         try:
             channel.send(content)

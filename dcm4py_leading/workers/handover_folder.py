@@ -1,7 +1,7 @@
 """The folder in which the workers of one supervisor listen for each other.
 
-It is among the system's temporary files, since the path of a Unix socket is short. A supervisor that is killed leaves
-it there; the next one, of whatever service of this user, removes it.
+It is a temporary folder of the system, as the path of a Unix socket must be short. A killed supervisor leaves it
+behind; the next supervisor of any service of this user removes it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _PREFIX = "dcm4py-"
 _LOCK = "supervisor.lock"
 
 
-class PassingFolder:
-    """One folder, while the supervisor lives; only this user may enter it."""
+class HandoverFolder:
+    """A folder that exists while the supervisor runs; only this user may enter it."""
 
     def __init__(self) -> None:
-        """Make it, after those that nobody uses any more were removed. Raises OSError."""
+        """Create the folder, after removing unused ones. Raises OSError."""
         _sweep(Path(tempfile.gettempdir()))
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = os.open(self.path / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the folder and its contents."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def _sweep(directory: Path) -> None:
-    """Remove the folders whose supervisor is gone: the system has let go of its lock."""
+    """Remove the folders of supervisors that have ended, whose lock is therefore free."""
     for lock in directory.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):  # another user's, or another supervisor was faster
             descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

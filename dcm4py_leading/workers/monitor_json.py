@@ -10,7 +10,7 @@ from dcm4py_leading.workers.control import Json
 
 
 def association_to_json(association: OpenAssociation) -> Json:
-    """An association under way."""
+    """JSON of an association under way."""
     return {
         "serialNumber": association.serial_number,
         "connectedAt": association.connected_at.isoformat(),
@@ -27,7 +27,7 @@ def association_to_json(association: OpenAssociation) -> Json:
 
 
 def association_from_json(value: Json) -> OpenAssociation:
-    """Association out of what `association_to_json` made."""
+    """Parse the JSON of `association_to_json`."""
     return OpenAssociation(
         serial_number=value["serialNumber"],
         connected_at=datetime.fromisoformat(value["connectedAt"]),

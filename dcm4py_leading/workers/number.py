@@ -1,6 +1,6 @@
-"""Number of workers that suit this machine: one for each core that the service may use, as far as there is memory.
+"""Default number of workers: one for each core that the service may use, limited by memory.
 
-In a container or a unit the control group says what may be used (cgroups(7), both versions of it).
+In a container or a systemd unit, the control group has the limits (cgroups(7), versions 1 and 2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def default_workers(*, groups: Path = _GROUPS, own_groups: Path = _OWN_GROUPS) -> int:
-    """Number of workers where an administrator names none; 1 is the service in one process."""
+    """Number of workers if the administrator gives none; 1 is the service in one process."""
     cores = min([len(os.sched_getaffinity(0)), *map(math.ceil, _quotas(groups, own_groups))])
     memory = min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_memory_limits(groups, own_groups)])
     with_supervisor = memory // (_RESERVED_MIB * 1024 * 1024)
@@ -28,7 +28,7 @@ def default_workers(*, groups: Path = _GROUPS, own_groups: Path = _OWN_GROUPS) -
 
 
 def _quotas(groups: Path, own_groups: Path) -> Iterator[float]:
-    """Cores that each control group of this process may use, of those that limit them."""
+    """Number of cores of each control group of this process that limits them."""
     for folder in _folders("cpu", groups, own_groups):
         for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
             numbers = _numbers(*(folder / file for file in files))
@@ -37,16 +37,16 @@ def _quotas(groups: Path, own_groups: Path) -> Iterator[float]:
 
 
 def _memory_limits(groups: Path, own_groups: Path) -> Iterator[int]:
-    """Octets that each control group of this process may have, of those that limit them."""
+    """Octets of memory of each control group of this process that limits them."""
     for folder in _folders("memory", groups, own_groups):
         yield from _numbers(folder / "memory.max")
         yield from _numbers(folder / "memory.limit_in_bytes")
 
 
 def _folders(controller: str, groups: Path, own_groups: Path) -> Iterator[Path]:
-    """Folders of the control groups that limit this process: its own, and all above it.
+    """Folders of the control groups that limit this process: its own and all parents.
 
-    In a container its own may not be there; the uppermost one is that of the container then.
+    In a container its own folder may be missing; then the uppermost one is that of the container.
     """
     for line in _lines(own_groups):
         _, controllers, path = line.split(":", 2)
@@ -61,10 +61,10 @@ def _folders(controller: str, groups: Path, own_groups: Path) -> Iterator[Path]:
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text("ascii", "replace").splitlines()
-    except OSError:  # not there, or not for us to read
+    except OSError:  # missing, or not readable for us
         return []
 
 
 def _numbers(*files: Path) -> list[int]:
-    """Numbers on the first lines of these files; no limit is ``max`` or -1, which is none."""
+    """Numbers on the first lines of these files; ``max`` and -1 mean no limit and are left out."""
     return [int(word) for file in files for line in _lines(file)[:1] for word in line.split() if word.isdecimal()]

@@ -1,7 +1,7 @@
-"""Objects that arrive at one worker and belong to a retrieve of another one, from one to the other.
+"""Handover of objects that arrive at one worker to the worker with their retrieve.
 
 Each worker listens on a Unix socket in a directory that only this user may enter. A message is four octets of length,
-big endian, a JSON object, and the octets of a data set where there is one; so is its answer.
+big endian, a JSON object, and the octets of a data set if there is one; the answer has the same form.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
-from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves, Known, Waiting
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
+from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves, PeerRetrieves, WaitingRetrieve
 from dcm4py_leading.workers.slots import Slots
 
 LOG = logging.getLogger(__name__)
@@ -28,18 +28,18 @@ _ANSWER_SECONDS = 5.0
 """For a question; an object waits as long as there is no room for it."""
 
 
-class Passing:
-    """One worker's end; implements `service.proxy.forwarded_retrieves.Elsewhere`."""
+class ObjectHandover:
+    """One worker's end; implements `service.proxy.forwarded_retrieves.PeerWorkers`."""
 
     def __init__(self, directory: Path, slot: int, expecting: Slots) -> None:
-        """``expecting`` has for each worker how many retrieves objects may come for there."""
+        """``expecting`` has for each worker the number of its retrieves for which objects may come."""
         self._directory = directory
         self._slot = slot
         self._expecting = expecting
         self._listener: socket.socket | None = None
 
     def serve(self, forwards: ForwardedRetrieves) -> None:
-        """Take in what arrives at others, from now on. Raises OSError."""
+        """Start to accept objects from other workers. Raises OSError."""
         path = _path(self._directory, self._slot)
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -73,7 +73,7 @@ class Passing:
                     _send(connection, {})
                     return
                 data = forwards.spool.collect(_pieces(connection, asked["size"]))
-                arrived = Arrived(
+                arrived = ArrivedObject(
                     sop_class_uid=asked["sopClass"],
                     sop_instance_uid=asked["sopInstance"],
                     transfer_syntax_uid=asked["transferSyntax"],
@@ -96,7 +96,7 @@ class Passing:
     # -- of ours, to others -------------------------------------------------------------------------------------
 
     def report(self, expecting: int) -> None:
-        """Report how many retrieves objects may come for here (see `PeerWorkers`)."""
+        """Publish the number of our retrieves for which objects may come (see `PeerWorkers`)."""
         self._expecting.set(self._slot, expecting)
 
     @property
@@ -104,19 +104,19 @@ class Passing:
         """True if objects may come for retrieves of other workers (see `PeerWorkers`)."""
         return self._expecting.others(self._slot) > 0
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """Retrieves of a study at other workers (see `PeerWorkers`)."""
-        waiting: list[Waiting] = []
+        waiting: list[WaitingRetrieve] = []
         was_given_up = False
         for slot in range(len(self._expecting)):
             if slot != self._slot and self._expecting.of(slot):
                 answer = self._ask(slot, {"kind": "known", "scp": scp, "study": study_instance_uid}, b"")
                 if answer is not None:
-                    waiting += [Waiting(*one) for one in answer["waiting"]]
+                    waiting += [WaitingRetrieve(*one) for one in answer["waiting"]]
                     was_given_up = was_given_up or answer["was_given_up"]
-        return Known(waiting, was_given_up)
+        return PeerRetrieves(waiting, was_given_up)
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
         """Claim an object for a retrieve of another worker (see `PeerWorkers`)."""
         content = {
             "kind": "claim",
@@ -127,7 +127,7 @@ class Passing:
         answer = self._ask(waiting.slot, content, b"")
         return answer is not None and answer["claimed"] is True
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
         """Offer an object to the worker that waits for it (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return None
@@ -149,7 +149,7 @@ class Passing:
         taken: bool | None = None if answer is None else answer["taken"]
         return taken
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
         """Tell the worker that waits that an object could not be taken (see `PeerWorkers`)."""
         if not 0 <= waiting.slot < len(self._expecting) or waiting.slot == self._slot:
             return
@@ -163,13 +163,13 @@ class Passing:
         self._ask(waiting.slot, content, b"")
 
     def _ask(self, slot: int, content: Mapping[str, Any], data: bytes | bytearray | memoryview) -> Any:
-        """The answer; None where that worker cannot be asked."""
+        """Send a request to a worker; None if that worker cannot be reached."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(None if data else _ANSWER_SECONDS)
                 connection.connect(str(_path(self._directory, slot)))
                 _send(connection, content)
-                if data:  # else the other end may have answered already, and closed
+                if data:  # the other end may already have answered and closed
                     connection.sendall(data)
                 return _receive(connection)
         except (OSError, EOFError) as err:
@@ -177,7 +177,7 @@ class Passing:
             return None
 
     def close(self) -> None:
-        """Take nothing over any more."""
+        """Stop accepting objects."""
         if self._listener is not None:
             self._listener.close()
 

@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: a process that is started again when it ends."""
+"""Worker process of a supervisor: started again when it ends."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dcm4py_leading.workers.control import Asker, Channel, Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.handed import SIGNALS, Handed
+from dcm4py_leading.workers.control import Channel, ControlClient, Json, Kind, RequestRefused, WorkerSilent
+from dcm4py_leading.workers.inherited_resources import SIGNALS, InheritedResources
 from dcm4py_leading.workers.shared_counts import NOT_LISTENING
 from dcm4py_leading.workers.slots import Slots
 
@@ -34,7 +34,7 @@ _LONG_ENOUGH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class SharedSlots:
     """Counters that all workers share."""
 
     associations: Slots
@@ -50,22 +50,22 @@ class Shared:
 
 
 class WorkerProcess:
-    """Runs one worker after the other in one slot.
+    """One slot for a worker: a worker that ends is followed by a new one.
 
-    A new program, not a fork: the supervisor has threads. It is given the supervisor's own command line, and makes
-    of it the same site.
+    Starts a new program, not a fork, as the supervisor has threads. It gets the supervisor's command line, and makes
+    the same site from it.
     """
 
     def __init__(
         self,
-        shared: Shared,
+        shared: SharedSlots,
         slot: int,
         command_line: Sequence[str],
         begin: Callable[[WorkerProcess], None],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``begin`` gives a started worker its configuration and sets `is_serving`; what it raises ends the worker."""
+        """``begin`` gives a started worker its configuration and sets `is_serving`; an error of it ends the worker."""
         self._shared = shared
         self._slot = slot
         self._command = (sys.executable, "-m", "dcm4py_leading", *command_line)
@@ -76,7 +76,7 @@ class WorkerProcess:
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._asker: Asker | None = None
+        self._asker: ControlClient | None = None
         self._stopped: Callable[[float], Json] | None = None
         self._misses = 0
         """Number of questions in a row that had no answer."""
@@ -85,22 +85,22 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs now."""
+        """Process ID of the current process."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start it; it serves nothing yet."""
+        """Start the process; it does not serve yet."""
         self._shared.connections.set(self._slot, NOT_LISTENING)
         self._spawn()
 
     def begin(self) -> None:
-        """Let it begin, and keep it running from then on. Raises what ``begin`` raises."""
+        """Let the worker serve, and restart it from then on. Raises the errors of ``begin``."""
         self._let_begin()
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of worker {self._slot}", daemon=True)
         self._keeper.start()
 
     def ask(self, kind: Kind, body: Json = None, descriptors: Sequence[int] = ()) -> Callable[[float], Json]:
-        """Ask it; the function waits so many seconds for the answer. That raises WorkerSilent, RequestRefused."""
+        """Send a request; the returned function waits for the answer. It raises WorkerSilent, RequestRefused."""
         asker = self._asker
         if asker is None:
             raise WorkerSilent("the worker has ended")
@@ -122,18 +122,18 @@ class WorkerProcess:
         return answer
 
     def kill(self) -> None:
-        """End it at once; unless it is stopping, another one is started."""
+        """Kill the process; unless stopping, a new one is started."""
         if self._process is not None:
             self._process.kill()
 
     def stop(self, drain_seconds: float) -> None:
-        """Start no other one, and let this one drain."""
+        """Stop restarting, and let the process drain."""
         self._stopping.set()
         with contextlib.suppress(WorkerSilent):
             self._stopped = self.ask(Kind.STOP, drain_seconds)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end after `stop`; end it when that takes longer. Nothing is left."""
+        """Wait for the end after `stop`, and kill the process if it takes longer."""
         try:
             if self._stopped is not None:
                 self._stopped(seconds)
@@ -154,7 +154,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             shared = self._shared
-            handed = Handed(
+            handed = InheritedResources(
                 control=theirs.fileno(),
                 associations=shared.associations.descriptor,
                 connections=shared.connections.descriptor,
@@ -175,7 +175,7 @@ class WorkerProcess:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.started_at = self._now()
         self._misses = 0
-        self._asker = Asker(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
+        self._asker = ControlClient(Channel(ours, send_seconds=_FIRST_SEND_SECONDS))
 
     def _reap(self) -> int:
         assert self._process is not None and self._asker is not None
@@ -208,7 +208,7 @@ class WorkerProcess:
             try:
                 self._spawn()
                 self._let_begin()
-            except Exception as err:  # noqa: BLE001 - whatever it was, it is tried again
+            except Exception as err:  # noqa: BLE001 - after any error it is tried again
                 LOG.error("worker %d cannot begin: %s", self._slot, err)
                 self.kill()
             if self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""Counts that the workers share, as one of them writes and reads them; implements `dicom.scp.fellows.Fellows`."""
+"""Counts that all workers share; implements `dicom.scp.other_processes.OtherProcesses`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOT_LISTENING = MOST
 
 
 class SharedCounts:
-    """The other workers, for the worker of one slot. Safe under threads."""
+    """The counts of the other workers, for the worker of one slot. Safe under threads."""
 
     def __init__(self, slot: int, *, associations: Slots, connections: Slots, serial_numbers: Slots) -> None:
         self._slot = slot
@@ -21,7 +21,7 @@ class SharedCounts:
         self._numbering = threading.Lock()
 
     def report(self, *, associations: int, connections: int | None) -> None:
-        """Write our own numbers (see `Fellows`)."""
+        """Publish our counts (see `OtherProcesses`)."""
         self._associations.set(self._slot, associations)
         self._connections.set(self._slot, NOT_LISTENING if connections is None else connections)
 
@@ -31,14 +31,14 @@ class SharedCounts:
         return self._associations.others(self._slot)
 
     def should_go_first(self) -> bool:
-        """True if another worker serves fewer connections, or as few and its slot is before ours.
+        """True if another worker serves fewer connections, or equally many and its slot comes first.
 
-        So connections that come one after the other stay with a worker that has its caches filled, and those that come
-        at the same time are spread evenly.
+        So connections that come one by one stay with one worker, whose caches are filled, and concurrent connections
+        are spread evenly.
         """
         return self._connections.is_less_elsewhere(self._slot)
 
     def next_serial_number(self) -> int:
-        """Serial number for an association (see `Fellows`)."""
+        """Serial number for an association (see `OtherProcesses`)."""
         with self._numbering:
             return self._serial_numbers.next_serial_number(self._slot)

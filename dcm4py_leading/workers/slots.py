@@ -1,4 +1,4 @@
-"""One number for each worker, as of its open associations, in memory that all of them share."""
+"""One number for each worker, such as its open associations, in shared memory."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ MOST = 0xFFFFFFFF
 
 
 class Slots:
-    """One number for each worker. A worker writes its own only, before it reads those of the others.
+    """One number for each worker. A worker writes only its own, before it reads those of the others.
 
-    So of several workers that take an association at the same moment at least the last one sees all of them: the
-    sum may refuse one too many for a moment, and never admits one too many. Nobody waits for anybody.
+    So if several workers accept an association at the same moment, at least the last one sees all of them: the sum may
+    refuse one too many for a moment, but never admits one too many. There are no locks.
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Takes over a file descriptor of such memory."""
+        """``descriptor`` is the shared memory; closed with this object."""
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, 0)
         self._numbers = memoryview(self._map).cast("I")
 
     @classmethod
     def create(cls, count: int) -> Self:
-        """Slots that are all zero. The descriptor is to be given to the workers."""
+        """Create slots that are all zero; the workers inherit the descriptor."""
         descriptor = os.memfd_create("dcm4py-slots", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, count * _SLOT_BYTES)
         return cls(descriptor)
@@ -48,9 +48,9 @@ class Slots:
         return min((number, index) for index, number in enumerate(numbers)) < (numbers[slot], slot)
 
     def next_serial_number(self, slot: int) -> int:
-        """One more, and a number that no worker of another slot gives, nor one before in this slot.
+        """Count up and return a number that is unique among all slots and all earlier workers of this slot.
 
-        Not safe under threads: the worker's to see to.
+        Not safe under threads.
         """
         count = (self._numbers[slot] + 1) & MOST
         self._numbers[slot] = count

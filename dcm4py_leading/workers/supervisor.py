@@ -1,11 +1,12 @@
-"""The supervisor: binds the listeners, keeps the workers running on one configuration, and speaks for all of them.
+"""Supervisor: binds the listeners, keeps the workers running with one configuration, and answers for all of them.
 
-The configuration is read once for all: the workers see what it has read, and take a new one all or none. It answers
-over HTTP; a worker that does not answer in time is left out and told in the log.
+The supervisor reads the configuration for all workers; either all of them take a new one, or none. It serves HTTP; a
+worker that does not answer in time is left out, and logged.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 from dcm4py_leading import log
 from dcm4py_leading.calls.call import A, Call, Q
+from dcm4py_leading.calls.stream import H, Stream, StreamCall, read_stream
 from dcm4py_leading.calls.table import Calls
 from dcm4py_leading.composition.announce import announce
 from dcm4py_leading.composition.check import Checked
@@ -27,7 +29,7 @@ from dcm4py_leading.configuration import Configuration
 from dcm4py_leading.dicom.scp.listener import Address, bind_all, close_all
 from dcm4py_leading.drifting.drifts import Drifts
 from dcm4py_leading.errors import ConfigError, ConfigUnavailable, StatusError
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.listening import DRAIN_SECONDS, Listening
 from dcm4py_leading.model.values import UID
@@ -37,9 +39,9 @@ from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
-from dcm4py_leading.workers.handover_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import HandoverFolder
 from dcm4py_leading.workers.monitor_json import association_from_json
-from dcm4py_leading.workers.process import Shared, WorkerProcess
+from dcm4py_leading.workers.process import SharedSlots, WorkerProcess
 from dcm4py_leading.workers.slots import Slots
 from dcm4py_leading.workers.wire_json import error_from_json, measured_from_json, studies_from_json
 
@@ -65,10 +67,9 @@ class Supervisor(Calls):
     ) -> None:
         """Load the configuration, bind every listener, start the workers and wait until all of them serve.
 
-        Index and storages are opened once before: what is wrong with them is told here. ``command_line`` is what
-        makes ``site`` in another process. With a ``pace`` the directory is followed. ``drain_seconds`` is what
-        associations get when an administrator stops the listening. Raises ConfigError, IndexUnavailable, OSError,
-        WorkerSilent.
+        Opens index and storages once, to report errors before any worker starts. ``command_line`` makes ``site`` in
+        another process. With a ``pace`` the directory is watched. ``drain_seconds`` is the time for associations to end
+        when an administrator stops the listening. Raises ConfigError, IndexUnavailable, OSError, WorkerSilent.
         """
         self.jobs = Jobs(now=now)
         self.drifts = Drifts(site, lambda: self._configuration.in_force, self.jobs, now=now)
@@ -88,8 +89,8 @@ class Supervisor(Calls):
             close_all(self._sockets)
             raise
         self._slots = Slots.create(workers)
-        self._passing = PassingFolder()
-        self._shared = Shared(
+        self._passing = HandoverFolder()
+        self._shared = SharedSlots(
             associations=self._slots,
             connections=Slots.create(workers),
             serial_numbers=Slots.create(workers),
@@ -97,6 +98,8 @@ class Supervisor(Calls):
             passing=self._passing.path,
         )
         self.leading = self._configuration.leading_view(self.measure)
+        self._turns = itertools.count()
+        """Long answers are made by one worker after the other."""
         self._drain_seconds = drain_seconds
         self._listening = Listening(
             self._configuration.changing, open_ports=self._open_ports, close_ports=self._close_ports, now=now
@@ -129,7 +132,7 @@ class Supervisor(Calls):
         self._configuration.reload()
 
     def _put(self, new: Checked) -> None:
-        """Let every worker, or none, work by ``new``. Raises ConfigError."""
+        """Put ``new`` in force in every worker, or in none. Raises ConfigError."""
         connections = new.snapshot.device.listening_connections if self._listening.is_on else ()
         fresh = bind_all(connections, self._sockets)
         workers = self._serving()
@@ -142,7 +145,7 @@ class Supervisor(Calls):
         committed = {worker for worker, _ in self._each(workers, Kind.COMMIT)}
         for worker in workers:
             if worker not in committed:
-                worker.kill()  # the next one begins with the configuration in force
+                worker.kill()  # the next worker begins with the configuration in force
         wanted = {connection.listen_address for connection in connections}
         obsolete = {address: sock for address, sock in self._sockets.items() if address not in wanted}
         self._sockets = {address: sock for address, sock in self._sockets.items() if address in wanted}
@@ -157,7 +160,7 @@ class Supervisor(Calls):
         self._listening.stop()
 
     def _open_ports(self) -> None:
-        """Bind the sockets and hand them to every worker; one that does not take them is replaced by one that does."""
+        """Bind the sockets and hand them to every worker; restart a worker that does not accept them."""
         self._sockets = bind_all(self._configuration.in_force.snapshot.device.listening_connections, {})
         workers = self._serving()
         body, descriptors = {"addresses": list(self._sockets)}, [sock.fileno() for sock in self._sockets.values()]
@@ -177,7 +180,7 @@ class Supervisor(Calls):
         return drain
 
     def _must_answer(self, worker: WorkerProcess, answer: Answer, seconds: float) -> None:
-        """Wait for the answer; a worker that gives none is ended: in what state it is, nobody knows."""
+        """Wait for the answer; kill a worker that gives none, as its state is unknown."""
         try:
             answer(seconds)
         except (WorkerSilent, RequestRefused) as err:
@@ -200,7 +203,7 @@ class Supervisor(Calls):
                 failures.append(err)
             except (WorkerSilent, StatusError) as err:
                 failures.append(ConfigUnavailable(f"not every worker can take the configuration: {err}"))
-                worker.kill()  # in what state it is, nobody knows
+                worker.kill()  # its state is unknown
         if failures:
             self._each(prepared, Kind.CANCEL)
             raise failures[0]
@@ -211,7 +214,7 @@ class Supervisor(Calls):
     def _each(
         self, workers: Sequence[WorkerProcess], kind: Kind, body: Json = None
     ) -> list[tuple[WorkerProcess, Json]]:
-        """Ask at the same time; the answers of those who give one."""
+        """Send a request to all workers at the same time; return the answers that come."""
         asked = [(worker, _ask(worker, kind, body)) for worker in workers]
         answers = []
         for worker, answer in asked:
@@ -274,18 +277,18 @@ class Supervisor(Calls):
         ]
 
     def associations(self) -> Sequence[OpenAssociation]:
-        """Those of the workers that answer."""
+        """Associations of the workers that answer."""
         answers = self._each(self._serving(), Kind.ASSOCIATIONS)
         found = [association_from_json(value) for _, answer in answers for value in answer]
         return sorted(found, key=lambda association: (association.connected_at, association.serial_number))
 
     def abort_association(self, serial_number: int) -> bool:
-        """Abort an association (see `web.rest.associations.Associations`), at the worker whose number it is."""
+        """Abort an association (see `web.rest.associations.Associations`) in the worker that has it."""
         worker = self._workers[serial_number % len(self._workers)]
         return worker.is_serving and any(answer for _, answer in self._each([worker], Kind.ABORT, serial_number))
 
     def measure(self) -> Measured:
-        """The sum over the workers that answer; open associations are those of all."""
+        """Sum of the workers that answer; open associations are those of all workers."""
         measured = self._measured()
         return replace(
             measured,
@@ -311,9 +314,9 @@ class Supervisor(Calls):
         ours = self._configuration.measured(ours)
         return replace(reduce(Measured.plus, parts, ours), open_associations=self._slots.total())
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies in the leading caches, the oldest answer first; of a study in several, the oldest."""
-        found: dict[tuple[str, str], CachedStudy] = {}
+        found: dict[tuple[str, str], CachedAnswer] = {}
         for _, answer in self._each(self._serving(), Kind.CACHED):
             for study in studies_from_json(answer):
                 key = (study.leading_cfind_scp, study.study_instance_uid)
@@ -322,7 +325,7 @@ class Supervisor(Calls):
         return sorted(found.values(), key=lambda study: study.age, reverse=True)
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:
-        """Forget it in every worker; a worker that does not answer is ended, lest it goes on with the old answer."""
+        """Drop answers in every worker; kill a worker that does not answer, as it might use an old answer."""
         workers = self._serving()
         answers = self._each(workers, Kind.DROP, study_instance_uid)
         for worker in set(workers) - {worker for worker, _ in answers}:
@@ -346,8 +349,25 @@ class Supervisor(Calls):
         answers = self._each(self._serving(), Kind.CALL, _body(call, question))
         return [call.answer.from_json(answer) for _, answer in answers]
 
+    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+        """The answer of the first worker that takes the question, in turn (see `calls.dicomweb.Streaming`)."""
+        body = {"name": call.name, "question": call.question.to_json(question)}
+        workers = self._serving()
+        first = next(self._turns) % max(1, len(workers))
+        for worker in (*workers[first:], *workers[:first]):
+            ours, theirs = socket.socketpair()
+            try:
+                with theirs:
+                    _wait(_ask(worker, Kind.STREAM, body, [theirs.fileno()]), _ANSWER_SECONDS)
+            except WorkerSilent as err:
+                ours.close()
+                LOG.warning("%s: %s", call.name, err)
+                continue
+            return read_stream(ours, call, lambda error: error_from_json(RequestRefused(error)))
+        raise StatusError("no worker answers")
+
     def stop(self, drain_seconds: float) -> None:
-        """Let every worker drain, and end it. None is left."""
+        """Let every worker drain, and end all of them."""
         self._listening.end()
         self.leading.history.stop()
         self._configuration.stop()
@@ -394,7 +414,7 @@ def _prepare(
 
 
 def _wait(answer: Answer, seconds: float) -> Json:
-    """The answer; what went wrong in the worker is raised as it was there."""
+    """Wait for the answer; an error in the worker is raised again here."""
     try:
         return answer(seconds)
     except RequestRefused as err:

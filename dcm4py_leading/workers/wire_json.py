@@ -1,4 +1,4 @@
-"""JSON forms of what passes between supervisor and worker."""
+"""JSON forms of values that pass between supervisor and worker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from dcm4py_leading.errors import (
     DocumentFault,
     DocumentInvalid,
     EditRefused,
+    IdentifierMismatch,
     Problem,
     Refusal,
     Severity,
     StatusError,
+    TooManyMatches,
 )
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Line
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
@@ -32,11 +34,14 @@ from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
-_TOLD = {kind.__name__: kind for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable)}
+_TOLD = {
+    kind.__name__: kind
+    for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable, IdentifierMismatch, TooManyMatches)
+}
 
 
 def measured_to_json(measured: Measured) -> Json:
-    """JSON of what a worker has done."""
+    """JSON of the counts of a worker."""
     lookups = measured.lookups
     return {
         "outcomes": _outcomes_to_json(lookups.outcomes),
@@ -61,7 +66,7 @@ def measured_to_json(measured: Measured) -> Json:
 
 
 def measured_from_json(value: Json) -> Measured:
-    """Counts out of what `measured_to_json` made."""
+    """Parse the JSON of `measured_to_json`."""
     return Measured(
         lookups=LookupCounts(
             outcomes=_outcomes_from_json(value["outcomes"]),
@@ -92,18 +97,18 @@ def measured_from_json(value: Json) -> Measured:
     )
 
 
-def studies_to_json(studies: Sequence[CachedStudy]) -> Json:
-    """JSON of what a leading cache holds."""
+def studies_to_json(studies: Sequence[CachedAnswer]) -> Json:
+    """JSON of the studies in a leading cache."""
     return [
         [study.leading_cfind_scp, study.study_instance_uid, study.age.total_seconds(), study.is_found]
         for study in studies
     ]
 
 
-def studies_from_json(value: Json) -> list[CachedStudy]:
-    """Studies out of what `studies_to_json` made."""
+def studies_from_json(value: Json) -> list[CachedAnswer]:
+    """Parse the JSON of `studies_to_json`."""
     return [
-        CachedStudy(
+        CachedAnswer(
             leading_cfind_scp=AETitle(scp), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=found
         )
         for scp, uid, age, found in value
@@ -111,7 +116,7 @@ def studies_from_json(value: Json) -> list[CachedStudy]:
 
 
 def error_to_json(err: Exception) -> Json:
-    """JSON of an error in a worker. Of what nobody expected, type and place only: no values."""
+    """JSON of an error in a worker. Of an unexpected error only type and place, as its text may have values."""
     if isinstance(err, ConfigInvalid):
         return {"type": "ConfigInvalid", "message": str(err), "problems": [problem_json(p) for p in err.problems]}
     if isinstance(err, EditRefused):
@@ -125,7 +130,7 @@ def error_to_json(err: Exception) -> Json:
 
 
 def error_from_json(err: RequestRefused) -> Exception:
-    """The exception that `error_to_json` told."""
+    """The exception of the JSON of `error_to_json`."""
     message, kind = str(err), err.error["type"]
     if kind == "ConfigInvalid":
         return ConfigInvalid([_problem(problem) for problem in err.error["problems"]])

@@ -1,4 +1,4 @@
-"""One worker process: does what the supervisor at the other end of the control socket says."""
+"""Worker process: carries out the requests of the supervisor on the control socket."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from dcm4py_leading.process import Change, ServingProcess
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
-from dcm4py_leading.workers.handed import SIGNALS, Handed
+from dcm4py_leading.workers.inherited_resources import SIGNALS, InheritedResources
 from dcm4py_leading.workers.monitor_json import association_to_json
-from dcm4py_leading.workers.object_handover import Passing
+from dcm4py_leading.workers.object_handover import ObjectHandover
 from dcm4py_leading.workers.shared_counts import SharedCounts
 from dcm4py_leading.workers.slots import Slots
 from dcm4py_leading.workers.wire_json import error_to_json, measured_to_json, studies_to_json
@@ -37,10 +37,10 @@ Address = tuple[str, int]
 _PR_SET_PDEATHSIG = 1
 
 
-def run_worker(site: Site, handed: Handed) -> None:
-    """Serve until the supervisor says stop, or is gone.
+def run_worker(site: Site, handed: InheritedResources) -> None:
+    """Serve until the supervisor sends a stop, or has gone.
 
-    Signals are the supervisor's: a terminal or a service manager sends them to every process.
+    Ignores signals, which a terminal or a service manager sends to every process; the supervisor handles them.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -49,13 +49,13 @@ def run_worker(site: Site, handed: Handed) -> None:
     worker = _Worker(site, handed)
     answer_requests(Channel(socket.socket(fileno=handed.control)), worker.answer, error_to_json)
     worker.stop(0)
-    os._exit(0)  # whatever threads are left: nobody would ever end them
+    os._exit(0)  # also with running threads, which would never end
 
 
 def _end_with_the_supervisor() -> None:
-    """Let the system end this process with its parent, where it can: one that is stopped sees no end of a socket.
+    """Let the system end this process with its parent, as a stopped process does not see the end of a socket.
 
-    The end of the control channel is what ends it elsewhere.
+    On systems other than Linux, only the end of the control channel ends it.
     """
     try:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -65,7 +65,7 @@ def _end_with_the_supervisor() -> None:
 
 
 class _Worker:
-    def __init__(self, site: Site, handed: Handed) -> None:
+    def __init__(self, site: Site, handed: InheritedResources) -> None:
         self._site = site
         self._counts = SharedCounts(
             handed.slot,
@@ -73,7 +73,7 @@ class _Worker:
             connections=Slots(handed.connections),
             serial_numbers=Slots(handed.serial_numbers),
         )
-        self._passing = Passing(handed.passing, handed.slot, Slots(handed.forwards))
+        self._passing = ObjectHandover(handed.passing, handed.slot, Slots(handed.forwards))
         self._forwards = ForwardedRetrieves(
             slot=handed.slot, elsewhere=self._passing, start=secrets.randbelow(1000), spool=Spool(site.data_dir)
         )
@@ -84,7 +84,7 @@ class _Worker:
         self._changing = threading.Lock()
 
     def answer(self, kind: Kind, body: Json, descriptors: tuple[int, ...]) -> Json:
-        """Do what is asked; see `error_to_json` for what may be raised."""
+        """Carry out a request; for the errors see `error_to_json`."""
         match kind:
             case Kind.PREPARE:
                 return self._prepare(body, descriptors)
@@ -98,6 +98,8 @@ class _Worker:
                 return self._running.drop_answers(None if body is None else UID(body))
             case Kind.CALL:
                 return self._running.answer(body["name"], body["question"])
+            case Kind.STREAM:
+                return self._stream(body, *descriptors)
             case Kind.LOOKED_UP:
                 return self._running.looked_up().to_json()
             case Kind.FORGET:
@@ -131,7 +133,7 @@ class _Worker:
                     checked,
                     forwards=self._forwards,
                     bind=self._bind,
-                    fellows=self._counts,
+                    others=self._counts,
                     is_listening=body["isListening"],
                 )
             else:
@@ -139,7 +141,7 @@ class _Worker:
 
     @contextmanager
     def _handed_over(self, body: Json, descriptors: tuple[int, ...]) -> Iterator[None]:
-        """Inside the block, the sockets can be bound that have come; what is left of them is closed."""
+        """Inside the block, the received sockets can be bound; afterwards the unused ones are closed."""
         fresh = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         self._sockets = dict(zip(((host, port) for host, port in body["addresses"]), fresh, strict=True))
         try:
@@ -148,6 +150,15 @@ class _Worker:
             for sock in self._sockets.values():
                 sock.close()
             self._sockets = {}
+
+    def _stream(self, body: Json, descriptor: int) -> None:
+        sock = socket.socket(fileno=descriptor)
+        threading.Thread(
+            target=self._running.answer_stream,
+            args=(body["name"], body["question"], sock, error_to_json),
+            name=body["name"],
+            daemon=True,
+        ).start()
 
     def _pause(self, drain_seconds: float) -> None:
         with self._changing:
@@ -176,7 +187,7 @@ class _Worker:
                 change.cancel()
 
     def stop(self, drain_seconds: float) -> None:
-        """Let associations end; harmless when stopped already."""
+        """Let associations end; harmless if already stopped."""
         with self._changing:
             process, self._process = self._process, None
             if process is not None:

@@ -89,7 +89,7 @@ def test_killed_process_holds_no_lock(tmp_path: Path, caplog: pytest.LogCaptureF
         assert caplog.text == ""
 
 
-def test_one_that_does_not_come_to_the_end_of_its_start_is_not_waited_for_for_ever(
+def test_service_that_hangs_at_start_is_waited_for_with_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_directory, "START_OF_ANOTHER_SERVICE_SECONDS", 0.2)

@@ -113,9 +113,7 @@ def test_rows_of_an_older_version_are_compared_as_new_ones(tmp_path: Path) -> No
     assert [tuple(row) for row in rows] == [("straße^anne", "strasse"), ("as it was", "2")]
 
 
-def test_bringing_an_index_up_to_date_is_told_and_making_one_is_not(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_index_upgrade_is_logged_and_creation_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     url = f"sqlite:///{tmp_path / 'index.sqlite'}"
     Index.open(url).close()

@@ -66,7 +66,7 @@ def address(seed: Seed) -> Iterator[str]:
 
 def begin(page: Page, address: str) -> None:
     page.goto(f"{address}/ui/drift")
-    page.get_by_label("Questions a second").fill("1000")
+    page.get_by_label("Queries per second").fill("1000")
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("heading", name="Drift of DCM4CHEE").wait_for()
 
@@ -137,7 +137,7 @@ def test_it_is_stopped_after_a_question_and_goes_on(address: str, gate: Gate, op
         page.get_by_role("button", name="Stop").click()
     gate.opened.set()
     expect(page.get_by_role("status")).to_contain_text("stopped")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("status")).to_contain_text("complete 12 studies compared")
 
 
@@ -146,7 +146,7 @@ def test_it_is_begun_by_keyboard_and_followed_without_scripts_in_german(
 ) -> None:
     page = open_window(locale="de-DE", java_script_enabled=False).page
     page.goto(f"{address}/ui/drift")
-    page.get_by_label("Fragen pro Sekunde").fill("1000")
+    page.get_by_label("Anfragen pro Sekunde").fill("1000")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Abweichungen von DCM4CHEE").wait_for()
     assert gate.waiting.wait(60)
@@ -181,7 +181,7 @@ def test_queries_to_a_pacs_have_a_rate_of_their_own(seed: Seed, open_window: Ope
     with served(app=create_app(service, configured=Configured(editor_of(seed.site), "dcm4chee-arc"))) as http:
         page = open_window(locale="en-GB").page
         page.goto(f"{str(http.base_url).rstrip('/')}/ui/drift")
-        expect(page.get_by_label("Queries a second")).to_have_value("1")
+        expect(page.get_by_label("Searches per second")).to_have_value("1")
         expect(page.get_by_role("option", name="in front of PACS").first).to_be_attached()
         expect(page.locator("main")).to_contain_text("No rule names a leading archive yet")
 
@@ -208,8 +208,8 @@ def test_silence_of_a_pacs_is_told(
     with served(app=create_app(service, configured=Configured(editor_of(seed.site), "dcm4chee-arc"))) as http:
         page = open_window(locale="en-GB", bypass_csp=True).page
         page.goto(f"{str(http.base_url).rstrip('/')}/ui/drift")
-        page.get_by_label("Questions a second").fill("1000")
-        page.get_by_label("Queries a second").fill("1000")
+        page.get_by_label("Queries per second").fill("1000")
+        page.get_by_label("Searches per second").fill("1000")
         page.get_by_role("button", name="Compare").click()
         expect(page.get_by_role("status")).to_contain_text("complete 2 studies compared")
         expect(page.locator("main")).to_contain_text("Studies of PACS")

@@ -117,7 +117,7 @@ def test_an_object_is_sent_from_the_page_of_its_series(
     page.goto(f"{address}{SEND.removesuffix('/send')}")
     page.locator("details[hx-get] summary").first.click()
     page.locator(".objects").get_by_role("link", name="Send").last.click()
-    expect(page.get_by_label("this object alone")).to_be_checked()
+    expect(page.get_by_label("only this object")).to_be_checked()
     page.get_by_label("Destination").select_option("STORESCP")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status")).to_have_text("done 1 of 1")
@@ -149,7 +149,7 @@ def test_failed_objects_are_sent_again(address: str, viewer: Callable[..., Viewe
     page.goto(f"{address}{SEND}")
     page.get_by_label("Ziel").select_option("STORESCP")
     page.get_by_role("button", name="Senden").click()
-    page.get_by_role("button", name="Gescheiterte noch einmal senden").click()
+    page.get_by_role("button", name="Fehlgeschlagene erneut senden").click()
     expect(page.get_by_role("status")).to_have_text("fertig 2 von 2")
     assert len(there.received) == 4
     assert len({one.SOPInstanceUID for one in there.received}) == 4

@@ -76,7 +76,7 @@ def test_rule_is_typed_tried_on_a_dropped_file_and_edited_on(
     drop(page, file)
     expect(page.get_by_label("DICOM file", exact=True)).to_have_value("C:\\fakepath\\stale.dcm")
     page.get_by_role("button", name="Try", exact=True).click()
-    page.get_by_role("heading", name="What becomes of it").wait_for()
+    page.get_by_role("heading", name="Result").wait_for()
     assert row(page, "StationName") == "StationName (0008,1010) OLD STALE-ID changed"
     assert page.url.endswith("/entry?at=cn%3DLeading%20DCMQRSCP"), "nothing of the trial is in the address"
 
@@ -118,7 +118,7 @@ def test_result_is_accessible_and_within_its_window(
     page.get_by_label("Diese Antwort annehmen:").check()
     page.get_by_label("Angenommene Antwort").fill("PatientName=Richtig^Name\nPatientBirthDate=19700102")
     page.get_by_role("button", name="Ausprobieren", exact=True).click()
-    page.get_by_role("heading", name="Was daraus wird").wait_for()
+    page.get_by_role("heading", name="Ergebnis").wait_for()
     page.screenshot(path=screenshots() / f"tried-{'wide' if width > 400 else 'narrow'}-{scheme}.png", full_page=True)
     page.evaluate(_OPEN_ALL)
     assert not page.evaluate(_TOO_WIDE)
@@ -134,6 +134,6 @@ def test_trial_by_keyboard_alone(address: str, open_window: OpenWindow) -> None:
     page.keyboard.press("Space")
     page.get_by_label("AE X", exact=True).focus()
     page.keyboard.press("Enter")
-    heading = page.get_by_role("heading", name="What becomes of it")
+    heading = page.get_by_role("heading", name="Result")
     heading.wait_for()
     expect(heading).to_be_focused()

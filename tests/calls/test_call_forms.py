@@ -29,18 +29,18 @@ from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult
 from dcm4py_leading.service.picture.picture import Picture
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
-from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.sending.running_exports import SendProgress
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.service.studies.receivers import LedReceivers
 from dcm4py_leading.service.studies.three_values import (
     AttributeValues,
-    Decider,
+    ConsideredRule,
     LeadingArchive,
-    LookedAtRule,
     ThreeValues,
+    ValueSource,
 )
-from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
+from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult
 from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
@@ -135,7 +135,12 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
                 patient_name="Old^Name",
                 leading=(
                     LeadingArchive(
-                        ae_title="QRSCP", outcome="miss", failure="", is_known=True, rule="Leading", is_applied=True
+                        ae_title="QRSCP",
+                        outcome="miss",
+                        failure="",
+                        is_known=True,
+                        rule="Leading",
+                        is_applied=True,
                     ),
                 ),
                 attributes=tuple(
@@ -149,9 +154,9 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
                         delivered=None,
                         decider=decider,
                     )
-                    for decider in Decider
+                    for decider in ValueSource
                 ),
-                rules=(LookedAtRule(cn="Leading", decided_by="", found=""),),
+                rules=(ConsideredRule(cn="Leading", decided_by="", found=""),),
                 led=(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP",)),),
                 failure="",
                 notes=("said",),
@@ -170,7 +175,7 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     ),
     (CHECK_EXPORT, [WANTED], [None]),
     (SEND, [sending.SendRequest(sending_id="x1", wanted=WANTED)], [SENT]),
-    (REACHED, ["x1"], [None, Reached(), Reached(done=2, of=9, failed=1, failures=("CT 1: refused",))]),
+    (REACHED, ["x1"], [None, SendProgress(), SendProgress(done=2, of=9, failed=1, failures=("CT 1: refused",))]),
     (CANCEL_SENDING, ["x1"], [True, False]),
     (
         FIND_STUDIES,
@@ -205,14 +210,16 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
             Trial(
                 message={"to": "STORESCP"},
                 data_set=b"\x08\x00",
-                leading=Leading.ASSUME,
+                leading=AnswerSource.ASSUME,
                 answer={"00100020": {"vr": "LO", "Value": ["1"]}},
                 configuration=Recording(devices={"dcm4chee-arc": (Entry.of("cn=a", {"cn": ["a"]}),)}),
             ),
         ],
         [
-            Tried(explanation={"rules": []}, has_failed=True),
-            Tried(explanation={"rules": []}, has_failed=False, unchanged=({"path": "PatientID", "tag": "00100020"},)),
+            TrialResult(explanation={"rules": []}, has_failed=True),
+            TrialResult(
+                explanation={"rules": []}, has_failed=False, unchanged=({"path": "PatientID", "tag": "00100020"},)
+            ),
         ],
     ),
 ]

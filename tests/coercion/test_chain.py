@@ -9,11 +9,11 @@ from pydicom.data import get_testdata_file
 
 from dcm4py_leading.coercion.chain import (
     Answer,
-    Coerced,
+    CoercionResult,
     LeadingAnswer,
     LeadingQuestion,
-    Outcome,
     Question,
+    StepOutcome,
     coercion,
     questions,
     run,
@@ -27,7 +27,7 @@ from tests.fixtures.rules import LEADING, data_set, legacy_rule, selected, versi
 STUDY = UID("1.2.3")
 
 
-def coerced(ds: Dataset, answer: LeadingAnswer, **rule: Any) -> Coerced:
+def coerced(ds: Dataset, answer: LeadingAnswer, **rule: Any) -> CoercionResult:
     chosen = selected(legacy_rule(leading_cfind_scp=LEADING, **rule))
     return run(coercion(ds, chosen), lambda question: answer)
 
@@ -80,21 +80,21 @@ def test_other_patient_id_moves_with_its_issuer() -> None:
     assert ds == data_set(StudyInstanceUID=STUDY, PatientID="2")
 
 
-def test_unavailable_archive_leaves_our_values_and_is_told() -> None:
+def test_unavailable_archive_keeps_our_values_and_is_reported() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
     outcome = coerced(ds, LeadingUnavailable("QRSCP refused the connection"), merge_attributes=("PatientComments=x",))
     assert (ds.PatientName, ds.PatientComments) == ("Ours", "x")
     assert outcome.remarks == ("no answer: QRSCP refused the connection",)
     assert [(done.step.name, done.outcome) for done in outcome.executed] == [
-        ("leading-arc", Outcome.FAILED),
-        ("merge-attrs", Outcome.APPLIED),
+        ("leading-arc", StepOutcome.FAILED),
+        ("merge-attrs", StepOutcome.APPLIED),
     ]
 
 
 def test_unknown_study_leaves_our_values_and_is_told() -> None:
     ds = data_set(StudyInstanceUID=STUDY, PatientName="Ours")
     outcome = coerced(ds, None)
-    assert [(done.outcome, done.remark) for done in outcome.executed] == [(Outcome.NOT_APPLIED, "unknown there")]
+    assert [(done.outcome, done.remark) for done in outcome.executed] == [(StepOutcome.NOT_APPLIED, "unknown there")]
     assert ds.PatientName == "Ours"
 
 

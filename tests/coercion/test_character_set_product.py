@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
 
-from dcm4py_leading.coercion.chain import Answer, Coerced, LeadingQuestion, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, CoercionResult, LeadingQuestion, Question, coercion, run
 from dcm4py_leading.dataset import data_sets
 from dcm4py_leading.dataset.scan import IMPLICIT_LITTLE
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.model.archive import AttributeSet, AttributeSetType
 from dcm4py_leading.model.coercion import UpdatePolicy
-from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import UID, AETitle, Tag
+from dcm4py_leading.model.values import UID, Tag
 from tests.fixtures.rules import LEADING, application_entity, data_set, device, legacy_rule, selected
+from tests.fixtures.scripted_query import ScriptedQuery
 
 pytestmark = pytest.mark.ldap("dcmLeadingCFindSCP")
 
@@ -121,28 +119,6 @@ def without_character_set(data: bytes) -> bytes:
     return data[8 + int.from_bytes(data[4:8], "little") :]
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Implements LeadingQuery with bytes of one study."""
-
-    data: bytes
-
-    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """It is there."""
-
-    def find_studies(
-        self,
-        leading_cfind_scp: AETitle,
-        local_ae: ApplicationEntity,
-        study_instance_uids: Sequence[UID],
-        return_keys: frozenset[Tag],
-        *,
-        timeout: timedelta | None = None,
-    ) -> list[Dataset]:
-        """The study."""
-        return [read(self.data)]
-
-
 DEVICE = device(
     attribute_sets=(
         AttributeSet(
@@ -155,10 +131,10 @@ DEVICE = device(
 )
 
 
-def coerced(ours: bytes, theirs: bytes, *, default: str | None = None, **rule: Any) -> Coerced:
+def coerced(ours: bytes, theirs: bytes, *, default: str | None = None, **rule: Any) -> CoercionResult:
     """What comes of our object when the leading archive answers with ``theirs``."""
     ae = application_entity(charset=default)
-    lookup = LeadingLookup(DEVICE, Archive(theirs), clock=lambda: 0.0)
+    lookup = LeadingLookup(DEVICE, ScriptedQuery(lambda uids: [read(theirs)]), clock=lambda: 0.0)
     chosen = selected(legacy_rule(leading_cfind_scp=LEADING, **rule))
 
     def answer(question: Question) -> Answer:

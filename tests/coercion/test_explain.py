@@ -133,7 +133,7 @@ def test_an_archive_that_is_down_is_a_failed_step() -> None:
 
 
 @pytest.mark.ldap("dcmCoercionSufficient")
-def test_a_rule_behind_a_sufficient_one_is_told_as_not_run() -> None:
+def test_rule_after_a_sufficient_one_is_shown_as_not_run() -> None:
     ran, missed = steps(
         stale(),
         [

@@ -185,7 +185,7 @@ def test_previous_text_survives_in_an_object_whose_set_cannot_hold_it(prepare: A
 
 
 @pytest.mark.parametrize("policy", list(UpdatePolicy))
-def test_values_that_are_told_are_those_before_whatever_the_policy(policy: UpdatePolicy) -> None:
+def test_recorded_values_are_the_previous_ones_under_every_policy(policy: UpdatePolicy) -> None:
     ds = data_set(StudyInstanceUID="1.2.3", PatientName="Ours", PatientSex="M")
     before = copy.deepcopy(ds)
     rule = legacy_rule(leading_cfind_scp=LEADING, attribute_update_policy=policy)
@@ -200,7 +200,7 @@ def test_values_that_are_told_are_those_before_whatever_the_policy(policy: Updat
         assert ds[element.tag] != element
 
 
-def test_previous_octets_are_told_in_the_set_that_they_were_declared_in() -> None:
+def test_previous_octets_keep_their_declared_character_set() -> None:
     data = b"\x10\x00\x10\x00\x08\x00\x00\x00M\xfcller^X\x20\x00\x0d\x00\x06\x00\x00\x001.2.3\x00"
     ds = read(data, IMPLICIT_LITTLE)
     theirs = data_set(SpecificCharacterSet="ISO_IR 192", PatientName="山田^太郎")

@@ -8,7 +8,7 @@ import pytest
 from dcm4py_leading.coercion.rules import compile_rules, rules_for, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.coercion.steps.step import LeadingStep, NullifyStep
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import ConfigInvalid, Problem, Severity
 from dcm4py_leading.model.coercion import AnyRule, Dimse, UpdatePolicy
 from dcm4py_leading.model.values import AETitle, Tag, TransferRole
@@ -76,7 +76,7 @@ def test_legacy_steps_have_what_the_rule_says() -> None:
     leading, nullify, merge = compiled.steps
     assert leading == LeadingStep(leading_cfind_scp=LEADING, policy=UpdatePolicy.OVERWRITE)
     assert nullify == NullifyStep(tags=(NAME,))
-    assert (leading.reads, leading.writes) == (All.ALL, All.ALL)
+    assert (leading.reads, leading.writes) == (AllTags.ALL, AllTags.ALL)
     assert (nullify.reads, nullify.writes) == (frozenset({NAME}), frozenset({NAME}))
     assert merge.writes == frozenset({0x00104000, 0x00080005})
     assert warnings([compiled]) == []

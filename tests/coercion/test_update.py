@@ -233,7 +233,7 @@ def test_same_patient_id_lets_each_attribute_follow_the_policy() -> None:
     assert grouped(ours, data_set(PatientID="1", IssuerOfPatientID=""), UpdatePolicy.MERGE).IssuerOfPatientID == "OURS"
 
 
-def test_issuer_of_an_id_that_is_not_taken_is_not_taken_either() -> None:
+def test_kept_id_gets_no_issuer_of_another_id() -> None:
     ours = data_set(PatientID="1")
     theirs = data_set(PatientID="2", IssuerOfPatientID="THEIRS", PatientName="N")
     assert grouped(ours, theirs, UpdatePolicy.SUPPLEMENT) == data_set(PatientID="1", PatientName="N")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.chain import Answer, Coerced, Outcome, Question, WorklistQuestion, coercion, run
+from dcm4py_leading.coercion.chain import Answer, CoercionResult, Question, StepOutcome, WorklistQuestion, coercion, run
 from dcm4py_leading.coercion.rules import compile_rules, warnings
 from dcm4py_leading.coercion.schemes import Environment
 from dcm4py_leading.coercion.select import Selection, select_rules
@@ -254,7 +254,7 @@ def ours(**values: object) -> Dataset:
     return data_set(StudyInstanceUID="1.2.3", PatientName="Ours", PatientComments="", **values)
 
 
-def coerced(ds: Dataset, *rules: AnyRule, answer: Answer = None) -> Coerced:
+def coerced(ds: Dataset, *rules: AnyRule, answer: Answer = None) -> CoercionResult:
     return run(coercion(ds, selected(*rules, ds=ds)), lambda question: answer)
 
 
@@ -313,7 +313,7 @@ def test_sufficient_rule_that_was_not_applied_is_not_sufficient(rule: dict[str, 
     ds = ours()
     outcome = coerced(ds, version_2_rule("a", coercion_sufficient=True, **rule), writes("b"))
     assert ds.PatientComments == "b"
-    assert [done.outcome for done in outcome.executed] == [Outcome.NOT_APPLIED, Outcome.APPLIED]
+    assert [done.outcome for done in outcome.executed] == [StepOutcome.NOT_APPLIED, StepOutcome.APPLIED]
 
 
 @pytest.mark.ldap("dcmCoercionSufficient")
@@ -338,7 +338,7 @@ on_each_failure = pytest.mark.parametrize(
 
 @pytest.mark.ldap("dcmCoercionOnFailure")
 @on_each_failure
-def test_rethrow_is_what_a_version_2_rule_does_that_says_nothing(failing: dict[str, Any]) -> None:
+def test_version_2_rule_rethrows_by_default(failing: dict[str, Any]) -> None:
     with pytest.raises(CoercionFailed) as caught:
         coerced(ours(), version_2_rule("a", **failing), writes("b"), answer=DOWN)
     assert caught.value.status == 0x0110
@@ -365,7 +365,7 @@ def test_failed_rule_changes_nothing_and_others_follow_as_it_says(
     ds = ours()
     outcome = coerced(ds, version_2_rule("a", coercion_on_failure=on_failure, **failing), writes("b"), answer=DOWN)
     assert ds == data_set(StudyInstanceUID="1.2.3", PatientName="Ours", PatientComments=expected)
-    assert outcome.executed[0].outcome is Outcome.FAILED
+    assert outcome.executed[0].outcome is StepOutcome.FAILED
     (remark,) = outcome.remarks
     assert "1.2.3" not in remark
     assert ("QRSCP refused the connection" in remark) is (failing is LEADING_RULE)

@@ -292,7 +292,7 @@ def test_device_that_would_ask_itself_on_behalf_of_a_client_is_an_error(attribut
 
 @pytest.mark.ldap("dcmOtherAETitle")
 @pytest.mark.parametrize("attribute", ARCHIVE_ATTRIBUTES)
-def test_archive_under_whose_title_the_ae_answers_too_is_another_one(attribute):
+def test_archive_with_a_title_that_our_ae_also_answers_is_separate(attribute):
     entries = proxy(dcmOtherAETitle="PACS", **{attribute: "PACS"})
     assert checked(*entries, others=trees.remote("PACS")) == []
     assert told(checked(*entries)) == [("WARNING", AE, attribute)]

@@ -11,18 +11,12 @@ from dcm4py_leading.config.ldap import session as ldap_session
 from dcm4py_leading.config.ldap import source as ldap_source
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.errors import ConfigUnavailable
+from tests.fixtures.clock import Clock
 from tests.fixtures.slapd import BASE_DN
 from tests.fixtures.trees import DEVICE, TREE
 
 LONG_MESSAGE = bytes.fromhex("30840010000002")
 """Begins an LDAP message of a megabyte."""
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -160,7 +154,7 @@ def test_server_frozen_between_two_reads_is_unavailable_and_serves_again_when_it
 
 def test_frozen_first_server_costs_its_timeout_once_in_a_while(slapd, slapd_factory, upstream, caplog):
     second = slapd_factory(schema=upstream.schema, content=[TREE])
-    clock = Clock()
+    clock = Clock(1000.0)
     urls = [f"{slapd.url}/{BASE_DN}", f"{second.url}/{BASE_DN}"]
     both = LdapSource(urls, receive_timeout_seconds=1, clock=clock)
     caplog.set_level(logging.WARNING)

@@ -111,7 +111,7 @@ def test_client_certificate_is_the_identity(tls, authority):
         stranger.read_device("dcm4chee-arc")
 
 
-def test_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tls, authority, tmp_path):
+def test_encrypted_key_is_refused_without_password_prompt(tls, authority, tmp_path):
     server, options = tls()
     pair = authority.issue("archive", "DNS:archive")
     encrypted = tmp_path / "encrypted.key"

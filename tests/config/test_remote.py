@@ -8,19 +8,12 @@ import pytest
 from dcm4py_leading.config.remote import RemoteAEResolver
 from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 from tests.fixtures import trees
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.fixtures.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
@@ -209,14 +202,14 @@ def overlapped(source, monkeypatch):
     return source
 
 
-def test_who_asks_at_the_same_time_shares_one_look_up(overlapped, clock):
+def test_concurrent_callers_share_one_look_up(overlapped, clock):
     resolver = RemoteAEResolver(overlapped, None, clock=clock)
     found = together(8, lambda: resolver.resolve("QRSCP"))
     assert [ae.connections[0].port for ae in found] == [11113] * 8
     assert overlapped.reads == ["QRSCP"]
 
 
-def test_who_asks_at_the_same_time_shares_the_failure_and_the_next_asks_anew(overlapped, clock):
+def test_concurrent_callers_share_a_failure_and_the_next_tries_again(overlapped, clock):
     resolver = RemoteAEResolver(overlapped, None, clock=clock)
     overlapped.down = ConfigUnavailable("down")
     assert together(8, lambda: resolver.resolve("QRSCP")) == ["down"] * 8

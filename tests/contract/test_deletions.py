@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.archive.deleting.deletions import Deleted
+from dcm4py_leading.archive.deleting.deletions import DeletedCounts
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.storage.storage import Location, Storage
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
@@ -29,7 +29,7 @@ def put(index: Index, storage: Storage, study: str = STUDY, sop: str = "1.2.1.1.
     return location
 
 
-def delete(index: Index, storage: Storage, study: str = STUDY) -> Deleted | None:
+def delete(index: Index, storage: Storage, study: str = STUDY) -> DeletedCounts | None:
     """Delete a study to the end."""
     deleted = index.deletions.begin(study, storage.version)
     finish(index, storage)
@@ -45,7 +45,7 @@ def finish(index: Index, storage: Storage) -> None:
 def test_rows_and_files_of_the_study_are_gone_and_those_of_others_stay(index: Index, storage: Storage) -> None:
     doomed = [put(index, storage, sop=f"1.2.1.1.{number}") for number in range(3)]
     other = put(index, storage, "1.2.2", "1.2.2.1.1")
-    assert delete(index, storage) == Deleted(objects=3, files=3)
+    assert delete(index, storage) == DeletedCounts(objects=3, files=3)
     assert [ds.StudyInstanceUID for ds in find(index)] == ["1.2.2"]
     assert [ds.SOPInstanceUID for ds in find(index, "IMAGE", relational=True)] == ["1.2.2.1.1"]
     assert [storage.has(location) for location in doomed] == [False] * 3
@@ -83,7 +83,7 @@ def test_nothing_is_deleted_where_a_file_cannot_be(index: Index, storage: Storag
 
 def test_study_whose_files_are_gone_is_deleted(index: Index, storage: Storage) -> None:
     storage.delete(put(index, storage))
-    assert delete(index, storage) == Deleted(objects=1, files=0)
+    assert delete(index, storage) == DeletedCounts(objects=1, files=0)
     assert find(index) == []
 
 

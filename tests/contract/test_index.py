@@ -123,7 +123,7 @@ def test_two_people_under_one_patient_id_are_two_patients(index: Index, caplog: 
     assert not {"Roe^Jane", "Poe^Jim", "P1", "1.2", "1.5"} & set(caplog.text.replace(":", " ").split())
 
 
-def test_who_says_nothing_of_himself_is_none_of_several(index: Index) -> None:
+def test_object_without_name_is_separate_from_several_patients(index: Index) -> None:
     for number, name in enumerate(("Doe^John", "", "Roe^Jane", "", "Doe^John"), 1):
         store(index, make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name))
     assert people(index) == [("Doe^John", 3), ("Roe^Jane", 1), ("", 1)]
@@ -165,7 +165,7 @@ def test_all_attributes_identify_a_patient_whose_id_has_no_issuer(index: Index, 
 
 @pytest.mark.ldap("dcmIdentifyPatientByIDAndName")
 @pytest.mark.parametrize("by_id_and_name", [True, False])
-def test_without_a_name_nobody_is_known_where_the_name_identifies(index: Index, by_id_and_name: bool) -> None:
+def test_patient_without_name_is_unknown_where_the_name_identifies(index: Index, by_id_and_name: bool) -> None:
     for number, name in enumerate(("Doe^John", "", "Doe^John"), 1):
         header = make_header(f"1.{number}", f"1.{number}.1", f"1.{number}.1.1", PatientName=name)
         store(index, header, identification=Identification(by_id_and_name=by_id_and_name))
@@ -373,7 +373,7 @@ def test_sop_classes_in_study_matches_when_one_object_does(index: Index) -> None
 
 
 @pytest.mark.ldap("dcmRetrieveAET")
-def test_retrieve_ae_titles_are_those_under_which_any_object_was_stored(index: Index) -> None:
+def test_retrieve_ae_titles_are_those_of_all_stored_objects(index: Index) -> None:
     store(index, make_header(), retrieve_aets=("DCM4CHEE", "AS_RECEIVED"))
     store(index, make_header(sop="1.2.1.1.2"), retrieve_aets=("DCM4CHEE", "OTHER"))
     (study,) = find(index)
@@ -518,9 +518,7 @@ def test_entities_gone_while_matches_are_read_slowly_are_not_told(
     assert last.attributes.StudyInstanceUID == "1.2.4"
 
 
-def test_study_that_gets_the_key_of_a_deleted_one_is_no_late_match(
-    index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_study_with_the_key_of_a_deleted_one_is_not_a_late_match(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIND_SNAPSHOT_SECONDS", -1)
     for number in range(1, 4):
         store(index, make_header(f"1.2.{number}", f"1.2.{number}.1", f"1.2.{number}.1.1", PatientID="P1"))

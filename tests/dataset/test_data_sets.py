@@ -99,7 +99,7 @@ LOCAL_LATIN = element(INSTITUTION, b"LO", b"Stadtspital Z\xfcrich")
         ("ISO_IR 100", b"\x1b[1m", "Δ", ("ISO_IR 192",)),  # no code extensions, before and after
     ],
 )
-def test_set_is_one_in_which_old_octets_say_what_they_said(
+def test_chosen_set_keeps_the_meaning_of_old_octets(
     declared: str, octets: bytes, new: str, needed: tuple[str, ...]
 ) -> None:
     start = codes(declared) if declared else b""

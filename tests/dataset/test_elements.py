@@ -400,7 +400,7 @@ def test_depth_and_number_of_elements_are_bounded() -> None:
         parse(many, EXPLICIT_LITTLE, most_elements=53)
 
 
-def test_a_broken_element_that_nobody_wants_does_no_harm() -> None:
+def test_broken_element_that_is_not_requested_is_ignored() -> None:
     broken = explicit(0x00081140, b"SQ", b"no items")
     assert canonical(HEAD + broken + TAIL, EXPLICIT, wanted={ID}) == explicit(ID, b"LO", b"P1")
     endless = explicit(0x00400275, b"SQ", item(b"??", UNDEFINED), UNDEFINED)

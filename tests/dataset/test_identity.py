@@ -101,7 +101,7 @@ def test_an_object_without_a_study_has_none(syntax: str) -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_an_object_that_was_cut_has_none_wherever_it_was_cut(syntax: str) -> None:
+def test_truncated_object_has_no_identity_wherever_cut(syntax: str) -> None:
     data = encoded(make_object(), syntax)
     whole = identity_of(data, syntax)
     for size in range(len(data)):

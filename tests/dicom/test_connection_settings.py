@@ -145,7 +145,7 @@ def test_a_call_comes_from_the_address_that_is_configured(peer: Peer) -> None:
 
 
 @pytest.mark.ldap("dcmReceivePDULength")
-def test_a_peer_that_is_called_is_told_how_long_its_pdus_may_be(peer: Peer) -> None:
+def test_called_peer_gets_our_maximum_length(peer: Peer) -> None:
     with called(peer, receive_pdu_length=16384):
         assert peer.request is not None
         assert peer.request.user.maximum_length == 16384
@@ -162,7 +162,7 @@ def test_pdus_are_as_long_as_both_sides_allow(peer: Peer, configured: int, longe
 
 
 @pytest.mark.ldap("dcmStoreTimeout")
-def test_a_peer_that_does_not_take_an_object_in_time_is_given_up(peer: Peer) -> None:
+def test_peer_that_does_not_read_an_object_is_given_up(peer: Peer) -> None:
     with (
         called(peer, for_storage=True, store_timeout=SHORT, send_timeout=None) as association,
         pytest.raises(AssociationFailed),
@@ -171,7 +171,7 @@ def test_a_peer_that_does_not_take_an_object_in_time_is_given_up(peer: Peer) -> 
 
 
 @pytest.mark.ldap("dcmSendTimeout")
-def test_a_peer_that_does_not_take_a_request_in_time_is_given_up(peer: Peer) -> None:
+def test_peer_that_does_not_read_a_request_is_given_up(peer: Peer) -> None:
     with called(peer, store_timeout=None, send_timeout=SHORT) as association, pytest.raises(AssociationFailed):
         send(association, 1 << 24)
 

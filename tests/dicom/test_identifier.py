@@ -71,7 +71,7 @@ def test_identifier_that_cannot_be_inflated_is_a_mismatch() -> None:
         decode_identifier(request(b"no deflated data set", DEFLATED))
 
 
-def test_a_deflated_one_for_which_there_is_no_room_is_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deflated_object_without_room_is_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deflate, "_BUDGET", deflate._Budget(1000))
     other = deflate.inflated(deflate.deflated(bytes(1000)))
     data = encoded(cut_keys(), DEFLATED)

@@ -99,7 +99,7 @@ def test_pending_responses_count_and_nothing_of_the_patient_is_told(
         assert STUDY not in answer.text
 
 
-def test_a_retrieve_under_way_is_told_on_both_of_its_associations_and_can_be_aborted(
+def test_running_retrieve_is_listed_with_both_associations_and_can_be_aborted(
     seed: Seed, http: httpx.Client, tmp_path: Path, viewer: Callable[..., Viewer], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -128,7 +128,7 @@ def test_a_retrieve_under_way_is_told_on_both_of_its_associations_and_can_be_abo
         assert left["busy"] is False
 
 
-def test_an_aborted_request_is_told_as_such_in_the_log(
+def test_aborted_request_is_logged_as_aborted(
     seed: Seed, http: httpx.Client, tmp_path: Path, viewer: Callable[..., Viewer], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

@@ -130,7 +130,7 @@ READ_BY_ALL = (
 LIMITS = "cn=config,cn=ldbm database,cn=plugins,cn=config"
 
 
-def test_a_search_that_the_server_gives_up_is_told_with_what_helps(directory_of: DirectoryOf) -> None:
+def test_search_stopped_by_the_server_is_reported_with_remedy(directory_of: DirectoryOf) -> None:
     # 389 looks through 5000 entries at most for all but the administrator.
     directory = directory_of("389", "ours")
     lower = f"dn: {LIMITS}\nchangetype: modify\nreplace: nsslapd-lookthroughlimit\nnsslapd-lookthroughlimit: 50\n-\n"

@@ -170,7 +170,7 @@ def test_an_object_that_comes_after_the_edit_is_of_the_same_patient_and_carries_
     assert {str(ds.PatientName) for ds in moved(seed, tmp_path / "viewer", f"{STUDY}.2")} == {"Größe^Änne"}
 
 
-def test_an_object_of_the_study_that_names_somebody_else_does_not_carry_the_edit_of_the_patient(
+def test_object_of_another_patient_does_not_get_the_edit_of_the_patient(
     seed: Seed, http: httpx.Client, tmp_path: Path
 ) -> None:
     store(seed, tmp_path / "sent")

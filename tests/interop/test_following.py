@@ -264,7 +264,7 @@ def test_broken_tree_is_told_once_and_well_again_when_it_is_mended(
     assert (scene.degraded, scene.changes) == ([], 1)
 
 
-def test_another_fault_is_told_anew_and_the_same_one_is_not(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+def test_new_fault_is_logged_again_and_the_same_one_is_not(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.edit(modify(DEVICE, "replace: dcmAECacheStaleTimeout", "dcmAECacheStaleTimeout: rubbish"))
     scene.look(2)
     scene.edit(modify(DEVICE, "replace: dicomDescription", "dicomDescription: still broken"))

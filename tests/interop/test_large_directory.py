@@ -73,7 +73,7 @@ def test_a_remote_ae_is_one_look_up_of_its_device_alone_and_then_none(large: Sla
     assert found.connections[0].port == 104
 
 
-def test_an_ae_that_is_not_there_is_one_look_up_and_then_none(large: Slapd, site: Site) -> None:
+def test_missing_ae_is_looked_up_once(large: Slapd, site: Site) -> None:
     resolver = RemoteAEResolver(site.source, None)
 
     assert served_for(large, lambda: resolver.resolve("NOBODY")) == Served(searches=2, entries=1)

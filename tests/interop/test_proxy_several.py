@@ -113,7 +113,7 @@ def test_each_study_comes_from_its_archive_and_a_patient_from_both(
     assert scene.move("STUDY", StudyInstanceUID=f"{ROOT}.4").final.completed in (None, 0)
 
 
-def test_while_one_is_down_the_other_serves_what_it_has(scene: Scene, storescp: Callable[..., StoreScp]) -> None:
+def test_other_archive_serves_while_one_is_down(scene: Scene, storescp: Callable[..., StoreScp]) -> None:
     viewer = storescp(port=scene.seed.viewer_port)
     scene.first.stop()
     studies = scene.find("STUDY", StudyInstanceUID="", PatientID="P1")

@@ -167,7 +167,7 @@ def test_rules_for_objects_to_the_pacs_change_what_it_gets(scene: Scene) -> None
         assert got[uid].PixelData == ds.PixelData
 
 
-def test_a_pacs_that_is_down_is_named_and_what_is_sent_again_gets_there(scene: Scene) -> None:
+def test_pacs_down_is_named_and_a_second_send_succeeds(scene: Scene) -> None:
     files = scene.make()
     scene.pacs.stop()
     outcome = scene.storescu(files)

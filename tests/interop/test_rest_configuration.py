@@ -161,7 +161,7 @@ def test_certificates_vendor_data_and_foreign_entries_survive(
         assert rest.put(DEVICE_URL, json=first).status_code == 204
 
 
-def test_who_comes_later_than_ldapmodify_is_told_both_values_and_overwrites_nothing(
+def test_edit_after_ldapmodify_shows_both_values_and_overwrites_nothing(
     stock: DirectoryServer, rest: httpx.Client
 ) -> None:
     def modify(text: str) -> None:

@@ -146,7 +146,7 @@ def test_every_object_of_an_association_that_is_aborted_each_time_has_failed(
     assert len(job["result"]["failedSOPInstanceUIDs"]) == 4
 
 
-def test_a_job_tells_how_far_it_is_and_ends_on_command(
+def test_job_reports_progress_and_can_be_cancelled(
     seed: Seed, http: httpx.Client, viewer: Callable[..., Viewer], tmp_path: Path
 ) -> None:
     store(seed, tmp_path / "sent")

@@ -10,15 +10,8 @@ from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.breaker import Breaker, BreakerState
 from dcm4py_leading.leading.probe import probe
 from dcm4py_leading.leading.retry_pause import RetryPause
+from tests.fixtures.clock import Clock
 from tests.fixtures.rules import LEADING
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def breaker(clock: Clock, threshold: int = 3) -> Breaker:
@@ -44,9 +37,9 @@ def test_it_opens_after_failures_in_a_row_only() -> None:
 def test_one_question_is_let_through_after_the_pause() -> None:
     clock = Clock()
     one = opened(clock)
-    clock.seconds = 1.9
+    clock.now = 1.9
     assert not one.admit()
-    clock.seconds = 2.0
+    clock.now = 2.0
     assert one.state is BreakerState.HALF_OPEN
     assert [one.admit(), one.admit()] == [True, False]
 
@@ -54,7 +47,7 @@ def test_one_question_is_let_through_after_the_pause() -> None:
 def test_trial_that_succeeds_closes_it() -> None:
     clock = Clock()
     one = opened(clock)
-    clock.seconds = 2.0
+    clock.now = 2.0
     one.admit()
     assert one.succeeded()
     assert one.state is BreakerState.CLOSED
@@ -64,19 +57,19 @@ def test_trial_that_succeeds_closes_it() -> None:
 def test_trial_that_fails_opens_it_for_another_pause() -> None:
     clock = Clock()
     one = opened(clock)
-    clock.seconds = 2.0
+    clock.now = 2.0
     one.admit()
     assert one.failed()
-    clock.seconds = 3.9
+    clock.now = 3.9
     assert not one.admit()
-    clock.seconds = 4.0
+    clock.now = 4.0
     assert one.admit()
 
 
 def test_trial_that_decides_nothing_leaves_room_for_another() -> None:
     clock = Clock()
     one = opened(clock)
-    clock.seconds = 2.0
+    clock.now = 2.0
     one.admit()
     one.abandoned()
     assert one.admit()
@@ -86,7 +79,7 @@ def test_no_question_is_the_trial_while_the_archive_is_probed() -> None:
     clock = Clock()
     one = opened(clock)
     one.leave_to_probe()
-    clock.seconds = 100.0
+    clock.now = 100.0
     assert not one.admit()
     one.probe_ended()
     assert [one.admit(), one.admit()] == [True, False]
@@ -98,13 +91,13 @@ def test_it_refuses_only_within_a_pause_after_as_many_failures(steps: list[str])
     one, failures, last_failure = breaker(clock), 0, 0.0
     for step in steps:
         if step == "wait":
-            clock.seconds += 1.0
+            clock.now += 1.0
             continue
         if not one.admit():
-            assert failures >= 3 and clock.seconds < last_failure + 2.0
+            assert failures >= 3 and clock.now < last_failure + 2.0
         elif step == "ask, fail":
             one.failed()
-            failures, last_failure = failures + 1, clock.seconds
+            failures, last_failure = failures + 1, clock.now
         elif step == "ask, answer":
             one.succeeded()
             failures = 0
@@ -160,7 +153,7 @@ def test_first_retry_is_free_and_further_ones_rest() -> None:
     pause.failed("A", reason)
     assert pause.resting("A") is reason
     assert pause.resting("B") is None
-    clock.seconds = 2.0
+    clock.now = 2.0
     assert pause.resting("A") is None
     pause.failed("A", reason)
     assert pause.resting("A") is reason

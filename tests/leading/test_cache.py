@@ -12,22 +12,15 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.question import LeadingAnswer
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.cache import LeadingCache, LeadingCacheCounts
-from dcm4py_leading.leading.outcome import Looked, LookupOutcome
+from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult
 from dcm4py_leading.model.values import UID
+from tests.fixtures.clock import Clock
 from tests.fixtures.rules import data_set
 
 UIDS = [UID(f"1.2.{n}") for n in range(1, 41)]
 A, B, C = UIDS[:3]
 WAIT = 60.0
 """Seconds until a test that hangs fails."""
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class Archive:
@@ -58,7 +51,7 @@ class Asking:
     def counts(self) -> LeadingCacheCounts:
         return self.cache.counts
 
-    def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, Looked]:
+    def look_up(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, LookupResult]:
         return self.cache.get_many(source, uids, archive, join_timeout=self._join_timeout)
 
     def get_many(self, source: str, uids: Sequence[UID], archive: Archive) -> dict[UID, LeadingAnswer]:
@@ -73,7 +66,7 @@ def cache(
     page_size: int = 50,
     join_timeout: timedelta = timedelta(seconds=WAIT),
 ) -> Asking:
-    clock = clock or Clock()
+    clock = clock or Clock(100.0)
     return Asking(
         LeadingCache(max_size=max_size, stale_after=stale_after, clock=clock, page_size=page_size), join_timeout
     )
@@ -149,22 +142,22 @@ def test_unforeseen_exception_ends_the_flight() -> None:
 
 @pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheStaleTimeout")
 def test_answer_is_asked_for_anew_when_it_is_stale() -> None:
-    clock, archive = Clock(), Archive()
+    clock, archive = Clock(100.0), Archive()
     answers = cache(stale_after=timedelta(minutes=5), clock=clock)
     answers.get_many("QRSCP", [A], archive)
-    clock.seconds += 299
+    clock.now += 299
     answers.get_many("QRSCP", [A], archive)
     assert len(archive.asked) == 1
-    clock.seconds += 1
+    clock.now += 1
     answers.get_many("QRSCP", [A], archive)
     assert len(archive.asked) == 2
 
 
 def test_without_stale_timeout_an_answer_never_becomes_stale() -> None:
-    clock, archive = Clock(), Archive()
+    clock, archive = Clock(100.0), Archive()
     answers = cache(clock=clock)
     answers.get_many("QRSCP", [A], archive)
-    clock.seconds += 1e9
+    clock.now += 1e9
     answers.get_many("QRSCP", [A], archive)
     assert len(archive.asked) == 1
 
@@ -339,10 +332,10 @@ def test_answer_that_was_on_its_way_when_it_was_dropped_is_not_remembered() -> N
 
 
 def test_entries_are_listed_with_their_age() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     answers = cache(clock=clock)
     answers.get_many("QRSCP", [A], Archive())
-    clock.seconds += 5
+    clock.now += 5
     answers.get_many("QRSCP", [B], Archive(unknown=[B]))
     listed = [(e.study_instance_uid, e.age, e.answer is None) for e in answers.cache.entries()]
     assert listed == [(A, timedelta(seconds=5), False), (B, timedelta(0), True)]

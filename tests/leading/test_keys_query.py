@@ -65,7 +65,7 @@ def test_each_local_ae_has_its_own_breaker() -> None:
 
 
 @pytest.mark.parametrize("answer", [LeadingTooManyMatches("many"), LeadingQueryFailed("0xA900")])
-def test_a_question_that_the_archive_does_not_like_is_no_failure_of_the_archive(answer: LeadingUnavailable) -> None:
+def test_rejected_query_is_not_a_failure_of_the_archive(answer: LeadingUnavailable) -> None:
     archive = Archive()
     archive.answer = answer
     for _ in range(4):

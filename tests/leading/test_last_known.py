@@ -12,19 +12,12 @@ from pydicom import Dataset
 
 from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.model.values import UID, AETitle, Tag
+from tests.fixtures.clock import Clock
 from tests.fixtures.rules import LEADING, data_set
 
 A, B, C = UID("1.2.3"), UID("1.2.4"), UID("1.2.5")
 ASKED = AnswerScope(LEADING, frozenset({Tag(0x00100010), Tag(0x0020000D)}), None)
 DAY = timedelta(hours=24)
-
-
-class Now:
-    def __init__(self) -> None:
-        self.seconds = 1e9
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def study(uid: UID, **values: object) -> Dataset:
@@ -36,8 +29,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / FILE_NAME
 
 
-def store(path: Path, now: Now | None = None, max_rows: int = 1000) -> LastKnown:
-    return LastKnown(path, max_rows=max_rows, now=now or Now())
+def store(path: Path, clock: Clock | None = None, max_rows: int = 1000) -> LastKnown:
+    return LastKnown(path, max_rows=max_rows, now=clock or Clock(1e9))
 
 
 @pytest.mark.parametrize(
@@ -87,12 +80,12 @@ def test_answer_to_something_else_is_never_served(path: Path, other: AnswerScope
 
 
 def test_answer_that_is_too_old_is_not_served(path: Path) -> None:
-    now = Now()
-    kept = store(path, now)
+    clock = Clock(1e9)
+    kept = store(path, clock)
     kept.remember(ASKED, {A: study(A)})
-    now.seconds += DAY.total_seconds()
+    clock.now += DAY.total_seconds()
     assert A in kept.recall(ASKED, [A], DAY)
-    now.seconds += 1
+    clock.now += 1
     assert kept.recall(ASKED, [A], DAY) == {}
 
 
@@ -113,11 +106,11 @@ def test_drop_forgets_one_study_or_all(path: Path) -> None:
 
 
 def test_oldest_answers_go_when_there_are_too_many(path: Path) -> None:
-    now = Now()
-    kept = store(path, now, max_rows=20)
+    clock = Clock(1e9)
+    kept = store(path, clock, max_rows=20)
     uids = [UID(f"1.3.{n}") for n in range(60)]
     for uid in uids:
-        now.seconds += 1
+        clock.now += 1
         kept.remember(ASKED, {uid: study(uid)})
     left = kept.recall(ASKED, uids, DAY)
     assert 18 <= len(left) <= 20

@@ -103,7 +103,7 @@ def test_a_clock_that_was_put_back_makes_nothing_younger_than_now(scene: Scene) 
     assert scene.listed().page[0].age == timedelta(0)
 
 
-def test_a_file_that_cannot_be_read_is_told_by_its_name(scene: Scene) -> None:
+def test_unreadable_file_is_named(scene: Scene) -> None:
     scene.path.write_bytes(b"no database, but long enough to be looked at" * 100)
     with pytest.raises(StatusError, match=FILE_NAME):
         scene.listed()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -23,9 +23,10 @@ from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import AttributeSet, AttributeSetType
 from dcm4py_leading.model.coercion import UpdatePolicy
-from dcm4py_leading.model.device import ApplicationEntity, Device
+from dcm4py_leading.model.device import Device
 from dcm4py_leading.model.values import UID, AETitle, Tag
 from tests.fixtures.rules import LEADING, application_entity, data_set, device, legacy_rule, selected
+from tests.fixtures.scripted_query import Respond, ScriptedQuery
 
 A, B, C = UID("1.2.3"), UID("1.2.4"), UID("1.2.5")
 AE = application_entity()
@@ -43,36 +44,16 @@ def from_the_wire(ds: Dataset) -> Dataset:
     return data_sets.read(data_sets.write(ds, IMPLICIT_LITTLE), IMPLICIT_LITTLE)
 
 
-class Archive:
-    """Implements LeadingQuery; answers with what ``respond`` gives for the asked UIDs."""
-
-    def __init__(self, respond: Callable[[Sequence[UID]], list[Dataset]]) -> None:
-        self.respond = respond
-        self.asked: list[tuple[AETitle, AETitle, tuple[UID, ...], frozenset[Tag]]] = []
-        self.timeouts: list[timedelta | None] = []
-
-    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        self.respond([])
-
-    def find_studies(
-        self,
-        leading_cfind_scp: AETitle,
-        local_ae: ApplicationEntity,
-        study_instance_uids: Sequence[UID],
-        return_keys: frozenset[Tag],
-        *,
-        timeout: timedelta | None = None,
-    ) -> list[Dataset]:
-        self.asked.append((leading_cfind_scp, local_ae.ae_title, tuple(study_instance_uids), return_keys))
-        self.timeouts.append(timeout)
-        return [from_the_wire(ds) for ds in self.respond(study_instance_uids)]
+def archive_of(respond: Respond) -> ScriptedQuery:
+    """A leading archive that answers with this."""
+    return ScriptedQuery(lambda uids: [from_the_wire(ds) for ds in respond(uids)])
 
 
 def named(uids: Sequence[UID]) -> list[Dataset]:
     return [data_set(StudyInstanceUID=uid, PatientName=f"Name^{uid}") for uid in uids]
 
 
-def lookup(archive: Archive, of_device: Device | None = None, **settings: Any) -> LeadingLookup:
+def lookup(archive: ScriptedQuery, of_device: Device | None = None, **settings: Any) -> LeadingLookup:
     return LeadingLookup(
         of_device or device(attribute_sets=(ATTRIBUTE_SET,)),
         archive,
@@ -82,26 +63,26 @@ def lookup(archive: Archive, of_device: Device | None = None, **settings: Any) -
 
 
 def test_all_studies_of_a_request_cost_one_query() -> None:
-    archive = Archive(named)
+    archive = archive_of(named)
     got = lookup(archive).get_many(LEADING, AE, [A, B])
     assert {uid: str(answer.PatientName) for uid, answer in got.items() if isinstance(answer, Dataset)} == {
         A: "Name^1.2.3",
         B: "Name^1.2.4",
     }
-    ((scp, calling, uids, keys),) = archive.asked
-    assert (scp, calling, uids) == (LEADING, "DCM4CHEE", (A, B))
-    assert {*KEYS, 0x0020000D, 0x00080005, 0x00100021} <= keys
+    (asked,) = archive.asked
+    assert (asked.leading_cfind_scp, asked.local_ae_title, asked.uids) == (LEADING, "DCM4CHEE", (A, B))
+    assert {*KEYS, 0x0020000D, 0x00080005, 0x00100021} <= asked.return_keys
 
 
 def test_many_studies_go_out_in_pages() -> None:
-    archive = Archive(named)
+    archive = archive_of(named)
     uids = [UID(f"1.{n}") for n in range(120)]
     assert len(lookup(archive, device(cache_size=200), page_size=50).get_many(LEADING, AE, uids)) == 120
-    assert [len(asked[2]) for asked in archive.asked] == [50, 50, 20]
+    assert [len(asked.uids) for asked in archive.asked] == [50, 50, 20]
 
 
 def test_study_that_is_not_in_the_answer_is_unknown() -> None:
-    archive = Archive(lambda uids: named([uid for uid in uids if uid == A]))
+    archive = archive_of(lambda uids: named([uid for uid in uids if uid == A]))
     assert lookup(archive).get_many(LEADING, AE, [A, B])[B] is None
 
 
@@ -115,7 +96,7 @@ def test_study_that_is_not_in_the_answer_is_unknown() -> None:
     ],
 )
 def test_answer_about_another_study_is_an_error_and_never_used(responses: list[Dataset], what: str) -> None:
-    archive = Archive(lambda uids: responses)
+    archive = archive_of(lambda uids: responses)
     asking = lookup(archive)
     got = asking.get_many(LEADING, AE, [A, B])
     for answer in got.values():
@@ -128,7 +109,7 @@ def test_answer_about_another_study_is_an_error_and_never_used(responses: list[D
 
 
 def test_study_that_the_archive_has_twice_is_an_error_and_the_others_of_its_page_are_not() -> None:
-    archive = Archive(lambda uids: named([uid for uid in uids for _ in range(2 if uid == A else 1)]))
+    archive = archive_of(lambda uids: named([uid for uid in uids for _ in range(2 if uid == A else 1)]))
     asking = lookup(archive)
     got = asking.get_many(LEADING, AE, [B, A, C])
     assert str(got[A]) == "QRSCP answered with the same study twice"
@@ -138,7 +119,7 @@ def test_study_that_the_archive_has_twice_is_an_error_and_the_others_of_its_page
 
 
 def test_answer_is_reduced_to_the_return_keys() -> None:
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [
             data_set(
                 StudyInstanceUID=A,
@@ -158,7 +139,7 @@ def test_answer_is_reduced_to_the_return_keys() -> None:
 @pytest.mark.ldap("dcmDefaultCharacterSet")
 def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() -> None:
     russian = "Люкceмбypг"
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [data_set(StudyInstanceUID=A, PatientName=decode(russian.encode("iso8859_5"), (), "PN"))]
     )
     asking = lookup(archive)
@@ -170,9 +151,9 @@ def test_answer_without_character_set_is_read_in_the_default_of_the_asking_ae() 
     assert isinstance(other, LeadingUnreadable)
 
 
-def test_text_that_is_not_in_the_declared_set_is_no_answer_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_text_outside_its_declared_set_is_no_answer_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     item = data_set(CodeMeaning=decode("Größe".encode("latin-1"), ("ISO_IR 192",), "LO"))
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [
             data_set(StudyInstanceUID=uid, SpecificCharacterSet="ISO_IR 192", ProcedureCodeSequence=[item])
             for uid in uids
@@ -189,7 +170,7 @@ def test_text_that_is_not_in_the_declared_set_is_no_answer_and_told_once(caplog:
 
 def test_text_that_nobody_asked_for_may_be_in_any_set() -> None:
     comments = decode(b"gr\xfcn", ("ISO_IR 192",), "LT")
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [
             data_set(
                 StudyInstanceUID=A,
@@ -205,7 +186,7 @@ def test_text_that_nobody_asked_for_may_be_in_any_set() -> None:
 
 def test_shared_answer_is_decoded_to_its_last_item() -> None:
     item = data_set(SpecificCharacterSet="ISO_IR 101", CodeMeaning="Čelo")
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [data_set(StudyInstanceUID=A, SpecificCharacterSet="ISO_IR 100", ProcedureCodeSequence=[item])]
     )
     answer = lookup(archive).get_many(LEADING, AE, [A])[A]
@@ -217,7 +198,7 @@ def test_shared_answer_is_decoded_to_its_last_item() -> None:
 
 
 def test_one_answer_serves_threads_with_different_character_sets() -> None:
-    archive = Archive(
+    archive = archive_of(
         lambda uids: [data_set(StudyInstanceUID=A, SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Ö")]
     )
     asking = lookup(archive)
@@ -238,14 +219,10 @@ def test_one_answer_serves_threads_with_different_character_sets() -> None:
 
 
 def test_value_that_cannot_be_read_makes_the_answer_unusable() -> None:
-    class Unreadable(Archive):
-        def find_studies(self, *args: object, **settings: object) -> list[Dataset]:
-            ds = data_set(StudyInstanceUID=A)
-            tag = BaseTag(0x00081032)
-            ds[tag] = RawDataElement(tag, "SQ", 6, b"SECRET", 0, True, True)
-            return [ds]
-
-    answer = lookup(Unreadable(named)).get_many(LEADING, AE, [A])[A]
+    ds = data_set(StudyInstanceUID=A)
+    tag = BaseTag(0x00081032)
+    ds[tag] = RawDataElement(tag, "SQ", 6, b"SECRET", 0, True, True)
+    answer = lookup(ScriptedQuery(lambda uids: [ds])).get_many(LEADING, AE, [A])[A]
     assert isinstance(answer, LeadingUnavailable)
     assert str(answer).startswith("QRSCP answered with what cannot be read")
     assert "SECRET" not in str(answer)
@@ -256,7 +233,7 @@ def down(uids: Sequence[UID]) -> list[Dataset]:
 
 
 def test_archive_that_is_down_is_told_once_without_naming_a_study(caplog: pytest.LogCaptureFixture) -> None:
-    asking = lookup(Archive(down), page_size=1)
+    asking = lookup(archive_of(down), page_size=1)
     with caplog.at_level(logging.INFO):
         got = asking.get_many(LEADING, AE, [A, B])
     assert [str(answer) for answer in got.values()] == ["QRSCP refused the connection"] * 2
@@ -267,7 +244,7 @@ def test_archive_that_is_down_is_told_once_without_naming_a_study(caplog: pytest
 
 
 def test_archive_that_recovers_is_asked_again() -> None:
-    archive = Archive(down)
+    archive = archive_of(down)
     asking = lookup(archive)
     asking.get_many(LEADING, AE, [A])
     archive.respond = named
@@ -277,7 +254,7 @@ def test_archive_that_recovers_is_asked_again() -> None:
 @pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheSize")
 @pytest.mark.ldap("dcmLeadingCFindSCPQueryCacheStaleTimeout")
 def test_cache_settings_of_the_device_are_those_of_the_lookup() -> None:
-    archive, now = Archive(named), [0.0]
+    archive, now = archive_of(named), [0.0]
     of_device = device(cache_size=1, stale_timeout=timedelta(seconds=60))
     asking = LeadingLookup(of_device, archive, clock=lambda: now[0])
     for uid in (A, A, B, A):
@@ -289,19 +266,19 @@ def test_cache_settings_of_the_device_are_those_of_the_lookup() -> None:
 
 
 def test_questions_to_several_archives_are_answered_each_by_its_own() -> None:
-    archive = Archive(named)
+    archive = archive_of(named)
     other = AETitle("OTHER")
     questions = [LeadingQuestion(LEADING, A), LeadingQuestion(other, A), LeadingQuestion(LEADING, B)]
     assert list(lookup(archive).answers(questions, AE)) == [questions[0], questions[2], questions[1]]
-    assert [asked[::2] for asked in [(scp, calling, uids) for scp, calling, uids, _ in archive.asked]] == [
+    assert [(asked.leading_cfind_scp, asked.uids) for asked in archive.asked] == [
         (LEADING, (A, B)),
         (other, (A,)),
     ]
 
 
 @pytest.mark.parametrize(("respond", "expected"), [(named, "Name^1.2.3"), (down, "Ours"), (lambda uids: [], "Ours")])
-def test_chain_takes_its_answers(respond: Callable[[Sequence[UID]], list[Dataset]], expected: str) -> None:
-    asking = lookup(Archive(respond))
+def test_chain_takes_its_answers(respond: Respond, expected: str) -> None:
+    asking = lookup(archive_of(respond))
     ds = data_set(StudyInstanceUID=A, PatientName="Ours")
     selection = selected(legacy_rule(leading_cfind_scp=LEADING), ds=ds)
 

@@ -18,9 +18,9 @@ from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import AttributeSet, AttributeSetType
-from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.model.values import UID, AETitle, Tag
+from dcm4py_leading.model.values import UID, Tag
 from tests.fixtures.rules import LEADING, application_entity, data_set, device
+from tests.fixtures.scripted_query import ScriptedQuery
 
 A, B, C = UID("1.2.3"), UID("1.2.4"), UID("1.2.5")
 AE = application_entity()
@@ -32,8 +32,7 @@ class Scene:
 
     def __init__(self, directory: Path, *, cache_size: int = 10, **settings: object) -> None:
         self.seconds = 0.0
-        self.asked: list[tuple[UID, ...]] = []
-        self.timeouts: list[float] = []
+        self.archive = ScriptedQuery(self._respond)
         self.failure: LeadingUnavailable | None = None
         self.takes = 0.0
         self.looks: Callable[[], float] = lambda: 0.0
@@ -55,34 +54,29 @@ class Scene:
         """As after a reload."""
         self.lookup = LeadingLookup(
             self.device,
-            self,
+            self.archive,
             clock=lambda: self.seconds,
             settings=self.settings,
             last_known=self.last_known,
             in_background=self.background.append,
         )
 
-    def find_studies(
-        self,
-        leading_cfind_scp: AETitle,
-        local_ae: ApplicationEntity,
-        study_instance_uids: Sequence[UID],
-        return_keys: frozenset[Tag],
-        *,
-        timeout: timedelta | None = None,
-    ) -> list[Dataset]:
-        assert timeout is not None
-        self.asked.append(tuple(study_instance_uids))
-        self.timeouts.append(timeout.total_seconds())
-        self.seconds += self.takes + self.looks()
+    def _respond(self, uids: Sequence[UID]) -> list[Dataset]:
+        if not uids:
+            self.reached += 1
+        else:
+            self.seconds += self.takes + self.looks()
         if self.failure is not None:
             raise self.failure
-        return [data_set(StudyInstanceUID=uid, PatientName="Right^Name") for uid in study_instance_uids]
+        return [data_set(StudyInstanceUID=uid, PatientName="Right^Name") for uid in uids]
 
-    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        self.reached += 1
-        if self.failure is not None:
-            raise self.failure
+    @property
+    def asked(self) -> list[tuple[UID, ...]]:
+        return [asked.uids for asked in self.archive.asked]
+
+    @property
+    def timeouts(self) -> list[float]:
+        return [asked.timeout.total_seconds() for asked in self.archive.asked if asked.timeout is not None]
 
     def outcomes(self, *uids: UID) -> list[str]:
         looked = self.lookup.look_up([LeadingQuestion(LEADING, uid) for uid in uids], AE)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.errors import CoercionFailed, LeadingRefused, LeadingUnavailable
-from dcm4py_leading.leading.outcome import Looked, asked
 from dcm4py_leading.model.coercion import Dimse, OnFailure
-from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag, TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
-from tests.fixtures.outgoing import coercions
+from tests.fixtures.outgoing import Answers, coercions
 from tests.fixtures.rules import CT, LEADING, RETRIEVE, application_entity, data_set, legacy_rule, version_2_rule
 
 LEADING_RULE = legacy_rule(leading_cfind_scp=LEADING)
@@ -30,17 +26,9 @@ MESSAGE = CoercedMessage(
 STUDY = UID("1.2.1")
 
 
-@dataclass
-class Leading:
-    """Answers each study with a name of its own, and notes how it was asked."""
-
-    asked: list[tuple[set[UID], timedelta]] = field(default_factory=list)
-
-    def look_up(
-        self, questions: Collection[LeadingQuestion], local_ae: ApplicationEntity, *, deadline: timedelta
-    ) -> Mapping[LeadingQuestion, Looked]:
-        self.asked.append(({question.study_instance_uid for question in questions}, deadline))
-        return {question: asked(data_set(PatientName=f"Name^{question.study_instance_uid}")) for question in questions}
+def leading_archive() -> Answers:
+    """Answers each study with a name of its own."""
+    return Answers(lambda uid: data_set(PatientName=f"Name^{uid}"))
 
 
 def stored(study: str = STUDY) -> Dataset:
@@ -48,7 +36,7 @@ def stored(study: str = STUDY) -> Dataset:
 
 
 def test_a_study_is_asked_for_once_in_a_request() -> None:
-    leading = Leading()
+    leading = leading_archive()
     coercer = Coercer(replace(coercions(LEADING_RULE), leading=leading), MESSAGE)
     first, second = stored(), stored()
     for ds in (first, second):
@@ -59,7 +47,7 @@ def test_a_study_is_asked_for_once_in_a_request() -> None:
 
 
 def test_all_studies_are_prefetched_in_one_batch() -> None:
-    leading = Leading()
+    leading = leading_archive()
     coercer = Coercer(replace(coercions(LEADING_RULE), leading=leading), MESSAGE)
     uids = {UID(f"1.2.{n}") for n in range(5)}
     coercer.prefetch([(coercer.select(stored(uid), CT), uid) for uid in uids])
@@ -87,7 +75,7 @@ def test_the_step_that_fails_the_request_is_counted() -> None:
     assert sum(found.counts.read().values()) == 1
 
 
-def test_a_question_by_keys_that_is_refused_is_told_in_the_log_line() -> None:
+def test_refused_key_query_is_in_the_log_line() -> None:
     class Refusing:
         def find_by_keys(self, leading_cfind_scp: AETitle, *_: object, **__: object) -> list[Dataset]:
             raise LeadingRefused(f"{leading_cfind_scp} is not asked")

@@ -20,7 +20,7 @@ from dcm4py_leading.model.device import RemoteAE
 from dcm4py_leading.model.options import Options, parse_options
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import Basis, Indexed, WrongQuestion, explain, parse_message
-from dcm4py_leading.service.kept_attributes import KeptAttributes
+from dcm4py_leading.service.index_attributes import IndexAttributes
 from tests.fixtures.archive import make_filter
 from tests.fixtures.rules import CT, LEADING, application_entity, data_set, device, legacy_rule, version_2_rule
 
@@ -54,7 +54,7 @@ def indexed(policy: UpdatePolicy, **values: object) -> Indexed:
         Entity.STUDY: make_filter(Entity.STUDY, 0x00081030, policy=policy),
     }
     encoded = [encode(ds), *(encode(Dataset()) for _ in range(3))]
-    return Indexed(attributes=ds, encoded=encoded, kept=KeptAttributes(AttributeExtractor(filters)))
+    return Indexed(attributes=ds, encoded=encoded, kept=IndexAttributes(AttributeExtractor(filters)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_answer_of_nobody_changes_nothing() -> None:
 
 
 @pytest.mark.ldap("dcmCoercionOnFailure")
-def test_a_rule_that_fails_the_request_is_told_with_what_was_done_before_it() -> None:
+def test_rule_that_fails_the_request_is_shown_with_earlier_steps() -> None:
     rules = (
         version_2_rule("first", uri="merge-attrs:", rule_priority=3, merge_attributes=("ImageComments=x",)),
         version_2_rule("refusing", uri="deidentify:", rule_priority=2),

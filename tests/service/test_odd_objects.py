@@ -22,7 +22,7 @@ from dcm4py_leading.dataset.scan import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_
 from dcm4py_leading.errors import ObjectMismatch, SubOperationFailed
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 from dcm4py_leading.service.retrieve.selections import Selections
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
@@ -141,7 +141,7 @@ def outgoing(way: str, folder: Path, data: bytes, syntax: str, retrieve: Retriev
         path = write_object(folder / "object", data, syntax)
         return retrieve.instance(indexed(path, syntax, [(plain(), tags) for tags in LEVELS]))
     identity = identity_of(data, syntax)
-    arrived = Arrived(
+    arrived = ArrivedObject(
         sop_class_uid=identity.sop_class_uid,
         sop_instance_uid=identity.sop_instance_uid,
         transfer_syntax_uid=syntax,

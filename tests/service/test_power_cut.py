@@ -61,7 +61,7 @@ def content(root: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600 if ALL else 600)
 @pytest.mark.parametrize("names", ["ordered", "unordered"])
-def test_what_was_answered_is_there_after_a_power_cut(seed: Seed, tmp_path: Path, names: str) -> None:
+def test_acknowledged_objects_survive_a_power_cut(seed: Seed, tmp_path: Path, names: str) -> None:
     seed.set(DEVICE, dcmAllowDeleteStudyPermanently="ALWAYS", dcmOverwritePolicy="ALWAYS")
     is_ordered = names == "ordered"
     (seed.data_dir / "storage").mkdir()

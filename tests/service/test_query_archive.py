@@ -24,6 +24,8 @@ MERGE, REPLACE, SUPPLEMENT = SpanningPolicy.MERGE, SpanningPolicy.REPLACE, Spann
 class Archive:
     """Answers every query with the same matches, and then with an error where there is one."""
 
+    gives_parts = False
+
     def __init__(self, name: str, *matches: Dataset, error: Exception | None = None) -> None:
         self._rows = [Match(encoded_attributes=(encode(ds),), computed={0x00080054: name}) for ds in matches]
         self._error = error
@@ -78,7 +80,7 @@ def told(spanning: SpanningQueryArchive, query: ArchiveQuery) -> list[tuple[str,
         (REPLACE, [("1.2.2", "other"), ("1.2.3", "other")]),
     ],
 )
-def test_the_policy_says_who_is_first_and_nothing_is_told_twice(
+def test_policy_decides_order_and_each_match_comes_once(
     policy: SpanningPolicy, expected: Sequence[tuple[str, str]]
 ) -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", *studies(2, 3, 2))
@@ -87,7 +89,7 @@ def test_the_policy_says_who_is_first_and_nothing_is_told_twice(
 
 
 @pytest.mark.parametrize("policy", [SUPPLEMENT, MERGE])
-def test_when_the_other_fails_own_matches_are_told_before_the_failure(policy: SpanningPolicy) -> None:
+def test_own_matches_come_before_the_failure_of_the_other_archive(policy: SpanningPolicy) -> None:
     own, other = Archive("own", *studies(1, 2)), Archive("other", error=ArchiveUnavailable("PACS is down"))
     seen = []
     with pytest.raises(ArchiveUnavailable, match="PACS is down"):
@@ -109,7 +111,7 @@ def test_several_others_are_asked_in_their_order(policy: SpanningPolicy, expecte
     assert told(SpanningQueryArchive(Archive("own", *studies(1)), others, policy), asked()) == expected
 
 
-def test_when_one_of_several_fails_the_matches_of_those_after_it_are_told_before_the_failure() -> None:
+def test_matches_of_later_archives_come_before_the_failure_of_an_earlier_one() -> None:
     first = Archive("first", *studies(1), error=ArchiveUnavailable("PACS_A is down", status=0xA700))
     second = Archive("second", *studies(1, 2), error=ArchiveUnavailable("PACS_B is down"))
     third = Archive("third", *studies(3))

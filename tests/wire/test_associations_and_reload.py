@@ -87,7 +87,7 @@ def test_an_association_keeps_the_configuration_of_its_beginning(seed: Seed, tmp
         assert find(seed.archive_port, query)[1][0].RetrieveAETitle == "NEW"
 
 
-def test_a_reload_during_a_retrieve_leaves_it_on_what_it_began_with(
+def test_retrieve_keeps_its_configuration_during_a_reload(
     seed: Seed, tmp_path: Path, leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
 ) -> None:
     seed.lead()
@@ -147,7 +147,7 @@ def test_a_port_that_is_taken_fails_the_reload_as_a_whole(seed: Seed) -> None:
     assert echoes(seed.archive_port)
 
 
-def test_a_bad_tree_leaves_the_old_configuration_in_force_and_tells_everything(seed: Seed) -> None:
+def test_bad_tree_keeps_old_configuration_and_reports_all_problems(seed: Seed) -> None:
     service = seed.start()
     seed.set(DEVICE, dcmOverwritePolicy="SOMETIMES", dcmLeadingCFindSCPQueryCacheStaleTimeout="5 minutes")
     seed.set(CONNECTION, dcmIdleTimeout="soon")

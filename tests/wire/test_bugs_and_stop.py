@@ -27,7 +27,7 @@ def breaks(*_: Any) -> Any:
     raise RuntimeError(f"{SECRET} is not what was expected")
 
 
-def test_a_bug_ends_one_request_and_tells_where_but_no_values(
+def test_bug_ends_one_request_and_logs_place_without_values(
     seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seed.start()

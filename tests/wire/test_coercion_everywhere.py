@@ -172,7 +172,7 @@ def test_object_de_identified_on_receive_leaves_no_trace(seed: Seed, stale: list
 # Delivered objects.
 
 
-def test_a_de_identified_object_goes_out_under_its_new_uid_and_a_failed_one_is_told_by_its_own(
+def test_de_identified_object_is_sent_with_new_uid_and_a_failure_names_the_old_one(
     seed: Seed, stale: list[Path], viewer: Callable[..., Viewer]
 ) -> None:
     rule(seed, RETRIEVE, "dcmURI: deidentify:")
@@ -331,7 +331,7 @@ def test_our_own_query_and_its_answers_are_coerced(
 
 
 @pytest.mark.parametrize("message", [OWN_QUERY, OWN_RESPONSE, QUERY, ("N_CREATE_RQ", "SCU"), ("C_STORE_RQ", "SCU")])
-def test_the_leading_step_is_refused_where_it_would_ask_for_ever(seed: Seed, message: tuple[str, str]) -> None:
+def test_leading_step_is_refused_on_our_own_queries(seed: Seed, message: tuple[str, str]) -> None:
     rule(seed, message, "dcmURI: leading-arc:QRSCP")
     if message == RECEIVE:
         seed.start()

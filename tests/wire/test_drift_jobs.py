@@ -111,7 +111,7 @@ def test_values_are_in_the_csv_file_where_they_are_wanted(
     assert "Roe^Jane" in fetched
 
 
-def test_only_one_of_an_ae_runs_and_a_cancelled_one_goes_on_with_what_it_has_not_asked(
+def test_one_comparison_per_ae_runs_and_a_cancelled_one_resumes(
     filled: Seed, http: httpx.Client, leading_scp: Callable[..., LeadingScp]
 ) -> None:
     gate = Gate()
@@ -168,7 +168,7 @@ def test_a_new_one_takes_the_place_of_the_latest(
     assert len(rows(http.get(f"{PATH}/csv").text)) == 1
 
 
-def test_a_leading_archive_that_is_not_there_is_told_and_cancelling_does_not_wait_for_it(http: httpx.Client) -> None:
+def test_missing_leading_archive_is_reported_and_cancel_does_not_wait(http: httpx.Client) -> None:
     assert http.post(PATH, params=FAST).status_code == 202
     until(lambda: bool(http.get(PATH).json()["job"]["problems"]), seconds=120)
     (problem,) = http.get(PATH).json()["job"]["problems"]

@@ -33,7 +33,7 @@ def compared(folder: Path) -> int:
     return 0 if kept is None else kept.state.summary.studies
 
 
-def test_it_is_killed_and_goes_on_and_its_outcome_is_that_of_a_naive_comparison(seed: Seed) -> None:
+def test_killed_comparison_resumes_with_the_outcome_of_a_naive_one(seed: Seed) -> None:
     seed.lead()
     folder = seed.directory
     fill(seed.data_dir, STUDIES)

@@ -24,7 +24,7 @@ from dcm4py_leading.dicom.upper.command import (
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import Link
 from dcm4py_leading.dicom.upper.pace import Pace
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.dicom.upstream import content as upstream_content
 from dcm4py_leading.dicom.upstream import find as upstream_find
 from tests.fixtures.links import CT, IMPLICIT, associate
@@ -143,7 +143,7 @@ def test_a_c_find_whose_answers_cannot_be_read_ends(
     assert was_cancelled == [True]
 
 
-def test_a_question_before_a_retrieve_whose_answers_never_end_is_given_up(
+def test_endless_answers_before_a_retrieve_are_given_up(
     seed: Seed, scripted_pacs: StartPacs, viewer: StartViewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream_content, "QUESTION_SECONDS", 0.3)
@@ -161,9 +161,7 @@ def test_a_question_before_a_retrieve_whose_answers_never_end_is_given_up(
     await_rest(seed)
 
 
-def test_the_loss_of_a_peer_is_noticed_where_it_may_be_idle_for_ever(
-    seed: Seed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loss_of_a_peer_is_noticed_without_idle_timeout(seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[int] = []
     notice_loss = Link.notice_loss
 

@@ -45,7 +45,7 @@ def test_a_pacs_that_only_retrieves_ask_is_asked_too(seed: Seed, scripted_pacs: 
     assert pacs.moves == pacs.gets == []
 
 
-def test_one_that_answers_with_another_study_does_not_have_it(seed: Seed, scripted_pacs: StartPacs) -> None:
+def test_archive_that_answers_with_another_study_does_not_have_it(seed: Seed, scripted_pacs: StartPacs) -> None:
     pacs = scripted_pacs(seed.archive_port, find=has(OTHER))
     only_retrieve(seed, "PACS", ports={"PACS": pacs.port})
     with pytest.raises(StudyNotStored, match="neither here nor at PACS"):
@@ -60,7 +60,7 @@ def test_attributes_of_retrieves_only_are_not_answered_to_queries(seed: Seed, sc
     assert pacs.finds == []
 
 
-def test_one_that_serves_no_queries_is_told_and_the_next_is_asked(seed: Seed, scripted_pacs: StartPacs) -> None:
+def test_archive_without_queries_is_logged_and_the_next_is_asked(seed: Seed, scripted_pacs: StartPacs) -> None:
     silent = scripted_pacs(seed.archive_port)
     second = scripted_pacs(seed.archive_port, ae_title="SECOND", find=has(ROW))
     only_retrieve(seed, "PACS", "SECOND", ports={"PACS": silent.port, "SECOND": second.port})

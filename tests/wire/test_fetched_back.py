@@ -115,7 +115,7 @@ def test_study_that_is_complete_here_is_sent_from_here(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_a_storage_without_other_archive_fails_what_is_gone(scene: Scene) -> None:
+def test_missing_files_fail_without_another_archive(scene: Scene) -> None:
     scene.start()
     scene.seed.set(STORAGE, dcmExternalRetrieveAET=[])
     scene.seed.service.reload()
@@ -125,7 +125,7 @@ def test_a_storage_without_other_archive_fails_what_is_gone(scene: Scene) -> Non
 
 
 @pytest.mark.ldap("dcmExternalRetrieveAET")
-def test_when_the_other_archive_is_down_what_is_here_is_sent_and_the_rest_named(scene: Scene) -> None:
+def test_other_archive_down_sends_local_objects_and_names_the_rest(scene: Scene) -> None:
     scene.start(port=free_port())
     scene.delete(1, 4)
     assert scene.move() == ((0xB000, 4, 2), sorted([scene.uids[1], scene.uids[4]]))

@@ -124,7 +124,7 @@ def test_an_answer_that_changes_is_followed(seed: Seed, tmp_path: Path, leading_
     assert match.PatientName == "Later^Name"
 
 
-def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(seed: Seed, tmp_path: Path) -> None:
+def test_archive_without_answer_is_not_cached(seed: Seed, tmp_path: Path) -> None:
     lead_answers(seed)
     seed.set(f"cn=lead,{DEVICE}", dcmCoercionOnFailure="CONTINUE")
     seed.start()

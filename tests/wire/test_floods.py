@@ -55,7 +55,7 @@ def test_silent_connections_give_way_to_those_who_ask(
     assert told == ["a connection from 127.0.0.1 was ended, as more than 8 have no association"]
 
 
-def test_peers_that_do_not_close_what_they_released_give_way(seed: Seed, few: Shares) -> None:
+def test_released_but_unclosed_connections_are_closed_for_new_ones(seed: Seed, few: Shares) -> None:
     seed.set(f"cn=dicom,{DEVICE}", dcmAAACTimeout="60000")
     seed.start()
     with ExitStack() as running:

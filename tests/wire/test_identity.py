@@ -87,7 +87,7 @@ def scene(seed: Seed, tmp_path: Path) -> Scene:
 
 
 @pytest.mark.parametrize("policy", ["SUPPLEMENT", "MERGE", "OVERWRITE", "PRESERVE"])
-def test_nobody_is_delivered_or_answered_under_the_name_of_another_with_the_same_id(
+def test_two_patients_with_one_id_are_never_mixed_up(
     scene: Scene, policy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.seed.set(PATIENT_FILTER, dcmAttributeUpdatePolicy=policy)
@@ -121,7 +121,7 @@ def test_an_object_of_another_patient_id_in_a_study_keeps_its_own(scene: Scene) 
     assert [(ds.PatientID, who(ds)) for ds in scene.got(StudyInstanceUID=f"{STUDY}.1")] == [("P1", A), ("P2", B)]
 
 
-def test_a_correction_counts_for_what_was_stored_before_where_the_policy_says_so(scene: Scene) -> None:
+def test_correction_applies_to_earlier_objects_by_policy(scene: Scene) -> None:
     later = {**JOHN, "PatientName": "Doe^Jonathan"}
     scene.seed.set(PATIENT_FILTER, dcmAttributeUpdatePolicy="MERGE")
     scene.seed.start()
@@ -168,7 +168,7 @@ def test_attributes_absent_in_an_object_come_from_its_patient(scene: Scene) -> N
     assert [who(ds) for ds in scene.got(StudyInstanceUID=f"{STUDY}.1")] == [A]
 
 
-def test_the_leading_archive_says_who_two_people_under_one_id_are(
+def test_leading_archive_distinguishes_two_patients_with_one_id(
     scene: Scene, leading_scp: Callable[..., LeadingScp]
 ) -> None:
     scene.seed.lead()

@@ -19,7 +19,7 @@ from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.errors import LeadingUnavailable
 from dcm4py_leading.leading.last_known import LastKnown
 from dcm4py_leading.leading.lookup import LeadingLookup
-from dcm4py_leading.leading.outcome import Looked
+from dcm4py_leading.leading.outcome import LookupResult
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import ArchiveSettings, AttributeSet, AttributeSetType
 from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
@@ -102,7 +102,7 @@ class Scene:
     def queries(self) -> int:
         return 0 if self.scp is None else len(self.scp.queries)
 
-    def ask(self, *uids: UID) -> list[Looked]:
+    def ask(self, *uids: UID) -> list[LookupResult]:
         return list(self.lookup.look_up([LeadingQuestion(LEADING, uid) for uid in uids], AE).values())
 
     def outcome(self, uid: UID) -> str:
@@ -115,7 +115,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         yield Scene(tmp_path, running)
 
 
-def outcomes(looked: list[Looked]) -> set[str]:
+def outcomes(looked: list[LookupResult]) -> set[str]:
     return {one.outcome.value for one in looked}
 
 

@@ -122,7 +122,7 @@ def keyed(leading: LeadingScp) -> list[Dataset]:
         {"PatientName": "NEW*", "StudyDate": "20200101", "ModalitiesInStudy": "CT"},
     ],
 )
-def test_a_query_by_what_the_leading_archive_says_finds_the_study(
+def test_query_by_value_of_leading_archive_finds_the_study(
     scene: Scene, leading_scp: Callable[..., LeadingScp], keys: dict[str, str]
 ) -> None:
     scene.start()
@@ -341,7 +341,7 @@ def test_a_leading_archive_that_ignores_the_key_gives_no_strange_patient_away(
     assert scene.studies(PatientID="NEW-ID") == [("0", "NEW-ID", "New^Name")]
 
 
-def test_a_leading_archive_that_answers_with_too_much_adds_nothing_and_still_decides_about_what_is_here(
+def test_leading_archive_with_too_many_matches_adds_none_and_still_decides_about_local_studies(
     scene: Scene, leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
 ) -> None:
     scene.start()

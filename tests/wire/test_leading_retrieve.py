@@ -221,7 +221,7 @@ def test_a_patient_with_many_studies_costs_one_query(
     assert len(leading.queries) == 1
 
 
-def test_a_study_that_the_leading_archive_does_not_know_is_sent_as_it_is_and_asked_for_once(
+def test_study_unknown_to_leading_archive_is_sent_unchanged_and_queried_once(
     seed: Seed, stale: list[Path], leading_scp: Callable[..., LeadingScp], viewer: Callable[..., Viewer]
 ) -> None:
     seed.lead()

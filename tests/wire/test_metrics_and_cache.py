@@ -123,7 +123,7 @@ def test_no_patient_and_no_uid_is_in_the_metrics(seed: Seed, http: httpx.Client)
         assert secret not in text
 
 
-def test_a_reload_starts_lookups_anew_and_its_failure_is_told(seed: Seed, http: httpx.Client) -> None:
+def test_reload_clears_lookups_and_reports_failure(seed: Seed, http: httpx.Client) -> None:
     retrieve(seed)
     seed.service.reload()
     assert values(http, "leading_lookups_total", outcome="miss") == []

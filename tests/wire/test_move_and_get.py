@@ -111,7 +111,7 @@ def test_relational_retrieve_where_negotiated(archive: Seed, viewer: StartViewer
     assert move(archive.archive_port, keys, ext_neg=[item])[-1][0].NumberOfCompletedSuboperations == 1
 
 
-def test_the_destination_is_called_by_the_archive_for_the_one_who_asked(archive: Seed, viewer: StartViewer) -> None:
+def test_archive_sends_to_the_destination_for_the_requesting_ae(archive: Seed, viewer: StartViewer) -> None:
     station = viewer(archive.viewer_port)
     move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY), calling="MODALITY1")
     assert set(station.callers) == {"DCM4CHEE"}
@@ -253,7 +253,7 @@ def test_a_destination_that_never_answers_costs_its_time_out_a_few_times_and_the
     assert "no response in time, 3 times in a row" in caplog.text
 
 
-def test_an_object_whose_file_is_gone_is_failed_and_the_others_arrive(archive: Seed, viewer: StartViewer) -> None:
+def test_object_with_missing_file_fails_and_the_others_arrive(archive: Seed, viewer: StartViewer) -> None:
     archive.objects[0].unlink()
     station = viewer(archive.viewer_port)
     final = move(archive.archive_port, identifier("STUDY", StudyInstanceUID=STUDY))[-1][0]

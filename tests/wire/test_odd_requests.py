@@ -24,9 +24,9 @@ from dcm4py_leading.dicom.upper.pdu import (
     ReleaseResponse,
     UserIdentity,
     UserInformation,
-    encode,
     numbered,
 )
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.log import ref
 from tests.fixtures.datasets import make_study, read_sample
@@ -208,7 +208,7 @@ def test_a_peer_that_takes_1024_octets_is_sent_data_sets(archive: Seed) -> None:
     association.link.close()
 
 
-def test_a_destination_that_takes_only_short_pdus_is_told(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
+def test_destination_with_too_short_pdus_is_reported(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
     ae = AE("STORESCP")
     ae.supported_contexts = AllStoragePresentationContexts
     ae.maximum_pdu_size = 512
@@ -282,7 +282,7 @@ def test_a_release_during_a_c_find_waits_for_its_end(archive: Seed, caplog: pyte
     assert "ended=" not in line_of(archive.service, caplog, "C-FIND")
 
 
-def test_a_release_during_a_c_get_fails_what_nobody_can_answer(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
+def test_release_during_c_get_fails_unanswered_objects(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
     association, _ = associate(archive.archive_port, [(GET, [IMPLICIT]), (CT, [EXPLICIT])], roles=[CT])
     association.send([(1, request(GET, dimse.C_GET_RQ), QUERY)])
     assert association.receive(20).number(dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
@@ -305,7 +305,7 @@ def test_a_release_during_a_c_get_fails_what_nobody_can_answer(archive: Seed, ca
     ],
     ids=["closed", "aborted"],
 )
-def test_a_client_that_is_gone_during_a_c_move_is_told(
+def test_client_lost_during_c_move_is_logged(
     archive: Seed,
     waiting: Waiting,
     caplog: pytest.LogCaptureFixture,
@@ -355,7 +355,7 @@ def test_a_viewer_that_is_killed_is_a_lost_connection(archive: Seed, caplog: pyt
 # -- what the log tells ----------------------------------------------------------------------------------------------
 
 
-def test_a_refused_object_is_told_by_study_and_instance(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_object_is_logged_by_study_and_instance(archive: Seed, caplog: pytest.LogCaptureFixture) -> None:
     ds = read_sample("CT_small.dcm")
     association, _ = associate(archive.archive_port, CONTEXTS)
     assert store_object(association, prepared(encoded(ds)[:-3], uid=ds.SOPInstanceUID), 1, None, 20) == 0xC000
@@ -390,7 +390,7 @@ def test_an_ae_title_with_blanks_is_quoted(archive: Seed, caplog: pytest.LogCapt
     ("sent", "protocol"),
     [(bytes.fromhex("1603010200010001fc0303") + bytes(500), "TLS"), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP")],
 )
-def test_another_protocol_is_told_once_and_then_by_its_count(
+def test_foreign_protocol_is_logged_once_and_then_by_count(
     archive: Seed, caplog: pytest.LogCaptureFixture, sent: bytes, protocol: str
 ) -> None:
     for _ in range(12):

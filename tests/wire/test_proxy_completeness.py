@@ -107,7 +107,7 @@ def test_without_retries_it_is_asked_once(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPRetries")
-def test_it_is_asked_again_no_oftener_than_configured(scene: Scene) -> None:
+def test_number_of_retries_is_limited(scene: Scene) -> None:
     scene.start(lambda received: received.respond(0xA701), dcmFallbackCMoveSCPRetries="2")
     assert scene.move() == (0xA701, 0, 0)
     assert len(scene.pacs.moves) == 3
@@ -132,9 +132,7 @@ def test_a_study_is_fetched_as_a_whole_where_another_archive_counts_more_than_ar
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPStudyOlderThan")
 @pytest.mark.parametrize(("date", "sent", "asked"), [("20200201", 4, 1), ("20200131", 2, 0)])
-def test_a_study_of_an_earlier_date_is_fetched_though_it_is_here(
-    scene: Scene, date: str, sent: int, asked: int
-) -> None:
+def test_study_of_earlier_date_is_fetched_although_stored_here(scene: Scene, date: str, sent: int, asked: int) -> None:
     scene.start(sends(OBJECTS), here=2, dcmFallbackCMoveSCPStudyOlderThan=date)
     assert scene.move() == (0x0000, sent, 0)
     assert sorted(scene.received) == uids_of(OBJECTS[:sent])

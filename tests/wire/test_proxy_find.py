@@ -88,7 +88,7 @@ def test_the_keys_go_there_and_the_answers_come_in_their_order(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001])
-def test_a_failure_is_passed_on_with_its_comment_after_what_came(scene: Scene, status: int) -> None:
+def test_failure_is_passed_on_with_comment_after_the_matches(scene: Scene, status: int) -> None:
     def script(received: Received) -> None:
         for match in ROWS[:3]:
             received.respond(0xFF00, match)
@@ -101,7 +101,7 @@ def test_a_failure_is_passed_on_with_its_comment_after_what_came(scene: Scene, s
     assert matches == THERE[:3]
 
 
-def test_an_archive_that_aborts_is_named_after_what_came(scene: Scene) -> None:
+def test_aborting_archive_is_named_after_its_matches(scene: Scene) -> None:
     def script(received: Received) -> None:
         for match in ROWS[:3]:
             received.respond(0xFF00, match)
@@ -174,7 +174,7 @@ def test_a_client_that_goes_ends_the_query_there(scene: Scene) -> None:
         ("REPLACE", {("1", "there"), ("2", "there")}),
     ],
 )
-def test_the_policy_says_what_is_answered_of_a_study_that_both_have(
+def test_policy_decides_values_of_a_study_in_both_archives(
     scene: Scene, policy: str, expected: set[tuple[str, str]]
 ) -> None:
     scene.start(has(*ROWS[:2]), dcmSpanningCFindSCPPolicy=policy)
@@ -309,7 +309,7 @@ def test_a_match_does_not_get_old_while_others_come_one_by_one(
 # -- leading-first ---------------------------------------------------------------------------------------------------
 
 
-def test_the_new_patient_id_finds_and_retrieves_what_is_there_under_the_old_one(
+def test_new_patient_id_finds_and_retrieves_study_stored_with_old_id(
     scene: Scene,
     scripted_pacs: StartPacs,
     viewer: Callable[..., Viewer],

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.dicom.message import move_request
-from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.negotiation import accepted_storage
 from dcm4py_leading.dicom.upstream import remote_retrieve as upstream_exchange
 from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.links import CT, IMPLICIT, associate
@@ -120,7 +120,7 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
     (ours,) = [
         ae for ae in scene.seed.service._process.snapshot.device.application_entities if ae.ae_title == "DCM4CHEE"
     ]
-    taken = storage_taken(ours)[CT]
+    taken = accepted_storage(ours)[CT]
     assert len(taken) > 3
     proposed = [c.transfer_syntaxes for c in contexts]
     assert sorted(proposed) == sorted((syntax,) for syntax in taken)
@@ -141,7 +141,7 @@ def test_each_transfer_syntax_that_our_ae_takes_is_proposed_for_itself(scene: Sc
     ],
     ids=["no C-GET", "no role", "few contexts", "nothing known", "odd modality", "SOP class not ours", "no C-FIND"],
 )
-def test_it_is_asked_by_move_where_a_get_would_not_do(scene: Scene, pacs: dict[str, Any]) -> None:
+def test_c_move_is_used_where_c_get_is_not_possible(scene: Scene, pacs: dict[str, Any]) -> None:
     scene.start(**{"get": gives(OBJECTS), **pacs})
     assert scene.move() == (0x0000, 5, 0)
     assert scene.asked == (0, 1)

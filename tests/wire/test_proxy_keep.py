@@ -149,7 +149,7 @@ def test_study_that_has_passed_is_not_fetched_again(scene: Scene) -> None:
     assert [counts.size] == scene.files
 
 
-def test_a_viewer_gets_the_same_from_what_is_kept_as_in_passing(scene: Scene) -> None:
+def test_viewer_gets_the_same_objects_from_cache_and_from_archive(scene: Scene) -> None:
     scene.start()
     for _ in range(2):
         assert scene.move() == ALL
@@ -177,7 +177,7 @@ dcmMergeAttribute: PatientName=Renamed^Later
     assert scene.fetched == 1
 
 
-def test_a_c_get_and_parts_of_a_study_are_served_from_what_is_kept(scene: Scene) -> None:
+def test_c_get_and_parts_of_a_study_are_served_from_the_cache(scene: Scene) -> None:
     scene.store.objects[3].SeriesInstanceUID = f"{STUDY}.2"
     try:
         scene.start()
@@ -249,7 +249,7 @@ def test_an_archive_that_answers_no_queries_is_asked_for_the_objects_each_time(s
     assert scene.fetched == 2
 
 
-def test_while_the_archive_is_down_what_is_kept_is_sent_and_a_warning_says_so(
+def test_cached_study_is_sent_with_a_warning_while_the_archive_is_down(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.start()
@@ -264,7 +264,7 @@ def test_while_the_archive_is_down_what_is_kept_is_sent_and_a_warning_says_so(
     assert scene.move(OTHER)[0] == 0xC000
 
 
-def test_an_archive_that_does_not_want_us_any_more_is_not_passed_over(scene: Scene) -> None:
+def test_archive_that_rejects_us_is_not_skipped(scene: Scene) -> None:
     scene.start()
     scene.move()
     scene.take()
@@ -469,7 +469,7 @@ def test_kept_studies_outlive_a_restart(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("settings", [[], ["proxy-keep=0"]])
-def test_without_the_setting_nothing_is_kept_and_what_was_kept_goes(scene: Scene, settings: list[str]) -> None:
+def test_without_proxy_keep_the_cache_is_removed(scene: Scene, settings: list[str]) -> None:
     scene.start()
     scene.move()
     scene.restart(parse_options(settings))

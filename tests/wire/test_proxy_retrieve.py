@@ -75,7 +75,7 @@ def counts(final: Dataset) -> tuple[int, int, int, int]:
 # -- what the archive says -------------------------------------------------------------------------------------------
 
 
-def test_it_is_asked_to_send_to_us_and_we_tell_the_viewer_who_asked(scene: Scene) -> None:
+def test_archive_sends_to_us_and_viewer_sees_the_move_originator(scene: Scene) -> None:
     scene.start(sends(OBJECTS))
     final, _ = scene.move(calling="WORKSTATION")
     assert counts(final) == (0x0000, 5, 0, 0)
@@ -333,7 +333,7 @@ def test_a_slow_viewer_slows_the_archive_down(scene: Scene) -> None:
     assert most[0] <= 6  # four that wait, one under way, one prepared
 
 
-def test_a_viewer_that_cannot_be_reached_fails_all_and_the_archive_is_told(scene: Scene) -> None:
+def test_unreachable_viewer_fails_all_objects_and_the_archive_is_cancelled(scene: Scene) -> None:
     cancelled: list[bool] = []
 
     def script(received: Received) -> None:
@@ -512,7 +512,7 @@ def test_cut_connection_neither_repeats_nor_invents_objects(
 
 
 @pytest.mark.parametrize("cut", [1_000, 5_000, 20_000, 60_000])
-def test_where_the_wire_from_the_archive_is_cut_what_came_whole_is_delivered_and_the_rest_named(
+def test_cut_wire_delivers_whole_objects_and_names_the_rest(
     scene: Scene, cutting_relay: Callable[..., CuttingRelay], cut: int
 ) -> None:
     many = [make_object(STUDY, number, size=4000) for number in range(1, 21)]

@@ -187,7 +187,7 @@ def test_when_one_is_down_the_matches_of_the_other_are_answered_and_then_the_fai
 
 
 @pytest.mark.ldap("dcmSpanningCFindSCP")
-def test_a_failure_of_the_first_is_told_after_the_matches_of_the_second(scene: Scene) -> None:
+def test_failure_of_first_archive_is_raised_after_matches_of_second(scene: Scene) -> None:
     def script(received: Received) -> None:
         received.respond(0xFF00, identifier("STUDY", StudyInstanceUID=f"{ROOT}.1", StudyDescription="PACS_A"))
         received.respond(0xA700, comment="disk full")
@@ -260,7 +260,7 @@ def test_study_that_only_a_down_archive_can_have_fails_and_names_it(scene: Scene
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_an_archive_that_cannot_say_what_it_has_is_passed_over(scene: Scene) -> None:
+def test_archive_that_cannot_be_queried_is_skipped(scene: Scene) -> None:
     scene.has("PACS_A", study(1), find=lambda received: received.respond(0xA700, comment="disk full"))
     scene.has("PACS_B", study(2))
     scene.start()
@@ -270,7 +270,7 @@ def test_an_archive_that_cannot_say_what_it_has_is_passed_over(scene: Scene) -> 
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_where_one_has_it_and_refuses_the_next_that_has_it_is_asked(scene: Scene) -> None:
+def test_next_archive_is_asked_if_the_first_refuses(scene: Scene) -> None:
     scene.has("PACS_A", [*study(1), *study(2)], move=lambda received: received.respond(0xA701, comment="busy"))
     scene.has("PACS_B", study(1))
     scene.start()
@@ -281,7 +281,7 @@ def test_where_one_has_it_and_refuses_the_next_that_has_it_is_asked(scene: Scene
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCP")
-def test_where_one_has_it_and_cannot_send_any_of_it_the_next_that_has_it_is_asked(scene: Scene) -> None:
+def test_next_archive_is_asked_if_the_first_cannot_send(scene: Scene) -> None:
     def script(received: Received) -> None:
         failed = [uid for uid in uids_of(both) if uid.startswith(received.identifier.StudyInstanceUID)]
         received.respond(0xA702, received.failed_list(*failed), completed=0, failed=3, warning=0)
@@ -436,7 +436,7 @@ def test_no_archive_is_asked_after_a_cancel(scene: Scene) -> None:
 
 
 @pytest.mark.ldap("dcmFallbackCMoveSCPStudyOlderThan")
-def test_a_study_of_here_that_none_of_them_has_is_sent_from_here(scene: Scene) -> None:
+def test_local_study_unknown_to_other_archives_is_sent_from_here(scene: Scene) -> None:
     scene.has("PACS_A", study(1))
     scene.has("PACS_B", study(2))
     scene.start(dcmFallbackCMoveSCPStudyOlderThan="29991231", dcmSpanningCFindSCPPolicy="SUPPLEMENT")
@@ -469,7 +469,7 @@ def test_where_the_wire_from_one_is_cut_nothing_comes_twice_and_the_rest_is_name
 
 
 @pytest.mark.ldap("dcmSpanningCFindSCP", "dcmFallbackCMoveSCP")
-def test_the_new_patient_id_finds_and_retrieves_what_each_has_under_an_old_one(
+def test_new_patient_id_finds_and_retrieves_studies_of_several_archives_with_old_ids(
     scene: Scene, leading_scp: Callable[..., LeadingScp], caplog: pytest.LogCaptureFixture
 ) -> None:
     seed = scene.seed

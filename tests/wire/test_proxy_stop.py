@@ -202,7 +202,7 @@ def test_a_stop_does_not_wait_for_an_archive_that_does_not_answer_a_query(
     hanging.stop(after=1)
 
 
-def test_a_stop_does_not_wait_for_an_archive_that_is_to_be_asked_again(
+def test_stop_does_not_wait_for_a_retry_of_an_archive(
     hanging: Hanging, scripted_pacs: StartPacs, viewer: StartViewer
 ) -> None:
     def script(received: Received) -> None:

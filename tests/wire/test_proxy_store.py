@@ -180,7 +180,7 @@ def test_one_that_takes_no_such_objects_is_named(scene: Scene) -> None:
 # -- associations ----------------------------------------------------------------------------------------------------
 
 
-def test_500_objects_cost_one_association_which_ends_with_theirs(scene: Scene) -> None:
+def test_500_objects_use_one_association_which_ends_with_the_clients(scene: Scene) -> None:
     scene.start()
     sent = objects(500)
     assert scene.store(*sent) == [Answer(0x0000)] * 500
@@ -283,7 +283,7 @@ def test_a_wire_that_is_cut_within_an_object_is_a_failure_of_that_object_alone(
     assert relay.connections == 2
 
 
-def test_archive_hears_nothing_of_an_object_that_is_cut_off(scene: Scene) -> None:
+def test_truncated_object_is_not_forwarded(scene: Scene) -> None:
     scene.start()
     first, second = objects(2)
     modality = scene.modality()
@@ -449,7 +449,7 @@ def test_the_values_of_the_leading_archive_are_sent_on(scene: Scene, leading_scp
     assert len(leading.queries) == 1
 
 
-def test_an_object_that_cannot_be_coerced_is_a_failure_and_the_archive_hears_nothing(scene: Scene) -> None:
+def test_object_that_cannot_be_coerced_fails_and_is_not_forwarded(scene: Scene) -> None:
     rule(scene.seed, "SCP", "dcmURI: leading-arc:QRSCP\ndcmCoercionOnFailure: RETHROW", cn="sent")
     scene.start()  # and no leading archive
     (answer,) = scene.store(*objects(1))
@@ -532,7 +532,7 @@ def test_object_of_a_retrieve_that_is_over_is_refused(scene: Scene) -> None:
     assert scene.seed.objects == []
 
 
-def test_without_a_storage_what_modalities_send_goes_to_the_archive(scene: Scene) -> None:
+def test_ae_without_storage_forwards_objects_to_the_archive(scene: Scene) -> None:
     scene.seed.change(NO_STORAGE)
     scene.seed.change(f"dn: {AE}\nchangetype: modify\ndelete: dcmObjectStorageID")
     scene.start()

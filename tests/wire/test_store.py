@@ -13,7 +13,7 @@ import pytest
 from pydicom import Dataset
 from pynetdicom.dimse_primitives import C_STORE
 
-from dcm4py_leading.dicom.upper.pdu import encode
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from tests.fixtures.datasets import CHARACTER_SETS, make_study, read_sample
 from tests.fixtures.links import REJECT, REQUEST
 from tests.fixtures.scu import STUDY_FIND, VERIFICATION, associated, find, identifier, store
@@ -140,7 +140,7 @@ def test_a_data_set_that_cannot_be_parsed_is_c000(seed: Seed, data: bytes) -> No
         {"SOPInstanceUID": ""},
     ],
 )
-def test_a_data_set_that_is_not_the_object_of_the_command_is_a900(seed: Seed, attributes: dict[str, Any]) -> None:
+def test_object_that_differs_from_the_command_is_a900(seed: Seed, attributes: dict[str, Any]) -> None:
     seed.start()
     assert send_raw(seed, encoded(**attributes)) == 0xA900
     assert nothing_is_left(seed)
@@ -238,7 +238,7 @@ def test_a_rejected_peer_that_does_not_hang_up_is_dropped(seed: Seed) -> None:
 
 
 @pytest.mark.ldap("dcmReceivePDULength")
-def test_a_calling_peer_is_told_how_long_its_pdus_may_be(seed: Seed) -> None:
+def test_calling_peer_gets_our_maximum_length(seed: Seed) -> None:
     seed.set(CONNECTION, dcmReceivePDULength="16384")
     seed.start()
     with associated(seed.archive_port, [VERIFICATION]) as assoc:

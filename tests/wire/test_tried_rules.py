@@ -21,7 +21,7 @@ from dcm4py_leading.editing import editor_of
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.edit import Edit
 from dcm4py_leading.service.trying.dropped import data_set_of_file
-from dcm4py_leading.service.trying.trial import Trial, Tried
+from dcm4py_leading.service.trying.trial import Trial, TrialResult
 from tests.fixtures.datasets import CT, make_instance
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
 from tests.fixtures.scu import find, identifier, move, store
@@ -262,7 +262,7 @@ def told(elements: Iterable[Any]) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def tried_changes(tried: Tried) -> dict[str, tuple[Any, Any]]:
+def tried_changes(tried: TrialResult) -> dict[str, tuple[Any, Any]]:
     return {
         one["path"]: (one["before"], one["after"])
         for one in tried.explanation["elements"]

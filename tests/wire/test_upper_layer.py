@@ -21,7 +21,8 @@ from dcm4py_leading.dicom.scp.waiting import IDLE
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.link import LinkEnded, PeerAborted
-from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateReject, encode, numbered
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateReject, numbered
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from tests.fixtures import dcmtk_scu
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, ask, associate, prepared, store_object
@@ -303,7 +304,7 @@ def test_the_limit_of_associations_holds_and_whoever_leaves_makes_room(seed: See
 # -- what may be proposed --------------------------------------------------------------------------------------------
 
 
-def test_one_operation_at_a_time_is_what_a_window_of_five_comes_to(seed: Seed) -> None:
+def test_window_of_five_is_reduced_to_one_operation(seed: Seed) -> None:
     seed.start()
     window = AsynchronousOperationsWindowNegotiation()
     window.maximum_number_operations_invoked = 5

@@ -120,7 +120,7 @@ def test_an_object_is_counted_by_its_own_response(archive: Seed, windowed_sink: 
     assert len(sink.talks) == 1
 
 
-def test_a_lost_association_fails_what_was_under_way_and_another_takes_the_rest(
+def test_lost_association_fails_outstanding_objects_and_a_new_one_sends_the_rest(
     archive: Seed, windowed_sink: StartSink
 ) -> None:
     def script(talk: Talk) -> None:

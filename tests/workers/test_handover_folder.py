@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dcm4py_leading.workers.handover_folder import PassingFolder
+from dcm4py_leading.workers.handover_folder import HandoverFolder
 
 _HOLD = """
 import sys
-from dcm4py_leading.workers.handover_folder import PassingFolder
-print(PassingFolder().path, flush=True)
+from dcm4py_leading.workers.handover_folder import HandoverFolder
+print(HandoverFolder().path, flush=True)
 sys.stdin.read()
 """
 
@@ -29,15 +29,15 @@ def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_folder_of_a_killed_supervisor_goes_at_the_next_start_others_stay(temporary_files: Path) -> None:
     foreign = temporary_files / "dcm4py-of-somebody-else"
     foreign.mkdir()
-    living = PassingFolder()
+    living = HandoverFolder()
     with subprocess.Popen([sys.executable, "-c", _HOLD], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout is not None
         left = Path(process.stdout.readline().strip())
         (left / "worker").write_text("")
-        PassingFolder().remove()
+        HandoverFolder().remove()
         assert left.is_dir()
         process.kill()
-    PassingFolder().remove()
+    HandoverFolder().remove()
     assert sorted(temporary_files.iterdir()) == sorted([foreign, living.path])
     living.remove()
     assert list(temporary_files.iterdir()) == [foreign]

@@ -10,7 +10,7 @@ import pytest
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
-from dcm4py_leading.workers.object_handover import Passing
+from dcm4py_leading.workers.object_handover import ObjectHandover
 from dcm4py_leading.workers.slots import Slots
 from tests.service.proxy.test_forwarded_retrieves import OTHER, PACS, arrived, make_forward, uids
 
@@ -25,7 +25,7 @@ def now() -> list[float]:
 def workers(tmp_path: Path, now: list[float]) -> Iterator[list[ForwardedRetrieves]]:
     """Those of three workers, which talk to each other."""
     expecting = Slots.create(3)
-    passings = [Passing(tmp_path, slot, expecting) for slot in range(3)]
+    passings = [ObjectHandover(tmp_path, slot, expecting) for slot in range(3)]
     made = []
     for slot, passing in enumerate(passings):
         forwards = ForwardedRetrieves(slot=slot, elsewhere=passing, spool=Spool(tmp_path), clock=lambda: now[0])

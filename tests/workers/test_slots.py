@@ -22,7 +22,7 @@ def test_serial_numbers_of_workers_are_never_the_same(slots: Slots) -> None:
     assert all(number % 3 == index % 3 for index, number in enumerate(given))
 
 
-def test_a_serial_number_tells_its_worker_also_after_the_count_has_begun_again(slots: Slots) -> None:
+def test_serial_number_identifies_its_worker_after_a_restart(slots: Slots) -> None:
     slots.set(1, 0xFFFFFFFF)
     assert slots.next_serial_number(1) % 3 == 1
     assert slots.next_serial_number(1) % 3 == 1

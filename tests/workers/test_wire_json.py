@@ -61,7 +61,7 @@ def test_measured_passes_between_processes_unchanged() -> None:
         assert measured_from_json(json.loads(json.dumps(measured_to_json(passed)))) == passed
 
 
-def test_counts_of_two_workers_are_added_and_the_breaker_that_lets_less_through_is_told() -> None:
+def test_counts_of_two_workers_are_added_with_the_stricter_breaker() -> None:
     both = measured(BreakerState.CLOSED, MISS=1).plus(measured(BreakerState.OPEN, MISS=2, FAILED=1))
     assert both.transcoded_objects == 8
     assert both.lookups.outcomes == {A: {LookupOutcome.MISS: 3, LookupOutcome.FAILED: 1}}
@@ -102,7 +102,7 @@ def test_error_of_a_worker_is_raised_in_the_supervisor(err: Exception) -> None:
     assert (type(again), str(again)) == (type(err), str(err))
 
 
-def test_a_dependency_that_fails_keeps_its_message_and_a_bug_tells_no_value() -> None:
+def test_failed_dependency_keeps_its_message_and_a_bug_shows_no_value() -> None:
     assert error_to_json(IndexUnavailable("locked"))["message"] == "locked"
     assert "SECRET" not in json.dumps(error_to_json(KeyError("SECRET")))
 

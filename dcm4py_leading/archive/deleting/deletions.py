@@ -1,13 +1,12 @@
-"""Deletions of studies: first all rows, in one transaction; then the files, and what else is kept of the study.
+"""Deletions of studies: first all rows, in one transaction; then the files and cached data.
 
-The same transaction notes what is left to be done, in two tables of the index. A journal in files would have to be
-compared with the rows after a crash; these notes are there if, and only if, the rows are gone. So whatever ends the
-process, a study is there as a whole, or its deletion can be brought to its end: at the next start, or deletion.
+The same transaction writes notes about the files to delete into two tables of the index. A journal in files would have
+to be compared with the rows after a crash; these notes exist exactly when the rows are gone. So after a crash, a study
+is complete, or its deletion can be finished at the next start or deletion.
 
-An object that is stored anew meanwhile may get the place of a file that is noted. No such file is deleted: a note has
-the version of the file, and only who holds the writing transaction deletes, so between the look at a file and its
-deletion it is no other one. Where the new object took over the old file (dcmOnStoragePathAlreadyExists NOOP), it has
-its row.
+A new object may get the path of a noted file. Such a file is not deleted: a note has the version of the file, and files
+are only deleted within the writing transaction, so a file cannot be replaced between check and deletion. If the new
+object uses the old file (dcmOnStoragePathAlreadyExists NOOP), it has a row.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ VersionOf = Callable[[Location], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
-    """Number of objects that the index had of a study, and of their files."""
+class DeletedCounts:
+    """Number of deleted objects of a study, and of their files."""
 
     objects: int
     files: int
@@ -40,7 +39,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDeletion:
-    """A deletion that has not come to its end."""
+    """An unfinished deletion."""
 
     pk: int
     study_instance_uid: str
@@ -53,10 +52,10 @@ class Deletions:
         self._database = database
         self._writer = writer
 
-    def begin(self, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
-        """Delete a study, and a patient without another, from the index; note its files. None: no such study.
+    def begin(self, study_instance_uid: str, version_of: VersionOf) -> DeletedCounts | None:
+        """Delete a study, and a patient without other studies; note the files. None: no such study.
 
-        Raises what ``version_of`` raises, and then nothing is deleted.
+        Raises the errors of ``version_of``; then nothing is deleted.
         """
         return self._writer.write(lambda connection: _begin(connection, study_instance_uid, version_of))
 
@@ -67,16 +66,16 @@ class Deletions:
             return [PendingDeletion(pk=pk, study_instance_uid=uid) for pk, uid in rows]
 
     def delete_files(self, storage: Storage) -> None:
-        """Delete the files that are noted of that storage. Raises StorageUnavailable."""
+        """Delete the noted files of a storage. Raises StorageUnavailable."""
         while self._writer.write(lambda connection: _delete_next_files(connection, storage)):
-            pass  # the next ones, and somebody may store in between
+            pass  # in steps, so that others can store in between
 
     def end(self, one: PendingDeletion) -> bool:
-        """Forget a deletion; False where there are files left to be deleted."""
+        """Remove a finished deletion; False if files are left."""
         return self._writer.write(lambda connection: _end(connection, one))
 
 
-def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> Deleted | None:
+def _begin(connection: Connection, study_instance_uid: str, version_of: VersionOf) -> DeletedCounts | None:
     row = connection.execute(
         select(study.c.pk, study.c.patient_fk).where(study.c.study_instance_uid == study_instance_uid).with_for_update()
     ).one_or_none()
@@ -109,7 +108,7 @@ def _begin(connection: Connection, study_instance_uid: str, version_of: VersionO
     if files:
         connection.execute(insert(deleted_file), files)
     _delete_rows(connection, row.pk, row.patient_fk)
-    return Deleted(objects=len(objects), files=len(files))
+    return DeletedCounts(objects=len(objects), files=len(files))
 
 
 def _delete_rows(connection: Connection, study_pk: int, patient_pk: int) -> None:
@@ -122,9 +121,9 @@ def _delete_rows(connection: Connection, study_pk: int, patient_pk: int) -> None
 
 
 def _delete_next_files(connection: Connection, storage: Storage) -> int:
-    """Delete some of the files that are noted, with their notes; how many notes there were. Raises StorageUnavailable.
+    """Delete some noted files and their notes; return the number of notes. Raises StorageUnavailable.
 
-    A file that was deleted before its note was, when a process ended, is no error.
+    A file that was already deleted before a crash is not an error.
     """
     notes = connection.execute(
         select(deleted_file)

@@ -34,9 +34,9 @@ _WORDS = frozenset({"OW", "OL", "OF", "OD", "OV"})
 
 
 def selected(ds: Dataset, tags: Collection[int]) -> Dataset:
-    """Those attributes of ``ds`` whose tag is in ``tags``, and its character set.
+    """The attributes of ``ds`` whose tag is in ``tags``, and its character set.
 
-    What cannot be read as its VR says is left out, so that a retrieve leaves it as it stands in the object.
+    Leaves out attributes that are invalid for their VR, so that a retrieve sends them as in the object.
     """
     chosen = Dataset()
     codes = character_set(ds)
@@ -68,7 +68,7 @@ def decode(data: bytes) -> Dataset:
 
 
 def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int], encoding: Encoding) -> Dataset | Uids:
-    """Those elements of an encoded data set whose tag is in ``tags``, and its character set where it matters."""
+    """The elements of an encoded data set whose tag is in ``tags``, and its character set if needed."""
     if not encoding.is_implicit_vr and encoding.is_little_endian:
         uids = _plain_uids(data, spans, tags)
         if uids is not None:
@@ -79,7 +79,7 @@ def read_elements(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]
 
 
 def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) -> Uids | None:
-    """Those elements where they are nothing but UIDs, which need no conversion."""
+    """The elements if all of them are UIDs, which need no conversion."""
     uids = Uids()
     for tag in tags:
         at, value, following = spans.get(tag, (0, 0, 0))
@@ -90,12 +90,11 @@ def _plain_uids(data: Buffer, spans: Mapping[int, Span], tags: Collection[int]) 
 
 
 def merged(levels: Sequence[bytes]) -> Dataset:
-    """One data set of the attributes of an entity and of those above it, given from the top down.
+    """Merge the attributes of an entity and of those above it, given from the top down.
 
-    What several levels keep is that of the lowest one which has a value: the nearest to the object. The data set has
-    the character set of the lowest one, or UTF-8 where that cannot hold the text of all. Where there is text that
-    cannot be decoded, it has the set that this is declared to be in, if need be with code extensions; what that cannot
-    hold is left out.
+    If several levels have an attribute, the value of the lowest level is used. The data set has the character set of
+    the lowest level, or UTF-8 if that set lacks characters. If a level has text that cannot be decoded, the data set
+    has the declared set of that text, with code extensions if needed; text that this set lacks is left out.
     """
     read = [decode(level) for level in levels]
     _bring_into_one_set(read)
@@ -106,7 +105,7 @@ def merged(levels: Sequence[bytes]) -> Dataset:
 
 
 def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
-    """Declare one character set for all levels, where they name different ones and have text that cannot be decoded."""
+    """Declare one character set for all levels if they name different ones and have text that cannot be decoded."""
     if len({normalized(character_set(ds)) for ds in levels}) == 1:
         return
     declared = [ds for ds in levels if any(not is_decodable(text) for _, text in texts_of(elements_of(ds)))]
@@ -124,7 +123,7 @@ def _bring_into_one_set(levels: Sequence[Dataset]) -> None:
 
 
 def _common_set(declaring: Dataset, levels: Sequence[Dataset]) -> CharacterSet | None:
-    """The set of ``declaring``, extended if need be, if all levels can be written in it."""
+    """The set of ``declaring``, extended if needed, if it can encode all levels."""
     others = [element for ds in levels if ds is not declaring for element in elements_of(ds)]
     try:
         codes = unified(character_set(declaring), others, elements_of(declaring))

@@ -25,7 +25,7 @@ HEAD = "0008"
 
 
 class Conflict(Exception):
-    """Another transaction wrote the same entity in the meantime: try again."""
+    """Another transaction has written the same entity: try again."""
 
 
 class Database:
@@ -40,7 +40,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str, *, may_upgrade: bool = True) -> Database:
-        """Connect to a SQLAlchemy URL and bring the tables up to date, if that ``may`` be. Raises IndexUnavailable."""
+        """Connect to a SQLAlchemy URL; upgrade the tables if ``may`` allows it. Raises IndexUnavailable."""
         with _ERRORS:
             engine = _engine(url, may_be_made=may_upgrade)
         database = cls(engine)
@@ -61,7 +61,7 @@ class Database:
         return database
 
     def close(self) -> None:
-        """Close the idle connections; those in use close when they are given back."""
+        """Close idle connections now, and those in use when they are returned."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -69,7 +69,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database, and keeps nobody from writing. Raises IndexUnavailable."""
+        """A transaction that sees one state of the database and does not block writers. Raises IndexUnavailable."""
         with _ERRORS, self._reading_engine.connect() as connection, connection.begin():
             yield connection
 
@@ -95,7 +95,7 @@ class Database:
                 else:
                     with connection.begin():
                         yield connection
-            except BaseException as err:  # whatever it was: the next one begins with a connection known to be good
+            except BaseException as err:  # after any error, the next transaction uses a new connection
                 try:
                     if isinstance(driver, sqlite3.Connection):
                         driver.rollback()
@@ -114,7 +114,7 @@ def is_current(connection: Connection) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables up to the newest revision, in the transaction of ``connection``."""
+    """Upgrade the tables to the newest revision, in the transaction of ``connection``."""
     # Loading it is a sixth of what a process takes to start, and mostly there is nothing to do.
     from alembic import command
     from alembic.config import Config

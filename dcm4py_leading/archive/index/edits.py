@@ -1,7 +1,7 @@
-"""Traces of an edit of a patient or a study, in the index and in the objects that are sent.
+"""Records of edits of patients and studies, in the index and in sent objects.
 
 An edited entity has an Original Attributes Sequence (0400,0561) among its attributes, with an item for each edit (PS3.3
-C.12.1.1.9). What was edited are the attributes that its items tell.
+C.12.1.1.9). The edited attributes are those in its items.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOTHING: frozenset[int] = frozenset()
 
 
 def edited_tags(encoded: bytes) -> frozenset[int]:
-    """Tags that were edited, of an entity with these attributes in the index."""
+    """Edited tags of an entity with these encoded attributes."""
     return _told_tags(encoded) if _MARK in encoded else _NOTHING
 
 
@@ -41,7 +41,7 @@ def tags_of_edits(kept: Dataset) -> frozenset[int]:
 
 
 def edits_of(kept: Dataset) -> dict[int, str]:
-    """The attributes that were edited, with the Attribute Modification DateTime of the last edit of each."""
+    """The edited attributes, with the Attribute Modification DateTime of the last edit of each."""
     return {
         int(tag): str(item.get("AttributeModificationDateTime") or "")
         for item in _items(kept)
@@ -51,7 +51,7 @@ def edits_of(kept: Dataset) -> dict[int, str]:
 
 
 def states_of(kept: Dataset) -> Iterator[Dataset]:
-    """The attributes as they are, and as they were before each edit, the last one first."""
+    """The current attributes, followed by those before each edit, the last edit first."""
     yield kept
     state = Dataset()
     state.update(kept)
@@ -68,7 +68,7 @@ def states_of(kept: Dataset) -> Iterator[Dataset]:
 def carry_edits(ds: Dataset, encoded: bytes, only: Collection[int], apply: Callable[[list[Change]], None]) -> None:
     """Merge edited attributes, as far as they are in ``only``, into an object, and record the values that they replace.
 
-    ``apply`` makes the changes. What was taken out becomes empty, since the object may have to have the attribute.
+    ``apply`` makes the changes. A removed attribute becomes empty, as it may be required in the object.
     Raises CoercionFailed.
     """
     kept = decode(encoded)

@@ -1,7 +1,7 @@
 """Test if two data sets are about the same person, beyond Patient ID and issuer.
 
-A Patient ID is typed twice, or given again by another system, sooner or later. What two objects say of name, birth date
-and sex tells: where both say something and it is not the same, they are about two people.
+Sooner or later, two people get the same Patient ID, by a typing error or by another system. Two objects are about
+different people if both have a name, birth date or sex, and the values differ.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _ISSUER_QUALIFIERS, _UNIVERSAL_ENTITY_ID = 0x00100024, 0x00400032
 IDENTIFYING = frozenset(
     {PATIENT_ID, ISSUER_OF_PATIENT_ID, _ISSUER_QUALIFIERS, PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX}
 )
-"""Attributes by which `are_two_people` tells people apart, where it is not by all."""
+"""Attributes by which `are_different_patients` tells people apart, where it is not by all."""
 _LATEST_COUNTS = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
-    """Policy for what identifies a patient beside Patient ID and issuer."""
+    """Attributes that identify a patient in addition to Patient ID and issuer."""
 
     by_id_and_name: bool = False
     """dcmIdentifyPatientByIDAndName: the name must be the same, whatever may be corrected otherwise."""
@@ -37,17 +37,17 @@ class Identification:
 BY_ID = Identification()
 
 
-def are_two_people(
+def are_different_patients(
     kept: Dataset,
     own: Dataset,
     *,
     policy: UpdatePolicy,
     all_of: Collection[int] = (),
 ) -> bool:
-    """True if what the index keeps of a patient and what an object says of its own contradict each other.
+    """True if the patient attributes of the index and of an object contradict each other.
 
-    Under a ``policy`` by which the latest value counts (MERGE, OVERWRITE), a name or a sex that alone is another, while
-    the birth date is the same, is a correction. Where the ID has no issuer, ``all_of`` these must be the same.
+    Under a ``policy`` that takes the latest value (MERGE, OVERWRITE), a different name or sex with the same birth date
+    is a correction. If the ID has no issuer, ``all_of`` these attributes must be equal.
     """
     if _contradict(first_text(kept, PATIENT_ID), first_text(own, PATIENT_ID)):
         return True
@@ -67,19 +67,19 @@ def are_two_people(
     return any(differ) and not is_correction
 
 
-class EachPersonOnce:
-    """Patients as several sources answer them: told once each, but two people under one ID are two."""
+class DistinctPatients:
+    """Removes duplicate patients from the answers of several archives; two people with one ID count as two."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str | None], list[Dataset]] = {}
 
     def is_new(self, patient: Dataset) -> bool:
-        """True if nobody was told who may be the same; from now on this one is. Without a Patient ID nobody is."""
+        """True for the first answer about a patient; always True without a Patient ID."""
         patient_id = first_text(patient, PATIENT_ID)
         if patient_id is None:
             return True
         told = self._told.setdefault((patient_id, first_text(patient, ISSUER_OF_PATIENT_ID)), [])
-        if not all(are_two_people(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
+        if not all(are_different_patients(other, patient, policy=UpdatePolicy.PRESERVE) for other in told):
             return False
         told.append(patient)
         return True
@@ -105,7 +105,7 @@ def _sex(ds: Dataset) -> str | None:
 
 
 def _names_contradict(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
-    """In a component that both have, of a component group that both have: a middle name may be missing."""
+    """True if the names differ in a component that both have; a middle name may be missing."""
     return any(
         _contradict(mine, theirs)
         for group, others in zip(one, other, strict=True)

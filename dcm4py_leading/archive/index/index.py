@@ -19,7 +19,7 @@ from dcm4py_leading.archive.index.querying import prepared_queries as forms
 from dcm4py_leading.archive.index.querying import statements
 from dcm4py_leading.archive.index.querying.match import Match, matches_of
 from dcm4py_leading.archive.index.querying.newest import Position, newest
-from dcm4py_leading.archive.index.querying.query import Query, RetrieveKeys
+from dcm4py_leading.archive.index.querying.query import Part, Query, RetrieveKeys
 from dcm4py_leading.archive.index.writing.editing import EditNote, PatientIdentifier, amend, edit_patient, edit_study
 from dcm4py_leading.archive.index.writing.storing import Policies, StoreOutcome, is_stored, new_object
 from dcm4py_leading.archive.index.writing.writer import Writer
@@ -47,7 +47,7 @@ class IndexedInstance(NamedTuple):
 
     @property
     def attributes(self) -> Dataset:
-        """A new data set of all its attributes in the index, which a retrieve merges into the object."""
+        """Decode all its attributes in the index, which a retrieve merges into the object."""
         return merged(self.encoded_attributes)
 
 
@@ -61,12 +61,12 @@ class IndexedStudy(NamedTuple):
 
     @property
     def attributes(self) -> Dataset:
-        """A new data set of all that the index keeps for it."""
+        """Decode all its attributes in the index."""
         return merged(self.encoded_attributes)
 
 
 class Index:
-    """The index of the embedded archive; one for all threads, and other processes may have the same database open."""
+    """The index of the embedded archive. Safe under threads and processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,7 +76,7 @@ class Index:
 
     @classmethod
     def open(cls, url: str, *, may_upgrade: bool = True) -> Index:
-        """Open the database of a SQLAlchemy URL, made or brought up to date where needed, if that ``may`` be.
+        """Open the database of a SQLAlchemy URL; create or upgrade it if ``may`` allows it.
 
         Raises IndexUnavailable.
         """
@@ -107,11 +107,11 @@ class Index:
         relational_mismatch_policy: RelationalMismatchPolicy,
         retrieve_aets: Sequence[str],
     ) -> StoreOutcome:
-        """Take an object in, durably, whose file is at ``location`` and of which ``keeper`` took ``levels``.
+        """Store the entry of an object durably; its file is at ``location``, and ``keeper`` extracted ``levels``.
 
-        A patient is a Patient ID with its issuer, and each study without a Patient ID has a patient of its own; so has
-        a person whose name, birth date or sex are not those of who else has the ID (see `identity`). A study stays with
-        the patient that its first object named.
+        Patient ID and issuer identify a patient. Each study without a Patient ID has its own patient, and so does a
+        person whose name, birth date or sex contradict those of another person with the ID (see `identity`). A study
+        stays with the patient of its first object.
         Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
         """
         new = new_object(
@@ -169,10 +169,10 @@ class Index:
     def matches(self, query: Query, *, fetch_size: int = 100) -> Iterator[Match]:
         """The matching entities in a stable order, with all that the index keeps at their level and above.
 
-        What the query asks to be counted or collected is there too, Retrieve AE Title and Instance Availability
-        always. They show one state of the index, and nobody is kept from storing meanwhile. To a caller who reads them
-        slowly, those that come late show the index as it is then, without what is gone; the caller should not leave the
-        iterator half read for long nevertheless. Raises IndexUnavailable.
+        They include the counts and lists that the query asks for, and always Retrieve AE Title and Instance
+        Availability. They show one state of the index, and do not block storing. For a slow caller, late matches show
+        the later state, without deleted entities; still, do not leave the iterator half read for long. Raises
+        IndexUnavailable.
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
         began = time.monotonic()
@@ -186,6 +186,18 @@ class Index:
         for first in range(0, len(late), fetch_size):
             yield from self._late_matches(query, late[first : first + fetch_size])
 
+    def part(self, query: Query, wanted: Part, *, fetch_size: int = 100) -> Iterator[Match]:
+        """A part of the matching entities, as `matches` has them.
+
+        Which they are is one state of the index; each page of them shows it as it is then, without what is gone. In
+        the order of `matches`, what is added later comes after all that was there. Raises IndexUnavailable.
+        """
+        fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
+        with self._database.reading() as connection:
+            pks = array("q", connection.execution_options(yield_per=_MAX_PAGE).scalars(statements.part(query, wanted)))
+        for first in range(0, len(pks), fetch_size):
+            yield from self._late_matches(query, pks[first : first + fetch_size])
+
     def _late_matches(self, query: Query, pks: Sequence[int]) -> Sequence[Match]:
         """Those of these primary keys that still match, in that order."""
         with self._database.reading() as connection:
@@ -196,7 +208,7 @@ class Index:
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
         """The next studies above a primary key, ``most`` at most; ``since`` is a Study Date as YYYYMMDD.
 
-        So all can be walked, with a state of the index for each page. Raises IndexUnavailable.
+        For reading all studies page by page; each page shows its own state of the index. Raises IndexUnavailable.
         """
         with self._database.reading() as connection:
             rows = connection.execute(statements.studies_after(pk, most, since)).all()
@@ -207,7 +219,7 @@ class Index:
     ) -> tuple[Sequence[Match], Position | None]:
         """The next ``most`` matching studies after a position, the newest first, and the position for those after them.
 
-        There may be fewer, or none, although others follow (see `newest`). Raises IndexUnavailable.
+        A page may be short or empty although more studies follow (see `newest`). Raises IndexUnavailable.
         """
         with self._database.reading() as connection:
             page = newest(connection, query, after, most)
@@ -254,5 +266,5 @@ def _indexed_instances(rows: Iterable[Sequence[Any]], above: Mapping[int, _Above
 
 
 def _stored_uid(text: str) -> UID:
-    """A UID as an object has it, well-formed or not, since every stored object must be found again."""
+    """A UID of an object, also an invalid one, as every stored object must be found again."""
     return str.__new__(UID, text)

@@ -1,7 +1,7 @@
-"""Content that the index keeps of an object, by level: attributes as bytes, and the values that queries compare.
+"""Content of an object for the index, by level: attributes as bytes, and the values that queries compare.
 
-Both come from the bytes of the object where they can be copied, and else from what pydicom reads; the outcome is the
-same. The levels above the instance are alike in the objects of a series, so they are worked out once.
+Both are copied from the bytes of the object if possible, else read by pydicom, with the same result. The levels above
+the instance are equal for the objects of a series, so they are extracted once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.attributes import encode, selected
 from dcm4py_leading.archive.index.edits import states_of
-from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_two_people, name_of
+from dcm4py_leading.archive.index.identity import BY_ID, Identification, are_different_patients, name_of
 from dcm4py_leading.archive.index.keys import (
     ALWAYS_KEPT,
     ENTITIES,
@@ -64,7 +64,7 @@ Levels = Mapping[Level, IndexedEntity]
 
 
 class AttributeExtractor:
-    """Takes from objects what the attribute filters of a configuration let the index keep. Safe for threads."""
+    """Extracts from objects the attributes of the attribute filters of a configuration. Safe for threads."""
 
     def __init__(self, filters: Mapping[Entity, AttributeFilter], identification: Identification = BY_ID) -> None:
         self.filters = filters
@@ -75,11 +75,11 @@ class AttributeExtractor:
         self._can_cut = not any(tag >> 16 & 1 or tag >= PIXELS for tags in self.tags.values() for tag in tags)
 
     def update_policy(self, level: Level) -> UpdatePolicy:
-        """Policy by which a further object updates the attributes of a level."""
+        """Policy for updates of a level by further objects."""
         entity_filter = self.filters.get(ENTITIES[level])
         return UpdatePolicy.PRESERVE if entity_filter is None else entity_filter.attribute_update_policy
 
-    def are_two_people(self, kept: Dataset, own: Dataset) -> bool:
+    def are_different_patients(self, kept: Dataset, own: Dataset) -> bool:
         """True if an object is about another patient than the one in the index (see `identity`)."""
         by = self.identification
         if by.by_id_and_name and all(name_of(state) != name_of(own) for state in states_of(kept)):
@@ -87,7 +87,7 @@ class AttributeExtractor:
         all_of = self.tags[Level.PATIENT] if by.by_all_attributes else ()
         policy = self.policy_of_corrections
         # An object may be older than an edit.
-        return all(are_two_people(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
+        return all(are_different_patients(state, own, policy=policy, all_of=all_of) for state in states_of(kept))
 
     @property
     def policy_of_corrections(self) -> UpdatePolicy:
@@ -96,13 +96,13 @@ class AttributeExtractor:
         return UpdatePolicy.PRESERVE if is_strict else self.update_policy(Level.PATIENT)
 
     def take(self, header: Dataset) -> Levels:
-        """From a data set. May change its character set."""
+        """Extract from a data set. May change its character set."""
         return {level: _kept(header, level, self.tags[level]) for level in LEVELS}
 
     def cut(self, data: Buffer, spans: Mapping[int, Span], encoding: Encoding) -> Levels | None:
-        """From the bytes of a data set with its elements at ``spans``.
+        """Extract from the bytes of a data set with its elements at ``spans``.
 
-        None where only pydicom can tell: private attributes, big endian, a UID that is not written as it should be.
+        None if pydicom is needed: for private attributes, big endian, or an invalid UID.
         """
         if not self._can_cut or not encoding.is_little_endian:
             return None
@@ -121,9 +121,9 @@ class AttributeExtractor:
             return None
 
     def _places_of(self, spans: Mapping[int, Span]) -> Sequence[tuple[_Level, _Places]]:
-        """Where in such an object the elements are that each level looks at.
+        """Positions of the elements of each level in such an object.
 
-        For objects that are laid out alike, ``spans`` are the same object (see `integrity.plain_spans`).
+        Objects of the same layout share ``spans`` (see `integrity.plain_spans`).
         """
         known_spans, places = self._known_places.get(id(spans), (None, ()))
         if known_spans is not spans:
@@ -134,7 +134,7 @@ class AttributeExtractor:
 
 
 class _Places:
-    """Where the elements are that a level looks at, in objects that are laid out alike."""
+    """Positions of the elements of a level, in objects of one layout."""
 
     def __init__(self, spans: Mapping[int, Span], tags: Sequence[int]) -> None:
         """``tags`` are in order."""
@@ -146,7 +146,7 @@ class _Places:
     def cut(self, data: Buffer) -> Mapping[int, bytes]:
         """Those elements, each with its header."""
         if self._ranges is None:
-            if not self._is_used:  # the next object may be laid out in another way: then it would not be worth while
+            if not self._is_used:  # for one object of a layout it would not be worth while
                 self._is_used = True
                 return {tag: _bytes_of(data, self._spans, tag) for tag in self.tags}
             self._ranges = Ranges((at, following) for at, _, following in map(self._spans.__getitem__, self.tags))
@@ -194,7 +194,7 @@ class _Level:
     def _copied(self, parts: _Parts) -> IndexedEntity | None:
         """The plain elements as they stand, in Explicit VR, the others through pydicom.
 
-        None where they cannot be told apart: the others take another character set.
+        None if they need different character sets.
         """
         if len(parts.character_set) > _MAX_REMEMBERED_BYTES:
             return None
@@ -229,7 +229,7 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The elements of an object that matter for a level, each with its header."""
+    """The elements of an object for a level, each with its header."""
 
     is_implicit_vr: bool
     character_set: bytes

@@ -51,7 +51,7 @@ COUNTS: Mapping[int, tuple[Level, Level]] = {
 
 
 class Comparison(enum.Enum):
-    """Which kinds of matching an attribute takes (PS3.4 C.2.2.2)."""
+    """Kinds of matching that an attribute supports (PS3.4 C.2.2.2)."""
 
     UID = "UID"
     """Single value, list of UIDs."""
@@ -118,7 +118,7 @@ KEYS = (
 
 KEY_OF: Mapping[int, Key] = {key.tag: key for key in KEYS}
 
-# Every object tells them, and without them nothing is found again: they are kept whatever the filter says.
+# Every object has them, and no object is found without them: they are kept regardless of the filter.
 ALWAYS_KEPT: Mapping[Level, tuple[int, ...]] = {
     Level.PATIENT: (PATIENT_ID, ISSUER_OF_PATIENT_ID),
     Level.STUDY: (STUDY_INSTANCE_UID,),
@@ -133,7 +133,7 @@ def keys_of(level: Level) -> tuple[Key, ...]:
 
 
 def column_values(ds: Dataset, level: Level) -> dict[str, str | None]:
-    """Values of the columns of ``level`` for the attributes in ``ds``; None where there is no value to compare."""
+    """Values of the columns of ``level`` for the attributes in ``ds``; None if there is no value to compare."""
     values: dict[str, str | None] = {}
     for key in keys_of(level):
         values.update(zip(key.columns, compared_values(ds, key), strict=True))

@@ -12,8 +12,8 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
 
 
-class KeptObject(NamedTuple):
-    """One object of a kept study."""
+class CachedObject(NamedTuple):
+    """One object of a cached study."""
 
     series_instance_uid: str
     sop_instance_uid: str
@@ -25,7 +25,7 @@ class KeptObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """State of a study in the other archive, as it tells it."""
+    """State of a study in the other archive."""
 
     instances: int
     """Number of its instances."""
@@ -33,8 +33,8 @@ class StudyState:
     """Stands for its patient and study attributes: it is another one when they are."""
 
 
-class KeptStudy:
-    """A study in the cache, not removed before it is closed or unreferenced. Reading is safe under threads."""
+class CachedStudy:
+    """A study in the cache; not removed until closed or unreferenced. Reading is safe under threads."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class KeptStudy:
         scp: str,
         study_instance_uid: str,
         file: StudyFile,
-        objects: Sequence[KeptObject],
+        objects: Sequence[CachedObject],
         digest: str | None = None,
     ) -> None:
         """``pk`` is its key in the cache, ``scp`` the archive that sent it; ``file`` has the objects in their order.
@@ -69,7 +69,7 @@ class KeptStudy:
         self._file.close()
 
 
-class Room(Protocol):
+class CacheSpace(Protocol):
     """The cache, as a writer uses it. All methods raise StorageUnavailable."""
 
     def more_room(self, pk: int, least: int) -> int:
@@ -77,23 +77,23 @@ class Room(Protocol):
         ...
 
     def complete(self, writer: StudyWriter) -> None:
-        """Publish the study, which is on disk: from now on it is found."""
+        """Publish the study, which is on disk, so that `find` returns it."""
         ...
 
     def abandon(self, pk: int) -> None:
-        """It is not written any further, and its file is closed."""
+        """Stop writing a study, and close its file."""
         ...
 
 
 class StudyWriter:
     """Writer of a study to the cache, for one thread at a time. An incomplete study is removed on close."""
 
-    def __init__(self, room: Room, pk: int, scp: str, study_instance_uid: str, file: StudyFile) -> None:
+    def __init__(self, room: CacheSpace, pk: int, scp: str, study_instance_uid: str, file: StudyFile) -> None:
         self.pk = pk
         self.scp = scp
         self.study_instance_uid = study_instance_uid
         self.file = file
-        self.objects: list[KeptObject] = []
+        self.objects: list[CachedObject] = []
         self.digest: str | None = None
         self.size = 0
         """In bytes."""
@@ -101,7 +101,7 @@ class StudyWriter:
         self._granted = 0
         self._is_complete = False
 
-    def append(self, one: KeptObject, data: Buffer) -> None:
+    def append(self, one: CachedObject, data: Buffer) -> None:
         """Write one more object. Raises StorageUnavailable: the disk or the cache is full."""
         if self.size + one.length > self._granted:
             self._granted += self._room.more_room(self.pk, self.size + one.length - self._granted)
@@ -115,7 +115,7 @@ class StudyWriter:
         self.size += one.length
 
     def complete(self, digest: str | None = None) -> None:
-        """These are all the objects; now they are brought to the disk, and found. Raises StorageUnavailable.
+        """Write the complete study to disk and publish it. Raises StorageUnavailable.
 
         ``digest`` is that of the `StudyState` now, where it is known.
         """

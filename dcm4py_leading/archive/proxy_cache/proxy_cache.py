@@ -1,9 +1,9 @@
 """Cache of studies of other archives, kept as they passed through (``--set proxy-keep``).
 
-Apart from the index and the storages: what is here is found by no query, has a limit in bytes, and can be thrown away
-at any time. A directory has a file for each study and a SQLite database that counts them, which all processes of the
-service share. A file is made after its row, and removed before it; so whatever ends a process, nothing lies there that
-is not counted, once the next process has started.
+Separate from the index and the storages: queries do not find cached studies, the size is limited, and the cache can be
+deleted at any time. A directory has a file for each study and a SQLite database, which all processes of the service
+share. A file is created after its row, and removed before it; so after a crash, the next process removes all files that
+are not in the database.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, KeptStudy, StudyWriter
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, CachedStudy, StudyWriter
 from dcm4py_leading.archive.proxy_cache.study_file import StudyFile, locked, remove_unless_used
 from dcm4py_leading.errors import StorageUnavailable
 
@@ -88,11 +88,11 @@ class ProxyCacheCounts:
 class ProxyCache:
     """The kept studies. Safe under threads and processes. Methods raise StorageUnavailable where nothing else is said.
 
-    Never removed is what is being written or sent: of the rest, what was not used for the longest time goes first.
+    Studies that are being written or sent are never removed; of the others, the least recently used ones go first.
     """
 
     def __init__(self, directory: Path, *, most_bytes: int) -> None:
-        """Open it, remove what a crash left, and what is more than ``most_bytes``."""
+        """Open the cache, clean up after a crash, and remove studies beyond ``most_bytes``."""
         self._directory = directory
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
@@ -124,7 +124,7 @@ class ProxyCache:
 
     # -- serving ------------------------------------------------------------------------------------------------
 
-    def find(self, scp: str, study_instance_uid: str) -> KeptStudy | None:
+    def find(self, scp: str, study_instance_uid: str) -> CachedStudy | None:
         """The whole study as that archive sent it; it is not removed while the caller holds it."""
         with self._transaction() as db:
             for pk, size, digest in db.execute(
@@ -140,7 +140,7 @@ class ProxyCache:
                     " FROM object WHERE study_fk = ? ORDER BY number",
                     (pk,),
                 )
-                return KeptStudy(pk, scp, study_instance_uid, file, [KeptObject(*row) for row in rows], digest)
+                return CachedStudy(pk, scp, study_instance_uid, file, [CachedObject(*row) for row in rows], digest)
         return None
 
     def _opened(self, pk: int, size: int) -> StudyFile | None:
@@ -150,18 +150,18 @@ class ProxyCache:
             return None
         return file if file is not None and file.size == size else None
 
-    def hit(self, study: KeptStudy) -> None:
-        """It is sent: that counts as use."""
+    def hit(self, study: CachedStudy) -> None:
+        """Count a hit, and note the use of the study."""
         self._hits += 1
         with self._transaction() as db:
             db.execute(f"UPDATE study SET last_used = {_NEXT_USE} WHERE pk = ?", (study.pk,))
 
     def miss(self) -> None:
-        """Count a miss: what could have been kept has to be fetched."""
+        """Count a miss: a study that could have been cached has to be fetched."""
         self._misses += 1
 
-    def drop(self, study: KeptStudy) -> None:
-        """Make a study that has changed in the other archive unfindable. The caller lets go of it."""
+    def drop(self, study: CachedStudy) -> None:
+        """Remove a study that has changed in the other archive; the caller closes it."""
         study.close()
         with self._transaction() as db:
             self._remove(db, study.pk)
@@ -186,7 +186,7 @@ class ProxyCache:
     # -- keeping ------------------------------------------------------------------------------------------------
 
     def begin(self, scp: str, study_instance_uid: str) -> StudyWriter | None:
-        """Keep a study of an archive; None where somebody does already."""
+        """Start to cache a study of an archive; None if another retrieve already does."""
         with self._transaction() as db:
             for pk, state in db.execute(
                 "SELECT pk, state FROM study WHERE (scp, study_instance_uid, state) = (?, ?, ?) OR state = ?",
@@ -200,7 +200,7 @@ class ProxyCache:
             )
             pk = row.lastrowid
             assert pk is not None
-            remove_unless_used(self._path(pk))  # a crash may have left a file whose row it took with it
+            remove_unless_used(self._path(pk))  # a crash may have left a file without its row
             file = StudyFile.create(self._path(pk))
             self._writing.add(pk)
         return StudyWriter(self, pk, scp, study_instance_uid, file)
@@ -209,7 +209,7 @@ class ProxyCache:
         """Reserve at least ``least`` more bytes for a study that is being written, and return how many it got."""
         with self._transaction() as db:
             (own,) = db.execute("SELECT coalesce(sum(size), 0) FROM study WHERE pk = ?", (pk,)).fetchone()
-            if own + least > self._most_bytes:  # nothing that others may need is removed for it
+            if own + least > self._most_bytes:  # no other study is removed for it
                 raise StorageUnavailable("the study is larger than proxy-keep")
             granted = min(self._free(db, least), max(least, min(_STEP, self._most_bytes // 16)))
             if granted < least:
@@ -239,7 +239,7 @@ class ProxyCache:
             self._writing.discard(writer.pk)
 
     def abandon(self, pk: int) -> None:
-        """A study is not written any further, and its file is closed."""
+        """Stop writing a study, and close its file."""
         with self._transaction() as db:
             self._writing.discard(pk)
             self._remove(db, pk)
@@ -247,7 +247,7 @@ class ProxyCache:
     # -- room ---------------------------------------------------------------------------------------------------
 
     def _free(self, db: sqlite3.Connection, wanted: int) -> int:
-        """Remove studies until there are ``wanted`` bytes more; how many there are then."""
+        """Remove studies until ``wanted`` more bytes are free; return the number of free bytes."""
         (used,) = db.execute("SELECT coalesce(sum(size), 0) FROM study").fetchone()
         if used + wanted <= self._most_bytes or wanted > self._most_bytes:
             return self._most_bytes - int(used)
@@ -302,7 +302,7 @@ class ProxyCache:
 
 
 def throw_away(directory: Path) -> None:
-    """Remove a cache that nobody has open; others may do the same. Raises StorageUnavailable."""
+    """Delete a cache that is not in use; safe if other processes do the same. Raises StorageUnavailable."""
     with _errors():
         while (directory / _DATABASE).exists() or any(directory.glob(f"*{_SUFFIX}")):
             with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
 """File with the data sets of one cached study, one after the other.
 
-It is locked by who writes or reads it (flock(2)), which ends with the process at the latest. So one that is in use is
-not removed, and one that a crash left half written is known by its lock: it has none.
+A writer or reader locks the file (flock(2)), at most until its process ends. So a file in use is not removed, and a
+file that a crash left half written has no lock.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class StudyFile:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """A new one, for this writer only. Raises OSError."""
+        """Create a file, for this writer only. Raises OSError."""
         file = cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         fcntl.flock(file._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return file
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
-        """One to be read, by others too; None where it is being written or removed. Raises OSError."""
+        """Open a file for shared reading; None if it is being written or removed. Raises OSError."""
         file = cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         try:
             fcntl.flock(file._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -58,7 +58,7 @@ class StudyFile:
 
     @property
     def room(self) -> int:
-        """Bytes that may be written before the file system is nearly full: a fiftieth of it stays free for others.
+        """Bytes that may be written: a fiftieth of the file system stays free for others.
 
         Raises OSError.
         """
@@ -66,21 +66,21 @@ class StudyFile:
         return max(system.f_bavail - system.f_blocks // 50, 0) * system.f_frsize
 
     def append(self, data: Buffer) -> None:
-        """Write it behind what is there. Raises OSError."""
+        """Append data. Raises OSError."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
 
     def share(self) -> None:
-        """Let others read it, from now on. Raises OSError."""
+        """Let others read the file. Raises OSError."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def sync(self) -> None:
-        """Bring it to the disk. Raises OSError."""
+        """Sync the file to disk. Raises OSError."""
         os.fsync(self._descriptor)
 
     def part(self, offset: int, length: int) -> FilePart:
-        """So many octets from ``offset`` on, good also when the file is closed. Raises OSError."""
+        """A part of the file, still valid after it is closed. Raises OSError."""
         return FilePart(os.dup(self._descriptor), offset, length)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class StudyFile:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Within it, no other process is. Raises OSError."""
+    """Hold an exclusive lock between processes. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

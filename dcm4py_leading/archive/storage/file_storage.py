@@ -28,7 +28,10 @@ LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
 _HEADER_BYTES = 4096
 _COPIED_BYTES = 1 << 16
-_SYNCED_BYTES = 1 << 18
+_GATHERED_BYTES = 1 << 18
+"""Octets that are written at once, from the start of a page on. In what comes by PDUs, the system would keep the file
+in small pieces of memory, which cost time now and again with each retrieve."""
+_SPARE_BUFFERS = 4
 _ORDERED_FILE_SYSTEMS = frozenset({"ext4", "xfs"})
 
 IsIndexed = Callable[[str, str, str], bool]
@@ -61,14 +64,16 @@ class FileStorage:
         self._digest_name = digest_name_of(descriptor)
         self._is_indexed = is_indexed
         self._incoming = f"{self._root}/{INCOMING}"
+        self._spare_buffers: list[memoryview] = []
         if not descriptor.read_only:
             with self._errors():
                 incoming = Path(self._incoming)
                 made = [directory for directory in (incoming, *incoming.parents) if not directory.exists()]
                 incoming.mkdir(parents=True, exist_ok=True)
                 self._needs_directory_sync = file_system.type_of(self._root) not in _ORDERED_FILE_SYSTEMS
-                for directory in made:
-                    self._sync_directory(directory.parent)
+                if self._needs_directory_sync:
+                    for directory in made:
+                        file_system.sync(directory.parent)
                 in_flight.sweep(incoming, self._settle)
 
     @property
@@ -84,6 +89,16 @@ class FileStorage:
         except OSError as err:
             raise self._unavailable(err) from err
         return IncomingFile(self, file, path)
+
+    def _take_buffer(self) -> memoryview:
+        try:
+            return self._spare_buffers.pop()
+        except IndexError:
+            return memoryview(bytearray(_GATHERED_BYTES))
+
+    def _give_back(self, buffer: memoryview) -> None:
+        if len(self._spare_buffers) < _SPARE_BUFFERS:
+            self._spare_buffers.append(buffer)
 
     def _require_writable(self) -> None:
         if self.descriptor.read_only:
@@ -166,21 +181,17 @@ class FileStorage:
                 self.descriptor.storage_id,
             )
 
-    def _make_directories(self, directory: Path) -> None:
-        """Make the directory and those above it, each durably known to its parent."""
-        if directory.is_dir():
-            return
-        self._make_directories(directory.parent)
-        directory.mkdir(exist_ok=True)
-        self._sync_directory(directory.parent)
-
-    def _sync_directory(self, directory: Path) -> None:
-        """Bring new names to the disk, where they do not get there with the file that has them.
+    def _sync_names(self, file: Path) -> None:
+        """Bring the name of a new file to the disk, where it does not get there with the file.
 
         ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
+        Elsewhere, the directories above are synced too: another association may have just made them.
         """
         if self._needs_directory_sync:
-            file_system.sync(directory)
+            for directory in file.parents:
+                file_system.sync(directory)
+                if directory == self._root:
+                    break
 
     def _inside(self, path: str) -> Path:
         """The file of a relative path; one that leads out of the storage raises StorageUnavailable."""
@@ -215,7 +226,12 @@ class IncomingFile:
         self._file = file
         self._temporary = path
         self._digest = hashlib.new(storage._digest_name, usedforsecurity=False) if storage._digest_name else None
+        self._buffer = storage._take_buffer()
+        self._gathered = 0
+        """Octets in the buffer, of which the first `_in_file` are in the file too."""
+        self._in_file = 0
         self._size = 0
+        """Of the file, in octets."""
         self._syncing = 0
         self._final: str | None = None
         """Where the file has its place, as long as it is not kept."""
@@ -230,33 +246,57 @@ class IncomingFile:
 
     def write(self, data: Buffer, /) -> None:
         """Append to the file (see `storage.Incoming.write`)."""
+        end = self._gathered + len(data)
+        if end > _GATHERED_BYTES:
+            data = self._write_full_buffers(memoryview(data))
+            end = self._gathered + len(data)
+        self._buffer[self._gathered : end] = data
+        self._gathered = end
+
+    def _write_full_buffers(self, data: memoryview) -> memoryview:
+        """Write as many full buffers as there are with ``data``, and return the rest of it."""
+        while self._gathered + len(data) > _GATHERED_BYTES:
+            room = _GATHERED_BYTES - self._gathered
+            self._buffer[self._gathered :] = data[:room]
+            data = data[room:]
+            self._gathered = _GATHERED_BYTES
+            self.start_sync()
+            self._gathered = self._in_file = 0
+        return data
+
+    def _write_gathered(self) -> None:
+        """Write to the file what is in the buffer alone."""
+        part = self._buffer[self._in_file : self._gathered]
         try:  # not `_errors`, which costs as much as the writing
-            written = os.write(self._file, data)
-            while written < len(data):
-                written += os.write(self._file, memoryview(data)[written:])
+            written = os.write(self._file, part)
+            while written < len(part):
+                written += os.write(self._file, part[written:])
         except OSError as err:
             raise self._storage._unavailable(err) from err
+        self._in_file = self._gathered
         self._size += written
-        if self._size - self._syncing >= _SYNCED_BYTES:
-            self.start_sync()
         if self._digest is not None:
-            self._digest.update(data)
+            self._digest.update(part)
 
     def start_sync(self) -> None:
         """Start to bring the file to the disk (see `storage.Incoming.start_sync`)."""
+        self._write_gathered()
         file_system.start_sync(self._file, self._syncing, self._size - self._syncing)
         self._syncing = self._size
 
     def reader(self) -> BinaryIO:
         """Reader of what was written so far (see `storage.Incoming.reader`)."""
+        self._write_gathered()
         with self._storage._errors():
             return Path(self._temporary).open("rb")
 
     def mapped(self) -> AbstractContextManager[Buffer]:
         """Bytes that were written so far (see `storage.Incoming.mapped`)."""
+        if self._size == self._in_file:  # nothing has left the buffer
+            gathered = self._buffer[: self._gathered]
+            return nullcontext(bytes(gathered) if len(gathered) <= _COPIED_BYTES else gathered)
+        self._write_gathered()
         try:
-            if self._size <= _COPIED_BYTES:  # faster than the page faults of a new mapping
-                return nullcontext(os.pread(self._file, self._size, 0))
             return _view(mmap.mmap(self._file, self._size, prot=mmap.PROT_READ))
         except OSError as err:
             raise self._storage._unavailable(err) from err
@@ -264,13 +304,14 @@ class IncomingFile:
     def finish(self, attributes: Attributes) -> Location:
         """Give the file its place (see `storage.Incoming.finish`)."""
         storage = self._storage
+        self._write_gathered()
         path = storage._format.path(attributes, storage._now())
         try:
             path = self._link(path)
             if self._final is not None:
                 os.fsync(self._file)
-                if storage._needs_directory_sync:
-                    storage._sync_directory(storage._inside(path).parent)
+            if storage._needs_directory_sync:
+                storage._sync_names(storage._inside(path))
         except OSError as err:
             raise storage._unavailable(err) from err
         return Location(
@@ -288,11 +329,15 @@ class IncomingFile:
                 self._temporary = in_flight.record(self._temporary, path)
                 os.link(self._temporary, f"{storage._root}/{path}")
             except FileNotFoundError:
-                storage._make_directories(storage._inside(path).parent)
+                with suppress(FileNotFoundError):  # somebody deletes those that became empty
+                    storage._inside(path).parent.mkdir(parents=True, exist_ok=True)
                 continue
             except (FileExistsError, NotADirectoryError) as err:
                 path = self._other_place(path, err)
                 if storage.descriptor.on_storage_path_already_exists is OnStoragePathAlreadyExists.NOOP:
+                    # Another association that is storing it may be about to take it away.
+                    if not in_flight.settled(storage._path(path)):
+                        continue
                     self._other = path
                     return path
                 continue
@@ -326,9 +371,11 @@ class IncomingFile:
         self._final = None
 
     def _place_again(self, path: str) -> None:
-        self._storage._make_directories(self._storage._inside(path).parent)
-        os.link(self._temporary, f"{self._storage._root}/{path}")
+        file = self._storage._inside(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.link(self._temporary, file)
         os.fsync(self._file)
+        self._storage._sync_names(file)
 
     def close(self) -> None:
         """Remove what is not kept."""
@@ -344,6 +391,7 @@ class IncomingFile:
             )
         finally:
             os.close(self._file)
+            self._storage._give_back(self._buffer)
 
 
 @contextmanager

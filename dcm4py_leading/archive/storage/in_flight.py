@@ -1,9 +1,9 @@
 """Files of a storage that are being received: kept apart, locked by their writer, and told from orphans after a crash.
 
-A file begins in the directory ``.incoming`` under a token. Before it gets its place, its name there says which that
-will be; it keeps this name until the index knows the object. So what a crash leaves can be judged by these names
-alone, however large the archive: a file that has its place but no entry in the index is an orphan, nobody was told
-that it is stored.
+A file is created in the directory ``.incoming`` under a random name. Before it is linked to its place, it is renamed to
+a name with that place, which it keeps until the index has the object. So after a crash only these names need to be
+checked, however large the archive: a file in its place without an index entry is an orphan, which was never
+acknowledged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def temporary_file(directory: str) -> tuple[int, str]:
         path = f"{directory}/{secrets.token_hex(8)}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:  # else another process took it for a leftover before it was locked
+        if os.fstat(descriptor).st_nlink:  # else another process removed it as a leftover before it was locked
             return descriptor, path
         os.close(descriptor)
 
@@ -54,6 +54,20 @@ def record(temporary: str, place: str) -> str:
     return path
 
 
+def settled(path: str) -> bool:
+    """True if there is a file, durably, once nobody has it in flight any more. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
+
+
 def forget(temporary: str) -> None:
     """Remove the name of a file in flight. Raises OSError."""
     if _MARK not in temporary.rpartition("/")[2]:
@@ -63,9 +77,9 @@ def forget(temporary: str) -> None:
 
 
 def sweep(directory: Path, settle: Callable[[Path, str], None]) -> None:
-    """Remove what no living process has in flight; before that, ``settle`` each that may have got its place.
+    """Remove files of dead processes; before that, ``settle`` each file that may have been linked to its place.
 
-    What cannot be ours is left alone, with a WARNING: it may be an object that an older version has put there.
+    Other files are kept, with a WARNING: an older version may have stored them there.
     ``settle`` takes the file and the place. Raises OSError, and what ``settle`` raises.
     """
     foreign = 0

@@ -43,11 +43,11 @@ class Incoming(Protocol):
         ...
 
     def finish(self, attributes: Attributes) -> Location:
-        """Put the object durably at the place that ``attributes`` and dcmStoragePathFormat give.
+        """Move the object durably to the path that ``attributes`` and dcmStoragePathFormat give.
 
         Of the attributes, those of `Storage.path_attributes` count.
 
-        It is still removed at the end of the block, unless `keep` follows. Raises StorageUnavailable.
+        It is removed at the end of the block, unless `keep` is called. Raises StorageUnavailable.
         """
         ...
 
@@ -70,7 +70,7 @@ class Storage(Protocol):
         ...
 
     def receive(self) -> AbstractContextManager[Incoming]:
-        """Receive one object; what the block does not `keep` is gone after it. Raises StorageUnavailable."""
+        """Receive one object; it is removed after the block, unless `keep` was called. Raises StorageUnavailable."""
         ...
 
     def open(self, location: Location) -> BinaryIO:
@@ -82,7 +82,7 @@ class Storage(Protocol):
         ...
 
     def has(self, location: Location) -> bool:
-        """True if the object is still there. Raises StorageUnavailable where that cannot be told."""
+        """True if the object is still there. Raises StorageUnavailable if that is not known."""
         ...
 
     def delete(self, location: Location) -> None:
@@ -99,7 +99,7 @@ class Storage(Protocol):
     def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
         """Delete the files at these paths durably, if they still have the given versions.
 
-        Nobody else deletes from these paths meanwhile. Raises StorageUnavailable.
+        No other process may delete these paths at the same time. Raises StorageUnavailable.
         """
         ...
 

@@ -24,7 +24,7 @@ from dcm4py_leading.leading.last_known import FILE_NAME, LastKnown
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.counts import ServiceCounts
-from dcm4py_leading.service.importing.files import Import, Imported, Outcome, files_below
+from dcm4py_leading.service.importing.files import Import, ImportedFile, Outcome, files_below
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime
@@ -84,7 +84,7 @@ def _import(directory: Path, importing: Import) -> Counter[Outcome]:
     return counts
 
 
-def _told(imported: Imported) -> str | None:
+def _told(imported: ImportedFile) -> str | None:
     reason = imported.reason or _TOLD.get(imported.outcome)
     return None if reason is None else f"{log.foreign(str(imported.file))}: {reason}"
 

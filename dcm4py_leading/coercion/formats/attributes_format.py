@@ -52,7 +52,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 
 
 class Uids(dict[int, str]):
-    """Attributes that are UIDs of one value each, by tag: for a format, as good as a data set that has nothing else."""
+    """Single-valued UID attributes by tag; stands for a data set when a format is rendered."""
 
 
 Attributes = Dataset | Uids
@@ -82,17 +82,17 @@ class AttributesFormat:
 
     @property
     def reads(self) -> frozenset[int]:
-        """Tags at the top of the data set that decide over the outcome."""
+        """Tags at the top of the data set that the format reads."""
         return frozenset().union(*(placeholder.reads for placeholder in self.placeholders))
 
     @property
     def is_random(self) -> bool:
-        """True if it gives something else each time."""
+        """True if the result differs each time."""
         return any(placeholder.is_random for placeholder in self.placeholders)
 
     @property
     def is_timeless(self) -> bool:
-        """True if it gives the same for the same attributes, whenever that is."""
+        """True if the result depends only on the attributes, not on the current time."""
         return not any(placeholder.is_random or placeholder.tells_now for placeholder in self.placeholders)
 
     def render(self, ds: Attributes, now: datetime, *, clean: Clean | None = None) -> str:
@@ -109,7 +109,7 @@ class AttributesFormat:
 
 
 def compile_format(text: str) -> AttributesFormat:
-    """Compile a format. Raises ValueError, which names what is wrong or depends on Java's locale."""
+    """Compile a format. Raises ValueError for an error, or a part that depends on Java's locale."""
     literals = [""]
     placeholders: list[_Placeholder] = []
     quoted = False
@@ -137,7 +137,7 @@ def compile_format(text: str) -> AttributesFormat:
 
 
 def texts_of(ds: Attributes, tag: int) -> list[str]:
-    """The values of an attribute as text; none where it cannot be read as what its VR says."""
+    """The values of an attribute as text; none if they are invalid for the VR."""
     if isinstance(ds, Uids):
         return [ds[tag]] if tag in ds else []
     try:
@@ -290,7 +290,7 @@ def _compile_moment(moment: Callable[[Attributes, datetime], datetime | None], k
 
 
 def _number(text: str | None) -> float:
-    # dcm4che takes 0 for numbers in VR IS and in text, which nobody can want.
+    # dcm4che uses 0 for numbers in VR IS and in text, which is certainly an error.
     text = (text or "").replace(",", ".")
     return float(text) if _NUMBER.fullmatch(text) else 0.0
 

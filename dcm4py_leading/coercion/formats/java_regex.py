@@ -1,8 +1,8 @@
 """Java's regular expressions in Python.
 
-The rules in a directory are written for `java.util.regex`. What means the same in Python is taken as it is, what is
-only spelt otherwise is translated, and the rest is refused by name: nothing may silently match other values here than
-it does in dcm4chee. Classes such as ``\\d`` and ``\\w`` and ignoring case are ASCII, as in Java.
+The rules in a directory are written for `java.util.regex`. Constructs with the same meaning in Python are kept, those
+with another spelling are translated, and all others are refused by name: no expression may silently match other values
+than in dcm4chee. Classes such as ``\\d`` and ``\\w`` and ignoring case are ASCII, as in Java.
 """
 
 from __future__ import annotations

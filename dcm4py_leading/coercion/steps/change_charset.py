@@ -10,7 +10,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.changes import Change, removed, set_to
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, STAND_ALONE, CharacterSet
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -37,12 +37,12 @@ class ChangeCharsetStep:
     @property
     def reads(self) -> Tags:
         """All text."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """All text."""
-        return All.ALL
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Specific Character Set, which has all text encoded anew; nothing when it is that already.

@@ -29,7 +29,7 @@ from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid, patient_id_hash
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.pydicom_bridge import first_unreadable, name_of
 from dcm4py_leading.errors import CoercionFailed
@@ -110,12 +110,12 @@ class DeidentifyStep:
     @property
     def reads(self) -> Tags:
         """Everything."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """Everything."""
-        return All.ALL
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that de-identify ``ds``; one is of SOP Instance UID (0008,0018).

@@ -21,7 +21,7 @@ from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, rem
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, with_character_set
 from dcm4py_leading.dataset.text.character_sets import DEFINED_TERMS, UTF_8, CharacterSet, folded
 from dcm4py_leading.dataset.text.charset import (
@@ -57,7 +57,7 @@ class MergeAttribute:
     def reads(self) -> Tags:
         """Tags at the top of the data set that decide what is changed."""
         if self.tag == SPECIFIC_CHARACTER_SET:
-            return All.ALL
+            return AllTags.ALL
         top = (*self.within, self.tag)[0]
         return frozenset({top, SPECIFIC_CHARACTER_SET}) | (self.format.reads if self.format is not None else set())
 
@@ -145,8 +145,8 @@ class MergeAttributesStep:
         tags: set[int] = set()
         for merge in self.merges:
             reads = merge.reads
-            if isinstance(reads, All):
-                return All.ALL
+            if isinstance(reads, AllTags):
+                return AllTags.ALL
             tags |= reads
         return frozenset(tags)
 
@@ -262,7 +262,7 @@ def _vr_of_value(item: Dataset, tag: int) -> str | None:
 
 def _copy(ds: Dataset, tags: Tags) -> Dataset:
     """A data set of these attributes, none of which is shared with ``ds``."""
-    if isinstance(tags, All):
+    if isinstance(tags, AllTags):
         return deepcopy(ds)
     copy = Dataset()
     is_implicit_vr, is_little_endian = ds.original_encoding

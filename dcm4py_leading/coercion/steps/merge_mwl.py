@@ -22,7 +22,7 @@ from dcm4py_leading.coercion.question import Answer, WorklistQuestion
 from dcm4py_leading.coercion.steps.calling_ae_title import SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from dcm4py_leading.coercion.steps.issuer import ISSUER_OF_PATIENT_ID, issuer_of_patient_id
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import plan_update_with_identifier_groups
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import CoercionRule, UpdatePolicy
@@ -79,12 +79,12 @@ class MergeMWLStep:
     @property
     def reads(self) -> Tags:
         """Style sheets do not say what they write, and it is compared."""
-        return All.ALL
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
         """Style sheets do not say what they write."""
-        return All.ALL
+        return AllTags.ALL
 
     def question(self, ds: Dataset, context: CoercionContext) -> WorklistQuestion | None:
         """Which worklist items match? None when the data set has no value to match by."""

@@ -1,7 +1,7 @@
-"""Protocol of steps, and the steps that need attributes only: leading archive, nullify, markers.
+"""Protocol of steps, and the simple steps: leading archive, nullify, markers.
 
-A step is small, changes nothing itself, and says what it may read and write. Steps that take more have modules of
-their own.
+A step changes nothing itself: it returns changes, and declares the tags that it may read and write. Larger steps have
+their own modules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.changes import Change, emptied
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import is_empty, plan_update_with_identifier_groups
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.coercion import UpdatePolicy
@@ -29,7 +29,7 @@ PIXEL_DATA = (Tag(0x7FE00008), Tag(0x7FE00009), Tag(0x7FE00010))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """Facts about a step that the chain, and whoever uses its outcome, go by."""
+    """Properties of a step for the chain, and for caches of outcomes."""
 
     is_repeatable: bool = True
     """The same data set is changed alike throughout a request, so that the outcome may be remembered. ``{now}`` counts
@@ -49,28 +49,28 @@ class Step(Protocol):
 
     @property
     def name(self) -> str:
-        """The scheme of a version-2 rule that means it."""
+        """The scheme of a version-2 rule for this step."""
         ...
 
     @property
     def traits(self) -> Traits:
-        """Facts that decide how it is used."""
+        """Properties that decide how the step is used."""
         ...
 
     @property
     def reads(self) -> Tags:
-        """Tags that decide over its changes."""
+        """Tags that the step reads."""
         ...
 
     @property
     def writes(self) -> Tags:
-        """Tags that it may change."""
+        """Tags that the step may change."""
         ...
 
 
 @runtime_checkable
 class PureStep(Step, Protocol):
-    """A step that needs the data set and the context only."""
+    """A step that needs only the data set and the context."""
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """Changes in ``ds``; None: the step does not apply. Raises CoercionFailed."""
@@ -82,7 +82,7 @@ class AskingStep(Step, Protocol):
     """A step that needs an answer first."""
 
     def question(self, ds: Dataset, context: CoercionContext) -> Question | None:
-        """Question that has to be answered; None: there is nothing to ask, and the step does not apply."""
+        """The question to ask; None: the step does not apply."""
         ...
 
     def changes_from(self, ds: Dataset, answer: Answer, context: CoercionContext) -> list[Change] | None:
@@ -95,7 +95,7 @@ AnyStep = PureStep | AskingStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingStep:
-    """Take over what the leading archive says of the study (dcmLeadingCFindSCP, ``leading-arc:``)."""
+    """Merge the attributes of the study in the leading archive (dcmLeadingCFindSCP, ``leading-arc:``)."""
 
     name: ClassVar[str] = "leading-arc"
     traits: ClassVar[Traits] = Traits(is_timeless=True)
@@ -107,16 +107,16 @@ class LeadingStep:
 
     @property
     def reads(self) -> Tags:
-        """Tags that it compares with: the return keys, and the study that it asks about."""
-        return All.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
+        """The return keys, and Study Instance UID."""
+        return AllTags.ALL if self.return_keys is None else self.return_keys | {STUDY_INSTANCE_UID}
 
     @property
     def writes(self) -> Tags:
-        """The return keys, Specific Character Set among them."""
-        return All.ALL if self.return_keys is None else self.return_keys
+        """The return keys, including Specific Character Set."""
+        return AllTags.ALL if self.return_keys is None else self.return_keys
 
     def question(self, ds: Dataset, context: CoercionContext) -> LeadingQuestion | None:
-        """Which attributes has the study? Nothing to ask where the data set names none, as at PATIENT level."""
+        """Question for the attributes of the study; None without Study Instance UID, as at PATIENT level."""
         # dcm4chee goes by the SOP class, and asks for all studies where there is no UID.
         element = ds.get(STUDY_INSTANCE_UID)
         try:
@@ -137,9 +137,9 @@ class LeadingStep:
         return plan_update_with_identifier_groups(ds, answer, self.policy, only=_said(answer))
 
     def decides(self, answer: Dataset) -> frozenset[int]:
-        """Attributes that become those of ``answer`` whatever the data set has, so that an edit of it is of no effect.
+        """Attributes that always become those of ``answer``, so that an edit has no effect.
 
-        An issuer also follows its identifier, where that becomes another one; see `update.IDENTIFIER_GROUPS`.
+        An issuer also follows a changed identifier; see `update.IDENTIFIER_GROUPS`.
         """
         if self.policy is UpdatePolicy.OVERWRITE:
             return _said(answer)
@@ -173,7 +173,7 @@ class NullifyStep:
         return frozenset(self.tags)
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """An EMPTY for each that has a value."""
+        """An EMPTY for each attribute with a value."""
         present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
         return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
 
@@ -196,5 +196,5 @@ class RetrieveAsReceived:
         return frozenset()
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """Nothing; whoever merges the index asks `select.Selection`."""
+        """Nothing; see `select.Selection.retrieve_as_received`."""
         return []

@@ -23,7 +23,7 @@ from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.native_model import PIXEL_DATA, Tree, from_native, to_native
 from dcm4py_leading.coercion.steps.step import Traits
-from dcm4py_leading.coercion.tags import All, Tags
+from dcm4py_leading.coercion.tags import AllTags, Tags
 from dcm4py_leading.coercion.update import plan_update
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 class XsltStep:
     """Transform the data set, and overwrite its attributes with those of the result.
 
-    What the result does not have stays as it is, and what stands in it without a value is emptied. Specific Character
-    Set is that of the data set, unless it cannot encode the new text. Pixel Data cannot be changed.
+    Attributes that are not in the result stay unchanged; those without a value in the result are emptied. The Specific
+    Character Set stays, unless it cannot encode the new text. Pixel Data cannot be changed.
     """
 
     name: ClassVar[str] = "xslt"
@@ -58,13 +58,13 @@ class XsltStep:
 
     @property
     def reads(self) -> Tags:
-        """Style sheets do not say what they read."""
-        return All.ALL
+        """All tags, as style sheets do not declare them."""
+        return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
-        """Nor what they write."""
-        return All.ALL
+        """All tags, as style sheets do not declare them."""
+        return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change]:
         """Changes that the style sheet makes. Raises CoercionFailed when it fails, or gives no Native DICOM Model."""
@@ -125,7 +125,7 @@ def parameters(context: CoercionContext, *, legacy: bool) -> dict[str, str]:
 
 
 class StyleSheet:
-    """A style sheet with all that it includes, as they were when it was compiled. May be used by several threads."""
+    """A style sheet with its includes, in their state when compiled. Safe under threads."""
 
     # libxml2 keeps strings for each thread: an lxml.etree.XSLT that another thread uses may be parsed anew for each
     # transformation, and then past our resolver. So each thread compiles its own, once, from what was read.
@@ -140,13 +140,13 @@ class StyleSheet:
                 raise ValueError(f"{file}: calls Java ({java[0]}), which is not supported")
 
     def transform(self, tree: Tree, values: Mapping[str, str]) -> Tree | None:
-        """The result; None when that is empty. Raises ValueError, without what the style sheet says itself."""
+        """Transform a document; None if the result is empty. Raises ValueError, without messages of the style sheet."""
         if not hasattr(self._compiled, "transform"):
             self._compiled.transform = self._compile()
         transform: etree.XSLT = self._compiled.transform
         # Any: for type checkers one of the names could be that of a keyword argument.
         quoted: dict[str, Any] = {name: etree.XSLT.strparam(value) for name, value in values.items()}
-        # What lxml says of these errors is only for DEBUG: a style sheet puts values into its messages and file names.
+        # lxml's messages are only for DEBUG, as a style sheet may put values into messages and file names.
         try:
             result = transform(tree, **quoted)
         except etree.XSLTApplyError as err:
@@ -213,7 +213,7 @@ class _Files:
 
 
 class _Resolver(etree.Resolver):
-    """Answers xsl:import, xsl:include and document(); what it refuses is an error, not left to others."""
+    """Resolves xsl:import, xsl:include and document(); a refused file is an error."""
 
     def __init__(self, files: _Files) -> None:
         self._files = files

@@ -1,4 +1,4 @@
-"""Acceptance of an association whose peer is admitted: remembered for those who ask in the same words."""
+"""Acceptance of an association of an admitted peer; cached for identical requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATI
 from dcm4py_leading.dicom.negotiation import Capabilities, KnownCapabilities, negotiate, relational_queries
 from dcm4py_leading.dicom.upper import window
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
-from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation, encode
+from dcm4py_leading.dicom.upper.pdu import AssociateAccept, AssociateRequest, UserInformation
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.dicom.upper.window import Window
 from dcm4py_leading.model import bounds
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
@@ -19,7 +20,7 @@ from dcm4py_leading.model.values import AETitle
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Outcome of the negotiation, and the answer that tells it."""
+    """Outcome of the negotiation, and the A-ASSOCIATE-AC."""
 
     contexts: tuple[PresentationContext, ...]
     extended: Mapping[str, bytes]
@@ -38,7 +39,7 @@ class Acceptances:
 
     def __init__(self) -> None:
         self._capabilities = KnownCapabilities()
-        # Both together, in one reference: a reload brings another device.
+        # Device and answers in one reference, as a reload replaces the device.
         self._known: tuple[Device | None, _Known] = (None, _nothing())
 
     def of(
@@ -82,7 +83,7 @@ def _negotiated(
             asynchronous_operations=operations,
             roles=negotiated.roles,
             extended=extended,
-            # A response to a User Identity would say that it was verified (PS3.7 D.3.3.7), which nobody does here.
+            # A response to User Identity would claim that we verified it (PS3.7 D.3.3.7).
         ),
         reserved=request.reserved,
     )

@@ -13,19 +13,19 @@ from typing import Protocol, TypeVar, cast
 from dcm4py_leading import log
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dicom import status
-from dcm4py_leading.dicom.message import NoRequest, Request, progress_of, request_from, response_to
+from dcm4py_leading.dicom.message import NotServed, Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.negotiation import (
     Rejection,
     admit,
 )
+from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, is_established, performed
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.requests import named, require_service
-from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
-from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, SpeaksOtherwise
+from dcm4py_leading.dicom.upper.link import ForeignProtocol, Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pace import patience, seconds
 from dcm4py_leading.dicom.upper.pdu import (
     APPLICATION_CONTEXT,
@@ -33,8 +33,8 @@ from dcm4py_leading.dicom.upper.pdu import (
     AssociateReject,
     AssociateRequest,
     ReleaseResponse,
-    remember,
 )
+from dcm4py_leading.dicom.upper.pdu_codec import remember
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed
 from dcm4py_leading.errors import ConfigUnavailable, DependencyError, StatusError
 from dcm4py_leading.model.device import ApplicationEntity, Connection
@@ -54,10 +54,10 @@ _BETWEEN_LOOKS = 0.002
 
 
 class Companion(Protocol):
-    """Something that a service keeps from one request of an association to the next; it ends with the association."""
+    """An object that a service keeps between the requests of one association; it is closed with the association."""
 
     def interrupt(self) -> None:
-        """Break off what it is doing, as the association is aborted; from any thread."""
+        """Stop the current work because the association is aborted; may be called from any thread."""
         ...
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ C = TypeVar("C", bound=Companion)
 
 
 class AcceptedAssociation:
-    """One association of a peer with us. Keeps the runtime of its beginning to its end."""
+    """One association that a peer opened. Uses one runtime from beginning to end."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class AcceptedAssociation:
         holder: RuntimeHolder,
         handlers: Mapping[str, Handler],
         takes_a_place: Callable[[AcceptedAssociation], int | Rejection],
-        is_admitted: Callable[[AcceptedAssociation], Numbered],
+        is_admitted: Callable[[AcceptedAssociation], AssociationNumber],
         acceptances: Acceptances,
         foreign: ForeignPeers,
     ) -> None:
@@ -90,7 +90,7 @@ class AcceptedAssociation:
         self._takes_a_place = takes_a_place
         self._is_admitted = is_admitted
         self._gives_way = False
-        self._numbered: Numbered | None = None
+        self._numbered: AssociationNumber | None = None
         self._acceptances = acceptances
         self._foreign = foreign
         self._extended: Mapping[str, bytes] = {}
@@ -126,7 +126,7 @@ class AcceptedAssociation:
     # -- life ---------------------------------------------------------------------------------------------------
 
     def run(self, on_end: Callable[[], None]) -> None:
-        """From the TCP connection to its end; ``on_end`` is called when it no longer counts as open."""
+        """Serve the connection to its end; ``on_end`` is called when the association no longer counts as open."""
         with log.association_id(f"{getrandbits(32):08x}"), self._holder.lease() as runtime:
             connection = runtime.connection_at(self._listen_address)
             if connection is None:  # closed by a reload while this peer was connecting
@@ -149,10 +149,10 @@ class AcceptedAssociation:
             except LinkTimeout as err:
                 LOG.info("association with %s aborted: %s", self.name, err)
                 link.abort()
-            except SpeaksOtherwise as err:
+            except ForeignProtocol as err:
                 self._foreign.tell(self.remote_address, err.protocol)
             except (LinkEnded, AssociationFailed, NotAllowed) as err:
-                level = logging.DEBUG if self._gives_way else logging.INFO  # who ended it has told
+                level = logging.DEBUG if self._gives_way else logging.INFO  # logged where the association was ended
                 LOG.log(level, "association with %s ended: %s", self.name, err)
             finally:
                 on_end()
@@ -163,15 +163,15 @@ class AcceptedAssociation:
                     companion.close()
 
     def _associate(self, link: Link, on_end: Callable[[], None]) -> bool:
-        """Admit the peer, or tell it why not; whether the association stands."""
+        """Admit the peer, or reject it with the reason; True if the association is established."""
         link.set_send_timeout(patience(self.connection.aarq_timeout))
         request = link.receive(patience(self.connection.aarq_timeout))
-        assert isinstance(request, AssociateRequest)  # PS3.8 table 9-10: nothing else is told in this state
+        assert isinstance(request, AssociateRequest)  # PS3.8 table 9-10: no other PDU is possible in this state
         self.calling_ae_title = request.calling_ae_title
         self.name, called = log.word(request.calling_ae_title), log.word(request.called_ae_title)
         try:
             verdict = self._admit(request)
-        except Exception as err:  # noqa: BLE001 - a bug here must refuse the peer, not let it in
+        except Exception as err:  # noqa: BLE001 - a bug here must reject the peer, not admit it
             LOG.error("association from %s: %s", self.name, log.trace(err))
             verdict = Rejection(AssociateReject(2, 2, 1), "internal error")
         if isinstance(verdict, Rejection):
@@ -209,7 +209,7 @@ class AcceptedAssociation:
         return acceptance.answer
 
     def _serve(self, link: Link, on_end: Callable[[], None]) -> bool:
-        """Request after request until the peer releases; whether there is an answer that it has to be left time for."""
+        """Serve requests until the peer releases; True if the peer needs time to read a last response."""
         idle = seconds(self.connection.idle_timeout)
         if idle is None:
             link.notice_loss()
@@ -227,17 +227,17 @@ class AcceptedAssociation:
             self._serve_request(message)
 
     def abort(self) -> None:
-        """Abort it because the service stops, from any thread."""
+        """Abort the association because the service stops; may be called from any thread."""
         self._aborted_by = "stop"
         self.give_up()
 
     def abort_on_command(self) -> None:
-        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
+        """Abort the association on an administrator's command (see `MonitoredAssociation`)."""
         self._aborted_by = "aborted by an administrator"
         self.give_up()
 
     def give_up(self) -> None:
-        """Abort it: nothing sensible can follow on it."""
+        """Abort the association, as its next messages could not be understood."""
         if self._link is not None:
             self._link.abort()
         for companion in tuple(self._companions.values()):
@@ -248,8 +248,8 @@ class AcceptedAssociation:
         self._gives_way = True
         self.abort()
 
-    def told(self) -> OpenAssociation | None:
-        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
+    def snapshot(self) -> OpenAssociation | None:
+        """State for an administrator; None when the association is not established (see `MonitoredAssociation`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -267,7 +267,7 @@ class AcceptedAssociation:
         )
 
     def companion(self, begin: Callable[[AcceptedAssociation], C]) -> C:
-        """The companion that ``begin`` makes, for the first request that needs it."""
+        """The companion of this association; ``begin`` creates it for the first request that needs it."""
         known = self._companions.get(begin)
         if known is None:
             known = self._companions[begin] = begin(self)
@@ -284,7 +284,7 @@ class AcceptedAssociation:
     def _serve_request(self, message: Message) -> None:
         data = self._association.data(patience(self.connection.send_timeout))
         request = request_from(message, data)
-        if isinstance(request, NoRequest):
+        if isinstance(request, NotServed):
             self._answer_no_request(message, request)
             return
         started = time.monotonic()
@@ -299,7 +299,7 @@ class AcceptedAssociation:
         except AssociationFailed as err:
             outcome = status.UNABLE_TO_PROCESS
             details = {**named(request), "ended": self.ended_by(request, str(err))}
-        except LinkTimeout as err:  # within a data set: dcmSendTimeout bounds how long it may stop there
+        except LinkTimeout as err:  # within a data set, dcmSendTimeout limits a pause of the peer
             self.give_up()
             outcome, details = status.UNABLE_TO_PROCESS, {**named(request), "ended": f"aborted: {err}"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
@@ -319,8 +319,8 @@ class AcceptedAssociation:
             (time.monotonic() - started) * 1000,
         )
 
-    def _answer_no_request(self, message: Message, told: NoRequest) -> None:
-        """Answer what is not a request for a service, where the standard has an answer; else abort."""
+    def _answer_no_request(self, message: Message, told: NotServed) -> None:
+        """Answer a message that is not served, if the standard has a response for it; else abort."""
         if told.response is None:
             LOG.warning("%s sent %s: aborting", self.name, told.why)
             self.give_up()
@@ -344,7 +344,7 @@ class AcceptedAssociation:
         if isinstance(err, StatusError):
             code = err.status
         try:
-            for _ in request.data:  # the peer listens when it has sent everything
+            for _ in request.data:  # the peer reads the response only after it has sent the whole data set
                 pass
             self.respond(request, code, error_comment=comment)
         except (AssociationFailed, LinkTimeout) as gone:
@@ -353,7 +353,7 @@ class AcceptedAssociation:
         return code, details
 
     def ended_by(self, request: Request, otherwise: str = "connection lost") -> str:
-        """Why a request has ended early, in the words of the log."""
+        """Reason why a request ended early, as text for the log."""
         if self._aborted_by:
             return self._aborted_by
         if self._association.is_cancelled(request.message_id):
@@ -363,9 +363,9 @@ class AcceptedAssociation:
         return self._association.lost_by or otherwise
 
     def is_over(self, request: Request) -> bool:
-        """True if the peer no longer waits for the end of this request: it has cancelled, or is gone.
+        """True if the peer no longer waits for this request: it sent a C-CANCEL or has gone.
 
-        The network is asked every few milliseconds, not for each of thousands of small objects.
+        Checks the network every few milliseconds, not for each of thousands of small objects.
         """
         now = time.monotonic()
         if now < self._next_look:
@@ -384,7 +384,7 @@ class AcceptedAssociation:
 
     @property
     def is_open(self) -> bool:
-        """True if the peer is still there, and does not ask to release."""
+        """True if the peer is connected and has not asked to release."""
         return self._association.is_open
 
     @property
@@ -394,7 +394,7 @@ class AcceptedAssociation:
 
     @property
     def is_releasing(self) -> bool:
-        """True if the peer has asked to release: it may be sent what it waits for, and sends nothing more."""
+        """True if the peer has asked to release: we may still send responses, the peer sends nothing more."""
         return self._association.is_releasing
 
     def respond(
@@ -415,11 +415,11 @@ class AcceptedAssociation:
         self._association.send([(request.context_id, response, data)])
 
     def tell_progress(self, request: Request, tally: SubOperationTally) -> None:
-        """Let a pending response to a retrieve leave with whatever is sent next (see `Association.send_later`)."""
+        """Queue a pending response to a retrieve; it is sent with the next message (see `Association.send_later`)."""
         self._association.send_later(request.context_id, *progress_of(request, tally))
 
     def respond_pending(self, request: Request, identifiers: Sequence[bytes], code: int = status.PENDING) -> None:
-        """Send a pending response for each encoded identifier, all at once. Raises AssociationFailed."""
+        """Send a pending response for each encoded identifier with one system call. Raises AssociationFailed."""
         self._association.send_each(request.context_id, response_to(request, code), identifiers)
 
     # -- C-STORE sub-operations of a C-GET ----------------------------------------------------------------------
@@ -443,5 +443,5 @@ class AcceptedAssociation:
 
 
 def _shorter(theirs: int, ours: int) -> int:
-    """Of two lengths of a P-DATA-TF; 0 is any."""
+    """The shorter of two maximum lengths of a P-DATA-TF; 0 means no limit."""
     return min(theirs or ours, ours or theirs)

@@ -14,9 +14,9 @@ from dcm4py_leading.service.find.request import FindRequest
 
 
 def find_matches(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-FIND: one pending response a match, sent by the page.
+    """Serve a C-FIND: one pending response for each match, sent a page at a time.
 
-    C-CANCEL is heeded between pages, and while another archive makes us wait.
+    Looks for a C-CANCEL between pages, and while it waits for another archive.
     """
     settings = assoc.local_ae.settings
     over = False

@@ -1,6 +1,6 @@
 """Listening sockets, one for each Connection, and the associations that come in through them.
 
-A reload binds new ones before it, and closes old ones after it.
+A reload binds new sockets before the configuration changes, and closes old sockets afterwards.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 
 from dcm4py_leading.dicom.negotiation import Rejection
+from dcm4py_leading.dicom.open_associations import AssociationNumber, OpenAssociations
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Handler
 from dcm4py_leading.dicom.scp.echo import echo
-from dcm4py_leading.dicom.scp.fellows import Alone, Fellows
 from dcm4py_leading.dicom.scp.find import find_matches
+from dcm4py_leading.dicom.scp.other_processes import NoOtherProcesses, OtherProcesses
 from dcm4py_leading.dicom.scp.retrieve import get, move
 from dcm4py_leading.dicom.scp.store import store_object
 from dcm4py_leading.dicom.scp.unadmitted import Unadmitted
 from dcm4py_leading.dicom.scp.waiting import WaitingThreads
 from dcm4py_leading.dicom.scu.outbound import OutboundLinks
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.pdu import AssociateReject
 from dcm4py_leading.errors import ConfigInvalid, Problem
@@ -62,7 +62,7 @@ def bind_all(
     bound: Container[Address],
     bind: Callable[[Connection], socket.socket] = bind_listener,
 ) -> dict[Address, socket.socket]:
-    """Listen where nothing is ``bound`` yet. Raises ConfigInvalid with every port that cannot be had."""
+    """Bind the addresses that are not ``bound`` yet. Raises ConfigInvalid with every port that cannot be bound."""
     fresh: dict[Address, socket.socket] = {}
     problems = []
     for connection in connections:
@@ -81,7 +81,7 @@ def bind_all(
 
 
 def _why(err: OSError, address: Address) -> str:
-    """The reason, with what helps; Python's own text names the address once more."""
+    """The reason and a remedy; Python's own text would repeat the address."""
     reason = str(err) if err.errno is None else os.strerror(err.errno)
     if err.errno == errno.EACCES and address[1] < 1024:
         reason += "; a port below 1024 needs CAP_NET_BIND_SERVICE, see docs/troubleshooting.md"
@@ -91,7 +91,7 @@ def _why(err: OSError, address: Address) -> str:
 
 
 def close_all(sockets: Mapping[Address, socket.socket]) -> None:
-    """Let go of sockets that are not served."""
+    """Close sockets that are not served."""
     for sock in sockets.values():
         sock.close()
 
@@ -104,38 +104,38 @@ class Listeners:
         holder: RuntimeHolder,
         *,
         bind: Callable[[Connection], socket.socket] = bind_listener,
-        fellows: Fellows | None = None,
+        others: OtherProcesses | None = None,
     ) -> None:
-        """``bind`` gives a listening socket or raises OSError; ``fellows`` are other processes that have the same."""
+        """``bind`` gives a listening socket or raises OSError; ``others`` are the processes with the same sockets."""
         self.holder = holder
         self._bind = bind
-        self._fellows = fellows or Alone()
-        self._worker = "" if fellows is None else f", worker with process id {os.getpid()}"
+        self._others = others or NoOtherProcesses()
+        self._worker = "" if others is None else f", worker with process id {os.getpid()}"
         self._acceptances = Acceptances()
         self._foreign = ForeignPeers()
         self._sockets: dict[Address, socket.socket] = {}
-        self._waiting = WaitingThreads(lets_others_first=self._fellows.should_go_first)
+        self._waiting = WaitingThreads(lets_others_first=self._others.should_go_first)
         self._associations: set[AcceptedAssociation] = set()
         """Connections until they are closed."""
         self._unfinished: set[AcceptedAssociation] = set()
         """Those of which it is not over what the peer wants."""
         self._open: set[AcceptedAssociation] = set()
         """Those that were admitted, or ask to be."""
-        self.under_way = AssociationsUnderWay(self._fellows.next_serial_number)
-        self.opened = OutboundLinks(self.under_way)
+        self.associations = OpenAssociations(self._others.next_serial_number)
+        self.opened = OutboundLinks(self.associations)
         self._lock = threading.Lock()  # of sockets and the sets of associations
         self._one_is_gone = threading.Condition(self._lock)
         self._shares = shares()
         self._unadmitted = Unadmitted(self._shares.unadmitted)
 
     def bind(self, connections: Iterable[Connection]) -> Rebinding:
-        """Bind what is not bound yet, without serving it. Raises ConfigInvalid with every port that cannot be had."""
+        """Bind new addresses without serving them. Raises ConfigInvalid with every port that cannot be bound."""
         wanted = {connection.listen_address: connection for connection in connections}
         fresh = bind_all(wanted.values(), self._sockets, self._bind)
         return Rebinding(self, fresh, frozenset(self._sockets.keys() - wanted.keys()))
 
     def _take(self, address: Address, sock: socket.socket, remote_address: str) -> Callable[[], None]:
-        """Take in a connection to ``address``; the function serves it."""
+        """Register a connection to ``address``; the returned function serves it."""
         association = AcceptedAssociation(
             *(sock, remote_address, address, self.holder, HANDLERS),
             takes_a_place=self._takes_a_place,
@@ -158,26 +158,26 @@ class Listeners:
             self._forget(association)
 
     def _report(self) -> None:
-        """Tell the other processes how much there is to do here; with the lock held."""
+        """Publish our counts to the other processes; call with the lock held."""
         connections = len(self._unfinished) if self._sockets else None
-        self._fellows.report(associations=len(self._open), connections=connections)
+        self._others.report(associations=len(self._open), connections=connections)
 
     def _takes_a_place(self, association: AcceptedAssociation) -> int | Rejection:
-        """It asks to be admitted: how many are open in all processes, it included; or why there is no place."""
+        """Count an association that asks for admission: the number in all processes, or the reason for a refusal."""
         with self._lock:
             self._open.add(association)
             self._report()
             if len(self._open) > self._shares.admitted:
                 return Rejection(AssociateReject(2, 3, 2), f"there is room for {self._shares.admitted} associations")
-            return len(self._open) + self._fellows.associations
+            return len(self._open) + self._others.associations
 
-    def _is_admitted(self, association: AcceptedAssociation) -> Numbered:
+    def _is_admitted(self, association: AcceptedAssociation) -> AssociationNumber:
         self._unadmitted.remove(association)
-        return self.under_way.enter(association)
+        return self.associations.enter(association)
 
     def _has_ended(self, association: AcceptedAssociation) -> None:
         with self._lock:
-            if association not in self._unfinished:  # told before
+            if association not in self._unfinished:  # reported before
                 return
             self._unfinished.discard(association)
             self._open.discard(association)
@@ -214,26 +214,26 @@ class Listeners:
 
     @property
     def bound(self) -> frozenset[Address]:
-        """Where it listens."""
+        """The addresses on which it listens."""
         with self._lock:
             return frozenset(self._sockets)
 
     def close(self) -> None:
-        """Close the listeners; associations go on."""
+        """Close the listeners; open associations continue."""
         self._apply({}, self.bound)
 
     def stop(self, drain_seconds: float) -> None:
-        """Close the listeners, let requests under way end for ``drain_seconds``, abort every association.
+        """Close the listeners, give running requests ``drain_seconds`` to end, then abort every association.
 
-        Those too that were opened to other systems for these requests: nothing of them is left. What goes on without
-        an association is not waited for any longer than `_ABORTED_SECONDS` after that.
+        Also aborts the associations that were opened to other systems for these requests. Waits at most
+        `_ABORTED_SECONDS` longer for threads that continue without an association.
         """
         self.close()
         self._drain(drain_seconds)
         self._waiting.end()
 
     def pause(self, drain_seconds: float) -> None:
-        """As `stop`, but other listeners may be bound later."""
+        """Like `stop`, but listeners may be bound again later."""
         self.close()
         self._drain(drain_seconds)
         self.opened.begin_again()
@@ -262,7 +262,7 @@ class Listeners:
 
 
 class Rebinding:
-    """New sockets, bound but not served, and the addresses to be left: commit after the swap, or cancel."""
+    """New sockets that are bound but not served, and obsolete addresses: commit after the swap, or cancel."""
 
     def __init__(
         self, listeners: Listeners, fresh: Mapping[Address, socket.socket], obsolete: frozenset[Address]
@@ -276,5 +276,5 @@ class Rebinding:
         self._listeners._apply(self._fresh, self._obsolete)
 
     def cancel(self) -> None:
-        """Close the new sockets again."""
+        """Close the new sockets."""
         close_all(self._fresh)

@@ -1,4 +1,4 @@
-"""Requests as they may be: for the service of their presentation context, with what it needs."""
+"""Checks of requests: the right service for the presentation context, with all that it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.model import bounds
 
 
 def require_service(context: PresentationContext, request: Request, *, takes_data_sets: bool) -> None:
-    """Raise RequestError unless the request is one for the service of its presentation context, and has what it needs.
+    """Raise RequestError if the request does not fit the service of its presentation context, or is incomplete.
 
     ``takes_data_sets`` is false of a peer whose maximum length leaves no room for them.
     """
@@ -40,7 +40,7 @@ def require_service(context: PresentationContext, request: Request, *, takes_dat
 
 
 def named(request: Request, study_instance_uid: str = "") -> dict[str, object]:
-    """The object of a C-STORE that came to nothing, as the log refers to it."""
+    """The object of a failed C-STORE, as the log refers to it."""
     if request.command != "C-STORE":
         return {}
     study = {"study": log.ref(study_instance_uid)} if study_instance_uid else {}

@@ -37,7 +37,7 @@ _ENDED = {True: "has asked to release", False: "ended"}
 
 
 def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-MOVE: sub-operations go out on an association of ours to the move destination."""
+    """Serve a C-MOVE: its sub-operations use an association that we open to the move destination."""
     remote = destination(assoc.runtime, assoc.local_ae, request.move_destination)
     studies, retrieval = _retrieval(assoc, request, MOVE[request.abstract_syntax], destination_of=remote.ae_title)
     originator = MoveOriginator(assoc.calling_ae_title, request.message_id)
@@ -61,7 +61,7 @@ def move(assoc: AcceptedAssociation, request: Request) -> Outcome:
 
 
 def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-GET: sub-operations go out on the association that asked."""
+    """Serve a C-GET: its sub-operations use the association of the request."""
     studies, retrieval = _retrieval(assoc, request, GET[request.abstract_syntax], destination_of=None)
     sends_pending = assoc.local_ae.settings.send_pending_cget
 
@@ -83,7 +83,7 @@ def get(assoc: AcceptedAssociation, request: Request) -> Outcome:
 def _retrieval(
     assoc: AcceptedAssociation, request: Request, model: InformationModel, destination_of: str | None
 ) -> tuple[Mapping[str, str], Retrieval]:
-    """Retrieval that is to be delivered, and the studies that it belongs to for the log."""
+    """The retrieval to deliver, and its studies for the log."""
     settings = assoc.local_ae.settings
     lenient = settings.relational_retrieve_negotiation_lenient
     keys = parse_retrieve(
@@ -100,7 +100,7 @@ def _retrieval(
 
 
 def _references(studies: Sequence[str]) -> Mapping[str, str]:
-    """The studies as the log refers to them, the first few of many."""
+    """The studies as the log refers to them; of many, only the first few."""
     if not studies:
         return {}
     more = [f"+{len(studies) - _MAX_REFERENCES}"] if len(studies) > _MAX_REFERENCES else []
@@ -118,7 +118,7 @@ def _finish(
     assoc.runtime.counts.count_transcoded(delivery.transcoded)
     sent = tally.completed + tally.warning
     assoc.runtime.counts.count_objects(assoc.local_ae.ae_title, sent=sent, failed=tally.failed)
-    # FE00 answers a C-CANCEL, and nothing else; a peer that is gone gets no answer.
+    # FE00 answers only a C-CANCEL; a peer that has gone gets no answer.
     is_cancelled = delivery.cancelled and assoc.is_cancelled(request)
     code = tally.final_status()
     if delivery.cancelled:
@@ -155,7 +155,7 @@ class _SameAssociation:
         self.window = assoc.window
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-        # The responses that are due will tell if the peer is still there.
+        # The outstanding responses will show if the peer is still connected.
         if (not self._under_way.due or self._assoc.lost_by) and not self._assoc.is_open:
             raise DestinationUnavailable(f"{self._assoc.name} {_ENDED[self._assoc.is_releasing]} the association")
         accepted = self._assoc.accepted_transfer_syntaxes(sop_class_uid)
@@ -176,7 +176,7 @@ class _SameAssociation:
         if not self._under_way.ended and not self._under_way.take(self._assoc.store_response()):
             failure = None
             if self._assoc.is_open:
-                # A late answer would be taken for the answer to another object.
+                # A late response would be taken for the response to another object.
                 self._assoc.give_up()
             else:
                 failure = SubOperationFailed(f"{self._assoc.name}: {self._assoc.lost_by}")
@@ -185,7 +185,7 @@ class _SameAssociation:
 
 
 class _PendingByTime:
-    """Pending C-MOVE responses every dcmSendPendingCMoveInterval, also while one sub-operation takes long."""
+    """Sender of pending C-MOVE responses every dcmSendPendingCMoveInterval, also during a long sub-operation."""
 
     def __init__(
         self, assoc: AcceptedAssociation, request: Request, interval: timedelta | None, retrieval: Retrieval
@@ -199,7 +199,7 @@ class _PendingByTime:
         self._thread = threading.Thread(target=self._run, name="pending C-MOVE responses", daemon=True)
 
     def update(self, tally: SubOperationTally) -> None:
-        """The tally that the next pending response tells."""
+        """Set the tally for the next pending response."""
         self._tally = tally
 
     def _run(self) -> None:
@@ -211,7 +211,7 @@ class _PendingByTime:
                     tally = replace(tally, remaining=self._stream.remaining(tally.ended))
                 self._assoc.respond(self._request, status.PENDING, tally=tally, remaining=True)
         except AssociationFailed:
-            return  # whoever delivers looks whether the peer is still there
+            return  # the delivering thread notices a lost peer
 
     def __enter__(self) -> Self:
         if self._interval is not None:

@@ -15,8 +15,8 @@ from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.proxy.arriving import arrived as arrived_object
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
+from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.proxy.store_archive import StoreArchive
 from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
@@ -29,9 +29,9 @@ _SIGN = 1.0
 
 
 def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
-    """C-STORE: to the retrieve that waits for the object, else on to the archive behind the AE, else to the disk.
+    """Serve a C-STORE: give the object to a waiting retrieve, else to the archive behind the AE, else store it.
 
-    Success is answered when the retrieve has taken it, the archive has it, or it is safely on disk and in the index.
+    Answers success when the retrieve or the archive has the object, or when it is durably on disk and in the index.
     """
     came_from = _archive_of(assoc)
     arrived = None
@@ -66,7 +66,7 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
     return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
 
 
-def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: Arrived) -> Outcome:
+def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: ArrivedObject) -> Outcome:
     with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
         answer, coercer = pass_on(
             assoc.runtime,
@@ -89,12 +89,12 @@ def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, ar
 def _onward(assoc: AcceptedAssociation) -> StoreArchive:
     """The archive behind the AE, for all objects of the association."""
     behind = archive_behind(assoc.local_ae)
-    assert behind is not None  # only where there is one, objects are passed on
+    assert behind is not None  # there is always an archive: else objects are not passed on
     return assoc.runtime.open_store_archive(assoc.local_ae, behind, _contexts(assoc))
 
 
 def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:
-    """Contexts that the objects of the association may need on another one."""
+    """Presentation contexts that the objects of this association may need on the association to the archive."""
     return [
         StoreContext(context.abstract_syntax, syntaxes)
         for context in assoc.contexts
@@ -104,13 +104,13 @@ def _contexts(assoc: AcceptedAssociation) -> list[StoreContext]:
 
 
 def _archive_of(assoc: AcceptedAssociation) -> AETitle:
-    """The archive that the peer is, also where it stores under another AE title (dcmCStoreSCUOfCMoveSCP)."""
+    """AE title of the archive that is the peer, also if it stores under another AE title (dcmCStoreSCUOfCMoveSCP)."""
     calling = AETitle(assoc.calling_ae_title)
     return assoc.runtime.device.archive.cstore_scu_of_cmove_scp.get(calling, calling)
 
 
 def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> bool:
-    """True if it is from an archive that may be sending what we asked for, and not for somebody else."""
+    """True if the object may be one that a retrieve of ours asked this archive for."""
     originator, _ = request.move_originator
     if not originator and not assoc.runtime.forwards.are_expected:
         return False
@@ -119,11 +119,11 @@ def _may_be_awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) 
     return bool(callers) and (not originator or originator in callers)
 
 
-def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: Arrived) -> bool:
-    """Give an object to the retrieve that waits for it; False where nobody asked for it.
+def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrived: ArrivedObject) -> bool:
+    """Give an object to the retrieve that waits for it; False if no retrieve asked for it.
 
-    What belongs to a retrieve that is over is refused, and so is what could belong to several: the archive has it, and
-    counts it as failed. Raises RequestError.
+    Refuses an object of a retrieve that has ended, and one that could belong to several retrieves: the archive still
+    has the object, and counts it as failed. Raises RequestError.
     """
     originator, message_id = request.move_originator
     taken = assoc.runtime.forwards.take(originator, message_id, scp, arrived)
@@ -137,7 +137,7 @@ def _is_taken(assoc: AcceptedAssociation, request: Request, scp: AETitle, arrive
 
 
 def _require_storage(assoc: AcceptedAssociation, came_from: AETitle) -> None:
-    """Objects of the archive behind are not sent back to it. Raises RequestError where they cannot stay here either."""
+    """Refuse an object that came from the archive behind the AE if it cannot be stored here. Raises RequestError."""
     try:
         assoc.runtime.storage_for(assoc.local_ae)
     except StorageUnavailable as err:
@@ -146,15 +146,15 @@ def _require_storage(assoc: AcceptedAssociation, came_from: AETitle) -> None:
 
 
 def _calling_titles(device: Device, ae: ApplicationEntity, scp: AETitle) -> Iterator[str]:
-    """As whom the AE asks that archive for what is not here, or no longer; none where it does not ask it."""
+    """Calling AE titles with which the AE retrieves from that archive; none if it does not."""
     if scp in ae.settings.fallback_cmove_scps:
         yield ae.settings.fallback_cmove_scp_calling_aet or ae.calling_ae_title_for(scp)
     if any(scp in storage.external_retrieve_aets for storage in device.archive.storages.values()):
         yield ae.calling_ae_title_for(scp)
 
 
-def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arrived:
-    """As `_arrived`; the retrieve for which it came counts what it cannot be."""
+def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> ArrivedObject:
+    """Like `_arrived`; a failure is counted by the retrieve that waits for the object."""
     try:
         return _arrived(assoc, request, is_asked_for=True, data=_followed(assoc, request, scp))
     except RequestError as err:
@@ -166,7 +166,7 @@ def _awaited(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Arri
 
 
 def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Iterator[Buffer]:
-    """The object as it comes; who waits for it knows that it does, however long that takes."""
+    """Pieces of the object as they come; the retrieve that waits learns of each, so a slow object is no timeout."""
     originator, message_id = request.move_originator
     next_sign = time.monotonic() + _SIGN
     for part in request.data:
@@ -178,9 +178,9 @@ def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Ite
 
 def _arrived(
     assoc: AcceptedAssociation, request: Request, *, is_asked_for: bool, data: Iterable[Buffer] | None = None
-) -> Arrived:
-    """The object, received to its end. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
+) -> ArrivedObject:
+    """Receive the whole object. Raises StorageUnavailable, InvalidObject, ObjectMismatch."""
     whole = assoc.runtime.forwards.spool.collect(request.data if data is None else data)
-    return arrived_object(
+    return checked_object(
         request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax, whole, is_asked_for=is_asked_for
     )

@@ -1,7 +1,8 @@
 """Connections without an association: not admitted yet, rejected, or released and not closed by the peer.
 
-Anybody may open them, so there is room for few. When there is none left, the oldest connection of the address that has
-most of them gives way: whoever asks for an association at once gets it, however many others are silent.
+Anybody can open such connections, so their number is limited. When the limit is reached, the oldest connection of the
+address with the most connections is closed. So a peer that asks for an association at once gets it, however many other
+peers are silent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _END_SECONDS = 1.0
 
 
 class Connection(Protocol):
-    """One of them."""
+    """A connection without an association."""
 
     @property
     def remote_address(self) -> str:
@@ -29,12 +30,12 @@ class Connection(Protocol):
         ...
 
     def give_way(self) -> None:
-        """End it, without waiting; `Unadmitted.remove` follows when it is gone."""
+        """Close the connection without waiting; `Unadmitted.remove` is called when it is closed."""
         ...
 
 
 class Unadmitted:
-    """The connections of one process, in the order in which they came. Safe under threads."""
+    """The connections of one process in their order of arrival. Safe under threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -48,7 +49,7 @@ class Unadmitted:
             return len(self._connections)
 
     def add(self, connection: Connection) -> None:
-        """One has come: where there are too many, others give way, and are waited for until they are gone."""
+        """Add a new connection; if there are too many, close others and wait until they are closed."""
         for _ in range(_ATTEMPTS):
             with self._changed:
                 if len(self._connections) < self._most:
@@ -62,12 +63,12 @@ class Unadmitted:
         self.enter(connection)
 
     def enter(self, connection: Connection) -> None:
-        """One has no association any more: it is there already, and counts among them until it is gone."""
+        """Count a connection whose association has ended, until the connection is closed."""
         with self._changed:
             self._connections[connection] = None
 
     def remove(self, connection: Connection) -> None:
-        """One is admitted, or gone."""
+        """Remove a connection that was admitted or closed."""
         with self._changed:
             self._connections.pop(connection, None)
             self._giving_way.discard(connection)

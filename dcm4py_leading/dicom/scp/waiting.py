@@ -1,12 +1,12 @@
-"""Threads that wait for connections, and serve what they have accepted to its end.
+"""Threads that wait for connections and serve each accepted connection to its end.
 
-All idle threads sleep in one epoll(7) of all listening sockets. The kernel wakes one of them for a connection, the one
-that fell asleep last; it serves the connection itself, and waits again. So an ordinary association starts no thread,
-and is not handed from one to another.
+All idle threads sleep in one epoll(7) of all listening sockets. For a connection the kernel wakes one thread, the one
+that fell asleep last. This thread serves the connection and then waits again. So a normal association starts no thread,
+and is not handed from one thread to another.
 
-Two rules hold. Somebody always waits: a thread takes a connection only if another one is idle, or can be started. And
-of one socket, connections are accepted one after the other: the socket is off (EPOLLONESHOT) until the one before has
-passed the bounds of connections, which may make others give way.
+Two rules hold. One thread always waits: a thread takes a connection only if another thread is idle or can be started.
+And connections of one socket are accepted one by one: the socket is off (EPOLLONESHOT) until the previous connection
+has passed the limit of connections, which may close others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _JOIN_SECONDS = 1.0
 
 
 class _Door:
-    """A listening socket; other processes may accept from it, too."""
+    """A listening socket; other processes may also accept from it."""
 
     def __init__(self, sock: socket.socket, take: Take) -> None:
         sock.setblocking(False)
@@ -57,7 +57,7 @@ class WaitingThreads:
     """The threads of one process that wait at all of its listening sockets. Safe under threads."""
 
     def __init__(self, *, lets_others_first: Callable[[], bool] = lambda: False) -> None:
-        """``lets_others_first`` tells of the next connection if another process should have it, unless it is slow."""
+        """``lets_others_first`` is True if another process should take the next connection, unless it is slow."""
         self._lets_others_first = lets_others_first
         self._epoll = select.epoll()
         self._end = os.eventfd(0)
@@ -78,12 +78,12 @@ class WaitingThreads:
         for _ in range(missing):
             self._start()
         with self._lock:
-            # Both or none: a thread may still have the event of a socket that was left and had this descriptor.
+            # Both or none: a thread may still hold an event of a closed socket that had the same descriptor.
             self._epoll.register(sock, select.EPOLLIN | select.EPOLLONESHOT)
             self._doors[sock.fileno()] = door
 
     def leave(self, sock: socket.socket) -> None:
-        """Accept no more from it, and close it; whatever was accepted before is taken in."""
+        """Stop accepting from a socket and close it; connections accepted before are served."""
         with self._lock:
             door = self._doors.pop(sock.fileno())
         with door.lock:
@@ -92,13 +92,13 @@ class WaitingThreads:
             sock.close()
 
     def end(self) -> None:
-        """Let the threads end, those that serve when they have; for when no socket is watched any more."""
+        """End the threads, each after the connection that it serves; call when no socket is watched any more."""
         with self._lock:
             if self._is_over:
                 return
             self._is_over = True
             threads = list(self._threads)
-        os.eventfd_write(self._end, 1)  # nobody reads it: every thread that waits sees it
+        os.eventfd_write(self._end, 1)  # it is never read, so every waiting thread sees it
         ends_at = time.monotonic() + _JOIN_SECONDS
         for thread in threads:
             thread.join(max(ends_at - time.monotonic(), 0))
@@ -147,7 +147,7 @@ class WaitingThreads:
                 self._threads.discard(thread)
 
     def _accepted(self, door: _Door, thread: threading.Thread) -> Serve | None:
-        """Accept a connection, which this thread has to serve then; None if it goes on waiting."""
+        """Accept a connection for this thread to serve; None if the thread should wait again."""
         if self._lets_others_first() and time.monotonic() >= self._in_vain_until:
             self._leave_to_others(door)
         with door.lock:
@@ -159,7 +159,7 @@ class WaitingThreads:
                 self._epoll.modify(door.socket, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _leave_to_others(self, door: _Door) -> None:
-        """Return when another process has taken the connection, should not have it any more, or is too slow."""
+        """Wait until another process has taken the connection, should no longer take it, or is too slow."""
         looking = select.poll()
         looking.register(door.socket, select.POLLIN)
         for pause in _COURTESY_SECONDS:
@@ -172,8 +172,8 @@ class WaitingThreads:
         try:
             accepted, address = door.socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return None  # another process was faster, or the peer is gone again
-        except OSError as err:  # out of descriptors: those who have a connection come first
+            return None  # another process was faster, or the peer has gone
+        except OSError as err:  # out of descriptors: existing connections come first
             self._failed.log(logging.ERROR, "cannot accept a connection: %s", err.strerror)
             time.sleep(_FAILURE_SECONDS)
             return None
@@ -190,7 +190,7 @@ class WaitingThreads:
         return door.take(accepted, address[0])
 
     def _is_replaced(self) -> bool:
-        """True if another thread waits when this one does no more."""
+        """True if another thread will wait in place of this one."""
         with self._lock:
             is_last = self._idle == 1
             if not is_last:

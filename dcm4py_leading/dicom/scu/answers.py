@@ -1,7 +1,7 @@
-"""Identifiers of responses to our own queries, read leniently: what nobody asked for is not looked at.
+"""Lenient reading of response identifiers to our own queries: elements that were not asked for are ignored.
 
-Elements in another order, twice, without VR or with one that is none, and delimiters that belong to nothing do no harm.
-Where an element that was asked for has two values, or none that can be told, the answer is none.
+Elements out of order, duplicates, missing or unknown VRs and stray delimiters are accepted. But a response is
+unreadable if an element that was asked for has two different values, or a value that cannot be determined.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST = 1 << 26
 
 
 def plain_answer(data: bytes, transfer_syntax_uid: str, wanted: Collection[int] | None) -> bytes:
-    """Tags ``wanted`` of an answer, in Explicit VR Little Endian; None: all. Raises InvalidObject."""
+    """The ``wanted`` elements of a response in Explicit VR Little Endian; None: all. Raises InvalidObject."""
     tags = None if wanted is None else {*wanted, SPECIFIC_CHARACTER_SET}
     found = read_data_set(data, transfer_syntax_uid, wanted=tags, most_inflated=_LONGEST)
     if found.conflicting:
@@ -36,9 +36,9 @@ def plain_answer(data: bytes, transfer_syntax_uid: str, wanted: Collection[int] 
 def read_answer(
     data: bytes, transfer_syntax_uid: str, wanted: Collection[int] | None, *, is_whole: bool = False
 ) -> Dataset:
-    """The same, as a data set whose values are parsed when they are looked at. Raises InvalidObject.
+    """The same as a data set; pydicom parses a value when it is first read. Raises InvalidObject.
 
-    What ``is_whole`` has to be there to its end, also behind all that is wanted.
+    ``is_whole``: the response must be complete, also after the last wanted element.
     """
     if is_whole and wanted is not None:
         wanted = [*wanted, _LAST]

@@ -31,17 +31,17 @@ def echo(
     most_seconds: float = ECHO_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> EchoOutcome:
-    """Outcome of a C-ECHO to ``remote``, within ``most_seconds`` for all of it.
+    """Send a C-ECHO to ``remote``; everything together takes at most ``most_seconds``.
 
-    The system may look up its host name for longer, and cannot be told to stop: that goes on in a thread of its own,
-    which calls nobody afterwards.
+    The lookup of the host name may take longer and cannot be stopped; it then continues in its own thread, which opens
+    no connection afterwards.
     """
     told: Future[EchoOutcome] = Future()
 
     def work() -> None:
         try:
             told.set_result(_exchange(local_ae, remote, most_seconds, clock))
-        except Exception as err:  # noqa: BLE001 - whoever waits gets it
+        except Exception as err:  # noqa: BLE001 - raised again in the waiting thread
             told.set_exception(err)
 
     threading.Thread(target=copy_context().run, args=(work,), name=f"echo to {remote.ae_title}", daemon=True).start()
@@ -87,7 +87,7 @@ def _exchange(
 
 
 def _verify(association: RequestedAssociation, left: Callable[[], float]) -> tuple[EchoResult, str] | None:
-    """Fault of the request, or of its answer; None when it was answered with success."""
+    """Failure of the C-ECHO as text; None if the peer answered with success."""
     context = next(iter(association.contexts), None)
     if context is None:
         return EchoResult.REJECTED, f"{association.peer} accepts no Verification"

@@ -1,4 +1,4 @@
-"""Sending of stored objects on an administrator's command: as a C-MOVE without a DICOM request."""
+"""Sending of stored objects on an administrator's command, like a C-MOVE without a DICOM request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
 from dcm4py_leading.service.retrieve.sub_operations import Delivery, deliver
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.sending.export import Export, ExportOutcome, parties
-from dcm4py_leading.service.sending.under_way import Sending
+from dcm4py_leading.service.sending.running_exports import RunningExport
 
 LOG = logging.getLogger(__name__)
 
@@ -23,14 +23,14 @@ LOG = logging.getLogger(__name__)
 def export(
     runtime: Runtime,
     wanted: Export,
-    sending: Sending,
+    sending: RunningExport,
     *,
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExportOutcome:
-    """Send it, within ``seconds`` of ``clock``; ``sending`` tells how far it is, and may cancel it.
+    """Send the objects, within ``seconds`` of ``clock``; ``sending`` receives the progress and can cancel.
 
-    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable, IndexUnavailable,
+    Raises EditRefused if an AE does not exist or is not an accepted destination, ConfigUnavailable, IndexUnavailable,
     ArchiveUnavailable, DestinationUnavailable.
     """
     ae, remote = parties(runtime, wanted)
@@ -67,7 +67,7 @@ def export(
     return outcome
 
 
-def _outcome(delivery: Delivery, retrieval: Retrieval, sending: Sending, seconds: float) -> ExportOutcome:
+def _outcome(delivery: Delivery, retrieval: Retrieval, sending: RunningExport, seconds: float) -> ExportOutcome:
     tally = delivery.tally
     is_late = delivery.cancelled and not sending.is_cancelled
     failed = tally.failed_sop_instance_uids

@@ -38,10 +38,10 @@ _GOODBYE = 5.0
 
 
 class FindRefused(AssociationFailed):
-    """The C-FIND ended with a status other than 0x0000; the association itself can be used further."""
+    """The C-FIND ended with a status other than 0x0000; the association can still be used."""
 
     def __init__(self, message: str, status: int, comment: str) -> None:
-        """``comment`` is the peer's Error Comment: for whoever asked, never for the log."""
+        """``comment`` is the peer's Error Comment: for the caller, never for the log."""
         super().__init__(message)
         self.status = status
         self.comment = comment
@@ -50,10 +50,10 @@ class FindRefused(AssociationFailed):
 def find_responses(
     assoc: RequestedAssociation, sop_class_uid: str, identifier: Dataset, remaining: Callable[[], float | None]
 ) -> Iterator[Dataset]:
-    """The pending responses of one C-FIND, the only presentation context of whose association is for it.
+    """Send a C-FIND on an association with only one presentation context; yield its pending responses.
 
-    Of each, what was asked for. ``remaining`` says how many seconds each response may take. Raises AssociationFailed,
-    also for a response that cannot be read, FindRefused.
+    Each response has only the elements that were asked for. ``remaining`` gives the seconds that the next response may
+    take. Raises FindRefused, and AssociationFailed, also for an unreadable response.
     """
     for answer in answers_of(assoc, sop_class_uid, identifier, remaining, frozenset(map(int, identifier.keys()))):
         if isinstance(answer, UnreadableAnswer):
@@ -68,7 +68,7 @@ def answers_of(
     remaining: Callable[[], float | None],
     wanted: Collection[int],
 ) -> Iterator[Dataset]:
-    """As `find_responses`, with the elements that are ``wanted``; UnreadableAnswer for each that cannot be read."""
+    """Like `find_responses`, with the ``wanted`` elements; yields UnreadableAnswer for an unreadable response."""
     if not assoc.contexts:
         raise AssociationFailed("the C-FIND was not accepted")
     context = assoc.contexts[0]
@@ -92,7 +92,7 @@ def _unreadable(data: bytes, transfer_syntax: str) -> UnreadableAnswer:
 
 
 def within(seconds: float) -> Callable[[], float]:
-    """For ``remaining`` in `find_responses`: so many from now on, for all responses together."""
+    """Function for ``remaining`` in `find_responses`: the seconds from now on for all responses together."""
     ends_at = time.monotonic() + seconds
     return lambda: ends_at - time.monotonic()
 
@@ -104,10 +104,10 @@ def encoded_responses(
     identifier: Dataset,
     remaining: Callable[[], float | None],
 ) -> Generator[bytes]:
-    """The pending responses of one C-FIND in ``context``, as they came.
+    """Send a C-FIND in ``context``; yield its pending responses as bytes.
 
-    When it is closed before the last one, the C-FIND is cancelled (PS3.7 9.3.2.3), and what still comes is dropped.
-    ``remaining`` as in `find_responses`, and raises as that.
+    If the generator is closed before the last response, it cancels the C-FIND (PS3.7 9.3.2.3) and drops the rest.
+    ``remaining`` and errors are those of `find_responses`.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     for number in count(1):
@@ -126,7 +126,7 @@ def encoded_responses(
             raise
 
 
-def awaited_responses(
+def responses_with_flushes(
     assoc: RequestedAssociation,
     context: PresentationContext,
     sop_class_uid: str,
@@ -134,11 +134,10 @@ def awaited_responses(
     is_over: Callable[[], bool],
     on_unsupported: Callable[[], None],
 ) -> Generator[bytes | Flush]:
-    """As `encoded_responses`, for somebody who looks at them as they come: in between it tells of lulls.
+    """Like `encoded_responses`, but also yields FLUSH when responses pause, so that those received can be passed on.
 
-    Cancelled also when ``is_over``, which is asked while nothing comes, says that nobody waits for them.
-    ``on_unsupported`` is called when a response says that a key is not supported. dcmResponseTimeout bounds the wait
-    for each.
+    Also cancels when ``is_over``, which is called while no response comes, returns True. ``on_unsupported`` is called
+    when a response says that a key is not supported. dcmResponseTimeout limits the wait for each response.
     """
     message_id = _ask(assoc, context, sop_class_uid, identifier)
     most_silent = patience(assoc.connection.response_timeout)
@@ -174,16 +173,16 @@ def awaited_responses(
 
 
 def _check_number(number: int, assoc: RequestedAssociation, context: PresentationContext, message_id: int) -> None:
-    """Raise AssociationFailed, and let the peer know, when there are more matches than anybody has."""
+    """Abort and raise AssociationFailed when there are more matches than any archive can have."""
     if number > bounds.FIND_ANSWERS:
         _cancel(assoc, context, message_id)
         raise AssociationFailed(f"{assoc.peer}: more than {bounds.FIND_ANSWERS} matches")
 
 
 class _Lulls:
-    """When those that wait are told of a lull: when nothing comes, and while little comes, before what came is old.
+    """Decides when to flush: when no match comes, and when matches come slowly and one has waited long enough.
 
-    Only time that is spent in waiting for matches counts, not what is spent on them.
+    Only the time spent waiting for matches counts, not the time spent processing them.
     """
 
     def __init__(self) -> None:
@@ -192,7 +191,7 @@ class _Lulls:
         self._is_told = False
 
     def came(self, waited: float) -> None:
-        """A match has come, after so many seconds. When there are many, a page has been made of them."""
+        """Count a match that came after so many seconds; many matches have already filled a page."""
         self._waited += waited
         if self._count in (0, _MANY):
             self._count, self._waited = 0, 0.0
@@ -200,19 +199,19 @@ class _Lulls:
         self._is_told = False
 
     def begins(self) -> bool:
-        """Nothing comes at present: whether that is new."""
+        """Note that no match comes now; True if this pause is new."""
         is_new, self._is_told = not self._is_told, True
         self._count = 0
         return is_new
 
     @property
     def is_due(self) -> bool:
-        """True if there is a match that is not to wait any longer."""
+        """True if a match has waited long enough."""
         return self._count > 0 and self._waited > _OLD
 
 
 def _ask(assoc: RequestedAssociation, context: PresentationContext, sop_class_uid: str, identifier: Dataset) -> int:
-    """Send the request; its Message ID. Raises AssociationFailed."""
+    """Send the request and return its Message ID. Raises AssociationFailed."""
     try:
         keys = encoded(identifier, context.transfer_syntax)
     except UNREADABLE as err:
@@ -223,7 +222,7 @@ def _ask(assoc: RequestedAssociation, context: PresentationContext, sop_class_ui
 
 
 def _pending(response: Message, data: Buffer | None, message_id: int) -> Buffer | None:
-    """The identifier of a pending response; None at the end. Raises AssociationFailed, FindRefused."""
+    """The identifier of a pending response; None after the final response. Raises AssociationFailed, FindRefused."""
     if (
         response.number(dimse.COMMAND_FIELD) != dimse.C_FIND_RQ | dimse.RESPONSE
         or response.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO) != message_id

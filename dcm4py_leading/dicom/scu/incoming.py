@@ -1,4 +1,4 @@
-"""Answers that peers send on associations that we opened, in memory, up to a length."""
+"""Data sets that peers send on associations that we opened: collected in memory, up to a maximum length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dcm4py_leading.model.bounds import ANSWER_BYTES
 
 
 def joined(parts: Iterable[memoryview]) -> bytes:
-    """The parts of an answer as one, in memory; each is good until the next one. Raises AssociationFailed."""
+    """Join the parts of a data set in memory; each part is valid until the next one. Raises AssociationFailed."""
     whole: list[bytes] = []
     length = 0
     for part in parts:

@@ -40,12 +40,12 @@ Coerce = Callable[[Dimse, ApplicationEntity, RemoteAE, str, Dataset], Dataset]
 
 
 def as_it_is(dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset) -> Dataset:
-    """The `Coerce` where there are no rules."""
+    """A `Coerce` without rules: returns the data set unchanged."""
     return ds
 
 
 class FindSCU:
-    """Asks leading archives, on associations that are kept and used again; implements `leading.query.LeadingQuery`.
+    """C-FIND SCU for leading archives with pooled associations; implements `leading.query.LeadingQuery`.
 
     Safe under threads.
     """
@@ -58,7 +58,7 @@ class FindSCU:
         coerce: Coerce = as_it_is,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``settings`` bound the associations; ``clock`` counts seconds."""
+        """``settings`` limit the associations; ``clock`` counts seconds."""
         settings = settings or LeadingSettings()
         self._resolve = resolve
         self._coerce = coerce
@@ -92,10 +92,10 @@ class FindSCU:
         timeout: timedelta | None = None,
         wanted: Collection[int] | None = None,
     ) -> list[Dataset]:
-        """All pending responses to one Study Root C-FIND; LeadingMismatch when they are more than ``most``.
+        """All pending responses to one Study Root C-FIND. Raises LeadingMismatch if there are more than ``most``.
 
-        Of each the elements that are ``wanted``, else those that the identifier has; UnreadableAnswer where they cannot
-        be read. Otherwise as `find_studies`.
+        Each has the ``wanted`` elements, by default those of the identifier; an unreadable one is an UnreadableAnswer.
+        Raises as `find_studies`.
         """
         ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
         remote = self._remote(leading_cfind_scp)
@@ -127,7 +127,7 @@ class FindSCU:
         self._pool.give_back((local_ae.ae_title, remote), association)
 
     def close(self) -> None:
-        """Close what is not in use, and from now on every association after its question. May be asked further."""
+        """Close idle associations now, and from now on each association after its query. Queries are still possible."""
         self._pool.close()
 
     def _remote(self, leading_cfind_scp: AETitle) -> RemoteAE:
@@ -140,7 +140,7 @@ class FindSCU:
             proposal = (STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN))
             return RequestedAssociation(local_ae, remote, [proposal], timeout=self._remaining(ends_at))
 
-        # With what the directory says of the peer in the key, a peer that moved is called at its new address.
+        # The key includes the peer's entry in the directory, so a peer that moved is called at its new address.
         key = (local_ae.ae_title, remote)
         return self._pool.take(key, open_new, timeout=self._remaining(ends_at), fresh=fresh)
 
@@ -158,7 +158,7 @@ class FindSCU:
         *,
         fresh: bool,
     ) -> list[Dataset]:
-        """Raises _GoneWhileIdle when an association that was kept ends before it brings any response."""
+        """Query on one association. Raises _GoneWhileIdle if a pooled association ends before its first response."""
         key = (local_ae.ae_title, remote)
         association, is_used = self._take(local_ae, remote, ends_at, fresh=fresh)
         is_answered = False
@@ -189,7 +189,7 @@ class FindSCU:
 
 
 class _GoneWhileIdle(AssociationFailed):
-    """The peer ended an association that was kept, and we noticed only when we used it."""
+    """The peer had ended a pooled association; we noticed it only at the next use."""
 
 
 def _naming(leading_cfind_scp: AETitle, err: AssociationFailed) -> str:

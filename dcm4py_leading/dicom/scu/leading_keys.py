@@ -23,13 +23,13 @@ LOG = logging.getLogger(__name__)
 
 
 class KeysSCU:
-    """Asks leading archives for studies by keys; implements `leading.keys_query.LeadingKeysQuery`.
+    """C-FIND SCU that asks leading archives for studies by keys; implements `leading.keys_query.LeadingKeysQuery`.
 
-    On the associations of a `FindSCU`, within the same bounds. Safe under threads.
+    Uses the associations of a `FindSCU`, within the same limits. Safe under threads.
     """
 
     def __init__(self, scu: FindSCU) -> None:
-        """``scu`` keeps the associations."""
+        """``scu`` holds the pool of associations."""
         self._scu = scu
 
     def find_by_keys(
@@ -42,7 +42,7 @@ class KeysSCU:
         limit: int,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """Answers to keys (see `leading.keys_query.LeadingKeysQuery`). One too many aborts the association."""
+        """Find studies by keys (see `LeadingKeysQuery`). Too many responses abort the association."""
         identifier = keys_identifier(keys, return_keys)
         try:
             found = self._scu.find(
@@ -58,7 +58,7 @@ class KeysSCU:
 
 
 def keys_identifier(keys: Dataset, return_keys: frozenset[Tag]) -> Dataset:
-    """Identifier of a STUDY level query with these matching keys, whose text is read as ``keys`` declares it."""
+    """Identifier of a STUDY level query with these matching keys, in the character set that ``keys`` declares."""
     identifier = study_identifier((), return_keys)
     for element in keys:
         identifier[element.tag] = element

@@ -1,7 +1,7 @@
-"""Associations that this process opened on behalf of its peers, and the threads that follow them.
+"""Associations that this process opened on behalf of its peers, and the threads that use them.
 
-A stop of the service ends all of it, whatever other systems do or fail to do. What is opened finds its owner by the
-context of the thread, so that those who ask other systems need not know of it.
+A stop of the service ends them all, whatever other systems do. A new association finds its owner by the context of the
+thread, so code that queries other systems does not have to pass the owner along.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from weakref import WeakSet
 
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, UnderWay, serial_numbers
+from dcm4py_leading.dicom.open_associations import (
+    AssociationNumber,
+    MonitoredAssociation,
+    OpenAssociations,
+    serial_numbers,
+)
 from dcm4py_leading.dicom.upper.link import Link
 
 
 class OutboundLinks:
     """Associations and threads that one service has opened. Safe under threads."""
 
-    def __init__(self, under_way: AssociationsUnderWay | None = None) -> None:
-        """``under_way`` is told of each association that is opened."""
-        self.under_way = under_way or AssociationsUnderWay(serial_numbers())
+    def __init__(self, associations: OpenAssociations | None = None) -> None:
+        """``associations`` receives each association that is opened."""
+        self.associations = associations or OpenAssociations(serial_numbers())
         self._lock = threading.Lock()
         self._links: WeakSet[Link] = WeakSet()
         self._threads: set[threading.Thread] = set()
@@ -29,7 +34,7 @@ class OutboundLinks:
 
     @contextmanager
     def by_this_thread(self) -> Iterator[None]:
-        """Take over what this thread opens inside the block, and what its `spawn`ed threads open."""
+        """Own the associations that this thread, and threads that it spawns, open inside the block."""
         token = _owner.set(self)
         try:
             yield
@@ -38,7 +43,7 @@ class OutboundLinks:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """As `by_this_thread`, and this thread counts as a spawned one until the end of the block."""
+        """Like `by_this_thread`; this thread also counts as a spawned thread until the end of the block."""
         thread = threading.current_thread()
         with self._lock:
             self._threads = self._threads | {thread}
@@ -55,12 +60,12 @@ class OutboundLinks:
         return bool(self._running())
 
     def join(self, seconds: float) -> None:
-        """Wait for each spawned thread so long."""
+        """Wait for the spawned threads, each at most so many seconds."""
         for thread in self._running():
             thread.join(seconds)
 
     def abort(self) -> None:
-        """Abort all associations, and from now on each new one."""
+        """Abort all associations, and from now on each new one at once."""
         with self._lock:
             self._is_over = True
             links = list(self._links)
@@ -68,7 +73,7 @@ class OutboundLinks:
             link.abort()
 
     def begin_again(self) -> None:
-        """Whatever was aborted is gone: new associations may be opened."""
+        """Allow new associations again, after `abort`."""
         with self._lock:
             self._is_over = False
 
@@ -92,20 +97,20 @@ _owner: ContextVar[OutboundLinks | None] = ContextVar("opened", default=None)
 
 
 def register(link: Link) -> None:
-    """A connection of ours, before anything is sent on it. Aborts it when the service stops already."""
+    """Register a connection before anything is sent on it; abort it at once if the service is stopping."""
     owner = _owner.get()
     if owner is not None and not owner._add(link):
         link.abort()
 
 
-def enter(association: UnderWay) -> Numbered | None:
-    """An association of ours that stands; None where nobody is told of it."""
+def enter(association: MonitoredAssociation) -> AssociationNumber | None:
+    """Register an established association with the monitor; None if this thread has no owner."""
     owner = _owner.get()
-    return None if owner is None else owner.under_way.enter(association)
+    return None if owner is None else owner.associations.enter(association)
 
 
 def spawn(work: Callable[[], None], name: str) -> None:
-    """Do it in another thread, for the same peer."""
+    """Run a function in another thread on behalf of the same peer."""
     thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
     owner = _owner.get()
     if owner is None:

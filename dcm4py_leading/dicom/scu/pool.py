@@ -11,7 +11,7 @@ from dcm4py_leading.dicom.scu.requestor import AssociationFailed
 
 
 class Poolable(Protocol):
-    """Association as a pool has to know it."""
+    """An association as a pool uses it."""
 
     @property
     def is_open(self) -> bool: ...
@@ -27,16 +27,16 @@ Spawn = Callable[[Callable[[], None]], None]
 
 
 def spawn(work: Callable[[], None]) -> None:
-    """Do it in a thread that does not keep the process alive."""
+    """Run a function in a daemon thread."""
     threading.Thread(target=work, name="association pool", daemon=True).start()
 
 
 class AssociationPool(Generic[A]):
-    """Hands an association to one thread at a time, and keeps it for a while when it comes back.
+    """Pool of associations: each is used by one thread at a time, and kept open for a while afterwards.
 
     Safe under threads: one lock, never held while an association is opened or closed. Associations are closed in the
-    background, so that nobody waits for a peer that is slow to let go. A thread looks after idle ones while there are
-    any, so a pool that is no longer used leaves nothing behind.
+    background, so that no caller waits for a peer that releases slowly. A thread closes idle associations after a while
+    and ends with the last of them, so an unused pool holds no resources.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class AssociationPool(Generic[A]):
     def take(
         self, key: Hashable, open_new: Callable[[], A], *, timeout: timedelta | None, fresh: bool = False
     ) -> tuple[A, bool]:
-        """An open association, to be given to `give_back` or `discard`; and whether it was used before.
+        """Take an open association, and tell if it was used before; end with `give_back` or `discard`.
 
-        ``fresh`` drops what is kept. Raises AssociationFailed when all are in use for the whole of ``timeout``, and
-        what ``open_new`` raises.
+        ``fresh`` ignores idle associations. Raises AssociationFailed if all are in use during the whole ``timeout``,
+        and the errors of ``open_new``.
         """
         ends_at = None if timeout is None else self._clock() + timeout.total_seconds()
         with self._changed:
@@ -90,7 +90,7 @@ class AssociationPool(Generic[A]):
             raise
 
     def give_back(self, key: Hashable, association: A) -> None:
-        """It is free and good for another use."""
+        """Return an association that can be used again."""
         with self._changed:
             keep = association.is_open and not self._is_closed
             if keep:
@@ -103,18 +103,18 @@ class AssociationPool(Generic[A]):
             self._in_background(association.release)
 
     def discard(self, key: Hashable, association: A) -> None:
-        """It is not to be used again."""
+        """Drop an association that must not be used again."""
         self._free(key)
         self._in_background(association.abort)
 
     def close(self) -> None:
-        """Keep nothing from now on; what is in use is closed when it comes back."""
+        """Close idle associations now, and those in use when they are given back."""
         with self._changed:
             self._is_closed = True
         self._close_unused_since(None)
 
     def close_idle(self) -> None:
-        """Close what was not used for a while."""
+        """Close associations that were idle for too long."""
         self._close_unused_since(self._clock() - self._idle_after)
 
     @property
@@ -154,6 +154,6 @@ class AssociationPool(Generic[A]):
                     return
                 wait = min(since) + self._idle_after - self._clock()
                 if wait > 0:
-                    # An association that its peer wants to release is given up before the peer loses patience.
+                    # An association whose peer asks to release is closed before the peer aborts it.
                     self._changed.wait(min(wait, _LOOK_EVERY))
             self.close_idle()

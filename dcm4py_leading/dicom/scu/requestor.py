@@ -1,4 +1,4 @@
-"""Our side of an association that we open. It belongs to one thread at a time."""
+"""Our side of an association that we open. For one thread at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Self, TypeVar
 from dcm4py_leading.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.negotiation import ABSTRACT_SYNTAX_NOT_SUPPORTED
+from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, is_established, performed
 from dcm4py_leading.dicom.scu.incoming import joined
 from dcm4py_leading.dicom.scu.outbound import enter, register
-from dcm4py_leading.dicom.under_way import Numbered, invoked, is_established, performed
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext
@@ -50,7 +50,7 @@ Proposal = tuple[str, Sequence[str]]
 
 
 class RequestedAssociation:
-    """An open association with ``remote``; a context manager that releases it, or aborts when an exception ends it."""
+    """An open association with ``remote``; a context manager that releases it, or aborts it after an exception."""
 
     def __init__(
         self,
@@ -65,16 +65,16 @@ class RequestedAssociation:
         as_scp: Collection[str] = (),
         relational: Collection[str] = (),
     ) -> None:
-        """Open it, as ``calling`` if that is given. Raises AssociationFailed.
+        """Open the association, as ``calling`` if given. Raises AssociationFailed.
 
-        Of the SOP classes ``as_scp``, we want to be the SCP (PS3.7 D.3.3.4); for those that are ``relational``, we want
+        For the SOP classes ``as_scp`` we propose to be SCP (PS3.7 D.3.3.4); for those in ``relational`` we propose
         relational queries or retrieval (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
 
-        Where it is ``windowed``, several C-STOREs may be outstanding at once, if dcmMaxOpsInvoked of our connection,
-        dcmMaxOpsPerformed of theirs and the peer allow it (PS3.7 D.3.3.3).
+        With ``windowed``, several C-STOREs may be outstanding if dcmMaxOpsInvoked of our connection, dcmMaxOpsPerformed
+        of the peer's connection and the peer allow it (PS3.7 D.3.3.3).
 
-        dcmSendTimeout bounds the sending of each request, dcmStoreTimeout where it is ``for_storage``. ``timeout``
-        bounds the opening as a whole, beside dcmTCPConnectTimeout and dcmAAACTimeout.
+        dcmSendTimeout limits the sending of each request, or dcmStoreTimeout with ``for_storage``. ``timeout`` limits
+        the whole opening, in addition to dcmTCPConnectTimeout and dcmAAACTimeout.
         """
         self._remote = remote
         local = next((c for c in local_ae.connections if not c.is_tls), None)
@@ -143,7 +143,7 @@ class RequestedAssociation:
             least = bounds.SENT_PDU_LEAST_BYTES
             raise AssociationFailed(f"{where}: a maximum length of {most} is too short for data sets, least {least}")
         self._relational = {uid for uid, granted in accepted.user.extended.items() if granted[:1] == _RELATIONAL}
-        self._numbered: Numbered | None = None  # whoever lists associations may come before the next line is done
+        self._numbered: AssociationNumber | None = None  # the monitor may read it before the next line has run
         self._numbered = enter(self)
 
     @property
@@ -157,12 +157,12 @@ class RequestedAssociation:
         return tuple(self._association.contexts.values())
 
     def is_relational(self, sop_class_uid: str) -> bool:
-        """True if the peer grants relational queries or retrieval in this SOP class."""
+        """True if the peer accepted relational queries or retrieval for this SOP class."""
         return sop_class_uid in self._relational
 
     @property
     def is_open(self) -> bool:
-        """True if the peer is still there, and does not ask to release."""
+        """True if the peer is connected and has not asked to release."""
         return self._association.is_open
 
     @property
@@ -180,13 +180,13 @@ class RequestedAssociation:
         self._association.send([(context.context_id, command, data)])
 
     def say_before_abort(self, context: PresentationContext, command: Command | None) -> None:
-        """A request, as a C-CANCEL-RQ, that the peer is to get also when the association is aborted; None: none."""
+        """Set a request, such as a C-CANCEL-RQ, to send before an abort; None: none."""
         self._association.say_before_abort(context.context_id, command)
 
     def receive(self, timeout: float | None = None) -> tuple[Message, bytes | None]:
         """The next DIMSE response and its data set.
 
-        ``timeout`` in seconds. Raises AssociationFailed when none comes in dcmResponseTimeout or ``timeout``.
+        ``timeout`` in seconds. Raises AssociationFailed if none comes within dcmResponseTimeout or ``timeout``.
         """
         bound = _shorter(patience(self._local.response_timeout), timeout)
         ends_at = time.monotonic() + bound
@@ -201,15 +201,15 @@ class RequestedAssociation:
 
     @property
     def connection(self) -> Connection:
-        """Our connection, whose time-outs count."""
+        """Our connection, whose timeouts apply."""
         return self._local
 
     def poll(
         self, wait: float, collect: Callable[[Iterable[memoryview]], Buffer] = joined
     ) -> tuple[Message, Buffer | None] | None:
-        """The next DIMSE message and its data set, as ``collect`` makes it; None when none begins in ``wait`` seconds.
+        """The next DIMSE message and its data set, read by ``collect``; None if none begins within ``wait`` seconds.
 
-        Raises AssociationFailed, and what ``collect`` raises.
+        Raises AssociationFailed, and the errors of ``collect``.
         """
         try:
             message = self._association.receive(wait)
@@ -228,11 +228,11 @@ class RequestedAssociation:
             raise AssociationFailed(f"{self._remote.ae_title}: a response did not come to its end: {err}") from err
 
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
-        """Transfer syntaxes in which the peer takes instances of this SOP class."""
+        """Transfer syntaxes in which the peer accepts instances of this SOP class."""
         return self._association.transfer_syntaxes(sop_class_uid)
 
     def refuses(self, sop_class_uid: str) -> bool:
-        """True if the peer refuses the SOP class as an abstract syntax, in whatever transfer syntax."""
+        """True if the peer refused the SOP class in every transfer syntax."""
         return sop_class_uid in self._refused
 
     @property
@@ -247,27 +247,27 @@ class RequestedAssociation:
     def store_response(self, *, waits: bool = True) -> tuple[int, int] | None:
         """The next response to a C-STORE (see `Association.store_response`); dcmResponseTimeout bounds the wait.
 
-        Without waiting, only one that has come counts.
+        With ``waits`` False, returns only a response that has already come.
         """
         return self._association.store_response(patience(self._local.response_timeout) if waits else _AT_ONCE)
 
     def release(self) -> None:
-        """Release in an orderly way, also when the peer asked first; dcmARRPTimeout bounds the wait."""
+        """Release the association, also when the peer asked first; waits at most dcmARRPTimeout."""
         if self.is_open or self._association.is_releasing:
             self._association.release(patience(self._local.arrp_timeout))
         else:
             self.abort()
 
     def release_within(self, timeout: float) -> bool:
-        """True if it was released in an orderly way in so many seconds, and in dcmARRPTimeout; else it is aborted."""
+        """Release within so many seconds and dcmARRPTimeout, else abort; True if released."""
         bound = _shorter(patience(self._local.arrp_timeout), timeout)
         if (self.is_open or self._association.is_releasing) and self._association.release(bound):
             return True
         self.abort()
         return False
 
-    def told(self) -> OpenAssociation | None:
-        """State of the association for an administrator, None when it is not established (see `under_way.UnderWay`)."""
+    def snapshot(self) -> OpenAssociation | None:
+        """State for an administrator; None when the association is not established (see `MonitoredAssociation`)."""
         if self._numbered is None or not is_established(self._association):
             return None
         return OpenAssociation(
@@ -283,15 +283,15 @@ class RequestedAssociation:
         )
 
     def abort_on_command(self) -> None:
-        """Abort the association, as an administrator wants it (see `under_way.UnderWay`)."""
+        """Abort the association on an administrator's command (see `MonitoredAssociation`)."""
         self.interrupt()
 
     def interrupt(self) -> None:
-        """Abort, from any thread; the one that uses it has to `abort` it besides."""
+        """Abort from any thread; the thread that uses the association must still call `abort`."""
         self._association.abort()
 
     def abort(self) -> None:
-        """Abort, if it is still open, and let go of the socket."""
+        """Abort if still open, and close the socket."""
         self._association.abort()
         self._association.link.close()
 
@@ -331,7 +331,7 @@ def _negotiated(link: Link, request: AssociateRequest, timeout: float | None, wh
     if isinstance(answer, AssociateReject):
         failure = AssociationRefused if answer.result == _PERMANENT else AssociationRejected
         raise failure(f"{where}: association rejected {answer}")
-    assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: nothing else is told in this state
+    assert isinstance(answer, AssociateAccept)  # PS3.8 table 9-10: no other PDU is possible in this state
     return answer
 
 
@@ -340,7 +340,7 @@ def _left(ends_at: float | None) -> float | None:
 
 
 def _shorter(one: float, other: float | None) -> float:
-    """Of two timeouts in seconds; None is for ever."""
+    """The shorter of two timeouts in seconds; None means no limit."""
     return one if other is None else min(one, other)
 
 

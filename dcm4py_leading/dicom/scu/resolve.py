@@ -1,4 +1,4 @@
-"""Whom we ask, as the directory has them."""
+"""Look-up of the AEs that we query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Resolve = Callable[[AETitle], RemoteAE | None]
 
 
 def resolved(resolve: Resolve, ae_title: AETitle, failure: type[DependencyError]) -> RemoteAE:
-    """The AE of that title. Raises ``failure`` where the directory has none, or cannot be asked."""
+    """The AE of that title. Raises ``failure`` if the directory has none, or is not available."""
     try:
         remote = resolve(ae_title)
     except ConfigError as err:

@@ -1,4 +1,4 @@
-"""An association of ours for C-STORE that proposes further presentation contexts when further objects need them."""
+"""An association for C-STORE that is opened anew when an object needs presentation contexts that were not proposed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transf
 
 
 class StorageAssociation:
-    """Opened for the first object, and anew for one that needs contexts which were not proposed, or when it is lost."""
+    """Opened for the first object; opened again after a loss, or for an object that needs further contexts."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class StorageAssociation:
         *,
         windowed: bool = False,
     ) -> None:
-        """``contexts`` are those that will probably be needed; ``windowed`` as `RequestedAssociation` has it."""
+        """``contexts`` will probably be needed; ``windowed`` is that of `RequestedAssociation`."""
         self._windowed = windowed
         self._local_ae = local_ae
         self._remote = remote
@@ -32,11 +32,11 @@ class StorageAssociation:
         """The association, if there is one."""
 
     def has_proposed(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
-        """True if what an object needs was proposed already."""
+        """True if the contexts that an object needs were already proposed."""
         return (sop_class_uid, transfer_syntax_uid) in self._proposed
 
     def opened_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> RequestedAssociation:
-        """The association, with what an object needs proposed. Raises AssociationFailed."""
+        """The association, after the contexts that an object needs were proposed. Raises AssociationFailed."""
         is_proposed = self.has_proposed(sop_class_uid, transfer_syntax_uid)
         if self.current is not None and self.current.is_open and is_proposed:
             return self.current
@@ -52,13 +52,13 @@ class StorageAssociation:
         return self.current
 
     def drop(self) -> None:
-        """Abort it; the next object gets another one."""
+        """Abort the association; the next object opens another one."""
         if self.current is not None:
             self.current.abort()
             self.current = None
 
     def close(self) -> None:
-        """Release it, if there is one."""
+        """Release the association, if one is open."""
         if self.current is not None:
             self.current.release()
             self.current = None

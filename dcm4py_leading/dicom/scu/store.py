@@ -32,8 +32,8 @@ LOG = logging.getLogger(__name__)
 class StoreSCU:
     """C-STORE sub-operations of one C-MOVE; implements `sub_operations.Destination`.
 
-    Opens its association when the first object is to be sent. An association that is lost costs the objects under way;
-    the next object gets a new one, and when that cannot be opened the destination is given up.
+    Opens its association for the first object. If the association is lost, the outstanding objects have failed and the
+    next object opens a new one; if this cannot be opened, the destination is given up.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class StoreSCU:
         contexts: Sequence[StoreContext],
         originator: MoveOriginator | None = None,
     ) -> None:
-        """``originator`` is the C-MOVE, where it is one that wants it."""
+        """``originator`` is the C-MOVE to name in the C-STORE requests, if any."""
         self._association = StorageAssociation(local_ae, remote, contexts, windowed=True)
         self._name = word(remote.ae_title)
         self._originator = originator
@@ -58,7 +58,7 @@ class StoreSCU:
         current = self._association.current
         if current is not None and self._under_way.due:
             if self._association.has_proposed(sop_class_uid, transfer_syntax_uid):
-                # The responses that are due will tell whether the peer is still there.
+                # The outstanding responses will show if the peer is still connected.
                 return self._accepted(current, sop_class_uid)
             while self._under_way.due:
                 self._await_response()
@@ -72,7 +72,7 @@ class StoreSCU:
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """Send the C-STORE request of an object (see `sub_operations.Destination`)."""
         assoc = self._association.current
-        if assoc is None:  # lost since the object was prepared: what is accepted now may be less
+        if assoc is None:  # lost since the object was prepared: the new association may accept less
             assoc = self._opened_for(obj.sop_class_uid, obj.transfer_syntax_uid)
             if obj.transfer_syntax_uid not in self._accepted(assoc, obj.sop_class_uid):
                 raise SubOperationFailed(f"{self._name} does not take the object on a new association")
@@ -85,13 +85,13 @@ class StoreSCU:
             self._end_early(assoc, failure)
             raise failure from err
         except StatusError as err:
-            if not assoc.is_open:  # in the middle of an object there was nothing left but to abort
+            if not assoc.is_open:  # in the middle of an object, only an abort is possible
                 self._end_early(assoc, SubOperationFailed(f"{self._name}: aborted, as another object failed: {err}"))
             raise
         self._under_way.due.add(message_id)
 
     def end_store(self) -> Ending:
-        """The next that ended (see `sub_operations.Destination`). Without a response, the association is dropped."""
+        """Wait for the next C-STORE to end (see `Destination`). Without a response, drop the association."""
         if not self._under_way.ended:
             self._await_response()
         return self._under_way.ended.popleft()
@@ -103,13 +103,13 @@ class StoreSCU:
         elif self._under_way.take(current.store_response()):
             self._timeouts = 0
         else:
-            self._timeouts += current.is_open  # else it has ended the association, which takes no time
+            self._timeouts += current.is_open  # else the peer has ended the association, and releasing takes no time
             lost_by = current.lost_by
             LOG.warning("%s, C-STORE: %s: association dropped", self._name, lost_by or "no response in time")
             self._lost(SubOperationFailed(f"{self._name}: {lost_by}") if lost_by else None)
 
     def _end_early(self, assoc: RequestedAssociation, failure: SubOperationFailed) -> None:
-        """The association is of no use any more; what was answered on it before counts."""
+        """Drop an unusable association; responses that came before still count."""
         while self._under_way.due and self._under_way.take(assoc.store_response(waits=False)):
             pass
         self._lost(failure)
@@ -131,7 +131,7 @@ class StoreSCU:
         return opened
 
     def close(self) -> None:
-        """Release the association, if there is one."""
+        """Release the association, if one is open."""
         self._association.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""C-STOREs on one association to which responses are due, in whatever order they come (PS3.7 9.3.1, D.3.3.3)."""
+"""Outstanding C-STOREs of one association; responses may come in any order (PS3.7 9.3.1, D.3.3.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dcm4py_leading.service.retrieve.sub_operations import Ending
 
 
 class StoresUnderWay:
-    """Message IDs of what has been sent, and how each of it ended."""
+    """Message IDs of the C-STOREs sent, and the outcome of each."""
 
     def __init__(self) -> None:
         self.due: set[int] = set()
@@ -18,7 +18,7 @@ class StoresUnderWay:
         """Those that have ended, until they are told."""
 
     def take(self, response: tuple[int, int] | None) -> bool:
-        """False if this is no response to any of them: the association is of no use then."""
+        """Record a response; False if it answers none of them, which makes the association unusable."""
         if response is None or response[0] not in self.due:
             return False
         self.due.remove(response[0])
@@ -26,6 +26,6 @@ class StoresUnderWay:
         return True
 
     def fail(self, failure: SubOperationFailed | None) -> None:
-        """No response can come to those that are due; None: it is not known why."""
+        """Fail the outstanding C-STOREs, as no response can come; ``failure`` None: not known why."""
         self.ended.extend((message_id, failure) for message_id in sorted(self.due))
         self.due.clear()

@@ -49,7 +49,7 @@ _PATIENCE = timedelta(seconds=QUESTION_SECONDS)
 
 
 class WorklistSCU:
-    """Asks worklists, one association for each question."""
+    """C-FIND SCU for worklists; one association for each query."""
 
     def __init__(
         self, resolve: Resolve, *, coerce: Coerce = as_it_is, clock: Callable[[], float] = time.monotonic
@@ -62,9 +62,9 @@ class WorklistSCU:
     def find_items(
         self, question: WorklistQuestion, local_ae: ApplicationEntity, *, timeout: timedelta = _PATIENCE
     ) -> tuple[Dataset, ...]:
-        """The worklist items that match, decoded, to be read only; dcmDefaultCharacterSet where they name no set.
+        """The matching worklist items, decoded and read-only; dcmDefaultCharacterSet applies if they name no set.
 
-        ``timeout`` bounds the whole of it. Raises WorklistUnavailable.
+        ``timeout`` limits the whole query. Raises WorklistUnavailable.
         """
         scp = question.worklist_scp
         ends_at = self._clock() + timeout.total_seconds()
@@ -99,7 +99,7 @@ class WorklistSCU:
 
 
 def worklist_identifier(question: WorklistQuestion) -> Dataset:
-    """Identifier of a worklist query: the keys of the question, and as return keys whatever a style sheet may want."""
+    """Identifier of a worklist query: the keys of the question, and as return keys all that a style sheet may use."""
     identifier, step = Dataset(), Dataset()
     for tag in _RETURN_KEYS:
         identifier.add(_universal(tag))
@@ -115,7 +115,7 @@ def worklist_identifier(question: WorklistQuestion) -> Dataset:
 
 
 def _universal(tag: int) -> DataElement:
-    """A key that matches anything: empty, a sequence with one empty item (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
+    """A universal key: empty, or a sequence with one empty item (PS3.4 C.2.2.2.3, C.2.2.2.6)."""
     vr = dictionary_VR(tag)
     return DataElement(tag, vr, [Dataset()] if vr == "SQ" else None)
 
@@ -123,7 +123,7 @@ def _universal(tag: int) -> DataElement:
 def _responses(
     assoc: RequestedAssociation, identifier: Dataset, remaining: Callable[[], float | None]
 ) -> Iterator[Dataset]:
-    """The worklist items, a bounded number of them. Raises AssociationFailed."""
+    """The worklist items, up to a limit. Raises AssociationFailed."""
     for number, item in enumerate(find_responses(assoc, MODALITY_WORKLIST_FIND, identifier, remaining)):
         if number == WORKLIST_ITEMS:
             raise AssociationFailed(f"it answers with more than {WORKLIST_ITEMS} worklist items")
@@ -131,7 +131,7 @@ def _responses(
 
 
 def _make_readable(item: Dataset, default_character_set: str | None) -> None:
-    """Decode everything: from here on it is only read, perhaps by several threads."""
+    """Decode everything now, as several threads may read the item afterwards."""
     declare_default(item, default_character_set)
     decode_text(item)
     for _ in item.iterall():

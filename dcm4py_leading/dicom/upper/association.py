@@ -13,15 +13,10 @@ from dcm4py_leading.dicom.upper.command import Command, MalformedCommand
 from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext, SentObject
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import COMMAND, LAST, Fragmenter, without_last
-from dcm4py_leading.dicom.upper.link import BytesGone, Link, LinkEnded, LinkTimeout
+from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, SourceUnreadable
 from dcm4py_leading.dicom.upper.pace import OF_PEERS, Pace
-from dcm4py_leading.dicom.upper.pdu import (
-    MalformedPdu,
-    ReleaseRequest,
-    ReleaseResponse,
-    fragments,
-    only_fragment,
-)
+from dcm4py_leading.dicom.upper.pdu import MalformedPdu, ReleaseRequest, ReleaseResponse
+from dcm4py_leading.dicom.upper.pdu_codec import fragments, only_fragment
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
 from dcm4py_leading.dicom.upper.window import ONE_AT_A_TIME, Window
 from dcm4py_leading.errors import StorageUnavailable
@@ -407,7 +402,7 @@ class Association:
         except LinkTimeout as err:
             self.link.abort()
             raise AssociationFailed(str(err)) from err
-        except BytesGone as err:
+        except SourceUnreadable as err:
             raise StorageUnavailable(str(err)) from err
         except LinkEnded as err:
             raise AssociationFailed(str(err)) from err

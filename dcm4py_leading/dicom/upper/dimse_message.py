@@ -1,4 +1,4 @@
-"""DIMSE messages as they pass over an association (PS3.7 6, 9.3): context, command, and objects to be sent."""
+"""DIMSE messages (PS3.7 6, 9.3): presentation context, command, and objects to send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PresentationContext:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A DIMSE message, as far as its command goes; its data set comes by `Association.data`."""
+    """A DIMSE message without its data set, which comes by `Association.data`."""
 
     context: PresentationContext
     command: Received
@@ -34,16 +34,16 @@ class Message:
 
     @property
     def is_request(self) -> bool:
-        """True if it asks for something; a C-CANCEL does, too."""
+        """True if it is a request; a C-CANCEL is one."""
         return not (self.number(dimse.COMMAND_FIELD) or 0) & dimse.RESPONSE
 
     def number(self, element: int) -> int | None:
-        """A number of the command set."""
+        """The value of a numeric element of the command set."""
         value = self.command.get(element)
         return value if isinstance(value, int) else None
 
     def text(self, element: int) -> str:
-        """A text of the command set."""
+        """The value of a text element of the command set."""
         return dimse.text(self.command, element)
 
 
@@ -56,7 +56,7 @@ class MoveOriginator:
 
 
 class SentObject(Protocol):
-    """An object as a C-STORE sends it; a retrieve makes it of what is stored or arrives."""
+    """An object to send by C-STORE; a retrieve makes it from a stored or arriving object."""
 
     @property
     def sop_class_uid(self) -> str: ...
@@ -73,12 +73,12 @@ class SentObject(Protocol):
         ...
 
     def batches(self, *, for_system: bool = False) -> Iterator[Sequence[Buffer]]:
-        """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for.
+        """Yield the data set, once, in batches of buffers to send together; each batch is valid until the next one.
 
-        ``for_system``: nobody looks at the octets before the system does.
+        ``for_system``: only the system reads the octets.
         """
         ...
 
     def close(self) -> None:
-        """Let go of what the bytes come from. May be called again."""
+        """Close the source of the bytes. May be called again."""
         ...

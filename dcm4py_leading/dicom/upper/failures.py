@@ -1,4 +1,4 @@
-"""Ways in which an association fails, as whoever wanted it is told."""
+"""Errors of associations, for the code that opened or uses them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ class AssociationFailed(Exception):
 
 
 class NotCallable(AssociationFailed):
-    """The two AEs have no connections that go together: nobody was called."""
+    """The two AEs have no compatible connections; the peer was not called."""
 
 
 class AssociationRejected(AssociationFailed):
-    """The peer rejects the association, for now at least."""
+    """The peer rejects the association; a later attempt may succeed."""
 
 
 class AssociationRefused(AssociationRejected):
-    """The peer rejects it permanently: it does not want it of us."""
+    """The peer rejects the association permanently: it does not accept our AE."""
 
 
 class PeerReleases(AssociationFailed):

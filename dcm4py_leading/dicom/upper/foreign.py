@@ -23,19 +23,19 @@ _HINTS = {
 
 
 def protocol_of(beginning: bytes) -> str | None:
-    """The protocol whose first octets these six are, or more; None where they are of none that is known."""
+    """Name of the protocol that begins with these six or more octets; None if not known."""
     return next((name for prefix, name in _BEGINNINGS if beginning.startswith(prefix)), None)
 
 
 class ForeignPeers:
-    """Counts of peers that came with another protocol; no cache. Safe under threads."""
+    """Counts of hosts that connected with another protocol; not a cache. Safe under threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str], int] = {}
 
     def tell(self, host: str, protocol: str) -> None:
-        """Log at WARNING the first time that this host comes, then the 10th, the 100th and so on."""
+        """Log a WARNING for the first connection of this host, then for the 10th, the 100th and so on."""
         with self._lock:
             if len(self._counts) >= bounds.FOREIGN_PEERS:
                 self._counts.clear()

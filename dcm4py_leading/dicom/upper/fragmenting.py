@@ -1,11 +1,11 @@
-"""Messages cut into fragments for a peer, each in a P-DATA-TF of its own (PS3.8 9.3.5, Annex E)."""
+"""Fragmenting of messages into P-DATA-TF PDUs, one fragment in each (PS3.8 9.3.5, Annex E)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.model.bounds import SENT_PDU_LEAST_BYTES
 
 COMMAND, LAST = 1, 2
@@ -16,18 +16,18 @@ _PDV_OVERHEAD = 6
 
 
 class Fragmenter:
-    """Cuts messages into fragments that one peer takes."""
+    """Cuts messages into fragments that one peer accepts."""
 
     def __init__(self, peer_maximum_length: int) -> None:
-        """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
+        """``peer_maximum_length`` is the longest P-DATA-TF that the peer accepts; 0: no limit."""
         most = min(peer_maximum_length or LONGEST_SENT, LONGEST_SENT)
         self.takes_data_sets = most >= SENT_PDU_LEAST_BYTES
         """True if the peer takes P-DATA-TF long enough to be sent data sets."""
-        # Of even length, as PS3.8 E.1 has it, whatever the peer announces, if that leaves room for two octets.
+        # Of even length (PS3.8 E.1), whatever the peer announces, if there is room for two octets.
         self._length = max(most - _PDV_OVERHEAD, 1) & ~1 or 1
 
     def command(self, context_id: int, encoded: bytes) -> list[Buffer]:
-        """A command set, whole."""
+        """Fragment a whole command set."""
         most = self._length
         if len(encoded) <= most:
             return [data_header(context_id, COMMAND | LAST, len(encoded)) + encoded]
@@ -39,7 +39,7 @@ class Fragmenter:
         return buffers
 
     def data_set(self, context_id: int, batch: Sequence[Buffer], size: int, left: int) -> list[Buffer]:
-        """The next ``size`` bytes of a data set of which ``left`` are still to go, in P-DATA-TF PDUs."""
+        """Fragment the next ``size`` bytes of a data set; ``left`` bytes are still to send."""
         most = self._length
         if not left:
             return [data_header(context_id, LAST, 0)]
@@ -64,7 +64,7 @@ class Fragmenter:
 
 
 def without_last(batch: Sequence[Buffer]) -> tuple[list[Buffer], bytes]:
-    """The buffers without their last octet, and that."""
+    """Split the last octet off the buffers."""
     buffers = [buffer for buffer in batch if len(buffer)]
     last = memoryview(buffers.pop())
     return [*buffers, last[:-1]], bytes(last[-1:])

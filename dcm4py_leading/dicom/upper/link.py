@@ -1,8 +1,7 @@
 """One TCP or TLS connection with the upper layer on it: the blocking driver of `state` and `pdu`.
 
-One thread reads. Writing is for one thread at a time, and `abort` for any. No polling: a thread sleeps in the kernel
-until the peer sends, the time-out is the socket's own (SO_RCVTIMEO, SO_SNDTIMEO), so waiting costs no further system
-call.
+One thread reads. One thread at a time writes; any thread may `abort`. No polling: a thread sleeps in the kernel until
+the peer sends, and the socket has the timeout (SO_RCVTIMEO, SO_SNDTIMEO), so waiting needs no further system call.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from functools import partial
 from typing import NoReturn
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper import pdu
+from dcm4py_leading.dicom.upper import pdu, pdu_codec
 from dcm4py_leading.dicom.upper.foreign import protocol_of
 from dcm4py_leading.dicom.upper.pace import OF_PEERS
 from dcm4py_leading.dicom.upper.pdu import Abort, AssociateRequest, MalformedPdu, Pdu
@@ -56,38 +55,38 @@ _EVENTS = {
 
 
 class LinkEnded(Exception):
-    """The connection is of no use any more. The message says what the peer did."""
+    """The connection has ended or is unusable. The message says what the peer did."""
 
 
 class PeerAborted(LinkEnded):
     """The peer sent an A-ABORT."""
 
 
-class SpeaksOtherwise(LinkEnded):
-    """The first octets of the peer are of another protocol."""
+class ForeignProtocol(LinkEnded):
+    """The peer speaks another protocol, by its first octets."""
 
     def __init__(self, protocol: str) -> None:
         super().__init__(f"the peer speaks {protocol}")
         self.protocol = protocol
 
 
-class BytesGone(LinkEnded):
-    """Error when the file of what is being sent has become shorter, or cannot be read any more."""
+class SourceUnreadable(LinkEnded):
+    """The file that is being sent has become shorter, or can no longer be read."""
 
 
 class LinkTimeout(Exception):
-    """Nothing came in time, or the peer does not take what is sent."""
+    """Nothing came in time, or the peer does not read what we send."""
 
 
 class Link:
     """Link to a peer: connection and state machine (see the module)."""
 
     def __init__(self, sock: socket.socket, *, is_requestor: bool, maximum_length: int) -> None:
-        """``sock`` is connected. ``maximum_length`` is what we offer to receive; 0: any."""
+        """``sock`` is connected. ``maximum_length`` is the longest P-DATA-TF that we accept; 0: no limit."""
         self._socket = sock
         self.is_tls = isinstance(sock, ssl.SSLSocket)
         """True if what is sent is looked at before the system does."""
-        # OpenSSL's own loop would go on for ever at SO_RCVTIMEO; see _when_ready.
+        # OpenSSL's own loop would ignore SO_RCVTIMEO; see _when_ready.
         sock.setblocking(not self.is_tls)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._machine = Machine(is_requestor=is_requestor)
@@ -107,7 +106,7 @@ class Link:
 
     @property
     def state(self) -> State:
-        """Where the association stands (PS3.8 9.2)."""
+        """State of the association (PS3.8 9.2)."""
         return self._machine.state
 
     @property
@@ -116,25 +115,25 @@ class Link:
         return self._patience
 
     def set_send_timeout(self, seconds: float | None) -> None:
-        """Set how long a peer may not read what is sent to it, or stop within a PDU; None is for ever.
+        """Set the seconds for which a peer may stop reading, or pause within a PDU; None: no limit.
 
-        Besides, a peer that takes or sends within that time, but far too little, is given up.
+        A peer that reads or sends far too slowly is also given up.
         """
         self._patience = seconds
         self._set_timeout(socket.SO_SNDTIMEO, seconds)
 
     def notice_loss(self) -> None:
-        """Let the system find out after a while that the peer's machine is gone, where it may be silent for ever."""
-        with suppress(OSError):  # closed: the next use of it tells
+        """Turn on TCP keep-alive, for a peer that may be silent without limit."""
+        with suppress(OSError):  # closed: the next use raises
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
     def receive(self, timeout: float | None) -> Pdu | memoryview:
-        """The next PDU that tells something; of a P-DATA-TF the bytes, good until the next call.
+        """Receive the next PDU; a P-DATA-TF as bytes that are valid until the next call.
 
-        ``timeout`` in seconds. Raises LinkTimeout; LinkEnded when the peer has aborted or gone, or was aborted because
-        it does not keep to the protocol.
+        ``timeout`` in seconds. Raises LinkTimeout; LinkEnded if the peer aborted or has gone, or was aborted because it
+        violated the protocol.
         """
         body = self._data_at_hand()
         if body is not None:
@@ -147,7 +146,7 @@ class Link:
             told: Pdu | memoryview = body
             if event is not Event.DATA_RECEIVED and event is not Event.INVALID_PDU_RECEIVED:
                 try:
-                    told = pdu.decode(pdu_type, body)
+                    told = pdu_codec.decode(pdu_type, body)
                 except MalformedPdu:
                     event = Event.INVALID_PDU_RECEIVED
             action = self._machine.on(event)
@@ -173,7 +172,7 @@ class Link:
             return True
 
     def _data_at_hand(self) -> memoryview | None:
-        """P-DATA-TF that is in the buffer, while the association stands: what most calls of `receive` are for."""
+        """A P-DATA-TF that is already in the buffer, of an established association: the usual case of `receive`."""
         body_start = self._start + pdu.HEADER_LENGTH
         if body_start > self._end or self._machine.state is not State.STA6:
             return None
@@ -220,7 +219,7 @@ class Link:
         return pdu_type, self._buffer[body_start : self._start]
 
     def _is_valid(self, pdu_type: int, length: int) -> bool:
-        # A stranger gets no more than what an A-ASSOCIATE-RQ may need.
+        # Before admission, a PDU may not be longer than an A-ASSOCIATE-RQ.
         if length > _LONGEST_PDU and (length > self._longest or self._machine.state is State.STA2):
             return False
         return pdu_type in _EVENTS
@@ -230,17 +229,17 @@ class Link:
         if available < pdu.HEADER_LENGTH:
             return False
         pdu_type, length = _HEADER.unpack_from(self._buffer, self._start)
-        # Of one that is not valid there is no use in waiting for the rest.
+        # Do not wait for the rest of an invalid PDU.
         return available >= pdu.HEADER_LENGTH + length or not self._is_valid(pdu_type, length)
 
     def _fill(self, *, is_waiting: bool) -> int:
-        """Receive some bytes; how many, 0 at the end. Raises BlockingIOError when there are none in time."""
+        """Receive some bytes and return their number, 0 at the end. Raises BlockingIOError if none come in time."""
         self._make_room()
         room = self._buffer[self._end :]
         flags = 0
         if is_waiting:
             if _QUICKACK is not None:
-                # Lets a peer with Nagle's algorithm go on at once; the system disarms it again and again.
+                # Lets a peer with Nagle's algorithm send at once; the system resets the option from time to time.
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         elif not self.is_tls:
             flags = socket.MSG_DONTWAIT
@@ -252,9 +251,9 @@ class Link:
         return count
 
     def _when_ready(self, call: Callable[[], int], option: int) -> int:
-        """A TLS connection may have to read in order to write, and to write in order to read.
+        """Repeat an operation of a TLS connection, which may have to read in order to write, and the reverse.
 
-        Raises BlockingIOError when it cannot in the time set for ``option``.
+        Raises BlockingIOError after the time set for ``option``.
         """
         while True:
             try:
@@ -278,7 +277,7 @@ class Link:
             needed += _HEADER.unpack_from(self._buffer, self._start)[1]
         size = len(self._buffer)
         if needed > size:
-            # Memory for what has come, and as much again: a length that is only announced costs nothing.
+            # Memory for the bytes received, and as much again: an announced length alone costs no memory.
             if available < size:
                 needed = size
             else:
@@ -302,22 +301,21 @@ class Link:
     # -- sending ------------------------------------------------------------------------------------------------
 
     def request(self, request: AssociateRequest) -> None:
-        """Ask for an association: the first thing on a connection that we opened. Raises LinkEnded, LinkTimeout."""
+        """Send the A-ASSOCIATE-RQ, first on a connection that we opened. Raises LinkEnded, LinkTimeout."""
         self.send(Event.CONNECTED, request)
 
     def send(self, event: Event, message: Pdu) -> None:
-        """Send what ``event`` sends. Raises LinkEnded, LinkTimeout; NotAllowed where it cannot be."""
+        """Send the PDU of ``event``. Raises LinkEnded, LinkTimeout; NotAllowed in the wrong state."""
         with self._writing:
             action = self._machine.on(event)
-            self._write([pdu.encode(message)])
+            self._write([pdu_codec.encode(message)])
         if action.closes:
             self.close()
 
     def send_data(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
         """Send whole P-DATA-TF PDUs. Raises LinkEnded, LinkTimeout.
 
-        ``reads``: what comes while the peer does not take them is read, for `receive` to tell. Only for the thread that
-        receives.
+        ``reads``: while the peer does not read, buffer what it sends for `receive`. Only for the receiving thread.
         """
         with self._writing:
             try:
@@ -342,13 +340,13 @@ class Link:
         except OSError as err:
             self._is_torn = True
             if err.errno == errno.EFAULT:  # of a map
-                raise BytesGone("a stored object cannot be read") from err
+                raise SourceUnreadable("a stored object cannot be read") from err
             raise LinkEnded(f"connection lost: {err.strerror or type(err).__name__}") from err
 
     def _read_until_taken(self) -> None:
-        """Wait until the peer takes more. Raises BlockingIOError when it does not in time.
+        """Wait until the peer reads more. Raises BlockingIOError after the timeout.
 
-        A peer that answers more than we read stops reading itself: both would wait for each other.
+        A peer whose answers we do not read stops reading too: both sides would wait for each other.
         """
         timeout = self._timeouts.get(socket.SO_SNDTIMEO)
         ends_at = None if timeout is None else time.monotonic() + timeout
@@ -366,7 +364,7 @@ class Link:
                 wanted = select.POLLOUT
 
     def _read_ahead(self) -> bool:
-        """Read what has come, beside what `receive` told last; False where there is nothing, or enough already."""
+        """Buffer bytes that came after the last PDU of `receive`; False if there are none, or the buffer is full."""
         available = self._end - self._start
         if available >= _READ_AHEAD:
             return False
@@ -376,7 +374,7 @@ class Link:
             self._buffer, self._start, self._end = larger, 0, available
         try:
             count = self._socket.recv_into(self._buffer[self._end :], 0, socket.MSG_DONTWAIT)
-        except OSError:  # the next use of the connection tells
+        except OSError:  # the next use of the connection raises
             return False
         self._end += count
         return count > 0
@@ -384,9 +382,9 @@ class Link:
     # -- ending -------------------------------------------------------------------------------------------------
 
     def abort(self) -> None:
-        """Send an A-ABORT if the association still stands, and end the connection; for any thread."""
-        # A thread that is stuck in sending is not waited for: there is no place for an A-ABORT in half a PDU, which
-        # it might even complete. One that has just sent the request gets the time to return.
+        """Send an A-ABORT if the association is still established, and end the connection; for any thread."""
+        # Do not wait for a thread that is stuck in sending: an A-ABORT cannot be sent within a PDU. A thread that has
+        # just sent the request gets the time to return.
         is_free = self._writing.acquire(timeout=_PATIENCE_WITH_WORDS if self.last_words else 0)
         try:
             can_tell = is_free and not self._is_torn
@@ -396,21 +394,21 @@ class Link:
                 if action.sends_abort is not None:
                     self._set_timeout(socket.SO_SNDTIMEO, 0.1)
                     with suppress(BlockingIOError):  # a peer that takes nothing gets none, but the end
-                        self._socket.send(words + pdu.encode(Abort(action.sends_abort, 0)))
+                        self._socket.send(words + pdu_codec.encode(Abort(action.sends_abort, 0)))
             self._socket.shutdown(socket.SHUT_RDWR)
-        except (OSError, NotAllowed):  # it is gone already, or the thread that reads was faster
+        except (OSError, NotAllowed):  # already closed, or the reading thread was faster
             return
         finally:
             if is_free:
                 self._writing.release()
 
     def _abort_for(self, action: Action, event: Event) -> NoReturn:
-        """The peer does not keep to the protocol: say so, and end."""
+        """Abort because the peer violated the protocol."""
         reason = 1 if event is Event.INVALID_PDU_RECEIVED else 2
         source = action.sends_abort
         if source is not None and self._writing.acquire(timeout=_PATIENCE_OF_ABORT):
             try:
-                self._write([pdu.encode(Abort(source, reason if source == 2 else 0))])
+                self._write([pdu_codec.encode(Abort(source, reason if source == 2 else 0))])
             except (LinkEnded, LinkTimeout):
                 self.close()
             finally:
@@ -418,11 +416,11 @@ class Link:
             self.linger(1.0)
         self.close()
         if self._foreign is not None:
-            raise SpeaksOtherwise(self._foreign)
+            raise ForeignProtocol(self._foreign)
         raise LinkEnded("the peer does not keep to the protocol: aborted")
 
     def linger(self, seconds: float) -> None:
-        """Let the peer close first, so that it gets to read what was sent last (the ARTIM timer of PS3.8 9.1.5)."""
+        """Wait until the peer closes, so that it can read the last message (the ARTIM timer of PS3.8 9.1.5)."""
         ends_at = time.monotonic() + seconds
         try:
             while (remaining := ends_at - time.monotonic()) > 0:
@@ -431,12 +429,12 @@ class Link:
                 if not self._fill(is_waiting=True):
                     break
         except OSError:
-            return  # nothing came in time, or it was closed hard: both are an end
+            return  # nothing came in time, or the connection was reset: both are an end
         finally:
             self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._machine.state = State.STA1
         self._socket.close()
 
@@ -444,19 +442,19 @@ class Link:
         if self._timeouts.get(option, 0.0) == seconds:
             return
         self._timeouts[option] = seconds
-        # No time at all would mean for ever.
+        # A timeout of zero would mean no limit.
         whole, fraction = divmod(max(seconds, 0.001), 1) if seconds is not None else (0, 0)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(whole), int(fraction * 1_000_000)))
-        except OSError:  # closed: the next use of it tells
+        except OSError:  # closed: the next use raises
             self._timeouts.pop(option)
 
 
 def _send_all(sock: socket.socket, buffers: Sequence[Buffer], wait: Callable[[], None] | None = None) -> None:
-    """One system call, unless there are many buffers or the system takes less than all.
+    """Send with one system call, unless there are many buffers or the system accepts only a part.
 
-    It takes less when the send time-out is over; where there is ``wait``, as soon as it would have to wait. Raises
-    BlockingIOError when nothing was taken in that time, or little in several.
+    The system accepts a part after the send timeout; with ``wait``, as soon as it would block. Raises BlockingIOError
+    if nothing was accepted in that time, or too little in several such times.
     """
     at, part = 0, None
     slow_since, taken = 0.0, 0

@@ -1,4 +1,4 @@
-"""Minimum pace of a message: a peer that sends a few octets a minute is given up, whatever time-outs are configured."""
+"""Minimum rate of a message: a peer that sends a few octets a minute is given up, whatever timeouts are configured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dcm4py_leading.model import bounds
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The least rate of what a peer sends or takes."""
+    """The minimum rate at which a peer sends or reads."""
 
     seconds: float
     """Time that it is waited for before its rate is looked at."""
@@ -18,7 +18,7 @@ class Pace:
     """The least average from its beginning."""
 
     def is_missed(self, waited: float, length: int) -> bool:
-        """True if ``length`` bytes in ``waited`` seconds are too few."""
+        """True if ``length`` bytes in ``waited`` seconds are too slow."""
         return waited > self.seconds and length < waited * self.bytes_a_second
 
 
@@ -29,10 +29,10 @@ OF_ANSWERS = Pace(bounds.ARRIVING_SECONDS, bounds.ARRIVING_BYTES_A_SECOND)
 
 
 def seconds(duration: timedelta | None) -> float | None:
-    """As sockets want a time-out; None waits for ever."""
+    """A timeout in seconds for sockets; None: no limit."""
     return None if duration is None else duration.total_seconds()
 
 
 def patience(duration: timedelta | None) -> float:
-    """The same for what a peer owes us, within a message or in answer to one: that is not waited for without end."""
+    """The same for the rest of a message or for a response, for which we never wait without limit."""
     return bounds.UNCONFIGURED_WAIT_SECONDS if duration is None else duration.total_seconds()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class State(enum.Enum):
-    """PS3.8 table 9-1 to 9-5."""
+    """States of PS3.8 tables 9-1 to 9-5."""
 
     STA1 = "idle"
     STA2 = "transport connection open, awaiting an A-ASSOCIATE-RQ"
@@ -26,7 +26,7 @@ class State(enum.Enum):
 
 
 class Event(enum.IntEnum):
-    """PS3.8 table 9-10, by row. What we want, what the peer sends, what happens to the transport connection."""
+    """Events of PS3.8 table 9-10, by row: our requests, PDUs of the peer, events of the transport connection."""
 
     ASSOCIATE_REQUESTED = 1
     CONNECTED = 2
@@ -81,7 +81,7 @@ ACTIONS: Mapping[str, Action] = _actions()
 
 
 class NotAllowed(Exception):
-    """Error when what was wanted cannot be in this state."""
+    """The event is not possible in this state."""
 
 
 _S = State
@@ -116,7 +116,7 @@ _NEXT = {
 }
 """The state after an action; AR-8, a release collision, leads to STA9 or STA10 by role."""
 
-# One line an event, one column a state from STA1 to STA13, as PS3.8 table 9-10 has them; `-` cannot be.
+# One line for each event, one column for each state from STA1 to STA13, as in PS3.8 table 9-10; `-` is not possible.
 _ROWS = """
  1  AE-1 -    -    -    -    -    -    -    -    -     -    -    -
  2  -    -    -    AE-2 -    -    -    -    -    -     -    -    -
@@ -166,7 +166,7 @@ _TRANSITIONS = {is_requestor: _transitions(is_requestor=is_requestor) for is_req
 
 
 class Machine:
-    """Where one association stands."""
+    """State machine of one association."""
 
     def __init__(self, *, is_requestor: bool) -> None:
         self._transitions = _TRANSITIONS[is_requestor]
@@ -174,7 +174,7 @@ class Machine:
 
     @property
     def state(self) -> State:
-        """Where it stands."""
+        """The current state."""
         return self._state
 
     @state.setter
@@ -182,7 +182,7 @@ class Machine:
         self._state, self._row = state, self._transitions[state]
 
     def on(self, event: Event) -> Action:
-        """Go to the next state, and say what is to be done. Raises NotAllowed."""
+        """Go to the next state and return the actions to carry out. Raises NotAllowed."""
         try:
             action, state = self._row[event]
         except KeyError:

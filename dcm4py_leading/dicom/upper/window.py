@@ -1,7 +1,7 @@
 """Asynchronous Operations Window (PS3.7 D.3.3.3): how many operations may be outstanding on one association.
 
-Both sides speak of the requestor of the association: as many as it may invoke, and as many as it may perform. The
-acceptor may lower what was proposed. On the wire, 0 is any number, and silence is one of each.
+The item has two numbers about the association requestor: the operations that it may invoke, and those that it may
+perform. The acceptor may lower both. On the wire, 0 means no limit, and a missing item means one of each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Stated = tuple[int, int] | None
 
 
 class Window(NamedTuple):
-    """Operations that may be outstanding at once, as our side of an association sees them."""
+    """Number of outstanding operations, from our side of an association."""
 
     invoked: int = 1
     """Requests of ours."""
@@ -28,7 +28,7 @@ ONE_AT_A_TIME = Window()
 
 
 def proposal(own: Connection, peer: Connection) -> Stated:
-    """The item of a request for C-STOREs from one connection to another; None where it would say what silence says."""
+    """The item to propose for C-STOREs from one connection to another; None if it would equal a missing item."""
     invoked = own.max_ops_invoked
     if peer.max_ops_performed is not None:
         invoked = _least(invoked, peer.max_ops_performed)
@@ -37,14 +37,14 @@ def proposal(own: Connection, peer: Connection) -> Stated:
 
 
 def granted(proposed: Stated, answer: Stated) -> Window:
-    """Window that the acceptor granted us; one that raises a number grants no more than was proposed."""
+    """The window that the acceptor granted; never more than was proposed."""
     if proposed is None or answer is None:
         return ONE_AT_A_TIME
     return Window(*(_bounded(_least(ours, theirs)) for ours, theirs in zip(proposed, answer, strict=True)))
 
 
 def answer(own: Connection, proposed: Stated) -> Stated:
-    """The item of our answer to a request that came on a connection; none to one that has none."""
+    """The item of our A-ASSOCIATE-AC for a request on a connection; None if the request has none."""
     if proposed is None:
         return None
     invoked, performed = proposed
@@ -52,7 +52,7 @@ def answer(own: Connection, proposed: Stated) -> Stated:
 
 
 def answered(answer: Stated) -> Window:
-    """Window that our answer grants, seen from our side: the requestor invokes, we perform."""
+    """The window that our answer grants, from our side: the requestor invokes, we perform."""
     return ONE_AT_A_TIME if answer is None else Window(invoked=answer[1], performed=answer[0])
 
 
@@ -61,7 +61,7 @@ def _performed(own: Connection) -> int:
 
 
 def _least(one: int, other: int) -> int:
-    """The lower of two numbers of which 0 is any number."""
+    """The lower of two limits; 0 means no limit."""
     return min(one or other, other or one)
 
 

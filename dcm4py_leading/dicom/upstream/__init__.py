@@ -1,1 +1,1 @@
-"""Upstream archives, behind an AE of ours: queried, retrieved from, stored to by DIMSE."""
+"""Archives behind an AE of ours: queries, retrieves and stores by DIMSE."""

@@ -1,7 +1,6 @@
-"""Content of another archive that a retrieve will bring, asked beforehand by C-FIND.
+"""Content that a retrieve from another archive will bring, queried beforehand by C-FIND.
 
-Only `held_of` is needed, where there are several archives; else, where the archive does not tell, the retrieve has to
-do without.
+With several archives, `held_uids` must succeed. All other results are optional: the retrieve also works without them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pydicom.datadict import tag_for_keyword
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.dataset.normal import values_text
-from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.negotiation import accepted_storage
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.find_exchange import encoded_responses, within
 from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
@@ -33,29 +32,29 @@ _Wanted = str | Sequence[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """SOP classes of objects: those that there are, as far as is known, and those that may be among them."""
+    """SOP classes of the objects: those known to be there, and those that may be there."""
 
     certain: frozenset[str] = frozenset()
     """None where nothing is known."""
     possible: frozenset[str] = frozenset()
 
     def with_(self, certain: Iterable[str], possible: Iterable[str] = ()) -> Self:
-        """With these, too."""
+        """The content with these SOP classes added."""
         return replace(self, certain=self.certain.union(certain), possible=self.possible.union(possible))
 
 
 def studies_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
-    """The studies of the patient of a retrieve at PATIENT level, else those that it names."""
+    """The studies of a retrieve: those of the patient at PATIENT level, else those that its keys name."""
     if keys.level is not Level.PATIENT or keys.patient_id is None:
         return keys.study_instance_uids
     try:
-        return held_of(local_ae, remote, keys, calling)
+        return held_uids(local_ae, remote, keys, calling)
     except AssociationFailed:
         return ()
 
 
-def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
-    """Content of the entities that a retrieve names: UIDs of its level, at PATIENT level of the studies.
+def held_uids(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, calling: AETitle) -> Sequence[str]:
+    """UIDs, of the level of a retrieve, that the archive has; at PATIENT level those of the studies.
 
     Raises AssociationFailed, FindRefused.
     """
@@ -74,12 +73,12 @@ def held_of(local_ae: ApplicationEntity, remote: RemoteAE, keys: RetrieveKeys, c
 
 
 def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collection[str], calling: AETitle) -> Content:
-    """The SOP classes of the objects of these studies.
+    """SOP classes of the objects of these studies.
 
-    SOP Classes in Study (0008,0062) tells them, where the archive has it; else the modalities of the series do, which
-    each archive has to tell (PS3.4 C.6.2.1.3), as far as ``local_ae`` takes what they make.
+    Taken from SOP Classes in Study (0008,0062), if the archive returns it; else derived from the modalities of the
+    series, which every archive returns (PS3.4 C.6.2.1.3), limited to the SOP classes that ``local_ae`` accepts.
     """
-    content, taken = Content(), storage_taken(local_ae)
+    content, taken = Content(), accepted_storage(local_ae)
     if len(studies) > _MAX_STUDIES:
         return content
     try:
@@ -100,7 +99,7 @@ def content_of(local_ae: ApplicationEntity, remote: RemoteAE, studies: Collectio
 
 
 def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wanted]) -> list[str]:
-    """Of all matches the values of the last of the attributes. Raises AssociationFailed."""
+    """Values of the last of the attributes in all matches. Raises AssociationFailed."""
     if not assoc.contexts:
         return []
     context = assoc.contexts[0]

@@ -19,7 +19,7 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.negotiation import FIND
 from dcm4py_leading.dicom.scu.answers import plain_answer
-from dcm4py_leading.dicom.scu.find_exchange import FindRefused, awaited_responses
+from dcm4py_leading.dicom.scu.find_exchange import FindRefused, responses_with_flushes
 from dcm4py_leading.dicom.scu.leading import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -38,7 +38,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.find.response import ALWAYS_RETURNED
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
 LOG = logging.getLogger(__name__)
@@ -47,21 +47,23 @@ _RETRIEVE_AE_TITLE = 0x00080054
 
 
 class UpstreamFind:
-    """One other archive, for the clients of one AE of ours. Each query has an association of its own."""
+    """One other archive, for the clients of one AE of ours. Each query opens an association."""
+
+    gives_parts = False
 
     def __init__(
         self,
         ae_title: AETitle,
         ae: ApplicationEntity,
         resolve: Resolve,
-        rules: OwnFindRules,
+        rules: ScuFindRules,
         contacts: Contacts,
         *,
         calling: AETitle | None = None,
     ) -> None:
-        """``rules`` are those for queries that we send, and their responses; ``contacts`` is told how queries go.
+        """``rules`` apply to queries that we send and their responses; ``contacts`` records the outcome of queries.
 
-        It is asked as ``calling``, else as the AE that was asked.
+        The calling AE title is ``calling``, by default that of our AE.
         """
         self._contacts = contacts
         self._calling = calling
@@ -72,7 +74,7 @@ class UpstreamFind:
         self._computed: Mapping[int, object] = {_RETRIEVE_AE_TITLE: list(titles)}
 
     def count(self, asked: ArchiveQuery, *, most: int | None = None) -> int | None:
-        """None, since the archive has to be asked for the matches themselves (see `QueryArchive`)."""
+        """None: only the matches themselves tell their number (see `QueryArchive`)."""
         return None
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
@@ -100,7 +102,7 @@ class UpstreamFind:
                     raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
                 model = context.abstract_syntax
                 with closing(
-                    awaited_responses(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
+                    responses_with_flushes(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
                 ) as responses:
                     try:
                         for response in responses:
@@ -137,7 +139,7 @@ class UpstreamFind:
         remote: RemoteAE,
         wanted: frozenset[int] | None,
     ) -> Match | None:
-        """Match that came, as the index would have it: in Explicit VR Little Endian; None where it cannot be read."""
+        """A received match, in Explicit VR Little Endian like those of the index; None if unreadable."""
         try:
             explicit, is_said = _explicit(response, context.transfer_syntax, wanted)
             is_said = is_said or not asked.local_ae.settings.default_character_set
@@ -152,9 +154,9 @@ class UpstreamFind:
 
 
 def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | None) -> tuple[bytes, bool]:
-    """The answer, in Explicit VR Little Endian, and whether it names a character set. Raises InvalidObject.
+    """A response in Explicit VR Little Endian; also tells if it names a character set. Raises InvalidObject.
 
-    As it came where each element can be cut out of it by its tag; else what is ``wanted`` of it.
+    Unchanged if each element can be cut out by its tag; else only the ``wanted`` elements.
     """
     if transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
         try:
@@ -168,7 +170,7 @@ def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | No
 
 
 def _wanted(keys: Dataset) -> frozenset[int] | None:
-    """Tags of an answer that are looked at; None: all, as private elements may be in another block than in the keys."""
+    """Tags of a response that are used; None: all, as private elements may be in another block than in the keys."""
     tags = frozenset(map(int, keys.keys()))
     return None if any(tag >> 16 & 1 for tag in tags) else tags | frozenset(ALWAYS_RETURNED)
 
@@ -179,10 +181,10 @@ def upstream_ae(ae_title: AETitle, resolve: Resolve) -> RemoteAE:
 
 
 def _model_for(keys: Dataset, asked: ArchiveQuery) -> str | None:
-    """The SOP class in which the keys are a hierarchical query: the one in which they came, else Study Root; or None.
+    """The model in which the keys are a hierarchical query: that of the request, else Study Root, else None.
 
-    Below the level PATIENT, Patient Root takes one Patient ID and no other key of the patient (PS3.4 C.4.1.2.1). Study
-    Root takes all of them at level STUDY.
+    Below PATIENT level, Patient Root allows one Patient ID and no other patient key (PS3.4 C.4.1.2.1). Study Root
+    allows all of them at STUDY level.
     """
     wanted = {condition.tag for condition in asked.query.conditions if condition.tag in keys}
     keys = Dataset({tag: element for tag, element in keys.items() if element.value != EMPTY_VALUE})
@@ -194,12 +196,12 @@ def _model_for(keys: Dataset, asked: ArchiveQuery) -> str | None:
 
 
 def _may_be_relational(assoc: RequestedAssociation, context: PresentationContext, local_ae: ApplicationEntity) -> bool:
-    """Where we take such queries without negotiation, we also ask them so."""
+    """True if we accept relational queries without negotiation; then we also send them without."""
     return assoc.is_relational(context.abstract_syntax) or local_ae.settings.relational_query_negotiation_lenient
 
 
 def _context(assoc: RequestedAssociation, ae_title: AETitle) -> PresentationContext:
-    """Of the model that was proposed first, in Explicit VR if possible."""
+    """The presentation context of the model proposed first, in Explicit VR if possible."""
     if assoc.contexts:
         return min(assoc.contexts, key=attrgetter("context_id"))
     raise ArchiveUnavailable(f"{ae_title} accepts no query in this information model")

@@ -1,4 +1,4 @@
-"""Number of instances of studies, asked of dcmFallbackCMoveSCPLeadingCFindSCP."""
+"""Number of instances of studies, by a query to dcmFallbackCMoveSCPLeadingCFindSCP."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LOG = logging.getLogger(__name__)
 _NUMBER_OF_STUDY_RELATED_INSTANCES = Tag(0x00201208)
 
 
-class AskedCount:
-    """Asks one archive; implements `service.proxy.upstream.InstanceCount`."""
+class InstanceCountQuery:
+    """Query to one archive; implements `service.proxy.upstream.InstanceCount`."""
 
     def __init__(self, scp: AETitle, find: FindSCU, timeout: timedelta) -> None:
         self._scp = scp
@@ -26,7 +26,7 @@ class AskedCount:
         self._timeout = timeout
 
     def __call__(self, local_ae: ApplicationEntity, study_instance_uids: Sequence[str]) -> int | None:
-        """Number of instances of the studies, or None (see `InstanceCount`). A failure is told in the log."""
+        """Number of instances of the studies, or None (see `InstanceCount`). A failure is only logged."""
         keys = frozenset({_NUMBER_OF_STUDY_RELATED_INSTANCES})
         uids = [UID(uid) for uid in study_instance_uids]
         try:

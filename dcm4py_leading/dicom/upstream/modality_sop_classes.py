@@ -1,6 +1,6 @@
 """SOP classes that the objects of a modality are likely to have (PS3.3 C.7.3.1.1.1, PS3.4 B.5).
 
-For archives that do not tell the SOP classes themselves; what is missing here is asked for by C-MOVE.
+For archives that do not return the SOP classes; objects of other classes are retrieved by C-MOVE.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ _WITH_ANY = (
 
 
 def sop_classes_of(modality: str) -> tuple[str, ...]:
-    """SOP Class UIDs of what the modality itself makes; none of a modality that is not known."""
+    """SOP Class UIDs of the objects that a modality makes; none for an unknown modality."""
     return _uids(_OF_MODALITY.get(modality, ()))
 
 
 def companions() -> tuple[str, ...]:
-    """SOP Class UIDs of what comes with the objects of any modality."""
+    """SOP Class UIDs of objects that accompany those of any modality."""
     return _uids(_WITH_ANY)
 
 

@@ -8,7 +8,7 @@ from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.dicom.scu.leading import FindSCU
 from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.upstream.find import UpstreamFind, upstream_ae
-from dcm4py_leading.dicom.upstream.instance_count import AskedCount
+from dcm4py_leading.dicom.upstream.instance_count import InstanceCountQuery
 from dcm4py_leading.dicom.upstream.retrieve import UpstreamRetrieve
 from dcm4py_leading.dicom.upstream.store import UpstreamStore
 from dcm4py_leading.leading.contacts import Contacts
@@ -16,7 +16,7 @@ from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.model.archive import StorageDescriptor
 from dcm4py_leading.model.device import ApplicationEntity, Device
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.find.scu_rules import OwnFindRules
+from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.proxy.caching_upstream import CachingUpstream
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
@@ -26,29 +26,29 @@ from dcm4py_leading.service.query_archive import EmbeddedQueryArchive, QueryArch
 
 
 def query_archive_of(
-    ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+    ae: ApplicationEntity, own: EmbeddedQueryArchive, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> QueryArchive:
-    """Archive that answers the queries to an AE: the embedded one, or also those that it stands in front of."""
+    """The archive that answers queries to an AE: the embedded one, together with those behind the AE."""
     others = [UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps]
     return SpanningQueryArchive(own, others, ae.settings.spanning_cfind_scp_policy) if others else own
 
 
-def behind(
-    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+def archives_behind(
+    ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
-    """The archives from which the AE gets what is not here, as they can be asked what they have, in their order."""
+    """The archives behind an AE, in the order in which retrieves use them, as archives to query."""
     calling = ae.settings.fallback_cmove_scp_calling_aet
     return {
         scp: UpstreamFind(scp, ae, resolve, rules, contacts, calling=calling) for scp in ae.settings.fallback_cmove_scps
     }
 
 
-def each_elsewhere(
-    ae: ApplicationEntity, resolve: Resolve, rules: OwnFindRules, contacts: Contacts
+def each_other_archive(
+    ae: ApplicationEntity, resolve: Resolve, rules: ScuFindRules, contacts: Contacts
 ) -> Mapping[AETitle, QueryArchive]:
-    """All archives that the AE stands in front of, each by itself."""
+    """All archives behind an AE, each as a separate query archive."""
     queried = {scp: UpstreamFind(scp, ae, resolve, rules, contacts) for scp in ae.settings.spanning_cfind_scps}
-    return {**queried, **behind(ae, resolve, rules, contacts)}
+    return {**queried, **archives_behind(ae, resolve, rules, contacts)}
 
 
 def upstream_of(
@@ -59,7 +59,7 @@ def upstream_of(
     cache: ProxyCache | None,
     contacts: Contacts,
 ) -> Upstream:
-    """From where the AE gets what is not here: what an archive has sent, and the ``cache`` has kept, or the archive."""
+    """The source of objects not stored here: the archives behind the AE, with the ``cache`` of their objects."""
     settings = ae.settings
     upstreams = [
         UpstreamRetrieve(
@@ -77,10 +77,10 @@ def upstream_of(
     return _as_one(upstreams if cache is None else [CachingUpstream(upstream, cache) for upstream in upstreams])
 
 
-def externals_of(
+def external_archives(
     device: Device, resolve: Resolve, forwards: ForwardedRetrieves, contacts: Contacts
 ) -> Mapping[AETitle, Mapping[str, Upstream]]:
-    """From where each AE gets the objects of a storage whose files are gone."""
+    """For each AE, the archives that have the objects of a storage whose files are gone."""
     storages = [storage for storage in device.archive.storages.values() if storage.external_retrieve_aets]
 
     def external(ae: ApplicationEntity, storage: StorageDescriptor) -> Upstream:
@@ -98,17 +98,17 @@ def externals_of(
 
 
 def _as_one(upstreams: Iterable[Upstream]) -> Upstream:
-    """Of one archive nothing needs to be asked beforehand."""
+    """Combine archives; a single one needs no query beforehand."""
     one, *others = upstreams
     return SeveralUpstreams([one, *others]) if others else one
 
 
-def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> AskedCount | None:
-    """Tells how many instances studies have, where the AE has dcmFallbackCMoveSCPLeadingCFindSCP."""
+def count_of(ae: ApplicationEntity, find_scu: FindSCU, settings: LeadingSettings) -> InstanceCountQuery | None:
+    """The query for the number of instances of studies; None without dcmFallbackCMoveSCPLeadingCFindSCP."""
     scp = ae.settings.fallback_cmove_scp_leading_cfind_scp
-    return None if scp is None else AskedCount(scp, find_scu, settings.deadline)
+    return None if scp is None else InstanceCountQuery(scp, find_scu, settings.deadline)
 
 
 def store_archive_opener(resolve: Resolve) -> OpenStoreArchive:
-    """Opener of the archives to which what is stored to an AE goes on."""
+    """Function that opens the archive to which objects stored to an AE are forwarded."""
     return lambda ae, title, contexts: UpstreamStore(ae, upstream_ae(title, resolve), contexts)

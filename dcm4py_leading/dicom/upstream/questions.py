@@ -14,7 +14,7 @@ QUERY_CONTEXTS = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITT
 
 
 def question(level: Level, keys: Mapping[str, str | Sequence[str] | None]) -> Dataset:
-    """Identifier that asks at ``level``, with these keys by keyword; None for an attribute that is only wanted."""
+    """Identifier of a query at ``level`` with these keys by keyword; None for a return key."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = level.value
     for keyword, value in keys.items():

@@ -1,8 +1,8 @@
 """One retrieve from another archive, from the request to the final response (PS3.7 9.1.3, 9.1.4).
 
-By C-MOVE a thread of its own follows the responses, and the objects arrive on other associations. By C-GET everything
-comes on one association, and whoever delivers the objects carries the exchange on: then nothing has to be handed from
-thread to thread, and what is not delivered yet is not received yet.
+With C-MOVE, a separate thread follows the responses, and the objects arrive on other associations. With C-GET, all
+comes on one association, which is read by the thread that delivers the objects: so nothing is handed between threads,
+and no object is received before there is room for it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.retrieve_methods import PendingRetrieve, RetrieveMethods
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.proxy.arriving import arrived
 from dcm4py_leading.service.proxy.forwarded_retrieve import ForwardedRetrieve
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
+from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.retrieve.encode import encoded
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _GOODBYE = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class _Final:
-    """Content of a final response (see `Forward.end`)."""
+    """Content of a final response (see `ForwardedRetrieve.end`)."""
 
     failed: Sequence[str] = ()
     failure: ArchiveUnavailable | None = None
@@ -56,7 +56,7 @@ class _Final:
 
 
 class RemoteRetrieve:
-    """One retrieve; implements `service.proxy.forwarded_retrieve.Carried`. It belongs to one thread at a time."""
+    """One retrieve; implements `service.proxy.forwarded_retrieve.PumpedRetrieve`. For one thread at a time."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class RemoteRetrieve:
             self._follow_in_background()
 
     def pump(self, wait: float) -> None:
-        """Carry on with the exchange (see `Carried`)."""
+        """Carry on with the exchange (see `PumpedRetrieve`)."""
         try:
             self._step(wait)
         except (AssociationFailed, StorageUnavailable) as err:
@@ -111,11 +111,11 @@ class RemoteRetrieve:
 
     @property
     def has_input(self) -> bool:
-        """True if `pump` would not wait (see `Carried`)."""
+        """True if `pump` would not wait (see `PumpedRetrieve`)."""
         return self._again_at is None and self._asking.assoc.has_input
 
     def detach(self) -> None:
-        """Let the rest go on in the background (see `Carried`)."""
+        """Continue the rest in the background (see `PumpedRetrieve`)."""
         self._follow_in_background()
 
     def _follow_in_background(self) -> None:
@@ -123,7 +123,7 @@ class RemoteRetrieve:
         spawn(self._follow, f"{self._asking.name} responses of {self._forward.scp}")
 
     def _follow(self) -> None:
-        """Receive the responses until the last one, or until nobody waits for it."""
+        """Receive the responses until the final one, or until the client no longer waits."""
         try:
             while not self._is_over:
                 self.pump(_LOOK)
@@ -133,7 +133,7 @@ class RemoteRetrieve:
 
     def _begin(self) -> None:
         if not self._asking.is_get and not self._is_awaited:
-            self._forwards.add(self._forward)  # before the request: the first object may be faster than we
+            self._forwards.add(self._forward)  # before the request: the first object may come before we could register
             self._is_awaited = True
         assoc, context = self._asking.assoc, self._asking.context
         assoc.say_before_abort(context, cancel_request(self._forward.message_id))
@@ -145,7 +145,7 @@ class RemoteRetrieve:
         self._asking.assoc.abort()
 
     def _step(self, wait: float) -> None:
-        """Take what comes within ``wait`` seconds. Raises AssociationFailed, StorageUnavailable."""
+        """Handle what comes within ``wait`` seconds. Raises AssociationFailed, StorageUnavailable."""
         if self._is_over:
             return
         if self._forward.is_closed and self._gives_up_at is None:
@@ -176,10 +176,10 @@ class RemoteRetrieve:
             self._ended(response, None if data is None else bytes(data))
 
     def _take(self, request: Message, data: Buffer) -> None:
-        """An object that came by C-GET."""
+        """Handle an object that came by C-GET."""
         uid = request.text(dimse.AFFECTED_SOP_INSTANCE_UID)
         try:
-            obj = arrived(request.text(dimse.AFFECTED_SOP_CLASS_UID), uid, request.context.transfer_syntax, data)
+            obj = checked_object(request.text(dimse.AFFECTED_SOP_CLASS_UID), uid, request.context.transfer_syntax, data)
             is_stranger = not self._forward.wants(obj)
             if is_stranger:
                 study = ref(obj.study_instance_uid)
@@ -195,7 +195,7 @@ class RemoteRetrieve:
         self._asking.assoc.send(request.context, store_response(request, code))
 
     def _ended(self, response: Message, data: bytes | None) -> None:
-        """The final response: what has failed there does not come, unless it is asked for in another way, or again."""
+        """Handle the final response: objects have failed, unless requested again or by the other method."""
         code = response.number(dimse.STATUS)
         counts = _counts(response)
         final = _Final(
@@ -212,7 +212,7 @@ class RemoteRetrieve:
         if (self._asking.is_get or (is_refused and not self._forward.came)) and self._is_asked_otherwise(final):
             return
         if is_refused and self._earlier is not None:
-            # By this way nothing can be had: the other one has the last word.
+            # This method brings nothing: the result of the other one counts.
             self._asking, earlier = self._earlier
             final = final if earlier.failure else earlier
         if self._retries:
@@ -239,9 +239,9 @@ class RemoteRetrieve:
         )
 
     def _is_asked_otherwise(self, final: _Final) -> bool:
-        """By C-GET a part may be missing that does not fit our presentation contexts.
+        """True if a C-MOVE should follow: a C-GET may lack objects that do not fit our presentation contexts.
 
-        A C-MOVE may be refused because the archive does not know our AE; not each says that it is the move destination.
+        A C-MOVE may be refused because the archive does not know our AE, not always with the status for it.
         """
         before = self._asking
         why = final.failure or f"{self._forward.scp} did not send everything by {before.name}"

@@ -1,7 +1,7 @@
-"""Archive from which an AE of ours retrieves what is not here; implements `service.proxy.upstream.Upstream`.
+"""Archive from which an AE of ours retrieves objects not stored here; implements `service.proxy.upstream.Upstream`.
 
-dcm4chee lets the archive send straight to the client where dcmFallbackCMoveSCPDestination is absent, and then nothing
-is coerced. Here it sends to us, always.
+Without dcmFallbackCMoveSCPDestination, dcm4chee lets the archive send directly to the client, so nothing is coerced.
+Here the archive always sends to us.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.scu.find_exchange import FindRefused
 from dcm4py_leading.dicom.scu.resolve import Resolve
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
-from dcm4py_leading.dicom.upstream.content import Content, content_of, held_of, studies_of
+from dcm4py_leading.dicom.upstream.content import Content, content_of, held_uids, studies_of
 from dcm4py_leading.dicom.upstream.find import upstream_ae
 from dcm4py_leading.dicom.upstream.remote_retrieve import RemoteRetrieve
 from dcm4py_leading.dicom.upstream.retrieve_methods import RetrieveMethods
@@ -27,7 +27,7 @@ from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.model.bounds import RETRIEVE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.upstream import InstanceCount, retrieve_identifier
 
@@ -50,10 +50,10 @@ class UpstreamRetrieve:
         count: InstanceCount | None = None,
         contacts: Contacts | None = None,
     ) -> None:
-        """It sends to ``destination``, an AE of ours, and is asked as ``calling``, else as the AE that was asked.
+        """The archive sends to ``destination``, an AE of ours. We call as ``calling``, by default as that AE.
 
-        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` asks dcmFallbackCMoveSCPLeadingCFindSCP, if there is one;
-        ``contacts`` is told whether the archive answers.
+        ``retries`` is dcmFallbackCMoveSCPRetries; ``count`` queries dcmFallbackCMoveSCPLeadingCFindSCP, if configured;
+        ``contacts`` records if the archive answers.
         """
         self._contacts = contacts or Contacts()
         self._scp = scp
@@ -67,7 +67,7 @@ class UpstreamRetrieve:
 
     @property
     def scp(self) -> AETitle:
-        """Which archive it is."""
+        """AE title of the archive."""
         return self._scp
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ForwardedRetrieve:
@@ -131,7 +131,7 @@ class UpstreamRetrieve:
         return forward
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs of what the archive holds (see `Upstream`). Raises ArchiveUnavailable."""
+        """UIDs of the entities that the archive has (see `Upstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             return self._held(local_ae, keys)
 
@@ -139,7 +139,7 @@ class UpstreamRetrieve:
         remote = upstream_ae(self._scp, self._resolve)
         calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
         try:
-            return held_of(local_ae, remote, keys, calling)
+            return held_uids(local_ae, remote, keys, calling)
         except FindRefused as err:
             raise ArchiveUnavailable(f"{self._scp}: {err}", status=err.status, comment=err.comment) from err
         except AssociationFailed as err:
@@ -156,21 +156,21 @@ class UpstreamRetrieve:
         )
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """State of a study in the archive (see `caching_upstream.OneUpstream`). Raises ArchiveUnavailable."""
+        """State of a study in the archive (see `caching_upstream.SingleUpstream`). Raises ArchiveUnavailable."""
         with self._contacts.asking(local_ae.ae_title, self._scp, "C-FIND"):
             remote = upstream_ae(self._scp, self._resolve)
             calling = self._calling or local_ae.calling_ae_title_for(remote.ae_title)
             return state_of_study(local_ae, remote, study_instance_uid, calling)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of instances of the study, as far as it can be told (see `Upstream`)."""
+        """Number of instances of the study, if known (see `Upstream`)."""
         if self._count is None or keys.level is not Level.STUDY:
             return None
         return self._count(local_ae, keys.study_instance_uids)
 
 
-def _is_asked_for(keys: RetrieveKeys, arrived: Arrived) -> bool:
-    """True if a retrieve of these keys can have brought the object, where nobody tells which studies it is about."""
+def _is_asked_for(keys: RetrieveKeys, arrived: ArrivedObject) -> bool:
+    """True if a retrieve with these keys may bring the object; used if the studies of the retrieve are not known."""
     if keys.level is Level.PATIENT:
         return arrived.patient_id == (keys.patient_id or "").strip()
     wanted = (

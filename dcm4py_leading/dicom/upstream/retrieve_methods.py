@@ -1,10 +1,10 @@
 """Retrieve methods for another archive: C-GET on our own association, or C-MOVE to an AE of ours.
 
-For a C-GET it is we who have to know what will come: the presentation contexts in which the archive may send are
-proposed beforehand (PS3.4 C.4.3). So the archive is asked which SOP classes there are, and each is proposed with every
-transfer syntax that our AE takes, in a context for each: then the archive can send what it has as it has it. Where that
-is not known, or does not fit, it is asked by C-MOVE first. An archive that refuses one way is asked the other way, and
-what has not come by C-GET is asked for by C-MOVE.
+For a C-GET we must propose beforehand the presentation contexts in which the archive may send (PS3.4 C.4.3). So we
+query the SOP classes and propose each of them with every transfer syntax that our AE accepts, one context for each:
+then the archive can send its objects unchanged. If the SOP classes are not known, or need too many contexts, C-MOVE
+comes first. If an archive refuses one method, the other one is tried, and objects that did not come by C-GET are
+retrieved by C-MOVE.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dcm4py_leading.dicom.message import COMMANDS, get_request, move_request
-from dcm4py_leading.dicom.negotiation import storage_taken
+from dcm4py_leading.dicom.negotiation import accepted_storage
 from dcm4py_leading.dicom.scu.leading import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dcm4py_leading.dicom.scu.requestor import Proposal, RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
@@ -35,7 +35,7 @@ _ROOM = MAX_CONTEXTS - 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRetrieve:
-    """An association, and the request that is to be sent in one of its contexts."""
+    """An association, and the request to send in one of its contexts."""
 
     assoc: RequestedAssociation
     context: PresentationContext
@@ -53,7 +53,7 @@ class PendingRetrieve:
 
 
 class RetrieveMethods:
-    """The ways of one retrieve, each of which is gone once."""
+    """The methods of one retrieve; each is tried once."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class RetrieveMethods:
         may_get: bool,
         is_relational: bool = False,
     ) -> None:
-        """``content`` is what will come; ``may_get`` is False where the archive is known to do no C-GET.
+        """``content`` is expected to come; ``may_get`` is False if the archive does not support C-GET.
 
-        ``is_relational``: only relational retrieval can fulfil it. The archive has to grant that, unless our AE takes
-        such requests without negotiation itself.
+        ``is_relational``: the retrieve needs relational retrieval. The archive must accept it, unless our AE also
+        accepts such requests without negotiation.
         """
         self._relational = is_relational
         self._is_lenient = local_ae.settings.relational_retrieve_negotiation_lenient
@@ -90,18 +90,18 @@ class RetrieveMethods:
         """True if the archive does C-GET; None where it has not been asked."""
 
     def first(self) -> PendingRetrieve:
-        """The best way. Raises AssociationFailed."""
+        """The best method. Raises AssociationFailed."""
         if not self._storage:
             return self.other(None)
         both = [(self._get_uid, _UNCOMPRESSED), (self._move_uid, _UNCOMPRESSED), *self._storage]
         try:
             assoc = self._open(both, {sop_class for sop_class, _ in self._storage})
-        except AssociationFailed:  # it may be the number of contexts, or the roles
+        except AssociationFailed:  # the reason may be the number of contexts, or the roles
             self._left.discard(self._get_uid)
             self.does_get = False
             return self.other(None)
         self.does_get = self._get_uid in {context.abstract_syntax for context in assoc.contexts}
-        is_able = any(context.as_scp for context in assoc.contexts)  # else it agrees to send nothing
+        is_able = any(context.as_scp for context in assoc.contexts)  # else it accepted no context to send in
         order = (self._get_uid, self._move_uid)
         for sop_class_uid in order if is_able else reversed(order):
             asking = self._on(assoc, sop_class_uid)
@@ -111,9 +111,9 @@ class RetrieveMethods:
         raise AssociationFailed(f"{self._remote.ae_title} accepts neither C-GET nor C-MOVE in this information model")
 
     def other(self, before: RequestedAssociation | None) -> PendingRetrieve:
-        """Another way, if possible on the association of the one ``before``; that is released otherwise.
+        """The other method, if possible on the association of ``before``, which is else released.
 
-        Raises AssociationFailed; then the one before is open still.
+        Raises AssociationFailed; then the association of ``before`` is still open.
         """
         if not self._left:
             raise AssociationFailed(f"{self._remote.ae_title} has been asked in every way")
@@ -140,7 +140,7 @@ class RetrieveMethods:
         )
 
     def _on(self, assoc: RequestedAssociation, sop_class_uid: str) -> PendingRetrieve | None:
-        """The way on this association, where it can be gone still."""
+        """A method that was not tried yet, on this association."""
         context = next((context for context in assoc.contexts if context.abstract_syntax == sop_class_uid), None)
         if sop_class_uid not in self._left:
             return None
@@ -163,11 +163,11 @@ class RetrieveMethods:
 
 
 def _contexts_for(local_ae: ApplicationEntity, content: Content) -> Sequence[Proposal]:
-    """For what is certain each transfer syntax that the AE takes, a context for what is possible besides.
+    """Contexts to propose: for each certain SOP class one for every transfer syntax, for each possible SOP class one.
 
-    None where the AE does not take what is certain, or it does not fit.
+    None if the AE does not accept a certain SOP class, or there are too many contexts.
     """
-    taken = storage_taken(local_ae)
+    taken = accepted_storage(local_ae)
     if not content.certain <= set(taken):
         return ()
     certain: list[Proposal] = [
@@ -178,15 +178,15 @@ def _contexts_for(local_ae: ApplicationEntity, content: Content) -> Sequence[Pro
 
 
 def _as_preferred(syntax: str) -> int:
-    """Some archives send in the first that is accepted: Implicit VR loses the VRs of private elements."""
+    """Sort key: some archives use the first accepted syntax, and Implicit VR loses the VRs of private elements."""
     return {EXPLICIT_VR_LITTLE_ENDIAN: 0, IMPLICIT_VR_LITTLE_ENDIAN: 2}.get(syntax, 1)
 
 
 def _contexts_for_any(local_ae: ApplicationEntity) -> Sequence[Proposal]:
-    """As many SOP classes as there is room for."""
-    return [(sop_class, _uncompressed(syntaxes)) for sop_class, syntaxes in storage_taken(local_ae).items()][:_ROOM]
+    """Contexts for as many SOP classes as possible."""
+    return [(sop_class, _uncompressed(syntaxes)) for sop_class, syntaxes in accepted_storage(local_ae).items()][:_ROOM]
 
 
 def _uncompressed(syntaxes: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of them that are not compressed, if there are any."""
+    """The uncompressed transfer syntaxes, if there are any."""
     return tuple(syntax for syntax in _UNCOMPRESSED if syntax in syntaxes) or syntaxes

@@ -21,9 +21,9 @@ LOG = logging.getLogger(__name__)
 
 
 class UpstreamStore:
-    """One other archive, for the objects of one association with us: they go there on one association, too.
+    """One other archive, for the objects of one association with us; they are sent on one association.
 
-    One that the archive ended while nothing was to be sent is opened again. For one thread, but for `interrupt`.
+    An association that the archive ended while idle is opened again. For one thread, except `interrupt`.
     """
 
     def __init__(self, local_ae: ApplicationEntity, remote: RemoteAE, contexts: Iterable[StoreContext]) -> None:
@@ -33,7 +33,7 @@ class UpstreamStore:
         self._is_interrupted = False
 
     def store(self, obj: RetrievedObject) -> Answer:
-        """Store an object (see `StoreArchive`). Raises ArchiveUnavailable, and what preparing the object raises."""
+        """Store an object (see `StoreArchive`). Raises ArchiveUnavailable, and the errors of preparing the object."""
         try:
             try:
                 return self._store(obj)
@@ -55,14 +55,14 @@ class UpstreamStore:
         try:
             response = _exchange(assoc, prepared, with_id)
         except AssociationFailed as err:
-            # An object that came before was answered: what ended the association since may have nothing to do with us.
+            # An earlier object was answered, so the end of the association may have nothing to do with this one.
             is_gone = with_id > 1 and not assoc.is_open and not self._is_interrupted
             self._association.drop()
             if is_gone:
                 raise _GoneWhileIdle(self._naming(err)) from err
             raise
         code = response.number(dimse.STATUS)
-        assert code is not None  # _exchange has looked
+        assert code is not None  # _exchange has checked it
         return Answer(
             status=code,
             error_comment=response.text(dimse.ERROR_COMMENT),
@@ -74,7 +74,7 @@ class UpstreamStore:
         return message if message.startswith(self._remote.ae_title) else f"{self._remote.ae_title}: {message}"
 
     def interrupt(self) -> None:
-        """Break off what is under way, and keep nothing open; for any thread."""
+        """Stop the current store and close the association; for any thread."""
         self._is_interrupted = True
         current = self._association.current
         if current is not None:
@@ -86,11 +86,11 @@ class UpstreamStore:
 
 
 class _GoneWhileIdle(AssociationFailed):
-    """The archive ended an association on which it had taken objects, and did not answer the next one."""
+    """The archive ended an association on which it had accepted objects, without an answer to the next one."""
 
 
 def _exchange(assoc: RequestedAssociation, obj: PreparedObject, message_id: int) -> Message:
-    """The response to a C-STORE; it has a status. Raises AssociationFailed."""
+    """Send a C-STORE and return the response, which has a status. Raises AssociationFailed."""
     assoc.begin_store(obj, message_id, None)
     response, _ = assoc.receive()
     is_response = (

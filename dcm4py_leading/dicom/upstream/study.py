@@ -1,4 +1,4 @@
-"""State of a study in another archive, asked by C-FIND: is a cached copy still up to date?"""
+"""State of a study in another archive, by C-FIND, to decide if a cached copy is up to date."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _PATIENCE = timedelta(seconds=15)
 def state_of_study(
     local_ae: ApplicationEntity, remote: RemoteAE, study_instance_uid: str, calling: AETitle
 ) -> StudyState | None:
-    """Number of Study Related Instances (0020,1208), or the instances counted where the archive does not tell it.
+    """Number of Study Related Instances (0020,1208), or the counted instances if the archive does not return it.
 
-    None: it does not support the question. Raises ArchiveUnavailable when it gives no answer.
+    None: the archive does not support the query. Raises ArchiveUnavailable if it gives no answer.
     """
     try:
         with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling, timeout=_PATIENCE) as assoc:
@@ -74,7 +74,7 @@ def _state(assoc: RequestedAssociation, uid: str) -> StudyState:
 def count_of(
     local_ae: ApplicationEntity, remote: RemoteAE, studies: Sequence[str], series: Sequence[str], calling: AETitle
 ) -> int | None:
-    """Number of instances of the ``studies``, in these ``series`` if any are named; None where it does not tell."""
+    """Number of instances of the ``studies``, or of these ``series`` if given; None if the archive does not tell."""
     try:
         with RequestedAssociation(local_ae, remote, QUERY_CONTEXTS, calling=calling, timeout=_PATIENCE) as assoc:
             if not assoc.contexts:
@@ -103,7 +103,7 @@ def _counted_in(assoc: RequestedAssociation, study: str, series: str) -> int:
 
 
 def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None]) -> set[str]:
-    """The unique keys of the matches."""
+    """Unique keys of the matches."""
     tag = _SERIES_INSTANCE_UID if level is Level.SERIES else _SOP_INSTANCE_UID
     return {text for ds in _found(assoc, level, wanted) if (text := first_text(ds, tag)) is not None}
 

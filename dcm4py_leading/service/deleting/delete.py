@@ -1,7 +1,7 @@
-"""Deletion of a study of an AE of ours: rows, files, and everything else that is kept of it.
+"""Deletion of a study: its rows in the index, its files, and cached data about it.
 
-What a retrieve has open is sent to its end; objects that it has not opened yet are failed sub-operations. An object
-that is being stored is deleted with the study, or, where it gets its row later, is the first of a new one.
+A running retrieve still sends the object that it has open; later objects are failed sub-operations. An object that is
+just being stored is deleted with the study, or becomes the first one of a new study.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LATER = "is deleted at the next start or deletion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Deletion: of which study, and by whom."""
+    """Request for a deletion: the study, and the user."""
 
     ae_title: str
     study_instance_uid: str
@@ -38,10 +38,9 @@ class Deletion:
 
 
 def delete_study(runtime: Runtime, wanted: Deletion) -> None:
-    """Delete it. When this returns, nothing of it is left.
+    """Delete a study. When this returns, nothing of it is left.
 
-    Raises EditRefused, and IndexUnavailable before anything is deleted; StorageUnavailable where it has begun, and is
-    brought to its end later.
+    Raises EditRefused or IndexUnavailable before anything is deleted; StorageUnavailable if the rest is deleted later.
     """
     ae = holding_ae(runtime, wanted.ae_title)
     if ae.settings.allow_delete_study_permanently is not AllowDeleteStudy.ALWAYS:
@@ -67,9 +66,9 @@ def delete_study(runtime: Runtime, wanted: Deletion) -> None:
 
 
 def finish_deletions(runtime: Runtime) -> Sequence[str]:
-    """Bring the deletions that have begun to their end; what keeps them from it, also as a WARNING.
+    """Finish deletions that were interrupted; return the obstacles, which are also logged as a WARNING.
 
-    Of several processes that do it at the same time, each does a part. Raises IndexUnavailable.
+    Several processes may do this at the same time. Raises IndexUnavailable.
     """
     deletions = runtime.index.deletions
     pending = deletions.pending()
@@ -86,7 +85,7 @@ def finish_deletions(runtime: Runtime) -> Sequence[str]:
 
 
 def delete_files(index: Index, storages: Mapping[str, Storage]) -> list[str]:
-    """Delete the files of deleted studies that are left; what keeps them. Raises IndexUnavailable."""
+    """Delete remaining files of deleted studies; return the obstacles. Raises IndexUnavailable."""
     failures = []
     for storage in storages.values() if index.deletions.pending() else ():
         try:
@@ -101,7 +100,7 @@ def _is_pending(index: Index, study_instance_uid: str) -> bool:
 
 
 def _version(runtime: Runtime, location: Location) -> str | None:
-    """Version of a stored object. Raises EditRefused where its file could not be deleted."""
+    """Version of a stored object. Raises EditRefused if its file cannot be deleted."""
     storage = runtime.storages.get(location.storage_id)
     if storage is None:
         raise EditRefused(

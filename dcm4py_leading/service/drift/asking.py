@@ -13,7 +13,7 @@ from dcm4py_leading.leading.readable import page_of
 from dcm4py_leading.leading.uid_list import Page, UidLists
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.patience import Patience, Throttle
+from dcm4py_leading.service.drift.pace import RetryPauses, Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class LeadingInquiry:
     """Time that one C-FIND may take."""
 
 
-class Asker:
+class StudyQuery:
     """Asks one leading archive about studies, a page at a time; for one thread."""
 
-    def __init__(self, query: LeadingQuery, asked: LeadingInquiry, throttle: Throttle, patience: Patience) -> None:
+    def __init__(self, query: LeadingQuery, asked: LeadingInquiry, throttle: Throttle, patience: RetryPauses) -> None:
         self._query = query
         self._asked = asked
         self._throttle = throttle

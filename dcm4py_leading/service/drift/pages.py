@@ -43,7 +43,7 @@ class Studies(Protocol):
         ...
 
 
-class Indexed(Protocol):
+class IndexPages(Protocol):
     """The index as it is walked; implemented by `archive.index.index.Index`."""
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
@@ -56,7 +56,7 @@ class IndexStudies:
 
     tells_all = True
 
-    def __init__(self, index: Indexed, page_size: int, *, since: str | None) -> None:
+    def __init__(self, index: IndexPages, page_size: int, *, since: str | None) -> None:
         """``since`` is a Study Date as YYYYMMDD."""
         self._index = index
         self._page_size = page_size

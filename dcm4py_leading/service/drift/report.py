@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dcm4py_leading.coercion.differences import Shown
+from dcm4py_leading.coercion.differences import DisplayedElement
 from dcm4py_leading.errors import DriftNotResumed
 from dcm4py_leading.log import ref
 from dcm4py_leading.service.drift.comparison import Compared
@@ -80,7 +80,7 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _shown(values: Mapping[str, Shown | None]) -> str:
+def _shown(values: Mapping[str, DisplayedElement | None]) -> str:
     """The values by path, as JSON; without those that are absent, and empty where nothing differs."""
     present = {path: value.text for path, value in values.items() if value is not None}
     return json.dumps(present, ensure_ascii=False) if values else ""

@@ -21,7 +21,7 @@ _CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class DriftRequest:
     """A comparison as somebody wants it."""
 
     ae_title: str
@@ -34,7 +34,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class DriftChoice:
     """An AE of ours that can be compared."""
 
     ae_title: str
@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
+class LatestComparison:
     """The latest comparison of an AE: as it is kept, and as a job."""
 
     ae_title: str

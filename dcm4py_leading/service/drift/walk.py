@@ -22,10 +22,10 @@ _STUDY_INSTANCE_UID = 0x0020000D
 
 
 class Answers(Protocol):
-    """Answers of the archive that is asked; implemented by `asking.Asker`."""
+    """Answers of the archive that is asked; implemented by `asking.StudyQuery`."""
 
     def answers(self, uids: Sequence[UID]) -> Mapping[UID, LeadingAnswer]:
-        """Answers about these studies (see `asking.Asker`)."""
+        """Answers about these studies (see `asking.StudyQuery`)."""
         ...
 
 

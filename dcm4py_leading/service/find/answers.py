@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.coercion.chain import Coerced, Executed
+from dcm4py_leading.coercion.chain import CoercionResult, ExecutedStep
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
-from dcm4py_leading.service.find.matches_coerced import Begun, MatchCoercion, study_of
+from dcm4py_leading.service.find.matches_coerced import MatchCoercion, PendingMatch, study_of
 from dcm4py_leading.service.find.memo import RememberedAnswer
 from dcm4py_leading.service.find.request import FindRequest
-from dcm4py_leading.service.find.response import Elements, NotCut, Template, encode, reduced, template
+from dcm4py_leading.service.find.response import Elements, NeedsPydicom, Template, encode, reduced, template
 from dcm4py_leading.service.runtime import Runtime
 
 
@@ -34,7 +34,7 @@ class MatchAnswers:
             self._template = template(
                 request.identifier, request.transfer_syntax_uid, request.local_ae.settings.return_retrieve_aets
             )
-        except NotCut:
+        except NeedsPydicom:
             self._template = None
 
     def page(self, page: Sequence[Match]) -> Iterator[bytes]:
@@ -53,7 +53,7 @@ class MatchAnswers:
         asked = [one.asked for one in begun.values() if one is not None]
         asked += [one.coercion.asked for one in known if one is not None]
         self._coercer.ask({question for questions in asked for question in questions})
-        repeated: list[Executed] = []
+        repeated: list[ExecutedStep] = []
         try:
             for at, match in enumerate(page):
                 answer = known[at]
@@ -68,14 +68,14 @@ class MatchAnswers:
         finally:
             self._coercer.count(repeated)
 
-    def _coerced(self, match: Match, begun: Begun | None, key: Hashable) -> bytes:
+    def _coerced(self, match: Match, begun: PendingMatch | None, key: Hashable) -> bytes:
         if begun is None or self._template is None or self._coercion is None:
             (coerced,) = coerced_page([match.attributes], self._coercer, self._request.sop_class_uid)
             return encoded(coerced.dataset, self._request)
         outcome = self._coercion.finish(begun)
         try:
             cut = self._template.cut(begun.elements, outcome.edited)
-        except NotCut:
+        except NeedsPydicom:
             # It was counted above; what it does to all elements is the same as to those it touches.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
         if self._coercion.is_timeless and outcome.is_answered and len(cut) <= COERCED_MATCH_BYTES:
@@ -86,11 +86,11 @@ class MatchAnswers:
         if self._template is not None:
             try:
                 return self._template.cut(Elements(match, self._scanned))
-            except NotCut:
+            except NeedsPydicom:
                 pass
         return encoded(match.attributes, self._request)
 
-    def _begun(self, match: Match) -> Begun | None:
+    def _begun(self, match: Match) -> PendingMatch | None:
         if self._template is None:
             return None
         try:
@@ -103,11 +103,11 @@ class MatchAnswers:
                     self._request.sop_class_uid,
                 )
             return self._coercion.begin(Elements(match, self._scanned))
-        except NotCut:
+        except NeedsPydicom:
             return None
 
 
-def coerced_page(page: Sequence[Dataset], coercer: Coercer, sop_class_uid: str) -> Iterator[Coerced]:
+def coerced_page(page: Sequence[Dataset], coercer: Coercer, sop_class_uid: str) -> Iterator[CoercionResult]:
     """The matches of a page, coerced; the leading archives are asked about all of them at once."""
     selected = [(match, coercer.select(match, sop_class_uid)) for match in page]
     coercer.prefetch([(selection, uid) for match, selection in selected if (uid := study_of(match)) is not None])

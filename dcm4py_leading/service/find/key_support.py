@@ -1,4 +1,4 @@
-"""Keys of a query that are not supported, for existence or for matching: the client is told (PS3.4 C.4.1.1.4, FF01)."""
+"""Query keys that are not supported, for existence or for matching; the client gets status FF01 (PS3.4 C.4.1.1.4)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ALWAYS = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_T
 
 @dataclass(slots=True)
 class KeySupport:
-    """Support of all keys of one query by the archives that were asked so far."""
+    """Support of the keys of one query by the archives asked so far."""
 
     has_unsupported: bool = False
 
     def lacks_one(self) -> None:
-        """One of them does not support a key."""
+        """Note that an archive does not support a key."""
         self.has_unsupported = True
 
 

@@ -1,6 +1,7 @@
-"""Leading-first matching of queries: a stage between the archive that answers and the answers, see `leading_first`.
+"""Leading-first matching of queries: a stage between the archive and the answers; see `service.leading_first`.
 
-`LedArchive` also looks for what the leading archive has named; `LedAnswers` keeps what matches once it is coerced.
+`LeadingFirstArchive` also looks for the studies that the leading archive named; `LeadingFirstAnswers` keeps the answers
+that still match after coercion.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from dcm4py_leading.archive.index.identity import EachPersonOnce
+from dcm4py_leading.archive.index.identity import DistinctPatients
 from dcm4py_leading.archive.index.keys import (
     ALWAYS_KEPT,
     KEYS,
@@ -38,7 +39,7 @@ _KEYS_OF_STUDIES = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeadingFirst:
+class LeadingFirstQuery:
     """The stage of one query."""
 
     asked: ArchiveQuery
@@ -49,20 +50,22 @@ class LeadingFirst:
     patient_attributes: frozenset[int] = frozenset()
     """Attributes that belong into an answer at PATIENT level."""
 
-    def before(self, archive: QueryArchive) -> LedArchive:
-        """The archive as it is to be asked."""
-        return LedArchive(archive, self.named, self.led)
+    def before(self, archive: QueryArchive) -> LeadingFirstArchive:
+        """The archive to query."""
+        return LeadingFirstArchive(archive, self.named, self.led)
 
-    def answers(self, request: FindRequest, coercer: Coercer) -> LedAnswers:
-        """Answers from its matches."""
-        return LedAnswers(self, request, coercer)
+    def answers(self, request: FindRequest, coercer: Coercer) -> LeadingFirstAnswers:
+        """The stage that makes answers from matches."""
+        return LeadingFirstAnswers(self, request, coercer)
 
 
-class LedArchive:
-    """An archive whose matches are those that it has, and then those that the leading archive has named.
+class LeadingFirstArchive:
+    """An archive whose matches are its own, followed by the studies that the leading archive named.
 
     At PATIENT level one match for each study of a patient: the leading archive knows patients by their studies.
     """
+
+    gives_parts = False
 
     def __init__(self, archive: QueryArchive, named: Sequence[str], led: Collection[int]) -> None:
         self._archive = archive
@@ -79,7 +82,7 @@ class LedArchive:
         return None if by_leading is None or both is None else found + by_leading - both
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
-        """Each match once, though several archives may have it with other values (see `QueryArchive`)."""
+        """Each match once, even if several archives have it with different values (see `QueryArchive`)."""
         if asked.query.level is Level.PATIENT:
             asked = asked.at(Level.STUDY)
         questions = (asked, self._by_leading(asked)) if self._named else (asked,)
@@ -89,15 +92,15 @@ class LedArchive:
         return asked.regardless_of(self._led).of_studies(self._named)
 
 
-class LedAnswers:
-    """From matches to encoded answers; only what matches with the values of the leading archive becomes one."""
+class LeadingFirstAnswers:
+    """Makes answers from matches, but only from those that match with the values of the leading archive."""
 
-    def __init__(self, stage: LeadingFirst, request: FindRequest, coercer: Coercer) -> None:
+    def __init__(self, stage: LeadingFirstQuery, request: FindRequest, coercer: Coercer) -> None:
         self._query = stage.asked.query
         self._patient_attributes = stage.patient_attributes
         self._request = request
         self._coercer = coercer
-        self._persons = EachPersonOnce()
+        self._persons = DistinctPatients()
 
     def page(self, page: Sequence[Match]) -> Iterator[bytes]:
         """The answers; at PATIENT level each patient once. Raises CoercionFailed."""
@@ -117,11 +120,11 @@ class LedAnswers:
 
 def leading_first(
     rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, asked: ArchiveQuery
-) -> LeadingFirst | None:
-    """The stage for what is asked; None: matching is as always.
+) -> LeadingFirstQuery | None:
+    """The stage for a query; None for normal matching.
 
-    ``message`` are the responses, ``coercer`` coerces them. As always it is where the AE has no leading-first, no rule
-    about its responses asks a leading archive, none of the keys is among its return keys, or it gives no answer.
+    ``message`` describes the responses, which ``coercer`` coerces. Matching is normal if the AE has no leading-first,
+    if no rule for the responses asks a leading archive, if no key is among its return keys, or if it gives no answer.
     """
     keys, query = asked.keys, asked.query
     scp = rules.leading_cfind_scp(message, asked.sop_class_uid)
@@ -144,7 +147,7 @@ def leading_first(
             tell(err)
             return None
     of_patients = _patient_attributes(rules.device)
-    return LeadingFirst(
+    return LeadingFirstQuery(
         asked=replace(asked, wanted=asked.wanted | demanded | of_patients),
         named=tuple(named),
         led=frozenset(led),
@@ -153,7 +156,7 @@ def leading_first(
 
 
 def _patient_attributes(device: Device) -> frozenset[int]:
-    """Attributes that the index keeps of a patient, and those that tell how to read them."""
+    """Patient attributes of the index, and those that are needed to decode them."""
     entity_filter = device.archive.attribute_filters.get(Entity.PATIENT)
     kept = {key.tag for key in keys_of(Level.PATIENT)} if entity_filter is None else set(map(int, entity_filter.tags))
     return frozenset(kept | set(ALWAYS_KEPT[Level.PATIENT]) | {SPECIFIC_CHARACTER_SET, 0x00080056, 0x00080201})

@@ -1,4 +1,4 @@
-"""The coercion of matches by their bytes: only the elements that a rule may look at or change are decoded, and once."""
+"""Coercion of matches by their bytes: only elements that a rule may read or change are decoded, and only once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
-from dcm4py_leading.service.find.response import Elements, NotCut, elements_by_tag, encode
+from dcm4py_leading.service.find.response import Elements, NeedsPydicom, elements_by_tag, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class PendingMatch:
     """A match whose coercion waits for the answers of leading archives."""
 
     elements: Elements
@@ -47,9 +47,9 @@ class MatchCoercion:
         remembered: CoercionMemo,
         sop_class_uid: str,
     ) -> None:
-        """``rules`` are those of the AE; ``remembered`` has outcomes of other C-FINDs.
+        """``rules`` are those of the AE; ``remembered`` caches outcomes of other C-FINDs.
 
-        Raises NotCut where a step may touch everything, or is not the same each time.
+        Raises NeedsPydicom if a step may change any element, or is not repeatable.
         """
         self._message = message
         self._coercer = coercer
@@ -63,12 +63,12 @@ class MatchCoercion:
             self.is_timeless = self.is_timeless and rule.is_timeless
             for step in rule.steps:
                 reads, writes = step.reads, step.writes
-                if isinstance(reads, All) or isinstance(writes, All) or not step.traits.is_repeatable:
-                    raise NotCut
+                if isinstance(reads, AllTags) or isinstance(writes, AllTags) or not step.traits.is_repeatable:
+                    raise NeedsPydicom
                 if STUDY_INSTANCE_UID in writes and not isinstance(step, LeadingStep):
-                    raise NotCut  # then it is not known beforehand what is asked
+                    raise NeedsPydicom  # then the questions are not known beforehand
                 touched |= reads | writes
-        for group in IDENTIFIER_GROUPS:  # an identifier takes its issuer along
+        for group in IDENTIFIER_GROUPS:  # an issuer follows its identifier
             if touched.intersection(group):
                 touched.update(group)
         self._remembered = remembered if self.is_timeless else coercion_memo()
@@ -77,11 +77,11 @@ class MatchCoercion:
         self._whose = repr(whose).encode() + b"\0"
 
     def _bytes_of(self, elements: Elements) -> bytes:
-        """The elements that a rule may look at or change. Raises NotCut."""
+        """The elements that a rule may look at or change. Raises NeedsPydicom."""
         return b"".join(element for tag in self._touched if (element := elements.get(tag)) is not None)
 
-    def begin(self, elements: Elements) -> Begun:
-        """Which rules apply, and of which study it is."""
+    def begin(self, elements: Elements) -> PendingMatch:
+        """Select the rules for a match, and read its study."""
         touched = self._bytes_of(elements)
         key = self._whose + touched
         known = self._remembered.get(key)
@@ -91,10 +91,10 @@ class MatchCoercion:
             ds = decode(touched)
             selection, study = self._coercer.select(ds, self._sop_class_uid), study_of(ds)
             asked = () if study is None else questions(selection, study)
-        return Begun(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
+        return PendingMatch(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
-    def finish(self, begun: Begun) -> RememberedCoercion:
-        """The outcome, with each element that may be touched. Raises CoercionFailed."""
+    def finish(self, begun: PendingMatch) -> RememberedCoercion:
+        """The outcome, with each element that may change. Raises CoercionFailed."""
         answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
         if known is not None and known.is_by(answers):
@@ -113,7 +113,7 @@ class MatchCoercion:
             self._remembered.put(begun.key, new)
         return new
 
-    def again(self, ds: Dataset, begun: Begun) -> Dataset:
+    def again(self, ds: Dataset, begun: PendingMatch) -> Dataset:
         """``ds``, the whole match of ``begun``, coerced; it was counted by `finish`."""
         return run(coercion(ds, begun.selection), self._coercer.answer).dataset
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.bounded_cache import BoundedCache
-from dcm4py_leading.coercion.chain import Answer, Executed
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep
 from dcm4py_leading.coercion.question import LeadingQuestion
 from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.errors import DependencyError
@@ -25,7 +25,7 @@ class RememberedCoercion:
     asked: tuple[LeadingQuestion, ...]
     answers: tuple[Answer, ...]
     """Of the leading archives; kept, so that no other object has their identity."""
-    executed: tuple[Executed, ...]
+    executed: tuple[ExecutedStep, ...]
     edited: Mapping[int, bytes | None]
     """Each element that may be touched, as it is afterwards."""
 

@@ -5,31 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.archive.index.querying.query import parse_query
+from dcm4py_leading.archive.index.querying.query import Part, parse_query
 from dcm4py_leading.dataset.data_sets import declare_default_if_needed
 from dcm4py_leading.errors import Dcm4pyError, TooManyMatches
 from dcm4py_leading.leading.settings import Flush, LeadingSettings
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level, TransferRole
-from dcm4py_leading.service.coerce import CoercedMessage, Coercer
+from dcm4py_leading.service.coerce import CoercedMessage, Coercer, Coercions
 from dcm4py_leading.service.find.answers import MatchAnswers
 from dcm4py_leading.service.find.key_support import KeySupport, are_supported
 from dcm4py_leading.service.find.leading_first import leading_first
+from dcm4py_leading.service.find.parts import Total, part_of_answers, part_of_matches
 from dcm4py_leading.service.find.request import FindRequest
 from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive
 from dcm4py_leading.service.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Answer to a C-FIND."""
+class FindResult:
+    """Result of a C-FIND."""
 
     pages: Generator[Sequence[bytes]]
     """The response identifiers, encoded, in a stable order. A page is made when it is asked for; the first is small.
@@ -39,21 +40,23 @@ class Found:
     coercer: Coercer
     support: KeySupport = field(default_factory=KeySupport)
     """As far as the pages have been read."""
+    total: Total = field(default_factory=Total)
+    """Of a search for a part, known with the first page at the latest."""
 
 
 class Answers(Protocol):
-    """Stage from matches to answers."""
+    """Stage that makes answers from matches."""
 
     def page(self, page: Sequence[Match]) -> Iterator[bytes]:
-        """The encoded answers that a page of matches becomes. Raises CoercionFailed."""
+        """Encoded answers for a page of matches. Raises CoercionFailed."""
         ...
 
 
-def find(runtime: Runtime, request: FindRequest) -> Found:
+def find(runtime: Runtime, request: FindRequest) -> FindResult:
     """Answer a C-FIND (PS3.4 C.4.1).
 
-    The keys are coerced before the query, each match after it; the leading archives are asked a page of matches at a
-    time. With leading-first, their values are what is matched.
+    Coerces the keys before the query, and each match after it; asks the leading archives for a page of matches at a
+    time. With leading-first, the values of the leading archive are matched.
     Raises IdentifierMismatch, TooManyMatches (dcmQueryMaxNumberOfResults), IndexUnavailable, ArchiveUnavailable,
     CoercionFailed; all but the first also while the pages are read.
     """
@@ -62,9 +65,9 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     keys = _coerced_keys(runtime, request)
     query = parse_query(keys, request.model, relational=request.relational)
     message = _message(request, Dimse.C_FIND_RSP)
-    coercer = Coercer(runtime.coercions, message)
+    coercer = Coercer(_coercions(runtime, request), message)
     if runtime.hides_everything(ae):
-        return Found(pages=_nothing(), coercer=coercer)
+        return FindResult(pages=_nothing(), coercer=coercer, total=Total(0))
     asked = ArchiveQuery(
         query=query,
         keys=keys,
@@ -85,10 +88,34 @@ def find(runtime: Runtime, request: FindRequest) -> Found:
     count = archive.count(asked, most=limit + 1) if limit else None
     if count is not None and count > limit:
         raise _too_many(ae)
+    part, total = request.part, Total()
+    is_by_delivered = stage is not None or (part is not None and _is_ordered_by_led(runtime, message, request, part))
+    if part is not None and not is_by_delivered and archive.gives_parts:
+        asked = replace(asked, part=part)
+        if part.limit is not None:
+            total.count = archive.count(asked)
     matches = archive.matches(asked, fetch_size=runtime.device.archive.query_fetch_size)
     counted = _limited(matches, limit, ae) if limit and count is None else matches
+    if part is not None and not is_by_delivered and not archive.gives_parts:
+        counted = part_of_matches(counted, part, query.level, total)
     pages = _pages(counted, runtime.leading_settings, answers, matches)
-    return Found(pages=pages, coercer=coercer, support=asked.support)
+    if part is not None and is_by_delivered:
+        pages = part_of_answers(pages, part, query.level, total)
+    return FindResult(pages=pages, coercer=coercer, support=asked.support, total=total)
+
+
+def _coercions(runtime: Runtime, request: FindRequest) -> Coercions:
+    """The rules for the responses."""
+    coercions = runtime.coercions
+    if request.is_coerced or runtime.options.of(request.local_ae.ae_title).leading_first:
+        return coercions
+    return replace(coercions, rules=dict.fromkeys(coercions.rules, ()))
+
+
+def _is_ordered_by_led(runtime: Runtime, message: CoercedMessage, request: FindRequest, part: Part) -> bool:
+    """True if the order is by what a leading archive decides, and the AE has leading-first."""
+    scp = runtime.leading_first.leading_cfind_scp(message, request.sop_class_uid)
+    return scp is not None and not runtime.leading_first.return_keys(scp).isdisjoint(one.tag for one in part.order)
 
 
 def _kept(runtime: Runtime) -> Mapping[Level, Collection[int]]:
@@ -101,7 +128,7 @@ def _too_many(ae: ApplicationEntity) -> TooManyMatches:
 
 
 def _limited(matches: Iterable[Match | Flush], most: int, ae: ApplicationEntity) -> Iterator[Match | Flush]:
-    """The matches of an archive that could not count them. Raises TooManyMatches in place of the first one too many."""
+    """The matches of an archive that cannot count them. Raises TooManyMatches in place of the first match too many."""
     count = 0
     for match in matches:
         if not isinstance(match, Flush):
@@ -139,9 +166,9 @@ def _nothing() -> Generator[Sequence[bytes]]:
 def _pages(
     matches: Iterator[Match | Flush], settings: LeadingSettings, answers: Answers, source: Generator[object]
 ) -> Generator[Sequence[bytes]]:
-    """A page of answers for each page of matches; what was made before an error goes out before it is raised.
+    """A page of answers for each page of matches; answers made before an error are sent before it is raised.
 
-    ``source`` is where the matches come from, and is closed at the end.
+    ``source`` yields the matches, and is closed at the end.
     """
     with closing(source):
         for page in settings.pages(matches):

@@ -1,7 +1,7 @@
 """C-FIND response identifiers (PS3.4 C.4.1.1.3.2): cut out of what the index keeps, or made by pydicom.
 
-What the index keeps is encoded already, so an answer is mostly a choice among its bytes. `Template` makes it where
-that gives the same as `reduced`, which decodes, and says so where it does not.
+The index keeps encoded elements, so most answers can be cut out of their bytes. `Template` does this if the result is
+the same as that of `reduced`, which decodes; else it raises NeedsPydicom.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MAX_REMEMBERED_KEYS = 100
 
 
 def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -> Dataset:
-    """``match`` reduced to what was asked for; ``retrieve_aets`` stand for its own (dcmReturnRetrieveAET)."""
+    """``match`` reduced to the return keys; ``retrieve_aets`` replace its own (dcmReturnRetrieveAET)."""
     response = Dataset()
     for tag in sorted({*identifier.keys(), *ALWAYS_RETURNED}):
         if _is_private(tag):
@@ -58,9 +58,9 @@ def reduced(match: Dataset, identifier: Dataset, retrieve_aets: Sequence[str]) -
 
 
 def _add_private(response: Dataset, match: Dataset, identifier: Dataset) -> None:
-    """The private elements that were asked for, in the blocks in which they were, where the match has their creator.
+    """Add the private return keys in the blocks of the request, if the match has their creator.
 
-    Of a block whose creator it does not have, it has nothing to say (PS3.5 7.8.1).
+    A block without a creator in the match is left out (PS3.5 7.8.1).
     """
     private = [tag for tag in identifier.keys() if _is_private(tag)]
     for creator_tag in private:
@@ -80,7 +80,7 @@ def _add_private(response: Dataset, match: Dataset, identifier: Dataset) -> None
 
 
 def _creator(ds: Dataset, tag: BaseTag, group: int | None = None) -> str:
-    """The Private Creator that the element is; empty where it is none, or of another group."""
+    """The value of a Private Creator element of this group; else empty."""
     if not tag.is_private_creator or group not in (None, tag.group):
         return ""
     value = ds[tag].value
@@ -99,8 +99,8 @@ def encode(ds: Dataset, transfer_syntax_uid: str) -> bytes:
         raise StatusError(f"a response identifier cannot be encoded ({type(err).__name__})") from err
 
 
-class NotCut(ValueError):
-    """The answer is not a choice among the bytes of the index: leave it to pydicom."""
+class NeedsPydicom(ValueError):
+    """The answer cannot be cut out of the bytes of the index; pydicom has to make it."""
 
 
 class Elements:
@@ -109,9 +109,9 @@ class Elements:
     __slots__ = ("_computed", "_levels", "character_set")
 
     def __init__(self, match: Match, scanned: dict[int, tuple[bytes, dict[int, Span]]]) -> None:
-        """``scanned`` is what is known of the last match: others of the same study have the same bytes above it.
+        """``scanned`` has the elements of the last match; matches of a study share those of the upper levels.
 
-        Raises NotCut.
+        Raises NeedsPydicom.
         """
         self._computed = match.computed
         levels: list[tuple[bytes, dict[int, Span]]] = []
@@ -121,16 +121,16 @@ class Elements:
                 try:
                     known = scanned[number] = (data, scan(data, EXPLICIT_LITTLE)[0])
                 except Unscannable as err:
-                    raise NotCut from err
+                    raise NeedsPydicom from err
             levels.append(known)
         self._levels = levels
         sets = {_element(data, spans.get(SPECIFIC_CHARACTER_SET)) for data, spans in levels}
         if len(sets) != 1:
-            raise NotCut  # one of them has to be encoded anew
+            raise NeedsPydicom  # one of them has to be encoded anew
         self.character_set = sets.pop()
 
     def get(self, tag: int) -> bytes | None:
-        """The element, None where there is none. Raises NotCut."""
+        """The element, None where there is none. Raises NeedsPydicom."""
         if tag in self._computed:
             return _computed_element(tag, self._computed[tag])
         found: bytes | None = None
@@ -139,20 +139,20 @@ class Elements:
                 start, _, end = spans[tag]
                 element = data[start:end]
                 if found is not None and found != element and tag != SPECIFIC_CHARACTER_SET:
-                    raise NotCut  # which of them counts, `merged` knows
+                    raise NeedsPydicom  # which of them counts, `merged` knows
                 found = element
         return found
 
 
 class Template:
-    """The form of all answers to one C-FIND."""
+    """Template for all answers to one C-FIND."""
 
     def __init__(
         self, asked: Mapping[int, str], level: str, transfer_syntax_uid: str, retrieve_aets: Sequence[str]
     ) -> None:
-        """``asked`` are the VRs of the identifier's elements. Raises NotCut where no answer can be cut."""
+        """``asked`` are the VRs of the identifier's elements. Raises NeedsPydicom if no answer can be cut."""
         if transfer_syntax_uid not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
-            raise NotCut
+            raise NeedsPydicom
         self._is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
         fixed = {QUERY_RETRIEVE_LEVEL: _computed_element(QUERY_RETRIEVE_LEVEL, level)}
         if retrieve_aets:
@@ -160,9 +160,9 @@ class Template:
         self._plan: list[tuple[int, bytes, bool]] = []
         for tag in sorted({*asked, *ALWAYS_RETURNED, *fixed}):
             if tag & 0xFFFF == 0 or tag < 0x00080000:
-                raise NotCut  # group lengths are not sent
+                raise NeedsPydicom  # group lengths are not sent
             if _is_private(tag):
-                raise NotCut  # only where the match has its creator
+                raise NeedsPydicom  # only where the match has its creator
             if tag in fixed:
                 self._plan.append((tag, self._encoded(fixed[tag]), True))
             elif tag in asked and tag != SPECIFIC_CHARACTER_SET:
@@ -171,9 +171,9 @@ class Template:
                 self._plan.append((tag, b"", False))
 
     def cut(self, elements: Elements, edited: Mapping[int, bytes | None] | None = None) -> bytes:
-        """The answer. ``edited`` are the elements as a coercion left them, of all that it may touch.
+        """Make an answer. ``edited`` are the elements that a coercion may have changed.
 
-        Raises NotCut.
+        Raises NeedsPydicom.
         """
         edited = edited or {}
         parts: list[bytes] = []
@@ -196,25 +196,25 @@ class Template:
         is_recoded = bool(edited) and edited.get(SPECIFIC_CHARACTER_SET) != local
         has_extensions = local is not None and b"\\" in local
         if (is_recoded or has_extensions) and any(not part.isascii() or b"\x1b" in part for part in chosen):
-            raise NotCut
+            raise NeedsPydicom
         if is_recoded and local is not None and b"IR 13" in local and any(b"~" in p or b"\\" in p for p in chosen):
-            raise NotCut  # in ISO-IR 14 they are an overline and a yen sign
+            raise NeedsPydicom  # in ISO-IR 14 they are an overline and a yen sign
         return b"".join(parts)
 
     def _encoded(self, element: bytes) -> bytes:
-        """The element in the transfer syntax of the answers. Raises NotCut."""
+        """The element in the transfer syntax of the answers. Raises NeedsPydicom."""
         if not self._is_implicit:
             return element
         vr = element[4:6]
         if vr not in _LONG_VRS:
             return element[:4] + element[6:8] + b"\0\0" + element[8:]
         if vr in _NESTED and len(element) > 12:
-            raise NotCut
+            raise NeedsPydicom
         return element[:4] + element[8:]
 
 
 def template(identifier: Dataset, transfer_syntax_uid: str, retrieve_aets: Sequence[str]) -> Template:
-    """The form of the answers to ``identifier``, the same object for all that ask for the same. Raises NotCut."""
+    """The template for answers to ``identifier``, the same object for equal identifiers. Raises NeedsPydicom."""
     asked = tuple((int(tag), identifier[tag].VR) for tag in identifier.keys())
     made = _template if len(asked) <= _MAX_REMEMBERED_KEYS else _template.__wrapped__
     return made(asked, str(identifier.QueryRetrieveLevel), str(transfer_syntax_uid), tuple(retrieve_aets))
@@ -228,11 +228,11 @@ def _template(
 
 
 def elements_by_tag(encoded: bytes) -> dict[int, bytes]:
-    """The elements of a data set in Explicit VR Little Endian, each as its bytes. Raises NotCut."""
+    """The elements of a data set in Explicit VR Little Endian, each as its bytes. Raises NeedsPydicom."""
     try:
         spans, _ = scan(encoded, EXPLICIT_LITTLE)
     except Unscannable as err:
-        raise NotCut from err
+        raise NeedsPydicom from err
     return {tag: encoded[start:end] for tag, (start, _, end) in spans.items()}
 
 
@@ -254,7 +254,7 @@ def _computed_element(tag: int, value: object) -> bytes:
 
 def _text_element(tag: int, text: str) -> bytes:
     if not text.isascii():
-        raise NotCut
+        raise NeedsPydicom
     return _explicit(tag, dictionary_VR(tag), text.encode("ascii"))
 
 
@@ -264,7 +264,7 @@ _LONGEST_KNOWN = 256
 
 def _explicit(tag: int, vr: str, value: bytes) -> bytes:
     if len(vr) != 2 or len(value) >= _MAX_SHORT:
-        raise NotCut
+        raise NeedsPydicom
     code = vr.encode("ascii")
     if len(value) % 2:
         value += b"\0" if code == b"UI" else b" "

@@ -1,4 +1,4 @@
-"""The rules for queries that we send ourselves: C_FIND_RQ and C_FIND_RSP with role SCP."""
+"""Coercion rules for queries that we send: C_FIND_RQ and C_FIND_RSP with role SCP."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import AETitle, TransferRole
 
 
-class OwnFindRules:
-    """Coerces the identifiers of our own C-FIND SCU; its rules never ask anybody, that is refused at load."""
+class ScuFindRules:
+    """Coerces the identifiers of our C-FIND SCU; rules that ask other systems are refused at load."""
 
     def __init__(self, rules: Mapping[AETitle, tuple[CompiledRule, ...]], *, compat_5_35: bool) -> None:
         self._rules = {
@@ -26,13 +26,13 @@ class OwnFindRules:
         self._compat_5_35 = compat_5_35
 
     def are_about(self, dimse: Dimse, local_ae: ApplicationEntity) -> bool:
-        """True if there are any of this DIMSE."""
+        """True if there are rules for this DIMSE message."""
         return any(rule.rule.dimse is dimse for rule in self._rules.get(local_ae.ae_title, ()))
 
     def __call__(
         self, dimse: Dimse, local_ae: ApplicationEntity, remote: RemoteAE, sop_class_uid: str, ds: Dataset
     ) -> Dataset:
-        """``ds``, the keys or a response, as the rules want it; it is changed. Raises CoercionFailed."""
+        """Coerce ``ds``, the keys or a response, in place. Raises CoercionFailed."""
         rules = self._rules.get(local_ae.ae_title, ())
         if not self.are_about(dimse, local_ae):
             return ds

@@ -1,4 +1,4 @@
-"""Import of the DICOM files below a directory: each is stored as by a C-STORE to an AE of ours."""
+"""Import of the DICOM files below a directory; each is stored as if by a C-STORE to an AE of ours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedFile:
     """One file and its outcome."""
 
     file: Path
@@ -57,7 +57,7 @@ def _raise(err: OSError) -> None:
 
 
 class Import:
-    """Stores files to an AE, as a peer of the title ``sending``; None: of none."""
+    """Stores files to an AE, as if sent by AE title ``sending``; None: no AE title."""
 
     def __init__(self, runtime: Runtime, ae: ApplicationEntity, sending: str | None) -> None:
         self._runtime = runtime
@@ -72,17 +72,17 @@ class Import:
             for syntax in capability.transfer_syntaxes
         }
 
-    def store(self, path: Path) -> Imported:
-        """Store the object of a file, where it is one. Raises StorageUnavailable, IndexUnavailable: no file can be."""
+    def store(self, path: Path) -> ImportedFile:
+        """Store the object of a file, if it is a DICOM file. Raises StorageUnavailable, IndexUnavailable."""
         try:
             with path.open("rb") as file:
-                return Imported(path, self._store(file))
+                return ImportedFile(path, self._store(file))
         except (StorageUnavailable, IndexUnavailable):
             raise
         except StatusError as err:
-            return Imported(path, Outcome.FAILED, str(err))
+            return ImportedFile(path, Outcome.FAILED, str(err))
         except OSError as err:
-            return Imported(path, Outcome.FAILED, err.strerror or type(err).__name__)
+            return ImportedFile(path, Outcome.FAILED, err.strerror or type(err).__name__)
 
     def _store(self, file: BinaryIO) -> Outcome:
         meta = read_file_meta(file)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.bounds import HISTORY_INTERVAL_SECONDS, HISTORY_INTERVALS
-from dcm4py_leading.service.leading.interval import Interval, Sampled, between, in_steps
+from dcm4py_leading.service.leading.interval import Interval, ServiceSample, between, in_steps
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class History:
 
     def __init__(
         self,
-        measure: Callable[[], Sampled],
+        measure: Callable[[], ServiceSample],
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -34,7 +34,7 @@ class History:
         self._measure = measure
         self._clock = clock
         self._now = now
-        self._last: tuple[float, Sampled] | None = None
+        self._last: tuple[float, ServiceSample] | None = None
         self._intervals: deque[Interval] = deque(maxlen=HISTORY_INTERVALS)
         self._sampling = threading.Lock()
         self._stopped = threading.Event()

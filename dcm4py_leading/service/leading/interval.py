@@ -11,13 +11,13 @@ from itertools import groupby
 from typing import Protocol
 
 from dcm4py_leading.leading.breaker import CLOSED_FIRST, BreakerState
-from dcm4py_leading.leading.contacts import Asked
+from dcm4py_leading.leading.contacts import ContactKey
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.leading.overview import Counted
+from dcm4py_leading.service.leading.overview import ServiceCounters
 
 
-class Sampled(Counted, Protocol):
+class ServiceSample(ServiceCounters, Protocol):
     """The service at one moment, as far as its history needs it; `web.own.metrics.Measured` is one.
 
     Counts are those since ``loaded_at``, or since a process was started.
@@ -133,7 +133,7 @@ class Interval:
         )
 
 
-def between(before: Sampled, after: Sampled, *, seconds: float, ends_at: datetime) -> Interval:
+def between(before: ServiceSample, after: ServiceSample, *, seconds: float, ends_at: datetime) -> Interval:
     """The interval between two samples, which are ``seconds`` apart.
 
     Counters begin anew with a configuration, so what came before it is lost. Where a process has come, gone or not
@@ -179,7 +179,7 @@ def _worst(states: Iterable[BreakerState]) -> BreakerState | None:
     return max(states, key=CLOSED_FIRST.index, default=None)
 
 
-def _requests(before: Mapping[Asked, int], after: Mapping[Asked, int]) -> dict[str, Requests]:
+def _requests(before: Mapping[ContactKey, int], after: Mapping[ContactKey, int]) -> dict[str, Requests]:
     found: dict[str, Requests] = {}
     for key in before.keys() | after.keys():
         _, title, _, outcome = key

@@ -11,10 +11,10 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact, ContactCounts, Part
 from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.leading.rules import AskingRule
+from dcm4py_leading.service.leading.rules import LeadingRule
 
 
-class Standing(enum.Enum):
+class ArchiveState(enum.Enum):
     """State of an archive at a glance."""
 
     NOT_ASKED = "not-asked"
@@ -28,37 +28,37 @@ class Standing(enum.Enum):
     """It failed several times in a row, and is left alone."""
 
 
-_BY_BREAKER = {BreakerState.OPEN: Standing.NOT_USED, BreakerState.HALF_OPEN: Standing.ON_TRIAL}
-_BEST_FIRST = tuple(Standing)
+_BY_BREAKER = {BreakerState.OPEN: ArchiveState.NOT_USED, BreakerState.HALF_OPEN: ArchiveState.ON_TRIAL}
+_BEST_FIRST = tuple(ArchiveState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class QueryingAE:
     """An AE of ours that asks an archive."""
 
     ae_title: str
     contact: Contact
-    rules: tuple[AskingRule, ...] = ()
+    rules: tuple[LeadingRule, ...] = ()
     """The rules that make it ask; none of an archive behind us, and none where a rule is gone."""
     breaker: BreakerState | None = None
     """None where it was not asked yet, and of archives behind us, which have none."""
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ArchiveState:
         """The state as this AE sees it."""
         if self.breaker in _BY_BREAKER:
             return _BY_BREAKER[self.breaker]
         if self.contact.is_failing:
-            return Standing.FAILS
-        return Standing.NOT_ASKED if self.contact.last_answer is None else Standing.ANSWERS
+            return ArchiveState.FAILS
+        return ArchiveState.NOT_ASKED if self.contact.last_answer is None else ArchiveState.ANSWERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedArchive:
+class QueriedArchive:
     """A leading archive, or one behind us."""
 
     ae_title: str
-    askers: tuple[Asker, ...]
+    askers: tuple[QueryingAE, ...]
     under_way: int = 0
     """C-FINDs that have not ended."""
     waiting: int = 0
@@ -67,7 +67,7 @@ class AskedArchive:
     """True if it mishandles UID lists, and is asked for one study at a time."""
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ArchiveState:
         """The state as it is for the AE for which it is worst."""
         return max((asker.standing for asker in self.askers), key=_BEST_FIRST.index)
 
@@ -76,14 +76,14 @@ class AskedArchive:
 class Overview:
     """All archives that are asked, by AE title."""
 
-    leading: tuple[AskedArchive, ...]
-    behind: tuple[AskedArchive, ...]
+    leading: tuple[QueriedArchive, ...]
+    behind: tuple[QueriedArchive, ...]
     """Those that stand behind AEs of ours."""
     cached_studies: int
     """Answers in the leading caches of all processes."""
 
 
-class Counted(Protocol):
+class ServiceCounters(Protocol):
     """The service at one moment; `web.own.metrics.Measured` is one."""
 
     @property
@@ -97,7 +97,7 @@ class Counted(Protocol):
         ...
 
 
-def overview(counted: Counted, rules: Iterable[AskingRule]) -> Overview:
+def overview(counted: ServiceCounters, rules: Iterable[LeadingRule]) -> Overview:
     """The overview of a moment."""
     return Overview(
         leading=tuple(_leading(counted, list(rules))),
@@ -106,11 +106,11 @@ def overview(counted: Counted, rules: Iterable[AskingRule]) -> Overview:
     )
 
 
-def _leading(counted: Counted, rules: Sequence[AskingRule]) -> Iterator[AskedArchive]:
+def _leading(counted: ServiceCounters, rules: Sequence[LeadingRule]) -> Iterator[QueriedArchive]:
     lookups = counted.lookups
 
-    def asker(local: str, title: str, contact: Contact) -> Asker:
-        return Asker(
+    def asker(local: str, title: str, contact: Contact) -> QueryingAE:
+        return QueryingAE(
             ae_title=local,
             contact=contact,
             rules=tuple(rule for rule in rules if (rule.local_ae_title, rule.leading_ae_title) == (local, title)),
@@ -118,7 +118,7 @@ def _leading(counted: Counted, rules: Sequence[AskingRule]) -> Iterator[AskedArc
         )
 
     for title, contacts in _by_title(counted.contacts, Part.LEADING):
-        yield AskedArchive(
+        yield QueriedArchive(
             ae_title=title,
             askers=tuple(asker(local, title, contact) for local, contact in contacts),
             under_way=lookups.under_way.get(AETitle(title), 0),
@@ -127,10 +127,10 @@ def _leading(counted: Counted, rules: Sequence[AskingRule]) -> Iterator[AskedArc
         )
 
 
-def _behind(counts: ContactCounts) -> Iterator[AskedArchive]:
+def _behind(counts: ContactCounts) -> Iterator[QueriedArchive]:
     for title, contacts in _by_title(counts, Part.BEHIND):
-        yield AskedArchive(
-            ae_title=title, askers=tuple(Asker(ae_title=local, contact=contact) for local, contact in contacts)
+        yield QueriedArchive(
+            ae_title=title, askers=tuple(QueryingAE(ae_title=local, contact=contact) for local, contact in contacts)
         )
 
 

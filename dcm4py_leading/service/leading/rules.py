@@ -11,7 +11,7 @@ from dcm4py_leading.model.values import AETitle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskingRule:
+class LeadingRule:
     """A rule that names a leading archive, as it stands for one AE."""
 
     local_ae_title: AETitle
@@ -20,9 +20,9 @@ class AskingRule:
     dn: str
 
 
-def asking_rules(rules: Mapping[AETitle, Iterable[CompiledRule]]) -> Iterator[AskingRule]:
+def leading_rules(rules: Mapping[AETitle, Iterable[CompiledRule]]) -> Iterator[LeadingRule]:
     """The rules that ask, of each AE in the order in which they are looked at; one of the device comes with each AE."""
     for local, compiled in rules.items():
         for rule in (item.rule for item in compiled):
             if (title := leading_of(rule)) is not None:
-                yield AskingRule(local_ae_title=local, leading_ae_title=title, cn=rule.cn, dn=rule.dn)
+                yield LeadingRule(local_ae_title=local, leading_ae_title=title, cn=rule.cn, dn=rule.dn)

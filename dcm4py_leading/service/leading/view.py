@@ -10,9 +10,9 @@ from pathlib import Path
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.leading.last_known_list import KnownStudies, known_studies
 from dcm4py_leading.service.leading.history import History
-from dcm4py_leading.service.leading.interval import Sampled
+from dcm4py_leading.service.leading.interval import ServiceSample
 from dcm4py_leading.service.leading.overview import Overview, overview
-from dcm4py_leading.service.leading.rules import AskingRule
+from dcm4py_leading.service.leading.rules import LeadingRule
 
 
 class LeadingView:
@@ -20,9 +20,9 @@ class LeadingView:
 
     def __init__(
         self,
-        measure: Callable[[], Sampled],
+        measure: Callable[[], ServiceSample],
         *,
-        rules: Callable[[], Iterable[AskingRule]],
+        rules: Callable[[], Iterable[LeadingRule]],
         data_dir: Path,
         last_known_max_age: timedelta,
     ) -> None:

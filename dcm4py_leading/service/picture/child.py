@@ -39,12 +39,12 @@ def _picture(file: BinaryIO) -> bytes | str:
     """The PNG, or why there is none."""
     warnings.simplefilter("ignore")
     try:
-        from dcm4py_leading.service.picture.drawing import NotDrawn, drawn
+        from dcm4py_leading.service.picture.drawing import NoPicture, draw_png
     except ImportError as err:
         return f"images need the extra codecs of the package, and {err.name} is not installed"
     try:
-        return drawn(file)
-    except NotDrawn as err:
+        return draw_png(file)
+    except NoPicture as err:
         return str(err)
     except MemoryError:
         raise

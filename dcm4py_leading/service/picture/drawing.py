@@ -20,19 +20,19 @@ _LONG = 1024
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
-class NotDrawn(Exception):
+class NoPicture(Exception):
     """There is no picture; the message says why."""
 
 
-def drawn(file: BinaryIO) -> bytes:
-    """PNG of the middle frame. Raises NotDrawn, and whatever decoders raise."""
+def draw_png(file: BinaryIO) -> bytes:
+    """PNG of the middle frame. Raises NoPicture, and whatever decoders raise."""
     ds = read_image(file, longest=_LONG)
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     if syntax.is_deflated:  # its frames have no places in the file
         file.seek(0)
         ds = read_image(file)
     if not any(keyword in ds for keyword in _PIXELS):
-        raise NotDrawn(f"the object has no image ({UID(ds.SOPClassUID).name})")
+        raise NoPicture(f"the object has no image ({UID(ds.SOPClassUID).name})")
     _require_small(ds)
     frames = int(ds.get("NumberOfFrames") or 1)
     file.seek(0)
@@ -40,8 +40,8 @@ def drawn(file: BinaryIO) -> bytes:
         frame = pixel_array(ds if syntax.is_deflated else file, index=frames // 2)
     except (RuntimeError, NotImplementedError) as err:
         if "missing dependencies" in str(err) or isinstance(err, NotImplementedError):
-            raise NotDrawn(f"there is no codec here for {syntax.name}") from err
-        raise NotDrawn(f"the image cannot be decoded: {syntax.name}, and broken perhaps") from err
+            raise NoPicture(f"there is no codec here for {syntax.name}") from err
+        raise NoPicture(f"the image cannot be decoded: {syntax.name}, and broken perhaps") from err
     return png(shrunk(grey_or_rgb(frame, ds)))
 
 
@@ -49,7 +49,7 @@ def _require_small(ds: Dataset) -> None:
     octets = int(ds.get("Rows") or 0) * int(ds.get("Columns") or 0) * int(ds.get("SamplesPerPixel") or 1)
     octets *= max(1, int(ds.get("BitsAllocated") or 8) // 8)
     if octets > PICTURE_FRAME_BYTES:
-        raise NotDrawn(f"one frame takes {octets >> 20} MB, more than a picture may")
+        raise NoPicture(f"one frame takes {octets >> 20} MB, more than a picture may")
 
 
 def grey_or_rgb(frame: Any, ds: Dataset) -> Any:

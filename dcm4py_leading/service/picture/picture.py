@@ -60,7 +60,7 @@ def picture(runtime: Runtime, ae_title: str, study_instance_uid: str) -> Picture
     except StorageUnavailable as err:
         return Picture(why_not=str(err))
     try:
-        return decoded(descriptor)
+        return decode_picture(descriptor)
     finally:
         os.close(descriptor)
 
@@ -85,7 +85,7 @@ def _kinds(stored: Sequence[IndexedInstance]) -> str:
     return ", ".join(names[:_MAX_KINDS]) + (" and others" if len(names) > _MAX_KINDS else "")
 
 
-def decoded(descriptor: int, *, seconds: float = PICTURE_SECONDS) -> Picture:
+def decode_picture(descriptor: int, *, seconds: float = PICTURE_SECONDS) -> Picture:
     """The picture of a stored object, as the child makes it of the open file."""
     command = [sys.executable, "-m", "dcm4py_leading.service.picture.child"]
     try:

@@ -1,7 +1,7 @@
-"""Keeping what passes through from another archive (``--set proxy-keep``), beside its delivery.
+"""Caching of studies that pass through from another archive (``--set proxy-keep``), while they are delivered.
 
-A thread of its own writes. The delivery waits for the disk only as long as a few objects are waiting, and not for
-ever; whatever goes wrong with the keeping costs a WARNING, and the study is not kept.
+A separate thread writes. The delivery waits for the disk only while several objects are queued, and for a limited time.
+Any failure logs a WARNING, and the study is not cached.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, StudyState, StudyWriter
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, StudyState, StudyWriter
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.errors import StorageUnavailable
 from dcm4py_leading.log import ref
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 
 LOG = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ StateOfStudy = Callable[[], StudyState | None]
 """Asks the archive what it has of the study; None where that cannot be told."""
 
 
-class CachedInPassing:
-    """All objects of one study, kept if they are taken to their end; see `upstream.ObjectStream`."""
+class CachingStream:
+    """Stream of all objects of one study, which is cached if read to the end; see `upstream.ObjectStream`."""
 
     def __init__(
         self, cache: ProxyCache, study_instance_uid: str, forward: ForwardedRetrieve, state: StateOfStudy
@@ -39,9 +39,9 @@ class CachedInPassing:
         self._forward = forward
         self._keeping = CacheWriter(cache, study_instance_uid, forward.scp, state)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         for one in self._forward:
-            if isinstance(one, Arrived):
+            if isinstance(one, ArrivedObject):
                 self._keeping.take(one)
             yield one
         if self._forward.has_all:
@@ -49,7 +49,7 @@ class CachedInPassing:
 
     @property
     def has_ended(self) -> bool:
-        """True if no more will come (see `Arriving`)."""
+        """True if no more will come (see `ObjectStream`)."""
         return self._forward.has_ended
 
     def remaining(self, ended: int) -> int:
@@ -70,13 +70,13 @@ class CachedInPassing:
         self._forward.watch(is_over)
 
     def close(self) -> None:
-        """End the stream, and the keeping (see `sub_operations.Stream`)."""
+        """End the stream and the caching (see `sub_operations.Stream`)."""
         self._forward.close()
         self._keeping.close()
 
 
 class CacheWriter:
-    """One study that is being kept. Who delivers the objects puts them in; a thread writes them."""
+    """Writer of one study to the cache. The delivering thread adds objects; another thread writes them."""
 
     def __init__(
         self,
@@ -87,27 +87,27 @@ class CacheWriter:
         *,
         patience: float = _PATIENCE,
     ) -> None:
-        """``state`` is asked when all objects have come. ``patience``: seconds that `take` waits at most."""
+        """``state`` is queried after the last object. ``patience`` is the maximum wait of `take` in seconds."""
         self._state = state
         self._cache = cache
         self._study_instance_uid = study_instance_uid
         self._scp = scp
         self._patience = patience
         self._changed = threading.Condition()
-        self._waiting: deque[Arrived] = deque()
+        self._waiting: deque[ArrivedObject] = deque()
         self._is_begun = False
         self._is_complete = False
         """All objects have been put in."""
         self._is_given_up = False
 
-    def take(self, arrived: Arrived) -> None:
-        """One more object of the study."""
+    def take(self, arrived: ArrivedObject) -> None:
+        """Add an object of the study."""
         with self._changed:
             if self._is_given_up:
                 return
             if not self._is_begun:
                 self._is_begun = True
-                context = copy_context()  # the log tells for which association it is kept
+                context = copy_context()  # log lines of the thread name the association
                 threading.Thread(
                     target=context.run, args=(self._write_all,), name="keeping a study", daemon=True
                 ).start()
@@ -121,13 +121,13 @@ class CacheWriter:
                 self._changed.notify_all()
 
     def complete(self) -> None:
-        """These were all the objects."""
+        """Mark the study as complete."""
         with self._changed:
             self._is_complete = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """No more of them come. What is not complete is not kept."""
+        """Stop writing; an incomplete study is not cached."""
         with self._changed:
             if not self._is_complete:
                 self._is_given_up = True
@@ -146,7 +146,7 @@ class CacheWriter:
     def _write_all(self) -> None:
         try:
             writer = self._cache.begin(self._scp, self._study_instance_uid)
-            if writer is None:  # it is being kept for somebody else
+            if writer is None:  # another retrieve is caching it
                 self.close()
                 return
             try:
@@ -162,7 +162,7 @@ class CacheWriter:
     def _write(self, writer: StudyWriter) -> None:
         while (arrived := self._next()) is not None:
             series_instance_uid = self._series_of(arrived)
-            one = KeptObject(
+            one = CachedObject(
                 series_instance_uid=series_instance_uid,
                 sop_instance_uid=arrived.sop_instance_uid,
                 sop_class_uid=arrived.sop_class_uid,
@@ -180,7 +180,7 @@ class CacheWriter:
         study = ref(self._study_instance_uid)
         LOG.info("study %s of %s is kept: %d objects, %d bytes", study, self._scp, len(writer.objects), writer.size)
 
-    def _next(self) -> Arrived | None:
+    def _next(self) -> ArrivedObject | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_complete or self._is_given_up)
             if self._is_given_up or not self._waiting:
@@ -189,8 +189,8 @@ class CacheWriter:
             self._changed.notify_all()
             return arrived
 
-    def _series_of(self, arrived: Arrived) -> str:
-        """Raises StorageUnavailable where the object is not to be kept: it would not be cut out as it arrived."""
+    def _series_of(self, arrived: ArrivedObject) -> str:
+        """Series Instance UID. Raises StorageUnavailable if the object cannot be cached unchanged."""
         if not arrived.is_in_order or not arrived.series_instance_uid:
             raise StorageUnavailable("an object has no series, or its elements are not in order")
         if arrived.study_instance_uid != self._study_instance_uid:

@@ -1,6 +1,6 @@
-"""Another archive of which is kept what it has sent (``--set proxy-keep``): implements `upstream.Upstream` over it.
+"""Cache in front of another archive (``--set proxy-keep``); implements `upstream.Upstream`.
 
-What is kept arrives as it did when the archive sent it, so it becomes the same: by the rules of now, the same way.
+Cached objects are unchanged, as the archive sent them; the current rules are applied each time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptStudy, StudyState
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedStudy, StudyState
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.dataset.identity import identity_of_object
 from dcm4py_leading.dataset.object_bytes import ObjectBytes
@@ -19,26 +19,26 @@ from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, ObjectMisma
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.cache_writer import CachedInPassing
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.cache_writer import CachingStream
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream
 from dcm4py_leading.service.retrieve.file_bytes import Buffers, SharedFileBytes
 
 LOG = logging.getLogger(__name__)
 
 
-class OneUpstream(Protocol):
+class SingleUpstream(Protocol):
     """One other archive; implemented by ``dicom/upstream/retrieve.py``. See `upstream.Upstream`."""
 
     @property
     def scp(self) -> AETitle:
-        """Which."""
+        """AE title of the archive."""
         ...
 
     def state_of(self, local_ae: ApplicationEntity, study_instance_uid: str) -> StudyState | None:
-        """State of a study there; None where the archive cannot be asked for it.
+        """State of a study in the archive; None if the archive does not support the query.
 
-        Raises ArchiveUnavailable when it gives no answer.
+        Raises ArchiveUnavailable if it gives no answer.
         """
         ...
 
@@ -52,17 +52,17 @@ class OneUpstream(Protocol):
 
 
 class CachingUpstream:
-    """The archive, and what is kept of it. Safe under threads."""
+    """An archive and the cache of its studies. Safe under threads."""
 
-    def __init__(self, upstream: OneUpstream, cache: ProxyCache) -> None:
+    def __init__(self, upstream: SingleUpstream, cache: ProxyCache) -> None:
         self._upstream = upstream
         self._cache = cache
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream:
-        """Fetch objects (see `Upstream`): those kept, if they are all there is; else from the archive, to be kept.
+        """Fetch objects (see `Upstream`) from the cache if it is up to date, else from the archive, and cache them.
 
-        Where the archive cannot be asked, what was complete when it was kept is taken for all. A study of which it has
-        another number of instances, or says something else than when it was kept, is kept no longer.
+        If the archive does not support the query, a study that was complete counts as up to date. A study whose number
+        of instances or state has changed is removed from the cache.
         """
         uid = _study_of(keys)
         if uid is None:
@@ -73,7 +73,7 @@ class CachingUpstream:
         forward = self._upstream.fetch(local_ae, keys)
         if keys.level is not Level.STUDY:
             return forward
-        return CachedInPassing(self._cache, uid, forward, partial(self._state, local_ae, uid))
+        return CachingStream(self._cache, uid, forward, partial(self._state, local_ae, uid))
 
     def _state(self, local_ae: ApplicationEntity, uid: str) -> StudyState | None:
         try:
@@ -82,7 +82,7 @@ class CachingUpstream:
             return None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs of what it holds (see `Upstream`): where the archive cannot be asked, what is kept of it counts."""
+        """UIDs that the archive has (see `Upstream`); if it cannot be queried, those of the cache."""
         try:
             return self._upstream.held(local_ae, keys)
         except ArchiveUnavailable:
@@ -97,10 +97,10 @@ class CachingUpstream:
         return self._upstream.count(local_ae, keys)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of instances, as the archive tells (see `Upstream`)."""
+        """Number of instances in the archive (see `Upstream`)."""
         return self._upstream.instances_of(local_ae, keys)
 
-    def _from_cache(self, local_ae: ApplicationEntity, keys: RetrieveKeys, uid: str) -> FromCache | None:
+    def _from_cache(self, local_ae: ApplicationEntity, keys: RetrieveKeys, uid: str) -> CachedStream | None:
         study = self._find(uid)
         numbers = _numbers(study, keys) if study is not None and self._is_all(study, local_ae, keys) else ()
         if study is None or not numbers:
@@ -111,17 +111,17 @@ class CachingUpstream:
         except StorageUnavailable as err:
             _tell(err)
         LOG.info("study %s of %s is sent from the cache of proxy-keep: %d objects", ref(uid), study.scp, len(numbers))
-        return FromCache(self._cache, study, numbers)
+        return CachedStream(self._cache, study, numbers)
 
-    def _find(self, uid: str) -> KeptStudy | None:
+    def _find(self, uid: str) -> CachedStudy | None:
         try:
             return self._cache.find(self._upstream.scp, uid)
         except StorageUnavailable as err:
             _tell(err)
             return None
 
-    def _is_all(self, study: KeptStudy, local_ae: ApplicationEntity, keys: RetrieveKeys) -> bool:
-        """True if the study is kept as the archive has it."""
+    def _is_all(self, study: CachedStudy, local_ae: ApplicationEntity, keys: RetrieveKeys) -> bool:
+        """True if the cached study is up to date."""
         uid, kept = study.study_instance_uid, len(study.objects)
         try:
             state = self._upstream.state_of(local_ae, uid)
@@ -140,13 +140,13 @@ class CachingUpstream:
         return expected is None or expected <= kept
 
 
-class FromCache:
-    """Objects that are kept, as if they arrived; see `upstream.ObjectStream`."""
+class CachedStream:
+    """Stream of cached objects; see `upstream.ObjectStream`."""
 
     has_ended = is_ready = True
 
-    def __init__(self, cache: ProxyCache, study: KeptStudy, numbers: Sequence[int]) -> None:
-        """``numbers`` tells which of the study's objects."""
+    def __init__(self, cache: ProxyCache, study: CachedStudy, numbers: Sequence[int]) -> None:
+        """``numbers`` are the positions of the objects in the study."""
         self.studies = frozenset({study.study_instance_uid})
         self._cache = cache
         self._study = study
@@ -155,7 +155,7 @@ class FromCache:
         self._buffers = Buffers()
         self._is_over: Callable[[], bool] = lambda: False
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         for number in self._numbers:
             if self._is_over():
                 return
@@ -166,9 +166,11 @@ class FromCache:
             except (StorageUnavailable, InvalidObject, ObjectMismatch) as err:
                 self._is_broken = True
                 is_damaged = not isinstance(err, StorageUnavailable)
-                yield Missing(kept.sop_instance_uid, f"a kept object is damaged: {err}" if is_damaged else str(err))
+                yield UnsentObject(
+                    kept.sop_instance_uid, f"a kept object is damaged: {err}" if is_damaged else str(err)
+                )
                 continue
-            yield Arrived(
+            yield ArrivedObject(
                 sop_class_uid=kept.sop_class_uid,
                 sop_instance_uid=kept.sop_instance_uid,
                 transfer_syntax_uid=kept.transfer_syntax_uid,
@@ -206,14 +208,14 @@ class FromCache:
 
 
 def _study_of(keys: RetrieveKeys) -> str | None:
-    """The study that a retrieve is about; None where it is about several, or does not tell."""
+    """The only study of a retrieve; None if there are several, or it is not known."""
     if keys.level is Level.PATIENT or len(keys.study_instance_uids) != 1:
         return None
     return keys.study_instance_uids[0]
 
 
-def _numbers(study: KeptStudy, keys: RetrieveKeys) -> Sequence[int]:
-    """Which objects of the study are wanted; none where not each UID that is named is there."""
+def _numbers(study: CachedStudy, keys: RetrieveKeys) -> Sequence[int]:
+    """Positions of the wanted objects in the study; none if a UID is missing."""
     series, instances = set(keys.series_instance_uids), set(keys.sop_instance_uids)
     numbers = [
         number
@@ -226,7 +228,7 @@ def _numbers(study: KeptStudy, keys: RetrieveKeys) -> Sequence[int]:
     return numbers
 
 
-def _drop(cache: ProxyCache, study: KeptStudy) -> None:
+def _drop(cache: ProxyCache, study: CachedStudy) -> None:
     try:
         cache.drop(study)
     except StorageUnavailable as err:

@@ -1,4 +1,4 @@
-"""An object of another archive on its way through: coerced as it passes, never stored."""
+"""Forwarded object of another archive: coerced on the way to the client, never stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.select import Selection
 from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.scan import Encoding
 from dcm4py_leading.errors import SubOperationFailed
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from dcm4py_leading.service.retrieve.outgoing_object import OutgoingObject
@@ -22,11 +22,11 @@ from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 
 
 class MissingObject:
-    """An object that does not come; see `sub_operations.RetrievedObject`."""
+    """An object that the archive did not send; see `sub_operations.RetrievedObject`."""
 
     sop_class_uid = transfer_syntax_uid = ""
 
-    def __init__(self, missing: Missing) -> None:
+    def __init__(self, missing: UnsentObject) -> None:
         self.sop_instance_uid = missing.sop_instance_uid
         self._reason = missing.reason
 
@@ -41,10 +41,10 @@ class ForwardedObject(OutgoingObject):
         self,
         common: RetrieveCoercion,
         selections: Selections,
-        arrived: Arrived,
+        arrived: ArrivedObject,
         instance: IndexedInstance | None = None,
     ) -> None:
-        """``instance`` is what the index has of it, where it was here."""
+        """``instance`` is its entry in the index, if it was stored here."""
         super().__init__(common, arrived, instance)
         self._selections = selections
         self._arrived = arrived
@@ -64,15 +64,15 @@ class ForwardedObject(OutgoingObject):
 def forwarded(
     common: RetrieveCoercion, arriving: ObjectStream, known: Mapping[str, IndexedInstance] = MappingProxyType({})
 ) -> Iterator[RetrievedObject]:
-    """The objects of a retrieve as they come; ``known`` are those that the index has, by SOP Instance UID.
+    """Objects of a retrieve as they come; ``known`` are those of the index, by SOP Instance UID.
 
     Raises ArchiveUnavailable.
 
-    Where its studies are not known beforehand, the leading archives are asked about each when its first object comes.
+    If the studies are not known beforehand, the leading archives are asked about each with its first object.
     """
     selections = Selections(common.coercer, arriving.studies)
     for arrived in arriving:
-        if isinstance(arrived, Missing):
+        if isinstance(arrived, UnsentObject):
             yield MissingObject(arrived)
         else:
             yield ForwardedObject(common, selections, arrived, known.get(arrived.sop_instance_uid))

@@ -1,4 +1,4 @@
-"""One retrieve that another archive fulfils: its objects as they come, from who receives them to who sends them on."""
+"""Forwarded retrieve: passes objects of another archive from the receiving thread to the sending thread."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """An object as it came."""
+class ArrivedObject:
+    """A received object."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -38,26 +38,26 @@ class Arrived:
 
     @property
     def octets(self) -> Buffer:
-        """Its data set, in memory. Raises StorageUnavailable."""
+        """The data set, in memory. Raises StorageUnavailable."""
         return self.data if isinstance(self.data, (memoryview, bytes, bytearray)) else self.data.all()
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """An object that the other archive could not send; its UID is empty where the archive did not name it."""
+class UnsentObject:
+    """An object that the other archive could not send; the UID is empty if the archive did not name it."""
 
     sop_instance_uid: str
     reason: str
 
 
-class Carried(Protocol):
-    """The exchange with the other archive, where it is for the one who sends to carry it on: a C-GET.
+class PumpedRetrieve(Protocol):
+    """C-GET from the other archive, which the sending thread has to drive.
 
     Implemented by ``dicom/upstream/remote_retrieve.py``.
     """
 
     def pump(self, wait: float) -> None:
-        """Take in the next thing that comes, and hand it over; at the latest after ``wait`` seconds return."""
+        """Handle the next message, if one comes within ``wait`` seconds."""
         ...
 
     @property
@@ -66,12 +66,12 @@ class Carried(Protocol):
         ...
 
     def detach(self) -> None:
-        """Nobody carries it on any more: it has to come to its end by itself."""
+        """Finish in the background, as nobody calls `pump` any more."""
         ...
 
 
 class ForwardedRetrieve:
-    """One retrieve that another archive fulfils. Objects are put in by who receives, and taken out by who sends."""
+    """Queue of the objects of one retrieve from another archive, between the receiving and the sending thread."""
 
     def __init__(
         self,
@@ -82,26 +82,25 @@ class ForwardedRetrieve:
         studies: frozenset[str],
         patience: float,
         asked: Hashable = None,
-        is_asked_for: Callable[[Arrived], bool] = lambda arrived: True,
+        is_asked_for: Callable[[ArrivedObject], bool] = lambda arrived: True,
         count: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """``patience``: seconds without another object, a part of one, or another one that the other archive counts as
-        ended, after which it is given up.
+        """``patience``: the retrieve is given up after so many seconds without an object, a part of one, or progress in
+        the counts of the other archive.
 
-        ``asked`` is equal for retrieves of the same objects, and None where that is not known. ``is_asked_for`` tells
-        of an object whether it was asked for where the ``studies`` are not known, ``count`` asks how many objects there
-        are in all.
+        ``asked`` is equal for retrieves of the same objects; None if not known. ``is_asked_for`` decides if an object
+        belongs to the retrieve when ``studies`` are not known. ``count`` queries the total number of objects.
         """
         self.scp = scp
         self.originator = originator
         self.message_id = message_id
         self.studies = studies
         self._asked = asked
-        self.carry: Carried | None = None
+        self.carry: PumpedRetrieve | None = None
         """Means by which who sends gets the objects; None where they come by themselves."""
         self._patience = patience
         self._changed = threading.Condition(threading.RLock())
-        self._waiting: deque[Arrived] = deque()
+        self._waiting: deque[ArrivedObject] = deque()
         self._seen: set[str] = set()
         self._came = 0
         """Number of objects taken, those that had come before among them."""
@@ -115,7 +114,7 @@ class ForwardedRetrieve:
         self._is_over: Callable[[], bool] = lambda: False
         self._told = 0
         """Number of objects in all, by the other archive's last response."""
-        self._missing: list[Missing] = []
+        self._missing: list[UnsentObject] = []
         self._failure: ArchiveUnavailable | None = None
         self._has_ended = False
         self._is_answered = False
@@ -127,29 +126,28 @@ class ForwardedRetrieve:
 
     @property
     def asked_for(self) -> str:
-        """Text that is the same, also in another process, for retrieves of the same objects; empty if not known."""
+        """Key that is equal, also between processes, for retrieves of the same objects; empty if not known."""
         return "" if self._asked is None else repr(self._asked)
 
-    def wants(self, arrived: Arrived) -> bool:
-        """True if the object is one that was asked for."""
+    def wants(self, arrived: ArrivedObject) -> bool:
+        """True if the object was asked for."""
         return arrived.study_instance_uid in self.studies if self.studies else self._is_asked_for(arrived)
 
     def fits(self, scp: str, study_instance_uid: str) -> bool:
-        """True if an object of that study from that archive may belong to it; empty: of whatever study."""
+        """True if an object of this study from this archive may belong to the retrieve; empty study: any."""
         is_study = not study_instance_uid or not self.studies or study_instance_uid in self.studies
         return self.scp == scp and is_study
 
     # -- the other archive's side -------------------------------------------------------------------------------
 
     def refuse(self, sop_instance_uid: str, reason: str) -> None:
-        """An object came for it that cannot be taken: failed, whatever the other archive counts, unless it comes again
-        and can be."""
+        """Count an unusable object as failed, whatever the archive counts, unless it comes again usable."""
         with self._changed:
             self._refused[sop_instance_uid] = reason
             self._sends_what_is_refused()
 
     def refuse_stranger(self, sop_instance_uid: str) -> None:
-        """An object came for it that nobody asked for: failed only where that archive counts it, or counts none."""
+        """Refuse an object that was not asked for; it is failed only if the archive counts it, or has no counts."""
         with self._changed:
             self._strangers.add(sop_instance_uid)
             self._sends_what_is_refused()
@@ -160,10 +158,10 @@ class ForwardedRetrieve:
                 failure=ArchiveUnavailable(f"{self.scp} sent more than {REFUSED_OBJECTS} objects that are refused")
             )
 
-    def offer(self, arrived: Arrived, *, is_claimed: bool = False) -> bool:
-        """Hand an object over, waiting until there is room; False when nobody wants it any more.
+    def offer(self, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool:
+        """Add an object, waiting for room; False if the retrieve no longer wants it.
 
-        One that came before is not sent again, unless it ``is_claimed`` just now.
+        An object that came before is dropped, unless it ``is_claimed``.
         """
         if not is_claimed and not self.claim(arrived.sop_instance_uid):
             with self._changed:
@@ -182,33 +180,33 @@ class ForwardedRetrieve:
             return True
 
     def claim(self, sop_instance_uid: str) -> bool:
-        """True if the object has not come before; it is this retrieve's from now on."""
+        """Claim an object for this retrieve; False if it came before."""
         with self._changed:
             is_new = sop_instance_uid not in self._seen
             self._seen.add(sop_instance_uid)
             return is_new
 
     def tell(self, total: int, ended: int) -> None:
-        """A pending response: how many sub-operations there are in all, and how many of them have ended."""
+        """Record a pending response: the total of sub-operations, and how many have ended."""
         with self._changed:
             self._told = max(self._told, total)
             if ended > self._counted:
                 self._counted, self._last_progress = ended, time.monotonic()
 
     def goes_on(self) -> None:
-        """It is not silent: a part of an object has come, that may be for it, or nothing is asked of it at present."""
+        """Restart the timeout, as a part of an object came, or nothing is expected now."""
         with self._changed:
             self._last_progress = time.monotonic()
 
     def again(self) -> None:
-        """The other archive is asked once more, for all of it: what has come already will be passed over."""
+        """Prepare for a second request to the other archive; objects that already came will be skipped."""
         with self._changed:
             self._came = self._repeated = self._told = self._counted = 0
             self._last_progress = time.monotonic()
 
     @property
     def came(self) -> int:
-        """Number of different objects that have come."""
+        """Number of different objects received."""
         with self._changed:
             return len(self._seen)
 
@@ -221,10 +219,10 @@ class ForwardedRetrieve:
         least: int = 0,
         is_answer: bool = False,
     ) -> None:
-        """The final response, or why there is none.
+        """Record the final response, or the reason why there is none.
 
-        ``failed`` are the SOP Instance UIDs that it names, ``total`` is how many sub-operations it counts, 0 if none;
-        ``least`` is how many objects there are at least, whatever it says. ``is_answer``: there is that response.
+        ``failed`` are its failed SOP Instance UIDs, ``total`` is its number of sub-operations, 0 if not given;
+        ``least`` is the known minimum number of objects. ``is_answer``: there is a final response.
         """
         with self._changed:
             self._is_answered = self._is_answered or is_answer
@@ -232,20 +230,20 @@ class ForwardedRetrieve:
                 return
             reason = f"{self.scp} did not send it" if failure is None else str(failure)
             reasons = dict.fromkeys(failed, reason) | self._refused
-            missing = [Missing(uid, why) for uid, why in reasons.items() if uid not in self._seen]
+            missing = [UnsentObject(uid, why) for uid, why in reasons.items() if uid not in self._seen]
             counted = total or self._told or self._came + len(self._strangers)
             unnamed = max(counted - self._came - len(missing), 0)
             unnamed = max(unnamed, least - len(self._seen) - len(missing))
             if failure is not None and not missing:
-                unnamed = max(unnamed, 1)  # or else it would be taken for complete
-            self._missing = [*missing, *[Missing("", reason)] * unnamed]
+                unnamed = max(unnamed, 1)  # else the retrieve would count as complete
+            self._missing = [*missing, *[UnsentObject("", reason)] * unnamed]
             self._failure, self._has_ended = failure, True
             self._changed.notify_all()
 
     # -- our side -----------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
-        """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
+        """Received objects, then the failed ones. Raises ArchiveUnavailable if no object came."""
         while (arrived := self._next()) is not None:
             yield arrived
         if self._is_closed or self._is_given_up:
@@ -254,8 +252,8 @@ class ForwardedRetrieve:
             raise self._failure
         yield from self._missing
 
-    def _next(self) -> Arrived | None:
-        """The next object; None when there is none, or nobody waits for it any more."""
+    def _next(self) -> ArrivedObject | None:
+        """The next object; None at the end, or if the client no longer waits."""
         if self.carry is not None:
             self._last_progress = time.monotonic()  # until now nobody listened
         while True:

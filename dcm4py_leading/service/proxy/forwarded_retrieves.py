@@ -1,9 +1,9 @@
-"""Retrieves that other archives fulfil by C-STORE to an AE of ours: which object belongs to which.
+"""Assignment of objects from other archives to the retrieves that wait for them.
 
-It belongs to the retrieve that it names: Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some archives name
-none; then it belongs to a retrieve that waits for objects of that archive and that study, if all that do asked for the
-same: then it does not matter which of them gets it, as long as each gets it once.
-Retrieves of the same may wait at different workers.
+An object belongs to the retrieve that it names by Move Originator AE Title and Message ID (PS3.7 9.1.1.1). Some
+archives name none; then the object belongs to a retrieve that waits for this archive and study. If several wait, all
+must have asked for the same objects: then any of them may get it, as long as each gets each object once. They may wait
+at different workers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.log import word
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve
 from dcm4py_leading.service.proxy.spool import Spool
 
 _OF_A_WORKER = 1000
@@ -24,8 +24,8 @@ _LATE = 600.0
 """Seconds in which an archive may go on sending what nobody waits for any more."""
 
 
-class Waiting(NamedTuple):
-    """A retrieve that waits at one of the workers."""
+class WaitingRetrieve(NamedTuple):
+    """A retrieve that waits at a worker."""
 
     slot: int
     originator: str
@@ -34,10 +34,10 @@ class Waiting(NamedTuple):
     """The same for retrieves of the same objects; empty where that is not known."""
 
 
-class Known(NamedTuple):
-    """Retrieves of one study from one archive, as far as the other workers know them."""
+class PeerRetrieves(NamedTuple):
+    """Retrieves of one study from one archive at the other workers."""
 
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[WaitingRetrieve] = ()
     was_given_up: bool = False
     """True if one of them was given up lately, and the archive may go on sending for it."""
 
@@ -46,28 +46,28 @@ class PeerWorkers(Protocol):
     """The other workers of this service; implemented by ``workers/object_handover.py``."""
 
     def report(self, expecting: int) -> None:
-        """Let them know how many retrieves objects may come for here: those that wait, or were given up lately."""
+        """Publish the number of our retrieves for which objects may come: waiting, or given up recently."""
         ...
 
     @property
     def are_expecting(self) -> bool:
-        """True if objects may come for any there."""
+        """True if objects may come for a retrieve of another worker."""
         ...
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
-        """Retrieves there to which objects of that study from that archive may belong."""
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
+        """Retrieves of other workers to which objects of this study from this archive may belong."""
         ...
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
-        """As `Forward.claim`; False where there is no such retrieve."""
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
+        """As `ForwardedRetrieve.claim`; False where there is no such retrieve."""
         ...
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve."""
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
+        """As `ForwardedRetrieve.offer`; None where there is no such retrieve."""
         ...
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
-        """As `Forward.refuse`, where there is such a retrieve."""
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
+        """As `ForwardedRetrieve.refuse`, where there is such a retrieve."""
         ...
 
 
@@ -79,24 +79,24 @@ class NoPeerWorkers:
     def report(self, expecting: int) -> None:
         """Nobody to tell."""
 
-    def known(self, scp: str, study_instance_uid: str) -> Known:
+    def known(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
         """None."""
-        return Known()
+        return PeerRetrieves()
 
-    def claim(self, waiting: Waiting, sop_instance_uid: str) -> bool:
+    def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
         """Nobody there."""
         return False
 
-    def offer(self, waiting: Waiting, arrived: Arrived, *, is_claimed: bool = False) -> bool | None:
+    def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
         """Nobody to offer to."""
         return None
 
-    def refuse(self, waiting: Waiting, sop_instance_uid: str, reason: str) -> None:
+    def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
         """Nobody to tell."""
 
 
 class ForwardedRetrieves:
-    """The retrieves that other archives are fulfilling; one for a process. Safe under threads.
+    """The forwarded retrieves of one process. Safe under threads.
 
     The Message ID of each says at which worker it waits.
     """
@@ -110,10 +110,10 @@ class ForwardedRetrieves:
         spool: Spool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``slot`` is the number of this worker, ``spool`` takes the objects that come, ``clock`` counts seconds.
+        """``slot`` is the number of this worker, ``spool`` collects received objects, ``clock`` counts seconds.
 
-        ``start``, with which Message IDs begin, is best not the same for each process: an archive may still be sending
-        what the one before this asked for.
+        ``start`` is the first Message ID. It should differ between processes, as an archive may still be sending
+        objects for the previous process.
         """
         self.spool = spool
         self._slot = slot
@@ -126,7 +126,7 @@ class ForwardedRetrieves:
         self._last_number = start
 
     def next_message_id(self) -> int:
-        """For the next C-MOVE to another archive; none that is under way here has it, nor one at another worker."""
+        """Message ID for the next C-MOVE to another archive, unique among running retrieves of all workers."""
         with self._lock:
             used = {forward.message_id for forward in self._running}
             for _ in range(_OF_A_WORKER):
@@ -137,13 +137,13 @@ class ForwardedRetrieves:
         raise ArchiveUnavailable("too many retrieves from other archives at once")
 
     def add(self, forward: ForwardedRetrieve) -> None:
-        """From now on objects find it."""
+        """Add a retrieve, so that objects are assigned to it."""
         with self._lock:
             self._running.append(forward)
             self._report()
 
     def remove(self, forward: ForwardedRetrieve) -> None:
-        """Objects do not find it any more."""
+        """Remove a retrieve."""
         with self._lock:
             left = [other for other in self._running if other is not forward]
             if len(left) < len(self._running) and not forward.is_answered:
@@ -152,31 +152,31 @@ class ForwardedRetrieves:
             self._report()
 
     def _report(self) -> None:
-        """Forget those that were given up long ago, and tell the other workers; with the lock held."""
+        """Drop retrieves that were given up long ago, and publish our count; call with the lock held."""
         self._given_up = [(at, forward) for at, forward in self._given_up if at + _LATE > self._clock()]
         self._elsewhere.report(len(self._running) + len(self._given_up))
 
     @property
     def are_running(self) -> bool:
-        """True if there are any here."""
+        """True if this process has retrieves."""
         return bool(self._running)
 
     @property
     def are_expected(self) -> bool:
-        """True if objects may come for any that runs or was given up lately, here or at other workers."""
+        """True if objects may come for a retrieve that runs or was given up recently, here or at other workers."""
         with self._lock:
             self._report()
             return bool(self._running or self._given_up) or self._elsewhere.are_expecting
 
-    def take(self, originator: str, message_id: int | None, scp: str, arrived: Arrived) -> bool | str | None:
-        """Hand an object over to the retrieve that it belongs to.
+    def take(self, originator: str, message_id: int | None, scp: str, arrived: ArrivedObject) -> bool | str | None:
+        """Give an object to its retrieve.
 
-        ``scp`` is the C-MOVE SCP from which it comes, ``originator`` and ``message_id`` what it names. False: that
-        retrieve wants no more; a text: why there is none, or why it cannot be told which; None: it names none, and none
-        waits for that study, nor was one of it given up lately, so nobody asked for it.
+        ``scp`` is the C-MOVE SCP that sent it, ``originator`` and ``message_id`` are those that it names. Returns False
+        if the retrieve wants no more objects; a text if there is no such retrieve, or it is ambiguous; None if the
+        object names no retrieve and none waits, or waited recently, for its study.
         """
         if originator and message_id:
-            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
             taken = self._offer(waiting, arrived)
             return (
                 f"{word(originator)} has no retrieve {message_id} of that study under way" if taken is None else taken
@@ -199,20 +199,20 @@ class ForwardedRetrieves:
         was_given_up = was_given_up or self._was_given_up(scp, arrived.study_instance_uid)
         return f"it names no retrieve, and that of its study from {scp} was given up" if was_given_up else None
 
-    def _offer(self, waiting: Waiting, arrived: Arrived) -> bool | None:
+    def _offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject) -> bool | None:
         if waiting.slot == self._slot:
             return self.offer_here(waiting.originator, waiting.message_id, arrived)
         return self._elsewhere.offer(waiting, arrived)
 
     def claim_here(self, originator: str, message_id: int, sop_instance_uid: str) -> bool:
-        """As `Forward.claim`; False where there is no such retrieve in this process."""
+        """As `ForwardedRetrieve.claim`; False where there is no such retrieve in this process."""
         found = self._named(originator, message_id)
         return found is not None and found.claim(sop_instance_uid)
 
     def offer_here(
-        self, originator: str, message_id: int, arrived: Arrived, *, is_claimed: bool = False
+        self, originator: str, message_id: int, arrived: ArrivedObject, *, is_claimed: bool = False
     ) -> bool | None:
-        """As `Forward.offer`; None where there is no such retrieve in this process, or it asked for something else."""
+        """As `ForwardedRetrieve.offer`; None if this process has no such retrieve, or it asked for another object."""
         found = self._named(originator, message_id)
         if found is None:
             return None
@@ -222,12 +222,12 @@ class ForwardedRetrieves:
         return found.offer(arrived, is_claimed=is_claimed)
 
     def refuse(self, originator: str, message_id: int | None, scp: str, sop_instance_uid: str, reason: str) -> None:
-        """Refuse what came for a retrieve and cannot be taken, and whose study is not known (see `take`).
+        """Refuse an unusable object whose study is not known (see `take`).
 
-        Where it names no retrieve, and several wait for that archive, the other archive's own count has to do.
+        If it names no retrieve, and several wait for the archive, only the archive's own counts show the failure.
         """
         if originator and message_id:
-            waiting = Waiting((message_id - 1) // _OF_A_WORKER, originator, message_id)
+            waiting = WaitingRetrieve((message_id - 1) // _OF_A_WORKER, originator, message_id)
             if waiting.slot == self._slot:
                 self.refuse_here(originator, message_id, sop_instance_uid, reason)
             else:
@@ -240,13 +240,13 @@ class ForwardedRetrieves:
             self._elsewhere.refuse(there[0], sop_instance_uid, reason)
 
     def refuse_here(self, originator: str, message_id: int, sop_instance_uid: str, reason: str) -> None:
-        """As `Forward.refuse`, where there is such a retrieve in this process."""
+        """As `ForwardedRetrieve.refuse`, where there is such a retrieve in this process."""
         found = self._named(originator, message_id)
         if found is not None:
             found.refuse(sop_instance_uid, reason)
 
     def goes_on(self, originator: str, message_id: int | None, scp: str) -> None:
-        """A part of an object has come that names this retrieve, or none; see `take`. Only those here are told."""
+        """Restart the timeout of retrieves of this process, as a part of an object came; see `take`."""
         named = self._named(originator, message_id) if originator and message_id else None
         for forward in [named] if named else self._fitting(scp, ""):
             forward.goes_on()
@@ -255,13 +255,13 @@ class ForwardedRetrieves:
         with self._lock:
             return next((f for f in self._running if (f.originator, f.message_id) == (originator, message_id)), None)
 
-    def known_here(self, scp: str, study_instance_uid: str) -> Known:
-        """Retrieves of this process to which objects of that study from that archive may belong."""
+    def known_here(self, scp: str, study_instance_uid: str) -> PeerRetrieves:
+        """Retrieves of this process to which objects of this study from this archive may belong."""
         with self._lock:
             self._report()
         fitting = self._fitting(scp, study_instance_uid)
-        return Known(
-            [Waiting(self._slot, one.originator, one.message_id, one.asked_for) for one in fitting],
+        return PeerRetrieves(
+            [WaitingRetrieve(self._slot, one.originator, one.message_id, one.asked_for) for one in fitting],
             self._was_given_up(scp, study_instance_uid),
         )
 
@@ -274,10 +274,10 @@ class ForwardedRetrieves:
 
 
 def _are_alike(asked: Sequence[str]) -> bool:
-    """True if they all asked for the same."""
+    """True if all asked for the same objects."""
     return len(set(asked)) == 1 and "" not in asked
 
 
 def _taken(answer: bool | None, scp: str) -> bool | str:
-    """Answer of another worker, or why there is none."""
+    """Answer of another worker, or the reason why there is none."""
     return f"it names no retrieve, and that of its study from {scp} has just ended" if answer is None else answer

@@ -1,8 +1,8 @@
-"""Several archives from which objects come that are not here, as one: implements `upstream.Upstream` over others.
+"""Several archives as one source of objects that are not stored here; implements `upstream.Upstream`.
 
-Each is asked, in order, which of what is to be retrieved it has; it sends that, and the next one is asked for the rest.
-One that cannot be asked, or that sends nothing of it, is passed over. Whether it had anything is not known then: so
-unless another has all that was named, its failure is told.
+The archives are queried in order for the wanted objects; each sends what it has, and the next one is queried for the
+rest. An archive that gives no answer, or sends nothing, is skipped. It may have had objects; so unless other archives
+have all that was named, its failure is reported.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
 
 
 class SeveralUpstreams:
-    """Other archives, for the clients of one AE of ours."""
+    """Several other archives, for the clients of one AE of ours."""
 
     def __init__(self, upstreams: Sequence[Upstream]) -> None:
-        """``upstreams`` in the order in which they are asked."""
+        """``upstreams`` in the order in which they are queried."""
         self._upstreams = upstreams
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream | None:
-        """Fetch from one after the other (see `Upstream`). Raises ArchiveUnavailable if the first does not begin."""
+        """Fetch from one archive after the other (see `Upstream`). Raises ArchiveUnavailable if the first one fails."""
         arriving = _SequentialStream(self._upstreams, local_ae, keys)
         return arriving if arriving.begin() else None
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs that any of them holds (see `Upstream`)."""
+        """UIDs that any of the archives has (see `Upstream`)."""
         answers = [upstream.held(local_ae, keys) for upstream in self._upstreams]
         return list(dict.fromkeys(uid for held in answers for uid in held))
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of objects of the first one that has any (see `Upstream`)."""
+        """Number of objects in the first archive that has any (see `Upstream`)."""
         return next((count for upstream in self._upstreams if (count := upstream.count(local_ae, keys))), None)
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
@@ -60,9 +60,9 @@ class _SequentialStream:
         self._is_patient_in_doubt = False
         self._parts: tuple[ObjectStream, ...] = ()
         self._of_part: Sequence[str] = ()
-        self._failed: list[tuple[Sequence[str], Sequence[Missing]]] = []
+        self._failed: list[tuple[Sequence[str], Sequence[UnsentObject]]] = []
         """Requests that came to nothing, and the objects that were named."""
-        self._missing: Sequence[Missing] = ()
+        self._missing: Sequence[UnsentObject] = ()
         self._is_over: Callable[[], bool] = lambda: False
         self._is_closed = False
         self._wanted = list(_named(keys))
@@ -72,7 +72,7 @@ class _SequentialStream:
         self.studies = frozenset(self._wanted if keys.level is Level.PATIENT else keys.study_instance_uids)
 
     def begin(self) -> bool:
-        """Let the first one send; False when none has anything. Raises ArchiveUnavailable."""
+        """Start with the first archive; False if none has any object. Raises ArchiveUnavailable."""
         if self._next_part():
             return True
         if self._failure is not None and self._is_in_doubt:
@@ -80,7 +80,7 @@ class _SequentialStream:
         return False
 
     def _look_for_studies(self) -> None:
-        """The studies of a patient, of whom the retrieve does not name them: all archives are asked beforehand."""
+        """Query all archives for the studies of a patient, which a retrieve at PATIENT level does not name."""
         found: dict[str, None] = {}
         waiting: list[tuple[Upstream, Sequence[str] | None]] = []
         for upstream, _ in self._waiting:
@@ -95,7 +95,7 @@ class _SequentialStream:
         self._waiting, self._wanted = waiting, list(found)
 
     def _next_part(self) -> bool:
-        """Let the next one send what it has of what is wanted still; False when none has."""
+        """Continue with the next archive that has any of the remaining objects; False if none has."""
         while self._wanted and self._waiting:
             upstream, known = self._waiting.pop(0)
             try:
@@ -119,18 +119,18 @@ class _SequentialStream:
 
     @property
     def _is_in_doubt(self) -> bool:
-        """True if one that was passed over may have had what no other has."""
+        """True if a skipped archive may have objects that no other archive has."""
         return self._failure is not None and (bool(self._wanted) or self._is_patient_in_doubt)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
         """Objects and failures as they come (see `ObjectStream`)."""
         has_come = False
         is_going_on = bool(self._parts)
         while is_going_on:
-            part, failed, has_sent = self._parts[-1], list[Missing](), False
+            part, failed, has_sent = self._parts[-1], list[UnsentObject](), False
             try:
                 for one in part:
-                    if isinstance(one, Missing) and not has_sent:
+                    if isinstance(one, UnsentObject) and not has_sent:
                         failed.append(one)
                         continue
                     has_come = has_sent = True
@@ -141,34 +141,34 @@ class _SequentialStream:
                 return
             if failed:
                 self._put_back(ArchiveUnavailable(failed[0].reason), failed)
-            part.close()  # its association is not kept open while the next one sends
+            part.close()  # close its association before the next one sends
             is_going_on = self._next_part()
         self._missing = [*self._named_by_none(), *self._unknown(has_come)]
         yield from self._missing
 
-    def _put_back(self, err: ArchiveUnavailable, failed: Sequence[Missing]) -> None:
-        """The last part came to nothing; another one may have it. ``failed`` are the objects that were named."""
+    def _put_back(self, err: ArchiveUnavailable, failed: Sequence[UnsentObject]) -> None:
+        """Put the objects of a failed part back, as another archive may have them. ``failed`` are the named objects."""
         self._pass_over(err)
         self._parts = self._parts[:-1]
         self._wanted = [*self._of_part, *self._wanted]
         if failed:
             self._failed.append((self._of_part, failed))
 
-    def _named_by_none(self) -> Iterator[Missing]:
-        """Objects that one could not send, and no other one has anything of."""
+    def _named_by_none(self) -> Iterator[UnsentObject]:
+        """Failed objects that no other archive has."""
         for uids, failed in self._failed:
             if set(uids) <= set(self._wanted):
                 self._wanted = [uid for uid in self._wanted if uid not in uids]
                 yield from failed
 
-    def _unknown(self, has_come: bool) -> Iterator[Missing]:
-        """Objects that one that was passed over may have. Raises ArchiveUnavailable where that is all."""
+    def _unknown(self, has_come: bool) -> Iterator[UnsentObject]:
+        """Objects that a skipped archive may have. Raises ArchiveUnavailable if no other object came."""
         if self._failure is None or not self._is_in_doubt:
             return
         if not has_come and not self._failed:
             raise self._failure
         for uid in self._wanted if self._keys.level is Level.IMAGE else [""]:
-            yield Missing(uid, str(self._failure))
+            yield UnsentObject(uid, str(self._failure))
 
     def remaining(self, ended: int) -> int:
         """Number of objects to be sent (see `sub_operations.Stream`): of each that is wanted still, one at least."""

@@ -1,6 +1,6 @@
-"""Objects on their way through: in memory that is used again, or where they are too large, in files without a name.
+"""Buffers for forwarded objects: in reused memory, or in unnamed files for large objects.
 
-To get new pages from the system for each object takes longer than to fill them.
+Memory is reused because allocating new pages takes longer than filling them.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _MAX_KEPT = 32 << 20
 
 
 class Spool:
-    """Collects objects. What it puts on the disk goes with the last view of it, at the latest with the process.
+    """Collects objects. A file is deleted with the last view of it, at the latest with the process.
 
     Safe under threads.
     """
 
     def __init__(self, directory: Path, *, most_in_memory: int = _MAX_IN_MEMORY) -> None:
-        """``directory`` should not be in memory itself; objects up to ``most_in_memory`` bytes are."""
+        """``directory`` is for objects larger than ``most_in_memory`` bytes; it should not be a memory file system."""
         self._directory = directory
         self._most_in_memory = most_in_memory
         self._lock = threading.Lock()
         self._kept: list[bytearray] = []
 
     def collect(self, parts: Iterable[Buffer]) -> memoryview:
-        """The parts as one; each is good until the next one. Raises StorageUnavailable."""
+        """Join the parts of an object; each part is valid until the next one. Raises StorageUnavailable."""
         buffer = self._take()
         view, size = memoryview(buffer), 0
         source = iter(parts)
@@ -55,7 +55,7 @@ class Spool:
         return view[:size]
 
     def _take(self) -> bytearray:
-        """One of which there is no view any more, or a new one."""
+        """Take a buffer without views, or a new one."""
         with self._lock:
             for number, buffer in enumerate(self._kept):
                 if not _is_in_view(buffer):
@@ -82,7 +82,7 @@ class Spool:
 def _is_in_view(buffer: bytearray) -> bool:
     try:
         buffer.append(0)
-    except BufferError:  # what has a view cannot be resized
+    except BufferError:  # a buffer with a view cannot be resized
         return True
     del buffer[-1]
     return False

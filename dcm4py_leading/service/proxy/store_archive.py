@@ -1,4 +1,4 @@
-"""Port to another archive that takes objects."""
+"""Port to another archive to which objects are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Answer of the other archive about an object."""
+    """Answer of the other archive to a C-STORE."""
 
     status: int
     error_comment: str = ""
@@ -26,15 +26,15 @@ class StoreArchive(Protocol):
     """Another archive, for the objects of one association with us; implemented by ``dicom/upstream/store.py``."""
 
     def store(self, obj: RetrievedObject) -> Answer:
-        """Send it. Raises ArchiveUnavailable, and what preparing the object raises."""
+        """Store an object. Raises ArchiveUnavailable, and the errors of preparing the object."""
         ...
 
     def interrupt(self) -> None:
-        """Break off what is under way, and keep nothing open; for any thread."""
+        """Stop the current store and close the association; for any thread."""
         ...
 
     def close(self) -> None:
-        """No more objects come."""
+        """Release the association."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""Objects that are stored to an AE in front of another archive: coerced, sent on to that, never stored here.
+"""Forwarding of objects that are stored to an AE in front of another archive: coerced, sent on, never stored here.
 
-Stored here it would be invisible, since queries are answered by the other archive alone. Nothing is acknowledged that
-the other archive has not taken: its status is the answer.
+An object stored here would be invisible, as only the other archive answers queries. The status of the other archive is
+our answer, so no object is acknowledged before the other archive has it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.proxy.forwarded_object import ForwardedObject
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.proxy.store_archive import Answer, StoreArchive
 from dcm4py_leading.service.retrieve.encode import PreparedObject
@@ -26,12 +26,12 @@ from dcm4py_leading.service.runtime import Runtime
 
 
 def archive_behind(ae: ApplicationEntity) -> AETitle | None:
-    """The archive that gets what is stored to the AE; None where it is stored here."""
+    """The archive to which objects stored to the AE are forwarded; None if they are stored here."""
     return ae.settings.archive_behind
 
 
 def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
-    """AEs that send what the archives behind the AE have already: they, and the AE to itself if told so."""
+    """AEs whose objects are already in the archives behind the AE: the archives, and the AE itself if configured so."""
     archives = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
     return frozenset((*archives, ae.ae_title)) if archives else frozenset()
 
@@ -39,17 +39,17 @@ def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
 def pass_on(
     runtime: Runtime,
     ae: ApplicationEntity,
-    arrived: Arrived,
+    arrived: ArrivedObject,
     *,
     sending: Peer,
     receiving: Peer,
     behind: Peer,
     to: StoreArchive,
 ) -> tuple[Answer, Coercer]:
-    """Send an object on, and wait for the answer; with what coerced it last.
+    """Forward an object and wait for the answer; also returns the last coercion.
 
-    The rules are those for objects that ``receiving``, our side, gets from ``sending``, and after them those for
-    objects that it sends ``behind``. Raises ArchiveUnavailable, CoercionFailed, SubOperationFailed, StorageUnavailable.
+    First the rules for objects that ``receiving``, our AE, receives from ``sending`` apply, then those for objects that
+    it sends to ``behind``. Raises ArchiveUnavailable, CoercionFailed, SubOperationFailed, StorageUnavailable.
     """
     own = CoercedMessage(
         local_ae=ae,
@@ -70,8 +70,8 @@ def pass_on(
     return answer, common.coercer
 
 
-def _coerced(common: RetrieveCoercion, arrived: Arrived, spool: Spool) -> Arrived:
-    """The object as it would be stored here."""
+def _coerced(common: RetrieveCoercion, arrived: ArrivedObject, spool: Spool) -> ArrivedObject:
+    """Coerce the object as if it were stored here."""
     prepared = ForwardedObject(common, Selections(common.coercer), arrived).prepare([arrived.transfer_syntax_uid])
     return replace(
         arrived,

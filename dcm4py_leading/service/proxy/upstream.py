@@ -1,4 +1,4 @@
-"""The archives from which objects come that are not here (dcmFallbackCMoveSCP), as a retrieve sees them."""
+"""Port to archives for objects that are not stored here (dcmFallbackCMoveSCP)."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from pydicom import Dataset
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.retrieve.sub_operations import Stream
 
 
 class InstanceCount(Protocol):
-    """Tells how many instances studies have (dcmFallbackCMoveSCPLeadingCFindSCP)."""
+    """Query for the number of instances of studies (dcmFallbackCMoveSCPLeadingCFindSCP)."""
 
     def __call__(self, local_ae: ApplicationEntity, study_instance_uids: Sequence[str]) -> int | None:
-        """Number of Study Related Instances (0020,1208), of all of them; None where it cannot be told."""
+        """Sum of Number of Study Related Instances (0020,1208); None if not known."""
         ...
 
 
 class ObjectStream(Stream, Protocol):
-    """Objects on their way from other archives; to be closed."""
+    """Stream of objects from other archives; must be closed."""
 
     @property
     def studies(self) -> frozenset[str]:
-        """Those that were asked for, where they are known."""
+        """The studies that were asked for, if known."""
         ...
 
     @property
     def has_ended(self) -> bool:
-        """True if no more of them will come than have come."""
+        """True if no more objects will come."""
         ...
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
-        """The objects as they come, then those that do not. Raises ArchiveUnavailable when none came at all."""
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
+        """Received objects, then the failed ones. Raises ArchiveUnavailable if no object came."""
         ...
 
 
 class Upstream(Protocol):
-    """Asks another archive, or several; implemented by ``dicom/upstream/retrieve.py``, `several_upstreams`."""
+    """One or several other archives; implemented by ``dicom/upstream/retrieve.py``, `several_upstreams`."""
 
     def fetch(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> ObjectStream | None:
-        """Let it send what is asked for to us; None when it is known to have nothing of it.
+        """Let the archive send objects to us; None if it is known to have none of them.
 
         Raises ArchiveUnavailable.
         """
         ...
 
     def held(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> Sequence[str]:
-        """UIDs that it has of what is to be retrieved: of the level of the retrieve, at PATIENT level of the studies.
+        """UIDs, of the level of a retrieve, that the archive has; at PATIENT level those of the studies.
 
         Raises ArchiveUnavailable.
         """
         ...
 
     def count(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of objects that it has of what is to be retrieved; None where it does not tell."""
+        """Number of objects of a retrieve that the archive has; None if not known."""
         ...
 
     def instances_of(self, local_ae: ApplicationEntity, keys: RetrieveKeys) -> int | None:
-        """Number of instances; None where nobody is to be asked, or it cannot be told."""
+        """Number of instances of studies; None if not configured or not known."""
         ...
 
 
 def retrieve_identifier(keys: RetrieveKeys) -> Dataset:
     """The identifier of a C-MOVE or C-GET (PS3.4 C.4.2.1.4).
 
-    In the Study Root model, which names studies by UID alone, unless whole patients are asked for.
+    In the Study Root model, which needs only UIDs, except at PATIENT level.
     """
     identifier = Dataset()
     identifier.QueryRetrieveLevel = keys.level.value

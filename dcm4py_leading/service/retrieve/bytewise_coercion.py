@@ -2,37 +2,37 @@
 
 Two rules hold throughout:
 
-1. What leaves is what would leave if the whole object were decoded, coerced and encoded. Where that is not certain,
-   `NeedsDecoding` is raised, and the whole object is (`whole`).
-2. What is remembered has all that decides about it in its key, octet by octet. Nothing is ever looked up by what an
-   object is said to be, such as its series.
+1. The bytes sent are those that decoding, coercing and encoding the whole object would give. If that is not certain,
+   `NeedsDecoding` is raised, and the whole object is decoded (`whole`).
+2. The key of a cached outcome has every octet that the outcome depends on. Nothing is looked up by a property of the
+   object, such as its series.
 
-How it works. What index and rules do to an object depends on a few of its elements only: those that the steps of the
-rules say they read or write, and those that the index keeps (`RelevantTags`). They are cut out of the object, and their
-octets are the key of what becomes of them: edits, each a tag and the octets of its new element (`CoercedElements`).
+How it works. The effect of index and rules on an object depends on a few elements only: those that the steps of the
+rules read or write, and those that the index keeps (`RelevantTags`). They are cut out of the object, and their octets
+are the key of the outcome: edits, each a tag and the octets of its new element (`CoercedElements`).
 
     rules of the object, levels of the index  ->  relevant tags
     layout of the object (`dataset.layout`)   ->  where these elements are
     their octets                              ->  edits
     edits and layout                          ->  splice plan: which octets are new, and which stay where they are
 
-The objects of a series are laid out alike, and have the same octets there. So the first one alone is decoded, coerced
-and encoded; for each other the plan is found by two comparisons of octets. What the index keeps for the instance alone,
-such as its number, is different in each object. It is no part of the key where it is in the object as it is in the
-index, for then it changes nothing. Where a rule asks for it, both belong to the key.
+The objects of a series have the same layout, and the same octets in these elements. So only the first one is decoded,
+coerced and encoded; for each other object the plan is found by two comparisons of octets. Attributes of the instance,
+such as its number, differ in each object. They are not part of the key if object and index have the same value, as they
+then change nothing. If a rule reads them, both values are part of the key.
 
-Outcomes are looked for in four places, each of them cheaper than the next:
+Outcomes are looked up in four places, the cheapest first:
 
 - a plan, for the same layout and octets (`splice_plans`);
 - an outcome, for the same octets in another layout;
-- an outcome for the same octets without those that are the same in object and index (`differing`): so the series of a
-  study mostly have one;
-- that of an earlier retrieve, if the very same answers were given to the same questions (`service.outcome_memo`).
+- an outcome for the same octets without those that are equal in object and index (`differing`): so usually the series
+  of a study share one;
+- an outcome of an earlier retrieve, if the questions have the same answer objects (`service.outcome_memo`).
 
-The traps. Octets mean something in their character set only, so that of the object and that of the index belong to each
-key. Where an edit changes the character set, all other text of the object has to be recoded with it. A tag that stands
-in an object twice must not be edited once, so the object is scanned up to its end. An element whose VR depends on
-others is cut out together with them.
+Special cases. The meaning of octets depends on the character set, so those of object and index belong to each key. If
+an edit changes the character set, all other text of the object is recoded. If a tag is in an object twice, both
+elements must be edited, so the object is scanned to its end. An element whose VR depends on others is cut out with
+them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import merged
 from dcm4py_leading.bounded_cache import put_flushing
-from dcm4py_leading.coercion.chain import Executed
+from dcm4py_leading.coercion.chain import ExecutedStep
 from dcm4py_leading.coercion.changes import Change
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.question import Answer, Question
@@ -60,7 +60,7 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES
 from dcm4py_leading.service.counts import keys_of
-from dcm4py_leading.service.outcome_memo import Asked, CoercedElements, OutcomeMemo, RememberedOutcome
+from dcm4py_leading.service.outcome_memo import CoercedElements, OutcomeMemo, QuestionsAndAnswers, RememberedOutcome
 from dcm4py_leading.service.retrieve.differing import differing
 from dcm4py_leading.service.retrieve.relevant_tags import (
     PIXEL_REPRESENTATION,
@@ -70,7 +70,7 @@ from dcm4py_leading.service.retrieve.relevant_tags import (
     applied_rules,
     relevant_tags,
 )
-from dcm4py_leading.service.retrieve.splice_plans import Cut, LayoutPlans, SplicePlan, splice_plan_of
+from dcm4py_leading.service.retrieve.splice_plans import LayoutPlans, SplicedDataSet, SplicePlan, splice_plan_of
 from dcm4py_leading.service.retrieve.text_elements import is_concerned, is_text, unequal_tags, value_of
 from dcm4py_leading.service.retrieve.whole import changed_tags
 
@@ -81,19 +81,19 @@ _NO_SPANS: Mapping[int, Span] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reworked:
-    """Data set after the rules."""
+class CoercedDataSet:
+    """Coerced data set."""
 
     changes: tuple[Change, ...]
     """Nothing where it stays as it is."""
-    executed: tuple[Executed, ...]
-    asked: Asked
+    executed: tuple[ExecutedStep, ...]
+    asked: QuestionsAndAnswers
     """Questions to others, and the answers."""
 
 
 IndexedLevels = tuple[bytes, ...]
 """Attributes of patient, study, series and instance in the index, encoded; those of a level that do not count: none."""
-Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], Reworked]
+Rework = Callable[[Dataset, IndexedLevels | None, Dataset | None, Selection], CoercedDataSet]
 """Changes a data set as what the index has, if it counts, and the selected rules want. Raises CoercionFailed.
 
 The data set beside what the index has are those of its attributes that count.
@@ -101,7 +101,7 @@ The data set beside what the index has are those of its attributes that count.
 
 
 class BytewiseCoercion:
-    """The coercion of the objects of one retrieve. Remembers outcomes, and may be used by several threads."""
+    """Coercion of the objects of one retrieve, with a cache of outcomes. Safe under threads."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class BytewiseCoercion:
         whose: Hashable,
         answer: Callable[[Question], Answer],
     ) -> None:
-        """``rework`` is what is done to a decoded data set.
+        """``rework`` coerces a decoded data set.
 
         ``memo`` has outcomes of other retrieves, by ``whose`` they are: for all that is the same in a configuration.
         ``answer`` answers what was asked for them.
@@ -135,7 +135,7 @@ class BytewiseCoercion:
 
     def reworked(
         self, source: ObjectBytes, encoding: Encoding, kept: IndexedLevels | None, selection: Selection
-    ) -> Cut:
+    ) -> SplicedDataSet:
         """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
         ``kept`` is what the index has of the object, None where it is not here.
@@ -151,7 +151,7 @@ class BytewiseCoercion:
                 own_spans, _ = self._own_layouts.scan(memoryview(own), EXPLICIT_LITTLE, start=0, stop_before=_END)
         relevant = self._relevant(rules, upper, tuple(own_spans))
         try:
-            # Nothing of what is edited may stand in the rest once more.
+            # No edited tag may occur again in the rest.
             spans, scanned_to = self._layouts.scan_object(
                 source, encoding, stop_before=relevant.stop_before, is_rest_checked=True
             )
@@ -177,8 +177,8 @@ class BytewiseCoercion:
         spans: dict[int, Span],
         scanned_to: int,
         own_spans: Mapping[int, Span],
-    ) -> Cut:
-        """As `reworked`, for an object of which not everything is known."""
+    ) -> SplicedDataSet:
+        """Like `reworked`, for an object of a new layout."""
         view, start = source.view, source.start
         upper, own = ((), b"") if kept is None else (kept[:-1], kept[-1])
         tags = relevant.tags
@@ -219,7 +219,7 @@ class BytewiseCoercion:
         if len(of_layout.plans) < _MAX_REMEMBERED:
             of_layout.plans[of_layout.key(cut, own)] = plan
 
-    # -- what concerns whom -------------------------------------------------------------------------------------
+    # -- relevant tags ------------------------------------------------------------------------------------------
 
     def _rules(self, selection: Selection) -> AppliedRules:
         rules = self._rules_of[id(selection)] = applied_rules(selection)
@@ -233,7 +233,7 @@ class BytewiseCoercion:
             put_flushing(self._relevant_tags, key, known, _MAX_REMEMBERED)
         return known
 
-    # -- what becomes of it -------------------------------------------------------------------------------------
+    # -- outcomes -----------------------------------------------------------------------------------------------
 
     def _outcome_of(
         self,
@@ -243,7 +243,7 @@ class BytewiseCoercion:
         kept_out: Collection[int],
         rules: AppliedRules,
     ) -> CoercedElements:
-        """Outcome of the elements in ``cut``: worked out once for all series of a study that it is the same for."""
+        """Outcome of the elements in ``cut``, computed once for all series that share it."""
         concerned = rules.touched | self._always | {PIXEL_REPRESENTATION}
         part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
         if part is not None:
@@ -262,9 +262,9 @@ class BytewiseCoercion:
     def _once_for_all(
         self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: AppliedRules
     ) -> CoercedElements:
-        """As `_work_out`, by an earlier retrieve if that was asked the same, and has got the same answers.
+        """Like `_work_out`, or the outcome of an earlier retrieve with the same questions and answers.
 
-        ``cut`` and ``attributes`` are all that counts.
+        The outcome depends only on ``cut`` and ``attributes``.
         """
         if self._memo is None or rules.identity is None:
             return self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)[0]
@@ -286,8 +286,8 @@ class BytewiseCoercion:
         kept: IndexedLevels | None,
         attributes: Dataset | None,
         selection: Selection,
-    ) -> tuple[CoercedElements, Asked]:
-        """Decode the elements in ``cut``, do to them what is to be done, and compare; what was asked for that."""
+    ) -> tuple[CoercedElements, QuestionsAndAnswers]:
+        """Decode the elements in ``cut``, coerce them and compare; return the outcome and the questions."""
         self.decoded += 1
         ds = read(cut, encoding)
         local = character_set(ds)
@@ -300,7 +300,7 @@ class BytewiseCoercion:
             old, _ = scan(cut, encoding)
         except Unscannable as err:
             raise NeedsDecoding from err
-        # What was only looked at keeps its bytes, whatever pydicom would make of them.
+        # Elements that were only read keep their bytes, even if pydicom would encode them differently.
         edits: list[tuple[int, bytes | None]] = []
         for tag, element in encoded_elements(ds, changed_tags(ds, old, reworked.changes, local)).items():
             before = cut[old[tag][0] : old[tag][2]] if tag in old else None
@@ -319,7 +319,7 @@ class BytewiseCoercion:
         selection: Selection,
         outcome: CoercedElements,
     ) -> tuple[CoercedElements, Mapping[int, Span], int]:
-        """As `reworked`, where the object gets another character set: all of its text has to be in that."""
+        """Like `reworked`, for an object that gets another character set: all of its text is recoded."""
         try:
             spans, scanned_to = scan(source, encoding, start=source.start, end=source.size)
         except Unscannable as err:
@@ -331,7 +331,7 @@ class BytewiseCoercion:
         is_ascii_the_same = not any(b"IR 13" in codes for codes in sets)
         for tag, span in spans.items():
             while span[1] > len(view):
-                # Its header has to be in view, to tell whether it is text.
+                # Its header must be in memory, to see if it is text.
                 view = _further(source)
             if tag in tags or not is_text(view, tag, span, encoding):
                 continue
@@ -363,7 +363,7 @@ def _attributes(kept: IndexedLevels | None, kept_out: Iterable[int]) -> Dataset 
 
 
 def _further(source: ObjectBytes) -> memoryview:
-    """More of the object."""
+    """Read more of the object."""
     if not source.look_further():
         raise NeedsDecoding
     return source.view

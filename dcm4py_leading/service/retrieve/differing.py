@@ -1,8 +1,7 @@
-"""Part of an object, and of what the index has of it, that has to be decoded: where both say the same, nothing happens.
+"""Parts of an object and of its index entry that differ: only these have to be decoded.
 
-Most attributes of the index are in the object octet by octet as they are there, in the same character set: no
-dcmAttributeUpdatePolicy does anything with them. They are left out on both sides, unless a rule is about them, or they
-tell who the patient is.
+Most attributes have the same octets and character set in index and object, so no dcmAttributeUpdatePolicy changes them.
+They are left out on both sides, unless a rule uses them, or they identify the patient.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ _BLANK = b" \0\\"
 def differing(
     cut: bytes, kept: Sequence[bytes], kept_out: Collection[int], concerned: Collection[int]
 ) -> tuple[bytes, bytes] | None:
-    """Parts to be decoded of the elements ``cut`` out of an object, and of the attributes ``kept`` in the index.
+    """Parts to decode of the elements ``cut`` out of an object, and of the attributes ``kept`` in the index.
 
-    Both in Explicit VR Little Endian. ``kept`` is from the top down, as `attributes.merged` has it; its ``kept_out`` do
-    not count. ``concerned`` are the tags that rules are about. None where all has to be decoded.
+    Both in Explicit VR Little Endian. ``kept`` is from the top down, as in `attributes.merged`, without ``kept_out``.
+    ``concerned`` are the tags that rules use. None if everything has to be decoded.
     """
     try:
         own, _ = scan(cut, EXPLICIT_LITTLE)
@@ -42,8 +41,8 @@ def differing(
                 if tag == SPECIFIC_CHARACTER_SET or tag in kept_out:
                     continue
                 if value == end and encoded is not kept[-1]:
-                    continue  # what is empty comes from the lowest level alone
-                if tag in same or tag in others:  # of several levels the lowest counts
+                    continue  # only the lowest level can give an empty element
+                if tag in same or tag in others:  # the lowest level takes precedence
                     return None
                 element = encoded[start:end]
                 if tag not in _STAYS and _element(cut, own, tag) == element:
@@ -60,7 +59,7 @@ def differing(
 
 
 def _is_plain(value: bytes) -> bool:
-    """True if it says the same in whatever character set, and says something or is of no length."""
+    """True if the meaning does not depend on the character set, and the value is empty or not blank."""
     return not value or (value.isascii() and b"\x1b" not in value and bool(value.strip(_BLANK)))
 
 

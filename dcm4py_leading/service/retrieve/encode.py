@@ -1,4 +1,4 @@
-"""From a data set to the bytes of a C-STORE in a transfer syntax that the destination accepts."""
+"""Encoding of objects for C-STORE, in a transfer syntax that the destination accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ODD = (*UNREADABLE, RuntimeError, InvalidDicomError, zlib.error)
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """A presentation context to propose to whoever is sent objects."""
+    """A presentation context to propose to a destination."""
 
     sop_class_uid: str
     transfer_syntax_uids: tuple[str, ...]
@@ -33,7 +33,7 @@ class StoreContext:
 
 @dataclass(slots=True, kw_only=True)
 class PreparedObject:
-    """An object as it goes out: what the C-STORE command names, and the data set's bytes in pieces."""
+    """An object to send: UIDs for the C-STORE command, and the bytes of the data set in pieces."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -49,9 +49,9 @@ class PreparedObject:
     """True if it leaves in another transfer syntax than it is stored in."""
 
     def batches(self, *, for_system: bool = False) -> Iterator[Sequence[Buffer]]:
-        """The data set, once, in buffers to be sent together; each batch is good until the next one is asked for.
+        """Yield the data set, once, in batches of buffers to send together; each batch is valid until the next one.
 
-        ``for_system``: nobody looks at the octets before the system does.
+        ``for_system``: only the system reads the octets.
         """
         source, self.source = self.source, None
         if source is None:
@@ -59,7 +59,7 @@ class PreparedObject:
         return self.mapped() if for_system and self.mapped is not None else source
 
     def close(self) -> None:
-        """Let go of the file that the bytes come from. May be called again."""
+        """Close the file of the bytes. May be called again."""
         self.source = None
         self.release()
 
@@ -67,7 +67,8 @@ class PreparedObject:
 def proposed_transfer_syntaxes(stored: str) -> tuple[tuple[str, ...], ...]:
     """Proposal for an object: one presentation context for each tuple.
 
-    The stored syntax in a context of its own, so that the peer cannot prefer another, and the uncompressed ones.
+    The stored syntax has its own context, so that the peer cannot prefer another one; a second context has the
+    uncompressed ones.
     """
     return ((stored,), tuple(syntax for syntax in UNCOMPRESSED if syntax != stored))
 
@@ -81,15 +82,15 @@ def choose_transfer_syntax(stored: str, accepted: Collection[str]) -> str:
 
 
 class ObjectErrors:
-    """Turns what an odd object raises, in pydicom and its plug-ins too, into SubOperationFailed, without values.
+    """Context manager that turns errors of an invalid object, also of pydicom, into SubOperationFailed.
 
-    A context manager that may be used again and again.
+    Without values in the message. Reusable.
     """
 
     __slots__ = ("_what",)
 
     def __init__(self, what: str) -> None:
-        """``what`` cannot be done with the object."""
+        """``what`` names the action that failed."""
         self._what = what
 
     def __enter__(self) -> None:

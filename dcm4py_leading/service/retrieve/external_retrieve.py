@@ -1,4 +1,4 @@
-"""Stored instances whose files are gone, from the archive that has the objects of their storage too
+"""Retrieve of stored instances whose files are missing, from another archive with the objects of the storage
 (dcmExternalRetrieveAET)."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dcm4py_leading.archive.storage.storage import Storage
 from dcm4py_leading.errors import ArchiveUnavailable, StorageUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, UnsentObject
 from dcm4py_leading.service.proxy.upstream import ObjectStream, Upstream
 
 LOG = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ MAX_AT_ONCE = 500
 """Objects that one request names: a UID has up to 64 characters, and a value of Explicit VR 64 KiB (PS3.5 7.1.2)."""
 
 
-def gone(storages: Mapping[str, Storage], instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
-    """Those whose files are no longer where they were stored, and that another archive has."""
+def missing_instances(storages: Mapping[str, Storage], instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
+    """Instances whose files are missing, and whose storage has another archive."""
     return [instance for instance in instances if _is_gone(storages, instance)]
 
 
@@ -36,14 +36,14 @@ def _is_gone(storages: Mapping[str, Storage], instance: IndexedInstance) -> bool
     try:
         return not storage.has(location)
     except StorageUnavailable:
-        return False  # whoever reads it will tell
+        return False  # reading it will report the error
 
 
 class ExternalRetrieve:
-    """The objects of instances that are gone, while others of the same retrieve are sent from here.
+    """Stream of the objects whose files are missing, while other objects of the retrieve are sent from here.
 
-    One archive is asked for the objects of one series after the other, by their SOP Instance UIDs: nothing comes that
-    is here, and of all that does not come it is known what it is. See `upstream.ObjectStream`.
+    Requests the objects of one series after the other by SOP Instance UID, so only missing objects come, and each
+    failed object is known. See `upstream.ObjectStream`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ExternalRetrieve:
         instances: Sequence[IndexedInstance],
         others: int,
     ) -> None:
-        """``externals`` are the archives by dcmStorageID, ``others`` is how many instances are sent from here."""
+        """``externals`` are the archives by dcmStorageID, ``others`` is the number of instances sent from here."""
         self._local_ae = local_ae
         self._requests = [
             (externals[storage_id], list(_requests(of_storage)))
@@ -65,8 +65,8 @@ class ExternalRetrieve:
         self._is_closed = self._has_ended = False
         self.studies = frozenset(str(instance.study_instance_uid) for instance in instances)
 
-    def __iter__(self) -> Iterator[Arrived | Missing]:
-        """Objects and failures as they come (see `ObjectStream`); raises nothing, since others are sent from here."""
+    def __iter__(self) -> Iterator[ArrivedObject | UnsentObject]:
+        """Objects and failures as they come (see `ObjectStream`); never raises, as other objects are sent from here."""
         for upstream, requests in self._requests:
             unavailable: str | None = None
             for keys in requests:
@@ -84,15 +84,15 @@ class ExternalRetrieve:
                     return
         self._has_ended = True
 
-    def _of(self, part: ObjectStream | None, keys: RetrieveKeys, reason: str) -> Iterator[Arrived | Missing]:
-        """Objects that one request brings; ``reason`` is why something may be missing, unless the archive tells."""
+    def _of(self, part: ObjectStream | None, keys: RetrieveKeys, reason: str) -> Iterator[ArrivedObject | UnsentObject]:
+        """Objects of one request; ``reason`` is for objects that do not come and have no other reason."""
         wanted = dict.fromkeys(keys.sop_instance_uids)
         if part is not None:
             self._part = part
             part.watch(self._is_over)
             try:
                 for one in part:
-                    if isinstance(one, Missing):
+                    if isinstance(one, UnsentObject):
                         reason = one.reason
                     elif one.sop_instance_uid in wanted:
                         del wanted[one.sop_instance_uid]
@@ -102,7 +102,7 @@ class ExternalRetrieve:
             finally:
                 part.close()
         if not (self._is_closed or self._is_over()):
-            yield from (Missing(uid, reason) for uid in wanted)
+            yield from (UnsentObject(uid, reason) for uid in wanted)
 
     def remaining(self, ended: int) -> int:
         """Number of objects still to be sent (see `sub_operations.Stream`)."""

@@ -1,8 +1,8 @@
 """The bytes of an object in a file, on their way out.
 
-Python looks at memory alone: at the head of the file, which is read, and at the headers of elements beyond it, which
-are read one by one. What follows the head goes to the system as a map of the file. To look at a map of a file that has
-become shorter would end the process (SIGBUS); the system only refuses to send it.
+Python reads the head of the file, and later element headers one by one, into memory. The rest is passed to the system
+as a map of the file, which Python never reads: reading the map of a truncated file would end the process (SIGBUS),
+while the system only refuses to send it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _CANNOT_BE_READ = "a stored object cannot be read"
 
 
 class Buffers:
-    """Memory to read into, for one retrieve: as many pieces as objects are under way at a time. Safe under threads."""
+    """Reusable read buffers of one retrieve: one for each object under way. Safe under threads."""
 
     def __init__(self) -> None:
         self._free: list[memoryview] = []
 
     def take(self) -> memoryview:
-        """One of `BATCH` octets."""
+        """Take a buffer of `BATCH` octets."""
         try:
             return self._free.pop()
         except IndexError:
             return _memory(BATCH)
 
     def give_back(self, buffer: memoryview) -> None:
-        """Nobody looks at it any more."""
+        """Return a buffer."""
         self._free.append(buffer)
 
 
@@ -65,10 +65,10 @@ class FileBytes:
     )
 
     def __init__(self, descriptor: int, size: int, buffers: Buffers, *, origin: int | None = None) -> None:
-        """``descriptor`` is closed with this object. Raises StorageUnavailable where the file is not what it should be.
+        """``descriptor`` is closed with this object. Raises StorageUnavailable if the file has changed.
 
-        The file is of ``size`` octets, written by this service (`dataset.part10`). Or where ``origin`` is given, the
-        data set is of ``size`` octets, and begins there.
+        The file has ``size`` octets and was written by this service (`dataset.part10`). With ``origin``, the data set
+        has ``size`` octets and begins there.
         """
         self.size = size
         self.start = 0
@@ -82,7 +82,7 @@ class FileBytes:
         try:
             if size <= HEAD and origin is None:
                 self.view = self._buffer[:size]
-                # One call where the file is as long as it was; of a longer one it reads more.
+                # One call is enough if the file has its old length; a longer file is read on.
                 if os.preadv(descriptor, [self._buffer], 0) != size:
                     self._require_size()
                     self._read(self.view, 0)
@@ -201,14 +201,14 @@ class FileBytes:
             done += count
 
     def _require_size(self) -> None:
-        """A file that has lost its end since it was stored must not pass for the object."""
+        """Raise if the file was truncated since it was stored."""
         assert self._descriptor is not None
         length, end = os.fstat(self._descriptor).st_size, self._origin + self.size
         if length < end or (length > end and not self._is_part):
             raise StorageUnavailable("a stored object is not as long as it was when it was stored")
 
     def close(self) -> None:
-        """Nobody looks at its bytes any more (see `ObjectBytes`)."""
+        """Close the file (see `ObjectBytes`)."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -218,7 +218,7 @@ class FileBytes:
 
 
 class SharedFileBytes(FileBytes):
-    """A data set in a file with others, which may never be asked for: it closes itself, too."""
+    """A data set in a shared file; closes itself when unreferenced, as it may never be sent."""
 
     __slots__ = ()
 
@@ -242,7 +242,7 @@ def read_stored(file: BinaryIO) -> tuple[memoryview, int]:
 
 
 def start_of_data_set(view: memoryview) -> int:
-    """Where it begins: behind the File Meta Information, which begins with its length (PS3.10 7.1)."""
+    """Offset of the data set: after the File Meta Information, which begins with its length (PS3.10 7.1)."""
     if len(view) < _FIRST_ELEMENT or bytes(view[128:_DICOM_PREFIX]) != b"DICM":
         raise StorageUnavailable("a stored object is no DICOM file")
     start = _FIRST_ELEMENT + int.from_bytes(view[140:_FIRST_ELEMENT], "little")

@@ -1,6 +1,6 @@
-"""Leading-first matching of retrieves: a patient is who has the Patient ID in the leading archive.
+"""Leading-first matching of retrieves: the Patient ID is that of the leading archive.
 
-What a retrieve delivers is what a query with the same Patient ID finds: see `leading_first`.
+A retrieve delivers what a query with the same Patient ID finds; see `service.leading_first`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from dcm4py_leading.service.leading_first import (
 LOG = logging.getLogger(__name__)
 
 
-class LeadingFirst:
-    """The stage of one retrieve: which instances here, and which studies elsewhere, are those of the patient.
+class LeadingFirstRetrieve:
+    """Stage of one retrieve that finds the patient's instances here and studies in other archives.
 
-    Matching is as always where the retrieve names no patient, no leading archive is to be asked, or it gives no answer.
+    Matching is normal if the retrieve has no Patient ID, no rule asks a leading archive, or it gives no answer.
     """
 
     def __init__(self, rules: LeadingFirstRules, message: CoercedMessage, coercer: Coercer, keys: RetrieveKeys) -> None:
-        """Ask the leading archive, if any, which studies the patient of ``keys`` has.
+        """Ask the leading archive, if any, for the studies of the patient in ``keys``.
 
-        ``message`` are the C-STOREs that follow, which ``coercer`` coerces.
+        ``message`` describes the following C-STOREs, which ``coercer`` coerces.
         """
         self._coercer = coercer
         self._keys = keys
@@ -49,7 +49,7 @@ class LeadingFirst:
         self._named = None if self._rule is None else self._studies(rules, leading_cfind_scp_of(self._rule[1]))
 
     def _studies(self, rules: LeadingFirstRules, scp: AETitle) -> Sequence[str] | None:
-        """The studies of the patient by the leading archive; None where it gives no answer."""
+        """Studies of the patient in the leading archive; None if it gives no answer."""
         keys = self._keys
         if PATIENT_ID not in rules.return_keys(scp):
             return None
@@ -72,10 +72,10 @@ class LeadingFirst:
     def instances(
         self, found: Sequence[IndexedInstance], look_up: Callable[[RetrieveKeys], Sequence[IndexedInstance]]
     ) -> Sequence[IndexedInstance]:
-        """The instances of the patient, who is known by the leading archive's Patient ID.
+        """Instances of the patient with this Patient ID in the leading archive.
 
-        ``found`` are those that have it in the index, which ``look_up`` asks. Studies that the leading archive named
-        come in, and studies that will not have that Patient ID when they are sent stay out.
+        ``found`` are those with this ID in the index, which ``look_up`` reads. Adds studies that the leading archive
+        named, and drops studies that will have another Patient ID when sent.
         """
         if self._named is None:
             return found
@@ -87,8 +87,8 @@ class LeadingFirst:
         return _of_patient(self._coercer, _query_of_patient(keys), found)
 
     def upstream_keys(self, held: Callable[[RetrieveKeys], Sequence[str]]) -> RetrieveKeys | None:
-        """The keys for another archive, which does not know the leading archive's Patient ID; None: of that patient
-        there is nothing.
+        """Keys for another archive, which does not know the leading archive's Patient ID; None if there is nothing to
+        retrieve.
 
         Studies stand for the patient: those that the leading archive named, and those that the other archive has under
         that Patient ID, which ``held`` tells, as long as they have it still when they are sent. A query finds the same.
@@ -130,7 +130,7 @@ def _belongs(coercer: Coercer, query: Query, ds: Dataset, selection: Selection) 
     try:
         return matches_as_led(query, coercer.coerce_uncounted(ds, selection, []))
     except CoercionFailed:
-        return matches(query, ds)  # what is sent will fail for the same reason, and tell
+        return matches(query, ds)  # the sub-operation will fail for the same reason and log it
 
 
 def _query_of_patient(keys: RetrieveKeys) -> Query:
@@ -140,14 +140,14 @@ def _query_of_patient(keys: RetrieveKeys) -> Query:
 
 
 def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInstance]) -> list[IndexedInstance]:
-    """The instances that match ``query`` with what the leading archive says of them."""
+    """Instances that match ``query`` with the values of the leading archive."""
     samples = {_kind(instance): instance for instance in instances}
     selected = {}
     for kind, instance in samples.items():
         attributes = instance.attributes
         try:
             selected[kind] = (attributes, _only_leading(coercer.select(attributes, instance.sop_class_uid)))
-        except CoercionFailed:  # what is asked for each of them will tell
+        except CoercionFailed:  # the question for each instance will report it
             continue
     coercer.prefetch([(selection, samples[kind].study_instance_uid) for kind, (_, selection) in selected.items()])
     belongs: dict[tuple[str, ...], bool] = {}
@@ -155,7 +155,7 @@ def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInsta
         try:
             belongs[kind] = matches_as_led(query, coercer.coerce(attributes, selection))
         except CoercionFailed:
-            belongs[kind] = True  # the sub-operation will fail for the same reason, and tell
+            belongs[kind] = True  # the sub-operation will fail for the same reason and log it
     return [
         instance
         for instance in instances
@@ -164,17 +164,17 @@ def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInsta
 
 
 def _belongs_alone(coercer: Coercer, query: Query, instance: IndexedInstance) -> bool:
-    """The same for one instance, where it cannot be told which rules apply to another one of its kind."""
+    """The same for one instance, if the rules for others of its kind are not known."""
     attributes = instance.attributes
     try:
         selection = _only_leading(coercer.select(attributes, instance.sop_class_uid))
         return matches_as_led(query, coercer.coerce(attributes, selection))
     except CoercionFailed:
-        return True  # the sub-operation will fail for the same reason, and tell
+        return True  # the sub-operation will fail for the same reason and log it
 
 
 def _only_leading(selection: Selection) -> Selection:
-    """The selection without what is not asked of a leading archive."""
+    """The selection with only the steps that ask a leading archive."""
 
     def reduced(rule: CompiledRule) -> CompiledRule:
         return replace(rule, steps=tuple(step for step in rule.steps if isinstance(step, LeadingStep)))
@@ -183,7 +183,7 @@ def _only_leading(selection: Selection) -> Selection:
 
 
 def _kind(instance: IndexedInstance) -> tuple[str, ...]:
-    """Kind of an instance for rules and leading archives: a condition rarely is on what differs within a series."""
+    """Key of instances with the same rules and answers: conditions rarely differ within a series."""
     return (instance.study_instance_uid, instance.series_instance_uid, instance.sop_class_uid)
 
 

@@ -1,7 +1,7 @@
-"""An object of a retrieve on its way out, wherever it comes from: coerced, and cut into the bytes that are sent.
+"""Object of a retrieve from any source: coerced and encoded for sending.
 
-There are two ways. Bytewise: what changes is made anew, all else leaves as it lies there (`bytewise_coercion`). As a
-whole, where that does not do: for another transfer syntax, or where the bytewise way raises NeedsDecoding (`whole`).
+There are two ways. Bytewise: only changed elements are encoded, all other bytes are sent as stored
+(`bytewise_coercion`). As a whole: for another transfer syntax, or if the bytewise way raises NeedsDecoding (`whole`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dcm4py_leading.service.retrieve.encode import (
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
 from dcm4py_leading.service.retrieve.relevant_tags import NeedsDecoding
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
-from dcm4py_leading.service.retrieve.splice_plans import uncut
+from dcm4py_leading.service.retrieve.splice_plans import unspliced
 from dcm4py_leading.service.retrieve.whole import WholeObject, coercing
 
 _COERCING = ObjectErrors("cannot be coerced")
@@ -48,9 +48,9 @@ class _Known(Protocol):
 
 
 class OutgoingObject(ABC):
-    """An object on its way out; see `sub_operations.RetrievedObject`.
+    """An object to send; see `sub_operations.RetrievedObject`.
 
-    Where its bytes are, and how its rules are found, is for those who derive from it.
+    Subclasses provide its bytes and its rules.
     """
 
     __slots__ = ("_common", "instance", "sop_class_uid", "sop_instance_uid", "transfer_syntax_uid")
@@ -59,7 +59,7 @@ class OutgoingObject(ABC):
     """False if it is known that an element stands in it twice, or not in its place."""
 
     def __init__(self, common: RetrieveCoercion, known: _Known, instance: IndexedInstance | None) -> None:
-        """``known`` tells its UIDs; ``instance`` is what the index has of it, where it has it."""
+        """``known`` has its UIDs; ``instance`` is its entry in the index, if any."""
         self._common = common
         self.instance = instance
         self.sop_class_uid: str = known.sop_class_uid
@@ -68,7 +68,7 @@ class OutgoingObject(ABC):
 
     @abstractmethod
     def _open(self) -> ObjectBytes:
-        """Its bytes, to be closed. Raises StorageUnavailable."""
+        """Open its bytes; the caller closes them. Raises StorageUnavailable."""
 
     @abstractmethod
     def _selected(self, source: ObjectBytes, encoding: Encoding) -> Selection:
@@ -96,10 +96,10 @@ class OutgoingObject(ABC):
         return self._whole(content, source.start, accepted, target)
 
     def _bytewise(self, source: ObjectBytes, encoding: Encoding) -> PreparedObject:
-        """The object, of which only the elements that change are made anew. Raises NeedsDecoding, CoercionFailed."""
+        """The object with only the changed elements encoded. Raises NeedsDecoding, CoercionFailed."""
         common, instance = self._common, self.instance
         if instance is None and not common.coercer.has_rules:
-            cut = uncut(source)
+            cut = unspliced(source)
         else:
             with _COERCING:
                 selection = self._selected(source, encoding)

@@ -1,4 +1,4 @@
-"""Tags that matter to index and rules in an object: those that decide what becomes of it, and that may change."""
+"""Tags that index and rules use in an object: those that they read, and those that may change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydicom.datadict import dictionary_VR
 
 from dcm4py_leading.archive.index.edits import edited_tags
 from dcm4py_leading.coercion.select import Selection
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.coercion.update import IDENTIFIER_GROUPS
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Span, scan
 
@@ -19,12 +19,12 @@ PIXEL_REPRESENTATION = 0x00280103
 
 
 class NeedsDecoding(Exception):
-    """This object has to be decoded as a whole."""
+    """The object has to be decoded as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedRules:
-    """The rules of one selection, as far as the coercion on bytes has to know them."""
+    """Properties of the selected rules for bytewise coercion."""
 
     selection: Selection
     touched: frozenset[int]
@@ -36,7 +36,7 @@ class AppliedRules:
 
 @dataclass(frozen=True, slots=True)
 class RelevantTags:
-    """Tags that concern an object."""
+    """Tags that index and rules use in an object."""
 
     tags: tuple[int, ...]
     """Tags that belong into the key."""
@@ -46,24 +46,24 @@ class RelevantTags:
     """The first tag that need not be looked at."""
 
     def of(self, spans: Mapping[int, Span]) -> list[Span]:
-        """Where the elements are that belong into the key."""
+        """Positions of the elements that belong to the key."""
         return [spans[tag] for tag in self.tags if tag in spans]
 
 
 def applied_rules(selection: Selection) -> AppliedRules:
-    """The rules that apply. Raises NeedsDecoding where a step may look at everything, or change it."""
+    """The rules that apply. Raises NeedsDecoding if a step may read or change any element."""
     touched: set[int] = set()
     repeats = timeless = True
     applied = selection.applied
     for rule in applied:
         for step in rule.steps:
             reads, writes = step.reads, step.writes
-            if isinstance(reads, All) or isinstance(writes, All):
+            if isinstance(reads, AllTags) or isinstance(writes, AllTags):
                 raise NeedsDecoding
             touched |= reads | writes
             repeats = repeats and step.traits.is_repeatable
             timeless = timeless and step.traits.is_timeless
-    # The rules live as long as their configuration, and so does what is remembered by them.
+    # The rules live as long as their configuration, and so do cached values with them as key.
     identity = (selection.context, tuple(map(id, applied))) if timeless else None
     return AppliedRules(selection, frozenset(touched), repeats, identity, selection.retrieve_as_received)
 
@@ -74,7 +74,7 @@ def relevant_tags(
     """The tags for objects of which the index has these levels, and ``own`` for the instance. Raises NeedsDecoding."""
     above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
     grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
-    edited = frozenset().union(*map(edited_tags, upper))  # what was taken out is not there
+    edited = frozenset().union(*map(edited_tags, upper))  # removed attributes are not there
     touched = rules.touched | always | above | grouped | edited
     if any(_has_several_vrs(tag) for tag in touched.union(own)):
         touched |= {PIXEL_REPRESENTATION}

@@ -1,4 +1,4 @@
-"""Retrieve: ask the archives of the AE for the objects, which are coerced one by one as they are delivered."""
+"""Retrieve: the archives of the AE provide the objects, which are coerced one by one when they are delivered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
 from dcm4py_leading.model.values import TransferRole
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
-from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirstRetrieve
 from dcm4py_leading.service.retrieve.retrieve_archive import ArchiveRetrieve, Retrieval
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.runtime import Runtime
@@ -20,7 +20,7 @@ from dcm4py_leading.service.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveRequest:
-    """Request for a retrieve: what, by which of our AEs, for whom."""
+    """Request for a retrieve: keys, our AE, and the destination."""
 
     keys: RetrieveKeys
     local_ae: ApplicationEntity
@@ -30,7 +30,7 @@ class RetrieveRequest:
 
 
 def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> RemoteAE:
-    """The AE to move to. Raises MoveDestinationNotAllowed, MoveDestinationUnknown, ConfigUnavailable."""
+    """The move destination. Raises MoveDestinationNotAllowed, MoveDestinationUnknown, ConfigUnavailable."""
     if not title:
         raise MoveDestinationUnknown("the C-MOVE names no move destination")
     allowed = local_ae.settings.accepted_move_destinations
@@ -42,7 +42,7 @@ def destination(runtime: Runtime, local_ae: ApplicationEntity, title: str) -> Re
 
 
 def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
-    """Find what is to be delivered, here or elsewhere. Raises IndexUnavailable, ArchiveUnavailable."""
+    """Find the objects to deliver, here or in other archives. Raises IndexUnavailable, ArchiveUnavailable."""
     message = CoercedMessage(
         local_ae=request.local_ae,
         dimse=Dimse.C_STORE_RQ,
@@ -61,6 +61,6 @@ def retrieve(runtime: Runtime, request: RetrieveRequest) -> Retrieval:
             runtime.keeper,
             tells_original_attributes=runtime.options.of(request.local_ae.ae_title).original_attributes_on_retrieve,
         ),
-        leading_first=LeadingFirst(runtime.leading_first, message, coercer, request.keys),
+        leading_first=LeadingFirstRetrieve(runtime.leading_first, message, coercer, request.keys),
     )
     return runtime.retrieve_archives[request.local_ae.ae_title].retrieve(wanted) or nothing

@@ -1,6 +1,6 @@
-"""Questions of a retrieve to an archive, and the archives that fulfil it: the embedded one, another one, both.
+"""Port to archives for retrieves, and its implementations: the embedded archive, the archives behind it, and both.
 
-Nothing above this knows which it is.
+Callers do not know which kind of archive it is.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from dcm4py_leading.service.coerce import Coercer
 from dcm4py_leading.service.proxy.forwarded_object import forwarded
 from dcm4py_leading.service.proxy.upstream import Upstream
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
-from dcm4py_leading.service.retrieve.external_retrieve import ExternalRetrieve, gone
-from dcm4py_leading.service.retrieve.leading_first import LeadingFirst
+from dcm4py_leading.service.retrieve.external_retrieve import ExternalRetrieve, missing_instances
+from dcm4py_leading.service.retrieve.leading_first import LeadingFirstRetrieve
 from dcm4py_leading.service.retrieve.retrieve_coercion import RetrieveCoercion
 from dcm4py_leading.service.retrieve.selections import Selections
-from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UnjudgedInstance
+from dcm4py_leading.service.retrieve.stored_instance import StoredInstance, UndecidedInstance
 from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject, Stream
 
 LOG = logging.getLogger(__name__)
@@ -37,17 +37,17 @@ _STUDY_DATE = 0x00080020
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveRetrieve:
-    """Request of what is to be retrieved, and of what becomes of the objects."""
+    """Request to an archive: keys, and how the objects are coerced."""
 
     keys: RetrieveKeys
     common: RetrieveCoercion
-    leading_first: LeadingFirst
+    leading_first: LeadingFirstRetrieve
     """Stage that decides what belongs to the patient who is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """Everything that a retrieve found; the objects are made one by one as they are asked for."""
+    """Result of a retrieve; the objects are prepared one by one when they are sent."""
 
     expected: int
     """0 where the objects come from elsewhere."""
@@ -65,7 +65,7 @@ class RetrieveArchive(Protocol):
     """An archive from which objects can be retrieved."""
 
     def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
-        """Retrieval of what there is; None if known to be nothing. Raises IndexUnavailable, ArchiveUnavailable."""
+        """Find the objects; None if there are none. Raises IndexUnavailable, ArchiveUnavailable."""
         ...
 
 
@@ -73,13 +73,13 @@ class EmbeddedRetrieveArchive:
     """The archive of this service."""
 
     def __init__(self, index: Index, storages: Mapping[str, Storage], externals: Mapping[str, Upstream]) -> None:
-        """``storages`` and ``externals``, archives that have the objects too, by dcmStorageID."""
+        """``storages`` by dcmStorageID, and ``externals``, the other archives with the objects of a storage."""
         self._index = index
         self._storages = storages
         self._externals = externals
 
     def instances(self, wanted: ArchiveRetrieve) -> Sequence[IndexedInstance]:
-        """Those that are here. Raises IndexUnavailable."""
+        """Instances that are stored here. Raises IndexUnavailable."""
         return wanted.leading_first.instances(self._index.instances(wanted.keys), self._index.instances)
 
     def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
@@ -87,11 +87,11 @@ class EmbeddedRetrieveArchive:
         return self.of(self.instances(wanted), wanted.common)
 
     def of(self, instances: Sequence[IndexedInstance], common: RetrieveCoercion) -> Retrieval | None:
-        """These instances; those whose files are gone are fetched back, where another archive has them."""
+        """Retrieval of these instances; missing files are fetched from another archive, if configured."""
         if not instances:
             return None
         coercer, selections = common.coercer, Selections(common.coercer)
-        missing = gone(self._storages, instances) if self._externals else []
+        missing = missing_instances(self._storages, instances) if self._externals else []
         locations = {instance.location for instance in missing}
         here = [instance for instance in instances if instance.location not in locations] if missing else instances
         stored = _asked(
@@ -117,9 +117,9 @@ class EmbeddedRetrieveArchive:
 
     def _going_out(
         self, common: RetrieveCoercion, instance: IndexedInstance, selected: Selection | CoercionFailed
-    ) -> StoredInstance | UnjudgedInstance:
+    ) -> StoredInstance | UndecidedInstance:
         if isinstance(selected, CoercionFailed):
-            return UnjudgedInstance(instance, selected)
+            return UndecidedInstance(instance, selected)
         return StoredInstance(common, instance, selected, self._storage)
 
     def _storage(self, storage_id: str) -> Storage:
@@ -127,7 +127,7 @@ class EmbeddedRetrieveArchive:
 
 
 class UpstreamArchive:
-    """The archive behind this one, or several (dcmFallbackCMoveSCP): what it sends passes through here."""
+    """The archives behind this one (dcmFallbackCMoveSCP), whose objects are forwarded."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -137,7 +137,7 @@ class UpstreamArchive:
         return self.rest(wanted, ())
 
     def rest(self, wanted: ArchiveRetrieve, here: Sequence[IndexedInstance]) -> Retrieval | None:
-        """All that there is, unless the instances ``here`` are all: then None. Raises ArchiveUnavailable."""
+        """Retrieval from the other archive; None if the instances ``here`` are complete. Raises ArchiveUnavailable."""
         common = wanted.common
         keys = wanted.leading_first.upstream_keys(partial(self._upstream.held, common.local_ae))
         if keys is None or self._are_all(here, wanted, keys):
@@ -149,8 +149,8 @@ class UpstreamArchive:
         return Retrieval(expected=0, contexts=(), objects=objects, coercer=common.coercer, stream=arriving)
 
     def _are_all(self, here: Sequence[IndexedInstance], wanted: ArchiveRetrieve, keys: RetrieveKeys) -> bool:
-        """Not so where nothing is here, where dcmFallbackCMoveSCPLeadingCFindSCP knows more instances of the studies,
-        and for studies from before dcmFallbackCMoveSCPStudyOlderThan."""
+        """True if the instances here are complete. False if there are none, if dcmFallbackCMoveSCPLeadingCFindSCP knows
+        more instances, and for studies before dcmFallbackCMoveSCPStudyOlderThan."""
         if not here:
             return False
         older_than = wanted.common.local_ae.settings.fallback_cmove_scp_study_older_than
@@ -163,9 +163,9 @@ class UpstreamArchive:
 
 
 class SpanningRetrieveArchive:
-    """Both: what is here, if that is all, else what the other one sends.
+    """The embedded archive if it has all objects, else the other archive.
 
-    When the other one fails, what is here is sent nevertheless.
+    If the other archive fails, the local objects are still sent.
     """
 
     def __init__(self, own: EmbeddedRetrieveArchive, other: UpstreamArchive, storages: Collection[str]) -> None:
@@ -177,7 +177,7 @@ class SpanningRetrieveArchive:
     def retrieve(self, wanted: ArchiveRetrieve) -> Retrieval | None:
         """Retrieval from both archives (see `RetrieveArchive`)."""
         indexed = self._own.instances(wanted)
-        # What lies in a storage that this device has not is not here: the other one may have it.
+        # Objects in a storage that this device lacks do not count as local: the other archive may have them.
         here = [instance for instance in indexed if instance.location.storage_id in self._storages]
         retrieval: Retrieval | None = None
         try:
@@ -190,7 +190,7 @@ class SpanningRetrieveArchive:
 
 
 def archive_of(own: EmbeddedRetrieveArchive, upstream: Upstream | None, storages: Collection[str]) -> RetrieveArchive:
-    """The archive that an AE is to its clients: ``own``, and what is ``upstream`` of it, if anything."""
+    """The archive that an AE presents to its clients: ``own``, with the archives ``upstream`` of it, if any."""
     return own if upstream is None else SpanningRetrieveArchive(own, UpstreamArchive(upstream), storages)
 
 
@@ -208,8 +208,8 @@ def _store_contexts(instances: Sequence[IndexedInstance]) -> tuple[StoreContext,
     return tuple(sorted(wanted, key=lambda context: (context.sop_class_uid, context.transfer_syntax_uids)))
 
 
-def _asked(objects: Sequence[StoredInstance | UnjudgedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
-    """The objects, after the leading archives were asked about all their studies: before the first C-STORE."""
+def _asked(objects: Sequence[StoredInstance | UndecidedInstance], coercer: Coercer) -> Iterator[RetrievedObject]:
+    """The objects, after asking the leading archives about all studies, before the first C-STORE."""
     wanted = {
         (id(obj.selection), obj.instance.study_instance_uid): obj.selection
         for obj in objects

@@ -1,4 +1,4 @@
-"""Coercion of the objects of one retrieve: what the index has of them, then the rules."""
+"""Coercion of the objects of one retrieve: attributes of the index, then the rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
-from dcm4py_leading.coercion.chain import Answer, Executed, Question, coercion, run
+from dcm4py_leading.coercion.chain import Answer, ExecutedStep, Question, coercion, run
 from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.select import Selection
@@ -17,8 +17,8 @@ from dcm4py_leading.dataset.data_sets import declare_default
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.service.coerce import Coercer, add_original_attributes
-from dcm4py_leading.service.kept_attributes import KeptAttributes
-from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, IndexedLevels, Reworked
+from dcm4py_leading.service.index_attributes import IndexAttributes
+from dcm4py_leading.service.retrieve.bytewise_coercion import BytewiseCoercion, CoercedDataSet, IndexedLevels
 from dcm4py_leading.service.retrieve.file_bytes import Buffers
 
 
@@ -34,21 +34,21 @@ class RetrieveCoercion:
         source: str | None = None,
         are_copies: bool = False,
     ) -> None:
-        """``tells_original_attributes``: an object tells what it had before it was changed.
+        """``tells_original_attributes``: changed objects get an Original Attributes Sequence.
 
-        ``source`` is who sent the objects, where they are coerced as received: then they tell it in any case.
-        ``are_copies``: the objects are not those that are stored, but what another archive has of them.
+        ``source`` is the sender of objects that are coerced as received; they always get the sequence. ``are_copies``:
+        the objects are copies from another archive, not the stored ones.
         """
         self.coercer = coercer
         self.local_ae = coercer.local_ae
         tells = source is not None or tells_original_attributes
         self._source = source or ""
         self._keeper = keeper
-        self._kept = KeptAttributes(keeper)
+        self._kept = IndexAttributes(keeper)
         self._are_copies = are_copies
         self._tells_original_attributes = tells
         self.buffers = Buffers()
-        # Original Attributes tell when they were changed, which is another moment on each retrieve.
+        # Original Attributes contain the time of the change, which differs on each retrieve.
         memo = None if tells else coercer.outcomes
         whose = (coercer.local_ae.ae_title, are_copies)
         self.bytewise = BytewiseCoercion(
@@ -56,20 +56,20 @@ class RetrieveCoercion:
         )
 
     def for_copies(self) -> RetrieveCoercion:
-        """The same for objects that come from another archive in place of those that are stored here."""
+        """The same for copies from another archive that replace stored objects."""
         tells = self._tells_original_attributes
         return RetrieveCoercion(self.coercer, self._keeper, tells_original_attributes=tells, are_copies=True)
 
     def that_count(self, attributes: IndexedLevels) -> IndexedLevels:
-        """Of the index's attributes of an instance those that may change its object."""
+        """Attributes of an instance in the index that may change its object."""
         return attributes if self._are_copies else self._kept.that_count(attributes)
 
     def rework(
         self, ds: Dataset, kept: IndexedLevels | None, attributes: Dataset | None, selection: Selection
-    ) -> Reworked:
-        """Change ``ds`` as what the index has ``kept``, and those of its ``attributes`` that count, and the rules say.
+    ) -> CoercedDataSet:
+        """Coerce ``ds`` in place: by the edits in ``kept``, by the index's ``attributes``, and by the rules.
 
-        The steps are counted when they fail, else by who sends the object: it may take several attempts.
+        Failed steps are counted here, others by the sender of the object, which may need several attempts.
         """
         declare_default(ds, self.local_ae.settings.default_character_set)
         previous: dict[int, DataElement | None] = {}
@@ -87,7 +87,7 @@ class RetrieveCoercion:
             return asked[-1][1]
 
         def make_edits(planned: list[Change]) -> None:
-            """An edit tells itself what it replaced."""
+            """Apply edits, which record the replaced values themselves."""
             apply(ds, planned)
             changes.extend(planned)
 
@@ -97,10 +97,10 @@ class RetrieveCoercion:
             if not self._are_copies:
                 self._kept.update(ds, attributes, make)
             else:
-                # What was stored here may have been coerced when it came, which the copy of another archive was not.
+                # A stored object may have been coerced when it came; the copy of another archive was not.
                 tags = {int(tag) for tag in attributes.keys()} - {ORIGINAL_ATTRIBUTES_SEQUENCE}
                 make(plan_update(ds, attributes, UpdatePolicy.OVERWRITE, only=tags))
-        executed: list[Executed] = []
+        executed: list[ExecutedStep] = []
         try:
             coerced = run(coercion(ds, selection, executed), answer)
         except CoercionFailed:
@@ -110,4 +110,4 @@ class RetrieveCoercion:
         if changes and self._tells_original_attributes:
             told = add_original_attributes(ds, coerced, self.local_ae, source=self._source, previous=previous)
             changes += [told] if told is not None else []
-        return Reworked(changes=tuple(changes), executed=coerced.executed, asked=tuple(asked))
+        return CoercedDataSet(changes=tuple(changes), executed=coerced.executed, asked=tuple(asked))

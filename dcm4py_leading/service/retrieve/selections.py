@@ -1,4 +1,4 @@
-"""Which rules apply to which objects of a retrieve: worked out once for all that the rules cannot tell apart."""
+"""Selection of rules for the objects of a retrieve, shared by objects that conditions cannot distinguish."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Selections:
     """The rules of the objects of one retrieve."""
 
     def __init__(self, coercer: Coercer, studies: Collection[str] = ()) -> None:
-        """``studies`` are those about which leading archives are asked, all at once, with the first object."""
+        """``studies`` are those about which leading archives are asked, in one batch, with the first object."""
         self._coercer = coercer
         self._studies = [UID(uid) for uid in studies]
         self._known: dict[object, Selection | CoercionFailed] = {}
@@ -33,7 +33,7 @@ class Selections:
         self._last: list[tuple[bytes, bytes]] = [(b"", b"")] * len(LEVELS)
 
     def of_instance(self, instance: IndexedInstance) -> Selection | CoercionFailed:
-        """The rules that apply by what the index has, or why that cannot be told: which concerns it alone."""
+        """The rules by the attributes in the index; a failure concerns only this instance."""
         key: object = instance.sop_class_uid
         if self._coercer.needs_attributes:
             key = (key, *map(self._cut, range(len(LEVELS)), instance.encoded_attributes))
@@ -44,7 +44,7 @@ class Selections:
         )
 
     def of_object(self, source: ObjectBytes, encoding: Encoding, sop_class_uid: str) -> Selection:
-        """The rules that apply by what the object has. Raises NeedsDecoding, CoercionFailed."""
+        """The rules by the attributes of the object. Raises NeedsDecoding, CoercionFailed."""
         cut = self._cut_out(source, encoding) if self._coercer.needs_attributes else b""
         selection = self._of(
             (sop_class_uid, encoding, cut), sop_class_uid, lambda: self._decoded(cut, encoding), self._studies
@@ -79,7 +79,7 @@ class Selections:
         return ds
 
     def _cut(self, number: int, attributes: bytes) -> bytes:
-        """Part of the attributes of a level that the rules look at, mostly the same as that of the last instance."""
+        """Attributes of a level that the rules read; usually the same as for the last instance."""
         known, cut = self._last[number]
         if known != attributes:
             spans, _ = scan(attributes, EXPLICIT_LITTLE)

@@ -1,4 +1,4 @@
-"""Plans for objects that are laid out alike: what `bytewise_coercion` found out once, kept as places and bytes."""
+"""Splice plans for objects of the same layout: results of `bytewise_coercion` as positions and bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dcm4py_leading.service.retrieve.relevant_tags import RelevantTags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """An encoded data set as it goes out: pieces of its head, and where the untouched rest of it begins."""
+class SplicedDataSet:
+    """An encoded data set to send: pieces of its head, and the offset of the unchanged rest."""
 
     pieces: list[Buffer]
     rest: int
@@ -30,9 +30,9 @@ class Cut:
     """Where it changes."""
 
 
-def uncut(source: ObjectBytes) -> Cut:
-    """The data set as it lies there."""
-    return Cut(
+def unspliced(source: ObjectBytes) -> SplicedDataSet:
+    """The unchanged data set."""
+    return SplicedDataSet(
         pieces=[],
         rest=source.start,
         length=source.size - source.start,
@@ -44,7 +44,7 @@ def uncut(source: ObjectBytes) -> Cut:
 
 @dataclass(frozen=True, slots=True)
 class SplicePlan:
-    """Pieces that the outcome of an object is put together of; good for all data sets of one layout."""
+    """Pieces of the coerced data set; valid for all data sets of one layout."""
 
     pieces: tuple[Piece, ...]
     pieces_length: int
@@ -53,9 +53,9 @@ class SplicePlan:
     sop_class_uid: str | None
     sop_instance_uid: str | None
 
-    def cut(self, view: memoryview, size: int) -> Cut:
-        """The data set as it goes out that begins in ``view`` and ends at ``size``."""
-        return Cut(
+    def cut(self, view: memoryview, size: int) -> SplicedDataSet:
+        """Apply the plan to a data set that begins in ``view`` and ends at ``size``."""
+        return SplicedDataSet(
             pieces=buffers_of(view, self.pieces),
             rest=self.rest,
             length=self.pieces_length + size - self.rest,
@@ -66,35 +66,35 @@ class SplicePlan:
 
 
 class LayoutPlans:
-    """Knowledge of objects whose data sets are laid out alike: their plans, by the bytes that concern rules."""
+    """Plans for objects of one layout, by the bytes of their relevant elements."""
 
     def __init__(self, spans: Mapping[int, Span], own_spans: Mapping[int, Span], concern: RelevantTags) -> None:
         self.kept_alive = (spans, own_spans, concern)
         self._concerned = Ranges(merged_ranges(spans, concern.tags))
-        # An element that is the same to the header needs no closer look.
+        # An element equal up to its header needs no further comparison.
         self._is_comparable = all(tag in spans for tag in concern.own)
         self._compared = Ranges(merged_ranges(spans, concern.own))
         self._compared_with = Ranges(merged_ranges(own_spans, concern.own))
-        # What is not compared decides, too. So does the character set: in another one the same bytes are another text.
+        # The key also has attributes that are not compared, and the character set that gives the bytes their meaning.
         self._own_concerned = Ranges(merged_ranges(own_spans, concern.tags))
         self._has_own = bool(own_spans)
         self.plans: dict[bytes, SplicePlan] = {}
 
     def find(self, view: memoryview, own: bytes) -> SplicePlan | None:
-        """The plan for an object, if what the index has of it alone is what it has itself."""
+        """The plan for an object whose instance attributes equal those of the index."""
         if self._has_own and (not self._is_comparable or self._compared.of(view) != self._compared_with.of(own)):
             return None
         return self.plans.get(self.key(self._concerned.of(view), own))
 
     def key(self, concerned: bytes, own: bytes) -> bytes:
-        """Key of a plan: the bytes that concern rules, of the object and of what the index has of it alone."""
+        """Key of a plan: the relevant bytes of the object and of its instance attributes in the index."""
         return concerned + self._own_concerned.of(own) if self._has_own else concerned
 
 
 def splice_plan_of(
     edits: Edits, counted: tuple[Key, ...], spans: Mapping[int, Span], start: int, scanned_to: int
 ) -> SplicePlan:
-    """Plan that the edits make for data sets of this layout (see `splice.pieces_of`)."""
+    """Make the plan of edits for data sets of this layout (see `splice.pieces_of`)."""
     pieces, rest = pieces_of(spans, edits, start, scanned_to)
     return SplicePlan(
         pieces=tuple(pieces),

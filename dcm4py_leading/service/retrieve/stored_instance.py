@@ -28,7 +28,7 @@ class StoredFiles(Protocol):
 
 
 class StoredInstance(OutgoingObject):
-    """A stored instance on its way out; see `sub_operations.RetrievedObject`."""
+    """A stored instance to send; see `sub_operations.RetrievedObject`."""
 
     __slots__ = ("_storage_of", "selection")
 
@@ -58,8 +58,8 @@ class StoredInstance(OutgoingObject):
         return self.selection
 
 
-class UnjudgedInstance:
-    """A stored instance of which it cannot be told which rules apply: it is not sent."""
+class UndecidedInstance:
+    """A stored instance whose rules could not be selected; it is not sent."""
 
     def __init__(self, instance: IndexedInstance, failure: CoercionFailed) -> None:
         self.sop_class_uid = instance.sop_class_uid

@@ -19,23 +19,23 @@ LOG = logging.getLogger(__name__)
 
 
 class RetrievedObject(Protocol):
-    """One instance of a retrieve, not yet read."""
+    """An instance of a retrieve, not yet read."""
 
     @property
     def sop_class_uid(self) -> str: ...
 
     @property
     def sop_instance_uid(self) -> str:
-        """Empty where it is only known that there is another object, which cannot be sent."""
+        """Empty if only the number of an unsendable object is known."""
         ...
 
     @property
     def transfer_syntax_uid(self) -> str:
-        """In which it is now."""
+        """Transfer syntax of the source."""
         ...
 
     def prepare(self, accepted: Collection[str]) -> PreparedObject:
-        """Read, coerce and encode it in one of the accepted transfer syntaxes.
+        """Read, coerce and encode the object in one of the accepted transfer syntaxes.
 
         Raises SubOperationFailed, StorageUnavailable, CoercionFailed.
         """
@@ -43,30 +43,30 @@ class RetrievedObject(Protocol):
 
 
 class Stream(Protocol):
-    """Objects that come from elsewhere while they are delivered."""
+    """Stream of objects from another archive during delivery."""
 
     def remaining(self, ended: int) -> int:
-        """Number of objects to be sent, as far as is known now, when so many sub-operations have ended."""
+        """Number of objects still to send, as far as known, after so many sub-operations."""
         ...
 
     def left(self, ended: int) -> int:
-        """Number of objects not sent, when so many sub-operations have ended and no more can follow.
+        """Number of objects not sent, if delivery stops after so many sub-operations.
 
-        Where that is not known, whoever sends them is asked.
+        May query the sending archive.
         """
         ...
 
     @property
     def is_ready(self) -> bool:
-        """True if the next one can be had, or is known not to come, without waiting."""
+        """True if the next object, or its failure, is available without waiting."""
         ...
 
     def watch(self, is_over: Callable[[], bool]) -> None:
-        """Ask ``is_over`` now and then while none comes, and end when it says so."""
+        """Call ``is_over`` regularly while no object comes, and end when it returns True."""
         ...
 
     def close(self) -> None:
-        """No more of them are wanted."""
+        """End the stream."""
         ...
 
 
@@ -75,7 +75,7 @@ Ending = tuple[int, int | SubOperationFailed | None]
 
 
 class Destination(Protocol):
-    """Where sub-operations go: one association, for one thread."""
+    """Destination of sub-operations: one association, for one thread."""
 
     @property
     def window(self) -> int:
@@ -83,21 +83,21 @@ class Destination(Protocol):
         ...
 
     def accepted_transfer_syntaxes(self, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-        """Transfer syntaxes that it takes for a SOP class, of which there is an object in ``transfer_syntax_uid``.
+        """Transfer syntaxes that it accepts for a SOP class; there is an object in ``transfer_syntax_uid``.
 
         Raises DestinationUnavailable.
         """
         ...
 
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
-        """Send the C-STORE request, and close ``obj``; an `end_store` has to follow for each.
+        """Send the C-STORE request, and close ``obj``; `end_store` must follow for each.
 
-        Raises DestinationUnavailable, SubOperationFailed, and what reading the object raises.
+        Raises DestinationUnavailable, SubOperationFailed, and the errors of reading the object.
         """
         ...
 
     def end_store(self) -> Ending:
-        """The next that ends of those under way, in whatever order the responses come."""
+        """Wait for the next of the outstanding C-STOREs to end; responses may come in any order."""
         ...
 
 
@@ -123,14 +123,13 @@ def deliver(
     on_failure: Callable[[RetrievedObject, str], None] = lambda _obj, _reason: None,
     stream: Stream | None = None,
 ) -> Delivery:
-    """Send the objects, over several associations at the same time where there are several.
+    """Send the objects, over several associations at once if there are several destinations.
 
-    While the other side stores objects, as many as the destination's window has, the next one is prepared. An object
-    that cannot be sent is counted as failed and the others follow; when the destination cannot be reached on any
-    association, all that remain are failed.
-    ``on_failure`` is told of each object that is known and was not sent, with the reason, before it is counted.
-    ``stream`` is where the objects come from, if that is elsewhere; else ``expected`` says how many there are. Raises
-    StatusError when it fails before the first object.
+    The next object is prepared while the destination stores as many objects as its window allows. An object that cannot
+    be sent counts as failed, and the others follow; if no association can reach the destination, all remaining objects
+    fail. ``on_failure`` is called for each failed object that is known, with the reason, before it is counted.
+    ``stream`` is the source of objects from another archive; else ``expected`` is their number. Raises StatusError on a
+    failure before the first object.
     """
     delivering = _Delivering(objects, expected, is_cancelled, on_progress, on_failure, stream)
     try:
@@ -145,7 +144,7 @@ def deliver(
 
 
 class _Delivering:
-    """One delivery, whose associations share its objects. One lock, not held while anything is sent."""
+    """One delivery, whose associations share its objects. One lock, not held while sending."""
 
     def __init__(
         self,
@@ -182,11 +181,11 @@ class _Delivering:
 
     @property
     def has_given_back(self) -> bool:
-        """True if objects wait that came back from an association when the others had nothing left to do."""
+        """True if objects of a lost association wait for another one."""
         return bool(self._returned) and not self._cancelled
 
     def send_to_each(self, to: Sequence[Destination]) -> list[Destination]:
-        """Send objects on these associations at the same time; those that are left. Raises what went wrong in any."""
+        """Send objects on these associations at the same time; return the usable ones. Raises the errors of any."""
         if len(to) == 1:
             return [one for one in to if self._send_to(one)]
         left: list[Destination] = []
@@ -214,14 +213,14 @@ class _Delivering:
         return left
 
     def _send_to(self, to: Destination) -> bool:
-        """Send objects on one association until there are no more, or it is cancelled; whether it is still there."""
+        """Send objects on one association until the end or a cancel; True if the association is still usable."""
         under_way: dict[int, RetrievedObject] = {}
         message_id = 0
         is_there = True
         while True:
             if self._stream is not None:
                 while under_way and not self._stream.is_ready:
-                    self._end_one(under_way, to)  # what has been sent does not wait for what has not come
+                    self._end_one(under_way, to)  # sent objects do not wait for the next one to come
             obj = self._next()
             if obj is None:
                 break
@@ -262,7 +261,7 @@ class _Delivering:
         return is_there
 
     def fail_the_rest(self) -> None:
-        """Fail what no association took."""
+        """Fail the objects that no association sent."""
         if self._cancelled:
             return
         for obj in self._returned:
@@ -291,13 +290,13 @@ class _Delivering:
 
     def _prepared(self, obj: RetrievedObject, to: Destination) -> PreparedObject:
         accepted: Collection[str] = ()
-        if obj.sop_class_uid:  # of an object that is missing nothing needs to be negotiated
+        if obj.sop_class_uid:  # a missing object needs no presentation context
             accepted = to.accepted_transfer_syntaxes(obj.sop_class_uid, obj.transfer_syntax_uid)
         with self._lock:
             return obj.prepare(accepted)
 
     def _end_one(self, under_way: dict[int, RetrievedObject], to: Destination) -> None:
-        """Wait until one of the objects under way has ended, and count it."""
+        """Wait for one outstanding object to end, and count it."""
         message_id, status = to.end_store()
         obj = under_way.pop(message_id)
         if isinstance(status, SubOperationFailed):

@@ -1,4 +1,4 @@
-"""The arithmetic of sub-operations, the same for C-MOVE and C-GET (PS3.4 C.4.2.1, C.4.3.1)."""
+"""Counts of sub-operations, the same for C-MOVE and C-GET (PS3.4 C.4.2.1, C.4.3.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SubOperation(enum.Enum):
 
 
 def outcome_of(status: int | None) -> SubOperation:
-    """Outcome by a C-STORE response (PS3.4 B.2.3); None, that is no response, is a failure: never counted as done."""
+    """Outcome of a C-STORE response (PS3.4 B.2.3); None (no response) is a failure."""
     if status == 0x0000:
         return SubOperation.COMPLETED
     if status is not None and (0xB000 <= status <= 0xBFFF or status in (0x0001, 0x0107, 0x0116)):
@@ -26,7 +26,7 @@ def outcome_of(status: int | None) -> SubOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubOperationTally:
-    """Counts of one retrieve. The numbers are those of the responses (PS3.7 9.3.3.2, 9.3.4.2)."""
+    """Counts of one retrieve, as in its responses (PS3.7 9.3.3.2, 9.3.4.2)."""
 
     remaining: int
     completed: int = 0
@@ -53,11 +53,11 @@ class SubOperationTally:
         return self.completed + self.failed + self.warning
 
     def without_the_rest(self) -> Self:
-        """The tally when nothing more can be sent: what remains has failed, whatever objects it was."""
+        """The tally if nothing more can be sent: all remaining objects have failed."""
         return replace(self, remaining=0, failed=self.failed + self.remaining)
 
     def final_status(self) -> int:
-        """Status of the final response when nobody cancelled (PS3.4 C.4.2.1.5, C.4.3.1.4).
+        """Status of the final response without a cancel (PS3.4 C.4.2.1.5, C.4.3.1.4).
 
         0000 when every sub-operation succeeded, A702 when every one failed, else B000: complete with failures or
         warnings.

@@ -1,4 +1,4 @@
-"""Elements compared and told apart by their octets: what says the same in object and index, and what is text."""
+"""Comparison of elements by their octets, and recognition of text elements."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def unequal_tags(
     own_spans: Mapping[int, Span],
     compared: Iterable[int],
 ) -> tuple[int, ...]:
-    """Of the attributes that the index keeps for the instance alone, those that the object may have otherwise.
+    """Instance attributes of the index that may differ in the object.
 
-    They are different for each object, and mostly what the object has itself: then they change nothing.
+    They differ for each object, but usually equal those of the object, and then change nothing.
     """
     if not compared:
         return ()
@@ -59,14 +59,14 @@ def is_text(view: memoryview, tag: int, span: Span, encoding: Encoding) -> bool:
         try:
             vr = dictionary_VR(tag).encode()
         except KeyError:
-            return False  # read as UN, which is left alone
+            return False  # read as UN, which is not changed
     else:
         vr = bytes(view[start + 4 : start + 6])
     return vr in _TEXT_VRS and not (vr == b"UN" and tag >> 16 & 1)
 
 
 def is_concerned(view: memoryview, span: Span, is_ascii_the_same: bool) -> bool:
-    """True if a change of the character set may change what the text of the element says."""
+    """True if a change of the character set may change the text of the element."""
     _, value, end = span
     if not is_ascii_the_same:
         return value != end

@@ -1,7 +1,7 @@
-"""Objects that are decoded as a whole: what no rule and no transfer syntax has to touch keeps its bytes nevertheless.
+"""Coercion of objects that are decoded as a whole; elements that do not change still keep their bytes.
 
-The object is read as a tree of elements, and pydicom gets that for the rules. What they say they have changed comes
-back from pydicom, element by element; the rest is encoded from the tree.
+The object is read as a tree of elements, which is converted for pydicom and the rules. Changed elements are taken back
+from pydicom; the rest is encoded from the tree.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _PIXEL_DATA = 0x7FE00010
 
 
 class WholeObject:
-    """An object on its way through pydicom."""
+    """An object that is coerced with pydicom."""
 
     def __init__(self, data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> None:
-        """Its data set is ``data`` from octet ``start`` on. Raises InvalidObject."""
+        """The data set is ``data`` from octet ``start`` on. Raises InvalidObject."""
         self._data = memoryview(data)[start:]
         self.transfer_syntax_uid = transfer_syntax_uid
         read = read_data_set(self._data, transfer_syntax_uid)
@@ -54,22 +54,22 @@ class WholeObject:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The same for pydicom, as they were read; who changes it calls `take_over`."""
+        """The elements as a pydicom data set; after a change call `take_over`."""
         ds = to_pydicom(self._before)
         self._local = character_set(ds)
         return ds
 
     def header(self) -> Dataset:
-        """The elements before the pixel data as they are now, for pydicom."""
+        """The current elements before the pixel data, for pydicom."""
         return to_pydicom({tag: element for tag, element in self.elements.items() if tag < _PIXELS})
 
     def ambiguous(self) -> str | None:
-        """The name of an attribute of the identity that is there twice, with different values."""
+        """Name of an identifying attribute that is there twice with different values."""
         return next((name_of(tag) for tag in sorted(self._conflicting - self._changed)), None)
 
     @property
     def is_emptied(self) -> bool:
-        """True if there is no pixel data in the element for it."""
+        """True if the pixel data element is empty."""
         element = self.elements.get(_PIXEL_DATA)
         return element is not None and not isinstance(element.value, tuple) and not len(element.value)
 
@@ -81,7 +81,7 @@ class WholeObject:
         return bytes(element.value).decode("ascii", "replace").rstrip("\0 ")
 
     def take_over(self, changes: Sequence[Change]) -> None:
-        """Take over what `dataset` has become by these changes, and nothing else. Raises UnreadableElement."""
+        """Take these changes over from `dataset`, and nothing else. Raises UnreadableElement."""
         if changes:
             self._take(changed_tags(self.dataset, self._before.keys(), changes, self._local))
 
@@ -123,7 +123,7 @@ _REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 2
 
 @contextmanager
 def coercing(ds: Dataset) -> Iterator[None]:
-    """Turn what a rule raises on an odd object into SubOperationFailed, which names the element at fault."""
+    """Turn errors of a rule on an invalid object into SubOperationFailed that names the element."""
     try:
         with ObjectErrors("cannot be coerced"):
             yield
@@ -135,13 +135,13 @@ def coercing(ds: Dataset) -> Iterator[None]:
 
 
 def changed_tags(ds: Dataset, before: Iterable[int], changes: Iterable[Change], local: CharacterSet) -> set[int]:
-    """The tags of the top level of what the changes, and what goes with them, may have made different in ``ds``.
+    """Tags of the top level in ``ds`` that the changes, and their side effects, may have changed.
 
-    ``before`` are the tags that it had, ``local`` is the character set.
+    ``before`` are the earlier tags, ``local`` is the character set.
     """
     paths = {change.path for change in changes}
     added = ds.keys() - set(before)
-    # Where the new set extends the old one, text that nothing touches says what it said.
+    # If the new set extends the old one, unchanged text keeps its meaning.
     if (SPECIFIC_CHARACTER_SET,) in paths and not keeps(local, character_set(ds)):
         return {int(tag) for tag in ds.keys() | set(before)}
     return {path[0] for path in paths} | {SPECIFIC_CHARACTER_SET} | {int(tag) for tag in added}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from dcm4py_leading.service.jobs.job import Progress
 from dcm4py_leading.service.jobs.jobs import Handle, JobFailed, Jobs
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
-from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.sending.running_exports import SendProgress
 
 KIND = "send"
 _ASK_SECONDS = 0.5
@@ -26,7 +26,7 @@ class Sender(Protocol):
         """Send stored objects, and wait for the end. Raises EditRefused, ConfigUnavailable, StatusError."""
         ...
 
-    def reached(self, sending_id: str) -> Reached | None:
+    def reached(self, sending_id: str) -> SendProgress | None:
         """Point that it has reached; None where it is not under way."""
         ...
 

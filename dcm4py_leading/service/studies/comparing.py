@@ -29,10 +29,10 @@ from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.receivers import delivery_rules, leading_steps, led_receivers
 from dcm4py_leading.service.studies.three_values import (
     AttributeValues,
-    Decider,
+    ConsideredRule,
     LeadingArchive,
-    LookedAtRule,
     ThreeValues,
+    ValueSource,
 )
 from dcm4py_leading.service.trying.subject import explain_study
 
@@ -64,7 +64,7 @@ def three_values(
         leading=tuple(says),
         attributes=tuple(_attributes(runtime, told, trace, steps, edits)),
         rules=tuple(
-            LookedAtRule(cn=rule.cn, decided_by=rule.decided_by or "", found=rule.found or "")
+            ConsideredRule(cn=rule.cn, decided_by=rule.decided_by or "", found=rule.found or "")
             for rule in told.rules
             if rule.dn in {one.rule.dn for one in delivery_rules(runtime, ae)}
         ),
@@ -161,7 +161,7 @@ def _attributes(
                 leading=tuple(_text(answer, tag) for answer in answers),
                 is_stale=tuple(tag in changed for changed in stale),
                 delivered=None if told.failure is not None else _text(trace.delivered, tag),
-                decider=Decider.ARCHIVE,
+                decider=ValueSource.ARCHIVE,
                 edited_at=edits.get(tag, ""),
             )
             yield _overridden(_decided(row, trace), steps)
@@ -172,13 +172,13 @@ def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
     for done in reversed(trace.executed):
         if any(change.path[0] == row.tag for change in done.changes):
             asked = done.step.leading_cfind_scp if isinstance(done.step, LeadingStep) else ""
-            return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
+            return replace(row, decider=ValueSource.RULE, rule=done.rule.rule.cn, step=done.step.name, asked=asked)
     if row.delivered != row.archived:
         for done in trace.executed:
             if done.step.traits.omits_indexed:
-                return replace(row, decider=Decider.RULE, rule=done.rule.rule.cn, step=done.step.name)
-        return replace(row, decider=Decider.OBJECT)
-    return replace(row, decider=Decider.EDIT if row.edited_at else Decider.ARCHIVE)
+                return replace(row, decider=ValueSource.RULE, rule=done.rule.rule.cn, step=done.step.name)
+        return replace(row, decider=ValueSource.OBJECT)
+    return replace(row, decider=ValueSource.EDIT if row.edited_at else ValueSource.ARCHIVE)
 
 
 def _overridden(row: AttributeValues, steps: Sequence[_Step]) -> AttributeValues:

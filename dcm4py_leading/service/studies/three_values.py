@@ -11,7 +11,7 @@ from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.service.studies.receivers import LedReceivers
 
 
-class Decider(enum.Enum):
+class ValueSource(enum.Enum):
     """Where the delivered value of an attribute comes from."""
 
     ARCHIVE = "archive"
@@ -59,7 +59,7 @@ class AttributeValues:
     is_stale: tuple[bool, ...]
     """Likewise: True if the leading archive would change what the archive has."""
     delivered: str | None
-    decider: Decider
+    decider: ValueSource
     rule: str = ""
     """The rule that decided, and of a leading archive its AE title."""
     step: str = ""
@@ -72,7 +72,7 @@ class AttributeValues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedAtRule:
+class ConsideredRule:
     """A rule for what the AE delivers, and what decided whether it applies."""
 
     cn: str
@@ -91,7 +91,7 @@ class ThreeValues:
     patient_name: str
     leading: tuple[LeadingArchive, ...]
     attributes: tuple[AttributeValues, ...]
-    rules: tuple[LookedAtRule, ...]
+    rules: tuple[ConsideredRule, ...]
     led: tuple[LedReceivers, ...]
     failure: str
     """Why the receiver gets nothing; empty where it does."""
@@ -113,7 +113,7 @@ class ThreeValues:
                     **one,
                     "leading": tuple(one["leading"]),
                     "is_stale": tuple(one["is_stale"]),
-                    "decider": Decider(one["decider"]),
+                    "decider": ValueSource(one["decider"]),
                 }
             )
             for one in value["attributes"]
@@ -123,7 +123,7 @@ class ThreeValues:
                 **value,
                 "leading": tuple(LeadingArchive(**one) for one in value["leading"]),
                 "attributes": tuple(attributes),
-                "rules": tuple(LookedAtRule(**one) for one in value["rules"]),
+                "rules": tuple(ConsideredRule(**one) for one in value["rules"]),
                 "led": tuple(map(LedReceivers.from_json, value["led"])),
                 "notes": tuple(value["notes"]),
             }

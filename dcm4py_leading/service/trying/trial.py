@@ -32,7 +32,7 @@ Json = Any
 _UTF_8 = "ISO_IR 192"
 
 
-class Leading(enum.Enum):
+class AnswerSource(enum.Enum):
     """Sources of the leading archive's answer."""
 
     ASK = "ask"
@@ -54,7 +54,7 @@ class Trial:
     """Empty: the first instance of the study."""
     data_set: bytes = b""
     """Instead of a stored study, a data set in Explicit VR Little Endian."""
-    leading: Leading = Leading.ASK
+    leading: AnswerSource = AnswerSource.ASK
     answer: Json = None
     """The answer to assume (DICOM JSON Model); None: the archive does not know the study."""
     configuration: Recording | None = None
@@ -62,7 +62,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class TrialResult:
     """Outcome of a trial."""
 
     explanation: Mapping[str, Json]
@@ -72,7 +72,7 @@ class Tried:
     """Elements that are the same before and after, at most `UNCHANGED_ELEMENTS`: ``path``, ``tag``, ``value``."""
 
 
-def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
+def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> TrialResult:
     """Apply the rules of ``basis`` to the object. Nothing is stored or delivered.
 
     Raises WrongQuestion, StudyNotStored, DocumentInvalid, StatusError.
@@ -81,7 +81,7 @@ def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> Tried:
     subject = _subject(runtime, trial, wanted, basis)
     with _answering(subject, trial, basis) as answered:
         explanation = subject.explained(answered)
-    return Tried(
+    return TrialResult(
         explanation=to_json(explanation),
         has_failed=explanation.has_failed,
         unchanged=() if explanation.failure is not None else tuple(_unchanged(subject.ds, explanation)),
@@ -100,7 +100,7 @@ def _subject(runtime: Runtime, trial: Trial, wanted: ExplainedMessage, basis: Ba
 @contextmanager
 def _answering(subject: Subject, trial: Trial, basis: Basis) -> Iterator[Basis]:
     """The basis with a leading archive that answers as is assumed, if that is wanted."""
-    if trial.leading is not Leading.ASSUME:
+    if trial.leading is not AnswerSource.ASSUME:
         yield basis
         return
     study: Dataset | None = None

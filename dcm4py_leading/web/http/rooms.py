@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from dcm4py_leading.log import Repeated
 from dcm4py_leading.web.http.answers import refusal
+from dcm4py_leading.web.http.streamed import Streamed
 
 LOG = logging.getLogger(__name__)
 
@@ -21,7 +22,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Room:
-    """So many requests of one kind are served at once, and so many wait; the others are refused with 503."""
+    """So many requests of one kind are served at once, and so many wait; the others are refused with 503.
+
+    An answer that is `Streamed` counts up to its end.
+    """
 
     def __init__(self, what: str, *, threads: int, waiting: int) -> None:
         """``what`` names the kind, for the log."""
@@ -45,8 +49,17 @@ class Room:
                 self._limiter = CapacityLimiter(self._threads)
             self._count += 1
             try:
-                return await run_sync(handler, request, limiter=self._limiter)
-            finally:
-                self._count -= 1
+                response = await run_sync(handler, request, limiter=self._limiter)
+            except BaseException:  # leaves, and raises on whatever it was
+                self._leave()
+                raise
+            if isinstance(response, Streamed):
+                response.stay_in(self._limiter, self._leave)
+            else:
+                self._leave()
+            return response
 
         return endpoint
+
+    def _leave(self) -> None:
+        self._count -= 1

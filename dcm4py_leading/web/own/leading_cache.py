@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
@@ -20,7 +20,7 @@ from dcm4py_leading.web.http.rooms import Room
 class LeadingAnswers(Protocol):
     """The leading cache as the routes may use it. Called from a worker thread."""
 
-    def cached_studies(self) -> Sequence[CachedStudy]:
+    def cached_studies(self) -> Sequence[CachedAnswer]:
         """Studies that the leading cache holds, the oldest answer first."""
         ...
 
@@ -54,7 +54,7 @@ def leading_cache_routes(answers: LeadingAnswers, room: Room) -> list[Route]:
     ]
 
 
-def study_json(study: CachedStudy) -> dict[str, str | float | bool]:
+def study_json(study: CachedAnswer) -> dict[str, str | float | bool]:
     """One remembered answer."""
     return {
         "leadingAETitle": study.leading_cfind_scp,

@@ -4,7 +4,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from dcm4py_leading.archive.index.identity import are_two_people
+from dcm4py_leading.archive.index.identity import are_different_patients
 from dcm4py_leading.model.coercion import UpdatePolicy
 
 
@@ -42,8 +42,8 @@ def qualifiers(universal_entity_id: str) -> Sequence:
 )
 @pytest.mark.parametrize("policy", UpdatePolicy)
 def test_where_one_says_nothing_else_they_may_be_the_same(one: Dataset, other: Dataset, policy: UpdatePolicy) -> None:
-    assert not are_two_people(one, other, policy=policy)
-    assert not are_two_people(other, one, policy=policy)
+    assert not are_different_patients(one, other, policy=policy)
+    assert not are_different_patients(other, one, policy=policy)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_where_one_says_nothing_else_they_may_be_the_same(one: Dataset, other: D
 )
 @pytest.mark.parametrize("policy", UpdatePolicy)
 def test_who_is_called_otherwise_is_somebody_else(one: Dataset, other: Dataset, policy: UpdatePolicy) -> None:
-    assert are_two_people(one, other, policy=policy)
-    assert are_two_people(other, one, policy=policy)
+    assert are_different_patients(one, other, policy=policy)
+    assert are_different_patients(other, one, policy=policy)
 
 
 @pytest.mark.parametrize("policy", UpdatePolicy)
@@ -76,4 +76,4 @@ def test_new_name_with_the_same_birth_date_is_a_correction_where_the_latest_coun
 ) -> None:
     before, after = person("Smith^Jon", "19700101", "M"), person("Smith^John", "19700101", "M")
     is_correction = policy in (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
-    assert are_two_people(before, after, policy=policy) is not is_correction
+    assert are_different_patients(before, after, policy=policy) is not is_correction

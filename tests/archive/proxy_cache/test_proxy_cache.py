@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, KeptStudy, StudyWriter
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, CachedStudy, StudyWriter
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache, throw_away
 from dcm4py_leading.archive.proxy_cache.study_file import FilePart
 from dcm4py_leading.errors import StorageUnavailable
@@ -46,7 +46,7 @@ def begin(cache: ProxyCache, study: str, *sizes: int, scp: str = PACS) -> StudyW
     assert writer is not None
     for number, size in enumerate(sizes):
         data = bytes([number + 1]) * size
-        writer.append(KeptObject(f"{study}.1", f"{study}.1.{number}", "1.2.3", "1.2.840.10008.1.2", size), data)
+        writer.append(CachedObject(f"{study}.1", f"{study}.1.{number}", "1.2.3", "1.2.840.10008.1.2", size), data)
     return writer
 
 
@@ -86,7 +86,7 @@ def octets(part: FilePart) -> bytes:
         os.close(part.descriptor)
 
 
-def content(study: KeptStudy, number: int = 0) -> bytes:
+def content(study: CachedStudy, number: int = 0) -> bytes:
     return octets(study.part(number))
 
 
@@ -96,7 +96,7 @@ def test_kept_object_is_found_as_it_came(opened: Open) -> None:
     study = cache.find(PACS, "1.1")
     assert study is not None
     assert (study.scp, study.study_instance_uid) == (PACS, "1.1")
-    assert study.objects[2] == KeptObject("1.1.1", "1.1.1.2", "1.2.3", "1.2.840.10008.1.2", 20)
+    assert study.objects[2] == CachedObject("1.1.1", "1.1.1.2", "1.2.3", "1.2.840.10008.1.2", 20)
     assert [content(study, number) for number in range(3)] == [b"\1" * 10, b"", b"\3" * 20]
     study.close()
 
@@ -169,7 +169,7 @@ def test_a_study_of_exactly_the_limit_is_kept_and_a_larger_one_is_not(opened: Op
     assert is_kept(cache, "1.1")
     writer = begin(cache, "1.2", 60)
     with pytest.raises(StorageUnavailable, match="larger than proxy-keep"):
-        writer.append(KeptObject("", "", "", "", 41), bytes(41))
+        writer.append(CachedObject("", "", "", "", 41), bytes(41))
     writer.close()
     assert cache.counts().size == 0 and files(directory) == {}
 
@@ -179,7 +179,7 @@ def test_an_object_larger_than_the_limit_costs_no_other_study(opened: Open) -> N
     keep(cache, "1.1", 60)
     writer = begin(cache, "1.2")
     with pytest.raises(StorageUnavailable, match="larger than proxy-keep"):
-        writer.append(KeptObject("", "", "", "", 101), bytes(101))
+        writer.append(CachedObject("", "", "", "", 101), bytes(101))
     writer.close()
     assert is_kept(cache, "1.1")
 
@@ -192,7 +192,7 @@ def test_studies_being_sent_or_written_are_not_removed(opened: Open, directory: 
     writer = begin(cache, "1.2", 40)
     third = begin(other, "1.3")
     with pytest.raises(StorageUnavailable, match="leaves no room"):
-        third.append(KeptObject("", "", "", "", 40), bytes(40))
+        third.append(CachedObject("", "", "", "", 40), bytes(40))
     third.close()
     study.close()
     keep(other, "1.3", 40)
@@ -242,10 +242,10 @@ def test_remains_of_a_crash_are_removed_at_the_next_start(opened: Open, director
     keep(cache, "1.1", 10)
     program = (
         "import os, sys; from pathlib import Path;"
-        "from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject;"
+        "from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject;"
         "from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache;"
         "writer = ProxyCache(Path(sys.argv[1]), most_bytes=1000).begin('PACS', '1.2');"
-        "writer.append(KeptObject('', '', '', '', 20), bytes(20));"
+        "writer.append(CachedObject('', '', '', '', 20), bytes(20));"
         "os._exit(7)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(directory)]).returncode == 7
@@ -261,7 +261,7 @@ def test_remains_of_a_crash_are_removed_at_the_next_start(opened: Open, director
     assert restarted.counts().size == 15
 
 
-def test_the_leftover_of_a_crash_does_not_keep_a_study_from_being_kept(opened: Open, directory: Path) -> None:
+def test_leftover_of_a_crash_does_not_prevent_caching(opened: Open, directory: Path) -> None:
     cache = opened()
     begin(cache, "1.1", 10).file.close()
     (directory / "2.study").write_bytes(b"its row was not committed")
@@ -331,7 +331,7 @@ def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFacto
                     one = cache.begin(PACS, study)
                     assert one is not None
                     try:
-                        one.append(KeptObject("", "", "", "", size), bytes(size))
+                        one.append(CachedObject("", "", "", "", size), bytes(size))
                         one.complete()
                     finally:
                         one.close()
@@ -341,7 +341,7 @@ def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFacto
                     assert one is not None
                     writing[study] = one
                 case "append" if writer is not None:
-                    writer.append(KeptObject("", "", "", "", size), bytes(size))
+                    writer.append(CachedObject("", "", "", "", size), bytes(size))
                 case "abandon" if writer is not None:
                     writing.pop(study).close()
                 case "use" if is_kept(cache, study):
@@ -360,7 +360,7 @@ def test_the_limit_holds_whatever_is_done(tmp_path_factory: pytest.TempPathFacto
     cache.close()
 
 
-def test_a_study_that_is_forgotten_is_gone_whoever_has_sent_it(opened: Open, directory: Path) -> None:
+def test_forgotten_study_is_removed_for_every_archive(opened: Open, directory: Path) -> None:
     cache = opened()
     for study, scp in (("1.1", PACS), ("1.1", OTHER_PACS), ("1.2", PACS)):
         keep(cache, study, 10, scp=scp)

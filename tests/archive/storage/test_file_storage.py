@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -181,7 +183,29 @@ def test_a_path_that_is_both_a_file_and_a_directory(
     assert (tmp_path / first.path).read_bytes() == values[0].encode()
 
 
-def test_place_that_is_as_long_as_a_file_system_takes_it_is_kept_in_mind(tmp_path: Path) -> None:
+def test_file_that_another_association_takes_away_again_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = OnStoragePathAlreadyExists.NOOP
+    descriptor = make_descriptor(tmp_path, storage_path_format="{00080018}", on_storage_path_already_exists=policy)
+    with ExitStack() as other, FileStorage(descriptor).receive() as ours:
+        theirs = other.enter_context(FileStorage(descriptor).receive())
+        theirs.write(b"abc")
+        theirs.finish(make_header(sop="1.2.3"))
+        waits = fcntl.flock
+
+        def wait(file: int, operation: int) -> None:
+            other.close()  # what is waited for: it is ignored, as the object is stored already
+            waits(file, operation)
+
+        ours.write(b"abc")
+        monkeypatch.setattr(fcntl, "flock", wait)
+        location = ours.finish(make_header(sop="1.2.3"))
+        ours.keep()
+    assert files(tmp_path) == [tmp_path / location.path]
+
+
+def test_longest_possible_path_is_recorded(tmp_path: Path) -> None:
     storage = FileStorage(make_descriptor(tmp_path, storage_path_format=LONG))
     with storage.receive() as incoming:
         incoming.write(b"abc")

@@ -24,7 +24,7 @@ from dcm4py_leading.coercion.changes import ChangeKind, apply
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.deidentify import DeidentifyStep, compile_deidentify
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed
 from tests.fixtures.rules import RETRIEVE, data_set
 
@@ -434,7 +434,7 @@ def test_names_of_options_are_read_as_dcm4chee_writes_them() -> None:
         options=frozenset({Option.BASIC_PROFILE, Option.RETAIN_UIDS, Option.RETAIN_DEVICE_IDENTITY})
     )
     assert compile_deidentify([""]) == compile_deidentify(["BasicApplicationConfidentialityProfile"]) == BASIC
-    assert (BASIC.name, BASIC.reads, BASIC.writes) == ("deidentify", All.ALL, All.ALL)
+    assert (BASIC.name, BASIC.reads, BASIC.writes) == ("deidentify", AllTags.ALL, AllTags.ALL)
 
 
 def test_an_unknown_option_is_refused_with_its_name() -> None:

@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 from dcm4py_leading.coercion.changes import ChangeKind, apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.steps.merge_attribute import MergeAttributesStep, compile_merge_attribute
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.coercion.update import is_empty
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse
@@ -287,4 +287,4 @@ def test_step_reads_and_writes_what_its_parts_do() -> None:
     both = step("PatientComments={PatientID}", "RequestAttributesSequence.StudyID!")
     assert both.reads == frozenset({0x00100020, 0x00104000, 0x00400275, 0x00080005})
     assert both.writes == frozenset({0x00104000, 0x00400275, 0x00080005})
-    assert step("PatientID=1", "SpecificCharacterSet=ISO_IR 192").reads is All.ALL
+    assert step("PatientID=1", "SpecificCharacterSet=ISO_IR 192").reads is AllTags.ALL

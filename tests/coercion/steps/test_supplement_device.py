@@ -5,7 +5,7 @@ from pydicom import Dataset, dcmread
 
 from dcm4py_leading.coercion.changes import apply
 from dcm4py_leading.coercion.steps.supplement_device import SupplementDeviceStep
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.model.codes import Code, Issuer
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import DeviceDescription
@@ -43,7 +43,7 @@ PERFORMED = replace(RETRIEVE, dimse=Dimse.N_CREATE_RQ, sop_class="1.2.840.10008.
 def supplemented(ds, context=RETRIEVE, device=DEVICE):
     step = SupplementDeviceStep(device=device)
     changes = step.changes(ds, context)
-    assert changes is not None and step.writes is not All.ALL
+    assert changes is not None and step.writes is not AllTags.ALL
     assert {change.path[0] for change in changes} <= step.writes
     apply(ds, changes)
     return ds

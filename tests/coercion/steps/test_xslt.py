@@ -18,7 +18,7 @@ from pydicom.filewriter import write_dataset
 from dcm4py_leading.coercion.changes import ChangeKind, apply
 from dcm4py_leading.coercion.context import CoercionContext, Peer
 from dcm4py_leading.coercion.steps.xslt import XsltStep, compile_xslt, parameters
-from dcm4py_leading.coercion.tags import All
+from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
@@ -182,7 +182,7 @@ def test_keywords_can_be_left_out(compiled: Compile) -> None:
 
 def test_it_may_read_and_write_anything(compiled: Compile) -> None:
     step = compiled(IDENTITY)
-    assert (step.name, step.reads, step.writes) == ("xslt", All.ALL, All.ALL)
+    assert (step.name, step.reads, step.writes) == ("xslt", AllTags.ALL, AllTags.ALL)
 
 
 # Parameters.

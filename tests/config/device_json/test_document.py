@@ -146,7 +146,7 @@ def test_rules_are_in_the_order_in_which_they_are_tried() -> None:
     assert [_at(found)["cn"] for found in rules] == ["first", "A", "b", "last"]
 
 
-def test_a_device_that_supplements_is_told_by_its_name_and_one_elsewhere_by_its_dn() -> None:
+def test_supplementing_device_is_shown_by_name_and_a_foreign_one_by_dn() -> None:
     here, elsewhere = f"dicomDeviceName=mod\\,1,{DEVICES}", "dicomDeviceName=mod,cn=Others,dc=example"
     told = document(
         (

@@ -128,7 +128,7 @@ def test_directory_that_goes_away_again_is_tried_again(emergency, directory):
         until(lambda: not emergency.source.state.is_last_good)
 
 
-def test_a_bug_in_one_attempt_is_told_and_is_not_the_last_attempt(emergency, directory, caplog):
+def test_bug_in_one_attempt_is_logged_and_retried(emergency, directory, caplog):
     emergency.refusal = KeyError("bug")
     with Heartbeat(emergency.source, NAME, emergency.reload, pauses=PAUSES):
         directory.down = None

@@ -125,7 +125,7 @@ def test_change_that_is_taken_back_before_it_rests_is_none(scene: Scene) -> None
     assert scene.adoptions == 0
 
 
-def test_tree_that_never_rests_is_told_once_and_is_well_when_it_rests(
+def test_tree_that_keeps_changing_is_reported_once_until_it_rests(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(200):

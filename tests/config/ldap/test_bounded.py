@@ -24,7 +24,7 @@ def test_call_that_takes_too_long_is_left_alone():
     end.set()
 
 
-def test_log_tells_the_association_of_the_one_who_waits(caplog):
+def test_log_names_the_association_of_the_waiting_client(caplog):
     told: list[object] = []
 
     class Told(logging.Handler):

@@ -1,18 +1,12 @@
 import pytest
 
 from dcm4py_leading.config.ldap.failover import Failover
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.fixtures.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_referral_is_unavailable_with_the_server_to_name(slapd_factory, upstream
         source(server).read_ae("DCM4CHEE")
 
 
-def test_wrong_password_is_unavailable_and_told_nowhere(slapd, caplog):
+def test_wrong_password_is_unavailable_and_never_logged(slapd, caplog):
     caplog.set_level(logging.DEBUG)
     wrong = source(slapd, password="wr0ng-s3cret")
     with pytest.raises(ConfigUnavailable, match=r"refuses the bind as cn=admin.*invalidCredentials") as caught:

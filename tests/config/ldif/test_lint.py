@@ -160,7 +160,7 @@ def test_new_values_of_an_entry_are_read_as_the_service_does(attribute, value, t
     assert (found.line, found.problem.attribute, found.problem.value) == (4, attribute, value)
 
 
-def test_unknown_scheme_is_told_and_what_a_style_sheet_is_worth_is_left_to_the_service():
+def test_unknown_scheme_is_reported_and_style_sheets_are_checked_by_the_service():
     assert "unknown scheme" in only(RULE2 + "dcmURI: leading-arch:QRSCP\n").problem.reason
     assert findings(RULE2 + "dcmURI: xslt:${jboss.server.temp.url}/none.xsl\n") == ()
     assert findings(RULE2 + "dcmURI: sup-from-dev:\n") == ()

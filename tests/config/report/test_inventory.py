@@ -21,7 +21,7 @@ def test_an_attribute_that_dcm4chee_reads_and_we_do_not_is_told_with_how_many_en
 
 
 @pytest.mark.ldap("dcmRetrieveTimeout")
-def test_an_attribute_that_is_read_and_not_wholly_acted_on_tells_what_is_missing():
+def test_partly_supported_attribute_names_the_missing_part():
     (partial,) = (one for one in inventory([trees.device(dcmShowPatientInfoInSystemLog="HASH_NAME")]) if one.remark)
     assert (partial.status, partial.attribute) == (Status.PARTIAL, "dcmShowPatientInfoInSystemLog")
     assert "no patient information is logged" in str(partial)
@@ -34,7 +34,7 @@ def test_the_same_attribute_counts_by_the_class_of_its_entry():
     assert ("dcmExporter", "dcmURI") not in listed
 
 
-def test_a_rule_names_what_stands_in_the_place_of_what_is_no_longer_read():
+def test_rule_names_the_replacement_of_a_removed_attribute():
     listed = inventory([trees.rule(dcmHostname="modality")])
     (one,) = (one for one in listed if one.status is Status.NO)
     assert "SendingHostname" in one.remark
@@ -75,7 +75,7 @@ def test_long_list_of_names_is_shortened_unless_all_are_wanted():
     assert some(many[:4], is_full=False) == "dcm1, dcm2, dcm3, dcm4"
 
 
-def test_shortcomings_name_all_that_does_nothing_in_a_line_a_kind_of_entry():
+def test_unsupported_attributes_are_listed_one_line_per_kind_of_entry():
     def present(status, kind, attribute, entries=1, remark=""):
         return Present(status=status, object_class=kind, attribute=attribute, entries=entries, remark=remark)
 

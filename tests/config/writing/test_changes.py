@@ -63,7 +63,7 @@ def test_value_that_was_absent_is_added_and_not_replaced():
     assert ldif_of([change]).endswith("modify\nadd: dicomStationName\ndicomStationName: A\n-\n")
 
 
-def test_attribute_that_nobody_names_is_left_alone_in_what_is_wanted():
+def test_attribute_not_named_in_the_change_stays():
     old = Entry.of(DEVICE, {"objectClass": ["dicomDevice"], "dicomDeviceName": ["dcm4chee-arc"], "siteVendor": ["x"]})
     new = Entry.of(DEVICE, {**old.attributes, "dicomStationName": ["A"]})
     assert "siteVendor" not in ldif_of(changes_between([old], [new])).lower()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dcm4py_leading.dicom.scp.acceptance import Acceptance, Acceptances
-from dcm4py_leading.dicom.upper import pdu
-from dcm4py_leading.dicom.upper.pdu import AssociateRequest, ProposedContext, UserInformation, encode
+from dcm4py_leading.dicom.upper import pdu_codec
+from dcm4py_leading.dicom.upper.pdu import AssociateRequest, ProposedContext, UserInformation
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device
 from dcm4py_leading.model.values import TransferRole
 from tests.dicom.test_negotiation import CONNECTION, CT, archive_ae, capability, device
@@ -22,7 +23,7 @@ DEVICE = device(AE)
 
 
 def as_received(request: AssociateRequest) -> AssociateRequest:
-    decoded = pdu.decode(1, memoryview(encode(request))[6:])
+    decoded = pdu_codec.decode(1, memoryview(encode(request))[6:])
     assert isinstance(decoded, AssociateRequest)
     return decoded
 

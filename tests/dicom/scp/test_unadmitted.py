@@ -62,7 +62,7 @@ def test_who_is_admitted_or_gone_does_not_count() -> None:
     assert ended(connections + opened(among, 1)) == []
 
 
-def test_who_was_released_counts_again_until_the_connection_is_closed() -> None:
+def test_released_connection_counts_until_it_is_closed() -> None:
     among = Unadmitted(2)
     released, other = opened(among, 2)
     among.remove(released)

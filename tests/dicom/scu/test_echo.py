@@ -46,7 +46,7 @@ def test_a_port_without_anybody_is_not_connected() -> None:
     assert "STORESCP" in (outcome.error or "")
 
 
-def test_a_peer_that_says_nothing_is_waited_for_only_so_long() -> None:
+def test_silent_peer_is_given_up_after_the_timeout() -> None:
     port = free_port()
     with silent_listener(port):
         outcome = echo(OURS, peer_at(port), most_seconds=0.2)

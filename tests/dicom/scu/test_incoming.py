@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +13,9 @@ from dcm4py_leading.dicom.upper import association as module
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import LinkTimeout
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.model.bounds import ANSWER_BYTES
+from tests.fixtures.clock import Clock
 from tests.fixtures.links import CONTEXTS, linked, tcp_pair
 
 
@@ -34,17 +36,9 @@ def test_an_answer_without_end_is_given_up_when_it_is_too_long() -> None:
     assert next(endless)  # it was not read further
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 def test_all_pieces_of_an_answer_together_have_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
     peer, link = linked(*tcp_pair())
     with closing(peer), closing(link):
         association = Association(link, CONTEXTS, 131072)

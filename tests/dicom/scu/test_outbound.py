@@ -16,7 +16,7 @@ def opened_link() -> tuple[Link, Link]:
     return link, Link(other, is_requestor=False, maximum_length=0)
 
 
-def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_threads() -> None:
+def test_abort_ends_open_and_later_associations_also_in_spawned_threads() -> None:
     opened = OutboundLinks()
     peers: list[Link] = []
     links: list[Link] = []
@@ -46,7 +46,7 @@ def test_an_abort_ends_what_is_open_and_what_is_opened_later_also_in_spawned_thr
         link.close()
 
 
-def test_a_thread_that_is_awaited_counts_until_the_end_of_its_block_and_what_it_opens_is_aborted() -> None:
+def test_awaited_thread_counts_until_its_block_ends_and_its_associations_are_aborted() -> None:
     opened = OutboundLinks()
     is_open, go_on = threading.Event(), threading.Event()
     peers: list[Link] = []

@@ -9,6 +9,7 @@ import pytest
 
 from dcm4py_leading.dicom.scu.pool import AssociationPool
 from dcm4py_leading.dicom.scu.requestor import AssociationFailed
+from tests.fixtures.clock import Clock
 
 WAIT = 60.0
 """Seconds until a test that hangs fails."""
@@ -28,14 +29,6 @@ class Fake:
     def abort(self) -> None:
         self.is_open, self.how = False, "aborted"
         self.ended.set()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def now(work: Callable[[], None]) -> None:
@@ -128,10 +121,10 @@ def test_association_is_closed_when_it_was_idle_for_long() -> None:
     pool = pool_of(clock=clock, idle=timedelta(seconds=10))
     one, _ = pool.take("K", Fake, timeout=SECOND)
     pool.give_back("K", one)
-    clock.seconds = 9
+    clock.now = 9
     pool.close_idle()
     assert one.is_open
-    clock.seconds = 10
+    clock.now = 10
     pool.close_idle()
     assert one.how == "released"
     assert pool.idle == 0

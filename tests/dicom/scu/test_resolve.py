@@ -17,7 +17,7 @@ def test_an_ae_that_the_directory_does_not_have_is_named() -> None:
         resolved(lambda _: None, TITLE, LeadingUnavailable)
 
 
-def test_a_directory_that_is_down_is_told_as_the_reason() -> None:
+def test_directory_down_is_given_as_the_reason() -> None:
     def down(_: AETitle) -> RemoteAE | None:
         raise ConfigUnavailable("ldap://one: refused")
 

@@ -36,7 +36,7 @@ def unreadable() -> Iterator[Sequence[Buffer]]:
     raise StorageUnavailable("lost")
 
 
-def test_an_object_that_is_lost_half_way_costs_what_was_under_way_and_was_not_answered(
+def test_loss_within_an_object_fails_only_unanswered_objects(
     windowed_sink: StartSink,
 ) -> None:
     def script(talk: Talk) -> None:

@@ -178,14 +178,14 @@ def test_nobody_there() -> None:
         ask(free_port())
 
 
-def test_a_peer_that_does_not_answer_the_association_costs_the_timeout_and_no_more() -> None:
+def test_peer_that_does_not_accept_costs_only_the_timeout() -> None:
     port, start = free_port(), time.monotonic()
     with silent_listener(port), pytest.raises(WorklistUnavailable, match="WORKLIST"):
         ask(port, timeout=timedelta(milliseconds=200))
     assert time.monotonic() - start < CONFIGURED_TIMEOUT / 2
 
 
-def test_a_peer_that_does_not_answer_the_query_costs_the_timeout_and_no_more(
+def test_peer_that_does_not_answer_a_query_costs_only_the_timeout(
     worklist: Callable[..., Worklist],
 ) -> None:
     goes_on = threading.Event()

@@ -19,7 +19,8 @@ from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import LONGEST_SENT
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
-from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse, data_header, encode, fragments
+from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, State
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from tests.fixtures.links import (
@@ -283,7 +284,7 @@ def test_a_cancel_counts_for_its_own_request_only(scripted: Scripted) -> None:
     assert not association.is_over(5)
 
 
-def test_a_cancel_before_and_after_the_request_is_no_message(scripted: Scripted) -> None:
+def test_cancel_before_and_after_the_request_is_ignored(scripted: Scripted) -> None:
     scripted.send((1, COMMAND | LAST, cancel(5)), (1, COMMAND | LAST, command(5)), (1, COMMAND | LAST, cancel(5)))
     scripted.send((1, COMMAND | LAST, command(6)))
     assert message_ids(scripted.association, 2) == [5, 6]
@@ -452,7 +453,7 @@ def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
     assert request.number(dimse.MOVE_ORIGINATOR_MESSAGE_ID) == 9
 
 
-def test_the_response_to_another_message_is_no_status(both: Both) -> None:
+def test_response_to_another_message_gives_no_status(both: Both) -> None:
     requestor, acceptor = both
     thread = in_thread(lambda: answer(acceptor, message_id=6))
     assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None
@@ -484,7 +485,7 @@ def test_a_peer_that_goes_while_we_send_is_no_status(both: Both) -> None:
     assert ended(thread)
 
 
-def test_a_peer_that_aborts_before_it_responds_is_no_status(both: Both) -> None:
+def test_abort_before_the_response_gives_no_status(both: Both) -> None:
     requestor, acceptor = both
     acceptor.abort()
     assert store_object(requestor, prepared(b"ab"), 7, None, 20) is None

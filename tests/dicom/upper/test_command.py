@@ -127,7 +127,7 @@ def test_an_odd_uid_is_padded_with_a_null_and_other_text_with_a_space() -> None:
     assert b"1.2\0" in encoded and b"ABC " in encoded
 
 
-def test_an_element_that_is_not_there_is_no_number_and_no_text() -> None:
+def test_absent_element_has_no_number_and_empty_text() -> None:
     decoded = dimse.decode(dimse.encode({dimse.COMMAND_FIELD: 1}))
     assert dimse.number(decoded, dimse.STATUS) is None
     assert dimse.text(decoded, dimse.MOVE_DESTINATION) == ""

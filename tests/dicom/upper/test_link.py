@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from dcm4py_leading.dataset.scan import Buffer
-from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, PeerAborted, SpeaksOtherwise
-from dcm4py_leading.dicom.upper.pdu import Abort, ReleaseRequest, data_header, encode, fragments
+from dcm4py_leading.dicom.upper.link import ForeignProtocol, Link, LinkEnded, LinkTimeout, PeerAborted
+from dcm4py_leading.dicom.upper.pdu import Abort, ReleaseRequest
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
 from dcm4py_leading.dicom.upper.state import Event, NotAllowed, State
 from tests.fixtures.links import (
     ACCEPTOR_STATES,
@@ -203,7 +204,7 @@ def test_a_connection_that_closes_within_a_pdu_ends_it(pair: Pair) -> None:
 # -- time ------------------------------------------------------------------------------------------------------------
 
 
-def test_silence_is_a_timeout_after_which_the_next_pdu_is_told(pair: Pair) -> None:
+def test_pdu_after_a_timeout_is_still_received(pair: Pair) -> None:
     ours, peer = pair()
     link = link_in(State.STA6, ours, peer, is_requestor=False)
     with pytest.raises(LinkTimeout):
@@ -212,7 +213,7 @@ def test_silence_is_a_timeout_after_which_the_next_pdu_is_told(pair: Pair) -> No
     assert value_of(link.receive(None)) == b"abc"
 
 
-def test_silence_within_a_pdu_is_borne_for_as_long_as_the_patience_lasts(pair: Pair) -> None:
+def test_pause_within_a_pdu_is_limited_by_the_timeout(pair: Pair) -> None:
     ours, peer = pair()
     link = link_in(State.STA6, ours, peer, is_requestor=False)
     link.set_send_timeout(0.01)
@@ -221,7 +222,7 @@ def test_silence_within_a_pdu_is_borne_for_as_long_as_the_patience_lasts(pair: P
         link.receive(None)
 
 
-def test_a_peer_that_does_not_read_is_a_timeout_and_gets_no_abort_into_half_a_pdu(pair: Pair) -> None:
+def test_peer_that_does_not_read_times_out_without_abort_inside_a_pdu(pair: Pair) -> None:
     ours, peer = pair(4096)
     link = link_in(State.STA6, ours, peer, is_requestor=True)
     link.set_send_timeout(0.01)
@@ -494,6 +495,6 @@ def test_another_protocol_is_recognized(pair: Pair, sent: bytes, protocol: str) 
     link = link_in(State.STA2, ours, peer, is_requestor=False)
     peer.sendall(sent)
     peer.shutdown(socket.SHUT_WR)
-    with pytest.raises(SpeaksOtherwise) as caught:
+    with pytest.raises(ForeignProtocol) as caught:
         link.receive(20)
     assert caught.value.protocol == protocol

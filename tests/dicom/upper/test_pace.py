@@ -14,7 +14,7 @@ from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.link import Link, LinkTimeout
 from dcm4py_leading.dicom.upper.pace import OF_ANSWERS, OF_PEERS, Pace, patience
-from dcm4py_leading.dicom.upper.pdu import data_header
+from dcm4py_leading.dicom.upper.pdu_codec import data_header
 from dcm4py_leading.model.bounds import UNCONFIGURED_WAIT_SECONDS
 from tests.fixtures.links import CONTEXTS, linked, tcp_pair
 

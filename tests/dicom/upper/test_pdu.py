@@ -11,7 +11,7 @@ from pynetdicom import pdu as their_pdu
 from pynetdicom import pdu_items as their_items
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
-from dcm4py_leading.dicom.upper import pdu
+from dcm4py_leading.dicom.upper import pdu, pdu_codec
 from dcm4py_leading.dicom.upper.pdu import (
     Abort,
     AssociateAccept,
@@ -97,7 +97,7 @@ CLASSES = {
 
 def decoded(data: bytes) -> Pdu:
     assert int.from_bytes(data[2:6]) == len(data) - 6
-    return pdu.decode(data[0], memoryview(data)[6:])
+    return pdu_codec.decode(data[0], memoryview(data)[6:])
 
 
 def as_they_read(data: bytes) -> Pdu:
@@ -170,13 +170,13 @@ def _user(item: Any) -> UserInformation:
 
 @given(ANY_PDU)
 def test_they_read_what_we_encode(value: Pdu) -> None:
-    assert as_they_read(pdu.encode(value)) == value
+    assert as_they_read(pdu_codec.encode(value)) == value
 
 
 @given(ANY_PDU)
 def test_we_read_what_they_encode(value: Pdu) -> None:
-    theirs = CLASSES[pdu.encode(value)[0]]()
-    theirs.decode(pdu.encode(value))
+    theirs = CLASSES[pdu_codec.encode(value)[0]]()
+    theirs.decode(pdu_codec.encode(value))
     assert decoded(theirs.encode()) == value
 
 
@@ -187,7 +187,7 @@ def test_common_extended_negotiation_is_passed_over(value: AssociateRequest) -> 
     common.service_class_uid = "1.2.840.10008.4.2"
     common.related_general_sop_class_identification = ["1.2.840.10008.5.1.4.1.1.88.22"]
     theirs = their_pdu.A_ASSOCIATE_RQ()
-    theirs.decode(pdu.encode(value))
+    theirs.decode(pdu_codec.encode(value))
     assert theirs.user_information is not None
     theirs.user_information.user_data.append(common.from_primitive())
     assert b"88.22" in theirs.encode()
@@ -196,14 +196,14 @@ def test_common_extended_negotiation_is_passed_over(value: AssociateRequest) -> 
 
 @given(ANY_PDU, st.data())
 def test_a_pdu_cut_short_is_malformed_or_shorter(value: Pdu, data: st.DataObject) -> None:
-    encoded = pdu.encode(value)
+    encoded = pdu_codec.encode(value)
     end = data.draw(st.integers(6, len(encoded)))
     _is_read_or_malformed(encoded[0], encoded[6:end])
 
 
 @given(ANY_PDU, st.data())
 def test_a_pdu_with_changed_bytes_is_malformed_or_another(value: Pdu, data: st.DataObject) -> None:
-    encoded = bytearray(pdu.encode(value))
+    encoded = bytearray(pdu_codec.encode(value))
     for _ in range(data.draw(st.integers(1, 3))):
         encoded[data.draw(st.integers(6, len(encoded) - 1))] = data.draw(BYTE)
     _is_read_or_malformed(encoded[0], bytes(encoded[6:]))
@@ -216,7 +216,7 @@ def test_random_bytes_are_a_pdu_or_malformed(pdu_type: int, body: bytes) -> None
 
 def _is_read_or_malformed(pdu_type: int, body: bytes) -> None:
     try:
-        value = pdu.decode(pdu_type, memoryview(body))
+        value = pdu_codec.decode(pdu_type, memoryview(body))
     except MalformedPdu:
         return
     assert isinstance(value, Pdu)
@@ -225,7 +225,7 @@ def _is_read_or_malformed(pdu_type: int, body: bytes) -> None:
 @pytest.mark.parametrize("pdu_type", [0, 4, 8, 255])
 def test_there_is_no_value_of_another_type(pdu_type: int) -> None:
     with pytest.raises(MalformedPdu, match="no PDU of type"):
-        pdu.decode(pdu_type, memoryview(bytes(100)))
+        pdu_codec.decode(pdu_type, memoryview(bytes(100)))
 
 
 def test_secrets_are_in_no_representation() -> None:
@@ -245,13 +245,13 @@ def test_fragments_are_the_presentation_data_values_that_they_packed(values: lis
         item.presentation_data_value = bytes([control]) + value
         theirs.presentation_data_value_items.append(item)
     body = memoryview(theirs.encode())[6:]
-    assert [(cid, control, bytes(value)) for cid, control, value in pdu.fragments(body)] == values
+    assert [(cid, control, bytes(value)) for cid, control, value in pdu_codec.fragments(body)] == values
 
 
 @given(CONTEXT_IDS, st.integers(0, 3), st.binary(max_size=40))
 def test_they_read_a_data_header_of_ours(context_id: int, control: int, value: bytes) -> None:
     theirs = their_pdu.P_DATA_TF()
-    theirs.decode(pdu.data_header(context_id, control, len(value)) + value)
+    theirs.decode(pdu_codec.data_header(context_id, control, len(value)) + value)
     (item,) = theirs.presentation_data_value_items
     assert item.presentation_context_id == context_id
     assert item.presentation_data_value == bytes([control]) + value
@@ -260,7 +260,7 @@ def test_they_read_a_data_header_of_ours(context_id: int, control: int, value: b
 @given(st.binary(max_size=100))
 def test_random_fragments_are_read_or_malformed(body: bytes) -> None:
     try:
-        total = sum(6 + len(value) for _, _, value in pdu.fragments(memoryview(body)))
+        total = sum(6 + len(value) for _, _, value in pdu_codec.fragments(memoryview(body)))
     except MalformedPdu:
         return
     assert total == len(body)
@@ -269,7 +269,7 @@ def test_random_fragments_are_read_or_malformed(body: bytes) -> None:
 @pytest.mark.parametrize("body", [bytes(5), b"\0\0\0\x01\x01\x03", b"\0\0\0\x09\x01\x03ab"])
 def test_a_fragment_of_a_wrong_length_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedPdu):
-        list(pdu.fragments(memoryview(body)))
+        list(pdu_codec.fragments(memoryview(body)))
 
 
 def test_presentation_contexts_are_numbered_odd_and_are_128_at_most() -> None:

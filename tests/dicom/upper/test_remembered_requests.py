@@ -7,15 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from dcm4py_leading.dicom.negotiation import Capabilities
-from dcm4py_leading.dicom.upper import pdu
-from dcm4py_leading.dicom.upper.pdu import (
-    AssociateRequest,
-    ProposedContext,
-    Role,
-    UserIdentity,
-    UserInformation,
-    encode,
-)
+from dcm4py_leading.dicom.upper import pdu_codec
+from dcm4py_leading.dicom.upper.pdu import AssociateRequest, ProposedContext, Role, UserIdentity, UserInformation
+from dcm4py_leading.dicom.upper.pdu_codec import encode
 from dcm4py_leading.model import bounds
 
 USER = UserInformation(maximum_length=16384, implementation_class_uid="1.2.3")
@@ -23,7 +17,7 @@ USER = UserInformation(maximum_length=16384, implementation_class_uid="1.2.3")
 
 def received(*contexts: ProposedContext) -> AssociateRequest:
     data = encode(AssociateRequest(called_ae_title="A", calling_ae_title="B", contexts=contexts, user=USER))
-    request = pdu.decode(1, memoryview(data)[6:])
+    request = pdu_codec.decode(1, memoryview(data)[6:])
     assert isinstance(request, AssociateRequest)
     return request
 
@@ -33,28 +27,28 @@ def context(number: int, syntaxes: int = 1) -> ProposedContext:
 
 
 def test_a_request_leaves_nothing_behind_until_its_sender_is_admitted() -> None:
-    before = len(pdu._contexts)
+    before = len(pdu_codec._contexts)
     request = received(context(700_001))
-    assert len(pdu._contexts) == before
+    assert len(pdu_codec._contexts) == before
     assert request.contexts == (context(700_001),)
-    pdu.remember(request)
-    assert len(pdu._contexts) == before + 1
+    pdu_codec.remember(request)
+    assert len(pdu_codec._contexts) == before + 1
     again = received(context(700_001))
-    assert again.contexts[0] is pdu._contexts.get(request.encoded_contexts[0])
+    assert again.contexts[0] is pdu_codec._contexts.get(request.encoded_contexts[0])
     assert again.encoded_contexts == ()
 
 
 def test_long_contexts_are_not_remembered() -> None:
-    before = len(pdu._contexts)
+    before = len(pdu_codec._contexts)
     request = received(context(700_002, syntaxes=3000))
-    pdu.remember(request)
-    assert len(pdu._contexts) == before
+    pdu_codec.remember(request)
+    assert len(pdu_codec._contexts) == before
 
 
 def test_a_request_in_the_same_words_is_decoded_once() -> None:
     request = received(context(700_003))
     assert received(context(700_003)) is not request
-    pdu.remember(request)
+    pdu_codec.remember(request)
     again = received(context(700_003))
     assert again == request
     assert received(context(700_003)) is again
@@ -62,8 +56,8 @@ def test_a_request_in_the_same_words_is_decoded_once() -> None:
 
 def test_requests_are_bounded_by_octets() -> None:
     for number in range(2000):
-        pdu.remember(received(context(number, syntaxes=60)))
-    assert len(pdu._requests) * 3 * 600 < bounds.REMEMBERED_REQUESTS_BYTES
+        pdu_codec.remember(received(context(number, syntaxes=60)))
+    assert len(pdu_codec._requests) * 3 * 600 < bounds.REMEMBERED_REQUESTS_BYTES
 
 
 def test_a_password_is_not_remembered() -> None:
@@ -73,12 +67,12 @@ def test_a_password_is_not_remembered() -> None:
             called_ae_title="A", calling_ae_title="B", contexts=(context(1),), user=replace(USER, identity=identity)
         )
     )
-    request = pdu.decode(1, memoryview(data)[6:])
+    request = pdu_codec.decode(1, memoryview(data)[6:])
     assert isinstance(request, AssociateRequest)
     assert request.user.identity == identity
-    before = len(pdu._requests)
-    pdu.remember(request)
-    assert len(pdu._requests) == before
+    before = len(pdu_codec._requests)
+    pdu_codec.remember(request)
+    assert len(pdu_codec._requests) == before
     assert request.encoded == b""
 
 

@@ -132,7 +132,7 @@ def test_file_that_cannot_be_deleted_now_is_told_and_deleted_next_time(
     assert refused.value.refusal is Refusal.UNKNOWN
 
 
-def test_answers_that_cannot_be_forgotten_now_are_told_and_forgotten_next_time(scene: Scene) -> None:
+def test_answers_that_cannot_be_dropped_now_are_reported_and_dropped_next_time(scene: Scene) -> None:
     forgotten: list[str] = []
 
     def forget(uid: str) -> bool:

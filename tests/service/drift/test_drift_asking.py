@@ -12,8 +12,11 @@ from dcm4py_leading.errors import LeadingQueryFailed, LeadingUnavailable
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import UID, AETitle, Tag
-from dcm4py_leading.service.drift.asking import Asker, LeadingInquiry
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
+from dcm4py_leading.service.drift.asking import LeadingInquiry, StudyQuery
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
+from tests.fixtures import clock
+from tests.fixtures.rules import data_set
+from tests.fixtures.scripted_query import ScriptedQuery
 
 LOCAL = ApplicationEntity(
     dn="dicomAETitle=DCM4CHEE", ae_title=AETitle("DCM4CHEE"), association_initiator=True, association_acceptor=True
@@ -21,65 +24,44 @@ LOCAL = ApplicationEntity(
 UIDS = [UID(f"1.2.{number}") for number in range(1, 5)]
 
 
-class Clock:
-    """A clock that goes on when somebody waits."""
+class Clock(clock.Clock):
+    """The clock of an inquiry, and what it tells while it waits."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
         self.told: list[str] = []
 
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
     @property
-    def time(self) -> Time:
-        return Time(clock=self, sleep=self.wait)
+    def time(self) -> DriftClock:
+        return DriftClock(clock=self, sleep=self.wait)
 
 
-class Archive:
+class Archive(ScriptedQuery):
     """A leading archive that knows every study; ``fails`` says by time and UIDs how it fails."""
 
     def __init__(
         self, time: Clock, fails: Callable[[float, Sequence[UID]], LeadingUnavailable | None] = lambda *_: None
     ) -> None:
-        self.asked: list[tuple[float, tuple[UID, ...]]] = []
+        super().__init__(self._respond)
+        self.asked_at: list[float] = []
         self._time, self._fails = time, fails
 
-    def find_studies(
-        self,
-        leading_cfind_scp: AETitle,
-        local_ae: ApplicationEntity,
-        study_instance_uids: Sequence[UID],
-        return_keys: frozenset[Tag],
-        *,
-        timeout: timedelta | None = None,
-    ) -> list[Dataset]:
-        self.asked.append((self._time.now, tuple(study_instance_uids)))
-        failure = self._fails(self._time.now, study_instance_uids)
+    def _respond(self, uids: Sequence[UID]) -> list[Dataset]:
+        self.asked_at.append(self._time.now)
+        failure = self._fails(self._time.now, uids)
         if failure is not None:
             raise failure
-        answers = []
-        for uid in study_instance_uids:
-            answer = Dataset()
-            answer.StudyInstanceUID = uid
-            answers.append(answer)
-        return answers
-
-    def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        raise AssertionError("nobody asks for that")
+        return [data_set(StudyInstanceUID=uid) for uid in uids]
 
 
-def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> Asker:
+def asker(archive: Archive, time: Clock, rate: float = 1000.0) -> StudyQuery:
     asked = LeadingInquiry(
         leading_cfind_scp=AETitle("QRSCP"),
         local_ae=LOCAL,
         return_keys=frozenset({Tag(0x0020000D)}),
         timeout=timedelta(seconds=15),
     )
-    return Asker(archive, asked, Throttle(rate, time.time), Patience("QRSCP", time.time, time.told.append))
+    return StudyQuery(archive, asked, Throttle(rate, time.time), RetryPauses("QRSCP", time.time, time.told.append))
 
 
 def test_no_more_questions_a_second_than_the_rate() -> None:
@@ -91,14 +73,14 @@ def test_no_more_questions_a_second_than_the_rate() -> None:
     time.now += 100.0  # what was not used is not made up for
     for uid in UIDS:
         asking.answers([uid])
-    assert [at for at, _ in archive.asked] == [0.0, 0.5, 1.0, 1.5, 101.5, 102.0, 102.5, 103.0]
+    assert archive.asked_at == [0.0, 0.5, 1.0, 1.5, 101.5, 102.0, 102.5, 103.0]
 
 
 def test_page_is_one_question() -> None:
     time = Clock()
     archive = Archive(time)
     assert set(asker(archive, time).answers(UIDS)) == set(UIDS)
-    assert [uids for _, uids in archive.asked] == [tuple(UIDS)]
+    assert [asked.uids for asked in archive.asked] == [tuple(UIDS)]
 
 
 def test_archive_that_is_down_for_a_while_is_asked_again_until_it_answers() -> None:

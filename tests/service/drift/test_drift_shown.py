@@ -10,13 +10,13 @@ import pytest
 
 from dcm4py_leading.service.drift.comparison import Compared, Outcome
 from dcm4py_leading.service.drift.report import Report
-from dcm4py_leading.service.drift.shown import Latest, chunks, lines, stale_studies
+from dcm4py_leading.service.drift.shown import LatestComparison, chunks, lines, stale_studies
 from dcm4py_leading.service.jobs.job import Job, Progress, State
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
-def latest(done: int, of: int | None, *, before: int = 0, state: State = State.RUNNING) -> Latest:
+def latest(done: int, of: int | None, *, before: int = 0, state: State = State.RUNNING) -> LatestComparison:
     job = Job(
         job_id="1",
         kind="drift",
@@ -26,7 +26,7 @@ def latest(done: int, of: int | None, *, before: int = 0, state: State = State.R
         state=state,
         progress=Progress(done=done, of=of),
     )
-    return Latest(ae_title="DCM4CHEE", kept=None, job=job, before=before)
+    return LatestComparison(ae_title="DCM4CHEE", kept=None, job=job, before=before)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def latest(done: int, of: int | None, *, before: int = 0, state: State = State.R
         (latest(25, 100, state=State.CANCELLED), None),
     ],
 )
-def test_time_that_is_left_is_told_by_the_pace_of_this_run(found: Latest, seconds: float | None) -> None:
+def test_time_that_is_left_is_told_by_the_pace_of_this_run(found: LatestComparison, seconds: float | None) -> None:
     assert found.seconds_left(NOON + timedelta(seconds=10)) == seconds
 
 

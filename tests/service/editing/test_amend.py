@@ -114,7 +114,7 @@ def test_two_who_change_different_attributes_both_succeed(service: Service) -> N
     assert (patient[NAME].lines, patient[COMMENTS].lines) == (("First",), ("noted",))
 
 
-def test_a_patient_id_of_somebody_else_is_refused_and_another_one_taken(
+def test_patient_id_of_another_patient_is_refused_and_a_free_one_accepted(
     seed: Seed, service: Service, tmp_path: Path
 ) -> None:
     with pytest.raises(EditRefused, match="another patient"):

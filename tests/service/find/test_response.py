@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.archive.index.querying.query import parse_query
 from dcm4py_leading.model.archive import Entity
 from dcm4py_leading.model.values import InformationModel
-from dcm4py_leading.service.find.response import Elements, NotCut, encode, reduced, template
+from dcm4py_leading.service.find.response import Elements, NeedsPydicom, encode, reduced, template
 from tests.fixtures.archive import make_filter, make_header, make_identifier, store
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
@@ -84,7 +84,7 @@ def test_an_answer_cut_from_the_index_is_that_of_pydicom(
         expected = encode(reduced(match.attributes, identifier, retrieve_aets), syntax)
         try:
             answer = form.cut(Elements(match, {}))
-        except NotCut:
+        except NeedsPydicom:
             continue
         assert decoded(answer, syntax) == decoded(expected, syntax)
 
@@ -99,7 +99,7 @@ def test_answers_are_cut_unless_character_sets_are_mixed_or_extended(
     for match in found(matches[0], identifier):
         try:
             form.cut(Elements(match, {}))
-        except NotCut:
+        except NeedsPydicom:
             left.append(str(match.attributes.StudyInstanceUID))
     assert left == ["1.3"]
 
@@ -108,12 +108,12 @@ def test_sequences_are_not_cut_for_implicit_vr(matches: tuple[Index, list[str]])
     identifier = make_identifier("STUDY", StudyInstanceUID="1.4", ProcedureCodeSequence=[])
     (match,) = found(matches[0], identifier)
     template(identifier, ExplicitVRLittleEndian, ()).cut(Elements(match, {}))
-    with pytest.raises(NotCut):
+    with pytest.raises(NeedsPydicom):
         template(identifier, ImplicitVRLittleEndian, ()).cut(Elements(match, {}))
 
 
 def test_deflated_answers_are_left_to_pydicom() -> None:
-    with pytest.raises(NotCut):
+    with pytest.raises(NeedsPydicom):
         template(make_identifier("STUDY", PatientName=None), DeflatedExplicitVRLittleEndian, ())
 
 
@@ -137,6 +137,6 @@ def test_characters_that_differ_in_iso_ir_13_are_not_cut_for_another_set(text: b
     if is_cut:
         assert description + text in form.cut(Elements(match, {}), edited)
     else:
-        with pytest.raises(NotCut):
+        with pytest.raises(NeedsPydicom):
             form.cut(Elements(match, {}), edited)
     assert description + text in form.cut(Elements(match, {}))

@@ -100,7 +100,7 @@ def test_stop_without_a_start_is_no_error() -> None:
     Service().history().stop()
 
 
-def test_a_bug_costs_one_sample_and_is_told_without_values(
+def test_bug_loses_one_sample_and_is_logged_without_values(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(history, "HISTORY_INTERVAL_SECONDS", 0.001)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dcm4py_leading.leading.breaker import BreakerState
-from dcm4py_leading.leading.contacts import Asked, ContactCounts
+from dcm4py_leading.leading.contacts import ContactCounts, ContactKey
 from dcm4py_leading.leading.outcome import Latency, LookupOutcome
 from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic, between, in_steps
 from tests.fixtures.measured import NOON, OURS, QRSCP, Sample, lookups
@@ -49,7 +49,10 @@ def test_an_interval_without_questions_has_no_rate() -> None:
 
 
 def requests(answered: int, failed: int = 0, service: str = "C-FIND") -> ContactCounts:
-    asked: dict[Asked, int] = {(OURS, "PACS", service, "answered"): answered, (OURS, "PACS", service, "failed"): failed}
+    asked: dict[ContactKey, int] = {
+        (OURS, "PACS", service, "answered"): answered,
+        (OURS, "PACS", service, "failed"): failed,
+    }
     return ContactCounts(asked=asked)
 
 
@@ -110,7 +113,7 @@ def test_intervals_are_put_together_by_steps_of_the_clock() -> None:
     assert [step.seconds for step in steps] == [300, 300, 120]
 
 
-def test_a_step_knows_the_sum_of_what_is_known_and_the_worst_of_what_it_saw() -> None:
+def test_step_has_sum_of_known_intervals_and_worst_state() -> None:
     (step,) = in_steps(
         [
             ending(1, waiting=3, breaker=BreakerState.OPEN, latency=Latency().observe(0.004)),

@@ -27,7 +27,7 @@ def device(*aes: ApplicationEntity) -> Device:
     return Device(dn="", device_name="d", connections=(DICOM,), application_entities=aes)
 
 
-def test_a_port_is_told_once_with_the_aes_that_accept_on_it() -> None:
+def test_port_is_listed_once_with_its_aes() -> None:
     aes = ae("A", DICOM), ae("B", DICOM), ae("INITIATOR", DICOM, is_acceptor=False)
     (found,) = listeners_of(device(*aes), {("archive.example", 11112)})
     assert (found.name, found.host, found.port) == ("dicom", "archive.example", 11112)

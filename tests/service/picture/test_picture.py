@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from dcm4py_leading.service.picture import picture as making
-from dcm4py_leading.service.picture.picture import Picture, decoded
+from dcm4py_leading.service.picture.picture import Picture, decode_picture
 from tests.fixtures.datasets import CT, MULTI_FRAME, make_instance, make_study, sample_path
 from tests.fixtures.scu import store
 from tests.fixtures.service import Seed
@@ -25,7 +25,7 @@ PICTURES = (CT, "MR_small_bigendian.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "J
 def picture_of(path: Path, **settings: float) -> Picture:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return decoded(descriptor, **settings)
+        return decode_picture(descriptor, **settings)
     finally:
         os.close(descriptor)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dcm4py_leading.archive.proxy_cache.cached_study import KeptObject, KeptStudy, StudyState
+from dcm4py_leading.archive.proxy_cache.cached_study import CachedObject, CachedStudy, StudyState
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCache
 from dcm4py_leading.archive.proxy_cache.study_file import StudyFile
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.proxy import arriving
-from dcm4py_leading.service.proxy.cache_writer import CachedInPassing, CacheWriter
-from dcm4py_leading.service.proxy.caching_upstream import FromCache
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy import object_check
+from dcm4py_leading.service.proxy.cache_writer import CacheWriter, CachingStream
+from dcm4py_leading.service.proxy.caching_upstream import CachedStream
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.retrieve.encode import encoded
 from tests.fixtures.pacs import make_object
 
@@ -34,9 +34,11 @@ def cache(tmp_path: Path) -> Iterator[ProxyCache]:
     cache.close()
 
 
-def arrived(number: int, study: str = STUDY, syntax: str = ImplicitVRLittleEndian, **attributes: object) -> Arrived:
+def arrived(
+    number: int, study: str = STUDY, syntax: str = ImplicitVRLittleEndian, **attributes: object
+) -> ArrivedObject:
     ds = make_object(study, number, size=100, **attributes)
-    return arriving.arrived(ds.SOPClassUID, ds.SOPInstanceUID, syntax, encoded(ds, syntax))
+    return object_check.checked_object(ds.SOPClassUID, ds.SOPInstanceUID, syntax, encoded(ds, syntax))
 
 
 def await_writers() -> None:
@@ -46,7 +48,7 @@ def await_writers() -> None:
             assert not thread.is_alive()
 
 
-def keep(cache: ProxyCache, *objects: Arrived) -> None:
+def keep(cache: ProxyCache, *objects: ArrivedObject) -> None:
     keeping = CacheWriter(cache, STUDY, PACS)
     for one in objects:
         keeping.take(one)
@@ -55,7 +57,7 @@ def keep(cache: ProxyCache, *objects: Arrived) -> None:
     await_writers()
 
 
-def kept(cache: ProxyCache) -> KeptStudy | None:
+def kept(cache: ProxyCache) -> CachedStudy | None:
     return cache.find(PACS, STUDY)
 
 
@@ -63,14 +65,16 @@ def kept(cache: ProxyCache) -> KeptStudy | None:
 def test_objects_of_any_syntax_are_kept_by_their_series(cache: ProxyCache, syntax: str) -> None:
     if syntax == "1.2.3.4.5":  # not known: Explicit VR Little Endian (PS3.5 10)
         one = arrived(1, syntax="1.2.840.10008.1.2.1")
-        one = Arrived(**{**{name: getattr(one, name) for name in Arrived.__slots__}, "transfer_syntax_uid": syntax})
+        one = ArrivedObject(
+            **{**{name: getattr(one, name) for name in ArrivedObject.__slots__}, "transfer_syntax_uid": syntax}
+        )
     else:
         one = arrived(1, syntax=syntax)
     keep(cache, one)
     study = kept(cache)
     assert study is not None
     assert study.objects == (
-        KeptObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.octets)),
+        CachedObject(f"{STUDY}.1", one.sop_instance_uid, one.sop_class_uid, syntax, len(one.octets)),
     )
     part = study.part(0)
     assert os.pread(part.descriptor, part.length, part.offset) == one.octets
@@ -78,11 +82,11 @@ def test_objects_of_any_syntax_are_kept_by_their_series(cache: ProxyCache, synta
     study.close()
 
 
-def no_series(number: int) -> Arrived:
+def no_series(number: int) -> ArrivedObject:
     ds = make_object(STUDY, number)
     del ds.SeriesInstanceUID
     data = encoded(ds, ImplicitVRLittleEndian)
-    return arriving.arrived(ds.SOPClassUID, ds.SOPInstanceUID, ImplicitVRLittleEndian, data)
+    return object_check.checked_object(ds.SOPClassUID, ds.SOPInstanceUID, ImplicitVRLittleEndian, data)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def no_series(number: int) -> Arrived:
     ],
 )
 def test_a_study_with_an_object_that_cannot_be_placed_is_not_kept(
-    cache: ProxyCache, make: Callable[[], Arrived], reason: str, caplog: pytest.LogCaptureFixture
+    cache: ProxyCache, make: Callable[[], ArrivedObject], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     keep(cache, arrived(1), make(), arrived(3))
     assert kept(cache) is None
@@ -145,7 +149,7 @@ def test_a_cache_that_is_closed_meanwhile_costs_the_study_and_leaves_nothing(
     assert list((tmp_path / "kept").glob("*.study")) == []
 
 
-def forward_of(*objects: Arrived) -> ForwardedRetrieve:
+def forward_of(*objects: ArrivedObject) -> ForwardedRetrieve:
     forward = ForwardedRetrieve(
         scp=PACS, originator=PACS, message_id=1, studies=frozenset({STUDY}), patience=20, asked=None
     )
@@ -157,7 +161,7 @@ def forward_of(*objects: Arrived) -> ForwardedRetrieve:
 def test_study_in_passing_is_kept_when_wholly_taken(cache: ProxyCache) -> None:
     forward = forward_of(arrived(1), arrived(2))
     forward.end(total=2)
-    passing = CachedInPassing(cache, STUDY, forward, lambda: None)
+    passing = CachingStream(cache, STUDY, forward, lambda: None)
     assert [one.sop_instance_uid for one in passing] == [f"{STUDY}.1.1", f"{STUDY}.1.2"]
     passing.close()
     await_writers()
@@ -166,36 +170,36 @@ def test_study_in_passing_is_kept_when_wholly_taken(cache: ProxyCache) -> None:
     study.close()
 
 
-def closed_early(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
+def closed_early(forward: ForwardedRetrieve, passing: CachingStream) -> None:
     next(iter(passing))
 
 
-def failed_one(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
+def failed_one(forward: ForwardedRetrieve, passing: CachingStream) -> None:
     forward.end(failed=["1.2.3"], total=3)
     list(passing)
 
 
-def counted_more(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
+def counted_more(forward: ForwardedRetrieve, passing: CachingStream) -> None:
     forward.end(total=3)
     list(passing)
 
 
-def failed_in_the_end(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
+def failed_in_the_end(forward: ForwardedRetrieve, passing: CachingStream) -> None:
     forward.end(failure=ArchiveUnavailable("PACS: aborted"), total=2)
     list(passing)
 
 
-def left_by_the_viewer(forward: ForwardedRetrieve, passing: CachedInPassing) -> None:
+def left_by_the_viewer(forward: ForwardedRetrieve, passing: CachingStream) -> None:
     passing.watch(lambda: True)
     list(passing)
 
 
 @pytest.mark.parametrize("ends", [closed_early, failed_one, counted_more, failed_in_the_end, left_by_the_viewer])
 def test_study_in_passing_is_not_kept_in_part(
-    cache: ProxyCache, ends: Callable[[ForwardedRetrieve, CachedInPassing], None]
+    cache: ProxyCache, ends: Callable[[ForwardedRetrieve, CachingStream], None]
 ) -> None:
     forward = forward_of(arrived(1), arrived(2))
-    passing = CachedInPassing(cache, STUDY, forward, lambda: None)
+    passing = CachingStream(cache, STUDY, forward, lambda: None)
     ends(forward, passing)
     passing.close()
     await_writers()
@@ -225,10 +229,10 @@ def test_a_kept_object_that_cannot_be_read_is_missing_and_the_study_is_kept_no_l
     assert study is not None
     offsets = study._offsets
     study._offsets = (0, 1 << 20)
-    arriving = FromCache(cache, study, (0, 1))
+    arriving = CachedStream(cache, study, (0, 1))
     first, second = arriving
-    assert isinstance(first, Arrived) and first.sop_instance_uid == f"{STUDY}.1.1"
-    assert second == Missing(f"{STUDY}.1.2", "a kept object cannot be read")
+    assert isinstance(first, ArrivedObject) and first.sop_instance_uid == f"{STUDY}.1.1"
+    assert second == UnsentObject(f"{STUDY}.1.2", "a kept object cannot be read")
     assert offsets[1] == len(first.octets)
     arriving.close()
     assert kept(cache) is None
@@ -238,7 +242,7 @@ def test_kept_objects_end_when_nobody_waits_for_them(cache: ProxyCache) -> None:
     keep(cache, arrived(1), arrived(2), arrived(3))
     study = kept(cache)
     assert study is not None
-    arriving = FromCache(cache, study, (0, 1, 2))
+    arriving = CachedStream(cache, study, (0, 1, 2))
     taken: list[object] = []
     arriving.watch(lambda: len(taken) == 2)
     for one in arriving:

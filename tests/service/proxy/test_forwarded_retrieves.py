@@ -10,7 +10,7 @@ import pytest
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy import forwarded_retrieve as module
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 
@@ -25,8 +25,8 @@ def make_forward(message_id: int = 1, *, patience: float = 20, asked: str | None
     )
 
 
-def arrived(number: int, study: str = STUDY) -> Arrived:
-    return Arrived(
+def arrived(number: int, study: str = STUDY) -> ArrivedObject:
+    return ArrivedObject(
         sop_class_uid="1.2.3",
         sop_instance_uid=f"{study}.{number}",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -37,7 +37,7 @@ def arrived(number: int, study: str = STUDY) -> Arrived:
 
 def uids(forward: ForwardedRetrieve) -> list[str]:
     """What comes out of it; missing objects in brackets."""
-    return [f"[{one.sop_instance_uid}]" if isinstance(one, Missing) else one.sop_instance_uid for one in forward]
+    return [f"[{one.sop_instance_uid}]" if isinstance(one, UnsentObject) else one.sop_instance_uid for one in forward]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_who_offers_waits_until_there_is_room() -> None:
     assert results == [True]
 
 
-def test_who_waits_for_room_is_let_go_when_nobody_wants_more() -> None:
+def test_thread_waiting_for_room_is_released_after_a_cancel() -> None:
     forward = make_forward()
     for number in range(1, 5):
         forward.offer(arrived(number))
@@ -110,7 +110,7 @@ def test_retrieve_with_a_failure_never_has_all() -> None:
     forward.offer(arrived(1))
     forward.end(failure=FAILURE)
     assert uids(forward) == ["1.2.1.1", "[]"]
-    assert [one.reason for one in forward if isinstance(one, Missing)] == [str(FAILURE)]
+    assert [one.reason for one in forward if isinstance(one, UnsentObject)] == [str(FAILURE)]
     assert not forward.has_all
 
 
@@ -179,7 +179,7 @@ def test_more_than_can_be_refused_ends_it(monkeypatch: pytest.MonkeyPatch) -> No
         uids(forward)
 
 
-def test_while_nothing_comes_it_is_asked_whether_anybody_waits() -> None:
+def test_waiting_for_matches_checks_for_a_cancel() -> None:
     forward = make_forward(patience=3600)
     looks: list[int] = []
 
@@ -203,7 +203,7 @@ def test_an_object_finds_the_retrieve_that_it_names(forwards: ForwardedRetrieves
 
 
 @pytest.mark.parametrize(("originator", "message_id", "study"), [(US, 2, STUDY), ("ELSE", 1, STUDY), (US, 1, OTHER)])
-def test_an_object_that_names_none_that_runs_is_told_so(
+def test_object_of_unknown_retrieve_is_refused_with_reason(
     forwards: ForwardedRetrieves, originator: str, message_id: int, study: str
 ) -> None:
     forwards.add(make_forward(1))
@@ -231,14 +231,14 @@ def test_object_that_names_no_retrieve_goes_once_to_each_of_the_same_keys(forwar
 
 
 @pytest.mark.parametrize(("scp", "study"), [(PACS, OTHER), ("ELSE", STUDY)])
-def test_nobody_asked_for_an_object_that_names_no_retrieve_of_another_study_or_archive(
+def test_object_without_retrieve_of_its_study_or_archive_is_unrequested(
     forwards: ForwardedRetrieves, scp: str, study: str
 ) -> None:
     forwards.add(make_forward(1))
     assert forwards.take("", None, scp, arrived(1, study)) is None
 
 
-def test_received_object_that_cannot_be_taken_has_failed_whatever_the_archive_counts(
+def test_unusable_received_object_fails_whatever_the_archive_counts(
     forwards: ForwardedRetrieves,
 ) -> None:
     forward = make_forward(1)
@@ -290,7 +290,7 @@ def test_late_objects_of_an_unended_retrieve_are_not_unasked(tmp_path: Path, is_
     assert forwards.take("", None, PACS, arrived(1)) is None
 
 
-def test_nothing_is_expected_of_a_retrieve_whose_objects_did_not_come_by_themselves(tmp_path: Path) -> None:
+def test_c_get_retrieve_expects_no_incoming_objects(tmp_path: Path) -> None:
     forwards = ForwardedRetrieves(spool=Spool(tmp_path))
     forward = make_forward(1)
     forward.end(failure=ArchiveUnavailable("PACS: aborted"))

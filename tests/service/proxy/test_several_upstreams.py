@@ -10,7 +10,7 @@ from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived, ForwardedRetrieve, Missing
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject, ForwardedRetrieve, UnsentObject
 from dcm4py_leading.service.proxy.several_upstreams import SeveralUpstreams
 from dcm4py_leading.service.proxy.upstream import ObjectStream
 from tests.fixtures.rules import application_entity
@@ -68,8 +68,8 @@ class Archive:
         return len(self._uids)
 
 
-def arrived(uid: str) -> Arrived:
-    return Arrived(
+def arrived(uid: str) -> ArrivedObject:
+    return ArrivedObject(
         sop_class_uid="1.2",
         sop_instance_uid=uid,
         transfer_syntax_uid="1.2.840.10008.1.2",
@@ -94,12 +94,12 @@ def fetch(keys: RetrieveKeys, *archives: Archive) -> ObjectStream:
 def told(arriving: ObjectStream) -> list[str]:
     """What comes; missing objects in brackets, with the reason where they have no name."""
     return [
-        f"[{one.sop_instance_uid or one.reason}]" if isinstance(one, Missing) else one.sop_instance_uid
+        f"[{one.sop_instance_uid or one.reason}]" if isinstance(one, UnsentObject) else one.sop_instance_uid
         for one in arriving
     ]
 
 
-def test_each_is_asked_only_for_what_those_before_it_do_not_have() -> None:
+def test_each_archive_is_asked_only_for_objects_missing_so_far() -> None:
     first, second, third = Archive("A", "1"), Archive("B", "1", "2", "9"), Archive("C", "3")
     assert told(fetch(studies("3", "2", "1"), first, second, third)) == ["A:1", "B:2", "C:3"]
     assert [keys.study_instance_uids for one in (first, second, third) for keys in one.held_for] == [
@@ -176,7 +176,7 @@ def test_one_that_refuses_before_its_first_object_leaves_it_to_the_next_that_has
     assert all(forward.is_closed for forward in refusing.forwards)
 
 
-def test_one_that_can_send_none_of_it_leaves_it_to_the_next_that_has_it() -> None:
+def test_archive_that_sends_nothing_leaves_objects_to_the_next() -> None:
     without = Archive("A", "1", failed=["1.1", "1.2"])
     assert told(fetch(studies("1"), without, Archive("B", "1"))) == ["B:1"]
     assert told(fetch(studies("1", "2"), without, Archive("B", "2"))) == ["B:2", "[1.1]", "[1.2]"]
@@ -201,7 +201,7 @@ def test_it_has_ended_when_the_last_has() -> None:
 
 
 @pytest.mark.parametrize("end", [lambda arriving: arriving.close(), lambda arriving: arriving.watch(lambda: True)])
-def test_when_nobody_wants_more_the_next_is_not_asked(end: Callable[[ObjectStream], None]) -> None:
+def test_next_archive_is_not_asked_after_a_cancel(end: Callable[[ObjectStream], None]) -> None:
     first, second = Archive("A", "1"), Archive("B", "2")
     arriving = fetch(studies("1", "2"), first, second)
     coming = iter(arriving)

@@ -185,9 +185,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_bytes_that_were_cut_and_spliced_decode_to_what_the_whole_object_becomes(
-    devices: Environment, data: st.DataObject
-) -> None:
+def test_spliced_bytes_decode_like_the_whole_coerced_object(devices: Environment, data: st.DataObject) -> None:
     texts = data.draw(st.sampled_from(CHARACTER_SETS))
     encoding = data.draw(st.sampled_from(ENCODINGS))
     ds = data.draw(objects(texts))
@@ -273,9 +271,7 @@ def test_a_real_object_that_nothing_changes_leaves_byte_by_byte(path: Path, tmp_
 
 
 @pytest.mark.parametrize("path", sample_files(), ids=lambda path: path.name)
-def test_a_real_object_that_the_leading_archive_changes_is_what_the_whole_object_becomes(
-    path: Path, tmp_path: Path
-) -> None:
+def test_bytewise_coercion_of_real_object_equals_whole_object_coercion(path: Path, tmp_path: Path) -> None:
     found = data_set_of(path)
     if found is None:
         return
@@ -445,7 +441,7 @@ def test_another_answer_makes_another_object_of_the_same_bytes(tmp_path: Path) -
     assert names == ["Right^Name", "Other^Name", "Stale^Name", "Right^Name"]
 
 
-def test_an_answer_that_says_the_same_and_is_another_one_is_worked_out_again(tmp_path: Path) -> None:
+def test_equal_but_new_answer_object_is_coerced_again(tmp_path: Path) -> None:
     instances = [instance for instance, _ in series(tmp_path, 1)]
     first = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
     second = Retrieve(tmp_path, LEADING_RULE, answer=deepcopy(ANSWER), after=first)
@@ -453,7 +449,7 @@ def test_an_answer_that_says_the_same_and_is_another_one_is_worked_out_again(tmp
     assert second.common.bytewise.decoded == 1
 
 
-def test_nothing_is_remembered_of_an_archive_that_gives_no_answer(tmp_path: Path) -> None:
+def test_archive_without_answer_is_not_cached(tmp_path: Path) -> None:
     instances = [instance for instance, _ in series(tmp_path, 1)]
     first = Retrieve(tmp_path, LEADING_RULE, answer=LeadingUnavailable("away"))
     (out,) = prepare_all(first, instances)

@@ -79,7 +79,7 @@ def test_the_stored_syntax_is_preferred_and_then_the_uncompressed_ones() -> None
     assert choose_transfer_syntax(BIG, [IMPLICIT]) == IMPLICIT
 
 
-def test_a_destination_that_takes_neither_gets_nothing() -> None:
+def test_destination_that_accepts_neither_syntax_gets_nothing() -> None:
     with pytest.raises(SubOperationFailed):
         choose_transfer_syntax(EXPLICIT, [JPEG])
 

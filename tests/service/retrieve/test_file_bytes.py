@@ -115,14 +115,14 @@ def test_a_large_file_that_has_become_shorter_is_storage_unavailable(tmp_path: P
 
 @pytest.mark.parametrize("size", [100, HEAD + 100])
 @pytest.mark.parametrize("more", [-1, 1])
-def test_a_file_that_is_not_as_long_as_it_was_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
+def test_truncated_file_is_storage_unavailable(tmp_path: Path, size: int, more: int) -> None:
     path = write_object(tmp_path / "object", bytes(size), ExplicitVRLittleEndian)
     with pytest.raises(StorageUnavailable):
         FileBytes(os.open(path, os.O_RDONLY), path.stat().st_size + more, Buffers())
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(1000), bytes(128) + b"DICM", bytes(200_000)])
-def test_a_file_that_is_none_of_ours_is_storage_unavailable(tmp_path: Path, content: bytes) -> None:
+def test_foreign_file_is_storage_unavailable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "object"
     path.write_bytes(content)
     with pytest.raises(StorageUnavailable):

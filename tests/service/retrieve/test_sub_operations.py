@@ -169,7 +169,7 @@ def test_no_response_and_a_failure_status_are_failures(status: int | None, probl
     assert delivery.problem is not None and problem in delivery.problem
 
 
-def test_a_destination_that_goes_fails_what_remains_and_is_told() -> None:
+def test_lost_destination_fails_remaining_objects_and_is_logged() -> None:
     delivery = delivered([Instance(uid) for uid in "1234"], Peer(gone_after=1))
     assert counts(delivery) == (0, 1, 3, 0)
     assert sorted(delivery.tally.failed_sop_instance_uids) == ["2", "3", "4"]
@@ -232,7 +232,7 @@ def test_all_associations_gone_fail_every_object() -> None:
 
 
 @pytest.mark.parametrize("associations", [1, 3])
-def test_an_error_that_nobody_foresaw_reaches_the_caller(associations: int) -> None:
+def test_unexpected_error_reaches_the_caller(associations: int) -> None:
     class Broken(Instance):
         def prepare(self, accepted: Collection[str]) -> PreparedObject:
             raise LookupError("a bug")
@@ -241,7 +241,7 @@ def test_an_error_that_nobody_foresaw_reaches_the_caller(associations: int) -> N
         delivered([Instance("1"), Broken("2"), Instance("3")], *(Peer() for _ in range(associations)))
 
 
-def test_a_cancel_ends_and_counts_what_is_under_way_and_leaves_the_rest() -> None:
+def test_cancel_counts_outstanding_objects_and_sends_no_more() -> None:
     peer = Peer()
     delivery = delivered([Instance(uid) for uid in "12345"], peer, is_cancelled=lambda: bool(peer.taken))
     assert delivery.cancelled

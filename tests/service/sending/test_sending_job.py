@@ -13,7 +13,7 @@ from dcm4py_leading.service.jobs.job import Job, Progress, State
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.job import start_sending
-from dcm4py_leading.service.sending.under_way import Reached
+from dcm4py_leading.service.sending.running_exports import SendProgress
 from tests.fixtures.workers import until
 
 WANTED = Export(ae_title="DCM4CHEE", destination="STORESCP", study_instance_uid="1.2.3", author="anna")
@@ -24,7 +24,7 @@ class Sender:
     """A process that sends as a test tells it."""
 
     outcome: ExportOutcome | StatusError
-    reaches: Reached | None = None
+    reaches: SendProgress | None = None
     may_end: threading.Event = field(default_factory=threading.Event)
     cancelled: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Sender:
             raise self.outcome
         return self.outcome
 
-    def reached(self, sending_id: str) -> Reached | None:
+    def reached(self, sending_id: str) -> SendProgress | None:
         return self.reaches if [sending_id] == self.begun else None
 
     def cancel_sending(self, sending_id: str) -> None:
@@ -71,7 +71,7 @@ def sent(jobs: Jobs, outcome: ExportOutcome | StatusError) -> Job:
 
 def test_progress_and_failures_are_told_while_it_sends(jobs: Jobs) -> None:
     outcome = ExportOutcome(completed=3, failed=2, failures=("CT 1: refused", "CT 2: refused"))
-    sender = Sender(outcome, Reached(done=2, of=5, failed=1, failures=("CT 1: refused",)))
+    sender = Sender(outcome, SendProgress(done=2, of=5, failed=1, failures=("CT 1: refused",)))
     job_id = start_sending(jobs, sender, WANTED)
 
     def told() -> Job:
@@ -87,7 +87,9 @@ def test_progress_and_failures_are_told_while_it_sends(jobs: Jobs) -> None:
 
 
 def test_last_report_of_an_ended_process_stays(jobs: Jobs) -> None:
-    sender = Sender(StatusError("the worker has ended"), Reached(done=2, of=5, failed=1, failures=("CT 1: refused",)))
+    sender = Sender(
+        StatusError("the worker has ended"), SendProgress(done=2, of=5, failed=1, failures=("CT 1: refused",))
+    )
     job_id = start_sending(jobs, sender, WANTED)
     until(lambda: (job := jobs.get(job_id)) is not None and job.progress.done == 2)
     sender.may_end.set()

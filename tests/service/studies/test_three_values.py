@@ -12,7 +12,7 @@ from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment
 from dcm4py_leading.service.editing.edit import Edit
-from dcm4py_leading.service.studies.three_values import AttributeValues, Decider, ThreeValues
+from dcm4py_leading.service.studies.three_values import AttributeValues, ThreeValues, ValueSource
 from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, movescu, storescu
 from tests.fixtures.dcmtk import Peer as Destination
@@ -81,7 +81,7 @@ def amend(service: Service, level: Level, tag: int, old: str, new: str) -> None:
     service.amend(amendment)
 
 
-def test_the_rule_of_the_leading_archive_decides_and_what_is_told_is_what_is_delivered(
+def test_rule_of_leading_archive_decides_and_page_shows_delivered_values(
     seed: Seed, service: Service, tmp_path: Path
 ) -> None:
     scp = leading(seed, tmp_path)
@@ -94,13 +94,13 @@ def test_the_rule_of_the_leading_archive_decides_and_what_is_told_is_what_is_del
     assert (name.archived, name.leading, name.delivered) == ("Old^Name", ("Right^Name",), "Right^Name")
     assert (name.is_stale, name.decider, name.rule, name.step) == (
         (True,),
-        Decider.RULE,
+        ValueSource.RULE,
         "Leading DCMQRSCP",
         "leading-arc",
     )
     assert (name.overridden_by, name.overriding_rule, name.level) == ("QRSCP", "Leading DCMQRSCP", "PATIENT")
     accession = row(values, ACCESSION)
-    assert (accession.is_stale, accession.decider, accession.overridden_by) == ((False,), Decider.ARCHIVE, "QRSCP")
+    assert (accession.is_stale, accession.decider, accession.overridden_by) == ((False,), ValueSource.ARCHIVE, "QRSCP")
     for told in values.attributes:
         shown = shown_element(ds.get(told.tag))
         assert told.delivered == (None if shown is None else shown.text), told.keyword
@@ -109,7 +109,7 @@ def test_the_rule_of_the_leading_archive_decides_and_what_is_told_is_what_is_del
     assert [(group.rule, group.receivers) for group in values.led] == [("Leading DCMQRSCP", ("STORESCP",))]
 
 
-def test_an_ae_without_a_rule_gets_what_is_here_and_the_condition_that_decided_is_told(
+def test_ae_without_matching_rule_gets_local_values_and_sees_the_condition(
     seed: Seed, service: Service, tmp_path: Path
 ) -> None:
     scp = leading(seed, tmp_path)
@@ -118,7 +118,7 @@ def test_an_ae_without_a_rule_gets_what_is_here_and_the_condition_that_decided_i
     finally:
         scp.__exit__(None, None, None)
     name = row(values, NAME)
-    assert (name.leading, name.delivered, name.decider) == (("Right^Name",), "Old^Name", Decider.ARCHIVE)
+    assert (name.leading, name.delivered, name.decider) == (("Right^Name",), "Old^Name", ValueSource.ARCHIVE)
     assert (name.is_stale, name.overridden_by) == ((True,), "")
     (rule,) = values.rules
     assert rule.cn == "Leading DCMQRSCP"
@@ -127,7 +127,7 @@ def test_an_ae_without_a_rule_gets_what_is_here_and_the_condition_that_decided_i
     assert not values.leading[0].is_applied
 
 
-def test_a_leading_archive_that_does_not_answer_is_told_with_the_reason(service: Service) -> None:
+def test_leading_archive_without_answer_is_shown_with_reason(service: Service) -> None:
     values = asked(service)
     (archive,) = values.leading
     assert (archive.outcome, bool(archive.failure), values.failure) == ("failed", True, "")
@@ -135,7 +135,7 @@ def test_a_leading_archive_that_does_not_answer_is_told_with_the_reason(service:
     assert (name.leading, name.delivered, name.overridden_by) == ((None,), "Old^Name", "")
 
 
-def test_a_study_that_the_leading_archive_does_not_know_is_told(seed: Seed, service: Service, tmp_path: Path) -> None:
+def test_study_unknown_to_leading_archive_is_reported(seed: Seed, service: Service, tmp_path: Path) -> None:
     ours = Destination(ae_title="DCM4CHEE", port=seed.archive_port)
     with DcmQrScp(tmp_path / "leading", port=seed.leading_port, destinations=[ours]) as scp:
         scp.store(make_study(tmp_path / "other", patient_id="P-2", patient_name="Other", study_uid=f"{STUDY}.9"))
@@ -163,7 +163,7 @@ def test_an_edit_decides_where_no_rule_does(seed: Seed, service: Service, policy
     service.reload()
     amend(service, Level.PATIENT, NAME, "Old^Name", "Edited^Name")
     name = row(asked(service, "OTHER"), NAME)
-    assert (name.archived, name.delivered, name.decider) == ("Edited^Name", "Edited^Name", Decider.EDIT)
+    assert (name.archived, name.delivered, name.decider) == ("Edited^Name", "Edited^Name", ValueSource.EDIT)
     assert name.edited_at
 
 
@@ -181,7 +181,7 @@ def test_attributes_outside_the_filter_are_those_of_the_object(seed: Seed, servi
     seed.set(f"dcmEntity=Study,{DEVICE}", dcmAttributeUpdatePolicy="PRESERVE")
     service.reload()
     description = row(asked(service, "OTHER"), DESCRIPTION)
-    assert (description.archived, description.delivered, description.decider) == ("Later", "Old", Decider.OBJECT)
+    assert (description.archived, description.delivered, description.decider) == ("Later", "Old", ValueSource.OBJECT)
 
 
 def test_rule_that_lets_objects_leave_as_received_is_told(seed: Seed, service: Service, tmp_path: Path) -> None:
@@ -205,10 +205,10 @@ def test_rule_that_lets_objects_leave_as_received_is_told(seed: Seed, service: S
     )
     description = row(asked(service, "OTHER"), DESCRIPTION)
     assert (description.archived, description.delivered) == ("Edited", "Old")
-    assert (description.decider, description.rule) == (Decider.RULE, "As received")
+    assert (description.decider, description.rule) == (ValueSource.RULE, "As received")
 
 
-def test_without_a_receiver_it_is_the_first_for_which_a_leading_archive_decides(service: Service) -> None:
+def test_default_receiver_is_the_first_with_a_leading_archive(service: Service) -> None:
     assert asked(service, "").receiver == "STORESCP"
     assert service.three_values("DCM4CHEE", STUDY, "", ["DCM4CHEE", "OTHER"]).receiver == "OTHER"
     assert service.three_values("DCM4CHEE", STUDY, "", ["AN_ARCHIVE", "QRSCP"]).receiver == "AN_ARCHIVE"

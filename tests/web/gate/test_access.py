@@ -217,7 +217,7 @@ def test_health_is_open_without_details(http: httpx.Client) -> None:
         assert http.get("/health/ready", headers={"X-Role": role}).json()["device"] == "dcm4chee-arc"
 
 
-def test_whether_the_process_lives_is_told_without_asking_who_wants_to_know() -> None:
+def test_liveness_needs_no_authentication() -> None:
     class Silent:
         async def identify(self, request: Request) -> Identity | None:
             raise AssertionError("asked")
@@ -239,7 +239,7 @@ def test_the_address_alone_leads_to_the_pages(http: httpx.Client) -> None:
     ("path", "host", "status", "title"),
     [
         ("/ui/nowhere", "localhost", 404, "Diese Seite gibt es nicht"),
-        ("/ui/login", "evil.example", 421, "Das wird abgelehnt"),
+        ("/ui/login", "evil.example", 421, "Abgelehnt"),
     ],
 )
 def test_people_are_refused_in_their_language(

@@ -160,7 +160,7 @@ def test_a_page_without_tls_is_no_page_of_a_service_with_it() -> None:
             assert http.post("/ui/devices", headers=headers).status_code == status_code
 
 
-def test_a_name_that_is_missing_is_told_with_what_to_do(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_name_is_reported_with_remedy(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         http.get("/health/live", headers={"Host": "archive"})
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
@@ -200,7 +200,7 @@ def test_pages_under_the_public_url_are_ours() -> None:
 
 
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "Via", "X-Real-IP"])
-def test_without_a_log_in_nobody_comes_through_a_proxy(page: httpx.Client, header: str) -> None:
+def test_proxied_request_without_log_in_is_refused(page: httpx.Client, header: str) -> None:
     answer = page.get("/rest", headers={header: "1.1 proxy"})
     assert answer.status_code == 401
     assert "--login" in answer.json()["errorMessage"]

@@ -150,7 +150,7 @@ def test_bodies_that_do_not_end_keep_nobody_out(monkeypatch: pytest.MonkeyPatch)
         assert http.get("/health/live", timeout=60).status_code == 204
 
 
-def test_a_body_whose_end_two_headers_tell_is_refused(http: httpx.Client) -> None:
+def test_body_with_two_lengths_is_refused(http: httpx.Client) -> None:
     """A proxy that believes the length would take what comes behind for an answer to somebody else."""
     with connected(http) as client:
         client.sendall(
@@ -175,7 +175,7 @@ def test_invalid_chunk_behind_an_answer_ends_the_connection(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_a_client_that_leaves_in_the_middle_is_no_failure(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_that_disconnects_early_is_not_a_failure(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with connected(http) as client:
         client.sendall(b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc")
     assert http.get("/nothing").status_code == 204

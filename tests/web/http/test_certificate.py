@@ -181,7 +181,7 @@ def test_faults_of_the_files_are_told(authority: Authority, pair: Pair, tmp_path
         Certificate(tmp_path / "missing.pem", pair.key)
 
 
-def test_an_encrypted_key_is_told_and_nobody_is_asked_for_its_password(pair: Pair, tmp_path: Path) -> None:
+def test_encrypted_key_is_reported_without_password_prompt(pair: Pair, tmp_path: Path) -> None:
     encrypted = tmp_path / "encrypted.key"
     command = ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", str(pair.key), "-out", str(encrypted)]
     subprocess.run(command, check=True, capture_output=True)

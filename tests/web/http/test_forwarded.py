@@ -140,13 +140,13 @@ def test_the_public_url_gives_the_scheme_to_requests_for_its_host() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}])
-def test_the_server_believes_nobody_on_this_machine_either(headers: dict[str, str]) -> None:
+def test_forwarded_headers_are_not_trusted_from_loopback(headers: dict[str, str]) -> None:
     app = guarded_app([Route("/seen", needs(Role.VIEWER, seen))], doorkeeper=Everybody())
     with served(app=app) as http:
         assert http.get("/seen", headers=headers).json()[:2] == ["127.0.0.1", "http"]
 
 
-def test_a_quoted_text_that_does_not_end_is_looked_at_once() -> None:
+def test_unterminated_quoted_text_is_scanned_once() -> None:
     """A client may send it before the proxy adds what it knows; no octet of it may be looked at again and again."""
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:

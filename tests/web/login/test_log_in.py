@@ -35,6 +35,7 @@ from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
 from dcm4py_leading.web.login.doorkeeper import BY_ITSELF, LoginDoorkeeper, Users
 from dcm4py_leading.web.login.endpoints import login_routes, own_page
+from tests.fixtures.clock import Clock
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.event_loop import run_in_loop
 from tests.fixtures.http import served
@@ -46,13 +47,6 @@ ANNA = Identity("anna", frozenset({Role.ADMINISTRATOR}))
 PAGE = "/ui/devices"
 TEMPLATES = Path(str(resources.files("dcm4py_leading.web.pages"))) / "templates"
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class SomeUsers:

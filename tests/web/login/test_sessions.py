@@ -14,16 +14,10 @@ from dcm4py_leading.model.bounds import (
 )
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.login.sessions import Sessions
+from tests.fixtures.clock import Clock
 
 ANNA = Identity("anna", frozenset({Role.ADMINISTRATOR}))
 VERA = Identity("vera", frozenset({Role.VIEWER}))
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -9,18 +9,12 @@ import pytest
 from dcm4py_leading.errors import LoginThrottled
 from dcm4py_leading.model.bounds import LOGIN_FAILURES, LOGIN_FAILURES_REMEMBERED, LOGIN_FAILURES_SECONDS
 from dcm4py_leading.web.login.throttle import Throttle
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fixtures.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.own.leading_cache import leading_cache_routes
 from tests.fixtures.http import served
 
 KNOWN, UNKNOWN = (
-    CachedStudy(
+    CachedAnswer(
         leading_cfind_scp=AETitle("QRSCP"), study_instance_uid=UID(uid), age=timedelta(seconds=age), is_found=is_found
     )
     for uid, age, is_found in (("1.2.3", 62.5, True), ("1.2.4", 2, False))
@@ -28,7 +28,7 @@ class Service:
     def __init__(self) -> None:
         self.dropped: list[UID | None] = []
 
-    def cached_studies(self) -> list[CachedStudy]:
+    def cached_studies(self) -> list[CachedAnswer]:
         return [KNOWN, UNKNOWN]
 
     def drop_answers(self, study_instance_uid: UID | None) -> int:

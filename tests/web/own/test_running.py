@@ -78,7 +78,7 @@ def test_running_service_tells_its_troubles(http: httpx.Client) -> None:
     assert told["degraded"] == ["stopped by an administrator"]
 
 
-def test_a_pending_change_is_told_for_programs_and_for_people(http: httpx.Client) -> None:
+def test_pending_change_is_shown_as_json_and_as_text(http: httpx.Client) -> None:
     told = http.get("/dcm4py-leading/configuration/pending").json()
     assert (told["canBeReloaded"], told["fingerprint"], told["problems"]) == (True, "ba9876543210", [])
     (difference,) = told["differences"]

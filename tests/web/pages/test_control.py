@@ -20,7 +20,7 @@ def test_configuration_in_force_is_told(reader: Reader) -> None:
     page = reader.get(PAGE)
     assert "0123456789ab" in page.text
     assert "ldap://ldap.example.org" in page.text
-    assert "Nothing: the directory has what is in force." in page.text
+    assert "Nothing: the configuration in force is that of the directory." in page.text
 
 
 def test_last_good_copy_and_failures_are_told(reader: Reader) -> None:
@@ -86,7 +86,7 @@ def test_associations_are_listed_and_aborted(reader: Reader) -> None:
 def test_an_association_that_is_over_cannot_be_aborted(reader: Reader, serial: str) -> None:
     page = reader.post(f"{PAGE}/abort", serial=serial)
     assert page.status == 409
-    assert "no such association any more" in page.text
+    assert "This association no longer exists" in page.text
 
 
 def test_the_part_that_changes_comes_alone(reader: Reader) -> None:
@@ -96,9 +96,9 @@ def test_the_part_that_changes_comes_alone(reader: Reader) -> None:
 
 
 def test_listening_is_stopped_and_started(reader: Reader) -> None:
-    assert "An administrator has stopped it" in reader.post(f"{PAGE}/stop").text
+    assert "Stopped by an administrator" in reader.post(f"{PAGE}/stop").text
     assert "does not listen" in reader.get(PAGE).text
-    assert "An administrator has stopped it" not in reader.post(f"{PAGE}/start").text
+    assert "Stopped by an administrator" not in reader.post(f"{PAGE}/start").text
 
 
 def test_a_start_that_fails_is_told(reader: Reader) -> None:

@@ -1,6 +1,6 @@
 """Matching of one data set by a Query, as `statements` matches rows in SQL (PS3.4 C.2.2.2). Pure.
 
-What the coercion made of a match is in no table; whether it still is a match is found out here.
+Decides if a match still matches after coercion, whose results are not in the tables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def matches(query: Query, ds: Dataset) -> bool:
 
 
 def fulfils(condition: KeyCondition, ds: Dataset) -> bool:
-    """True if one attribute of ``ds`` is what the condition wants; of Modalities in Study one value is enough."""
+    """True if an attribute of ``ds`` fulfils the condition; for Modalities in Study, one value is enough."""
     if condition.tag in _COLLECTED:
         candidates: list[Sequence[str | None]] = [(text,) for text in values_text(ds, condition.tag)]
     else:
@@ -67,7 +67,7 @@ def _is_like(matching: Matching, values: Sequence[str | None]) -> bool:
 
 
 def _regular_expression(pattern: str) -> re.Pattern[str]:
-    """Without backtracking: what stands between two ``*`` matches at the first place it can, and stays there."""
+    """Without backtracking: text between two ``*`` matches at its first possible place."""
     first, *others = ["".join("." if char == "?" else re.escape(char) for char in part) for part in pattern.split("*")]
     if others:
         first += "".join(f"(?>.*?{part})" for part in others[:-1] if part) + f".*{others[-1]}"

@@ -1,9 +1,8 @@
-"""One page of matching studies, newest first, at a cost that hardly grows with the size of the index.
+"""One page of matching studies, newest first, at a cost almost independent of the size of the index.
 
-The conditions that an index answers are counted first, none further than `NARROW`. The one that leaves fewest rows, if
-it is no more than that, gives the candidates, which are sorted. Otherwise the index of Study Date is walked from its
-end until there are enough for a page, or `WALK` studies have been looked at: few may match, and the rest is left to the
-next page. Each page begins where the last one ended.
+First the matches of each indexed condition are counted, up to `NARROW`. If the smallest count is below this limit, the
+matches of that condition are the candidates, which are sorted. Otherwise the index of Study Date is read from its end
+until a page is full, or `WALK` studies were tested: then the page is short, and the next page continues there.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ _BEFORE_UNDATED = Position(None, 2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidates that a condition leaves: primary keys of patients or of studies, some of them perhaps twice."""
+    """Candidates: primary keys of the patients or studies that fulfil a condition; duplicates are possible."""
 
     condition: KeyCondition
     pks: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class NewestPage:
     """A page."""
 
     found: Sequence[Position]
@@ -62,7 +61,7 @@ class Walked:
     """The next page begins after it, even if it is no match; None where there is no other."""
 
 
-def newest(connection: Connection, query: Query, after: Position | None, most: int) -> Walked:
+def newest(connection: Connection, query: Query, after: Position | None, most: int) -> NewestPage:
     """The next ``most`` studies after a position, by Study Date. Raises SQLAlchemyError."""
     among = candidates(connection, query)
     is_tested = any(condition.tag != _STUDY_DATE for condition in query.conditions)
@@ -71,11 +70,11 @@ def newest(connection: Connection, query: Query, after: Position | None, most: i
         end = _read_end(connection, query, after) if among is None and is_tested else None
         found += _read(connection, page(query, among, after, end, most + 1 - len(found)))
         if len(found) > most:
-            return Walked(found[:most], found[most - 1])
+            return NewestPage(found[:most], found[most - 1])
         if end is not None:
-            return Walked(found, end)
+            return NewestPage(found, end)
         if after is None or after.study_date is None:
-            return Walked(found, None)
+            return NewestPage(found, None)
         after = _BEFORE_UNDATED
 
 
@@ -89,7 +88,7 @@ def _read(connection: Connection, statement: Select[int, str]) -> list[Position]
 
 
 def candidates(connection: Connection, query: Query) -> Candidates | None:
-    """Those of the condition that leaves fewest; None where each leaves more than `NARROW`."""
+    """Candidates of the condition with the fewest matches; None if every condition has more than `NARROW`."""
     best: Candidates | None = None
     for condition in query.conditions:
         if condition.tag in _INDEXED:
@@ -100,7 +99,7 @@ def candidates(connection: Connection, query: Query) -> Candidates | None:
 
 
 def narrowing(condition: KeyCondition) -> Select[int]:
-    """The primary keys of patients or studies that a condition leaves, by indexes alone, up to one more than count."""
+    """Primary keys of patients or studies that fulfil a condition, by indexes only, up to one over the limit."""
     table = TABLES[KEY_OF[condition.tag].level]
     # Not joined by OR, for which SQLite reads the rows.
     parts = [select(table.c.pk).where(part) for part in alternatives(_columns(condition), condition.any_of)]
@@ -109,7 +108,7 @@ def narrowing(condition: KeyCondition) -> Select[int]:
 
 
 def end_of_walk(query: Query, after: Position | None) -> Select[int, str]:
-    """The last of the `WALK` studies that are looked at after a position; none where there are fewer."""
+    """The last of the `WALK` studies after a position; none if there are fewer."""
     dates = [fulfils(condition) for condition in query.conditions if condition.tag == _STUDY_DATE]
     return _ordered(study.c.study_date, [*dates, *_later(study.c.study_date, after)]).offset(WALK - 1).limit(1)
 

@@ -1,7 +1,7 @@
 """Identifier of a C-FIND, C-MOVE or C-GET, parsed to plain conditions (PS3.4 C.2.2.2, C.4, C.6). Pure.
 
-A key that matches everything (zero length, ``*``) leaves no condition. A key that the index does not match, or that
-stands below the level, is only returned.
+A universal key (zero length, ``*``) gives no condition. A key that the index does not match, or that belongs to a lower
+level, is only a return key.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between two values, both included; None is open (PS3.4 C.2.2.2.5)."""
+    """Range matching, both values included; None is open (PS3.4 C.2.2.2.5)."""
 
     low: str | None
     high: str | None
@@ -104,9 +104,27 @@ class Query:
     """Keys with a value that is not matched."""
 
 
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """An attribute by which matches are sorted, one that is a key; those without a value come last."""
+
+    tag: int
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The part of the matches that is wanted: so many of them from one on, in an order."""
+
+    order: tuple[OrderBy, ...] = ()
+    """Where it leaves several, they are in an order that does not change."""
+    offset: int = 0
+    limit: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveKeys:
-    """A C-MOVE or C-GET: the instances below the entities named; an empty tuple or None does not limit."""
+    """Keys of a C-MOVE or C-GET: the instances below the named entities; an empty tuple or None means no limit."""
 
     level: Level
     patient_id: str | None = None
@@ -117,7 +135,7 @@ class RetrieveKeys:
 
     @property
     def is_hierarchical(self) -> bool:
-        """True if it takes no relational retrieval in the Study Root model (PS3.4 C.4.2.2.2)."""
+        """True if the retrieve is hierarchical in the Study Root model (PS3.4 C.4.2.2.2)."""
         above = {Level.SERIES: 1, Level.IMAGE: 2}.get(self.level, 0)
         return all(len(uids) == 1 for uids in (self.study_instance_uids, self.series_instance_uids)[:above])
 
@@ -133,7 +151,7 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
     if not relational:
         for upper in _levels_above(level, model):
             _require_single(identifier, upper, level)
-    # Most keys are of zero length, which matches everything: not worth to be decoded.
+    # Most keys are empty, which matches everything: do not decode them.
     elements = identifier.items()
     valued = {int(tag) for tag, element in elements if element.value not in _NO_VALUE}
     computed = _COMPUTED.intersection(int(tag) for tag, _ in elements)
@@ -156,7 +174,7 @@ def parse_query(identifier: Dataset, model: InformationModel, *, relational: boo
 
 
 def matched_hierarchically(identifier: Dataset, model: InformationModel) -> frozenset[int] | None:
-    """The attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None where the identifier can be none."""
+    """Attributes that a hierarchical C-FIND (PS3.4 C.4.1.2.1) matches; None if the identifier is not hierarchical."""
     try:
         query = parse_query(identifier, model, relational=False)
     except IdentifierMismatch:
@@ -243,7 +261,7 @@ def _levels_at(level: Level, model: InformationModel) -> set[Level]:
 
 
 def _values(identifier: Dataset, tag: int) -> list[str]:
-    """The values of a key. Raises IdentifierMismatch for one that is not text, rather than let it match everything."""
+    """The values of a key. Raises IdentifierMismatch if a value is not text; it must not match everything."""
     values = values_text(identifier, tag)
     if not values and not _is_empty(identifier, tag):
         raise IdentifierMismatch(f"{_name(tag)} cannot be read")
@@ -294,17 +312,21 @@ def _is_computed_at(tag: int, level: Level) -> bool:
 
 
 def _conditions(identifier: Dataset, tag: int, comparison: Comparison) -> list[KeyCondition]:
-    """Conditions of one key, none when it matches everything. Raises IdentifierMismatch on a malformed value."""
+    """Conditions of one key; none if it is universal. Raises IdentifierMismatch on a malformed value."""
     values = _values(identifier, tag)
     if not values or any(not value.strip("*") for value in values):
         return []
     if max(map(len, values)) > bounds.KEY_CHARACTERS:
         raise IdentifierMismatch(f"{_name(tag)} has a value of more than {bounds.KEY_CHARACTERS} characters")
     if comparison is Comparison.NAME:
-        groups = _name_groups(values[0])
-        if any(len(group.alternatives) > bounds.KEY_PATTERNS for group in groups):
+        names = [_name_groups(value) for value in values]
+        if sum(len(group.alternatives) for groups in names for group in groups) > bounds.KEY_PATTERNS:
             raise IdentifierMismatch(f"{_name(tag)} has more than {bounds.KEY_PATTERNS} components")
-        return [KeyCondition(tag, (group,)) for group in groups]
+        if len(names) == 1:
+            return [KeyCondition(tag, (group,)) for group in names[0]]
+        if any(len(groups) != 1 for groups in names):
+            raise IdentifierMismatch(f"{_name(tag)} has several values, of which one has several component groups")
+        return [KeyCondition(tag, tuple(group for groups in names for group in groups))]
     matchings = [_matching(value, tag, comparison) for value in values]
     found = tuple(matching for matching in matchings if matching is not None)
     if sum(not isinstance(matching, Value) for matching in found) > bounds.KEY_PATTERNS:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     CompoundSelect,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    cast,
     func,
     or_,
     select,
@@ -29,11 +31,14 @@ from dcm4py_leading.archive.index.keys import (
     PATIENT_ID,
     SOP_CLASSES_IN_STUDY,
     UNIQUE_KEYS,
+    Comparison,
 )
 from dcm4py_leading.archive.index.querying.query import (
     KeyCondition,
     Matching,
     NameGroup,
+    OrderBy,
+    Part,
     Query,
     Range,
     RetrieveKeys,
@@ -71,8 +76,8 @@ def attributes_label(level: Level) -> str:
 def matches(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows that match, in the order in which they were added to the index.
 
-    Where many may match by the entries of an index, these alone give the primary keys, in their order: the rows are
-    then read as they are fetched. SQLite would read and sort all of them before the first.
+    If indexed conditions may have many matches, a subquery on the indexes gives the primary keys in order, and rows are
+    read as they are fetched. Otherwise SQLite would read and sort all rows before the first one.
     """
     pk = TABLES[query.level].c.pk
     rows = _rows_of(query.level)
@@ -81,6 +86,25 @@ def matches(query: Query) -> Select[*tuple[Any, ...]]:
     # SQLite would rather walk all rows in this order than sort the few of an index: an expression has no order.
     is_limited_above = any(KEY_OF[c.tag].level is not query.level for c in query.conditions if c.tag in KEY_OF)
     return rows.where(*_where(query)).order_by(pk + 0 if is_limited_above else pk)
+
+
+def part(query: Query, wanted: Part) -> Select[int]:
+    """The primary keys of a part of the rows that match; rows that are equal to the order are in that of `matches`."""
+    pk = TABLES[query.level].c.pk
+    rows = matches(query).with_only_columns(pk, maintain_column_froms=True)
+    if wanted.order:
+        rows = rows.order_by(None).order_by(*map(_ordered, wanted.order), pk)
+    if wanted.limit is not None:
+        rows = rows.limit(wanted.limit)
+    return rows.offset(wanted.offset) if wanted.offset else rows
+
+
+def _ordered(order: OrderBy) -> ColumnElement[Any]:
+    key = KEY_OF[order.tag]
+    column: ColumnElement[Any] = TABLES[key.level].c[key.column]
+    if key.comparison is Comparison.NUMBER:
+        column = cast(column, BigInteger)
+    return (column.desc() if order.is_descending else column.asc()).nulls_last()
 
 
 NEXT_STORAGE = select(func.min(instance.c.storage_id)).where(instance.c.storage_id > bindparam("last"))
@@ -107,7 +131,7 @@ def rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 def matches_among(query: Query) -> Select[*tuple[Any, ...]]:
     """The rows of `matches` among the entities `PKS`, in no order.
 
-    They are matched again: SQLite may have given the key of an entity that is gone to another.
+    They are matched again, as SQLite may have reused the key of a deleted entity.
     """
     return rows_of(query.level).where(*_where(query))
 
@@ -124,7 +148,7 @@ def _rows_of(level: Level) -> Select[*tuple[Any, ...]]:
 
 
 def count(query: Query, most: int | None = None) -> Select[int]:
-    """Statement that counts the rows that match; none beyond ``most`` is looked at."""
+    """Statement that counts the matching rows, up to ``most``."""
     # One index alone is walked until there are enough; of several, SQLite might walk the longer one.
     has_choice = sum(condition.tag in _INDEXED for condition in query.conditions) > 1
     conditions = _where(query, _listed(query) if has_choice else ())
@@ -233,7 +257,7 @@ def _chain(levels: Sequence[Level]) -> FromClause:
 
 
 def _levels_needed(query: Query) -> Sequence[Level]:
-    """From the uppermost that a condition is about to that of the query: each entity has one of each level above."""
+    """Levels from the uppermost one with a condition to that of the query."""
     tops = [KEY_OF[c.tag].level if c.tag in KEY_OF else Level.STUDY for c in query.conditions]
     return LEVELS[min(map(LEVELS.index, [*tops, query.level])) : LEVELS.index(query.level) + 1]
 
@@ -247,9 +271,9 @@ def _where(query: Query, listed: Sequence[KeyCondition] = ()) -> list[ColumnElem
 
 
 def _listed(query: Query) -> Sequence[KeyCondition]:
-    """The conditions that `_list_of` can list, without those that walk much of an index where others do not.
+    """The conditions that `_list_of` can list, without those that read much of an index if others do not.
 
-    None where another condition leaves only a few rows.
+    None if another condition has only a few matches.
     """
     if any(c.tag in _NEARLY_UNIQUE and all(isinstance(m, Value) for m in c.any_of) for c in query.conditions):
         return ()
@@ -259,7 +283,7 @@ def _listed(query: Query) -> Sequence[KeyCondition]:
 
 
 def _is_open(matching: Matching) -> bool:
-    """True if much of an index is walked for this condition."""
+    """True if this condition reads much of an index."""
     match matching:
         case Range(low, high):
             return low is None or high is None
@@ -272,7 +296,7 @@ def _is_open(matching: Matching) -> bool:
 
 
 def _list_of(condition: KeyCondition, level: Level) -> Select[int] | CompoundSelect[int]:
-    """The primary keys of ``level`` that a condition leaves, by indexes alone: no row is read."""
+    """Primary keys of ``level`` that fulfil a condition, by indexes only: no row is read."""
     key = KEY_OF[condition.tag]
     table = TABLES[key.level]
     columns = [table.c[name] for name in key.columns]

@@ -1,7 +1,7 @@
-"""Decision about an object whose SOP Instance UID is stored already. Pure.
+"""Decision about an object whose SOP Instance UID is already stored. Pure.
 
-dcmOverwritePolicy decides first, and what it lets pass is up to dcmRelationalMismatchPolicy if the stored object
-belongs to another series: as dcm4chee does it.
+As in dcm4chee, dcmOverwritePolicy decides first; then dcmRelationalMismatchPolicy decides, if the stored object belongs
+to another series.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Edits of patients and studies in the index. Stored objects are not changed.
 
-What is wanted replaces all that the attribute filter lets the index keep: what it does not have is taken out.
+The new attributes replace all attributes of the attribute filter; missing ones are removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _QUALIFIERS = "IssuerOfPatientIDQualifiersSequence"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientIdentifier:
-    """A Patient ID, with as much of its issuer as is said (HL7 v2 CX)."""
+    """A Patient ID, with the known parts of its issuer (HL7 v2 CX)."""
 
     id: str
     namespace: str | None = None
@@ -43,7 +43,7 @@ class PatientIdentifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditNote:
-    """Note of an edit about itself in the Original Attributes Sequence (PS3.3 C.12.1.1.9)."""
+    """Entries of an edit for the Original Attributes Sequence (PS3.3 C.12.1.1.9)."""
 
     modifying_system: str
     source_of_previous_values: str
@@ -58,7 +58,7 @@ def edit_patient(
     keeper: AttributeExtractor,
     note: EditNote,
 ) -> frozenset[int]:
-    """Replace the attributes of the patient with one of the IDs; the tags of what was changed. Raises EditRefused."""
+    """Replace the attributes of the patient with one of the IDs; return the changed tags. Raises EditRefused."""
     new_id = first_text(wanted, PATIENT_ID)
     if new_id is None:
         raise EditRefused(Refusal.WRONG, "there is no Patient ID (0010,0020) in the attributes")
@@ -70,7 +70,7 @@ def edit_patient(
 def edit_study(
     connection: Connection, study_instance_uid: str, wanted: Dataset, keeper: AttributeExtractor, note: EditNote
 ) -> frozenset[int]:
-    """Replace the attributes of a study; the tags of what was changed. Raises EditRefused."""
+    """Replace the attributes of a study; return the changed tags. Raises EditRefused."""
     row = connection.execute(
         select(study.c.pk, study.c.attributes, patient.c.patient_id)
         .select_from(study.join(patient))
@@ -95,10 +95,10 @@ def amend(
     keeper: AttributeExtractor,
     note: EditNote,
 ) -> frozenset[int]:
-    """Replace the attributes in ``changed`` of a study, or of its patient; the tags of what was changed.
+    """Replace the attributes in ``changed`` of a study, or of its patient; return the changed tags.
 
-    An empty one is taken out, all others stay. ``is_as_shown`` tells of what there is whether it is what somebody saw
-    who decided upon the change. Raises EditRefused.
+    An empty attribute is removed, all others stay. ``is_as_shown`` is True for current values that equal those shown to
+    the user. Raises EditRefused.
     """
     table = TABLES[level]
     row = connection.execute(
@@ -125,7 +125,7 @@ def amend(
 
 
 def _require_free(connection: Connection, row: Row[*tuple[object, ...]], patient_id: str, wanted: Dataset) -> None:
-    """Raise EditRefused where another patient than ``row`` has the Patient ID already."""
+    """Raise EditRefused if another patient than ``row`` already has the Patient ID."""
     issuer = first_text(wanted, ISSUER_OF_PATIENT_ID) or ""
     if (patient_id, issuer) == (row.patient_id, row.issuer_of_patient_id):
         return

@@ -28,8 +28,8 @@ _UPPER = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Belonging:
-    """Entities that an object belongs to by its own attributes."""
+class OwningEntities:
+    """Patient, study and series of an object, by its own attributes."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -40,22 +40,22 @@ class Belonging:
 
     @property
     def patient_identity(self) -> tuple[str | None, str | None]:
-        """Patient ID and its issuer: the empty text where only the issuer is absent."""
+        """Patient ID and issuer; an empty text if only the issuer is absent."""
         return _identity(self.levels[Level.PATIENT].columns)
 
 
-class KnownSeries:
-    """Series that objects were stored in lately, and the rows as the last object left them; one for an index.
+class RecentSeries:
+    """Cache of the rows of series to which objects were stored recently; one for each index.
 
-    Where a further object says the same, and the rows are still the same, an update would change nothing. Other
-    processes may have changed or removed the rows, so they are compared inside of the transaction that relies on them.
+    If a further object has the same attributes, and the rows are unchanged, no update is needed. Other processes may
+    have changed or removed the rows, so they are compared inside the transaction.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], _Known] = {}
 
-    def series_of(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> int:
-        """The key of the object's series: found and updated, or made, with what is above it."""
+    def series_of(self, connection: Connection, new: OwningEntities, keeper: AttributeExtractor) -> int:
+        """The key of the object's series, after updating or inserting its series, study and patient."""
         uids = (new.study_instance_uid, new.series_instance_uid)
         known = self._known.get(uids)
         if known is not None and known.keeper is keeper and known.says(new):
@@ -73,11 +73,11 @@ class KnownSeries:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    said: Belonging
+    said: OwningEntities
     keeper: AttributeExtractor
     rows: Mapping[str, object]
 
-    def says(self, new: Belonging) -> bool:
+    def says(self, new: OwningEntities) -> bool:
         return new.retrieve_ae_titles == self.said.retrieve_ae_titles and all(
             new.levels[level].encoded == self.said.levels[level].encoded for level in _UPPER
         )
@@ -87,7 +87,7 @@ _SAME_ROWS = Prepared(
     select(series.c.pk)
     .select_from(series.join(study).join(patient))
     .where(
-        # SQLite may give the key of a removed row to another.
+        # SQLite may reuse the key of a removed row.
         series.c.pk == bindparam("pk"),
         series.c.series_instance_uid == bindparam("series_instance_uid"),
         study.c.study_instance_uid == bindparam("study_instance_uid"),
@@ -115,7 +115,7 @@ _OWNER_OF_STUDY = Prepared(
 class _Entities:
     """The rows of one object."""
 
-    def __init__(self, connection: Connection, new: Belonging, keeper: AttributeExtractor) -> None:
+    def __init__(self, connection: Connection, new: OwningEntities, keeper: AttributeExtractor) -> None:
         self._connection = connection
         self._new = new
         self._keeper = keeper
@@ -124,11 +124,11 @@ class _Entities:
 
     @property
     def are_of_the_object(self) -> bool:
-        """True if they all are what the object says; not so where its study has another patient."""
+        """True if all rows are those of the object; False if its study has another patient."""
         return len(self._attributes) == len(_UPPER)
 
     def rows(self, series_pk: int) -> Mapping[str, object]:
-        """Their present state, for `_SAME_ROWS`."""
+        """State of the rows, for `_SAME_ROWS`."""
         return {
             "pk": series_pk,
             "series_instance_uid": self._new.series_instance_uid,
@@ -167,14 +167,14 @@ class _Entities:
         return self._insert(Level.STUDY, patient_fk=self._patient())
 
     def _update_owner(self, pk: int) -> None:
-        """Update the patient of the study, if it is that of the object."""
+        """Update the patient of the study, if the object has the same patient."""
         new = self._new
         ((attributes, patient_id, issuer),) = _OWNER_OF_STUDY.rows(self._connection, {"pk": pk})
         is_same_id = (patient_id, issuer) == new.patient_identity
         if is_same_id and not self._is_of_another(attributes):
             self._update(Level.PATIENT, pk, attributes)
         else:
-            # A study has one patient. To let the object rename that one would change all the patient's studies.
+            # A study has one patient. If the object renamed the patient, all studies of that patient would change.
             LOG.warning(
                 "an object of study %s names another patient than its study has%s: it keeps its own attributes",
                 ref(new.study_instance_uid),
@@ -191,7 +191,7 @@ class _Entities:
                 .with_for_update()
             ).all()
             fitting = [row for row in rows if not self._is_of_another(row.attributes)]
-            if len(rows) > 1:  # an object that does not say much is of none of them for certain
+            if len(rows) > 1:  # an object with few attributes belongs to none of them for certain
                 own = decode(self._new.levels[Level.PATIENT].encoded)
                 alike = {row.pk: likeness(decode(row.attributes), own) for row in fitting}
                 fitting = sorted((row for row in fitting if alike[row.pk]), key=lambda row: -alike[row.pk])
@@ -211,7 +211,7 @@ class _Entities:
     def _is_of_another(self, attributes: bytes) -> bool:
         """True if the object is about another patient than the one with these attributes."""
         own = self._new.levels[Level.PATIENT].encoded
-        return attributes != own and self._keeper.are_two_people(decode(attributes), decode(own))
+        return attributes != own and self._keeper.are_different_patients(decode(attributes), decode(own))
 
     def _insert(self, level: Level, **values: object) -> int:
         kept = self._new.levels[level]
@@ -230,7 +230,7 @@ class _Entities:
         if attributes == self._new.levels[level].encoded:
             return
         ds, new = decode(attributes), decode(self._new.levels[level].encoded)
-        only = self._keeper.tags[level] - edited_tags(attributes)  # what was edited stands
+        only = self._keeper.tags[level] - edited_tags(attributes)  # edited values stay
         try:
             changes = update(ds, new, self._keeper.update_policy(level), only=only)
         except CoercionFailed as err:
@@ -261,7 +261,7 @@ def _identity(columns: Mapping[str, str | None]) -> tuple[str | None, str | None
 
 
 def remove_if_empty(connection: Connection, series_pk: int) -> None:
-    """Delete a series that has lost its last instance, and entities above it that become empty."""
+    """Delete a series without instances, and entities above it that become empty."""
     pk = series_pk
     for lower, upper in ((instance, series), (series, study), (study, patient)):
         foreign_key = lower.c[f"{upper.name}_fk"]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor, IndexedEntity, Levels
 from dcm4py_leading.archive.index.tables import instance, series, study
 from dcm4py_leading.archive.index.writing.duplicates import StoredObject, Verdict, judge, matters
-from dcm4py_leading.archive.index.writing.entities import Belonging, KnownSeries, remove_if_empty
+from dcm4py_leading.archive.index.writing.entities import OwningEntities, RecentSeries, remove_if_empty
 from dcm4py_leading.archive.index.writing.prepared_statements import Prepared
 from dcm4py_leading.archive.storage.storage import Location
 from dcm4py_leading.errors import ObjectMismatch
@@ -38,7 +38,7 @@ class Policies:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewObject(Belonging):
+class NewObject(OwningEntities):
     """A received object as the index sees it."""
 
     sop_instance_uid: str
@@ -75,7 +75,7 @@ def _required(kept: IndexedEntity, column: str, name: str) -> str:
     return value
 
 
-def store(connection: Connection, new: NewObject, policies: Policies, known: KnownSeries) -> StoreOutcome:
+def store(connection: Connection, new: NewObject, policies: Policies, known: RecentSeries) -> StoreOutcome:
     """Decide about a duplicate, write what is to be written. Raises ObjectRefused."""
     replaced = _duplicate(connection, new, policies)
     if replaced is not None:

@@ -1,4 +1,4 @@
-"""Writer of the index: stores of all associations share transactions, so that one sync to disk serves many."""
+"""Writer of the index: stores of all associations share transactions, and so share syncs to disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dcm4py_leading.archive.index.database import Conflict, Database
-from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.entities import RecentSeries
 from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, store
 from dcm4py_leading.errors import IndexUnavailable
 
@@ -22,14 +22,14 @@ _MAX_TOGETHER = 64
 class Writer:
     """The writing side of the index.
 
-    A thread that finds nobody writing writes at once, so one association alone waits for nothing. Those that come
-    meanwhile wait, and the first of them then writes for all. So there is one writer in the process, which SQLite
-    demands anyway, and `KnownSeries` needs no lock.
+    If no thread is writing, a thread writes at once, so a single association never waits. Threads that come meanwhile
+    wait, and the first of them then writes for all. So there is only one writer in the process, which SQLite requires,
+    and `RecentSeries` needs no lock.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = KnownSeries()
+        self._known = RecentSeries()
         self._lock = threading.Lock()
         self._waiting: list[_Job[Any]] = []
         self._is_writing = False
@@ -39,9 +39,9 @@ class Writer:
         return self.write(lambda connection: store(connection, new, policies, self._known))
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Result of ``work``, done in a transaction of its own, or in one with others, which it does not see.
+        """Run ``work`` in a transaction, possibly together with the work of other threads; return its result.
 
-        It may be done again where others have changed the same. Raises what it raises, IndexUnavailable.
+        ``work`` may run again after a conflict. Raises its errors, IndexUnavailable.
         """
         job = _Job(work)
         with self._lock:
@@ -57,7 +57,7 @@ class Writer:
         return job.result()
 
     def _lead(self) -> None:
-        """Write for all that wait, oneself among them, and hand the lead to the first that came meanwhile."""
+        """Write for all waiting threads, including this one; then pass the lead to the first new one."""
         with self._lock:
             jobs = self._waiting[:_MAX_TOGETHER]
             del self._waiting[:_MAX_TOGETHER]
@@ -90,7 +90,7 @@ class Writer:
         job.error = IndexUnavailable("the index is too busy with objects of the same series")
 
     def _write_together(self, jobs: Sequence[_Job[Any]]) -> None:
-        """In one transaction; what fails in one does not take the others with it."""
+        """Write in one transaction; a failed job does not fail the others."""
         in_conflict: list[_Job[Any]] = []
         try:
             with self._database.writing() as connection:
@@ -113,7 +113,7 @@ class Writer:
 
 
 class _Job(Generic[T]):
-    """One piece of work, from the thread that wants it to the one that writes it."""
+    """One piece of work for the writing thread."""
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self.work = work

@@ -14,7 +14,7 @@ from dcm4py_leading.errors import DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.comparison import Outcome
 from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
-from dcm4py_leading.service.drift.shown import Latest
+from dcm4py_leading.service.drift.shown import LatestComparison
 from dcm4py_leading.service.drift.summary import NO_MONTH
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.command_log import log_command
@@ -156,7 +156,7 @@ class DriftPages:
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }
 
-    def _latest(self, request: Request) -> Latest:
+    def _latest(self, request: Request) -> LatestComparison:
         ae_title: str = request.path_params["aet"]
         latest = self._service.drifts.latest(ae_title)
         if latest is None:

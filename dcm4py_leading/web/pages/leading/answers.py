@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.leading.last_known_list import KnownStudy
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import UID
@@ -36,7 +36,7 @@ _MAX_CHARACTERS = 64
 class Listed:
     """One page of a list."""
 
-    rows: Sequence[CachedStudy] | Sequence[KnownStudy] = ()
+    rows: Sequence[CachedAnswer] | Sequence[KnownStudy] = ()
     start: int = 0
     count: int = 0
     """Number of all, on all pages."""

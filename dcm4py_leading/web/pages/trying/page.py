@@ -19,7 +19,7 @@ from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
 from dcm4py_leading.service.trying.dropped import data_set_of_file
-from dcm4py_leading.service.trying.trial import Leading, Trial, Tried
+from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.own.running import PendingReload
 from dcm4py_leading.web.pages.changing.attempt import Editing
@@ -43,7 +43,7 @@ _IN_ADDRESS = frozenset({"study", "instance", "message", "other", "ours"})
 class Trying(Protocol):
     """The service, as the page uses it. Called from a worker thread."""
 
-    def try_rules(self, trial: Trial) -> Tried:
+    def try_rules(self, trial: Trial) -> TrialResult:
         """Try rules. Raises WrongQuestion, StudyNotStored, DocumentInvalid, ConfigError, StatusError."""
         ...
 
@@ -75,7 +75,7 @@ class TrialForm:
     other_host: str = ""
     ours: str = ""
     sop_class: str = ""
-    leading: str = Leading.ASK.value
+    leading: str = AnswerSource.ASK.value
     answer: str = ""
 
     @classmethod
@@ -123,7 +123,7 @@ class TryPage:
         """Try the rules, and show the outcome."""
         asked, carried = TrialForm.of(form), Carried.out_of_hidden(form)
         rule: Entry | None = None
-        tried: Tried | None = None
+        tried: TrialResult | None = None
         failed: _Failed | None = None
         try:
             trial = self._trial(request, asked, file)
@@ -146,8 +146,8 @@ class TryPage:
         if not file and not asked.study:
             raise _Failed(translate(language_of(request), "try.no_object"))
         try:
-            leading = Leading(asked.leading or Leading.ASK.value)
-            answer = parse_answer(asked.answer) if leading is Leading.ASSUME else None
+            leading = AnswerSource(asked.leading or AnswerSource.ASK.value)
+            answer = parse_answer(asked.answer) if leading is AnswerSource.ASSUME else None
         except ValueError as err:
             raise _Failed(f"{translate(language_of(request), 'try.answer')}: {err}") from err
         message = kind_of(asked.message).parameters(
@@ -201,7 +201,7 @@ class TryPage:
         *,
         carried: Carried | None = None,
         rule: Entry | None = None,
-        tried: Tried | None = None,
+        tried: TrialResult | None = None,
         failed: _Failed | None = None,
     ) -> Response:
         place = self._own()
@@ -217,7 +217,7 @@ class TryPage:
             "carried": carried,
             "rule_name": "" if rule is None else name_of(rule),
             "is_behind_others": tried is not None and carried is not None and bool(self._service.pending().differences),
-            "leading": [one.value for one in Leading],
+            "leading": [one.value for one in AnswerSource],
             "failed": failed,
             "outcomes": None if tried is None else outcomes_of(tried, place.device, rule),
         }

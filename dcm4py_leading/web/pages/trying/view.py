@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dcm4py_leading.coercion.chain import Outcome
+from dcm4py_leading.coercion.chain import StepOutcome
 from dcm4py_leading.coercion.explain import NOT_RUN
 from dcm4py_leading.config.dn import dn_key
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.service.studies.found import element_text
-from dcm4py_leading.service.trying.trial import Tried
+from dcm4py_leading.service.trying.trial import TrialResult
 from dcm4py_leading.web.pages.places import below, entry_address, name_of
 
 Json = Any
 """A JSON value."""
 
 _OUTCOMES = {
-    Outcome.APPLIED.value: "applied",
-    Outcome.NOT_APPLIED.value: "not_applied",
-    Outcome.FAILED.value: "failed",
+    StepOutcome.APPLIED.value: "applied",
+    StepOutcome.NOT_APPLIED.value: "not_applied",
+    StepOutcome.FAILED.value: "failed",
     NOT_RUN: "not_run",
 }
 _WITHHELD = "withheld"
@@ -98,7 +98,7 @@ class Outcomes:
         return sum(rule.is_matched for rule in self.rules)
 
 
-def outcomes_of(tried: Tried, device: Entry, unsaved: Entry | None) -> Outcomes:
+def outcomes_of(tried: TrialResult, device: Entry, unsaved: Entry | None) -> Outcomes:
     """View of a trial; ``device`` is ours, ``unsaved`` the rule that is not saved."""
     told = tried.explanation
     return Outcomes(

@@ -11,7 +11,22 @@ from dcm4py_leading.web.gate.access import roles_needed
 from dcm4py_leading.web.http.answers import PAGES
 from dcm4py_leading.web.rest.operations import JsonSchema
 
+_RS = "/dcm4chee-arc/aets/{aet}/rs"
 SUMMARIES = {
+    _RS + "/instances": "QIDO-RS: instances; see docs/dicomweb.md.",
+    _RS + "/instances/count": "Number of matches of such a search.",
+    _RS + "/patients": "QIDO-RS: patients; see docs/dicomweb.md.",
+    _RS + "/patients/count": "Number of matches of such a search.",
+    _RS + "/series": "QIDO-RS: series; see docs/dicomweb.md.",
+    _RS + "/series/count": "Number of matches of such a search.",
+    _RS + "/studies": "QIDO-RS: studies; see docs/dicomweb.md.",
+    _RS + "/studies/count": "Number of matches of such a search.",
+    _RS + "/studies/{study}/instances": "QIDO-RS: the instances of a study; see docs/dicomweb.md.",
+    _RS + "/studies/{study}/instances/count": "Number of matches of such a search.",
+    _RS + "/studies/{study}/series": "QIDO-RS: the series of a study; see docs/dicomweb.md.",
+    _RS + "/studies/{study}/series/count": "Number of matches of such a search.",
+    _RS + "/studies/{study}/series/{series}/instances": "QIDO-RS: the instances of a series; see docs/dicomweb.md.",
+    _RS + "/studies/{study}/series/{series}/instances/count": "Number of matches of such a search.",
     "/dcm4py-leading/configuration": "The configuration in force.",
     "/dcm4py-leading/configuration/pending": "What a reload would change.",
     "/dcm4py-leading/listeners": "The listeners for DICOM.",

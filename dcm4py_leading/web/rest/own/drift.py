@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from dcm4py_leading.errors import ConfigUnavailable, DriftRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.service.drift.order import ELSEWHERE_RATE, RATE
-from dcm4py_leading.service.drift.shown import Choice, Latest, Order, StaleStudy
+from dcm4py_leading.service.drift.shown import DriftChoice, DriftRequest, LatestComparison, StaleStudy
 from dcm4py_leading.service.jobs.job import Job
 from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.web.gate.command_log import log_command
@@ -49,19 +49,19 @@ _LATEST: JsonSchema = {
 class Drifts(Protocol):
     """The comparisons of the service. Called from a worker thread."""
 
-    def choices(self) -> Sequence[Choice]:
+    def choices(self) -> Sequence[DriftChoice]:
         """The AEs that can be compared."""
         ...
 
-    def all(self) -> Sequence[Latest]:
+    def all(self) -> Sequence[LatestComparison]:
         """The latest comparison of each AE that has one."""
         ...
 
-    def latest(self, ae_title: str) -> Latest | None:
+    def latest(self, ae_title: str) -> LatestComparison | None:
         """The latest comparison of an AE."""
         ...
 
-    def start(self, order: Order, author: str) -> Job:
+    def start(self, order: DriftRequest, author: str) -> Job:
         """Begin a comparison. Raises DriftRefused, TooManyJobs, ConfigUnavailable, OSError."""
         ...
 
@@ -91,12 +91,12 @@ class Drifting(Protocol):
         ...
 
 
-def order_of(ae_title: str, said: Mapping[str, str]) -> Order:
+def order_of(ae_title: str, said: Mapping[str, str]) -> DriftRequest:
     """The comparison that parameters, or form fields, ask for; empty ones count as absent. Raises ValueError.
 
     The message is for people.
     """
-    return Order(
+    return DriftRequest(
         ae_title=ae_title,
         leading=said.get("leading") or None,
         since=_read("since", said, date.fromisoformat, "a date, such as 2025-01-31", None),
@@ -224,7 +224,7 @@ def csv_response(request: Request, service: Drifting) -> Response | None:
     )
 
 
-def latest_json(latest: Latest) -> dict[str, Any]:
+def latest_json(latest: LatestComparison) -> dict[str, Any]:
     """A comparison as it is told to programs."""
     kept = latest.kept
     return {

@@ -17,7 +17,7 @@ from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.leading.history import STEPS
 from dcm4py_leading.service.leading.interval import Interval, Requests, Traffic
-from dcm4py_leading.service.leading.overview import AskedArchive, Asker
+from dcm4py_leading.service.leading.overview import QueriedArchive, QueryingAE
 from dcm4py_leading.service.leading.view import LeadingView
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.answers import error
@@ -104,7 +104,7 @@ def hours_of(text: str) -> int | None:
     return next((hours for hours in STEPS if text == str(hours)), None)
 
 
-def archive_json(archive: AskedArchive) -> dict[str, object]:
+def archive_json(archive: QueriedArchive) -> dict[str, object]:
     """An archive, with the AEs that ask it."""
     return {
         "aeTitle": archive.ae_title,
@@ -116,7 +116,7 @@ def archive_json(archive: AskedArchive) -> dict[str, object]:
     }
 
 
-def _asker_json(asker: Asker) -> dict[str, object]:
+def _asker_json(asker: QueryingAE) -> dict[str, object]:
     return {
         "aeTitle": asker.ae_title,
         "state": asker.standing.value,

@@ -50,7 +50,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_text_of_a_form_finds_what_the_statement_of_the_query_finds(index: Index, query: Query) -> None:
+def test_prepared_query_text_finds_the_same_as_its_statement(index: Index, query: Query) -> None:
     with index._database.reading() as connection:
         expected = [tuple(row) for row in connection.execute(statements.matches(query))]
         assert [row for page in forms.pages(connection, query, 2) for row in page] == expected
@@ -95,7 +95,7 @@ RETRIEVES = [
 
 
 @pytest.mark.parametrize("keys", RETRIEVES)
-def test_the_text_of_a_retrieve_finds_what_its_statement_finds(index: Index, keys: RetrieveKeys) -> None:
+def test_prepared_retrieve_text_finds_the_same_as_its_statement(index: Index, keys: RetrieveKeys) -> None:
     with index._database.reading() as connection:
         expected = [tuple(row) for row in connection.execute(statements.instances(keys))]
         assert [tuple(row) for row in forms.instances(connection, keys)] == expected

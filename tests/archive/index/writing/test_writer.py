@@ -18,7 +18,7 @@ from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.tables import instance
 from dcm4py_leading.archive.index.writing import storing, writer
-from dcm4py_leading.archive.index.writing.entities import KnownSeries
+from dcm4py_leading.archive.index.writing.entities import RecentSeries
 from dcm4py_leading.archive.index.writing.storing import NewObject, Policies, StoreOutcome, new_object
 from dcm4py_leading.errors import IndexUnavailable, ObjectRefused
 from dcm4py_leading.model.archive import Entity, OverwritePolicy, RelationalMismatchPolicy
@@ -141,7 +141,7 @@ def test_store_that_is_refused_does_not_take_the_others_with_it(index: Index, mo
     assert len(find(index, "IMAGE", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1")) == 2
 
 
-def test_bug_in_one_store_does_not_take_the_others_with_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_one_store_does_not_fail_others(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     real = storing.store
 
     def fails_for_one(connection: Connection, new: NewObject, *args: object) -> StoreOutcome:
@@ -196,7 +196,7 @@ def test_commit_that_fails_without_sqlalchemy_leaves_nothing(index: Index) -> No
 
 def test_work_of_sqlalchemy_is_in_the_same_transaction(index: Index) -> None:
     def work(connection: Connection) -> None:
-        storing.store(connection, new, policies, KnownSeries())
+        storing.store(connection, new, policies, RecentSeries())
         assert connection.scalar(select(func.count()).select_from(instance)) == 1
         raise RuntimeError
 

@@ -115,7 +115,7 @@ def test_where_a_version_2_rule_may_apply_dcm4chee_ignores_a_legacy_one() -> Non
     assert hidden(rule("a", "Modality=CT"), rule("b", "Modality!=CT", version="2")) == {}
 
 
-def test_rules_of_aes_count_for_what_dcm4chee_ignores_of_a_device() -> None:
+def test_rules_of_aes_apply_where_dcm4chee_ignores_the_device() -> None:
     of_ae = in_order([rule("b", parent=AE, version="2"), rule("c", parent=AE)], [])
     of_device = in_order([], [rule("a")])
     assert [(told.by, told.how) for told in hidden_among(of_device, of_ae).values()] == [("b", Hiding.IN_DCM4CHEE)]

@@ -47,7 +47,7 @@ def test_entry_that_changed_meanwhile_is_not_deleted(reader: Reader, directory: 
     assert directory.ldapmodify(record).returncode == 0
     refused = _sent(reader, page, "save")
     assert refused.status == 409
-    assert "Somebody else has changed it meanwhile" in refused.text
+    assert "Somebody else has changed it in the meantime" in refused.text
     assert "OTHER" in refused.text
     assert _is_there(directory)
 

@@ -57,10 +57,10 @@ def test_preview_and_ldif_save_nothing(reader: Reader, directory: Slapd) -> None
 @pytest.mark.parametrize(
     ("attribute", "value", "said"),
     [
-        ("dicomDeviceName", "dcm4chee-arc", "there is one of this name already"),
+        ("dicomDeviceName", "dcm4chee-arc", "this name already exists"),
         ("dicomDeviceName", "", "is required, but absent"),
         ("dicomAETitle", "LONGER THAN SIXTEEN", "LONGER THAN SIXTEEN: "),
-        ("dicomAETitle", "STORESCP", "there is one of this name already"),
+        ("dicomAETitle", "STORESCP", "this name already exists"),
         ("dicomPort", "99999", "expected a whole number"),
         ("dicomHostname", " ", "is required, but absent"),
     ],

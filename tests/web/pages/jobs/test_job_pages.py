@@ -63,7 +63,7 @@ def ended(reader: Reader, work: Callable[[Handle], dict[str, Any]], kind: str = 
 
 
 def test_without_jobs_the_page_says_how_to_begin_one(reader: Reader) -> None:
-    assert "No job has run since the service was started." in reader.get("/ui/jobs").text
+    assert "No job has run since the service started." in reader.get("/ui/jobs").text
 
 
 def test_a_running_job_shows_how_far_it_is_and_asks_again_by_itself(reader: Reader) -> None:
@@ -78,7 +78,7 @@ def test_a_running_job_shows_how_far_it_is_and_asks_again_by_itself(reader: Read
     assert page.tree.xpath(f"//noscript//a[@href='{path}']")
     assert "230 of 500" in reader.get(f"{path}/live").text
     german = reader.get(f"{path}?lang=de")
-    assert "läuft 230 von 500, 1 gescheitert" in german.text
+    assert "läuft 230 von 500, 1 fehlgeschlagen" in german.text
     assert "Senden an STORESCP" in german.tree.xpath("//title")[0].text
 
 
@@ -213,7 +213,7 @@ def test_an_ae_that_takes_no_objects_is_refused_with_the_reason(seed: Seed, read
     )
     page = reader.post(SEND, destination="STORESCP")
     assert page.status == 409
-    assert "STORESCP tells transfer capabilities" in page.text
+    assert "STORESCP has transfer capabilities" in page.text
 
 
 def test_a_study_that_is_not_there_is_no_page(reader: Reader) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
-from dcm4py_leading.leading.lookup import CachedStudy
+from dcm4py_leading.leading.lookup import CachedAnswer
 from dcm4py_leading.model.bounds import LISTED_ANSWERS
 from dcm4py_leading.model.values import UID, Tag
 from dcm4py_leading.web.app import guarded_app
@@ -61,7 +61,7 @@ CACHED, KNOWN = "In the cache", "Last known answers"
 
 def cached(count: int) -> Led:
     studies = [
-        CachedStudy(
+        CachedAnswer(
             leading_cfind_scp=QRSCP,
             study_instance_uid=UID(f"{STUDY}.{number}"),
             age=timedelta(hours=1, seconds=-number),
@@ -102,10 +102,10 @@ def test_answers_are_told_by_uid_archive_age_and_what_the_archive_said(tmp_path:
     assert "Secret" not in page.html
 
 
-def test_a_last_known_answer_that_is_too_old_to_serve_is_told(tmp_path: Path) -> None:
+def test_last_known_answer_too_old_to_use_is_marked(tmp_path: Path) -> None:
     remember(tmp_path, 1, age=25 * 3600)
     with visiting(Led(folder=tmp_path)) as client:
-        assert "too old to serve" in get(client).text
+        assert "too old to use" in get(client).text
 
 
 def test_each_list_has_pages_of_its_own(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_invalid_part_of_a_uid_is_reported_and_not_repeated(text: str) -> None:
     with visiting(cached(3)) as client:
         page = get(client, f"?q={text}")
     assert page.status == 200
-    assert "A part of a UID has digits and dots only." in page.text
+    assert "A part of a UID has only digits and dots." in page.text
     assert not page.tree.get_element_by_id("q").get("value")
     assert not page.tree.xpath("//table")
     assert "Right^Name" not in page.html

@@ -17,7 +17,7 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.contacts import Contact
 from dcm4py_leading.leading.last_known import FILE_NAME
 from dcm4py_leading.leading.outcome import Latency
-from dcm4py_leading.service.leading.rules import AskingRule
+from dcm4py_leading.service.leading.rules import LeadingRule
 from dcm4py_leading.service.monitor.echo import EchoOutcome, EchoResult, UnknownAE
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.http.rooms import Room
@@ -28,7 +28,7 @@ from tests.fixtures.measured import NOON, OURS, QRSCP, Led, Sample, contacts, lo
 from tests.fixtures.pages import Page
 
 PAGE = "/ui/leading"
-RULE = AskingRule(
+RULE = LeadingRule(
     local_ae_title=OURS,
     leading_ae_title=QRSCP,
     cn="Leading <QRSCP>",
@@ -89,17 +89,17 @@ def test_each_archive_is_told_with_who_asks_it_the_rule_and_its_last_answer() ->
     [
         (BreakerState.CLOSED, "does not answer"),
         (BreakerState.HALF_OPEN, "on trial"),
-        (BreakerState.OPEN, "left alone"),
+        (BreakerState.OPEN, "paused"),
     ],
 )
-def test_an_archive_without_an_answer_is_told_first_with_the_reason(breaker: BreakerState, state: str) -> None:
+def test_archive_without_answer_is_listed_first_with_reason(breaker: BreakerState, state: str) -> None:
     sample = Sample(lookups(breaker=breaker), contacts(QRSCP=FAILED, OTHER=ANSWERED))
     with visiting(Led(measured=sample)) as visitor:
         page = visitor.get()
     (notice,) = page.tree.xpath("//*[@class='notice bad']")
     assert "No answer from QRSCP." in notice.text_content()
     assert "connection <refused>" in rows(page)[1] and state in rows(page)[1]
-    assert "no rule any more" in rows(page)[1]
+    assert "no longer in a rule" in rows(page)[1]
 
 
 def test_archives_behind_are_told_too() -> None:
@@ -125,13 +125,13 @@ def test_a_c_echo_tells_its_times() -> None:
     with visiting(service) as visitor:
         page = visitor.post(f"{PAGE}/echo", local="DCM4CHEE", remote="QRSCP")
     assert service.echoed == [("DCM4CHEE", "QRSCP")]
-    assert "DCM4CHEE has called QRSCP, and it answers. Connection 12 ms, C-ECHO 3 ms, release 4 ms." in page.text
+    assert "DCM4CHEE called QRSCP: the archive answers. Connection 12 ms, C-ECHO 3 ms, release 4 ms." in page.text
     assert rows(page)
 
 
 @pytest.mark.parametrize("result", [result for result in EchoResult if result is not EchoResult.SUCCESS])
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_a_c_echo_that_fails_tells_how_far_it_came_and_why(result: EchoResult, language: str) -> None:
+def test_failed_c_echo_reports_last_step_and_reason(result: EchoResult, language: str) -> None:
     service = Led(echo_outcome=EchoOutcome(result=result, error="called AE title <not> recognized"))
     with visiting(service) as visitor:
         page = visitor.post(f"{PAGE}/echo?lang={language}", local="DCM4CHEE", remote="QRSCP")
@@ -174,7 +174,7 @@ def test_the_table_has_the_last_hours_without_a_script() -> None:
     with visiting(service) as visitor:
         page = visitor.get(f"{PAGE}?hours=1")
         german = visitor.get(f"{PAGE}?hours=1&lang=de")
-    assert "begins anew when the service is started" in page.text
+    assert "starts again with the service" in page.text
     table = page.tree.xpath("//section[@id='history']//table")[0]
     cells = [" ".join(cell.text_content().split()) for cell in table.xpath(".//tbody/tr[1]/td")]
     assert cells[0] == "7"
@@ -190,7 +190,7 @@ def test_counts_lost_with_a_process_are_told_not_shown_as_zero() -> None:
     service = with_history(Sample(lookups(HIT=9), told, workers=2), Sample(lookups(HIT=4), told, workers=1))
     with visiting(service) as visitor:
         page = visitor.get(f"{PAGE}?hours=1")
-    assert "not known: a process has ended, or gave no answer" in page.text
+    assert "unknown: a process ended or gave no answer" in page.text
 
 
 def test_an_archive_that_was_not_asked_has_no_empty_plots() -> None:

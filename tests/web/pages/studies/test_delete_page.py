@@ -41,7 +41,7 @@ def test_page_names_what_is_deleted_and_does_it(deleting: Reader, seed: Seed) ->
     assert deleting.post(DELETE).status == 404
 
 
-def test_where_it_is_not_allowed_the_attribute_is_named_and_nothing_is_deleted(studies: Reader, seed: Seed) -> None:
+def test_forbidden_deletion_names_the_attribute_and_deletes_nothing(studies: Reader, seed: Seed) -> None:
     files = seed.objects
     page = studies.get(DELETE)
     assert "dcmAllowDeleteStudyPermanently" in page.text

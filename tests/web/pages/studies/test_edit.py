@@ -13,7 +13,7 @@ import pytest
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.editing import editor_of
-from dcm4py_leading.service.studies.three_values import Decider, ThreeValues
+from dcm4py_leading.service.studies.three_values import ThreeValues, ValueSource
 from tests.fixtures.one_study import BIRTH_DATE, COMMENTS, DESCRIPTION, NAME, OTHER_NAMES, STUDY, VALUES
 from tests.fixtures.pages import Reader, Watched, reading
 from tests.fixtures.slapd import OUR_LDIF
@@ -113,7 +113,7 @@ def test_somebody_elses_change_of_the_same_is_shown_and_decided(reader: Reader) 
     assert reader.service.kept[COMMENTS] == ("theirs",)
 
 
-def test_who_takes_theirs_keeps_the_rest_of_what_was_typed(reader: Reader) -> None:
+def test_taking_their_value_keeps_other_typed_values(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[NAME] = ("Their^Name",)
     page.send("save", **{ALPHABETIC: "My^Name", "00100030": "19700201"}).send("preview").send("save")
@@ -124,7 +124,7 @@ def test_a_change_of_something_else_is_no_conflict(reader: Reader) -> None:
     page = reader.get(PATIENT)
     reader.service.kept[COMMENTS] = ("theirs",)
     preview = page.send("preview", **{ALPHABETIC: "My^Name"})
-    assert "left so: Patient Comments" in preview.text
+    assert "and kept: Patient Comments" in preview.text
     preview.send("save")
     assert (reader.service.kept[NAME], reader.service.kept[COMMENTS]) == (("My^Name",), ("theirs",))
 
@@ -176,12 +176,12 @@ def test_states_of_the_leading_archive_are_said(reader: Reader) -> None:
 
 def test_delivery_to_an_ae_without_a_rule_is_told(reader: Reader) -> None:
     rule = replace(VALUES.rules[1])
-    row = replace(VALUES.attributes[1], decider=Decider.OBJECT, delivered="Hip")
+    row = replace(VALUES.attributes[1], decider=ValueSource.OBJECT, delivered="Hip")
     reader.service.values = replace(VALUES, leading=(), rules=(rule,), attributes=(row,), led=())
     text = reader.get(f"{VALUES_PAGE}?to=VIEWER").text
     assert "Nothing is changed for VIEWER: no rule applies." in text
     assert "No AE of the directory" in text
-    row = replace(VALUES.attributes[1], leading=(), is_stale=(), decider=Decider.OBJECT, delivered="Hip")
+    row = replace(VALUES.attributes[1], leading=(), is_stale=(), decider=ValueSource.OBJECT, delivered="Hip")
     reader.service.values = replace(VALUES, leading=(), attributes=(row,), failure="it would fail")
     assert "VIEWER gets nothing: it would fail" in reader.get(f"{VALUES_PAGE}?to=VIEWER").text
 

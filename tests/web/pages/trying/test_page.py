@@ -220,7 +220,10 @@ def test_change_of_somebody_else_meanwhile_is_to_be_decided_first(client: httpx.
         dcmLeadingCFindSCP="THIRD",
     )
     answer = tried(client, page, study=STUDY)
-    assert (answer.status, "Somebody else has changed the same meanwhile" in answer.text) == (422, True)
+    assert (answer.status, "Somebody else has changed the same attributes in the meantime" in answer.text) == (
+        422,
+        True,
+    )
 
 
 def test_pending_changes_of_the_directory_are_told(client: httpx.Client, seed: Seed) -> None:

@@ -110,7 +110,7 @@ def test_a_body_of_another_type_is_415(rest: httpx.Client) -> None:
     assert rest.put(DEVICE_URL, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
-def test_a_trial_tells_ldif_and_differences_and_writes_nothing(rest: httpx.Client) -> None:
+def test_dry_run_returns_ldif_and_differences_and_writes_nothing(rest: httpx.Client) -> None:
     told = rest.get(DEVICE_URL).json()
     archive(told)[SIZE] = 7
     answer = rest.put(DEVICE_URL, json={**told, "typo": 1}, params={"dry-run": ""})
@@ -129,7 +129,7 @@ def test_a_trial_tells_ldif_and_differences_and_writes_nothing(rest: httpx.Clien
     assert archive(rest.get(DEVICE_URL).json())[SIZE] == 50
 
 
-def test_a_trial_of_what_would_be_refused_tells_the_problems(rest: httpx.Client) -> None:
+def test_dry_run_of_refused_change_reports_the_problems(rest: httpx.Client) -> None:
     told = rest.get(DEVICE_URL).json()
     archive(told)[STALE] = "rubbish"
     answer = rest.put(DEVICE_URL, json=told, params={"dry-run": "true"})

@@ -17,7 +17,7 @@ from dcm4py_leading.leading.contacts import Contact
 from dcm4py_leading.leading.last_known import FILE_NAME, AnswerScope, LastKnown
 from dcm4py_leading.leading.outcome import Latency
 from dcm4py_leading.model.values import UID, Tag
-from dcm4py_leading.service.leading.rules import AskingRule
+from dcm4py_leading.service.leading.rules import LeadingRule
 from dcm4py_leading.web.app import guarded_app
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.rest.operations import routes_of
@@ -40,7 +40,7 @@ def asking(service: Led) -> Iterator[httpx.Client]:
 def test_archives_are_told_with_state_askers_and_rules() -> None:
     failed = Contact(last_answer=NOON, last_failure=NOON + timedelta(seconds=1), failure="refused")
     sample = Sample(lookups(breaker=BreakerState.OPEN, waiting=7), contacts(QRSCP=failed, behind={"PACS": Contact()}))
-    rule = AskingRule(local_ae_title=OURS, leading_ae_title=QRSCP, cn="Leading", dn="cn=Leading,dc=example")
+    rule = LeadingRule(local_ae_title=OURS, leading_ae_title=QRSCP, cn="Leading", dn="cn=Leading,dc=example")
     with asking(Led(measured=sample, rules=[rule])) as client:
         told = client.get(PATH).json()
     assert told["leadingArchives"] == [

@@ -17,8 +17,8 @@ from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, Level
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses, Throttle
 from dcm4py_leading.service.drift.pages import Page, Place
-from dcm4py_leading.service.drift.patience import Patience, Throttle, Time
 from dcm4py_leading.service.drift.windows import SECONDS_OF_A_DAY, date_text, key_range, time_range, windows
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery, QueryArchive
 
@@ -30,12 +30,12 @@ _OUT_OF_RESOURCES = 0xA7
 """First octet of the status (PS3.4 C.4.1.1.4)."""
 
 
-class NotMatched(ArchiveUnavailable):
+class DatesNotMatched(ArchiveUnavailable):
     """The archive answers with studies of other dates or times than it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walked:
+class RemoteArchive:
     """The archive that is walked, and for whom."""
 
     title: AETitle
@@ -60,12 +60,14 @@ class _Day:
         return [self.day, self.second, self.oldest]
 
 
-class StudiesElsewhere:
+class RemoteStudies:
     """Studies of another archive, day by day; at the end those without a Study Date."""
 
     tells_all = False
 
-    def __init__(self, walked: Walked, rate: float, time: Time, patience: Patience, *, most: int) -> None:
+    def __init__(
+        self, walked: RemoteArchive, rate: float, time: DriftClock, patience: RetryPauses, *, most: int
+    ) -> None:
         """``rate`` queries a second are put at most, and ``most`` studies are taken from one."""
         self._walked = walked
         self._throttle = Throttle(rate, time)
@@ -79,7 +81,7 @@ class StudiesElsewhere:
     def pages(self, after: Place) -> Iterator[Page]:
         """The pages from a place on (see `pages.Studies`).
 
-        Raises ArchiveUnavailable when the archive gave no answer for DRIFT_PATIENCE_SECONDS, NotMatched,
+        Raises ArchiveUnavailable when the archive gave no answer for DRIFT_PATIENCE_SECONDS, DatesNotMatched,
         DriftEnded.
         """
         place = _Day(self._first) if after is None else _Day(*after)
@@ -140,7 +142,7 @@ class StudiesElsewhere:
         for _ in range(2):
             try:
                 found = self._found(lambda ds: first_text(ds, tag) is None, keys, is_tried=True)
-            except NotMatched:
+            except DatesNotMatched:
                 break
             except ArchiveUnavailable:
                 self._of_days(self._last, self._last)  # which waits for it, where it is down
@@ -157,13 +159,13 @@ class StudiesElsewhere:
         """The studies that match; None where they are too many.
 
         A query that ``is_tried`` is put once, and no answer may be another study's. Raises ArchiveUnavailable,
-        NotMatched, DriftEnded.
+        DatesNotMatched, DriftEnded.
         """
         while True:
             self._throttle.take()
             try:
                 found = self._asked(is_inside, keys, most_others=0 if is_tried else self._most)
-            except NotMatched:
+            except DatesNotMatched:
                 raise
             except ArchiveUnavailable as err:
                 if err.status >> 8 == _OUT_OF_RESOURCES:
@@ -192,7 +194,7 @@ class StudiesElsewhere:
                     others += 1
                 if others > most_others:
                     names = " and ".join(map(keyword_for_tag, keys))
-                    raise NotMatched(f"{self._walked.title} answers with studies of another {names}")
+                    raise DatesNotMatched(f"{self._walked.title} answers with studies of another {names}")
                 if len(found) > self._most:
                     return None
         self._time.go_on()  # whose end also ends the matches

@@ -18,9 +18,9 @@ from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import DRIFT_PATIENCE_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.drift.elsewhere import NotMatched, StudiesElsewhere, Walked
+from dcm4py_leading.service.drift.pace import DriftClock, RetryPauses
 from dcm4py_leading.service.drift.pages import Page
-from dcm4py_leading.service.drift.patience import Patience, Time
+from dcm4py_leading.service.drift.remote_studies import DatesNotMatched, RemoteArchive, RemoteStudies
 from dcm4py_leading.service.drift.windows import key_range, time_range, windows
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 
@@ -37,6 +37,8 @@ Moment = tuple[str, str]
 
 class Pacs:
     """An archive that compares texts; ``fails`` says by the number of a query, and its keys, how it fails."""
+
+    gives_parts = False
 
     def __init__(
         self,
@@ -94,12 +96,12 @@ class Walk:
         self.now = 0.0
         self.waits: list[float] = []
         self.told: list[str] = []
-        self.time = Time(clock=lambda: self.now, sleep=self._sleep, is_over=lambda: len(pacs.keys) > queries)
-        walked = Walked(
+        self.time = DriftClock(clock=lambda: self.now, sleep=self._sleep, is_over=lambda: len(pacs.keys) > queries)
+        walked = RemoteArchive(
             title=AETitle("PACS"), archive=pacs, local_ae=LOCAL, wanted=frozenset(), since=since, today=TODAY
         )
-        self.studies = StudiesElsewhere(
-            walked, rate, self.time, Patience("archive PACS", self.time, self.told.append), most=MOST
+        self.studies = RemoteStudies(
+            walked, rate, self.time, RetryPauses("archive PACS", self.time, self.told.append), most=MOST
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -163,7 +165,7 @@ def test_since_leaves_out_what_is_older_or_has_no_date() -> None:
     assert found(Walk(pacs, since=date(2026, 1, 1)).pages()) == ["1.2.1", "1.2.2"]
 
 
-def test_day_that_is_too_large_is_walked_by_time_and_then_what_has_none() -> None:
+def test_large_day_is_walked_by_time_and_then_studies_without_time() -> None:
     timed = [("20261101", f"10{minute:02}00") for minute in range(20)]
     pacs = Pacs([*timed, ("20261101", ""), ("20261102", "")])
     pages = Walk(pacs).pages()
@@ -177,7 +179,7 @@ def test_today_may_be_too_large_and_there_may_be_dates_to_come() -> None:
     assert sorted(found(Walk(pacs).pages())) == sorted(everything(pacs))
 
 
-def test_second_that_is_too_large_is_told_and_does_not_end_the_walk() -> None:
+def test_second_with_too_many_studies_is_reported_and_the_walk_continues() -> None:
     pacs = Pacs([*[("20261101", "100000")] * (MOST + 1), ("20261102", "")])
     pages = Walk(pacs).pages()
     assert "PACS: more than 6 studies of one second of 20261101" in gaps(pages)
@@ -190,7 +192,7 @@ def test_archive_that_gives_few_answers_is_asked_for_less_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [0xA900, 0xC000])
-def test_archive_that_knows_no_empty_values_is_told_of(status: int) -> None:
+def test_archive_without_empty_value_matching_is_reported(status: int) -> None:
     def fails(_: int, keys: Dataset) -> ArchiveUnavailable | None:
         return ArchiveUnavailable("PACS: refused", status=status) if keys.StudyDate == EMPTY_VALUE else None
 
@@ -207,7 +209,7 @@ def test_archive_that_knows_no_empty_values_is_told_of(status: int) -> None:
 def test_archive_that_does_not_match_dates_is_no_endless_walk() -> None:
     pacs = Pacs([("20261101", "")] * 100)
     pacs._is_match = lambda key, value: True  # type: ignore[method-assign]
-    with pytest.raises(NotMatched, match="PACS answers with studies of another StudyDate"):
+    with pytest.raises(DatesNotMatched, match="PACS answers with studies of another StudyDate"):
         Walk(pacs).pages()
     assert len(pacs.keys) == 1
 

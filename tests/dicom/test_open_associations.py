@@ -6,7 +6,7 @@ import gc
 from datetime import UTC, datetime
 from threading import Thread
 
-from dcm4py_leading.dicom.under_way import AssociationsUnderWay, Numbered, serial_numbers
+from dcm4py_leading.dicom.open_associations import AssociationNumber, OpenAssociations, serial_numbers
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -15,11 +15,11 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 class Association:
     """One that stands until it is aborted."""
 
-    def __init__(self, under_way: AssociationsUnderWay) -> None:
+    def __init__(self, under_way: OpenAssociations) -> None:
         self.is_over = False
-        self.numbered: Numbered = under_way.enter(self)
+        self.numbered: AssociationNumber = under_way.enter(self)
 
-    def told(self) -> OpenAssociation | None:
+    def snapshot(self) -> OpenAssociation | None:
         if self.is_over:
             return None
         return OpenAssociation(
@@ -36,15 +36,15 @@ class Association:
         self.is_over = True
 
 
-def under_way() -> AssociationsUnderWay:
-    return AssociationsUnderWay(serial_numbers(), now=lambda: NOON)
+def under_way() -> OpenAssociations:
+    return OpenAssociations(serial_numbers(), now=lambda: NOON)
 
 
 def test_associations_are_listed_in_the_order_in_which_they_began() -> None:
     all_of_them = under_way()
     kept = [Association(all_of_them) for _ in range(3)]
-    assert [told.serial_number for told in all_of_them.told()] == [1, 2, 3]
-    assert {told.connected_at for told in all_of_them.told()} == {NOON}
+    assert [one.serial_number for one in all_of_them.snapshots()] == [1, 2, 3]
+    assert {one.connected_at for one in all_of_them.snapshots()} == {NOON}
     assert len(kept) == 3
 
 
@@ -52,7 +52,7 @@ def test_one_that_is_over_is_not_listed_and_not_aborted() -> None:
     all_of_them = under_way()
     kept = Association(all_of_them)
     kept.is_over = True
-    assert all_of_them.told() == []
+    assert all_of_them.snapshots() == []
     assert not all_of_them.abort(kept.numbered.serial_number)
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_kept_of_one_that_nobody_holds() -> None:
     all_of_them = under_way()
     number = Association(all_of_them).numbered.serial_number
     gc.collect()
-    assert all_of_them.told() == []
+    assert all_of_them.snapshots() == []
     assert not all_of_them.abort(number)
 
 

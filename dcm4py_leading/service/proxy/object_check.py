@@ -1,25 +1,25 @@
-"""Check of an object that comes from, or goes to, another archive: taken only if its identity is certain."""
+"""Check of an object that comes from, or goes to, another archive: its identity must be certain."""
 
 from __future__ import annotations
 
 from dcm4py_leading.dataset.identity import Identity, identity_of
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import ObjectMismatch
-from dcm4py_leading.service.proxy.forwarded_retrieve import Arrived
+from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 
 
-def arrived(
+def checked_object(
     sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: Buffer, *, is_asked_for: bool = True
-) -> Arrived:
-    """The object of which a C-STORE command says so.
+) -> ArrivedObject:
+    """Check an object against its C-STORE command.
 
-    Raises InvalidObject where it is not whole, ObjectMismatch where its study cannot be told, or where it is another
-    one than the command says; what was not asked for is not compared, that is for the archive to which it is sent on.
+    Raises InvalidObject if the object is incomplete, ObjectMismatch if its study cannot be determined or if it is not
+    the object of the command. An object that is only forwarded is not compared; the archive that receives it does that.
     """
     identity = identity_of(data, transfer_syntax_uid)
     if is_asked_for:
         _require_same(sop_class_uid, sop_instance_uid, identity)
-    return Arrived(
+    return ArrivedObject(
         sop_class_uid=sop_class_uid,
         sop_instance_uid=sop_instance_uid,
         transfer_syntax_uid=transfer_syntax_uid,

@@ -17,7 +17,7 @@ from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class SendProgress:
     """Point that an export has reached."""
 
     done: int = 0
@@ -38,7 +38,7 @@ class Reached:
         return cls(**{**value, "failures": tuple(value["failures"])})
 
 
-class Sending:
+class RunningExport:
     """One export under way. Safe under threads."""
 
     def __init__(self) -> None:
@@ -71,24 +71,24 @@ class Sending:
             if len(self._failures) < JOB_PROBLEMS:
                 self._failures.append(f"{_name_of(obj)}: {reason}")
 
-    def reached(self) -> Reached:
+    def reached(self) -> SendProgress:
         """Point that it has reached."""
         tally = self._tally
         of = tally.ended + tally.remaining
-        return Reached(done=tally.ended, of=of or None, failed=tally.failed, failures=self.failures)
+        return SendProgress(done=tally.ended, of=of or None, failed=tally.failed, failures=self.failures)
 
 
-class Sendings:
+class RunningExports:
     """All of one process that can be asked for, by ID. Safe under threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: dict[str, Sending] = {}
+        self._under_way: dict[str, RunningExport] = {}
 
     @contextmanager
-    def begin(self, sending_id: str) -> Iterator[Sending]:
+    def begin(self, sending_id: str) -> Iterator[RunningExport]:
         """One that is under way inside the block."""
-        sending = Sending()
+        sending = RunningExport()
         with self._lock:
             self._under_way[sending_id] = sending
         try:
@@ -97,7 +97,7 @@ class Sendings:
             with self._lock:
                 del self._under_way[sending_id]
 
-    def get(self, sending_id: str) -> Sending | None:
+    def get(self, sending_id: str) -> RunningExport | None:
         """The one of that ID, if it is under way here."""
         with self._lock:
             return self._under_way.get(sending_id)

@@ -16,7 +16,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Time:
+class DriftClock:
     """Time as a comparison knows it."""
 
     clock: Callable[[], float] = time.monotonic
@@ -40,7 +40,7 @@ class Time:
 class Throttle:
     """Lets through not more than so many a second, evenly; for one thread."""
 
-    def __init__(self, per_second: float, time: Time) -> None:
+    def __init__(self, per_second: float, time: DriftClock) -> None:
         self._seconds = 1 / per_second
         self._time = time
         self._next: float | None = None
@@ -54,10 +54,10 @@ class Throttle:
         self._next = now + self._seconds
 
 
-class Patience:
+class RetryPauses:
     """Patience with one archive that gives no answer: pauses that grow, and an end of them; for one thread."""
 
-    def __init__(self, archive: str, time: Time, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, archive: str, time: DriftClock, tell: Callable[[str], None] = lambda _: None) -> None:
         """``archive`` names it for people; ``tell`` is told when it gives no answer, and when it does so again."""
         self._archive = archive
         self._time = time

@@ -21,8 +21,8 @@ SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
-    """Numbers but for the slot are file descriptors."""
+class InheritedResources:
+    """Resources that a worker inherits; all numbers except the slot are file descriptors."""
 
     control: int
     associations: int
@@ -45,7 +45,7 @@ class Handed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that the process gets besides the supervisor's own environment."""
+        """Environment variables to add to those of the supervisor."""
         return {
             CONTROL_FD: str(self.control),
             _ASSOCIATIONS_FD: str(self.associations),
@@ -58,7 +58,7 @@ class Handed:
 
     @classmethod
     def taken_from(cls, environment: MutableMapping[str, str]) -> Self:
-        """Things that the supervisor has handed over; they do not stay in the environment."""
+        """Read the resources from the environment, and remove their variables from it."""
         return cls(
             control=int(environment.pop(CONTROL_FD)),
             associations=int(environment.pop(_ASSOCIATIONS_FD)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import JOB_PROBLEMS
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
-from dcm4py_leading.service.sending.under_way import Reached, Sending, Sendings
+from dcm4py_leading.service.sending.running_exports import RunningExport, RunningExports, SendProgress
 
 
 @dataclass
@@ -22,12 +22,12 @@ class Instance:
         raise AssertionError
 
 
-def failed(sending: Sending, obj: object, reason: str) -> None:
+def failed(sending: RunningExport, obj: object, reason: str) -> None:
     sending.on_failure(obj, reason)  # type: ignore[arg-type]
 
 
 def test_an_export_is_found_as_long_as_it_lasts() -> None:
-    sendings = Sendings()
+    sendings = RunningExports()
     with sendings.begin("one") as one, sendings.begin("two"):
         assert sendings.get("one") is one
         one.cancel()
@@ -38,17 +38,17 @@ def test_an_export_is_found_as_long_as_it_lasts() -> None:
 
 
 def test_it_tells_how_far_it_is() -> None:
-    sending = Sending()
-    assert sending.reached() == Reached()
+    sending = RunningExport()
+    assert sending.reached() == SendProgress()
     failed(sending, Instance(), "status 0xA700")
     sending.on_progress(SubOperationTally(remaining=3, completed=1, warning=1, failed=1))
-    assert sending.reached() == Reached(
+    assert sending.reached() == SendProgress(
         done=3, of=6, failed=1, failures=(f"CT Image Storage {ref('1.2.3.4')}: status 0xA700",)
     )
 
 
-def test_failures_are_told_without_a_uid_also_of_objects_that_nobody_knows() -> None:
-    sending = Sending()
+def test_failures_are_logged_without_uid_also_for_unknown_objects() -> None:
+    sending = RunningExport()
     failed(sending, Instance(sop_class_uid=""), "gone")
     failed(sending, Instance(sop_class_uid="", sop_instance_uid=""), "gone")
     failed(sending, Instance(sop_class_uid="9.9\nX"), "gone")
@@ -57,7 +57,7 @@ def test_failures_are_told_without_a_uid_also_of_objects_that_nobody_knows() -> 
 
 
 def test_failures_are_bounded() -> None:
-    sending = Sending()
+    sending = RunningExport()
     for number in range(JOB_PROBLEMS + 5):
         failed(sending, Instance(), str(number))
     assert len(sending.failures) == JOB_PROBLEMS

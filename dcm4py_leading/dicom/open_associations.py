@@ -24,7 +24,7 @@ _ESTABLISHED = frozenset(
 )  # PS3.8 9.2.1
 
 
-class Numbered(NamedTuple):
+class AssociationNumber(NamedTuple):
     """Number and time by which an association is known."""
 
     serial_number: int
@@ -36,67 +36,67 @@ def serial_numbers() -> Callable[[], int]:
     return count(1).__next__
 
 
-class UnderWay(Protocol):
-    """One association, accepted or requested."""
+class MonitoredAssociation(Protocol):
+    """An accepted or requested association."""
 
-    def told(self) -> OpenAssociation | None:
-        """State of the association; None when it is over. For any thread."""
+    def snapshot(self) -> OpenAssociation | None:
+        """State of the association; None after its end. May be called from any thread."""
         ...
 
     def abort_on_command(self) -> None:
-        """Abort it because an administrator wants that, from any thread."""
+        """Abort on an administrator's command; may be called from any thread."""
         ...
 
 
-class AssociationsUnderWay:
-    """Those of one process. Costs each association one entry, which goes with it. Safe under threads."""
+class OpenAssociations:
+    """The open associations of one process, by serial number. Safe under threads."""
 
     def __init__(
         self, next_number: Callable[[], int], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """``next_number`` gives serial numbers, none twice in all processes of the service."""
+        """``next_number`` gives serial numbers that are unique among all processes of the service."""
         self._next_number = next_number
         self._now = now
         self._lock = threading.Lock()
-        self._associations: WeakValueDictionary[int, UnderWay] = WeakValueDictionary()
+        self._associations: WeakValueDictionary[int, MonitoredAssociation] = WeakValueDictionary()
 
-    def enter(self, association: UnderWay) -> Numbered:
-        """One begins."""
-        numbered = Numbered(self._next_number(), self._now())
+    def enter(self, association: MonitoredAssociation) -> AssociationNumber:
+        """Register an association and number it."""
+        numbered = AssociationNumber(self._next_number(), self._now())
         with self._lock:
             self._associations[numbered.serial_number] = association
         return numbered
 
-    def told(self) -> list[OpenAssociation]:
-        """All of them, in the order of their serial numbers."""
+    def snapshots(self) -> list[OpenAssociation]:
+        """State of all associations, in the order of their serial numbers."""
         with self._lock:
             associations = sorted(self._associations.items())
-        return [told for _, association in associations if (told := association.told()) is not None]
+        return [snapshot for _, association in associations if (snapshot := association.snapshot()) is not None]
 
     def abort(self, number: int) -> bool:
-        """True if there is one of that serial number; it is aborted."""
+        """Abort the association of that serial number; False if there is none."""
         with self._lock:
             association = self._associations.get(number)
-        told = None if association is None else association.told()
-        if association is None or told is None:
+        snapshot = None if association is None else association.snapshot()
+        if association is None or snapshot is None:
             return False
-        LOG.warning("association %d with %s is aborted by an administrator", number, log.word(told.remote_ae_title))
+        LOG.warning("association %d with %s is aborted by an administrator", number, log.word(snapshot.remote_ae_title))
         association.abort_on_command()
         return True
 
 
 def is_established(association: Association) -> bool:
-    """True if the association stands, or one side has asked to release it."""
+    """True if the association is established, or one side has asked to release it."""
     return association.link.state in _ESTABLISHED
 
 
 def performed(association: Association) -> dict[str, MessageCounts]:
-    """Counts of what the peer asked of us, by service, as far as it has asked."""
+    """Counts of the peer's requests to us, by service."""
     return _counts(association.received, association.sent)
 
 
 def invoked(association: Association) -> dict[str, MessageCounts]:
-    """Counts of what we asked of the peer, by service."""
+    """Counts of our requests to the peer, by service."""
     return _counts(association.sent, association.received)
 
 

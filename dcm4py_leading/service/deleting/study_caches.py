@@ -1,4 +1,4 @@
-"""Traces of a study in what is remembered of other archives, which go when the study is deleted."""
+"""Cached data about a study from other archives, which is removed when the study is deleted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dcm4py_leading.model.values import UID
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """Places of a process that have them: answers of leading archives, the last known ones, what passed through."""
+class StudyCaches:
+    """Caches of a process: answers of leading archives, last known answers, and studies that passed through."""
 
     leading: LeadingLookup
     last_known: LastKnown
     proxy_cache: ProxyCache | None
 
     def forget(self, study_instance_uid: str) -> bool:
-        """Forget a study; False where that cannot be done now."""
+        """Remove a study from the caches; False if that is not possible now."""
         try:
             uid = UID(study_instance_uid)
         except ValueError:
-            return True  # nobody is asked about a study without a proper UID
+            return True  # a study without a valid UID is never queried
         self.leading.drop(uid)
         try:
             if self.proxy_cache is not None:

@@ -1,11 +1,11 @@
-"""Attributes of the index in an object that leaves.
+"""Attributes of the index that are merged into an object when it is sent.
 
-An object says itself what is true of it. Of what the index keeps for its patient, study and series it takes what the
-dcmAttributeUpdatePolicy of the filter says, as the index did when the object came: SUPPLEMENT fills in what it lacks,
-MERGE and OVERWRITE put the latest value in place of its own, PRESERVE, which is the default, changes nothing. What is
-kept of the instance is the object's own. And of a patient who is somebody else it takes nothing at all.
+The dcmAttributeUpdatePolicy of the filter decides which attributes of patient, study and series are merged, as it did
+when the object was stored: SUPPLEMENT adds missing attributes, MERGE and OVERWRITE replace the object's values by the
+latest ones, PRESERVE (the default) changes nothing. Attributes of the instance are the object's own. If the patient in
+the index is another person, nothing is merged.
 
-What an administrator has edited it takes under every policy; see `archive.index.edits`.
+Values that an administrator edited are merged under every policy; see `archive.index.edits`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import decode
 from dcm4py_leading.archive.index.edits import carry_edits, edited_tags, states_of
-from dcm4py_leading.archive.index.identity import are_two_people
+from dcm4py_leading.archive.index.identity import are_different_patients
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.index.keys import LEVELS
 from dcm4py_leading.coercion.changes import Change
@@ -29,11 +29,11 @@ from dcm4py_leading.model.values import Level
 _NOTHING = b""
 
 
-class KeptAttributes:
-    """Attributes that a configuration lets the index put into objects."""
+class IndexAttributes:
+    """Attributes of the index that a configuration merges into objects."""
 
     def __init__(self, keeper: AttributeExtractor) -> None:
-        self._two_people = partial(are_two_people, policy=keeper.policy_of_corrections)
+        self._two_people = partial(are_different_patients, policy=keeper.policy_of_corrections)
         self._policies = {
             level: policy
             for level in LEVELS
@@ -42,7 +42,7 @@ class KeptAttributes:
         below: frozenset[int] = frozenset()
         self._tags: dict[Level, frozenset[int]] = {}
         for level in reversed(LEVELS):
-            self._tags[level] = keeper.tags[level] - below  # what is kept nearer to the object is that object's own
+            self._tags[level] = keeper.tags[level] - below  # attributes of a lower level belong to the object itself
             below |= keeper.tags[level]
         self._editable = frozenset(
             level for level in (Level.PATIENT, Level.STUDY) if ORIGINAL_ATTRIBUTES_SEQUENCE not in keeper.tags[level]
@@ -50,10 +50,10 @@ class KeptAttributes:
         self._last: tuple[tuple[bytes, ...], tuple[bytes, ...]] = (), ()
 
     def that_count(self, attributes: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """Of the attributes of an instance in the index those of the levels that may change an object."""
+        """Attributes of an instance in the index, of the levels that may change an object."""
         upper = attributes[:-1]
         known, counted = self._last
-        if upper != known:  # mostly they are of the same series as the last ones
+        if upper != known:  # usually of the same series as the last ones
             counted = (*map(self._counted, LEVELS, upper), _NOTHING)
             self._last = upper, counted
         return counted
@@ -65,7 +65,7 @@ class KeptAttributes:
         return level in self._editable and not edited_tags(encoded).isdisjoint(self._tags[level])
 
     def carry_edits(self, ds: Dataset, encoded: Sequence[bytes], apply: Callable[[list[Change]], None]) -> None:
-        """Bring what was edited into ``ds``; ``encoded`` are the attributes of its entities, from the top down.
+        """Merge edited values into ``ds``; ``encoded`` are the attributes of its entities, from the top down.
 
         ``apply`` makes the changes.
         """
@@ -77,7 +77,7 @@ class KeptAttributes:
             carry_edits(ds, attributes, self._tags[level], apply)
 
     def update(self, ds: Dataset, attributes: Dataset, apply: Callable[[list[Change]], None]) -> None:
-        """Change ``ds``, an object or the part of it that counts, as the index's ``attributes`` want it.
+        """Merge the index's ``attributes`` into ``ds``, an object or the relevant part of it.
 
         ``apply`` makes the changes, level by level.
         """

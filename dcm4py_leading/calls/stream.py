@@ -1,0 +1,162 @@
+"""Kind of call whose answer is long: a head, and then bytes while they are made.
+
+A socket carries it between processes; the reader's pace is that of the writer, and a reader that is gone ends the work.
+On the socket are frames: an octet that tells the kind, four octets of length, big endian, and the content. Only the
+frame END makes an answer whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from dcm4py_leading.calls.call import Form, Here, Json
+from dcm4py_leading.errors import StatusError
+from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS, STREAM_SILENT_SECONDS
+
+LOG = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+H = TypeVar("H")
+IsGone = Callable[[], bool]
+Error = Callable[[Exception], Json]
+
+_FRAME = struct.Struct(">cI")
+_HEAD, _CHUNK, _FAILURE, _END = b"H", b"C", b"F", b"E"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCall(Generic[Q, H]):
+    """A kind of question with a long answer."""
+
+    name: str
+    do: Callable[[Here, Q, IsGone], tuple[H, Generator[bytes]]]
+    """Head and chunks of the answer; the function tells whether nobody waits for them any more."""
+    question: Form[Q]
+    head: Form[H]
+
+
+class Stream(Generic[H]):
+    """An answer: its head, and its chunks, to be read by one thread at a time and closed."""
+
+    def __init__(self, head: H, chunks: Generator[bytes], sock: socket.socket) -> None:
+        self.head = head
+        self._chunks = chunks
+        self._socket = sock
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        """The next chunk. Raises StatusError where the answer ends before it is whole."""
+        return next(self._chunks)
+
+    def give_up(self) -> None:
+        """Let the side that answers know, from any thread, that nobody waits any more."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End it, at whatever place."""
+        self._chunks.close()
+        self._socket.close()
+
+
+def stream_here(
+    call: StreamCall[Q, H], question: Q, answer: Callable[[str, Json, socket.socket, Error], None]
+) -> Stream[H]:
+    """The answer of this process, which ``answer`` writes on a thread of its own."""
+    ours, theirs = socket.socketpair()
+    raised: list[Exception] = []
+
+    def error(err: Exception) -> Json:
+        raised.append(err)
+        return None
+
+    threading.Thread(
+        target=answer, args=(call.name, call.question.to_json(question), theirs, error), name=call.name, daemon=True
+    ).start()
+    return read_stream(ours, call, lambda _: raised[0])
+
+
+def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, question: Json, error: Error) -> None:
+    """Answer over a socket, which is closed at the end. Nothing is raised: the frame tells, or the lack of one."""
+    with sock:
+        sock.settimeout(HTTP_STALLED_SECONDS)
+        try:
+            head, chunks = call.do(here, call.question.from_json(question), lambda: _is_gone(sock))
+        except Exception as err:  # noqa: BLE001 - every question has an answer
+            with suppress(OSError):
+                _send(sock, _FAILURE, json.dumps(error(err)).encode())
+            return
+        try:
+            _send(sock, _HEAD, json.dumps(call.head.to_json(head)).encode())
+            for chunk in chunks:
+                _send(sock, _CHUNK, chunk)
+            _send(sock, _END, b"")
+        except OSError:
+            LOG.debug("%s: the answer is not waited for any more", call.name)
+        except Exception as err:  # noqa: BLE001 - every question has an answer
+            with suppress(OSError):
+                _send(sock, _FAILURE, json.dumps(error(err)).encode())
+        finally:
+            chunks.close()
+
+
+def read_stream(sock: socket.socket, call: StreamCall[Any, H], failure: Callable[[Json], Exception]) -> Stream[H]:
+    """The answer that `write_stream` writes. Raises what ``failure`` makes of an error; StatusError for a dead end."""
+    sock.settimeout(STREAM_SILENT_SECONDS)
+    try:
+        kind, content = _receive(sock)
+        if kind == _FAILURE:
+            raise failure(json.loads(content))
+    except BaseException:  # closes, and raises on whatever it was
+        sock.close()
+        raise
+
+    def chunks() -> Generator[bytes]:
+        while True:
+            kind, content = _receive(sock)
+            if kind == _END:
+                return
+            if kind == _FAILURE:
+                raise failure(json.loads(content))
+            yield content
+
+    return Stream(call.head.from_json(json.loads(content)), chunks(), sock)
+
+
+def _send(sock: socket.socket, kind: bytes, content: bytes) -> None:
+    sock.sendall(_FRAME.pack(kind, len(content)) + content)
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, bytes]:
+    try:
+        kind, length = _FRAME.unpack(_read(sock, _FRAME.size))
+        return kind, _read(sock, length)
+    except (OSError, EOFError) as err:
+        raise StatusError("the process that answers has ended, or answers no more") from err
+
+
+def _read(sock: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+def _is_gone(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, 0)
+    return bool(poll.poll(0))

@@ -1,0 +1,1 @@
+"""DICOMweb: what is asked over HTTP of the archive that an AE presents, as values that pass between processes."""

@@ -1,0 +1,24 @@
+"""The request to an AE that a request over HTTP is."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from dcm4py_leading.service.dicomweb.web_request import WebRequest
+from dcm4py_leading.web.gate.identity import Identity
+from dcm4py_leading.web.http.addresses import PublicUrl
+
+
+def web_request(request: Request, public_url: PublicUrl | None) -> WebRequest:
+    """The AE of the path, who asks, and the URL of the AE: the public one, else the one that was asked."""
+    identity: Identity = request.state.identity
+    ae_title: str = request.path_params["aet"]
+    root = str(public_url) if public_url is not None else f"{request.url.scheme}://{request.url.netloc}"
+    return WebRequest(
+        ae_title=ae_title,
+        client=request.client.host if request.client is not None else "",
+        user=identity.name,
+        base_url=f"{root}/dcm4chee-arc/aets/{quote(ae_title, safe='')}/rs",
+    )
